@@ -1,0 +1,120 @@
+"""Files that are never half-written: write beside the target, flush to disk, then rename over it."""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from daedal.errors import DaedalError
+
+_MAX_JSON_BYTES = 256 * 2**20
+
+
+def disk_error(error: OSError, path: Path) -> DaedalError:
+    """The one line for a write that the operating system refused."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DaedalError(f"No space left on disk while writing {path}", "Free some space and run the command again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return DaedalError(f"{path} cannot be written ({error.strerror})", "Choose another folder or change its permissions")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return DaedalError(f"{path} cannot be created: a file or folder is in the way ({error.strerror})", "Choose another path")
+    return DaedalError(f"Writing {path} failed ({error.strerror or error})", "Check the disk and try again")
+
+
+def make_folder(path: Path) -> Path:
+    """Create `path` and its parents.
+
+    Raises:
+        DaedalError: where that is not possible.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, path) from None
+    return path
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary file path beside `path` that replaces it when the block ends well, and is removed when it does not."""
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+        _flush(path.parent)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place (replacing an older one) when the block ends well."""
+    make_folder(path.parent)
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    except OSError as error:
+        raise disk_error(error, path) from None
+    try:
+        yield temporary
+        for entry in temporary.rglob("*"):
+            if entry.is_file():
+                _flush(entry)
+        os.chmod(temporary, 0o755)  # mkdtemp gives 0700
+        old = None
+        if path.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+            os.rename(path, old / "replaced")
+        os.rename(temporary, path)
+        _flush(path.parent)
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` atomically, as UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` to `path` atomically, as indented JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in `path`.
+
+    Raises:
+        DaedalError: the file is missing, too large to be what it says, or not JSON.
+    """
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise DaedalError(f"{path} is larger than {_MAX_JSON_BYTES >> 20} MiB", "It is not a file that Daedal wrote")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DaedalError(f"{path} is missing", "Check the path, or build or train it again") from None
+    except OSError as error:
+        raise DaedalError(f"{path} cannot be read ({error.strerror})", "Check the path and its permissions") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise DaedalError(f"{path} is not valid JSON (truncated or damaged)", "Restore it from a copy, or make it again") from None
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
