@@ -20,9 +20,13 @@ def disk_error(error: OSError, path: Path) -> DaedalError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DaedalError(f"No space left on disk while writing {path}", "Free some space and run the command again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DaedalError(f"{path} cannot be written ({error.strerror})", "Choose another folder or change its permissions")
+        return DaedalError(
+            f"{path} cannot be written ({error.strerror})", "Choose another folder or change its permissions"
+        )
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return DaedalError(f"{path} cannot be created: a file or folder is in the way ({error.strerror})", "Choose another path")
+        return DaedalError(
+            f"{path} cannot be created: a file or folder is in the way ({error.strerror})", "Choose another path"
+        )
     return DaedalError(f"Writing {path} failed ({error.strerror or error})", "Check the disk and try again")
 
 
@@ -102,14 +106,18 @@ def read_json(path: Path) -> Any:
     """
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
-            raise DaedalError(f"{path} is larger than {_MAX_JSON_BYTES >> 20} MiB", "It is not a file that Daedal wrote")
+            raise DaedalError(
+                f"{path} is larger than {_MAX_JSON_BYTES >> 20} MiB", "It is not a file that Daedal wrote"
+            )
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DaedalError(f"{path} is missing", "Check the path, or build or train it again") from None
     except OSError as error:
         raise DaedalError(f"{path} cannot be read ({error.strerror})", "Check the path and its permissions") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-        raise DaedalError(f"{path} is not valid JSON (truncated or damaged)", "Restore it from a copy, or make it again") from None
+        raise DaedalError(
+            f"{path} is not valid JSON (truncated or damaged)", "Restore it from a copy, or make it again"
+        ) from None
 
 
 def _flush(path: Path) -> None:
