@@ -1,0 +1,5 @@
+"""`python -m daedal` is the `daedal` command."""
+
+from daedal.cli.main import main
+
+main()
