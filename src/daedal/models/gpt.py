@@ -1,0 +1,273 @@
+"""GPT: a Transformer that predicts the next token (Radford et al. 2018, 2019; Touvron et al. 2023).
+
+- one class for the architectures gpt2, llama, mistral, qwen2 and qwen3; `ARCHITECTURES` says what each is made of
+- a cache of keys and values; prompts of unequal length in one batch, padded on the left
+- initialisation in one place, the same on every device
+"""
+
+from collections.abc import Callable
+from typing import ClassVar, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float64, Int
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from daedal.config import Config
+from daedal.errors import DaedalError
+from daedal.models.model import IGNORE, Loss, Model, TokenBatch
+from daedal.nn.attention import CausalAttention, Frame
+from daedal.nn.cache import KVCache
+from daedal.nn.mlp import ACTIVATIONS, GatedMLP, PlainMLP
+from daedal.nn.norm import LayerNorm, RMSNorm
+from daedal.nn.position import RopeScaling, Rotary
+from daedal.nn.transformer import Block, Transformer
+
+Architecture = Literal["gpt2", "llama", "mistral", "qwen2", "qwen3"]
+
+
+class GPTConfig(Config):
+    """The shape of a GPT. Lengths are in tokens, widths in channels."""
+
+    architecture: Architecture = "qwen3"
+    vocab_size: int = Field(ge=1, le=2**24)
+    width: int = Field(ge=1, le=2**17)
+    depth: int = Field(ge=1, le=2**12)
+    heads: int = Field(ge=1, le=2**12)
+    kv_heads: int = Field(ge=1, le=2**12)
+    head_width: int = Field(ge=2, le=2**12)
+    mlp_width: int = Field(ge=1, le=2**19)
+    context: int = Field(ge=1, le=2**27)
+    activation: Literal["gelu", "gelu_tanh", "silu", "relu", "relu_squared"] = "silu"
+    norm_eps: float = Field(default=1e-6, gt=0)
+    rope_theta: float = Field(default=10000.0, gt=1)
+    rope_scaling: RopeScaling | None = None
+    sliding_window: int | None = Field(default=None, ge=1)
+    window_from: int = Field(default=0, ge=0)
+    tied: bool = True
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        if self.architecture != "gpt2" and self.head_width % 2:
+            raise ValueError(f"head_width ({self.head_width}) must be even for rotary positions")
+        if self.architecture == "gpt2" and (self.kv_heads != self.heads or self.head_width * self.heads != self.width):
+            raise ValueError("gpt2 needs kv_heads = heads and head_width x heads = width")
+        return self
+
+    @classmethod
+    def of(
+        cls,
+        architecture: Architecture,
+        *,
+        vocab_size: int,
+        width: int,
+        depth: int,
+        heads: int,
+        context: int,
+        kv_heads: int | None = None,
+        **changes: object,
+    ) -> Self:
+        """The usual proportions of an architecture: GPT-2's own, and a gated MLP of 8/3 width for the rest."""
+        gpt2 = architecture == "gpt2"
+        values: dict[str, object] = {
+            "architecture": architecture,
+            "vocab_size": vocab_size,
+            "width": width,
+            "depth": depth,
+            "heads": heads,
+            "kv_heads": kv_heads or heads,
+            "head_width": max(1, width // heads),
+            "context": context,
+            "mlp_width": 4 * width if gpt2 else -(-8 * width // 3 // 32) * 32,
+            "activation": "gelu_tanh" if gpt2 else "silu",
+            "norm_eps": 1e-5 if gpt2 else 1e-6,
+            "attention_bias": architecture in ("gpt2", "qwen2"),
+            "mlp_bias": gpt2,
+        }
+        return cls.parse({**values, **changes}, "model")
+
+
+class GPT(Model):
+    """A causal language model. `GPT(config)` under `torch.device("meta")` allocates and initialises nothing."""
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"sample", "complete", "score", "stream"})
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config: GPTConfig = config
+        device = torch.get_default_device()
+        with torch.device("meta"):
+            self._assemble(config)
+        if device.type != "meta":
+            self.to_empty(device=device)
+            self.initialise(torch.Generator().manual_seed(0))
+
+    def _assemble(self, config: GPTConfig) -> None:
+        gpt2 = config.architecture == "gpt2"
+        norm: Callable[[int], nn.Module] = lambda width: (LayerNorm if gpt2 else RMSNorm)(width, config.norm_eps)  # noqa: E731
+        self.embedding = nn.Embedding(config.vocab_size, config.width)
+        self.positions = nn.Embedding(config.context, config.width) if gpt2 else None
+        self.rotary = (
+            None if gpt2 else Rotary(config.head_width, config.rope_theta, config.context, config.rope_scaling)
+        )
+        blocks = []
+        for layer in range(config.depth):
+            attention = CausalAttention(
+                config.width,
+                config.heads,
+                config.kv_heads,
+                config.head_width,
+                bias=config.attention_bias,
+                out_bias=config.attention_bias and config.architecture != "qwen2",
+                window=config.sliding_window if layer >= config.window_from else None,
+                query_norm=norm(config.head_width) if config.architecture == "qwen3" else None,
+                key_norm=norm(config.head_width) if config.architecture == "qwen3" else None,
+                dropout=config.dropout,
+            )
+            mlp = (PlainMLP if gpt2 else GatedMLP)(
+                config.width, config.mlp_width, ACTIVATIONS[config.activation], config.mlp_bias
+            )
+            blocks.append(Block(norm(config.width), attention, norm(config.width), mlp, config.dropout))
+        self.transformer = Transformer(blocks, norm(config.width))
+        self.unembedding = None if config.tied else nn.Linear(config.width, config.vocab_size, bias=False)
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all weights anew. Drawn on the CPU, so that a seed means the same model on every device."""
+
+        def normal(weight: Tensor, deviation: float) -> None:
+            weight.copy_(torch.randn(weight.shape, generator=generator) * deviation)
+
+        outputs: list[Tensor] = []
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                normal(module.weight, module.in_features**-0.5)
+                if module.bias is not None:
+                    module.bias.zero_()
+            elif isinstance(module, nn.Embedding):
+                normal(module.weight, 0.02)
+            elif isinstance(module, RMSNorm | LayerNorm) and module.weight is not None:
+                module.weight.fill_(1.0)
+                if isinstance(module, LayerNorm):
+                    module.bias.zero_()
+            if isinstance(module, CausalAttention):
+                # Each block starts as the identity: gradients reach every layer from the first step (Zhang et al. 2019)
+                outputs.append(module.out.weight)
+            elif isinstance(module, PlainMLP | GatedMLP):
+                outputs.append(module.down.weight)
+        for weight in outputs:
+            weight.zero_()
+        if self.unembedding is not None:
+            normal(self.unembedding.weight, 0.02)
+
+    def new_cache(self, batch: int, capacity: int, dtype: torch.dtype | None = None) -> KVCache:
+        """An empty cache for `batch` rows of at most `capacity` tokens."""
+        weight, config = self.embedding.weight, self.config
+        return KVCache(
+            config.depth, batch, config.kv_heads, capacity, config.head_width, dtype or weight.dtype, weight.device
+        )
+
+    def hidden(
+        self, ids: Int[Tensor, "batch time"], cache: KVCache | None = None, start: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch time width"]:
+        """The state above the last block, after its norm.
+
+        Args:
+            cache: earlier columns; the new ones are added to it.
+            start: the first real column of each row where rows are padded on the left; the cache remembers it.
+        """
+        time, past = ids.shape[1], 0
+        if cache is not None:
+            past = cache.length
+            if start is not None:
+                cache.start = start
+            start = cache.start
+            if past + time > cache.capacity:
+                raise DaedalError(
+                    f"{past + time} tokens do not fit a cache of {cache.capacity}", "Make the cache larger"
+                )
+        positions = torch.arange(past, past + time, device=ids.device)
+        if start is not None:
+            positions = (positions - start[:, None]).clamp_min(0)
+        x = self.embedding(ids)
+        rotation = None
+        if self.positions is not None:
+            if past + time > self.config.context and int(positions.max()) >= self.config.context:
+                raise DaedalError(
+                    f"{past + time} tokens are more than this model's context of {self.config.context}",
+                    "Shorten the text, or slide the window",
+                )
+            x = x + self.positions(positions)
+        if self.rotary is not None:
+            rotation = self.rotary.tables(positions, past + time, x.dtype)
+        if self.config.dropout and self.training:
+            x = F.dropout(x, self.config.dropout)
+        frame = Frame(time, past, start, rotation, cache, x.device, x.dtype)
+        out: Tensor = self.transformer(x, frame)
+        return out
+
+    @property
+    def head_weight(self) -> Float[Tensor, "vocab width"]:
+        return self.embedding.weight if self.unembedding is None else self.unembedding.weight
+
+    def head(self, hidden: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch vocab"]:
+        """Logits of the next token."""
+        return F.linear(hidden, self.head_weight)
+
+    def forward(
+        self, ids: Int[Tensor, "batch time"], cache: KVCache | None = None, start: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch time vocab"]:
+        """Logits of the token after each position; see `hidden`."""
+        return self.head(self.hidden(ids, cache, start))
+
+    def loss(self, batch: TokenBatch, player: str = "model") -> Loss:
+        """Cross-entropy in nats, summed over the targets and divided by the batch's normalizer."""
+        logits = self(batch.inputs)
+        total = F.cross_entropy(
+            logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum"
+        )
+        total = total / batch.normalizer
+        return Loss(total, {"loss": total.detach()})
+
+    @torch.no_grad()
+    def token_log_likelihoods(
+        self, ids: Int[Tensor, "batch time"], targets: Int[Tensor, "batch time"]
+    ) -> Float64[Tensor, "batch time"]:
+        """Log-probability of each target in nats (0 where it is ignored), the softmax taken in float64."""
+        return _log_likelihoods(self(ids), targets)
+
+    @torch.no_grad()
+    def log_likelihood(self, batch: TokenBatch) -> Float64[Tensor, " batch"]:
+        """Log-likelihood of each row's targets, in nats."""
+        return self.token_log_likelihoods(batch.inputs, batch.targets).sum(1)
+
+    @torch.no_grad()
+    def sample(
+        self, prompt: Int[Tensor, "batch time"], count: int, *, generator: torch.Generator | None = None
+    ) -> Int[Tensor, "batch count"]:
+        """Draw `count` tokens after `prompt` from the model's own distribution."""
+        cache = self.new_cache(prompt.shape[0], prompt.shape[1] + count)
+        drawn = [prompt]
+        for _ in range(count):
+            probabilities = self(drawn[-1], cache)[:, -1].float().softmax(-1)
+            drawn.append(torch.multinomial(probabilities, 1, generator=generator))
+        return torch.cat(drawn[1:], 1)
+
+    def flops_per_token(self, context: int) -> float:
+        """Operations of a training step per token: six per weight of a matrix product, and attention's own."""
+        config = self.config
+        weights = sum(p.numel() for p in self.transformer.parameters() if p.ndim == 2) + self.head_weight.numel()
+        seen = min(context, config.sliding_window or context)
+        return 6.0 * weights + 12.0 * config.depth * config.heads * config.head_width * seen / 2
+
+
+def _log_likelihoods(logits: Float[Tensor, "batch time vocab"], targets: Int[Tensor, "batch time"]) -> Tensor:
+    scores = logits.double()
+    chosen = scores.gather(-1, targets.clamp_min(0).unsqueeze(-1)).squeeze(-1)
+    return (chosen - scores.logsumexp(-1)).masked_fill(targets == IGNORE, 0.0)

@@ -1,0 +1,120 @@
+"""Attention with grouped queries (Ainslie et al. 2023), optional query-key norm, and what the layers of a pass share."""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from daedal.nn.cache import KVCache
+from daedal.nn.position import rotate
+
+
+@dataclass
+class Frame:
+    """What every layer of one forward pass shares: positions, who may see whom, and the cache.
+
+    Attributes:
+        past: columns that lie in the cache before this pass.
+        time: columns of this pass.
+        start: first real column of each row, where rows are padded on the left.
+        rotation: cosines and sines for the rotary scheme.
+    """
+
+    time: int
+    past: int = 0
+    start: Int[Tensor, " batch"] | None = None
+    rotation: tuple[Tensor, Tensor] | None = None
+    cache: KVCache | None = None
+    device: torch.device | None = None
+    dtype: torch.dtype = torch.float32
+    _masks: dict[int | None, Tensor] = field(default_factory=dict)
+
+    def mask(self, window: int | None) -> Float[Tensor, "#batch 1 time total"]:
+        """0 where a column may be seen, minus infinity elsewhere; the same for all layers with this window."""
+        if window not in self._masks:
+            total = self.past + self.time
+            column = torch.arange(total, device=self.device)
+            query = torch.arange(self.past, total, device=self.device)[:, None]
+            seen = column <= query
+            if window is not None:
+                seen &= column > query - window
+            seen = seen[None, None]
+            if self.start is not None:
+                # A padded column sees itself, or its softmax would be over nothing (NaN)
+                seen = (seen & (column >= self.start[:, None, None, None])) | (column == query)
+            mask = torch.zeros(seen.shape, dtype=self.dtype, device=self.device)
+            self._masks[window] = mask.masked_fill_(~seen, float("-inf"))
+        return self._masks[window]
+
+
+class CausalAttention(nn.Module):
+    """Each position attends to itself and what came before, at most `window` columns back.
+
+    Queries, keys and values come from one matrix (rows: all query heads, then key heads, then value heads).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        kv_heads: int,
+        head_width: int,
+        *,
+        bias: bool = False,
+        out_bias: bool = False,
+        window: int | None = None,
+        query_norm: nn.Module | None = None,
+        key_norm: nn.Module | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.head_width = heads, kv_heads, head_width
+        self.rows = (heads * head_width, kv_heads * head_width, kv_heads * head_width)
+        self.qkv = nn.Linear(width, sum(self.rows), bias=bias)
+        self.out = nn.Linear(heads * head_width, width, bias=out_bias)
+        self.query_norm, self.key_norm = query_norm, key_norm
+        self.window, self.dropout = window, dropout
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        batch, time, _ = x.shape
+        query, key, value = (
+            self.qkv(x).view(batch, time, -1, self.head_width).split((self.heads, self.kv_heads, self.kv_heads), dim=2)
+        )
+        if self.query_norm is not None and self.key_norm is not None:
+            query, key = self.query_norm(query), self.key_norm(key)
+        if frame.rotation is not None:
+            query, key = rotate(query, *frame.rotation), rotate(key, *frame.rotation)
+        query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        if frame.cache is not None:
+            key, value = frame.cache.append(layer, key, value)
+        mixed = attend(query, key, value, frame, self.window, self.dropout if self.training else 0.0)
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, time, -1))
+        return out
+
+
+def attend(
+    query: Float[Tensor, "batch heads time width"],
+    key: Float[Tensor, "batch kv_heads total width"],
+    value: Float[Tensor, "batch kv_heads total width"],
+    frame: Frame,
+    window: int | None,
+    dropout: float = 0.0,
+) -> Float[Tensor, "batch heads time width"]:
+    """Causal attention, with a mask in memory only where the plain causal pattern does not do."""
+    total = key.shape[2]
+    if window is not None and total <= window:
+        window = None
+    grouped = query.shape[1] != key.shape[1]
+    if frame.start is None and query.shape[2] == 1:
+        if window is not None:
+            key, value = key[:, :, -window:], value[:, :, -window:]
+        return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, enable_gqa=grouped)
+    if frame.start is None and frame.past == 0 and window is None:
+        return F.scaled_dot_product_attention(query, key, value, is_causal=True, dropout_p=dropout, enable_gqa=grouped)
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=frame.mask(window), dropout_p=dropout, enable_gqa=grouped
+    )

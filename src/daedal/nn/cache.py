@@ -1,0 +1,60 @@
+"""Keys and values of the positions that a model has already seen."""
+
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class KVCache:
+    """Keys and values, preallocated. All rows advance together; prompts of unequal length are padded on the left.
+
+    Attributes:
+        length: positions filled so far, the same for every row.
+        start: the first real column of each row, or None where no row is padded.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        batch: int,
+        kv_heads: int,
+        capacity: int,
+        head_width: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        start: Int[Tensor, " batch"] | None = None,
+    ) -> None:
+        shape = (batch, kv_heads, capacity, head_width)
+        self.keys = [torch.empty(shape, dtype=dtype, device=device) for _ in range(depth)]
+        self.values = [torch.empty(shape, dtype=dtype, device=device) for _ in range(depth)]
+        self.length, self.start = 0, start
+
+    @property
+    def capacity(self) -> int:
+        return self.keys[0].shape[2]
+
+    @property
+    def batch(self) -> int:
+        return self.keys[0].shape[0]
+
+    def append(
+        self,
+        layer: int,
+        key: Float[Tensor, "batch kv_heads time width"],
+        value: Float[Tensor, "batch kv_heads time width"],
+    ) -> tuple[Float[Tensor, "batch kv_heads total width"], Float[Tensor, "batch kv_heads total width"]]:
+        """Write new columns of one layer; gives all columns so far. `length` moves when the whole pass is done."""
+        end = self.length + key.shape[2]
+        keys, values = self.keys[layer], self.values[layer]
+        keys[:, :, self.length : end] = key
+        values[:, :, self.length : end] = value
+        return keys[:, :, :end], values[:, :, :end]
+
+    def select(self, rows: Int[Tensor, " kept"]) -> Self:
+        """Keep these rows, in this order; a row may come twice."""
+        self.keys = [keys[rows] for keys in self.keys]
+        self.values = [values[rows] for values in self.values]
+        self.start = None if self.start is None else self.start[rows]
+        return self

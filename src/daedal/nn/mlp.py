@@ -1,0 +1,56 @@
+"""The layer that works on each position alone: plain (two matrices) or gated (three; Shazeer 2020)."""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    return F.gelu(x, approximate="tanh")
+
+
+def relu_squared(x: Tensor) -> Tensor:
+    """So et al. 2021: as good as GELU, without an exponential."""
+    return F.relu(x).square()
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "gelu": F.gelu,
+    "gelu_tanh": gelu_tanh,
+    "silu": F.silu,
+    "relu": F.relu,
+    "relu_squared": relu_squared,
+}
+
+
+class PlainMLP(nn.Module):
+    """`down(activation(up(x)))`."""
+
+    def __init__(self, width: int, hidden: int, activation: Activation, bias: bool = False) -> None:
+        super().__init__()
+        self.activation = activation
+        self.up = nn.Linear(width, hidden, bias=bias)
+        self.down = nn.Linear(hidden, width, bias=bias)
+
+    def forward(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
+        out: Tensor = self.down(self.activation(self.up(x)))
+        return out
+
+
+class GatedMLP(nn.Module):
+    """`down(activation(gate(x)) * up(x))`; gate and up are one matrix, gate first."""
+
+    def __init__(self, width: int, hidden: int, activation: Activation, bias: bool = False) -> None:
+        super().__init__()
+        self.activation = activation
+        self.gate_up = nn.Linear(width, 2 * hidden, bias=bias)
+        self.down = nn.Linear(hidden, width, bias=bias)
+
+    def forward(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        out: Tensor = self.down(self.activation(gate) * up)
+        return out

@@ -1,0 +1,124 @@
+"""Rotary positions (Su et al. 2021) and the scalings that stretch their context."""
+
+import math
+from typing import Literal, Self
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from daedal.config import Config
+
+
+class RopeScaling(Config):
+    """How rotary frequencies are stretched to a longer context; names as in Hugging Face's `rope_parameters`."""
+
+    kind: Literal["linear", "dynamic", "llama3", "yarn"]
+    factor: float = Field(ge=1)
+    original_context: int | None = Field(default=None, ge=1)
+    low_freq_factor: float | None = Field(default=None, gt=0)
+    high_freq_factor: float | None = Field(default=None, gt=0)
+    beta_fast: float = Field(default=32.0, gt=0)
+    beta_slow: float = Field(default=1.0, gt=0)
+    attention_factor: float | None = Field(default=None, gt=0)
+    mscale: float | None = None
+    mscale_all_dim: float | None = None
+    truncate: bool = True
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "llama3":
+            if self.original_context is None or self.low_freq_factor is None or self.high_freq_factor is None:
+                raise ValueError("llama3 needs original_context, low_freq_factor and high_freq_factor")
+            if self.high_freq_factor <= self.low_freq_factor:
+                raise ValueError("high_freq_factor must be greater than low_freq_factor")
+        if self.kind == "yarn" and self.original_context is None:
+            raise ValueError("yarn needs original_context")
+        return self
+
+
+class Rotary:
+    """Turns queries and keys by an angle that grows with their position.
+
+    Holds no parameters. A table of cosines and sines is kept between calls and grows when a longer sequence comes.
+    """
+
+    def __init__(self, head_width: int, theta: float, context: int, scaling: RopeScaling | None = None) -> None:
+        self.head_width, self.theta, self.context, self.scaling = head_width, theta, context, scaling
+        self._table: tuple[Tensor, Tensor] | None = None
+
+    def tables(
+        self, positions: Int[Tensor, "*batch time"], length: int, dtype: torch.dtype
+    ) -> tuple[Float[Tensor, "*batch time half"], Float[Tensor, "*batch time half"]]:
+        """Cosines and sines for `positions`, all below `length`."""
+        table = self._table
+        if self.scaling is not None and self.scaling.kind == "dynamic" and length > self.context:
+            table = self._build(length, positions.device, dtype)  # these frequencies hold for this length only
+        elif table is None or len(table[0]) < length or table[0].device != positions.device or table[0].dtype != dtype:
+            table = self._table = self._build(1 << (length - 1).bit_length(), positions.device, dtype)
+        return table[0][positions], table[1][positions]
+
+    def frequencies(self, length: int) -> tuple[Float[Tensor, " half"], float]:
+        """Angle per position of each pair of channels, and the factor on cosine and sine (1 but for yarn)."""
+        scaling, width, theta = self.scaling, self.head_width, self.theta
+        if scaling is not None and scaling.kind == "dynamic" and length > self.context:
+            # NTK-aware scaling, recomputed for the length at hand
+            theta *= (scaling.factor * length / self.context - (scaling.factor - 1)) ** (width / (width - 2))
+        base = 1.0 / theta ** (torch.arange(0, width, 2, dtype=torch.float32) / width)
+        if scaling is None or scaling.kind == "dynamic":
+            return base, 1.0
+        if scaling.kind == "linear":
+            return base / scaling.factor, 1.0
+        return _llama3(base, scaling) if scaling.kind == "llama3" else _yarn(base, scaling, width, theta)
+
+    def _build(self, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        frequencies, factor = self.frequencies(length)
+        angles = torch.outer(torch.arange(length, dtype=torch.float32), frequencies)
+        return (angles.cos() * factor).to(device, dtype), (angles.sin() * factor).to(device, dtype)
+
+
+def _llama3(base: Tensor, scaling: RopeScaling) -> tuple[Tensor, float]:
+    """Llama 3.1: long wavelengths are stretched, short ones kept, those between blended."""
+    assert scaling.original_context is not None
+    assert scaling.low_freq_factor is not None
+    assert scaling.high_freq_factor is not None
+    turns = scaling.original_context * base / (2 * math.pi)  # of each channel within the original context
+    blend = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
+    blend = blend.clamp(0, 1)
+    return (1 - blend) * base / scaling.factor + blend * base, 1.0
+
+
+def _yarn(base: Tensor, scaling: RopeScaling, width: int, theta: float) -> tuple[Tensor, float]:
+    """YaRN (Peng et al. 2023), equations 17 to 22."""
+    assert scaling.original_context is not None
+
+    def channel(rotations: float) -> float:
+        return width * math.log(scaling.original_context / (rotations * 2 * math.pi)) / (2 * math.log(theta))  # type: ignore[operator]
+
+    low, high = channel(scaling.beta_fast), channel(scaling.beta_slow)
+    if scaling.truncate:
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, width - 1)
+    ramp = ((torch.arange(width // 2) - low) / (max(high - low, 1e-3))).clamp(0, 1)
+    factor = scaling.attention_factor
+    if factor is None:
+        factor = _magnitude(scaling.factor, 1.0)
+        if scaling.mscale and scaling.mscale_all_dim:
+            factor = _magnitude(scaling.factor, scaling.mscale) / _magnitude(scaling.factor, scaling.mscale_all_dim)
+    return ramp * base / scaling.factor + (1 - ramp) * base, factor
+
+
+def _magnitude(factor: float, mscale: float) -> float:
+    return 0.1 * mscale * math.log(factor) + 1.0 if factor > 1 else 1.0
+
+
+def rotate(
+    x: Float[Tensor, "batch time heads width"],
+    cos: Float[Tensor, "*batch time half"],
+    sin: Float[Tensor, "*batch time half"],
+) -> Float[Tensor, "batch time heads width"]:
+    """Rotate each pair (channel i, channel i + width/2) of `x`: the layout of Hugging Face checkpoints."""
+    first, second = x.chunk(2, dim=-1)
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)

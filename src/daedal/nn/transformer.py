@@ -1,0 +1,53 @@
+"""The one Transformer: a stack of blocks, each made of the parts that it is given."""
+
+from collections.abc import Iterable
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from daedal.nn.attention import CausalAttention, Frame
+
+
+class Block(nn.Module):
+    """Attention, then an MLP, each on a normalised copy that is added back (pre-norm; Xiong et al. 2020)."""
+
+    def __init__(
+        self,
+        attention_norm: nn.Module,
+        attention: CausalAttention,
+        mlp_norm: nn.Module,
+        mlp: nn.Module,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention_norm, self.attention = attention_norm, attention
+        self.mlp_norm, self.mlp = mlp_norm, mlp
+        self.dropout = dropout
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        dropout = self.dropout if self.training else 0.0
+        x = x + _drop(self.attention(self.attention_norm(x), frame, layer), dropout)
+        return x + _drop(self.mlp(self.mlp_norm(x)), dropout)
+
+
+class Transformer(nn.Module):
+    """Blocks in order, then a final norm."""
+
+    def __init__(self, blocks: Iterable[nn.Module], norm: nn.Module) -> None:
+        super().__init__()
+        self.blocks, self.norm = nn.ModuleList(blocks), norm
+
+    def forward(self, x: Float[Tensor, "batch time width"], frame: Frame) -> Float[Tensor, "batch time width"]:
+        for layer, block in enumerate(self.blocks):
+            x = block(x, frame, layer)
+        if frame.cache is not None:
+            frame.cache.length += frame.time
+        out: Tensor = self.norm(x)
+        return out
+
+
+def _drop(x: Tensor, dropout: float) -> Tensor:
+    return F.dropout(x, dropout) if dropout else x
