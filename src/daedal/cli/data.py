@@ -1,0 +1,67 @@
+"""`daedal data`: build data from sources, and look at the data card."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from daedal.cli import console
+from daedal.cli.options import Switch, fields, given
+from daedal.data.options import BuildOptions
+
+app = App(name="data", help_format="plaintext")
+
+
+@app.command
+def build(
+    sources: Annotated[list[str], Parameter(name="SOURCE", negative=())],
+    /,
+    *,
+    out: Path,
+    json: Switch = False,
+    options: Annotated[BuildOptions | None, fields("What to build")] = None,
+) -> None:
+    """Clean, deduplicate, split and encode text, so that a model can be trained on it.
+
+    Parameters
+    ----------
+    sources
+        Files, folders, archives, hf:NAME[:SPLIT], python-docs or python-code.
+    out
+        The data folder to write.
+    json
+        Print the manifest as JSON.
+    """
+    from daedal import api
+
+    with console.progress("Building data") as progress:
+        dataset = api.build_data(sources, out, progress=progress, **given(options))
+    if json:
+        console.show_json(dataset.manifest)
+    else:
+        console.show(dataset.card())
+
+
+@app.command
+def show(folder: Path, /, *, html: Path | None = None, json: Switch = False) -> None:
+    """Show the data card: documents, tokens, what was dropped and why, duplicates.
+
+    Parameters
+    ----------
+    folder
+        The data folder.
+    html
+        Write the card to this file as an HTML page.
+    json
+        Print the manifest as JSON.
+    """
+    from daedal.data import Dataset
+
+    dataset = Dataset.open(folder)
+    if html is not None:
+        dataset.write_card(html)
+        console.note(f"The data card is in {html}")
+    if json:
+        console.show_json(dataset.manifest)
+    elif html is None:
+        console.show(dataset.card())

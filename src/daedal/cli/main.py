@@ -1,0 +1,55 @@
+"""The `daedal` command. Commands are imported when they are called, so that `daedal --help` answers at once."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from daedal import __version__
+from daedal.cli import faults
+
+_GROUPS = {
+    "data": "Build data from files, folders, archives, data sets and built-in sources, and look at it.",
+    "plan": "Show what a training run would do, why, and how long it would take.",
+    "train": "Train a model, or go on with a run that was stopped.",
+}
+_COMMANDS = {
+    "generate": "Write text with a trained model.",
+    "chat": "Talk with a model in the terminal.",
+    "evaluate": "Measure a model beside its baselines, and write the report.",
+    "export": "Write a model so that Transformers, vLLM and llama.cpp's converter open it as it is.",
+}
+
+
+def command_line() -> App:
+    """The whole command line, with no command imported yet."""
+    app = App(
+        name="daedal",
+        help="From your own files to a generative model that is trained, measured and ready to use.",
+        version=__version__,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
+    for name, text in _GROUPS.items():
+        app.command(f"daedal.cli.{name}:app", name=name, help=text)
+    for name, text in _COMMANDS.items():
+        app.command(f"daedal.cli.{name}:{name}", name=name, help=text)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and give its exit code: 0 done, 2 a mistake in the input, 130 stopped, 1 a bug."""
+    app = command_line()
+    try:
+        app(arguments, print_error=False, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException as fault:
+        return faults.end(fault, app)
+    return 0
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))

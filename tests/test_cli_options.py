@@ -1,0 +1,50 @@
+"""Commands and options are frozen: a change of them shows in `cli_options.txt`, where a reviewer sees it.
+
+After a wanted change: python tests/test_cli_options.py > tests/cli_options.txt
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from cyclopts import App
+
+from daedal.cli.main import command_line
+
+FROZEN = Path(__file__).with_name("cli_options.txt")
+
+
+def listing(app: App, path: tuple[str, ...]) -> Iterator[str]:
+    """A line for every command and every option below `app`: names, type, whether it is required, choices."""
+    if app.default_command is not None:
+        yield " ".join(path)
+        for argument in app.assemble_argument_collection(parse_docstring=False):
+            names = [name for name in argument.names if name != "*"]
+            if names and argument.parse:
+                kind = "|".join(argument.get_choices() or ()) or re.sub(
+                    r"[a-z_]+\.|<class '|'>", "", str(argument.hint)
+                )
+                yield f"    {' '.join(sorted(names))} {kind}{' required' if argument.required else ''}"
+    for name in app:
+        if not name.startswith("-"):
+            yield from listing(app[name], (*path, name))
+
+
+def text() -> str:
+    return "\n".join(listing(command_line(), ("daedal",))) + "\n"
+
+
+def test_commands_and_options_are_those_that_were_agreed() -> None:
+    assert text() == FROZEN.read_text(encoding="utf-8")
+
+
+def test_the_command_line_of_the_first_issue_is_there() -> None:
+    lines = text().splitlines()
+    for command in (
+        "data build", "data show", "plan gpt", "train", "train gpt", "generate", "chat", "evaluate", "export",
+    ):  # fmt: skip
+        assert f"daedal {command}" in lines
+
+
+if __name__ == "__main__":
+    print(text(), end="")
