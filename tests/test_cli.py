@@ -15,7 +15,7 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
     """A command line whose command `fail` ends with `fault`."""
 
     def command_line() -> cyclopts.App:
-        app = cyclopts.App(name="daedal")
+        app = cyclopts.App(name="daedal", suppress_keyboard_interrupt=False)
 
         @app.command
         def fail() -> None:

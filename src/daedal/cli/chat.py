@@ -21,9 +21,9 @@ def chat(model: str, /, *, system: str | None = None, logit_bias: LogitBias = No
     logit_bias
         ID=BIAS, several times: added to the logit of a token; -100 bans it.
     """
+    how = sampling(options, logit_bias)
     from daedal import api
 
-    how = sampling(options, logit_bias)
     generator = api.load(model)
     opening = [{"role": "system", "content": system}] if system else []
     messages = list(opening)

@@ -38,9 +38,9 @@ def generate(
     logit_bias
         ID=BIAS, several times: added to the logit of a token; -100 bans it.
     """
+    how = sampling(options, logit_bias)
     from daedal import api
 
-    how = sampling(options, logit_bias)
     prompts = prompt or [""]
     generator = api.load(model)
     if n == 1 and len(prompts) == 1 and not json and sys.stdout.isatty():

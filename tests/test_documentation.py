@@ -1,0 +1,63 @@
+"""What the documentation shows runs: every bash and python block of README.md and docs/, in order, in an empty folder.
+
+A block after the comment `<!-- not run: REASON -->` is skipped. So that the tests stay quick, long budgets are shortened as
+`QUICKER` says, and nothing else is changed. Output is shown in ```text blocks, which are not compared: it holds times.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^(?P<skip><!-- not run: [^\n]+ -->\n+)?```(?P<kind>bash|python)\n(?P<code>.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\[[^\]]+\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+
+QUICKER = {"--budget 3m": "--budget 15s", 'budget="3m"': 'budget="15s"', "--budget 1m": "--budget 10s"}
+
+
+class Block(NamedTuple):
+    """A piece of a page that can be run."""
+
+    page: Path
+    line: int
+    kind: str
+    code: str
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(page, text.count("\n", 0, match.start("code")) + 1, match["kind"], match["code"])
+        for match in FENCE.finditer(text)
+        if not match["skip"]
+    ]
+
+
+RUNNABLE = [page for page in PAGES if blocks(page)]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
+def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for block in blocks(page):
+        code = block.code
+        for long, short in QUICKER.items():
+            code = code.replace(long, short)
+        command = ["bash", "-euo", "pipefail", "-c", code] if block.kind == "bash" else [sys.executable, "-c", code]
+        result = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=600
+        )
+        assert result.returncode == 0, f"{page.name}, line {block.line}:\n{code}\n{result.stdout}\n{result.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    missing = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
+    assert missing == []
