@@ -55,6 +55,7 @@ class TextCodec:
         self.special_ids: tuple[int, ...] = tuple(sorted(i for i, token in self._added.items() if token.special))
         self.eos_id = self._id_of("eos_token")
         self.bos_id = self._id_of("bos_token")
+        self.pad_id = self._id_of("pad_token")
 
     @classmethod
     def train(cls, kind: Kind, texts: Iterable[str], vocab_size: int | None = None) -> Self:

@@ -1,4 +1,4 @@
-"""Attention with grouped queries (Ainslie et al. 2023), optional query-key norm, and what the layers of a pass share."""
+"""Attention with grouped queries (Ainslie et al. 2023), optional query-key norm; what the layers of a pass share."""
 
 from dataclasses import dataclass, field
 

@@ -1,0 +1,294 @@
+"""Checkpoints in Hugging Face's layout: `config.json`, `generation_config.json` and `model.safetensors` or its shards.
+
+- only safetensors; nothing is ever unpickled
+- every name and shape is checked against the configuration before memory is taken
+- weights are read straight into place: no initialisation first
+"""
+
+import json
+import struct
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from daedal.codecs.text import TextCodec
+from daedal.errors import DaedalError
+from daedal.files import atomic_path, make_folder, read_json, write_json
+from daedal.models.gpt import GPT
+from daedal.models.huggingface import TensorName, read_config, tensor_names, write_config
+from daedal.models.model import Model
+
+_MAX_HEADER = 100 * 2**20
+_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+_DTYPE_NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
+# Buffers that old versions of Transformers stored and nobody needs
+_BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+def save_model(
+    model: GPT,
+    folder: Path | str,
+    dtype: torch.dtype | None = None,
+    max_shard_bytes: int = 5 * 10**9,
+    codec: TextCodec | None = None,
+) -> None:
+    """Write a model where Transformers, vLLM and llama.cpp's converter find it.
+
+    Args:
+        dtype: of the weights in the file; the model's own unless given.
+        max_shard_bytes: larger weights are split over several files.
+        codec: written beside the weights, and its special ids into the configuration.
+
+    Raises:
+        DaedalError: the disk is full or the folder cannot be written.
+    """
+    folder = make_folder(Path(folder))
+    dtype = dtype or model.embedding.weight.dtype
+    if dtype not in _DTYPE_NAMES:
+        raise DaedalError(f"Weights cannot be saved as {dtype}", "Choose float32, float16 or bfloat16")
+    shards = _shards(model, dtype, max_shard_bytes)
+    names = [f"model-{i + 1:05}-of-{len(shards):05}.safetensors" for i in range(len(shards))]
+    if len(shards) == 1:
+        names = ["model.safetensors"]
+    parameters = dict(model.named_parameters())
+    weight_map: dict[str, str] = {}
+    total = 0
+    for name, shard in zip(names, shards, strict=True):
+        tensors = {entry.file: _extract(parameters, entry, dtype) for entry in shard}
+        total += sum(tensor.nbytes for tensor in tensors.values())
+        weight_map |= dict.fromkeys(tensors, name)
+        with atomic_path(folder / name) as temporary:
+            _write_tensors(tensors, temporary)
+    index = folder / "model.safetensors.index.json"
+    if len(shards) > 1:
+        write_json(index, {"metadata": {"total_size": total}, "weight_map": weight_map})
+    else:
+        index.unlink(missing_ok=True)
+    for stale in set(folder.glob("model*.safetensors")) - {folder / name for name in names}:
+        stale.unlink()  # of an earlier save with other shards
+    special = {
+        "bos_token_id": None if codec is None else codec.bos_id,
+        "eos_token_id": None if codec is None else codec.eos_id,
+        "pad_token_id": None if codec is None else codec.pad_id,
+    }
+    kind = _DTYPE_NAMES[dtype]  # Transformers 5 reads dtype; Transformers 4, vLLM and llama.cpp torch_dtype
+    write_json(folder / "config.json", write_config(model.config) | special | {"dtype": kind, "torch_dtype": kind})
+    write_json(folder / "generation_config.json", {**special, "do_sample": True})
+    if codec is not None:
+        codec.save(folder)
+
+
+def load_model(
+    folder_or_hub_id: Path | str, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> Model:
+    """The model in a folder, or of a Hugging Face id such as `Qwen/Qwen3-0.6B`.
+
+    Args:
+        dtype: of the weights in memory; as stored unless given.
+
+    Raises:
+        DaedalError: a file is missing, damaged, hostile, or of a kind that is not supported.
+    """
+    folder = resolve(folder_or_hub_id)
+    config = read_config(read_json(folder / "config.json"), str(folder / "config.json"))
+    with torch.device("meta"):
+        model = GPT(config)
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    with ExitStack() as stack:
+        tensors = _open_tensors(folder, stack)
+        entries = list(tensor_names(config))
+        _check(entries, shapes, tensors, config.tied, folder)
+        stored = _DTYPES[tensors[entries[0].file].get_dtype()]
+        dtype = dtype or (stored if stored != torch.float64 else torch.float32)
+        loaded = {name: torch.empty(shape, dtype=dtype, device=device or "cpu") for name, shape in shapes.items()}
+        for entry in entries:
+            source = tensors[entry.file][:]
+            source = source.T if entry.transposed else source
+            target = loaded[entry.parameter]
+            (target if entry.rows is None else target[slice(*entry.rows)]).copy_(source)
+    model.load_state_dict(loaded, assign=True)
+    return model.eval()
+
+
+def resolve(folder_or_hub_id: Path | str) -> Path:
+    """The local folder of a checkpoint; a Hugging Face id is downloaded first.
+
+    Raises:
+        DaedalError: there is no such folder, and no such id that can be reached.
+    """
+    folder = Path(folder_or_hub_id)
+    if folder.is_dir():
+        return folder
+    name = str(folder_or_hub_id)
+    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
+        raise DaedalError(f"{name} is not a folder", "Give a run folder, or a Hugging Face id such as Qwen/Qwen3-0.6B")
+    import huggingface_hub
+
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                name, allow_patterns=["*.json", "*.safetensors", "merges.txt", "*.jinja", "tokenizer.model"]
+            )
+        )
+    except Exception as error:  # the hub library has dozens: no network, no such id, gated, cache not writable
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DaedalError(
+            f"{name} is neither a folder here nor a model that the Hugging Face hub gives ({reason})",
+            "Check the name and the connection",
+        ) from None
+
+
+def stop_ids(folder: Path | str) -> tuple[int, ...]:
+    """The ids that end a generation, as `generation_config.json`, or else `config.json`, names them."""
+    for name in ("generation_config.json", "config.json"):
+        path = Path(folder) / name
+        value = read_json(path) if path.exists() else {}
+        ids = value.get("eos_token_id") if isinstance(value, dict) else None
+        ids = ids if isinstance(ids, list) else [ids]
+        if all(isinstance(entry, int) for entry in ids):
+            return tuple(ids)
+    return ()
+
+
+def _shards(model: GPT, dtype: torch.dtype, max_shard_bytes: int) -> list[list[TensorName]]:
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    shards: list[list[TensorName]] = [[]]
+    size = 0
+    for entry in tensor_names(model.config):
+        nbytes = _shape(entry, shapes).numel() * dtype.itemsize
+        if shards[-1] and size + nbytes > max_shard_bytes:
+            shards.append([])
+            size = 0
+        shards[-1].append(entry)
+        size += nbytes
+    return shards
+
+
+def _extract(parameters: dict[str, torch.nn.Parameter], entry: TensorName, dtype: torch.dtype) -> Tensor:
+    tensor = parameters[entry.parameter].detach()
+    tensor = tensor if entry.rows is None else tensor[slice(*entry.rows)]
+    tensor = (tensor.T if entry.transposed else tensor).to("cpu", dtype)
+    return tensor.clone(memory_format=torch.contiguous_format)  # safetensors refuses views of one storage
+
+
+def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:  # it wraps what the operating system said
+        raise OSError(28 if "No space" in str(error) else 5, str(error)) from None
+
+
+def _shape(entry: TensorName, shapes: dict[str, torch.Size]) -> torch.Size:
+    shape = shapes[entry.parameter]
+    if entry.rows is not None:
+        shape = torch.Size((entry.rows[1] - entry.rows[0], *shape[1:]))
+    return torch.Size(reversed(shape)) if entry.transposed else shape
+
+
+def _open_tensors(folder: Path, stack: ExitStack) -> dict[str, Any]:
+    """A lazy slice for each tensor in the folder's weight files."""
+    tensors: dict[str, Any] = {}
+    for path in _weight_files(folder):
+        check_header(path)
+        try:
+            file = stack.enter_context(safe_open(path, framework="pt"))
+            tensors |= {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError) as error:
+            raise DaedalError(f"{path} is damaged ({error})", "Restore it from a copy, or download it again") from None
+    return tensors
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.exists():
+        return [single]
+    if not index.exists():
+        if any(any(folder.glob(pattern)) for pattern in _PICKLES):
+            raise DaedalError(
+                f"{folder} holds weights only as pickles, which can run code when they are read",
+                "Convert them to safetensors with Transformers in a place that you trust",
+            )
+        raise DaedalError(f"{single} is missing", "Check the path, or train the model again")
+    value = read_json(index)
+    names = value.get("weight_map") if isinstance(value, dict) else None
+    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
+        raise DaedalError(f"{index} has no weight_map", "Restore it from a copy")
+    files = sorted(set(names.values()))
+    for name in files:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise DaedalError(f"{index} names {name!r}, which is not a safetensors file beside it", "Do not trust it")
+        if not (folder / name).exists():
+            raise DaedalError(f"{folder / name} is missing", "Restore it from a copy, or download it again")
+    return [folder / name for name in files]
+
+
+def check_header(path: Path) -> None:
+    """Refuse a safetensors file whose header cannot be what it says, before anything parses it.
+
+    Raises:
+        DaedalError: the length, the JSON or the extents of the header are wrong.
+    """
+    damaged = DaedalError(f"{path} is truncated or not a safetensors file", "Restore it from a copy")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            first = file.read(8)
+            if len(first) < 8:
+                raise damaged
+            (length,) = struct.unpack("<Q", first)
+            if length > min(size - 8, _MAX_HEADER):
+                raise damaged
+            header = json.loads(file.read(length))
+    except OSError as error:
+        raise DaedalError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from None
+    except (ValueError, RecursionError):
+        raise damaged from None
+    if not isinstance(header, dict):
+        raise damaged
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        kind = entry.get("dtype") if isinstance(entry, dict) else None
+        if kind not in _DTYPES and not name.endswith(_BUFFERS):
+            raise DaedalError(
+                f"{path}: {name} holds {kind}, and only float32, float16 and bfloat16 weights can be read",
+                "Convert it with Transformers",
+            )
+
+
+def _check(
+    entries: list[TensorName],
+    shapes: dict[str, torch.Size],
+    tensors: dict[str, Any],
+    tied: bool,
+    folder: Path,
+) -> None:
+    """Every tensor is there, with the shape that the configuration gives it, and none besides."""
+    _rename(tensors)
+    for entry in entries:
+        if entry.file not in tensors:
+            raise DaedalError(f"{folder}: the weight {entry.file} is missing", "Restore the files from a copy")
+        found, wanted = tuple(tensors[entry.file].get_shape()), tuple(_shape(entry, shapes))
+        if found != wanted:
+            raise DaedalError(
+                f"{folder}: {entry.file} has shape {list(found)} and config.json says {list(wanted)}",
+                "Restore the files from a copy",
+            )
+    allowed = {entry.file for entry in entries} | ({"lm_head.weight"} if tied else set())
+    for name in sorted(tensors.keys() - allowed):
+        if not name.endswith(_BUFFERS):
+            raise DaedalError(
+                f"{folder}: the weight {name} belongs to no part of this architecture", "Load it with Transformers"
+            )
+
+
+def _rename(tensors: dict[str, Any]) -> None:
+    """OpenAI's GPT-2 files leave out the prefix of the body."""
+    for name in [name for name in tensors if name.startswith(("h.", "wte.", "wpe.", "ln_f."))]:
+        tensors[f"transformer.{name}"] = tensors.pop(name)
