@@ -1,7 +1,7 @@
 """What the documentation shows runs: every bash and python block of README.md and docs/, in order, in an empty folder.
 
-A block after the comment `<!-- not run: REASON -->` is skipped. So that the tests stay quick, long budgets are shortened as
-`QUICKER` says, and nothing else is changed. Output is shown in ```text blocks, which are not compared: it holds times.
+A block after the comment `<!-- not run: REASON -->` is skipped. Long budgets are shortened as `QUICKER` says,
+and nothing else is changed. Output is shown in ```text blocks, which are not compared: it holds times.
 """
 
 import os
