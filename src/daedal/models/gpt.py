@@ -218,7 +218,10 @@ class GPT(Model):
 
     def head(self, hidden: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch vocab"]:
         """Logits of the next token."""
-        return F.linear(hidden, self.head_weight)
+        if self.unembedding is None:
+            return F.linear(hidden, self.embedding.weight)
+        logits: Tensor = self.unembedding(hidden)
+        return logits
 
     def forward(
         self, ids: Int[Tensor, "batch time"], cache: KVCache | None = None, start: Int[Tensor, " batch"] | None = None

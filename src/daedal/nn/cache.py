@@ -1,5 +1,6 @@
 """Keys and values of the positions that a model has already seen."""
 
+from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -54,7 +55,17 @@ class KVCache:
 
     def select(self, rows: Int[Tensor, " kept"]) -> Self:
         """Keep these rows, in this order; a row may come twice."""
-        self.keys = [keys[rows] for keys in self.keys]
-        self.values = [values[rows] for values in self.values]
         self.start = None if self.start is None else self.start[rows]
+        return self._move(lambda filled: filled[rows], len(rows), self.capacity)
+
+    def grow(self, capacity: int) -> Self:
+        """Make room for more columns."""
+        return self._move(lambda filled: filled, self.batch, capacity)
+
+    def _move(self, chosen: Callable[[Tensor], Tensor], batch: int, capacity: int) -> Self:
+        """New storage that holds what was chosen of the filled columns; the empty ones are never touched."""
+        for stored in (self.keys, self.values):
+            for layer, old in enumerate(stored):
+                stored[layer] = old.new_empty((batch, old.shape[1], capacity, old.shape[3]))
+                stored[layer][:, :, : self.length] = chosen(old[:, :, : self.length])
         return self
