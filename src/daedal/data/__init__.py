@@ -1,0 +1,34 @@
+"""Sources -> clean -> deduplicate -> split -> encode -> shards, with a data card."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from daedal.data.card import card_html as card_html
+    from daedal.data.card import render_card as render_card
+    from daedal.data.options import BuildOptions as BuildOptions
+    from daedal.data.pipeline import build as build
+    from daedal.data.shards import Dataset as Dataset
+    from daedal.data.shards import Split as Split
+    from daedal.data.windows import Windows as Windows
+
+_HOMES = {
+    "BuildOptions": "options",
+    "build": "pipeline",
+    "Dataset": "shards",
+    "Split": "shards",
+    "Windows": "windows",
+    "card_html": "card",
+    "render_card": "card",
+}
+
+__all__ = ["BuildOptions", "Dataset", "Split", "Windows", "build", "card_html", "render_card"]
+
+
+def __getattr__(name: str) -> Any:
+    """Each name is imported when it is first used: `daedal --help` pays for none of them."""
+    import importlib
+
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = importlib.import_module(f"daedal.data.{_HOMES[name]}")
+    return getattr(home, name)

@@ -1,0 +1,21 @@
+"""Which codec and vocabulary suit a corpus, from its size alone."""
+
+from typing import Literal
+
+# Train bytes below which each vocabulary is the better one: a larger vocabulary shortens the sequence, but its rarer
+# tokens are seen too seldom to be learned.
+_VOCABULARIES = ((2_000_000, 512), (5_000_000, 1024), (20_000_000, 2048), (100_000_000, 4096), (1_000_000_000, 8192))
+_LARGEST = 16384
+_BYTES_BELOW = 100_000
+
+
+def choose_codec(train_bytes: int) -> tuple[Literal["byte", "bpe"], int]:
+    """The codec kind and vocabulary size for a train split of `train_bytes` bytes of UTF-8."""
+    if train_bytes < _BYTES_BELOW:
+        return "byte", 257
+    return "bpe", choose_vocabulary(train_bytes)
+
+
+def choose_vocabulary(train_bytes: int) -> int:
+    """The BPE vocabulary size for a train split of `train_bytes` bytes of UTF-8."""
+    return next((size for limit, size in _VOCABULARIES if train_bytes < limit), _LARGEST)

@@ -1,0 +1,45 @@
+"""What readers give: a raw document, or word of something that could not be read."""
+
+from typing import Literal, NamedTuple
+
+Form = Literal["prose", "code", "row"]
+
+
+class Raw(NamedTuple):
+    """A document as it was found.
+
+    Attributes:
+        label: the file it is from, as shown to people; members of archives follow after `!`.
+        row: its row in that file, or its part where a long file was cut; -1 where the file is the document.
+        payload: its bytes, or its text where the format says the encoding.
+        form: prose, source code, or a row of a table.
+        type: the kind of file, as `Markdown` or `Python`.
+        part: whether it is a part of a longer text: parts are kept in one split.
+    """
+
+    label: str
+    row: int
+    payload: bytes | str
+    form: Form
+    type: str
+    part: bool = False
+
+
+class Lost(NamedTuple):
+    """A file, member or row that gave no document, and why.
+
+    Attributes:
+        broken: whether something is wrong with it, so that a source with nothing else is an error.
+    """
+
+    label: str
+    reason: str
+    detail: str
+    bytes: int = 0
+    broken: bool = True
+
+
+class Note(NamedTuple):
+    """Something that the reader decided and the user should know, as which field holds the text."""
+
+    text: str

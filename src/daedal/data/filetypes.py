@@ -1,0 +1,90 @@
+"""Kinds of file by the end of their name."""
+
+from typing import Literal, NamedTuple
+
+from daedal.data.document import Form
+
+Reader = Literal["text", "html", "jsonl", "json", "csv", "tsv", "parquet", "zip", "tar", "compressed", "none"]
+
+
+class FileType(NamedTuple):
+    """How a file is read, what it is called, and what its text is."""
+
+    reader: Reader
+    name: str
+    form: Form = "prose"
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_CODE = {
+    "Python": "py pyi pyx pxd", "JavaScript": "js mjs cjs jsx", "TypeScript": "ts tsx mts cts", "C": "c h",
+    "C++": "cc cpp cxx hpp hh hxx", "C#": "cs", "Java": "java", "Kotlin": "kt kts", "Scala": "scala", "Go": "go",
+    "Rust": "rs", "Swift": "swift", "Ruby": "rb", "PHP": "php", "Perl": "pl pm", "Lua": "lua", "R": "r",
+    "Julia": "jl", "Haskell": "hs", "OCaml": "ml mli", "F#": "fs fsx", "Clojure": "clj cljs", "Elixir": "ex exs",
+    "Erlang": "erl hrl", "Lisp": "lisp el scm", "Dart": "dart", "Zig": "zig", "Nim": "nim", "Fortran": "f f90 f95",
+    "Pascal": "pas", "Assembly": "asm s", "CUDA": "cu cuh", "Shell": "sh bash zsh fish", "PowerShell": "ps1",
+    "SQL": "sql", "CSS": "css scss less", "Vue": "vue", "Svelte": "svelte", "TOML": "toml", "YAML": "yaml yml",
+    "INI": "ini cfg conf", "XML": "xml xsd xsl svg", "Makefile": "mk", "CMake": "cmake", "Protocol Buffers": "proto",
+    "GraphQL": "graphql", "Terraform": "tf", "Jupyter": "ipynb", "Verilog": "v sv", "VHDL": "vhd",
+    "Diff": "diff patch", "TeX": "tex sty cls bib", "Groovy": "groovy gradle",
+}  # fmt: skip
+_PROSE = {
+    "text": "txt text log srt vtt asc", "Markdown": "md markdown mdx", "reStructuredText": "rst",
+    "AsciiDoc": "adoc asciidoc", "Org": "org",
+}  # fmt: skip
+_OTHER = {
+    "html": FileType("html", "HTML"),
+    "htm": FileType("html", "HTML"),
+    "xhtml": FileType("html", "HTML"),
+    "jsonl": FileType("jsonl", "JSON Lines", "row"),
+    "ndjson": FileType("jsonl", "JSON Lines", "row"),
+    "json": FileType("json", "JSON", "code"),
+    "csv": FileType("csv", "CSV", "row"),
+    "tsv": FileType("tsv", "TSV", "row"),
+    "tab": FileType("tsv", "TSV", "row"),
+    "parquet": FileType("parquet", "Parquet", "row"),
+    "zip": FileType("zip", "zip"),
+    "tar": FileType("tar", "tar"),
+    "gz": FileType("compressed", "gz"),
+    "tgz": FileType("compressed", "gz"),
+    "zst": FileType("compressed", "zst"),
+    "zstd": FileType("compressed", "zst"),
+    "tzst": FileType("compressed", "zst"),
+    "bz2": FileType("compressed", "bz2"),
+    "tbz2": FileType("compressed", "bz2"),
+    "xz": FileType("compressed", "xz"),
+    "txz": FileType("compressed", "xz"),
+}
+_BINARY = _words(
+    "pyc pyo so o a dll dylib exe bin dat class jar whl png jpg jpeg gif bmp ico webp avif tif tiff heic psd "
+    "mp3 mp4 m4a wav flac ogg opus avi mkv mov webm pdf doc docx xls xlsx ppt pptx odt ods odp epub 7z rar ttf "
+    "otf woff woff2 eot npy npz pt pth ckpt safetensors onnx gguf h5 hdf5 pkl pickle joblib msgpack arrow "
+    "feather orc db sqlite sqlite3 mo pack idx wasm dmg iso deb rpm tflite pb mat parquet_metadata"
+)
+_BY_END: dict[str, FileType] = (
+    {end: FileType("text", name, "code") for name, ends in _CODE.items() for end in ends.split()}
+    | {end: FileType("text", name) for name, ends in _PROSE.items() for end in ends.split()}
+    | _OTHER
+    | {end: FileType("none", "binary") for end in _BINARY}
+)
+_BY_NAME = {"makefile": "Makefile", "dockerfile": "Dockerfile", "cmakelists.txt": "CMake", "rakefile": "Ruby"}
+_INNER = {"tgz": "tar", "tzst": "tar", "tbz2": "tar", "txz": "tar"}
+
+
+def file_type(name: str) -> FileType:
+    """The type of a file called `name`; text, unless its name says something else."""
+    base = name.rsplit("/", 1)[-1].lower()
+    if base in _BY_NAME:
+        return FileType("text", _BY_NAME[base], "code")
+    end = base.rsplit(".", 1)[-1] if "." in base else ""
+    return _BY_END.get(end, FileType("text", "text"))
+
+
+def inner_name(name: str) -> str:
+    """What a compressed file holds: `a.jsonl` for `a.jsonl.gz`, `a.tar` for `a.tgz`."""
+    stem, _, end = name.rpartition(".")
+    inner = _INNER.get(end.lower())
+    return f"{stem}.{inner}" if inner else stem

@@ -1,0 +1,68 @@
+"""Rows of a Hugging Face dataset, streamed: `hf:name`, `hf:name:split`, `hf:name#configuration:split`."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from daedal.data.document import Lost, Note, Raw
+from daedal.data.tables import rows_of
+from daedal.errors import DaedalError
+
+
+class HubName(NamedTuple):
+    """What a `hf:` source names."""
+
+    name: str
+    configuration: str | None
+    split: str
+
+
+def parse_hub_name(source: str) -> HubName:
+    """Take `hf:name#configuration:split` apart; the split is `train` where none is named.
+
+    Raises:
+        DaedalError: it names no dataset.
+    """
+    name, _, split = source.removeprefix("hf:").partition(":")
+    name, _, configuration = name.partition("#")
+    if not name.strip():
+        raise DaedalError(f"{source!r} names no dataset", "Write hf:owner/name or hf:owner/name:split")
+    return HubName(name, configuration or None, split or "train")
+
+
+def read_hub(source: str, field: str | None) -> Iterator[Raw | Lost | Note]:
+    """Documents of a hub dataset.
+
+    Raises:
+        DaedalError: `datasets` is not installed, there is no network, or no such dataset, split or field.
+    """
+    wanted = parse_hub_name(source)
+    try:
+        import datasets  # type: ignore[import-untyped]
+    except ImportError:
+        raise DaedalError(
+            f"{source} needs the package `datasets`", "Install it with: pip install 'daedal[hub]'"
+        ) from None
+    try:
+        rows: Any = datasets.load_dataset(wanted.name, wanted.configuration, split=wanted.split, streaming=True)
+        yield from rows_of(source, iter(rows), field, "hub dataset")
+    except DaedalError:
+        raise
+    except Exception as error:  # `datasets` raises many kinds, of its own and of its transports
+        line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise DaedalError(
+            f"{source} cannot be read ({type(error).__name__}: {line})",
+            "Check the name, the split and the network; log in with `hf auth login` where the dataset is gated",
+        ) from None
+
+
+def hub_licence(source: str) -> str | None:
+    """The licence that the dataset declares, where the hub can be asked."""
+    try:
+        import datasets
+
+        wanted = parse_hub_name(source)
+        licence = datasets.load_dataset_builder(wanted.name, wanted.configuration).info.license
+    except Exception:  # not knowing the licence is no reason to fail
+        return None
+    return (licence if isinstance(licence, str) else json.dumps(licence)) or None

@@ -1,0 +1,163 @@
+"""What the user named -> the files to read, in an order that does not depend on the order in which they were named."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from daedal.config import Config
+from daedal.data import builtin
+from daedal.data.archives import BROKEN
+from daedal.data.document import Lost, Note, Raw
+from daedal.data.filetypes import file_type
+from daedal.data.hub import parse_hub_name, read_hub
+from daedal.data.readers import Reading, read_stream
+from daedal.errors import DaedalError
+
+Role = Literal["train", "validation", "test"]
+_SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "__MACOSX"))
+UNIT_BYTES = 8 * 2**20
+
+
+class Item(Config):
+    """One file, or one thing that is read like a file."""
+
+    kind: Literal["file", "docstrings", "topics", "hub"] = "file"
+    label: str
+    path: str = ""
+    bytes: int = 0
+    changed: int = 0  # nanoseconds, as the file system says
+
+
+class Unit(Config):
+    """Items that are read together by one worker; always the same ones for the same sources."""
+
+    number: int
+    role: Role
+    items: tuple[Item, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on disk."""
+        return sum(item.bytes for item in self.items)
+
+
+class Named(Config):
+    """One source, resolved."""
+
+    source: str
+    role: Role
+    items: tuple[Item, ...]
+    lost: tuple[tuple[str, str, str, int, bool], ...] = ()
+
+
+def resolve(source: str, role: Role) -> Named:
+    """The files that a source names.
+
+    Raises:
+        DaedalError: it names nothing that is there and can be read.
+    """
+    if source.startswith("hf:"):
+        parse_hub_name(source)
+        return Named(source=source, role=role, items=(Item(kind="hub", label=source, path=source),))
+    if source in builtin.BUILTINS:
+        return Named(source=source, role=role, items=tuple(_builtin_items(source)))
+    path = Path(source).expanduser()
+    try:
+        if path.is_file():
+            return Named(source=source, role=role, items=(_item(path, path.name),))
+        if not path.is_dir():
+            what = "is not a file or folder" if os.path.lexists(path) else "does not exist"
+            raise DaedalError(
+                f"The source {source} {what}", f"Check the path, or use one of: {', '.join(builtin.BUILTINS)}, hf:NAME"
+            )
+        os.scandir(path).close()
+    except OSError as error:
+        raise DaedalError(f"{source} cannot be read ({error.strerror})", "Check its permissions") from None
+    items: list[Item] = []
+    lost: list[Lost] = []
+    for entry in _walk(path, lost):
+        try:
+            items.append(_item(entry, f"{path.name}/{entry.relative_to(path).as_posix()}"))
+        except OSError as error:
+            lost.append(Lost(str(entry), "unreadable", error.strerror or "", 0))
+    if not items:
+        raise DaedalError(f"The folder {source} has no files to read", "Give a folder with text in it")
+    return Named(source=source, role=role, items=tuple(items), lost=tuple(tuple(each) for each in lost))
+
+
+def plan_units(named: Iterable[Named]) -> list[Unit]:
+    """Cut all items into units of about `UNIT_BYTES`, in the order of their names."""
+    units: list[Unit] = []
+    ordered = sorted(
+        ((each.role, item) for each in named for item in each.items),
+        key=lambda pair: (pair[0], pair[1].label, pair[1].path),
+    )
+    group: list[Item] = []
+    filled = 0
+    for place, (role, item) in enumerate(ordered):
+        group.append(item)
+        filled += item.bytes + 4096  # so that a million tiny files make more than one unit
+        last = place + 1 == len(ordered) or ordered[place + 1][0] != role
+        if last or filled + ordered[place + 1][1].bytes > UNIT_BYTES:
+            units.append(Unit(number=len(units), role=role, items=tuple(group)))
+            group, filled = [], 0
+    return units
+
+
+def read_item(item: Item, reading: Reading) -> Iterator[Raw | Lost | Note]:
+    """The raw documents of an item.
+
+    Args:
+        item: what to read.
+        reading: what the user said about how.
+    """
+    if item.kind == "hub":
+        yield from read_hub(item.path, reading.field)
+    elif item.kind == "docstrings":
+        yield from builtin.read_docstrings(item.label, Path(item.path))
+    elif item.kind == "topics":
+        yield from builtin.read_topics(item.label)
+    else:
+        try:
+            stream = open(item.path, "rb")  # noqa: SIM115 (closed by the with below)
+        except OSError as error:
+            yield Lost(item.label, "unreadable", error.strerror or "", item.bytes)
+            return
+        with stream:
+            try:
+                yield from read_stream(item.label, stream, item.bytes, reading)
+            except BROKEN as error:
+                yield Lost(item.label, "broken file", str(error)[:200], item.bytes)
+
+
+def _item(path: Path, label: str) -> Item:
+    status = path.stat()
+    return Item(label=label, path=str(path.absolute()), bytes=status.st_size, changed=status.st_mtime_ns)
+
+
+def _builtin_items(source: str) -> Iterator[Item]:
+    kind: Literal["file", "docstrings"] = "file" if source == "python-code" else "docstrings"
+    for path in builtin.library_files():
+        yield _item(path, builtin.library_label(source, path)).but(kind=kind)
+    if source == "python-docs":
+        yield Item(kind="topics", label="python-docs/topics", bytes=700_000)
+
+
+def _walk(folder: Path, lost: list[Lost]) -> Iterator[Path]:
+    """Files below a folder, hidden ones left out; links to folders are not followed, so there are no circles."""
+
+    def refused(error: OSError) -> None:
+        lost.append(Lost(str(error.filename), "unreadable", error.strerror or "", 0))
+
+    for base, folders, names in os.walk(folder, onerror=refused):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS)
+        for name in sorted(names):
+            path = Path(base, name)
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+def is_text_by_name(item: Item) -> bool:
+    """Whether an item may hold text, as far as its name tells."""
+    return item.kind != "file" or file_type(item.label).reader != "none"

@@ -1,0 +1,99 @@
+"""The codec of a build: given, or learned from the train split alone."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from daedal.data.choose import choose_codec, choose_vocabulary
+from daedal.data.corpus import Corpus
+from daedal.data.ingest import each_document
+from daedal.data.options import BuildOptions
+from daedal.data.split import Assignment
+from daedal.data.spool import Spool
+from daedal.data.windows import mix
+from daedal.errors import DaedalError
+
+if TYPE_CHECKING:
+    from daedal.codecs.text import TextCodec
+
+_PIECE = 2**20
+
+
+def make_codec(
+    options: BuildOptions, corpus: Corpus, assignment: Assignment, spool: Spool, progress: Callable[[int, int], None]
+) -> "TextCodec":
+    """The codec that the options ask for.
+
+    Args:
+        options: of the build.
+        corpus: the documents.
+        assignment: the split of each.
+        spool: their text.
+        progress: told the bytes of text read, of how many.
+
+    Raises:
+        DaedalError: a tokenizer that is given cannot be used.
+    """
+    from daedal.codecs.text import TextCodec
+
+    if options.tokenizer is not None:
+        folder = Path(options.tokenizer).expanduser()
+        if not folder.is_dir():
+            raise DaedalError(f"{folder} is not a folder with a tokenizer", "Give a run folder or a model's folder")
+        codec = TextCodec.load(folder)
+        if codec.eos_id is None:
+            raise DaedalError(f"The tokenizer in {folder} has no end-of-text token", "Give another one")
+        return codec
+    train_bytes = int(corpus.bytes[assignment.splits == 0].sum())
+    kind, vocabulary = options.codec, options.vocab_size
+    if kind == "auto":
+        kind, chosen = choose_codec(train_bytes)
+        if vocabulary is not None:
+            kind = "bpe"
+        elif kind == "bpe":
+            vocabulary = chosen
+    elif kind == "bpe" and vocabulary is None:
+        vocabulary = choose_vocabulary(train_bytes)
+    sample = _sample(corpus, assignment, options)
+    total = int(corpus.bytes[sample].sum())
+
+    def texts() -> Iterator[str]:
+        done = 0
+        for text in _texts(sample, corpus, assignment, spool):
+            yield text
+            done += len(text)
+            progress(min(done, total), total)
+
+    return TextCodec.train(kind, texts() if kind != "byte" else iter(()), vocabulary)
+
+
+def _sample(corpus: Corpus, assignment: Assignment, options: BuildOptions) -> np.ndarray:
+    """Which documents a codec is learned from: all that train, or a random choice of them that makes the sample's size."""
+    train = assignment.splits == 0
+    limit = options.codec_sample_mb * 1e6
+    if options.codec == "char" or corpus.bytes[train].sum() <= limit:
+        return np.asarray(train)
+    order = np.argsort(mix(corpus.hashes[:, 1]), kind="stable")
+    order = order[train[order]]
+    before = np.cumsum(corpus.bytes[order]) - corpus.bytes[order]
+    chosen = np.zeros(len(corpus), dtype=bool)
+    chosen[order[before < limit]] = True
+    return chosen
+
+
+def _texts(sample: np.ndarray, corpus: Corpus, assignment: Assignment, spool: Spool) -> Iterator[str]:
+    for place, (unit, number) in enumerate(corpus.chunks):
+        first, last = int(corpus.firsts[place]), int(corpus.firsts[place + 1])
+        if not sample[first:last].any():
+            continue
+        ends = np.cumsum(corpus.bytes[first:last])
+        for document, raw in enumerate(each_document(spool.text(unit, number), ends), first):
+            if not sample[document]:
+                continue
+            text = raw.decode()
+            if document in assignment.cuts:
+                text = "".join(text[low:high] for split, low, high in assignment.cuts[document] if split == 0)
+            for begin in range(0, len(text), _PIECE):
+                yield text[begin : begin + _PIECE]
