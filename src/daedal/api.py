@@ -1,0 +1,239 @@
+"""What the command line can do, as functions: build data, plan, train, load, evaluate, export."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daedal.config import Config
+from daedal.duration import parse_duration
+from daedal.errors import DaedalError
+
+if TYPE_CHECKING:
+    from daedal.data.shards import Dataset
+    from daedal.evaluation.report import EvaluationReport
+    from daedal.inference.generator import Generator
+    from daedal.models.gpt import GPT
+    from daedal.training.metrics import Listener
+    from daedal.training.plan import Plan
+    from daedal.training.processes import Processes
+    from daedal.training.run import RunFolder
+
+
+class TrainingResult(Config):
+    """A finished run.
+
+    Attributes:
+        seconds: what the whole run took, evaluation and saving included, over all its sessions.
+        text: what to tell a person.
+    """
+
+    run: Path
+    steps: int
+    seconds: float
+    text: str
+
+    def summary(self) -> str:
+        return self.text
+
+
+def build_data(sources: Sequence[str | Path], out: str | Path, **options: Any) -> "Dataset":
+    """Turn sources into a data folder; see `daedal.data.build.build`."""
+    from daedal.data.build import build
+
+    return build([str(source) for source in sources], Path(out), **options)
+
+
+def make_plan(
+    family: str, data: str | Path, budget: str | float | None = None, init: str | None = None, **options: Any
+) -> "Plan":
+    """What `train` would do, and why.
+
+    Args:
+        data: a data folder.
+        budget: seconds, or a text such as "3m".
+        options: values of the plan, set by hand.
+    """
+    return _plan(family, data, budget, init, options)[0]
+
+
+def train(
+    family: str,
+    *,
+    data: str | Path,
+    out: str | Path,
+    budget: str | float | None = None,
+    init: str | None = None,
+    progress: "Listener | None" = None,
+    **options: Any,
+) -> TrainingResult:
+    """Train a model on a data folder within a time budget, then measure it.
+
+    Args:
+        family: "gpt".
+        data: a data folder that `build_data` made.
+        out: the run folder to make.
+        budget: seconds, or a text such as "3m", for everything from this call to its end; 3 minutes unless `steps` is given.
+        init: a run folder or Hugging Face id whose weights to start from.
+        progress: whoever wants to watch.
+        options: values of the plan, set by hand, such as `steps=300` or `context=256`.
+
+    Raises:
+        DaedalError: the data, the folder or an option is wrong, the budget too short, or training diverged.
+        Interrupted: a signal asked to stop; `resume` goes on.
+    """
+    started = time.monotonic()
+    from daedal.training.processes import processes
+    from daedal.training.run import RunFolder
+
+    with processes(_device(options)) as group:
+        if group.main:
+            _check_new(out)
+        plan, model = _plan(family, data, budget, init, options, group)
+        run = RunFolder.create(out) if group.main else RunFolder(out)
+        if group.main:
+            run.write_plan(plan)
+        group.wait()
+        return _train(plan, model, run, group, progress, started)
+
+
+def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResult:
+    """Go on with a run that was stopped, to the same bits as if it had not been.
+
+    Raises:
+        DaedalError: there is no run, it is damaged, or its data has changed.
+    """
+    started = time.monotonic()
+    from daedal.training.processes import processes
+    from daedal.training.run import RunFolder
+
+    folder = RunFolder.open(run)
+    plan = folder.plan
+    with processes(plan.device) as group:
+        return _train(plan, None, folder, group, progress, started)
+
+
+def load(run_or_hub_id: str | Path, **options: Any) -> "Generator":
+    """A model and its codec, ready to generate, stream, score and chat."""
+    from daedal.inference.generator import Generator
+
+    return Generator.open(str(run_or_hub_id), **options)
+
+
+def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any) -> "EvaluationReport":
+    """Measure a model on a data folder's validation split or a text file; on its own data unless `data` is given."""
+    from daedal.evaluation.evaluate import evaluate as measure
+
+    return measure(run_or_hub_id, data, **options)
+
+
+def export(run: str | Path, to: str | Path) -> Path:
+    """Write what Transformers, vLLM and llama.cpp's converter open."""
+    from daedal.interop.export import export as write
+
+    return write(Path(run), Path(to))
+
+
+# -- the parts of training ---------------------------------------------------------------------------------------------
+
+
+def _device(options: dict[str, Any]) -> str:
+    import torch
+
+    return options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _check_new(out: str | Path) -> None:
+    """Refuse a folder that is taken before anything is measured or trained."""
+    path = Path(out)
+    if (path / "training" / "plan.json").exists():
+        raise DaedalError(f"{path} already holds a run", f"Go on with it by --resume {path}, or choose another --out")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise DaedalError(f"{path} exists and is not an empty folder", "Choose another --out")
+
+
+def _plan(
+    family: str,
+    data: str | Path,
+    budget: str | float | None,
+    init: str | None,
+    options: dict[str, Any],
+    group: "Processes | None" = None,
+) -> "tuple[Plan, GPT | None]":
+    from daedal.training.machine import measure_machine
+    from daedal.training.plan import Plan, PlanOptions
+    from daedal.training.rules import plan_gpt
+
+    if family != "gpt":
+        raise DaedalError(f"There is no family {family!r}", "Use gpt")
+    given = PlanOptions.parse(options, "plan").model_dump(exclude_none=True)
+    seconds = None if budget is None else parse_duration(budget)
+    dataset = _open(data)
+    model = _initial(init, dataset) if init is not None else None
+    if group is not None and not group.main:
+        return Plan.parse(group.agree(None), "plan"), model
+    machine = measure_machine(given.get("device"), given.get("threads"), given.get("precision"))
+    plan = plan_gpt(dataset, str(Path(data).absolute()), seconds, machine, given, model, init)
+    if group is not None:
+        group.agree(plan.model_dump())
+    return plan, model
+
+
+def _open(data: str | Path) -> "Dataset":
+    from daedal.data.shards import Dataset
+
+    return Dataset.open(Path(data))
+
+
+def _initial(init: str, dataset: "Dataset") -> "GPT":
+    """The model to start from. Its tokens must be the data's."""
+    from daedal.codecs.text import TextCodec
+    from daedal.models.checkpoint import load_model, resolve
+    from daedal.models.gpt import GPT
+
+    folder = resolve(init)
+    codec = TextCodec.load(folder)
+    if codec.fingerprint() != dataset.codec.fingerprint():
+        raise DaedalError(
+            f"The data was encoded with another tokenizer than that of {init}",
+            f"Build the data again with --codec {init}",
+        )
+    model = load_model(folder)
+    if not isinstance(model, GPT):
+        raise DaedalError(f"{init} is not a GPT", "Start from another model")
+    return model.float()
+
+
+def _train(
+    plan: "Plan", model: "GPT | None", run: "RunFolder", group: "Processes", listener: "Listener | None", started: float
+) -> TrainingResult:
+    import torch
+
+    from daedal.evaluation.evaluate import evaluate
+    from daedal.models.gpt import GPT
+    from daedal.training.language import LanguageTask
+    from daedal.training.metrics import Silence
+    from daedal.training.rules import gpt_config
+    from daedal.training.trainer import Trainer
+
+    watcher: Listener = listener if listener is not None and group.main else Silence()
+    watcher.planned(plan)
+    torch.set_num_threads(plan.threads)
+    dataset = _open(plan.data)
+    if model is None:
+        model = GPT(gpt_config(plan))
+        model.initialise(torch.Generator().manual_seed(plan.seed))
+    torch.manual_seed(plan.seed)  # dropout's
+    if group.main:
+        dataset.codec.save(run.path)
+    reserve = 0.0
+    trainer = Trainer(
+        LanguageTask(model, dataset, plan), plan, run, group, watcher, time.monotonic() - started, reserve
+    )
+    trainer.train()
+    if group.main:
+        watcher.noted("measuring")
+        report = evaluate(run.path)
+        text = report.summary()
+    group.wait()
+    return TrainingResult(run=run.path, steps=trainer.step, seconds=trainer.elapsed, text=text)

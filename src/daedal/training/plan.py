@@ -1,0 +1,118 @@
+"""A plan: all choices of a training run as data, printed before it starts and saved with it."""
+
+from typing import Any, Literal
+
+from pydantic import Field, create_model, model_validator
+
+from daedal.config import Config
+from daedal.duration import format_duration
+
+
+class Prediction(Config):
+    """What the planner expects of the run."""
+
+    parameters: int
+    seconds_per_step: float
+    tokens: int
+    bits_per_byte: float | None = None
+
+
+class Plan(Config):
+    """A training run. Every value below can be set by its name; those left alone follow from the budget and the machine."""
+
+    family: Literal["gpt"] = Field("gpt", description="what kind of model")
+    data: str = Field(description="the data folder")
+    init: str | None = Field(
+        None, description="a run folder or Hugging Face id to start from instead of random weights"
+    )
+    budget: float | None = Field(
+        None, description="seconds that the whole run may take, evaluation and saving included"
+    )
+
+    architecture: Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"] = Field(
+        "qwen3", description="the Transformer's parts; all but swift open in Transformers, vLLM and llama.cpp"
+    )
+    vocab_size: int = Field(ge=2, description="how many tokens the codec knows")
+    width: int = Field(ge=8, le=65536, description="features of the residual stream")
+    depth: int = Field(ge=1, le=1024, description="Transformer blocks")
+    heads: int = Field(ge=1, description="attention heads")
+    kv_heads: int = Field(ge=1, description="key and value heads, shared by groups of attention heads")
+    head_width: int = Field(ge=2, description="features of one head")
+    mlp_width: int = Field(ge=1, description="features inside the MLP")
+    context: int = Field(ge=2, description="tokens that the model sees at once")
+    tied: bool = Field(True, description="the output layer shares the embedding's weights")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of features dropped in training")
+
+    steps: int = Field(ge=1, description="optimizer steps; given by hand, they replace the time budget")
+    batch: int = Field(ge=1, description="sequences a step, over all processes")
+    micro_batch: int = Field(ge=1, description="sequences at once; the rest of the batch is accumulated")
+    optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: Muon for the matrices, AdamW for the rest")
+    learning_rate: float = Field(gt=0, lt=10, description="peak learning rate of AdamW")
+    muon_learning_rate: float = Field(0.02, gt=0, lt=10, description="peak learning rate of Muon")
+    momentum: float = Field(0.95, ge=0, lt=1, description="Muon's momentum")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first decay")
+    beta2: float = Field(0.95, ge=0, lt=1, description="AdamW's second decay")
+    weight_decay: float = Field(0.1, ge=0, description="decoupled weight decay of the matrices")
+    clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 for none")
+    warmup: float = Field(0.02, ge=0, le=1, description="share of the run in which the learning rate rises")
+    cooldown: float = Field(0.5, ge=0, le=1, description="share of the run in which it falls to nothing")
+    ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights that are saved for use; 0 for none")
+    seed: int = Field(0, ge=0, description="of the weights, the order of the data, dropout and samples")
+
+    device: str = Field("cpu", description="cpu, cuda or mps")
+    threads: int = Field(1, ge=1, description="CPU threads")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="of matrix products; weights stay fp32")
+    compile: bool = Field(False, description="torch.compile the blocks")
+
+    log_every: int = Field(10, ge=1, description="steps between records of the loss")
+    evaluate_every: int = Field(ge=1, description="steps between passes over the whole validation split")
+    sample_every: int = Field(ge=1, description="steps between samples")
+    checkpoint_every: int = Field(ge=1, description="steps between checkpoints")
+
+    predicted: Prediction | None = None
+    why: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Plan":
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        if self.batch % self.micro_batch:
+            raise ValueError(f"batch ({self.batch}) must be a multiple of micro_batch ({self.micro_batch})")
+        if self.warmup + self.cooldown > 1:
+            raise ValueError("warmup and cooldown together must not exceed 1")
+        if self.head_width % 2:
+            raise ValueError(f"head_width ({self.head_width}) must be even for rotary positions")
+        return self
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.batch * self.context
+
+    def explain(self) -> str:
+        """The plan in a few lines of plain text: what, how, how long, and why."""
+        lines = [
+            f"Model      {self.architecture}, {self.depth} layers of width {self.width}, {self.heads} heads, "
+            f"vocabulary {self.vocab_size}, context {self.context}" + (f", from {self.init}" if self.init else ""),
+            f"Training   {self.steps} steps of {self.batch} x {self.context} tokens, {self.optimizer}, seed {self.seed}",
+            f"Machine    {self.device}, {self.threads} thread{'s' * (self.threads > 1)}, {self.precision}"
+            + (", compiled" if self.compile else ""),
+        ]
+        if self.predicted is not None:
+            seconds = self.predicted.seconds_per_step * self.steps
+            lines.append(
+                f"Expected   {self.predicted.parameters / 1e6:.2f} M parameters, {self.predicted.tokens / 1e6:.1f} M tokens in "
+                f"{format_duration(seconds)} of training"
+                + (f", about {self.predicted.bits_per_byte:.2f} bits per byte" if self.predicted.bits_per_byte else "")
+            )
+        return "\n".join([*lines, *(f"{name:<10} {reason}" for name, reason in self.why.items())])
+
+
+_CHOSEN_ELSEWHERE = {"family", "data", "init", "budget", "vocab_size", "predicted", "why"}
+
+_OPTIONS: dict[str, Any] = {
+    name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
+    for name, field in Plan.model_fields.items()
+    if name not in _CHOSEN_ELSEWHERE
+}
+PlanOptions = create_model("PlanOptions", __base__=Config, **_OPTIONS)
+PlanOptions.__doc__ = "Values of the plan that a person set by hand; None leaves one to the planner."

@@ -1,0 +1,81 @@
+"""A run folder: a Hugging Face checkpoint, and beside it `training/` with the plan, the metrics and what resume needs."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from daedal.errors import DaedalError
+from daedal.files import make_folder, read_json, write_json
+from daedal.training.plan import Plan
+
+
+class RunFolder:
+    """The paths of a run, and the few files of it that are plain records."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.training = self.path / "training"
+
+    @classmethod
+    def create(cls, path: str | Path) -> "RunFolder":
+        """A new run folder.
+
+        Raises:
+            DaedalError: something is there already, or it cannot be written.
+        """
+        run = cls(path)
+        if (run.training / "plan.json").exists():
+            raise DaedalError(
+                f"{path} already holds a run", f"Go on with it by --resume {path}, or choose another --out"
+            )
+        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            raise DaedalError(f"{path} exists and is not an empty folder", "Choose another --out")
+        make_folder(run.training)
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        run = cls(path)
+        if not run.path.is_dir():
+            raise DaedalError(f"There is no run folder at {path}", "Check the path")
+        return run
+
+    @property
+    def plan(self) -> Plan:
+        values = read_json(self.training / "plan.json")
+        if not isinstance(values, dict):
+            raise DaedalError(
+                f"{self.training / 'plan.json'} does not hold a plan", "Restore it from a copy, or train again"
+            )
+        return Plan.parse(values, str(self.training / "plan.json"))
+
+    def write_plan(self, plan: Plan) -> None:
+        write_json(self.training / "plan.json", plan.model_dump())
+
+    @property
+    def state(self) -> Path | None:
+        """The newest complete checkpoint of the training state."""
+        found = sorted((self.training / "state").glob("step-*"))
+        return found[-1] if found else None
+
+    def state_path(self, step: int) -> Path:
+        return self.training / "state" / f"step-{step:09d}"
+
+    def drop_older_states(self, keep: Path) -> None:
+        for path in (self.training / "state").iterdir():
+            if path != keep:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def records(self, name: str) -> list[dict[str, Any]]:
+        """The records of a JSON Lines file; a line that was cut off by a kill is left out."""
+        path = self.training / name
+        if not path.exists():
+            return []
+        records = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return records

@@ -1,0 +1,362 @@
+"""The one training loop. Training is a game whose players step in turn; most models have one player.
+
+Accumulation, clipping, averaged weights, precision, compilation, distribution, the time budget, checkpoints and exact
+resume live here and nowhere else. What is trained on, how it is validated and what a sample looks like is the task's affair.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from daedal.errors import DaedalError
+from daedal.models.checkpoint import save_model
+from daedal.models.model import Model
+from daedal.nn.transformer import Block
+from daedal.training.horizon import Horizon, is_review
+from daedal.training.metrics import Journal, Listener, Silence
+from daedal.training.optimizers import Optimizer
+from daedal.training.plan import Plan
+from daedal.training.prefetch import Prefetch
+from daedal.training.processes import Processes
+from daedal.training.run import RunFolder
+from daedal.training.schedule import trapezoid
+from daedal.training.signals import Signals
+from daedal.training.state import load_state, random_state, save_state, set_random_state
+
+
+class Task(Protocol):
+    """What the trainer must know of what it trains."""
+
+    model: Any  # a daedal.models.model.Model
+
+    def batch(self, first: int, count: int) -> Any:
+        """Examples `first` to `first + count` of an endless, seeded stream; they have `count`, `to`, `normalised`."""
+
+    def optimizer(self, player: str, plan: Plan) -> Optimizer:
+        """The optimizer of one of the model's players."""
+
+    def units(self, loss: float) -> dict[str, float]:
+        """The loss in the field's own units, `loss` itself included."""
+
+    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
+        """The same over the whole validation split."""
+
+    def sample(self, seed: int) -> str:
+        """Something that the model makes, as text."""
+
+
+class Interrupted(Exception):
+    """Training was asked to stop and did, with everything saved."""
+
+    def __init__(self, step: int, asked: signal.Signals) -> None:
+        super().__init__(f"stopped at step {step}")
+        self.step, self.asked = step, asked
+
+
+class Trainer:
+    """Trains `task.model` by `plan` and keeps `run` up to date.
+
+    Args:
+        elapsed: seconds of the budget that were used before.
+        reserve: seconds of the budget to leave for what comes after.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        plan: Plan,
+        run: RunFolder,
+        processes: Processes,
+        listener: Listener | None = None,
+        elapsed: float = 0.0,
+        reserve: float = 0.0,
+    ) -> None:
+        if plan.batch % (plan.micro_batch * processes.count):
+            raise DaedalError(
+                f"A batch of {plan.batch} sequences cannot be shared by {processes.count} processes "
+                f"in micro batches of {plan.micro_batch}",
+                "Make --batch a multiple of --micro-batch times the number of processes",
+            )
+        self.task, self.plan, self.run, self.processes = task, plan, run, processes
+        self.model: Model = task.model.to(processes.device)
+        self.listener: Listener = listener if listener is not None and processes.main else Silence()
+        self.players = self.model.players
+        self.optimizers = {name: task.optimizer(name, plan) for name in self.players}
+        self.horizon = Horizon(plan.steps)
+        self.step = 0
+        self._average = [p.detach().clone() for p in self.model.parameters()] if plan.ema else []
+        self._started = time.monotonic() - elapsed
+        self._reserve = reserve
+        self._cost = {"validate": 0.0, "sample": 0.0, "save": 0.0}
+        self._lowest = math.inf
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the budget used so far, by this process and those that it goes on from."""
+        return time.monotonic() - self._started
+
+    def train(self) -> None:
+        """Train from where the run stands to its end.
+
+        Raises:
+            Interrupted: a signal asked to stop; the state is saved.
+            DaedalError: the loss is not a number or grows without bound, or a file cannot be written.
+        """
+        self._resume()
+        journal = Journal(self.run, self.step) if self.processes.main else None
+        if self.plan.compile:
+            for module in self.model.modules():
+                if isinstance(module, Block):
+                    module.compile()
+        try:
+            with Signals() as signals, _deterministic(self.processes.device):
+                self._loop(journal, signals)
+        finally:
+            if journal is not None:
+                journal.close()
+
+    def _loop(self, journal: Journal | None, signals: Signals) -> None:
+        plan, clock = self.plan, _StepClock()
+        losses: list[Tensor] = []
+        with Prefetch(self._micro_batches, self.step) as batches:
+            while self.step < self.horizon.at(self.step):
+                loss, count = self._step(batches.get())
+                self.step += 1
+                losses.append(loss)
+                clock.count(count)
+                if plan.budget is not None and is_review(self.step, self.horizon.at(self.step)):
+                    float(loss)  # a GPU must have caught up before the clock is read
+                    self._review(journal, clock.seconds_per_step())
+                last = self.step >= self.horizon.at(self.step)
+                if last or self.step % plan.log_every == 0:
+                    self._log(journal, [float(loss) for loss in losses], clock)
+                    losses.clear()
+                with clock.paused():
+                    stop = self.processes.any(signals.asked is not None)
+                    if last or self.step % plan.evaluate_every == 0:
+                        self._timed("validate", lambda: self._validate(journal))
+                    if last or self.step % plan.sample_every == 0:
+                        self._timed("sample", lambda: self._sample(journal))
+                    if last or stop or self.step % plan.checkpoint_every == 0:
+                        self._check(float(loss))
+                        self._timed("save", self.save)
+                if stop and not last:
+                    raise Interrupted(self.step, signals.asked or signal.SIGTERM)
+
+    def _step(self, micro_batches: list[Any]) -> tuple[Tensor, int]:
+        """Every player moves once. Gives the loss and the number of things predicted, over all processes."""
+        device = self.processes.device
+        count = int(self.processes.sum(torch.tensor(sum(batch.count for batch in micro_batches))))
+        factor = trapezoid(self.horizon.fraction(self.step + 1), self.plan.warmup, self.plan.cooldown)
+        total = torch.zeros((), device=device)
+        self.model.train()
+        for player, parameters in self.players.items():
+            for parameter in parameters:
+                parameter.grad = None
+            for batch in micro_batches:
+                with self._autocast():
+                    loss = self.model.loss(batch.to(device).normalised(count), player).total
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
+            self.processes.sum_gradients(parameters)
+            if self.plan.clip:
+                nn.utils.clip_grad_norm_(parameters, self.plan.clip)
+            self.optimizers[player].step(factor)
+        if self._average:
+            # a smaller decay at first forgets the random start
+            decay = min(self.plan.ema, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(self._average, [p.detach() for p in self.model.parameters()], 1 - decay)
+        return self.processes.sum(total), count
+
+    def _micro_batches(self, step: int) -> list[Any]:
+        """This process's share of a step's examples: a pure function of the step."""
+        share = self.plan.batch // self.processes.count
+        first = step * self.plan.batch + self.processes.rank * share
+        return [
+            self.task.batch(first + start, self.plan.micro_batch) for start in range(0, share, self.plan.micro_batch)
+        ]
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.plan.precision == "bf16":
+            return torch.autocast(self.processes.device.type, torch.bfloat16)
+        return nullcontext()
+
+    # -- telling -------------------------------------------------------------------------------------------------------
+
+    def _log(self, journal: Journal | None, losses: list[float], clock: "_StepClock") -> None:
+        for loss in losses:
+            self._check(loss)
+        steps = self.horizon.at(self.step)
+        record = {
+            "step": self.step,
+            **self.task.units(sum(losses) / len(losses)),
+            "learning_rate_factor": trapezoid(self.horizon.fraction(self.step), self.plan.warmup, self.plan.cooldown),
+            "tokens_per_second": clock.tokens_per_second(),
+            "seconds": self.elapsed,
+        }
+        if journal is not None:
+            journal.scalars(record)
+        left = (steps - self.step) * clock.seconds_per_step() + self._pauses(steps - self.step) + self._reserve
+        self.listener.step(record, steps, left)
+
+    def _validate(self, journal: Journal | None) -> None:
+        with self._averaged():
+            self.model.eval()
+            record = {
+                "step": self.step,
+                **self.task.validate(self.processes, self._autocast()),
+                "seconds": self.elapsed,
+            }
+        if journal is not None:
+            journal.scalars(record)
+        self.listener.validated(record)
+
+    def _sample(self, journal: Journal | None) -> None:
+        if journal is None:
+            return
+        with self._averaged(), self._autocast():
+            self.model.eval()
+            text = self.task.sample(self.plan.seed)
+        journal.write("samples", {"step": self.step, "text": text})
+        self.listener.sampled(self.step, text)
+
+    def _check(self, loss: float) -> None:
+        """Stop at a loss from which no run comes back; the last checkpoint stays as it is."""
+        self._lowest = min(self._lowest, loss)
+        if math.isfinite(loss) and loss < 3 * self._lowest + 10:
+            return
+        what = f"went from {self._lowest:.2f} to {loss:.2f}" if math.isfinite(loss) else "is not a number"
+        rates = "--muon-learning-rate and --learning-rate" if self.plan.optimizer == "muon" else "--learning-rate"
+        state = self.run.state
+        kept = f"; the checkpoint of step {int(state.name.removeprefix('step-'))} is kept" if state else ""
+        raise DaedalError(
+            f"Training diverged by step {self.step}: the loss {what}{kept}", f"Train again with a smaller {rates}"
+        )
+
+    # -- the budget ----------------------------------------------------------------------------------------------------
+
+    def _review(self, journal: Journal | None, seconds_per_step: float) -> None:
+        """Set the number of steps to what the rest of the budget allows."""
+        if not self.horizon.open(self.step):
+            return  # a resumed run first repeats what was decided
+        assert self.plan.budget is not None
+        old = self.horizon.at(self.step)
+        left = self.plan.budget - self.elapsed - self._reserve - self._pauses(old - self.step)
+        new = self.processes.agree(self.step + max(1, int(left / seconds_per_step)))
+        if abs(new - old) > 0.005 * old:
+            self.horizon.decide(self.step, new)
+            if journal is not None:
+                journal.write("horizon", {"step": self.step, "steps": new})
+
+    def _pauses(self, steps: int) -> float:
+        """Seconds that validation, samples and checkpoints will take in the next `steps` steps."""
+        rhythm = {
+            "validate": self.plan.evaluate_every,
+            "sample": self.plan.sample_every,
+            "save": self.plan.checkpoint_every,
+        }
+        return sum(self._cost[what] * (steps // every + 1) for what, every in rhythm.items())
+
+    def _timed(self, what: str, work: Any) -> None:
+        start = time.monotonic()
+        work()
+        self._cost[what] = time.monotonic() - start
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the weights for use, and the state for resume: both atomically, the older state removed last."""
+        if self.processes.main:
+            path = self.run.state_path(self.step)
+            tensors = {
+                "weights": dict(self.model.state_dict()),
+                "average": {str(index): tensor for index, tensor in enumerate(self._average)},
+                "random": random_state(self.processes.device),
+                **{f"optimizer-{name}": optimizer.state() for name, optimizer in self.optimizers.items()},
+            }
+            save_state(path, tensors, {"step": self.step, "elapsed": self.elapsed, "lowest": self._lowest})
+            with self._averaged():
+                save_model(self.model, self.run.path)
+            self.run.drop_older_states(path)
+        self.processes.wait()
+
+    def _resume(self) -> None:
+        """Go on from the newest state, if there is one."""
+        path = self.run.state
+        self.processes.wait()  # none may save before all have looked
+        if path is None:
+            return
+        tensors, progress = load_state(path)
+        try:
+            self.model.load_state_dict(tensors["weights"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state(tensors[f"optimizer-{name}"])
+            for index, average in enumerate(self._average):
+                average.copy_(tensors["average"][str(index)])
+            set_random_state(tensors["random"], self.processes.device)
+            self.step, self._lowest = int(progress["step"]), float(progress["lowest"])
+            self._started = time.monotonic() - float(progress["elapsed"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise DaedalError(
+                f"{path} does not fit this run's plan ({error})", "Restore it from a copy, or train again"
+            ) from None
+        reviews = [(record["step"], record["steps"]) for record in self.run.records("horizon.jsonl")]
+        self.horizon = Horizon(self.plan.steps, reviews)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The averaged weights in the model's place, where there are any."""
+        if not self._average:
+            yield
+            return
+        parameters = [p.data for p in self.model.parameters()]
+        raw = [p.clone() for p in parameters]
+        torch._foreach_copy_(parameters, self._average)
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(parameters, raw)
+
+
+class _StepClock:
+    """The speed of the steps, pauses left out. The first two steps, which warm up caches and kernels, do not count."""
+
+    def __init__(self) -> None:
+        self._steps = self._tokens = 0
+        self._since = time.monotonic()
+
+    def count(self, tokens: int) -> None:
+        self._steps += 1
+        if self._steps == 2:
+            self._since = time.monotonic()
+        elif self._steps > 2:
+            self._tokens += tokens
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self._since += time.monotonic() - start
+
+    def seconds_per_step(self) -> float:
+        return (time.monotonic() - self._since) / max(1, self._steps - 2)
+
+    def tokens_per_second(self) -> float:
+        return self._tokens / max(1e-9, time.monotonic() - self._since)
+
+
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """The same run twice gives the same bits, on a GPU too; `warn_only` since a few kernels have no such form."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
