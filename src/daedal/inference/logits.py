@@ -1,0 +1,151 @@
+"""How the next token is chosen: pure functions on logits.
+
+In the order in which they act: logit bias; repetition penalty (Keskar et al. 2019; over prompt and output, as Hugging
+Face has it); presence and frequency penalties (over the output only, as OpenAI has them); temperature; top-k; top-p
+(Holtzman et al. 2020); min-p (Nguyen et al. 2024). Then the Gumbel-max trick draws from what is left: the noise of a
+token belongs to its place in the text, not to the order of computation, so another way to the same logits gives the
+same text.
+"""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from daedal.errors import DaedalError
+from daedal.inference.sampling import SamplingOptions
+
+_NUCLEUS_GUESS = 256
+"""Most nuclei are smaller than this; only where one is larger are the rows sorted in full."""
+
+
+def penalise(
+    logits: Float[Tensor, "batch vocab"],
+    seen: Bool[Tensor, "batch vocab"],
+    counts: Float[Tensor, "batch vocab"],
+    *,
+    repetition: float = 1.0,
+    presence: float = 0.0,
+    frequency: float = 0.0,
+) -> Float[Tensor, "batch vocab"]:
+    """Make what was said before less likely.
+
+    Args:
+        seen: tokens in the prompt or output.
+        counts: how often each token is in the output.
+    """
+    if repetition != 1:
+        weaker = torch.where(logits > 0, logits / repetition, logits * repetition)
+        logits = torch.where(seen, weaker, logits)
+    if presence or frequency:
+        logits = logits - counts * frequency - (counts > 0) * presence
+    return logits
+
+
+def tempered(logits: Float[Tensor, "batch vocab"], temperature: float) -> Float[Tensor, "batch vocab"]:
+    """Logits divided by a temperature above 0; the largest becomes 0 first, so that no temperature overflows."""
+    return (logits - logits.amax(-1, keepdim=True)) / max(temperature, torch.finfo(logits.dtype).tiny)
+
+
+def top_k(logits: Float[Tensor, "batch vocab"], k: int) -> Float[Tensor, "batch vocab"]:
+    """Keep the `k` largest logits and what ties with the last of them; the rest becomes minus infinity."""
+    if not 0 < k < logits.shape[-1]:
+        return logits
+    least = logits.topk(k).values[..., -1:]
+    return logits.masked_fill(logits < least, -math.inf)
+
+
+def top_p(logits: Float[Tensor, "batch vocab"], p: float) -> Float[Tensor, "batch vocab"]:
+    """Keep the fewest most likely tokens that hold probability `p` together, and what ties with the last of them."""
+    if p >= 1:
+        return logits
+    vocab, guess = logits.shape[-1], min(_NUCLEUS_GUESS, logits.shape[-1])
+    total = logits.logsumexp(-1, keepdim=True)
+    best = logits.topk(guess).values
+    held = (best - total).exp().cumsum(-1)
+    if guess < vocab and bool((held[..., -1] < p).any()):
+        best = logits.sort(descending=True).values
+        held = (best - total).exp().cumsum(-1)
+    # The nucleus ends at the first place where the probability held reaches p; rounding may keep it below p for ever
+    last = (held < p).sum(-1, keepdim=True).clamp_max(best.shape[-1] - 1)
+    return logits.masked_fill(logits < best.gather(-1, last), -math.inf)
+
+
+def min_p(logits: Float[Tensor, "batch vocab"], p: float) -> Float[Tensor, "batch vocab"]:
+    """Keep tokens at least `p` times as likely as the most likely one."""
+    if p <= 0:
+        return logits
+    return logits.masked_fill(logits < logits.amax(-1, keepdim=True) + math.log(p), -math.inf)
+
+
+def restrict(logits: Float[Tensor, "batch vocab"], options: SamplingOptions) -> Float[Tensor, "batch vocab"]:
+    """The log of the distribution that is drawn from, up to a constant: temperature, top-k, top-p, min-p."""
+    logits = tempered(logits.float(), options.temperature)
+    return min_p(top_p(top_k(logits, options.top_k), options.top_p), options.min_p)
+
+
+def gumbel(generator: torch.Generator, vocab: int) -> Float[Tensor, " vocab"]:
+    """Standard Gumbel noise from the generator's next `vocab` numbers (drawn on the CPU: the same on every device)."""
+    uniform = torch.rand(vocab, generator=generator).clamp_min_(torch.finfo(torch.float32).tiny)
+    return uniform.log_().neg_().clamp_min_(torch.finfo(torch.float32).tiny).log_().neg_()
+
+
+def argmax(logits: Float[Tensor, "batch vocab"]) -> list[int]:
+    """The first largest entry of each row. NumPy's is an order of magnitude faster than torch's on a CPU.
+
+    Raises:
+        DaedalError: a row's largest entry is not a finite number, so there is nothing to choose.
+    """
+    if logits.device.type == "cpu":
+        values = logits.detach().float().numpy()
+        chosen = values.argmax(-1)
+        largest = values[range(len(chosen)), chosen]
+        picked, tops = [int(i) for i in chosen], [float(x) for x in largest]
+    else:
+        top, index = logits.max(-1)
+        picked, tops = index.tolist(), top.tolist()
+    if not all(math.isfinite(top) for top in tops):
+        _unusable(tops)
+    return picked
+
+
+def choose(
+    logits: Float[Tensor, "batch vocab"], options: SamplingOptions, noise: Float[Tensor, "batch vocab"] | None
+) -> list[int]:
+    """One token for each row, from logits that bias and penalties have already changed.
+
+    Args:
+        noise: standard Gumbel noise; None only where the options are greedy.
+
+    Raises:
+        DaedalError: the logits of a row hold NaN or +infinity, or are all minus infinity.
+    """
+    if options.greedy or noise is None:
+        return argmax(logits)
+    largest = logits.amax(-1)
+    if not bool(largest.isfinite().all()):
+        _unusable(largest.tolist())
+    return argmax(restrict(logits, options).add_(noise))
+
+
+def log_probabilities(
+    logits: Float[Tensor, "batch vocab"], chosen: Int[Tensor, " batch"], top: int
+) -> tuple[list[float], list[list[tuple[int, float]]]]:
+    """Natural log-probabilities, the softmax taken in float64: of the chosen token and of the `top` most likely."""
+    total = logits.double().logsumexp(-1)
+    of_chosen = logits.gather(-1, chosen[:, None])[:, 0].double() - total
+    if not top:
+        return of_chosen.tolist(), [[] for _ in range(len(chosen))]
+    values, ids = logits.topk(min(top, logits.shape[-1]))
+    best = (values.double() - total[:, None]).tolist()
+    return of_chosen.tolist(), [list(zip(i, v, strict=True)) for i, v in zip(ids.tolist(), best, strict=True)]
+
+
+def _unusable(tops: list[float]) -> None:
+    if all(top == -math.inf for top in tops if not math.isfinite(top)):
+        raise DaedalError("Every token is ruled out: nothing is left to choose", "Loosen the logit bias or the mask")
+    raise DaedalError(
+        "The model's logits are not finite numbers (NaN or infinity)",
+        "Its weights are damaged or its training diverged: use an earlier checkpoint, or load it as float32",
+    )

@@ -1,0 +1,50 @@
+"""From token ids to text as it comes: no half characters, and never a part of a stop string."""
+
+from codecs import getincrementaldecoder
+from collections.abc import Sequence
+
+from daedal.codecs.text import TextCodec
+
+
+class TextStream:
+    """Gives the text of ids that come one by one, as early as it is certain.
+
+    Held back: the bytes of a character that is not complete, and an ending that may grow into a stop string. A stop
+    counts from the moment that it is complete, whatever tokens it is made of, and the text ends before it. Where two
+    become complete at once, the longer one counts.
+
+    Attributes:
+        stop: the stop string that ended the text, or None.
+    """
+
+    def __init__(self, codec: TextCodec, stops: Sequence[str] = ()) -> None:
+        self._codec, self._stops = codec, tuple(stops)
+        self._utf8 = getincrementaldecoder("utf-8")(errors="replace")
+        self._held = ""
+        self.stop: str | None = None
+
+    def push(self, token: int) -> str:
+        """The text that is certain now that `token` has come; empty after a stop."""
+        if self.stop is not None:
+            return ""
+        return self._release(self._held + self._utf8.decode(self._codec.token_bytes(token)))
+
+    def finish(self) -> str:
+        """What was held back for a stop that did not come. The bytes of a character cut in two are dropped."""
+        rest, self._held = self._held, ""
+        return "" if self.stop is not None else rest
+
+    def _release(self, text: str) -> str:
+        found = [(start + len(stop), start, stop) for stop in self._stops if (start := text.find(stop)) >= 0]
+        if found:
+            _, start, self.stop = min(found)
+            self._held = ""
+            return text[:start]
+        held = max((_overlap(text, stop) for stop in self._stops), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest ending of `text` that `stop` starts with."""
+    return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
