@@ -12,14 +12,16 @@ from daedal.duration import format_duration
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_WIDTH = 100
+"""Columns of a result, where stdout is not a terminal."""
 _LINE_EVERY = 5.0
 """Seconds between two plain progress lines, where stderr is not a terminal."""
 
 
 class ProgressCallback(Protocol):
-    """What a long task reports to: how much of the whole is done, and what it is doing."""
+    """What a long task reports to: what it is at, how much of that is done, and of how much (None: unknown)."""
 
-    def __call__(self, done: float, total: float | None, doing: str = "") -> None: ...
+    def __call__(self, stage: str, done: int, total: int | None) -> None: ...
 
 
 def show(result: "RenderableType") -> None:
@@ -29,8 +31,13 @@ def show(result: "RenderableType") -> None:
         return
     from rich.console import Console
 
-    console = Console() if sys.stdout.isatty() else Console(width=100)
-    console.print(result)
+    if sys.stdout.isatty():
+        Console().print(result)
+        return
+    console = Console(width=_WIDTH)
+    with console.capture() as drawn:
+        console.print(result)
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()), flush=True)
 
 
 def show_json(value: Any) -> None:
@@ -45,49 +52,51 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[ProgressCallback]:
+def progress() -> Iterator[ProgressCallback]:
     """A callback that shows progress with the time left: a bar on a terminal, else a line now and then."""
     if sys.stderr.isatty():
-        with _bar(title) as callback:
+        with _bar() as callback:
             yield callback
     else:
-        yield _lines(title)
+        yield _lines()
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[ProgressCallback]:
+def _bar() -> Iterator[ProgressCallback]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[doing]}"),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, doing="")
+        task = bar.add_task("starting", total=None)
+        current = ""
 
-        def report(done: float, total: float | None, doing: str = "") -> None:
-            bar.update(task, completed=done, total=total, doing=doing)
+        def report(stage: str, done: int, total: int | None) -> None:
+            nonlocal current
+            if stage != current:  # a new stage has its own time left
+                bar.reset(task, total=total, description=stage)
+                current = stage
+            bar.update(task, completed=done, total=total)
 
         yield report
 
 
-def _lines(title: str) -> ProgressCallback:
-    started = told = time.monotonic()
+def _lines() -> ProgressCallback:
+    told = began = time.monotonic()
+    current = ""
 
-    def report(done: float, total: float | None, doing: str = "") -> None:
-        nonlocal told
+    def report(stage: str, done: int, total: int | None) -> None:
+        nonlocal told, began, current
         now = time.monotonic()
+        if stage != current:
+            current, began = stage, now
         if now - told < _LINE_EVERY:
             return
         told = now
         if total and 0 < done < total:
-            left = (now - started) * (total - done) / done
-            note(f"{title}: {100 * done / total:.0f} %, {format_duration(left)} left {doing}".rstrip())
+            left = format_duration((now - began) * (total - done) / done)
+            note(f"{stage}: {100 * done / total:.0f} %, {left} left")
         else:
-            note(f"{title}: {doing}".rstrip(": "))
+            note(stage)
 
     return report

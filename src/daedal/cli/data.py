@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 from daedal.cli import console
 from daedal.cli.options import Switch, fields, given
 from daedal.data.options import BuildOptions
+from daedal.files import write_text
 
 app = App(name="data", help_format="plaintext")
 
@@ -18,6 +19,8 @@ def build(
     /,
     *,
     out: Path,
+    workers: int | None = None,
+    replace: Switch = False,
     json: Switch = False,
     options: Annotated[BuildOptions | None, fields("What to build")] = None,
 ) -> None:
@@ -29,17 +32,22 @@ def build(
         Files, folders, archives, hf:NAME[:SPLIT], python-docs or python-code.
     out
         The data folder to write.
+    workers
+        Processes that read and encode. [default: one for each core]
+    replace
+        Write over data that was built otherwise.
     json
         Print the manifest as JSON.
     """
     from daedal import api
+    from daedal.data import render_card
 
-    with console.progress("Building data") as progress:
-        dataset = api.build_data(sources, out, progress=progress, **given(options))
+    with console.progress() as progress:
+        dataset = api.build_data(sources, out, workers=workers, replace=replace, progress=progress, **given(options))
     if json:
         console.show_json(dataset.manifest)
     else:
-        console.show(dataset.card())
+        console.show(render_card(dataset))
 
 
 @app.command
@@ -55,13 +63,13 @@ def show(folder: Path, /, *, html: Path | None = None, json: Switch = False) -> 
     json
         Print the manifest as JSON.
     """
-    from daedal.data import Dataset
+    from daedal.data import Dataset, card_html, render_card
 
     dataset = Dataset.open(folder)
     if html is not None:
-        dataset.write_card(html)
+        write_text(html, card_html(dataset))
         console.note(f"The data card is in {html}")
     if json:
         console.show_json(dataset.manifest)
     elif html is None:
-        console.show(dataset.card())
+        console.show(render_card(dataset))

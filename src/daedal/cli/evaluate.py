@@ -20,7 +20,7 @@ def evaluate(run: str, /, *, data: Path | None = None, json: Switch = False) -> 
     """
     from daedal import api
 
-    with console.progress("Evaluating") as progress:
+    with console.progress() as progress:
         report = api.evaluate(run, data=data, progress=progress)
     if json:
         console.show_json(report)

@@ -1,14 +1,22 @@
 """`daedal train`: one command for each family, and `--resume` for a run that was stopped."""
 
+import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from daedal.cli import console
+from daedal.cli import console, faults
 from daedal.cli.options import given
 from daedal.cli.plan import PlanValues
 from daedal.cli.watch import watching
 from daedal.errors import DaedalError
+
+if TYPE_CHECKING:
+    from daedal.api import TrainingResult
+    from daedal.training.metrics import Listener
 
 app = App(name="train", help_format="plaintext")
 
@@ -28,9 +36,7 @@ def resume(*, resume: Path | None = None) -> None:
         )
     from daedal import api
 
-    with watching() as listener:
-        result = api.resume(resume, progress=listener)
-    console.show(result.summary())
+    _finish(resume, lambda listener: api.resume(resume, progress=listener))
 
 
 @app.command
@@ -57,6 +63,22 @@ def gpt(
     """
     from daedal import api
 
-    with watching() as listener:
-        result = api.train("gpt", data=data, budget=budget, out=out, init=init, progress=listener, **given(values))
+    _finish(
+        out,
+        lambda listener: api.train(
+            "gpt", data=data, budget=budget, out=out, init=init, progress=listener, **given(values)
+        ),
+    )
+
+
+def _finish(run: Path, train: "Callable[[Listener], TrainingResult]") -> None:
+    """Train, and tell the result; when asked to stop, tell how to go on. SIGTERM is no failure, Ctrl-C ends with 130."""
+    from daedal.training.trainer import Interrupted
+
+    try:
+        with watching() as listener:
+            result = train(listener)
+    except Interrupted as stop:
+        console.note(f"Stopped at step {stop.step}, and saved. Go on with: daedal train --resume {run}")
+        sys.exit(faults.INTERRUPTED if stop.asked is signal.SIGINT else 0)
     console.show(result.summary())
