@@ -38,10 +38,13 @@ class TrainingResult(Config):
 
 
 def build_data(sources: Sequence[str | Path], out: str | Path, **options: Any) -> "Dataset":
-    """Turn sources into a data folder; see `daedal.data.build.build`."""
-    from daedal.data.build import build
+    """Turn sources into a data folder; `options` are those of `daedal.data.BuildOptions`, and `progress` and the like of
+    `daedal.data.build`."""
+    from daedal.data.options import BuildOptions
+    from daedal.data.pipeline import build
 
-    return build([str(source) for source in sources], Path(out), **options)
+    running = {name: options.pop(name) for name in ("workers", "replace", "progress") if name in options}
+    return build(sources, out, BuildOptions.parse(options, "data build"), **running)
 
 
 def make_plan(
@@ -209,7 +212,6 @@ def _train(
 ) -> TrainingResult:
     import torch
 
-    from daedal.evaluation.evaluate import evaluate
     from daedal.models.gpt import GPT
     from daedal.training.language import LanguageTask
     from daedal.training.metrics import Silence
@@ -232,6 +234,8 @@ def _train(
     )
     trainer.train()
     if group.main:
+        from daedal.evaluation.evaluate import evaluate
+
         watcher.noted("measuring")
         report = evaluate(run.path)
         text = report.summary()

@@ -1,10 +1,12 @@
 """What this machine can do, found by measuring for about a second: device, threads, precision, speed."""
 
+import math
 import os
+import platform
 import shutil
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -73,33 +75,39 @@ def measure_machine(device: str | None = None, threads: int | None = None, preci
     )
 
 
-def _seconds(work: Callable[[], object], device: str, least: float = 0.04) -> float:
-    """The median time of one call, over calls that last `least` seconds in all (three at the fewest)."""
-    work()
-    times: list[float] = []
-    while sum(times) < least or len(times) < 3:
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
-        start = time.perf_counter()
+def _seconds(works: Sequence[Callable[[], object]], device: str, least: float = 0.1) -> list[float]:
+    """The shortest time of one call of each, tried in turn for `least` seconds in all: what other work on the machine
+    takes from one it then takes from the others too."""
+    for work in works:
         work()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    shortest = [math.inf] * len(works)
+    rounds, begun = 0, time.perf_counter()
+    while rounds < 3 or time.perf_counter() - begun < least:
+        for index, work in enumerate(works):
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
+            start = time.perf_counter()
+            work()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
+            shortest[index] = min(shortest[index], time.perf_counter() - start)
+        rounds += 1
+    return shortest
 
 
 def _fastest_threads(cores: int) -> int:
     """One thread beats many on a machine that is busy with other work: try, do not guess."""
     x, w = torch.randn(1024, 256), torch.randn(1024, 256)
-
-    def work() -> None:
-        F.silu(F.linear(x, w))
-
-    best, best_time = 1, float("inf")
+    best, best_time = 1, math.inf
     for threads in sorted({1, max(1, cores // 2), cores}):
         torch.set_num_threads(threads)
-        seconds = _seconds(work, "cpu", 0.1)
-        if seconds < best_time * 0.95:
+        # the mean, not the shortest time: threads that wait for a busy core make some calls very slow
+        start, calls = time.perf_counter(), 0
+        while time.perf_counter() - start < 0.1:
+            F.silu(F.linear(x, w))
+            calls += 1
+        seconds = (time.perf_counter() - start) / calls
+        if seconds < best_time * 0.9:
             best, best_time = threads, seconds
     return best
 
@@ -107,20 +115,16 @@ def _fastest_threads(cores: int) -> int:
 def _fastest_precision(device: str, wanted: str | None) -> tuple[Literal["fp32", "bf16"], float]:
     """bf16 is twice as fast as fp32 on some processors and hundreds of times slower on others."""
     rows, width = (8192, 2048) if device.startswith("cuda") else (1024, 512)
-    speeds: dict[Literal["fp32", "bf16"], float] = {}
-    candidates: list[tuple[Literal["fp32", "bf16"], torch.dtype]] = [("fp32", torch.float32), ("bf16", torch.bfloat16)]
-    for name, dtype in candidates:
-        if wanted in (None, name):
-            x, w = (
-                torch.randn(rows, width, device=device).to(dtype),
-                torch.randn(width, width, device=device).to(dtype),
-            )
-            speeds[name] = 2 * rows * width * width / _seconds(lambda x=x, w=w: F.linear(x, w), device) / 1e9  # type: ignore[misc]
+    kinds: list[tuple[Literal["fp32", "bf16"], torch.dtype]] = [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+    kinds = [kind for kind in kinds if wanted in (None, kind[0])]
+    works: list[Callable[[], object]] = []
+    for _, dtype in kinds:
+        x, w = torch.randn(rows, width, device=device).to(dtype), torch.randn(width, width, device=device).to(dtype)
+        works.append(partial(F.linear, x, w))
+    seconds = _seconds(works, device)
     # autocast adds casts around every product: bf16 must be clearly faster to pay
-    if wanted is None and speeds["bf16"] < 1.3 * speeds["fp32"]:
-        del speeds["bf16"]
-    best = max(speeds, key=lambda name: speeds[name])
-    return best, speeds[best]
+    chosen = len(kinds) - 1 if seconds[-1] < seconds[0] / 1.3 else 0
+    return kinds[chosen][0], 2 * rows * width * width / seconds[chosen] / 1e9
 
 
 def _processor_name() -> str:
@@ -131,6 +135,4 @@ def _processor_name() -> str:
                     return line.split(":", 1)[1].strip()
     except OSError:
         pass
-    import platform
-
     return platform.processor() or platform.machine()

@@ -31,6 +31,8 @@ def load_state(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]
         DaedalError: a file is missing or damaged.
     """
     progress = read_json(path / "progress.json")
+    if not isinstance(progress, dict) or not isinstance(progress.get("groups"), list):
+        raise DaedalError(f"{path / 'progress.json'} is damaged", "Restore it from a copy, or train again")
     tensors = {}
     for group in progress["groups"]:
         file = path / f"{group}.safetensors"

@@ -1,0 +1,249 @@
+"""The trainer's invariants: the same run in pieces, in parts, in two processes, or killed and resumed, is the same run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import story
+from safetensors.torch import load_file
+
+from daedal import api
+from daedal.data.shards import Dataset
+from daedal.errors import DaedalError
+from daedal.models.gpt import GPT
+from daedal.training.language import LanguageTask
+from daedal.training.plan import Plan
+from daedal.training.processes import Processes
+from daedal.training.rules import gpt_config
+from daedal.training.run import RunFolder
+from daedal.training.trainer import Interrupted, Trainer
+
+TINY = {
+    "width": 32, "depth": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "mlp_width": 64, "context": 16, "batch": 8,
+    "micro_batch": 8, "steps": 24, "optimizer": "muon", "learning_rate": 0.01, "threads": 1, "precision": "fp32",
+    "compile": False, "checkpoint_every": 6, "evaluate_every": 12, "sample_every": 24, "log_every": 4, "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    source = folder / "stories.txt"
+    source.write_text("\n\n".join(story(seed) for seed in range(60)))
+    api.build_data([source], folder / "built", document="paragraph", codec="byte", near_duplicates="off")
+    return folder / "built"
+
+
+def plan_for(data: Path, **changes: Any) -> Plan:
+    dataset = Dataset.open(data)
+    return Plan.parse({"data": str(data), "vocab_size": dataset.codec.vocab_size, **TINY, **changes}, "plan")
+
+
+def trainer_for(data: Path, out: Path, **changes: Any) -> Trainer:
+    torch.set_num_threads(1)
+    plan = plan_for(data, **changes)
+    model = GPT(gpt_config(plan))
+    model.initialise(torch.Generator().manual_seed(plan.seed))
+    torch.manual_seed(plan.seed)
+    run = RunFolder(out) if (out / "training" / "plan.json").exists() else RunFolder.create(out)
+    run.write_plan(plan)
+    return Trainer(LanguageTask(model, Dataset.open(data), plan), plan, run, Processes(torch.device("cpu")))
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model.safetensors")
+
+
+def same(a: Path, b: Path) -> bool:
+    first, second = weights(a), weights(b)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_training_learns(data: Path, tmp_path: Path) -> None:
+    trainer_for(data, tmp_path / "run", steps=60).train()
+    records = RunFolder(tmp_path / "run").records("metrics.jsonl")
+    losses = [record["loss"] for record in records if "loss" in record]
+    assert losses[-1] < losses[0] - 1
+    assert [record["step"] for record in records if "validation_loss" in record][-1] == 60
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(data: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        trainer_for(data, tmp_path / name, seed=seed).train()
+    assert same(tmp_path / "a", tmp_path / "b")
+    assert not same(tmp_path / "a", tmp_path / "c")
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("micro_batch", [1, 4])
+def test_accumulated_equals_one_large_batch(data: Path, tmp_path: Path, optimizer: str, micro_batch: int) -> None:
+    trainer_for(data, tmp_path / "whole", optimizer=optimizer).train()
+    trainer_for(data, tmp_path / "parts", optimizer=optimizer, micro_batch=micro_batch).train()
+    for name, tensor in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(weights(tmp_path / "parts")[name], tensor, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("changes", [{"dropout": 0.1}, {"ema": 0.9}, {"optimizer": "adamw"}])
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(data: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    trainer_for(data, tmp_path / "whole", **changes).train()
+    first = trainer_for(data, tmp_path / "stopped", **changes)
+    step = first._step
+
+    def stop_at_nine(*arguments: Any) -> Any:
+        if first.step == 8:
+            signal.raise_signal(signal.SIGTERM)
+        return step(*arguments)
+
+    first._step = stop_at_nine  # type: ignore[method-assign]
+    with pytest.raises(Interrupted) as stopped:
+        first.train()
+    assert stopped.value.step == 9
+    trainer_for(data, tmp_path / "stopped", **changes).train()
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+    kept = [
+        [record for record in RunFolder(tmp_path / name).records("metrics.jsonl") if "validation_loss" in record]
+        for name in ("whole", "stopped")
+    ]
+    assert [record["validation_loss"] for record in kept[0]] == [record["validation_loss"] for record in kept[1]]
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "daedal", *map(str, arguments)]
+
+
+def options(**changes: Any) -> list[str]:
+    values = {**TINY, **changes}
+    values.pop("compile")
+    return [part for name, value in values.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def test_a_killed_run_resumes_to_the_bits_of_one_that_was_not(data: Path, tmp_path: Path) -> None:
+    steps = {"steps": 400, "checkpoint_every": 20, "evaluate_every": 400, "sample_every": 400}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    start = ["train", "gpt", "--data", data, *options(**steps)]
+    subprocess.run(command(*start, "--out", whole), check=True, capture_output=True)
+    process = subprocess.Popen(command(*start, "--out", killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not any(killed.glob("training/state/step-*")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert RunFolder(killed).state != RunFolder(whole).state
+    subprocess.run(command("train", "--resume", killed), check=True, capture_output=True)
+    assert same(whole, killed)
+    steps_logged = [record["step"] for record in RunFolder(killed).records("metrics.jsonl") if "loss" in record]
+    assert steps_logged == sorted(set(steps_logged))
+
+
+@pytest.mark.parametrize(("asked", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_says_how_to_go_on(data: Path, tmp_path: Path, asked: signal.Signals, code: int) -> None:
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        command("train", "gpt", "--data", data, *options(steps=5000), "--out", run), stderr=subprocess.PIPE, text=True
+    )
+    while not any(run.glob("training/state/step-*")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(asked)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    assert f"--resume {run}" in said.replace("\n", " ")
+    assert "Traceback" not in said
+
+
+def test_two_processes_equal_one(data: Path, tmp_path: Path) -> None:
+    arguments = ["train", "gpt", "--data", str(data), *options(micro_batch=4, steps=12)]
+    subprocess.run(command(*arguments, "--out", tmp_path / "one"), check=True, capture_output=True)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [*launcher, "-m", "daedal", *arguments, "--out", str(tmp_path / "two")],
+        check=True, capture_output=True, env=environment,
+    )  # fmt: skip
+    logs = [RunFolder(tmp_path / name).records("metrics.jsonl") for name in ("one", "two")]
+    losses = [[record["loss"] for record in log if "loss" in record] for log in logs]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    valid = [[record["validation_loss"] for record in log if "validation_loss" in record] for log in logs]
+    assert valid[0] == pytest.approx(valid[1], abs=1e-4)
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_in_one_line_and_keeps_the_checkpoint(
+    data: Path, tmp_path: Path
+) -> None:
+    trainer = trainer_for(data, tmp_path / "run")
+    step = trainer._step
+
+    def poisoned(*arguments: Any) -> Any:
+        if trainer.step == 14:
+            with torch.no_grad():
+                trainer.model.embedding.weight.fill_(float("nan"))
+        return step(*arguments)
+
+    trainer._step = poisoned  # type: ignore[method-assign]
+    with pytest.raises(DaedalError, match="diverged.*not a number.*step 12 is kept"):
+        trainer.train()
+    assert RunFolder(tmp_path / "run").state == RunFolder(tmp_path / "run").state_path(12)
+    assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "run").values())
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_keeps_the_checkpoint(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import daedal.training.state as state
+
+    trainer = trainer_for(data, tmp_path / "run")
+    save = state.save_file
+
+    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        if trainer.step > 6:
+            raise OSError(28, "No space left on device")
+        save(tensors, path)
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(DaedalError, match="No space left"):
+        trainer.train()
+    folder = tmp_path / "run" / "training" / "state"
+    assert [path.name for path in folder.iterdir()] == ["step-000000006"]
+    monkeypatch.undo()
+    trainer_for(data, tmp_path / "run").train()
+
+
+def test_a_run_keeps_its_time_budget(data: Path, tmp_path: Path) -> None:
+    start = time.monotonic()
+    api.train("gpt", data=data, out=tmp_path / "run", budget="25s", threads=1)
+    assert time.monotonic() - start == pytest.approx(25, rel=0.1)
+
+
+def test_a_damaged_state_is_told(data: Path, tmp_path: Path) -> None:
+    trainer_for(data, tmp_path / "run").train()
+    state = RunFolder(tmp_path / "run").state
+    assert state is not None
+    (state / "progress.json").write_text("{}")
+    with pytest.raises(DaedalError, match="step-000000024"):
+        trainer_for(data, tmp_path / "run").train()
+
+
+def test_a_batch_that_processes_cannot_share_is_told(data: Path, tmp_path: Path) -> None:
+    plan = plan_for(data, micro_batch=8)
+    model = GPT(gpt_config(plan))
+    with pytest.raises(DaedalError, match="cannot be shared by 3 processes"):
+        Trainer(
+            LanguageTask(model, Dataset.open(data), plan),
+            plan,
+            RunFolder(tmp_path),
+            Processes(torch.device("cpu"), 0, 3),
+        )
+
+
+def test_metrics_are_one_object_a_line_with_its_step(data: Path, tmp_path: Path) -> None:
+    trainer_for(data, tmp_path / "run").train()
+    lines = (tmp_path / "run" / "training" / "metrics.jsonl").read_text().splitlines()
+    assert all("step" in json.loads(line) for line in lines)
+    assert any((tmp_path / "run" / "training" / "tensorboard").iterdir())
