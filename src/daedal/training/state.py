@@ -1,5 +1,6 @@
 """All that training needs to go on as if it had never stopped, in safetensors and JSON: nothing is ever unpickled."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ def save_state(path: Path, tensors: dict[str, dict[str, Tensor]], progress: dict
     """Write groups of tensors (`weights`, `optimizer`, ...) and the progress record, all of it or nothing."""
     with atomic_folder(path) as folder:
         for group, named in tensors.items():
-            save_file(
-                {name: tensor.detach().contiguous().cpu().clone() for name, tensor in named.items()},
-                folder / f"{group}.safetensors",
-            )
+            contiguous = {name: tensor.detach().contiguous().cpu().clone() for name, tensor in named.items()}
+            try:
+                save_file(contiguous, folder / f"{group}.safetensors")
+            except SafetensorError as error:  # it wraps what the operating system said
+                raise OSError(errno.ENOSPC if "No space" in str(error) else errno.EIO, str(error)) from None
         write_json(folder / "progress.json", {**progress, "groups": sorted(tensors)})
 
 
