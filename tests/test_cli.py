@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cyclopts
 import pytest
 
-from daedal.cli import faults, main
+from daedal.cli import console, faults, main
 from daedal.errors import DaedalError
 
 
@@ -145,3 +145,7 @@ def test_every_command_has_help(command: str, capfd: pytest.CaptureFixture[str])
     out, err = capfd.readouterr()
     assert out.startswith(f"Usage: daedal {command}".rstrip())
     assert err == ""
+
+
+def test_a_model_cannot_steer_the_terminal() -> None:
+    assert console.harmless("a\x1b[2Jb\r\x07\tc\nü") == "a\ufffd[2Jb\ufffd\ufffd\tc\nü"

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 
-from daedal.cli.console import note
+from daedal.cli.console import note, write
 from daedal.cli.sampling import LogitBias, Sampling, sampling
 
 _HELP = "/reset forgets the conversation, /exit or Ctrl-D ends it, Ctrl-C stops an answer."
@@ -69,8 +69,8 @@ def _answer(chunks: Iterator[object]) -> str:
         for chunk in chunks:
             text = str(getattr(chunk, "text", chunk))
             said.append(text)
-            print(text, end="", flush=True)
+            write(text)
     except KeyboardInterrupt:
         print(" [stopped]", end="")
-    print(flush=True)
+    write("\n")
     return "".join(said)

@@ -46,6 +46,16 @@ def show_json(value: Any) -> None:
     print(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False), flush=True)
 
 
+def harmless(text: str) -> str:
+    """`text` without the control characters by which a model could steer a terminal; line breaks and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def write(text: str) -> None:
+    """Print a piece of a text that a model writes."""
+    print(harmless(text) if sys.stdout.isatty() else text, end="", flush=True)
+
+
 def note(text: str) -> None:
     """Print a line on stderr."""
     print(text, file=sys.stderr, flush=True)

@@ -55,14 +55,14 @@ def generate(
 
 def _stream(generator: "Generator", prompt: str, how: dict[str, Any]) -> None:
     """Print a continuation as it is written."""
-    print(prompt, end="", flush=True)
+    console.write(prompt)
     for chunk in generator.stream(prompt, **how):
-        print(chunk.text, end="", flush=True)
-    print(flush=True)
+        console.write(chunk.text)
+    console.write("\n")
 
 
 def _show(completions: "list[Completion]") -> None:
     for number, completion in enumerate(completions, 1):
         if len(completions) > 1:
             print(f"=== {number} of {len(completions)} ===")
-        print(completion.prompt + completion.text, flush=True)
+        console.write(f"{completion.prompt}{completion.text}\n")

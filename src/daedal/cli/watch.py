@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from daedal.cli.console import note
+from daedal.cli.console import harmless, note
 from daedal.duration import format_duration
 
 if TYPE_CHECKING:
@@ -91,5 +91,5 @@ def _numbers(record: dict[str, float]) -> str:
 
 def _short(text: str) -> str:
     """`text` on one line, cut to what is worth a glance."""
-    line = " ".join(text.split())
+    line = harmless(" ".join(text.split()))
     return line if len(line) <= _SAMPLE_WIDTH else line[:_SAMPLE_WIDTH] + "..."
