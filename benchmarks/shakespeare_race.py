@@ -51,7 +51,9 @@ def peer(text: str, steps: int, seed: int) -> dict[str, float]:
 
         def forward(self, x):
             batch, time_, _ = x.shape
-            heads = (part.view(batch, time_, HEADS, -1).transpose(1, 2) for part in self.qkv(self.norm1(x)).split(WIDTH, 2))
+            heads = (
+                part.view(batch, time_, HEADS, -1).transpose(1, 2) for part in self.qkv(self.norm1(x)).split(WIDTH, 2)
+            )
             mixed = F.scaled_dot_product_attention(*heads, is_causal=True)
             x = x + self.out(mixed.transpose(1, 2).contiguous().view(batch, time_, WIDTH))
             return x + self.down(F.gelu(self.up(self.norm2(x))))
@@ -143,7 +145,9 @@ def main() -> None:
     parser.add_argument("text", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="one seed, and the peer for 100 steps: only to see that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed, and the peer for 100 steps: only to see that it runs"
+    )
     options = parser.parse_args()
     import daedal
 
@@ -171,7 +175,11 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         what, source, amount, seed = sys.argv[2:6]
-        run = peer(Path(source).read_text(), int(amount), int(seed)) if what == "peer" else ours(source, float(amount), int(seed))
+        run = (
+            peer(Path(source).read_text(), int(amount), int(seed))
+            if what == "peer"
+            else ours(source, float(amount), int(seed))
+        )
         print(json.dumps(run))
     else:
         main()

@@ -102,7 +102,9 @@ def main() -> None:
         speeds = {name: batch * context / min(found) for name, found in seconds.items()}
         fastest = max(speed for name, speed in speeds.items() if name != "daedal")
         told = ", ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items())
-        print(f"{shape}: {batch} x {context} tokens a step; tokens/s: {told}; ours / the faster {speeds['daedal'] / fastest:.2f}")
+        print(
+            f"{shape}: {batch} x {context} tokens a step; tokens/s: {told}; ours / the faster {speeds['daedal'] / fastest:.2f}"
+        )
 
 
 if __name__ == "__main__":
