@@ -86,6 +86,13 @@ def test_a_run_folder_is_complete(run: Path) -> None:
     assert all("step" in record for record in records)
 
 
+def test_other_programs_learn_from_the_run_folder_where_a_text_ends(run: Path) -> None:
+    tokens = json.loads((run / "tokenizer.json").read_text())["added_tokens"]
+    end = next(token["id"] for token in tokens if token["content"] == "<|endoftext|>")
+    for name in ("config.json", "generation_config.json"):
+        assert json.loads((run / name).read_text())["eos_token_id"] == end
+
+
 def test_generate_writes_on_from_the_prompt(run: Path) -> None:
     ended = daedal("generate", run, "--prompt", "The king", "--max-tokens", "20", "--temperature", "0.8", "--seed", "1")
     assert ended.code == 0, ended.err
