@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BUDGET ?= 3m
 QUICKSTART ?= runs/quickstart
+PROMPT ?= Return the number of
 BIN := .venv/bin
 
 # Tests: no network, no thread pools fighting over the cores (models in tests are tiny), no look at the user's own settings.
@@ -22,12 +23,13 @@ TEST_ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 HF_D
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch .venv/installed $@
 
-# Builds the data once; trains, or goes on with a training that was stopped; then shows what came of it.
+# Builds the data once; trains, or goes on with a training that was stopped; then shows what the model writes.
 quickstart: .venv/installed
 	$(BIN)/daedal data build python-docs --out $(QUICKSTART)/data
-	$(BIN)/daedal train gpt --data $(QUICKSTART)/data --budget $(BUDGET) --out $(QUICKSTART)/model
-	$(BIN)/daedal generate $(QUICKSTART)/model --prompt "The function returns" --max-tokens 120 --temperature 0.8 --seed 1 -n 2
-	$(BIN)/daedal evaluate $(QUICKSTART)/model
+	@if [ -e $(QUICKSTART)/model/training/plan.json ]; then set -- --resume $(QUICKSTART)/model; \
+	else set -- gpt --data $(QUICKSTART)/data --budget $(BUDGET) --out $(QUICKSTART)/model; fi; \
+	echo "$(BIN)/daedal train $$*"; $(BIN)/daedal train "$$@"
+	$(BIN)/daedal generate $(QUICKSTART)/model --prompt "$(PROMPT)" --max-tokens 120 --temperature 0.8 --seed 1 -n 2
 
 test: check
 	$(TEST_ENV) $(BIN)/python -m pytest

@@ -81,4 +81,5 @@ def _finish(run: Path, train: "Callable[[Listener], TrainingResult]") -> None:
     except Interrupted as stop:
         console.note(f"Stopped at step {stop.step}, and saved. Go on with: daedal train --resume {run}")
         sys.exit(faults.INTERRUPTED if stop.asked is signal.SIGINT else 0)
-    console.show(result.summary())
+    if text := result.summary():  # under torchrun only one process has something to tell
+        console.show(text)
