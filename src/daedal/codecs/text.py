@@ -160,6 +160,12 @@ class TextCodec:
         """The bytes that a token adds to the text; none for a special token or an id that has no token."""
         return self._bytes.get(id, b"")
 
+    @cached_property
+    def prefix_ids(self) -> tuple[int, ...]:
+        """What the tokenizer puts before every text that a model reads (Llama's `<s>`, say); nothing for those we train."""
+        ids = self._tokenizer.encode("", add_special_tokens=True).ids
+        return tuple(ids[:1]) if ids and ids[0] == self.bos_id else ()
+
     def fingerprint(self) -> str:
         """SHA-256 of the vocabulary, the merges and the special tokens."""
         state = _state(self._tokenizer)

@@ -9,7 +9,7 @@
 """
 
 import hashlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -81,12 +81,11 @@ class Engine:
     """Generates with one model.
 
     Args:
-        stop_ids: tokens that end a text; they are part of what is given.
         draft: a cheaper model of the same shape, whose guesses make a single row faster and change nothing else.
     """
 
-    def __init__(self, model: GPT, stop_ids: Collection[int] = (), draft: GPT | None = None) -> None:
-        self.model, self.stop_ids, self.draft = model, frozenset(stop_ids), draft
+    def __init__(self, model: GPT, draft: GPT | None = None) -> None:
+        self.model, self.draft = model, draft
 
     @property
     def vocab(self) -> int:
@@ -96,10 +95,20 @@ class Engine:
     def context(self) -> int:
         return self.model.config.context
 
-    def start(self, prompts: Sequence[Sequence[int]], options: SamplingOptions, n: int = 1) -> "Decoding":
-        """Begin `n` samples of each prompt; row `i * n + j` is sample `j` of prompt `i`.
+    def start(
+        self,
+        prompts: Sequence[Sequence[int]],
+        options: SamplingOptions,
+        samples: Sequence[Sequence[int]] | None = None,
+        stop_ids: Collection[int] = (),
+    ) -> "Decoding":
+        """Begin to generate. Rows are numbered from 0, in the order of the prompts and of their samples.
 
-        Equal prompts count as further samples of one prompt. `options.seed` must be given if it is not greedy.
+        Args:
+            options: with a seed, unless greedy.
+            samples: the numbers of the samples wanted of each prompt; a number picks the random numbers. One, number 0,
+                of each prompt unless given.
+            stop_ids: tokens that end a text; they are part of what is given.
 
         Raises:
             DaedalError: a prompt is empty or leaves no room in the context, or a biased id is not in the vocabulary.
@@ -123,30 +132,33 @@ class Engine:
                 f"logit_bias: {beyond[0]} is not in the vocabulary of {self.vocab} tokens",
                 f"Give ids from 0 to {self.vocab - 1}",
             )
-        if n < 1:
-            raise DaedalError(f"n is {n}: there is nothing to generate", "Ask for at least one sample")
-        return Decoding(self, prompts, options, n)
+        return Decoding(self, prompts, options, samples or [(0,)] * len(prompts), frozenset(stop_ids))
 
 
 class Decoding:
     """Rows that are being generated. `advance` until `done`; `drop` ends a row early."""
 
-    def __init__(self, engine: Engine, prompts: Sequence[Sequence[int]], options: SamplingOptions, n: int) -> None:
-        self.engine, self.options = engine, options
+    def __init__(
+        self,
+        engine: Engine,
+        prompts: Sequence[Sequence[int]],
+        options: SamplingOptions,
+        samples: Sequence[Sequence[int]],
+        stop_ids: frozenset[int],
+    ) -> None:
+        self.engine, self.options, self.stop_ids = engine, options, stop_ids
         self.rows: list[Row] = []
-        occurrences: Counter[tuple[int, ...]] = Counter()
-        for prompt in prompts:
-            for sample in range(n):
-                generator = _generator(options.seed or 0, prompt, occurrences[tuple(prompt)] + sample)
+        for prompt, numbers in zip(prompts, samples, strict=True):
+            for sample in numbers:
+                generator = _generator(options.seed or 0, prompt, sample)
                 room, limit = _room(engine.context - len(prompt), options)
                 self.rows.append(Row(len(self.rows), list(prompt), len(prompt), room, limit, generator))
-            occurrences[tuple(prompt)] += n
         with torch.inference_mode():
             self._bias = self._dense_bias()
             self._seen, self._counts = self._histories()
-            self._logits: Tensor | None = self._read([row.ids for row in self.rows[::n]])
-            if n > 1:
-                copies = torch.arange(len(prompts), device=self._device).repeat_interleave(n)
+            self._logits: Tensor | None = self._read(prompts)
+            if len(self.rows) > len(prompts):
+                copies = torch.tensor([i for i, numbers in enumerate(samples) for _ in numbers], device=self._device)
                 self._cache.select(copies)
                 self._logits = self._logits[copies]
 
@@ -203,7 +215,7 @@ class Decoding:
         return tokens
 
     def _finish(self, row: Row, id: int) -> FinishReason | None:
-        if id in self.engine.stop_ids:
+        if id in self.stop_ids:
             return "stop"
         return None if row.room > 0 else row.limit
 

@@ -1,0 +1,310 @@
+"""A model and its codec together: writes on from texts, streams, scores and chats."""
+
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+
+from daedal import __version__
+from daedal.codecs.chat import ChatTemplate
+from daedal.codecs.text import TextCodec
+from daedal.errors import DaedalError
+from daedal.inference.completion import Chunk, Completion, Provenance, Score, TokenLogprob
+from daedal.inference.engine import Engine, FinishReason, Token
+from daedal.inference.quantized import quantize as int8_copy
+from daedal.inference.sampling import SamplingOptions
+from daedal.inference.scoring import fingerprint, score
+from daedal.inference.text import TextStream
+from daedal.models.checkpoint import load_model, resolve, stop_ids
+from daedal.models.gpt import GPT
+
+Quantize = Literal["int8", "draft"]
+Messages = Sequence[Mapping[str, Any]]
+
+_BATCH = 64
+"""Rows at a time; what a row gives does not depend on it."""
+
+
+class Generator:
+    """Generates text with a model.
+
+    Args:
+        stop_ids: tokens that end a text, besides the codec's own.
+        quantize: "int8" reads a quarter of the bytes for each token, at a small loss of quality; "draft" lets an int8
+            copy guess ahead and the model itself check, for single texts: faster, and the text is the model's own.
+    """
+
+    def __init__(
+        self,
+        model: GPT,
+        codec: TextCodec,
+        name: str = "model",
+        *,
+        template: ChatTemplate | None = None,
+        stop_ids: Sequence[int] = (),
+        quantize: Quantize | None = None,
+    ) -> None:
+        if codec.vocab_size > model.config.vocab_size:
+            raise DaedalError(
+                f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
+                "Use the tokenizer that the model was trained with",
+            )
+        if quantize not in (None, "int8", "draft"):
+            raise DaedalError(f"quantize: there is no {quantize!r}", 'Choose "int8" or "draft", or leave it out')
+        self.model, self.codec, self.name, self.quantize = model.eval(), codec, name, quantize
+        self.template = template or ChatTemplate()
+        self.stop_ids = frozenset(stop_ids) | ({codec.eos_id} if codec.eos_id is not None else frozenset())
+        small = int8_copy(model) if quantize else None
+        if quantize == "int8" and small is not None:
+            self._engine = Engine(small)
+        else:
+            self._engine = Engine(model, draft=small)
+
+    @classmethod
+    def open(
+        cls,
+        folder_or_hub_id: Path | str,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | str | None = None,
+        quantize: Quantize | None = None,
+    ) -> Self:
+        """The model in a run folder, or of a Hugging Face id such as `Qwen/Qwen3-0.6B`.
+
+        Args:
+            device: a GPU if there is one, unless given.
+            dtype: float32 on a CPU and as stored on a GPU, unless given.
+
+        Raises:
+            DaedalError: a file is missing, damaged or hostile, or there is no such device or dtype.
+        """
+        folder = resolve(folder_or_hub_id)
+        place = _device(device)
+        model = load_model(folder, dtype=_dtype(dtype, place), device=place)
+        if not isinstance(model, GPT):
+            raise DaedalError(f"{folder_or_hub_id} is not a language model", "Open it with its own family's tools")
+        return cls(
+            model,
+            TextCodec.load(folder),
+            str(folder_or_hub_id),
+            template=ChatTemplate.load(folder),
+            stop_ids=stop_ids(folder),
+            quantize=quantize,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights."""
+        return fingerprint(self.model)
+
+    def generate(self, prompts: str | Sequence[str], n: int = 1, **options: Any) -> list[Completion]:
+        """`n` continuations of each prompt, in the order of the prompts.
+
+        A prompt that is given twice has twice as many samples. What a prompt gives does not depend on the others.
+
+        Args:
+            options: the fields of `SamplingOptions`.
+
+        Raises:
+            DaedalError: an option makes no sense, or a prompt does not fit the context.
+        """
+        texts = [prompts] if isinstance(prompts, str) else list(prompts)
+        if n < 1:
+            raise DaedalError(f"n is {n}: there is nothing to generate", "Ask for at least one continuation")
+        chosen = _options(options)
+        samples: Counter[str] = Counter()
+        rows = []
+        for text in texts:
+            rows += [_Writer(self, text, self._read(text), samples[text] + i, chosen) for i in range(n)]
+            samples[text] += n
+        for first in range(0, len(rows), _BATCH):
+            for _ in self._write(rows[first : first + _BATCH], chosen):
+                pass
+        return [row.completion() for row in rows]
+
+    def stream(self, prompt: str, **options: Any) -> Iterator[Chunk]:
+        """A continuation piece by piece; the pieces joined are what `generate` gives.
+
+        Raises:
+            DaedalError: as `generate`, at once and not with the first piece.
+        """
+        chosen = _options(options)
+        return self._stream(_Writer(self, prompt, self._read(prompt), 0, chosen), chosen)
+
+    def chat(self, messages: Messages, **options: Any) -> Completion:
+        """The model's answer to a conversation: messages with `role` and `content`.
+
+        The oldest messages are left out where all do not fit the context; `forgotten` says how many.
+
+        Raises:
+            DaedalError: as `generate`, or the chat template refuses the conversation.
+        """
+        row, chosen = self._answering(messages, options)
+        for _ in self._write([row], chosen):
+            pass
+        return row.completion()
+
+    def stream_chat(self, messages: Messages, **options: Any) -> Iterator[Chunk]:
+        """As `chat`, piece by piece."""
+        return self._stream(*self._answering(messages, options))
+
+    def score(self, text: str, given: str = "") -> Score:
+        """How likely the model finds `text`, after `given` or at the beginning of a document.
+
+        Raises:
+            DaedalError: the text is empty.
+        """
+        return score(self.model, self.codec, text, given)
+
+    # -- one at a time -------------------------------------------------------------------------------------------------
+
+    def _read(self, prompt: str) -> list[int]:
+        """The ids of a prompt; for an empty one, what begins a document."""
+        ids = [*self.codec.prefix_ids, *self.codec.encode(prompt)]
+        first = self.codec.eos_id if self.codec.bos_id is None else self.codec.bos_id
+        if not ids and first is None:
+            raise DaedalError("The prompt is empty, and this model has no token that begins a text", "Give a prompt")
+        return ids or [first or 0]
+
+    def _write(self, rows: "list[_Writer]", options: SamplingOptions) -> "Iterator[tuple[_Writer, str]]":
+        """Generate rows together; gives every new piece of text."""
+        prompts = list(dict.fromkeys(tuple(row.ids) for row in rows))
+        ordered = [row for prompt in prompts for row in rows if tuple(row.ids) == prompt]
+        samples = [[row.sample for row in rows if tuple(row.ids) == prompt] for prompt in prompts]
+        stop_ids = set[int]().union(*(row.stop_ids for row in rows))
+        decoding = self._engine.start(prompts, options, samples, stop_ids)
+        while not decoding.done:
+            for token in decoding.advance():
+                row = ordered[token.row]
+                if row.finish_reason is None:
+                    yield row, row.take(token)
+                    if row.finish_reason is not None:
+                        decoding.drop(token.row)
+
+    def _stream(self, row: "_Writer", options: SamplingOptions) -> Iterator[Chunk]:
+        for _, piece in self._write([row], options):
+            if row.finish_reason is not None:
+                yield Chunk(piece, row.completion())
+            elif piece:
+                yield Chunk(piece)
+
+    def _answering(self, messages: Messages, options: dict[str, Any]) -> "tuple[_Writer, SamplingOptions]":
+        if not messages:
+            raise DaedalError("The conversation has no messages", "Give at least one")
+        chosen = _options(options)
+        ends = [(stop, self.codec.encode(stop, special=True)) for stop in self.template.stops]
+        special = {ids[0] for _, ids in ends if len(ids) == 1 and ids[0] in self.codec.special_ids}
+        stops = [stop for stop, ids in ends if len(ids) != 1 or ids[0] not in special]
+        chosen = chosen.but(stop=(*chosen.stop, *stops))
+        context = self.model.config.context
+        answer = min(chosen.max_tokens or context // 4, context // 2)
+        kept, forgotten = list(messages), 0
+        while True:
+            prompt = self.template.render(kept)
+            ids = self.codec.encode(prompt, special=True)
+            if len(ids) + answer <= context or not (oldest := _oldest(kept)):
+                break
+            kept = [message for i, message in enumerate(kept) if i not in oldest]
+            forgotten += len(oldest)
+        row = _Writer(self, prompt, ids, 0, chosen)
+        row.forgotten, row.stop_ids = forgotten, row.stop_ids | special
+        return row, chosen
+
+
+class _Writer:
+    """One text that is being written."""
+
+    def __init__(
+        self, generator: Generator, prompt: str, ids: Sequence[int], sample: int, options: SamplingOptions
+    ) -> None:
+        self.generator, self.prompt, self.ids, self.sample, self.options = generator, prompt, ids, sample, options
+        self.stop_ids = generator.stop_ids
+        self.forgotten = 0
+        self.finish_reason: FinishReason | None = None
+        self._stream = TextStream(generator.codec, options.stop)
+        self._pieces: list[str] = []
+        self._tokens: list[Token] = []
+
+    def take(self, token: Token) -> str:
+        """Add a token; gives the text that is certain with it."""
+        self._tokens.append(token)
+        piece = self._stream.push(token.id)
+        self.finish_reason = "stop" if self._stream.stop is not None else token.finish
+        if self.finish_reason is not None:
+            piece += self._stream.finish()
+        self._pieces.append(piece)
+        return piece
+
+    def completion(self) -> Completion:
+        generator, options = self.generator, self.options
+        assert self.finish_reason is not None
+        return Completion(
+            prompt=self.prompt,
+            text="".join(self._pieces),
+            ids=tuple(token.id for token in self._tokens),
+            finish_reason=self.finish_reason,
+            stop=self._stream.stop,
+            logprobs=None if options.logprobs is None else tuple(self._logprob(token) for token in self._tokens),
+            forgotten=self.forgotten,
+            provenance=Provenance(
+                model=generator.name,
+                fingerprint=generator.fingerprint,
+                codec=generator.codec.fingerprint(),
+                quantize=generator.quantize,
+                prompt=hashlib.sha256(self.prompt.encode("utf-8", "surrogatepass")).hexdigest(),
+                seed=None if options.greedy else options.seed,
+                sample=self.sample,
+                options=options,
+                version=__version__,
+            ),
+        )
+
+    def _logprob(self, token: Token) -> TokenLogprob:
+        assert token.logprob is not None
+        text = self.generator.codec.token_bytes(token.id).decode("utf-8", "replace")
+        return TokenLogprob(id=token.id, text=text, logprob=token.logprob, top=token.top)
+
+
+def _options(values: dict[str, Any]) -> SamplingOptions:
+    """Options with a seed: one is drawn where none is given, so that the text can be made again."""
+    options = SamplingOptions.parse(values, "generate")
+    return options if options.seed is not None else options.but(seed=secrets.randbits(32))
+
+
+def _oldest(messages: Messages) -> set[int]:
+    """Which messages to leave out next: the oldest that is no system message, and an answer to it. Never the last."""
+    spoken = [i for i, message in enumerate(messages) if message.get("role") != "system"]
+    if len(spoken) < 2:
+        return set()
+    oldest = {spoken[0]}
+    if len(spoken) > 2 and messages[spoken[1]].get("role") == "assistant":
+        oldest.add(spoken[1])
+    return oldest
+
+
+def _device(device: torch.device | str | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise DaedalError(
+            f"The device {device} cannot be used ({reason})", "Choose cpu, or cuda where there is one"
+        ) from None
+    return place
+
+
+def _dtype(dtype: torch.dtype | str | None, device: torch.device) -> torch.dtype | None:
+    if dtype is None:
+        # Half precision on a CPU is as slow as float32 at best and a hundred times slower at worst
+        return torch.float32 if device.type == "cpu" else None
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if found not in (torch.float32, torch.float16, torch.bfloat16):
+        raise DaedalError(f"dtype: there is no {dtype}", "Choose float32, bfloat16 or float16")
+    return found
