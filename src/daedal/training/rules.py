@@ -18,8 +18,7 @@ from daedal.training.rehearsal import step_seconds
 DEFAULT_BUDGET = 180.0
 FEWEST_STEPS = 20
 
-_EFFICIENCY = 0.4  # of a lone matrix product's speed, in a whole training step
-_TOKENS_PER_WEIGHT = 4.0  # fewer than for a model that must be small to be served: here only training time counts
+_EFFICIENCY = 0.35  # of a lone matrix product's speed, in a whole training step
 _EPOCHS = 6.0  # more passes than this over a text teach little that is new: a short text wants a smaller model
 _LADDER = (
     (64, 2), (96, 2), (96, 3), (128, 3), (128, 4), (160, 4), (192, 4), (192, 5), (256, 5), (256, 6), (320, 6), (384, 6),
@@ -118,13 +117,14 @@ def gpt_config(plan: Plan) -> GPTConfig:
 
 
 def _choose_shape(choose: Choice, computation: float, train_tokens: int, vocab_size: int) -> None:
-    """Width and depth whose training would use `computation` at `_TOKENS_PER_WEIGHT` tokens for each weight."""
+    """The width and depth on the ladder whose training would use `computation` at the best ratio of tokens to weights."""
+    ratio = _tokens_per_weight(computation)
 
     def mismatch(size: tuple[int, int]) -> float:
         width, depth = size
         weights = 12 * depth * width**2 + vocab_size * width
         tokens = min(computation / (6 * weights), _EPOCHS * train_tokens)
-        return abs(math.log(tokens / (_TOKENS_PER_WEIGHT * weights)))
+        return abs(math.log(tokens / (ratio * weights)))
 
     best = min(_LADDER, key=mismatch)
     architecture = choose("architecture", "qwen3")
@@ -137,6 +137,15 @@ def _choose_shape(choose: Choice, computation: float, train_tokens: int, vocab_s
     choose("tied", True)
     longest = 64 if width < 160 else 128 if width < 256 else 256 if width < 512 else 512 if width < 1024 else 1024
     choose("context", max(2, min(longest, train_tokens // 8)))
+
+
+def _tokens_per_weight(computation: float) -> float:
+    """Tokens that each weight should learn from.
+
+    About one at 1e12 operations and 1.5 at 5e12, where we measured; 20 at 1e19, as Hoffmann et al. (2022,
+    arXiv:2203.15556) found; a power law through both in between, where we did not.
+    """
+    return 1.1 * max(1.0, computation / 1e12) ** 0.18
 
 
 def _take_shape(choose: Choice, model: GPT) -> None:
