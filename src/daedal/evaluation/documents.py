@@ -111,7 +111,8 @@ class Documents:
     @property
     def tokens(self) -> Int[np.ndarray, " documents"]:
         """Tokens of text in each document, the end-of-text left out."""
-        return np.diff(self.offsets) - 1
+        lengths: Int[np.ndarray, " documents"] = np.diff(self.offsets) - 1
+        return lengths
 
     @cached_property
     def table(self) -> TokenTable:
@@ -178,7 +179,8 @@ class Documents:
         if not self.by_blocks:
             return document
         blocks = -(-self.tokens // self.block)
-        return (np.cumsum(blocks) - blocks)[document] + position // self.block
+        place: Int[np.ndarray, " tokens"] = (np.cumsum(blocks) - blocks)[document] + position // self.block
+        return place
 
     @cached_property
     def pieces(self) -> tuple[Int[np.ndarray, " pieces"], Int[np.ndarray, " pieces"], Int[np.ndarray, " pieces"]]:

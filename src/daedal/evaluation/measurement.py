@@ -5,7 +5,6 @@ says what is counted and is explained, with its formula, in `docs/measurement.md
 """
 
 import math
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Literal, Self
 
@@ -145,11 +144,11 @@ def student_t(probability: float, freedom: int) -> float:
     if freedom == 2:
         return (2 * probability - 1) * math.sqrt(2 / (4 * probability * (1 - probability)))
     z = NormalDist().inv_cdf(probability)
-    terms: Sequence[float] = (
+    terms = (
         z,
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return sum(term / freedom**power for power, term in enumerate(terms))
+    return math.fsum(term / freedom**power for power, term in enumerate(terms))

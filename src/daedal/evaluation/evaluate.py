@@ -1,0 +1,261 @@
+"""Measure a model: likelihood beside baselines, samples, and what the samples copy from the training text."""
+
+import hashlib
+import math
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from daedal import __version__
+from daedal.codecs.text import TextCodec
+from daedal.data.decode import decode
+from daedal.data.document import Lost, Raw
+from daedal.data.manifest import MANIFEST
+from daedal.data.readers import Reading
+from daedal.data.shards import Dataset
+from daedal.data.sources import read_item, resolve
+from daedal.errors import DaedalError
+from daedal.evaluation.baselines import Baseline, compressors, ngram
+from daedal.evaluation.documents import Documents
+from daedal.evaluation.likelihood import evaluate_documents, sliding
+from daedal.evaluation.memorization import Memorization, memorization
+from daedal.evaluation.report import Curve, DataFacts, EvaluationReport, ModelFacts, Sample
+from daedal.inference.generator import Generator
+from daedal.models.gpt import GPT
+from daedal.training.run import RunFolder
+
+SAMPLE_TOKENS = 200
+_CURVE_POINTS = 400
+
+
+class Progress(Protocol):
+    """Told how much of the whole is done, and what is being done."""
+
+    def __call__(self, done: float, total: float | None, doing: str = "") -> None: ...
+
+
+def evaluate(
+    run: str | Path | Generator,
+    data: str | Path | None = None,
+    *,
+    split: str = "validation",
+    window: int | None = None,
+    stride: int | None = None,
+    samples: int = 8,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> EvaluationReport:
+    """Measure a model on a split of its own data, or on other data, and write the report into its run folder.
+
+    The report is written where a run is measured on the data of its plan: numbers of other data are given, not kept.
+
+    Args:
+        run: a run folder, the id of a model on the Hugging Face Hub, or a loaded generator.
+        data: a data folder, or any file or folder of text; a run's own data unless given.
+        split: which split of a data folder.
+        window: tokens that the model sees at once; its context unless given.
+        stride: how far the window moves; half of it unless given.
+        samples: how many texts the model writes: half from nothing, half from held-out beginnings.
+        seed: of samples, prompts and held-out pieces.
+
+    Raises:
+        DaedalError: there is no such run or data, or it cannot be measured.
+    """
+    started = time.monotonic()
+    tell: Progress = progress or _silence
+    tell(0, 100, "loading")
+    generator = run if isinstance(run, Generator) else Generator.open(str(run))
+    folder = None if isinstance(run, Generator) else _run_folder(Path(run))
+    own = folder is not None and (data is None or _same(data, folder.plan.data))
+    source = data if data is not None else _own_data(folder)
+    documents, train, facts = _open(source, split, generator.codec, folder)
+    model_hash = fingerprint(generator.model)
+
+    window, stride = sliding(generator.model, window, stride)
+    measured = evaluate_documents(
+        generator.model, documents, window, stride, model_hash=model_hash,
+        progress=lambda done, total: tell(70 * done / total, 100, "predicting held-out text"),
+    )  # fmt: skip
+    tell(70, 100, "baselines")
+    baselines = _baselines(documents, train)
+    tell(80, 100, "writing samples")
+    drawn, sampling = _samples(generator, documents, samples, seed)
+    tell(93, 100, "looking for copies")
+    copies = _copies([sample.text for sample in drawn], train, documents, model_hash, seed)
+    report = EvaluationReport(
+        daedal=__version__,
+        model=_model_facts(generator, model_hash),
+        data=facts,
+        measurements=measured.measurements,
+        baselines=baselines,
+        memorization=copies,
+        samples=drawn,
+        sampling=sampling,
+        plan=folder.plan.model_dump(mode="json") if folder is not None else None,
+        curve=_curve(folder) if folder is not None else None,
+        seconds=round(time.monotonic() - started, 2),
+    )
+    tell(100, 100, "done")
+    return report.write(folder.path) if own and folder is not None else report
+
+
+def fingerprint(model: GPT) -> str:
+    """SHA-256 of the weights: their names, shapes, types and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        flat = tensor.detach().cpu().contiguous()
+        digest.update(f"{name}:{tuple(flat.shape)}:{flat.dtype};".encode())
+        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data if flat.numel() else b"")
+    return digest.hexdigest()
+
+
+def read_texts(source: str | Path) -> list[str]:
+    """The documents in files of any kind that `daedal data build` reads.
+
+    Raises:
+        DaedalError: there is no text to be read.
+    """
+    named = resolve(str(source), "test")
+    texts, faults, last = list[str](), list[Lost](), ("", False)
+    for item in named.items:
+        for event in read_item(item, Reading()):
+            if isinstance(event, Lost):
+                faults.append(event)
+            elif isinstance(event, Raw):
+                text = decode(event.payload).text if isinstance(event.payload, bytes) else event.payload
+                if event.part and last == (event.label, True):
+                    texts[-1] += text
+                else:
+                    texts.append(text)
+                last = (event.label, event.part)
+    if not any(texts):
+        why = f": {faults[0].reason}, {faults[0].detail}" if faults else ""
+        raise DaedalError(f"There is no text in {source}{why}", "Give a file with some text in it")
+    return texts
+
+
+def _open(
+    source: str | Path, split: str, codec: TextCodec, folder: RunFolder | None
+) -> tuple[Documents, Documents | None, DataFacts]:
+    """The documents to measure on, the training text, and the facts of both. Other data than the model's own leaves the training
+    text what it was: the baselines learn from what the model learned from."""
+    if (Path(source) / MANIFEST).is_file():
+        dataset: Dataset | None = Dataset.open(source)
+        documents = _split(dataset, split, codec)
+    else:
+        dataset = None
+        documents = Documents.of_texts(read_texts(source), codec, Path(source).name)
+    learned = dataset
+    if folder is not None and not _same(source, folder.plan.data):
+        learned = Dataset.open(folder.plan.data) if (Path(folder.plan.data) / MANIFEST).is_file() else None
+    train = _split(learned, "train", codec) if learned is not None else None
+    manifest = learned.manifest if learned is not None else None
+    facts = DataFacts(
+        name=documents.name, documents=len(documents), bytes=int(documents.bytes.sum()),
+        tokens=int(documents.tokens.sum()), hash=documents.fingerprint,
+        sources=tuple(Path(each.source).name or each.source for each in manifest.sources) if manifest else (),
+        licences=tuple(sorted({each.licence or "unknown" for each in manifest.sources})) if manifest else (),
+        languages=tuple(each.name for each in manifest.languages) if manifest else (),
+        train_documents=len(train) if train else 0,
+        train_bytes=int(train.bytes.sum()) if train else 0,
+        train_tokens=int(train.tokens.sum()) if train else 0,
+    )  # fmt: skip
+    return documents, train, facts
+
+
+def _split(dataset: Dataset, name: str, codec: TextCodec) -> Documents:
+    """A split in the model's own tokens: encoded anew where the dataset has others."""
+    split = dataset.split(name)
+    if dataset.manifest.codec.fingerprint == codec.fingerprint():
+        return Documents.of_split(split, codec)
+    return Documents.of_texts([split.text(index) for index in range(split.documents)], codec, name)
+
+
+def _baselines(documents: Documents, train: Documents | None) -> tuple[Baseline, ...]:
+    counted = (ngram(train, documents, 1), ngram(train, documents, 5)) if train is not None else ()
+    return (*counted, *compressors(documents, train))
+
+
+def _samples(
+    generator: Generator, documents: Documents, count: int, seed: int
+) -> tuple[tuple[Sample, ...], dict[str, Any]]:
+    if count < 1:
+        return (), {}
+    context = generator.model.config.context
+    options: dict[str, Any] = {
+        "max_tokens": min(SAMPLE_TOKENS, max(1, context // 2)), "temperature": 0.8, "top_p": 0.95, "seed": seed,
+    }  # fmt: skip
+    prompts = [""] * (count - count // 2) + _beginnings(documents, count // 2, max(1, min(16, context // 4)), seed)
+    completions = generator.generate(prompts, **options)
+    return tuple(Sample(prompt=each.prompt, text=each.text) for each in completions), options
+
+
+def _beginnings(documents: Documents, count: int, tokens: int, seed: int) -> list[str]:
+    """Short passages of held-out text, from a line's or at least a word's beginning."""
+    generator, last = np.random.default_rng(seed), int(documents.offsets[-1])
+    found = []
+    for _ in range(count):
+        start = int(generator.integers(0, max(1, last - 4 * tokens)))
+        text = documents.codec.decode(documents.read(start, min(last, start + 4 * tokens)).tolist())
+        for border in ("\n", " "):
+            _, _, after = text.partition(border)
+            if len(after.strip()) >= 8:
+                text = after
+                break
+        ids = documents.codec.encode(text.strip())[:tokens]
+        found.append(documents.codec.decode(ids).rstrip("\ufffd"))
+    return [text or "" for text in found]
+
+
+def _copies(
+    texts: list[str], train: Documents | None, held_out: Documents, model_hash: str, seed: int
+) -> Memorization | None:
+    if train is None or not any(texts):
+        return None
+    return memorization(texts, train, held_out, model_hash=model_hash, seed=seed)
+
+
+def _model_facts(generator: Generator, model_hash: str) -> ModelFacts:
+    config = generator.model.config
+    return ModelFacts(
+        name=generator.name, architecture=config.architecture, parameters=generator.model.parameter_count,
+        depth=config.depth, width=config.width, heads=config.heads, context=config.context, vocab_size=config.vocab_size,
+        codec=generator.codec.kind, hash=model_hash,
+    )  # fmt: skip
+
+
+def _curve(folder: RunFolder) -> Curve | None:
+    records = folder.records("metrics.jsonl")
+
+    def points(name: str) -> tuple[tuple[int, float], ...]:
+        found = [(int(r["step"]), float(r[name])) for r in records if isinstance(r.get(name), int | float)]
+        found = [(step, value) for step, value in found if math.isfinite(value)]
+        size = max(1, -(-len(found) // _CURVE_POINTS))
+        groups = [found[start : start + size] for start in range(0, len(found), size)]
+        return tuple((group[-1][0], sum(value for _, value in group) / len(group)) for group in groups)
+
+    train, validation = points("bits_per_byte"), points("validation_bits_per_byte")
+    return Curve(train=train, validation=validation) if train or validation else None
+
+
+def _run_folder(path: Path) -> RunFolder | None:
+    return RunFolder(path) if (path / "training" / "plan.json").is_file() else None
+
+
+def _own_data(folder: RunFolder | None) -> str:
+    if folder is None:
+        raise DaedalError("This model has no training run that says what to measure it on", "Name the data by --data")
+    data = folder.plan.data
+    if not (Path(data) / MANIFEST).is_file():
+        raise DaedalError(f"The data that this run was trained on is not at {data} any more", "Name its place by --data")
+    return data
+
+
+def _same(one: str | Path, other: str | Path) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def _silence(done: float, total: float | None, doing: str = "") -> None: ...
