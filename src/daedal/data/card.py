@@ -85,6 +85,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
         "content": "each document by a hash of its text",
         "dealt": "whole documents, dealt out to meet the shares",
         "order": "all text in its order, cut at the shares",
+        "given": "as given: all of each source is in one split",
     }
     return [
         *rows,

@@ -1,14 +1,13 @@
 """Chunks of text -> token ids, each document followed by the codec's end of document."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from jaxtyping import Int64
 
 from daedal.config import Config
 from daedal.data.ingest import each_document
@@ -16,6 +15,7 @@ from daedal.data.options import SPLITS
 from daedal.data.shards import load_array
 from daedal.data.sketch import WORDS
 from daedal.data.spool import Spool
+from daedal.data.words import LINE_START, WordTable
 from daedal.files import atomic_path
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 _PIECE = 2**15
-_BATCH = 2**20
-_LINE_END = re.compile(r"\n(?=\S)")
+_BATCH = 32
 ASSIGNED = "splits.npy"
 COLUMNS = ("splits", "tokens", "bytes", "characters", "hashes", "files", "rows", "sketches", "sketched")
 
@@ -52,13 +51,13 @@ def encoded_path(folder: Path, unit: int, number: int) -> Path:
     return folder / f"{unit:06d}-{number:05d}.encoded.npz"
 
 
-def encode_chunk(job: Job, spool: Spool, codec: "TextCodec", folder: Path) -> int:
+def encode_chunk(job: Job, spool: Spool, encoder: "Encoder", folder: Path) -> int:
     """Encode the documents of a chunk that go to a split.
 
     Args:
         job: which chunk.
         spool: where its text is.
-        codec: text to ids.
+        encoder: text to ids.
         folder: where the tokens go; `splits.npy` in it says where each document goes.
 
     Returns:
@@ -71,8 +70,7 @@ def encode_chunk(job: Job, spool: Spool, codec: "TextCodec", folder: Path) -> in
         return len(text)
     splits = load_array(folder / ASSIGNED)[job.first : job.first + len(chunk.ends)]
     pieces = list(_pieces(job, each_document(text, chunk.ends), splits, chunk.hashes))
-    dtype = np.uint16 if codec.vocab_size <= 2**16 else np.uint32
-    counts, tokens = encode_texts([piece.text for piece in pieces], codec, dtype)
+    counts, tokens = encoder([piece.text for piece in pieces])
     which = np.array([piece.document for piece in pieces], dtype=np.int64)
     row_of = np.full(len(chunk.ends), -1, dtype=np.int64)
     row_of[chunk.sketched] = np.arange(len(chunk.sketched))
@@ -94,11 +92,7 @@ def encode_chunk(job: Job, spool: Spool, codec: "TextCodec", folder: Path) -> in
         "labels": np.frombuffer(json.dumps(chunk.labels).encode(), dtype=np.uint8),
     }
     for split, name in enumerate(SPLITS):
-        arrays[f"ids_{name}"] = (
-            tokens[owner == split]
-            if len(np.unique(destinations)) != 1
-            else (tokens if len(destinations) and destinations[0] == split else tokens[:0])
-        )
+        arrays[f"ids_{name}"] = tokens[owner == split]
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     return len(text)
@@ -115,50 +109,49 @@ def _pieces(job: Job, documents: Iterator[bytes], splits: Array, hashes: Array) 
             yield Piece(number, split, raw.decode(), hashes[number].tobytes())
 
 
-def encode_texts(texts: Sequence[str], codec: "TextCodec", dtype: type) -> tuple[Array, Array]:
-    """Tokens of each text, its end of document included, and all their ids."""
-    counts = np.ones(len(texts), dtype=np.int64)
-    parts: list[Array] = []
-    assert codec.eos_id is not None
-    end = [codec.eos_id]
-    batch: list[str] = []
-    owners: list[int] = []
-    waiting = 0
+class Encoder:
+    """Text to ids: through a table of words where the codec allows it, else by the codec itself."""
 
-    def flush() -> None:
-        ids: list[list[int]] = []
-        for owner, found, following in zip(owners, codec.encode_batch(batch), [*owners[1:], None], strict=True):
-            counts[owner] += len(found)
-            ids.append(found)
-            if following != owner:
-                ids.append(end)
-        parts.append(np.fromiter(chain.from_iterable(ids), dtype=dtype))
-        batch.clear()
-        owners.clear()
+    def __init__(self, codec: "TextCodec", tokenizer_json: str) -> None:
+        assert codec.eos_id is not None
+        self.dtype = np.dtype(np.uint16 if codec.vocab_size <= 2**16 else np.uint32)
+        self._codec = codec
+        self._table = WordTable.of(codec, tokenizer_json, self.dtype)
+        self._end = np.array([codec.eos_id], dtype=self.dtype).tobytes()
 
-    for number, text in enumerate(texts):
-        for piece in _cut(text):
-            batch.append(piece)
-            owners.append(number)
-            waiting += len(piece)
-        if waiting >= _BATCH:
-            flush()
-            waiting = 0
-    if batch:
-        flush()
-    return counts, np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
+    @classmethod
+    def load(cls, folder: str | Path) -> "Encoder":
+        """The encoder of the codec in a folder."""
+        from daedal.codecs.text import TextCodec
+
+        return cls(TextCodec.load(folder), (Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Int64[Array, " texts"], Array]:
+        """Tokens of each text, its end of document included, and all their ids."""
+        counts = np.zeros(len(texts), dtype=np.int64)
+        parts: list[bytes] = []
+        for number, text in enumerate(texts):
+            pieces = list(_cut(text))
+            found = list(map(self._table.encode, pieces)) if self._table else self._batched(pieces)
+            counts[number] = sum(map(len, found)) // self.dtype.itemsize + 1
+            parts += found
+            parts.append(self._end)
+        return counts, np.frombuffer(b"".join(parts), dtype=self.dtype)
+
+    def _batched(self, pieces: list[str]) -> list[bytes]:
+        found = []
+        for begin in range(0, len(pieces), _BATCH):
+            ids = self._codec.encode_batch(pieces[begin : begin + _BATCH])
+            found += [np.array(each, dtype=self.dtype).tobytes() for each in ids]
+        return found
 
 
 def _cut(text: str) -> Iterator[str]:
-    """A long text in pieces that encode to the same tokens as the whole: they end where a line ends and the next begins
-    with something else than white space, which no pre-tokenizer of ours joins."""
+    """A long text in pieces that encode to the same tokens as the whole, or nearly so where it has no lines for a megabyte."""
     begin = 0
-    while len(text) - begin > _PIECE:
-        match = _LINE_END.search(text, begin + _PIECE // 2)
-        end = match.end() if match else len(text)
-        if end - begin > 64 * _PIECE:
-            end = begin + 32 * _PIECE
+    while len(text) - begin > 2 * _PIECE:
+        match = LINE_START.search(text, begin + _PIECE, begin + 32 * _PIECE)
+        end = match.start() if match else min(len(text), begin + 32 * _PIECE)
         yield text[begin:end]
         begin = end
-    if begin < len(text) or not text:
-        yield text[begin:]
+    yield text[begin:]

@@ -59,7 +59,7 @@ class BuildOptions(Config):
     mask: tuple[MaskKind, ...] = ()
     licence: str | None = None
     seed: int = Field(default=0, ge=0, lt=2**63)
-    codec_sample_mb: float = Field(default=32.0, gt=0)
+    codec_sample_mb: float = Field(default=16.0, gt=0)
 
     @model_validator(mode="after")
     def _shares_make_sense(self) -> Self:

@@ -35,11 +35,13 @@ def sketch(
     numbers: list[Array] = []
     rows: list[Array] = []
     first = 0
+    longest = int(np.diff(ends, prepend=0).max(initial=0))
+    powers = _powers(max(_BLOCK, longest) if enabled else 0)
     while enabled and first < len(ends):
         begin = int(ends[first - 1]) if first else 0
         last = max(first + 1, int(np.searchsorted(ends, begin + _BLOCK, side="right")))
         block = np.frombuffer(text, dtype=np.uint8, count=int(ends[last - 1]) - begin, offset=begin)
-        which, found = _sketch_block(block, ends[first:last] - begin)
+        which, found = _sketch_block(block, ends[first:last] - begin, powers)
         numbers.append(which + first)
         rows.append(found)
         first = last
@@ -53,10 +55,10 @@ def similarity(left: UInt32[Array, "pairs 128"], right: UInt32[Array, "pairs 128
     return np.asarray((left == right).mean(axis=1))
 
 
-def _sketch_block(block: Array, ends: Array) -> tuple[Array, Array]:
+def _sketch_block(block: Array, ends: Array, powers: tuple[Array, Array]) -> tuple[Array, Array]:
     from rensa import RMinHash  # type: ignore[import-untyped]
 
-    grams, borders = _five_grams(block, ends)
+    grams, borders = _five_grams(block, ends, powers)
     counts = np.diff(borders)
     which = np.flatnonzero(counts >= FEWEST - GRAM + 1)
     if not len(which):
@@ -83,7 +85,9 @@ def _powers(length: int) -> tuple[Array, Array]:
     return np.cumprod(base), np.cumprod(inverse)
 
 
-def _five_grams(block: Array, ends: Array) -> tuple[UInt64[Array, " grams"], Int64[Array, " documents_and_one"]]:
+def _five_grams(
+    block: Array, ends: Array, powers: tuple[Array, Array]
+) -> tuple[UInt64[Array, " grams"], Int64[Array, " documents_and_one"]]:
     """Hashes of all word five-grams of a block of documents, and where each document's begin."""
     is_word, value = _tables()
     inside = is_word[block]
@@ -95,10 +99,10 @@ def _five_grams(block: Array, ends: Array) -> tuple[UInt64[Array, " grams"], Int
     if not len(starts):
         return np.zeros(0, dtype=np.uint64), np.zeros(len(ends) + 1, dtype=np.int64)
     # A word's hash is a polynomial in its bytes: the difference of two running sums, brought back to its place.
-    powers, inverses = _powers(len(block))
-    running = np.where(inside, value[block], np.uint64(0)) * powers
+    base, inverse = powers
+    running = np.where(inside, value[block], np.uint64(0)) * base[: len(block)]
     sums = np.add.reduceat(running, starts)  # bytes between words are zero, so a word's sum may run up to the next
-    words = mix(sums * inverses[starts])
+    words = mix(sums * inverse[starts])
     owner = np.searchsorted(ends, starts, side="right")
     if len(words) < GRAM:
         return np.zeros(0, dtype=np.uint64), np.zeros(len(ends) + 1, dtype=np.int64)

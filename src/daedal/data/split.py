@@ -30,7 +30,7 @@ class Assignment:
     Attributes:
         splits: of each document: 0 train, 1 validation, 2 test, -1 left out.
         cuts: documents that are cut: pieces of (split, first character, character after the last).
-        method: `content`, `dealt` or `order`.
+        method: `content`, `dealt`, `order`, or `given` where nothing was drawn.
     """
 
     splits: Int8[Array, " documents"]
@@ -66,7 +66,7 @@ def assign(
     splits = np.where(keep, roles, LEFT_OUT).astype(np.int8)
     pool = np.flatnonzero(keep & (roles == 0))
     cuts: dict[int, tuple[tuple[int, int, int], ...]] = {}
-    used = method
+    used = "given"
     if shares[0] < 1:
         members = np.unique(groups[pool], return_inverse=True)[1]
         count = int(members.max(initial=-1)) + 1

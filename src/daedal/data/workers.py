@@ -14,11 +14,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import daedal
 from daedal.config import Config
-from daedal.data.encode import Job, encode_chunk
+from daedal.data.encode import Encoder, Job, encode_chunk
 from daedal.data.ingest import Cleaning, ingest
 from daedal.data.sources import Unit
 from daedal.data.spool import Spool
@@ -40,18 +40,16 @@ class Doer:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._spool = Spool(Path(bench.spool))
-        self._codec: Any = None
+        self._encoder: Encoder | None = None
 
     def do(self, job: Unit | Job, progress: Callable[[int], None]) -> None:
         """Do one job; `progress` is told the bytes of text done."""
         if isinstance(job, Unit):
             ingest(job, self._bench.cleaning, self._spool, progress)
             return
-        if self._codec is None:
-            from daedal.codecs.text import TextCodec
-
-            self._codec = TextCodec.load(self._bench.codec)
-        progress(encode_chunk(job, self._spool, self._codec, Path(self._bench.encoded)))
+        if self._encoder is None:
+            self._encoder = Encoder.load(self._bench.codec)
+        progress(encode_chunk(job, self._spool, self._encoder, Path(self._bench.encoded)))
 
 
 class Workers:
