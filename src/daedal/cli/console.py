@@ -19,9 +19,9 @@ _LINE_EVERY = 5.0
 
 
 class ProgressCallback(Protocol):
-    """What a long task reports to: what it is at, how much of that is done, and of how much (None: unknown)."""
+    """What a long task reports to: a stage, how much of it is done, of how much (None: unknown), and what is being done."""
 
-    def __call__(self, stage: str, done: int, total: int | None) -> None: ...
+    def __call__(self, stage: str, done: float, total: float | None, doing: str = "") -> None: ...
 
 
 def show(result: "RenderableType") -> None:
@@ -81,12 +81,12 @@ def _bar() -> Iterator[ProgressCallback]:
         task = bar.add_task("starting", total=None)
         current = ""
 
-        def report(stage: str, done: int, total: int | None) -> None:
+        def report(stage: str, done: float, total: float | None, doing: str = "") -> None:
             nonlocal current
             if stage != current:  # a new stage has its own time left
-                bar.reset(task, total=total, description=stage)
+                bar.reset(task, total=total)
                 current = stage
-            bar.update(task, completed=done, total=total)
+            bar.update(task, completed=done, total=total, description=_at(stage, doing))
 
         yield report
 
@@ -95,7 +95,7 @@ def _lines() -> ProgressCallback:
     told = began = time.monotonic()
     current = ""
 
-    def report(stage: str, done: int, total: int | None) -> None:
+    def report(stage: str, done: float, total: float | None, doing: str = "") -> None:
         nonlocal told, began, current
         now = time.monotonic()
         if stage != current:
@@ -105,8 +105,12 @@ def _lines() -> ProgressCallback:
         told = now
         if total and 0 < done < total:
             left = format_duration((now - began) * (total - done) / done)
-            note(f"{stage}: {100 * done / total:.0f} %, {left} left")
+            note(f"{_at(stage, doing)}: {100 * done / total:.0f} %, {left} left")
         else:
-            note(stage)
+            note(_at(stage, doing))
 
     return report
+
+
+def _at(stage: str, doing: str) -> str:
+    return f"{stage} ({doing})" if doing else stage

@@ -21,7 +21,9 @@ def evaluate(run: str, /, *, data: Path | None = None, json: Switch = False) -> 
     from daedal import api
 
     with console.progress() as progress:
-        report = api.evaluate(run, data=data, progress=progress)
+        report = api.evaluate(
+            run, data=data, progress=lambda done, total, doing="": progress("evaluating", done, total, doing)
+        )
     if json:
         console.show_json(report)
     else:

@@ -10,7 +10,8 @@ from daedal.cli.options import Switch
 from daedal.cli.sampling import LogitBias, Sampling, sampling
 
 if TYPE_CHECKING:
-    from daedal.inference.generator import Completion, Generator
+    from daedal.inference.completion import Completion
+    from daedal.inference.generator import Generator
 
 
 def generate(
