@@ -225,7 +225,7 @@ class _Writer:
         self.stop_ids = generator.stop_ids
         self.forgotten = 0
         self.finish_reason: FinishReason | None = None
-        self._stream = TextStream(generator.codec, options.stop)
+        self._stream = TextStream(generator.codec, options.stop, not prompt and generator.codec.kind == "other")
         self._pieces: list[str] = []
         self._tokens: list[Token] = []
 

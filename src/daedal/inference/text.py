@@ -13,12 +13,16 @@ class TextStream:
     counts from the moment that it is complete, whatever tokens it is made of, and the text ends before it. Where two
     become complete at once, the longer one counts.
 
+    Args:
+        strip_space: leave out one space at the beginning: codecs that mark words by the space before them (`▁Once`) mark
+            the first word of a document too.
+
     Attributes:
         stop: the stop string that ended the text, or None.
     """
 
-    def __init__(self, codec: TextCodec, stops: Sequence[str] = ()) -> None:
-        self._codec, self._stops = codec, tuple(stops)
+    def __init__(self, codec: TextCodec, stops: Sequence[str] = (), strip_space: bool = False) -> None:
+        self._codec, self._stops, self._strip_space = codec, tuple(stops), strip_space
         self._utf8 = getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""
         self.stop: str | None = None
@@ -27,7 +31,10 @@ class TextStream:
         """The text that is certain now that `token` has come; empty after a stop."""
         if self.stop is not None:
             return ""
-        return self._release(self._held + self._utf8.decode(self._codec.token_bytes(token)))
+        text = self._utf8.decode(self._codec.token_bytes(token))
+        if text and self._strip_space:
+            text, self._strip_space = text.removeprefix(" "), False
+        return self._release(self._held + text)
 
     def finish(self) -> str:
         """What was held back for a stop that did not come. The bytes of a character cut in two are dropped."""
