@@ -49,7 +49,9 @@ def ngram(train: Documents, documents: Documents, order: int = 5) -> Baseline:
         documents, nats, hashlib.sha256(f"{train.fingerprint}:{seen}:{order}".encode()).hexdigest(),
         predictor=f"{order}-gram", smoothing="modified-kneser-ney", trained_on=f"{seen}-tokens",
     )  # fmt: skip
-    return Baseline(name="unigram" if order == 1 else f"{order}-gram", bits_per_byte=measured.bits_per_byte, loss=measured.loss)
+    return Baseline(
+        name="unigram" if order == 1 else f"{order}-gram", bits_per_byte=measured.bits_per_byte, loss=measured.loss
+    )
 
 
 def compressors(documents: Documents, train: Documents | None = None) -> tuple[Baseline, ...]:

@@ -40,8 +40,8 @@ def model_card(report: EvaluationReport) -> str:
         )
     parts += [
         "## How good it is",
-        f"Measured on the {_inline(data.name)} text: {data.documents:,} documents, {data.bytes:,} bytes, {data.tokens:,} tokens. "
-        "All predictors below were measured on the same bytes; less is better.",
+        f"Measured on the {_inline(data.name)} text: {data.documents:,} documents, {data.bytes:,} bytes, {data.tokens:,} "
+        "tokens. All predictors below were measured on the same bytes; less is better.",
         _table(("predictor", "bits per byte", "95 % interval"), _ranking(report)),
         _table(("measurement", "value", "95 % interval", "n", "definition"), [_row(m) for m in _numbers(report)]),
         "The definitions are explained, with their formulas, in Daedal's `docs/measurement.md`. Beside this card, "
@@ -96,7 +96,7 @@ def _numbers(report: EvaluationReport) -> list[Measurement]:
 
 
 def _ranking(report: EvaluationReport) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, measurement in report.ranking():
         bold = "**" if name == "this model" else ""
         rows.append((f"{bold}{name}{bold}", f"{bold}{measurement.value:.3f}{bold}", _interval(measurement)))
@@ -131,8 +131,7 @@ def _data(report: EvaluationReport) -> str:
 
 def _sampling(report: EvaluationReport) -> str:
     how = ", ".join(f"{key} {value}" for key, value in report.sampling.items())
-    return f"Not chosen: the first ones drawn ({how}); those after the first {sum(not s.prompt for s in report.samples)} go on " \
-        "from held-out text."  # fmt: skip
+    return f"The first ones drawn, not chosen ({how}): from nothing, or going on from held-out text."
 
 
 def _limits(report: EvaluationReport) -> str:
@@ -146,7 +145,9 @@ def _limits(report: EvaluationReport) -> str:
 
 def _table(head: tuple[str, ...], rows: list[Any]) -> str:
     lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in lines)
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in lines
+    )
 
 
 def _fenced(text: str) -> str:

@@ -53,11 +53,8 @@ def curve(train: Points, validation: Points, lines: Sequence[tuple[str, float]])
     for value in ticks:
         parts.append(f'<path d="M{left} {y(value):.1f}H{left + width}" class="grid"/>')
         parts.append(f'<text x="{left - 8}" y="{y(value) + 4:.1f}" text-anchor="end" class="tick">{value:g}</text>')
-    for step in _ticks(0, last):
-        if 0 <= step <= last:
-            parts.append(
-                f'<text x="{x(step):.1f}" y="{top + height + 20}" text-anchor="middle" class="tick">{step:,.0f}</text>'
-            )
+    below = f'y="{top + height + 20}" text-anchor="middle" class="tick"'
+    parts += [f'<text x="{x(step):.1f}" {below}>{step:,.0f}</text>' for step in _ticks(0, last) if step <= last]
     parts.append(f'<text x="{left + width / 2}" y="{top + height + 40}" text-anchor="middle" class="tick">step</text>')
     labels = []
     for name, value in lines:

@@ -105,8 +105,17 @@ class Documents:
 
     @property
     def end(self) -> int:
-        """The end-of-text id: what stands before and after every document."""
+        """The end-of-text id, which stands after every document."""
         return _end(self.codec)
+
+    @property
+    def prefix(self) -> int:
+        """What a model sees before every document: the beginning-of-text id, or the end-of-text where there is none."""
+        return self.codec.bos_id if self.codec.bos_id is not None else self.end
+
+    @property
+    def prefix_name(self) -> str:
+        return "end-of-text" if self.prefix == self.end else "bos"
 
     @property
     def tokens(self) -> Int[np.ndarray, " documents"]:

@@ -1,13 +1,11 @@
 """Measure a model: likelihood beside baselines, samples, and what the samples copy from the training text."""
 
-import hashlib
 import math
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from daedal import __version__
 from daedal.codecs.text import TextCodec
@@ -24,7 +22,6 @@ from daedal.evaluation.likelihood import evaluate_documents, sliding
 from daedal.evaluation.memorization import Memorization, memorization
 from daedal.evaluation.report import Curve, DataFacts, EvaluationReport, ModelFacts, Sample
 from daedal.inference.generator import Generator
-from daedal.models.gpt import GPT
 from daedal.training.run import RunFolder
 
 SAMPLE_TOKENS = 200
@@ -72,7 +69,7 @@ def evaluate(
     own = folder is not None and (data is None or _same(data, folder.plan.data))
     source = data if data is not None else _own_data(folder)
     documents, train, facts = _open(source, split, generator.codec, folder)
-    model_hash = fingerprint(generator.model)
+    model_hash = generator.fingerprint
 
     window, stride = sliding(generator.model, window, stride)
     measured = evaluate_documents(
@@ -100,16 +97,6 @@ def evaluate(
     )
     tell(100, 100, "done")
     return report.write(folder.path) if own and folder is not None else report
-
-
-def fingerprint(model: GPT) -> str:
-    """SHA-256 of the weights: their names, shapes, types and values."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        flat = tensor.detach().cpu().contiguous()
-        digest.update(f"{name}:{tuple(flat.shape)}:{flat.dtype};".encode())
-        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data if flat.numel() else b"")
-    return digest.hexdigest()
 
 
 def read_texts(source: str | Path) -> list[str]:
@@ -140,13 +127,14 @@ def read_texts(source: str | Path) -> list[str]:
 def _open(
     source: str | Path, split: str, codec: TextCodec, folder: RunFolder | None
 ) -> tuple[Documents, Documents | None, DataFacts]:
-    """The documents to measure on, the training text, and the facts of both. Other data than the model's own leaves the training
-    text what it was: the baselines learn from what the model learned from."""
-    if (Path(source) / MANIFEST).is_file():
-        dataset: Dataset | None = Dataset.open(source)
+    """The documents to measure on, the training text, and the facts of both.
+
+    Other data than the model's own leaves the training text what it was: the baselines learn from what the model learned.
+    """
+    dataset = Dataset.open(source) if (Path(source) / MANIFEST).is_file() else None
+    if dataset is not None:
         documents = _split(dataset, split, codec)
     else:
-        dataset = None
         documents = Documents.of_texts(read_texts(source), codec, Path(source).name)
     learned = dataset
     if folder is not None and not _same(source, folder.plan.data):
@@ -250,7 +238,9 @@ def _own_data(folder: RunFolder | None) -> str:
         raise DaedalError("This model has no training run that says what to measure it on", "Name the data by --data")
     data = folder.plan.data
     if not (Path(data) / MANIFEST).is_file():
-        raise DaedalError(f"The data that this run was trained on is not at {data} any more", "Name its place by --data")
+        raise DaedalError(
+            f"The data that this run was trained on is not at {data} any more", "Name its place by --data"
+        )
     return data
 
 

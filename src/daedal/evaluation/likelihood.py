@@ -1,6 +1,6 @@
 """How well a model predicts text: nats per token, perplexity, bits per byte, nats per character.
 
-- the whole split, every token once; each document by itself, the end-of-text before its first token
+- the whole split, every token once; each document by itself, the beginning-of-text (or end-of-text) before its first token
 - windows slide by a stride: a token sees at least `window - stride` tokens before it, where its document has them
 - logits only of what is scored; the softmax in float64
 - the end-of-text after a document is context, not text: its prediction is not counted, nor has it bytes
@@ -35,7 +35,7 @@ _CACHED = 2**17  # 1 MiB of float64
 @dataclass(frozen=True)
 class Windows:
     """What is to be computed: window `i` reads `length[i]` tokens from `start[i]` of its document, counted from the
-    end-of-text before it, and scores its predictions from `scored[i]` on."""
+    token before it, and scores its predictions from `scored[i]` on."""
 
     document: Int[np.ndarray, " windows"]
     start: Int[np.ndarray, " windows"]
@@ -144,7 +144,7 @@ def evaluate_documents(
     nats = score(
         model, documents, window, stride, batch_tokens=batch_tokens, autocast=autocast, progress=progress
     )  # fmt: skip
-    return likelihood(documents, nats, model_hash, window=window, stride=stride, prefix="end-of-text")
+    return likelihood(documents, nats, model_hash, window=window, stride=stride, prefix=documents.prefix_name)
 
 
 def sliding(model: GPT, window: int | None = None, stride: int | None = None) -> tuple[int, int]:
@@ -257,9 +257,9 @@ def _score_batch(
 ) -> tuple[Float64[np.ndarray, " scored"], Int[np.ndarray, " scored"], Int[np.ndarray, " scored"]]:
     """The nats of each scored token, with its row in the batch and its column in the window."""
     widest = int(batch.length[0])
-    stream = np.full((len(batch), widest + 1), documents.end, dtype=np.int64)
+    stream = np.full((len(batch), widest + 1), documents.prefix, dtype=np.int64)
     for row, (document, start, length) in enumerate(zip(batch.document, batch.start, batch.length, strict=True)):
-        # Column 0 of the first window is the end-of-text before the document: not read, the fill value
+        # Column 0 of the first window is what stands before the document: not read, the fill value
         first = int(documents.offsets[document] + start)
         lead = 0 if start else 1
         stream[row, lead : length + 1] = documents.read(first - 1 + lead, first + int(length))

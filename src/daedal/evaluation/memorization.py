@@ -82,14 +82,22 @@ def memorization(
             if group:
                 found.append(
                     Measurement(
-                        name=f"{statistic} copy in {whose}", unit="characters", value=of(copy.characters for copy in group),
-                        n=len(group), pieces="texts", seed=seed, model_hash=model_hash if group is own else "",
+                        name=f"{statistic} copy in {whose}",
+                        unit="characters",
+                        value=of(copy.characters for copy in group),
+                        n=len(group),
+                        pieces="texts",
+                        seed=seed,
+                        model_hash=model_hash if group is own else "",
                         data_hash=train.fingerprint,
                         definition=define(
-                            f"{statistic}-copy-from-training-text", 1, texts=whose.replace(" ", "-"), searched_bytes=searched,
+                            f"{statistic}-copy-from-training-text",
+                            1,
+                            texts=whose.replace(" ", "-"),
+                            searched_bytes=searched,
                             text_bytes=round(sum(len(sample.encode()) for sample in samples) / len(samples)),
                         ),
-                    )  # fmt: skip
+                    )
                 )
     return Memorization(samples=own, held_out=others, measurements=tuple(found))
 
@@ -121,7 +129,9 @@ def _search(texts: Sequence[Int[Array, " bytes"]], piece: Int[Array, " bytes"], 
         level = len(theirs) - 1
         wanted = np.concatenate([text for text in ours[-1] if len(text)] or [theirs[0][:0]])
         # A level at which every text already has twice as long a run cannot better any
-        idle = all(found.length >= 2 ** (level + 1) or not len(text) for found, text in zip(best, ours[-1], strict=True))
+        idle = all(
+            found.length >= 2 ** (level + 1) or not len(text) for found, text in zip(best, ours[-1], strict=True)
+        )
         hits.append(np.zeros(0, dtype=np.int64) if idle else _places(theirs[-1], wanted))
         if not len(wanted) or len(theirs[-1]) <= 2**level or (not idle and not len(hits[-1])):
             break
@@ -169,7 +179,8 @@ def _extend(
 def _mixed(left: Words, right: Words) -> Words:
     """The hash of two runs, one after the other, from theirs."""
     mixed = (left ^ (left >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) + right * np.uint64(0x9E3779B97F4A7C15)
-    return mixed ^ (mixed >> np.uint64(32))
+    result: Words = mixed ^ (mixed >> np.uint64(32))
+    return result
 
 
 def _joined(left: Words, right: Words) -> Words:
@@ -182,14 +193,16 @@ def _places(hashes: Words, wanted: Words) -> Int[Array, " hits"]:
     listed = np.zeros(2**_FILTER_BITS, dtype=bool)
     listed[wanted >> shift] = True
     likely = np.flatnonzero(listed[hashes >> shift])
-    return likely[_within(np.unique(wanted), hashes[likely])]
+    hits: Int[Array, " hits"] = likely[_within(np.unique(wanted), hashes[likely])]
+    return hits
 
 
 def _within(table: Words, hashes: Words) -> Bool[Array, " places"]:
     """Whether each hash is in a sorted table."""
     if not len(table):
         return np.zeros(len(hashes), dtype=bool)
-    return table[np.minimum(np.searchsorted(table, hashes), len(table) - 1)] == hashes
+    found: Bool[Array, " places"] = table[np.minimum(np.searchsorted(table, hashes), len(table) - 1)] == hashes
+    return found
 
 
 def _copy(text: Int[Array, " bytes"], found: _Best, train: Documents, table: TokenTable) -> Copy:

@@ -86,7 +86,8 @@ class KneserNey:
     def log_probabilities(self, tokens: Int[Array, " tokens"]) -> Float64[Array, " tokens"]:
         """Natural log-probability of each token of documents that are each followed by the end-of-text id."""
         stream, events = self._stream(tokens)
-        return np.log(self._probabilities(stream, np.flatnonzero(events)))
+        logs: Float64[Array, " tokens"] = np.log(self._probabilities(stream, np.flatnonzero(events)))
+        return logs
 
     def distribution(self, context: Int[Array, " tokens"]) -> Float64[Array, " vocab"]:
         """Probabilities of the token after a document that begins with `context`."""

@@ -26,15 +26,16 @@ th { color: var(--soft); font-weight: 500; } td, th { padding: .38rem .9rem .38r
   vertical-align: top; border-bottom: 1px solid var(--line); }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 code { font: .82rem/1.4 ui-monospace, monospace; color: var(--soft); overflow-wrap: anywhere; }
-pre { font: .86rem/1.5 ui-monospace, monospace; background: var(--panel); border-radius: 6px; padding: .8rem 1rem; margin: .7rem 0;
-  white-space: pre-wrap; overflow-wrap: anywhere; max-height: 24rem; overflow-y: auto; }
+pre { font: .86rem/1.5 ui-monospace, monospace; background: var(--panel); border-radius: 6px; padding: .8rem 1rem;
+  margin: .7rem 0; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 24rem; overflow-y: auto; }
 pre b { font-weight: 650; color: var(--own); } mark { background: #f3d98b; color: #222; border-radius: 2px; }
 .scroll { overflow-x: auto; } svg { max-width: 100%; height: auto; display: block; }
 svg text { font: 13px system-ui, sans-serif; fill: var(--ink); } svg text.tick { font-size: 12px; fill: var(--soft); }
 svg text.own { font-weight: 650; } rect.own { fill: var(--own); } rect.other { fill: var(--other); }
 .whisker { stroke: var(--ink); stroke-width: 1.6; opacity: .7; } .grid { stroke: var(--line); }
 .baseline { stroke: var(--soft); stroke-dasharray: 5 4; opacity: .75; fill: none; }
-.train { stroke: var(--train); stroke-width: 1.2; fill: none; } .validation { stroke: var(--own); stroke-width: 2.2; fill: none; }
+.train { stroke: var(--train); stroke-width: 1.2; fill: none; }
+.validation { stroke: var(--own); stroke-width: 2.2; fill: none; }
 .validation-dot { fill: var(--own); }
 """
 
@@ -78,7 +79,12 @@ def report_page(report: EvaluationReport) -> str:
         _table(
             ("measurement", "value", "95 % interval", "n", "definition"),
             [_row(m) for m in (*report.measurements, *copies)]
-            + [_row(m, each.name) for each in report.baselines for m in (each.bits_per_byte, each.loss) if m is not None],
+            + [
+                _row(m, each.name)
+                for each in report.baselines
+                for m in (each.bits_per_byte, each.loss)
+                if m is not None
+            ],
         ),
         f"<p class='soft'>{escape(bits.interval_method or 'No intervals: too little text')}. "
         f"Weights <code>{model.hash[:16]}</code>, data <code>{data.hash[:16]}</code>; measured in {report.seconds:.1f} s by "
@@ -87,11 +93,19 @@ def report_page(report: EvaluationReport) -> str:
         _table((), _data(report)),
     ]
     if report.plan is not None:
-        rows = [(key, str(value)) for key, value in report.plan.items() if key not in ("why", "predicted", "data") and value is not None]
-        body += ["<details><summary><h2 style='display:inline-block'>Plan</h2></summary>", _table((), rows), "</details>"]
+        rows = [
+            (key, str(value))
+            for key, value in report.plan.items()
+            if key not in ("why", "predicted", "data") and value is not None
+        ]
+        body += [
+            "<details><summary><h2 style='display:inline-block'>Plan</h2></summary>",
+            _table((), rows),
+            "</details>",
+        ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(model.name)}: evaluation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(body)
@@ -128,7 +142,13 @@ def _marked(sample: Sample, copy: Copy | None) -> str:
 def _copies(report: EvaluationReport) -> str:
     assert report.memorization is not None
     rows = [
-        (f"{number}", f"{copy.characters}", f"{copy.tokens}", f"document {copy.document:,}, byte {copy.offset:,}", copy.text[:120])
+        (
+            f"{number}",
+            f"{copy.characters}",
+            f"{copy.tokens}",
+            f"document {copy.document:,}, byte {copy.offset:,}",
+            copy.text[:120],
+        )
         for number, copy in enumerate(report.memorization.samples, 1)
     ]
     longest = max((copy.characters for copy in report.memorization.held_out), default=0)

@@ -1,6 +1,7 @@
 """What `daedal evaluate` gives: the measurements of a model, its baselines, its samples and what they copy, as one record.
 
-It becomes `evaluation.json`, the model card `README.md` and the page `report.html` in a run folder, and a table in the terminal.
+It becomes `evaluation.json`, the model card `README.md` and the page `report.html` in a run folder,
+and a table in the terminal.
 """
 
 from pathlib import Path

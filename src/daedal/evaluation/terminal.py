@@ -45,7 +45,9 @@ def render(report: EvaluationReport) -> "RenderableType":
     for measurement in (*own_numbers, *copies):
         unit = "" if measurement.unit in measurement.name or measurement.unit == "per token" else f" {measurement.unit}"
         pieces = "blocks" if measurement.pieces.startswith("blocks") else measurement.pieces
-        numbers.add_row(measurement.name, f"{measurement.value:.4g}{unit}", _interval(measurement), f"{measurement.n:,} {pieces}")
+        numbers.add_row(
+            measurement.name, f"{measurement.value:.4g}{unit}", _interval(measurement), f"{measurement.n:,} {pieces}"
+        )
     parts: list[RenderableType] = [head, bars, numbers]
     if report.memorization is not None and report.memorization.samples:
         parts.append(Text(copied(report.memorization).capitalize() + "\n"))
