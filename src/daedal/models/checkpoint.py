@@ -110,6 +110,7 @@ def load_model(
         for entry in entries:
             source = tensors[entry.file][:]
             source = source.T if entry.transposed else source
+            source = _pair(source, entry.paired)
             target = loaded[entry.parameter]
             (target if entry.rows is None else target[slice(*entry.rows)]).copy_(source)
     model.load_state_dict(loaded, assign=True)
@@ -173,8 +174,17 @@ def _shards(model: GPT, dtype: torch.dtype, max_shard_bytes: int) -> list[list[T
 def _extract(parameters: dict[str, torch.nn.Parameter], entry: TensorName, dtype: torch.dtype) -> Tensor:
     tensor = parameters[entry.parameter].detach()
     tensor = tensor if entry.rows is None else tensor[slice(*entry.rows)]
-    tensor = (tensor.T if entry.transposed else tensor).to("cpu", dtype)
+    tensor = _unpair(tensor.T if entry.transposed else tensor, entry.paired).to("cpu", dtype)
     return tensor.clone(memory_format=torch.contiguous_format)  # safetensors refuses views of one storage
+
+
+def _pair(tensor: Tensor, width: int) -> Tensor:
+    """From Hugging Face's order of rotary channels (i, i + width / 2) to neighbours (2i, 2i + 1)."""
+    return tensor.view(-1, 2, width // 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2) if width else tensor
+
+
+def _unpair(tensor: Tensor, width: int) -> Tensor:
+    return tensor.view(-1, width // 2, 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2) if width else tensor
 
 
 def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:

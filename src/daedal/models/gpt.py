@@ -19,8 +19,9 @@ from daedal.errors import DaedalError
 from daedal.models.model import IGNORE, Loss, Model, TokenBatch
 from daedal.nn.attention import CausalAttention, Frame
 from daedal.nn.cache import KVCache
+from daedal.nn.fused import linear_cross_entropy
 from daedal.nn.mlp import ACTIVATIONS, GatedMLP, PlainMLP
-from daedal.nn.norm import LayerNorm, RMSNorm
+from daedal.nn.norm import LayerNorm, QueryKeyNorm, RMSNorm
 from daedal.nn.position import RopeScaling, Rotary
 from daedal.nn.transformer import Block, Transformer
 
@@ -126,8 +127,9 @@ class GPT(Model):
                 bias=config.attention_bias,
                 out_bias=config.attention_bias and config.architecture != "qwen2",
                 window=config.sliding_window if layer >= config.window_from else None,
-                query_norm=norm(config.head_width) if config.architecture == "qwen3" else None,
-                key_norm=norm(config.head_width) if config.architecture == "qwen3" else None,
+                norm=QueryKeyNorm(config.heads, config.kv_heads, config.head_width, config.norm_eps)
+                if config.architecture == "qwen3"
+                else None,
                 dropout=config.dropout,
             )
             mlp = (PlainMLP if gpt2 else GatedMLP)(
@@ -152,6 +154,9 @@ class GPT(Model):
                     module.bias.zero_()
             elif isinstance(module, nn.Embedding):
                 normal(module.weight, 0.02)
+            elif isinstance(module, QueryKeyNorm):
+                for gain in module.parameters():
+                    gain.fill_(1.0)
             elif isinstance(module, RMSNorm | LayerNorm) and module.weight is not None:
                 module.weight.fill_(1.0)
                 if isinstance(module, LayerNorm):
@@ -196,7 +201,7 @@ class GPT(Model):
         if start is not None:
             positions = (positions - start[:, None]).clamp_min(0)
         x = self.embedding(ids)
-        rotation = None
+        turns = None
         if self.positions is not None:
             if past + time > self.config.context and int(positions.max()) >= self.config.context:
                 raise DaedalError(
@@ -205,10 +210,10 @@ class GPT(Model):
                 )
             x = x + self.positions(positions)
         if self.rotary is not None:
-            rotation = self.rotary.tables(positions, past + time, x.dtype)
+            turns = self.rotary.turns(positions, past + time)
         if self.config.dropout and self.training:
             x = F.dropout(x, self.config.dropout)
-        frame = Frame(time, past, start, rotation, cache, x.device, x.dtype)
+        frame = Frame(time, past, start, turns, cache, x.device, x.dtype)
         out: Tensor = self.transformer(x, frame)
         return out
 
@@ -231,11 +236,8 @@ class GPT(Model):
 
     def loss(self, batch: TokenBatch, player: str = "model") -> Loss:
         """Cross-entropy in nats, summed over the targets and divided by the batch's normalizer."""
-        logits = self(batch.inputs)
-        total = F.cross_entropy(
-            logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum"
-        )
-        total = total / batch.normalizer
+        hidden = self.hidden(batch.inputs).flatten(0, 1)
+        total = linear_cross_entropy(hidden, self.head_weight, batch.targets.flatten(), IGNORE, 1 / batch.normalizer)
         return Loss(total, {"loss": total.detach()})
 
     @torch.no_grad()

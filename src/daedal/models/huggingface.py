@@ -42,12 +42,19 @@ REFUSED: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class TensorName:
-    """Where a tensor of a checkpoint lives in the model: a parameter, or a block of its rows."""
+    """Where a tensor of a checkpoint lives in the model: a parameter, or a block of its rows.
+
+    Attributes:
+        transposed: the file holds columns as rows.
+        paired: the head width, where the first dimension is rotary channels: the file holds the first of all pairs,
+            then the second of all; the model holds each pair together.
+    """
 
     file: str
     parameter: str
     rows: tuple[int, int] | None = None
     transposed: bool = False
+    paired: int = 0
 
 
 def tensor_names(config: GPTConfig) -> Iterator[TensorName]:
@@ -80,7 +87,12 @@ def _gpt2_names(config: GPTConfig) -> Iterator[TensorName]:
 
 def _llama_names(config: GPTConfig) -> Iterator[TensorName]:
     queries, keys = config.heads * config.head_width, config.kv_heads * config.head_width
-    qkv = {"q": (0, queries), "k": (queries, queries + keys), "v": (queries + keys, queries + 2 * keys)}
+    pairs = config.head_width
+    qkv = (
+        ("q", 0, queries, pairs),
+        ("k", queries, queries + keys, pairs),
+        ("v", queries + keys, queries + 2 * keys, 0),
+    )
     attention = ("weight", "bias") if config.attention_bias else ("weight",)
     out = attention if config.architecture != "qwen2" else ("weight",)
     mlp = ("weight", "bias") if config.mlp_bias else ("weight",)
@@ -90,13 +102,14 @@ def _llama_names(config: GPTConfig) -> Iterator[TensorName]:
         yield TensorName(f"{file}.input_layernorm.weight", f"{ours}.attention_norm.weight")
         yield TensorName(f"{file}.post_attention_layernorm.weight", f"{ours}.mlp_norm.weight")
         for kind in attention:
-            for letter, rows in qkv.items():
-                yield TensorName(f"{file}.self_attn.{letter}_proj.{kind}", f"{ours}.attention.qkv.{kind}", rows)
+            for letter, first, end, paired in qkv:
+                name = f"{file}.self_attn.{letter}_proj.{kind}"
+                yield TensorName(name, f"{ours}.attention.qkv.{kind}", (first, end), paired=paired)
         for kind in out:
             yield TensorName(f"{file}.self_attn.o_proj.{kind}", f"{ours}.attention.out.{kind}")
         if config.architecture == "qwen3":
-            yield TensorName(f"{file}.self_attn.q_norm.weight", f"{ours}.attention.query_norm.weight")
-            yield TensorName(f"{file}.self_attn.k_norm.weight", f"{ours}.attention.key_norm.weight")
+            yield TensorName(f"{file}.self_attn.q_norm.weight", f"{ours}.attention.norm.query", paired=pairs)
+            yield TensorName(f"{file}.self_attn.k_norm.weight", f"{ours}.attention.norm.key", paired=pairs)
         for kind in mlp:
             width = config.mlp_width
             yield TensorName(f"{file}.mlp.gate_proj.{kind}", f"{ours}.mlp.gate_up.{kind}", (0, width))
@@ -124,7 +137,7 @@ def read_config(value: Any, where: str) -> GPTConfig:
             )
     try:
         fields = _gpt2_fields(value, where) if architecture == "gpt2" else _llama_fields(architecture, value, where)
-    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
         raise DaedalError(f"{where}: a field has a value of the wrong kind ({error})", "Correct it") from None
     return GPTConfig.parse({"architecture": architecture, **fields}, where)
 

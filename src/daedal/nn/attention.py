@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 
 from daedal.nn.cache import KVCache
@@ -19,13 +19,13 @@ class Frame:
         past: columns that lie in the cache before this pass.
         time: columns of this pass.
         start: first real column of each row, where rows are padded on the left.
-        rotation: cosines and sines for the rotary scheme.
+        turns: what the rotary scheme turns queries and keys by.
     """
 
     time: int
     past: int = 0
     start: Int[Tensor, " batch"] | None = None
-    rotation: tuple[Tensor, Tensor] | None = None
+    turns: Complex[Tensor, "*batch time 1 pairs"] | None = None
     cache: KVCache | None = None
     device: torch.device | None = None
     dtype: torch.dtype = torch.float32
@@ -65,8 +65,7 @@ class CausalAttention(nn.Module):
         bias: bool = False,
         out_bias: bool = False,
         window: int | None = None,
-        query_norm: nn.Module | None = None,
-        key_norm: nn.Module | None = None,
+        norm: nn.Module | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -74,21 +73,21 @@ class CausalAttention(nn.Module):
         self.rows = (heads * head_width, kv_heads * head_width, kv_heads * head_width)
         self.qkv = nn.Linear(width, sum(self.rows), bias=bias)
         self.out = nn.Linear(heads * head_width, width, bias=out_bias)
-        self.query_norm, self.key_norm = query_norm, key_norm
-        self.window, self.dropout = window, dropout
+        self.norm, self.window, self.dropout = norm, window, dropout
 
     def forward(
         self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
     ) -> Float[Tensor, "batch time width"]:
         batch, time, _ = x.shape
-        query, key, value = (
-            self.qkv(x).view(batch, time, -1, self.head_width).split((self.heads, self.kv_heads, self.kv_heads), dim=2)
+        both, value = (
+            self.qkv(x).view(batch, time, -1, self.head_width).split((self.heads + self.kv_heads, self.kv_heads), dim=2)
         )
-        if self.query_norm is not None and self.key_norm is not None:
-            query, key = self.query_norm(query), self.key_norm(key)
-        if frame.rotation is not None:
-            query, key = rotate(query, *frame.rotation), rotate(key, *frame.rotation)
-        query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        if self.norm is not None:
+            both = self.norm(both)
+        if frame.turns is not None:
+            both = rotate(both, frame.turns)
+        query, key = both.transpose(1, 2).split((self.heads, self.kv_heads), dim=1)
+        value = value.transpose(1, 2)
         if frame.cache is not None:
             key, value = frame.cache.append(layer, key, value)
         mixed = attend(query, key, value, frame, self.window, self.dropout if self.training else 0.0)

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from daedal.nn.fused import swiglu
+
 Activation = Callable[[Tensor], Tensor]
 
 
@@ -51,6 +53,11 @@ class GatedMLP(nn.Module):
         self.down = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        out: Tensor = self.down(self.activation(gate) * up)
+        both = self.gate_up(x)
+        if self.activation is F.silu:
+            mixed = swiglu(both)
+        else:
+            gate, up = both.chunk(2, dim=-1)
+            mixed = self.activation(gate) * up
+        out: Tensor = self.down(mixed)
         return out

@@ -5,17 +5,35 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from daedal.nn.fused import rms_norm
+
 
 class RMSNorm(nn.Module):
     """`x / rms(x)`, times a learned gain unless `gain` is false; statistics in fp32 whatever the input is."""
 
     def __init__(self, width: int, eps: float, gain: bool = True) -> None:
         super().__init__()
-        self.shape, self.eps = (width,), eps
+        self.eps = eps
         self.weight = nn.Parameter(torch.empty(width)) if gain else None
 
     def forward(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
-        return F.rms_norm(x, self.shape, self.weight, self.eps)
+        return rms_norm(x, self.weight, self.eps)
+
+
+class QueryKeyNorm(nn.Module):
+    """Brings each head's queries and keys to unit size (Henry et al. 2020); one gain for all queries, one for all keys."""
+
+    def __init__(self, heads: int, kv_heads: int, head_width: int, eps: float, gain: bool = True) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.eps = heads, kv_heads, eps
+        self.query = nn.Parameter(torch.empty(head_width)) if gain else None
+        self.key = nn.Parameter(torch.empty(head_width)) if gain else None
+
+    def forward(self, x: Float[Tensor, "batch time both width"]) -> Float[Tensor, "batch time both width"]:
+        if self.query is None or self.key is None:
+            return rms_norm(x, None, self.eps)
+        gains = torch.cat((self.query.expand(self.heads, -1), self.key.expand(self.kv_heads, -1)))
+        return rms_norm(x, gains, self.eps)
 
 
 class LayerNorm(nn.Module):

@@ -4,7 +4,7 @@ import math
 from typing import Literal, Self
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -41,25 +41,23 @@ class RopeScaling(Config):
 class Rotary:
     """Turns queries and keys by an angle that grows with their position.
 
-    Holds no parameters. A table of cosines and sines is kept between calls and grows when a longer sequence comes.
+    Holds no parameters. A table of rotations is kept between calls and grows when a longer sequence comes.
     """
 
     def __init__(self, head_width: int, theta: float, context: int, scaling: RopeScaling | None = None) -> None:
         self.head_width, self.theta, self.context, self.scaling = head_width, theta, context, scaling
-        self._table: tuple[Tensor, Tensor] | None = None
+        self._table: Complex[Tensor, "length pairs"] | None = None
 
-    def tables(
-        self, positions: Int[Tensor, "*batch time"], length: int, dtype: torch.dtype
-    ) -> tuple[Float[Tensor, "*batch time half"], Float[Tensor, "*batch time half"]]:
-        """Cosines and sines for `positions`, all below `length`."""
+    def turns(self, positions: Int[Tensor, "*batch time"], length: int) -> Complex[Tensor, "*batch time 1 pairs"]:
+        """The rotation of each pair of channels, as a complex number, at `positions`, all below `length`."""
         table = self._table
         if self.scaling is not None and self.scaling.kind == "dynamic" and length > self.context:
-            table = self._build(length, positions.device, dtype)  # these frequencies hold for this length only
-        elif table is None or len(table[0]) < length or table[0].device != positions.device or table[0].dtype != dtype:
-            table = self._table = self._build(1 << (length - 1).bit_length(), positions.device, dtype)
-        return table[0][positions], table[1][positions]
+            table = self._build(length, positions.device)  # these frequencies hold for this length only
+        elif table is None or len(table) < length or table.device != positions.device:
+            table = self._table = self._build(1 << (length - 1).bit_length(), positions.device)
+        return table[positions].unsqueeze(-2)
 
-    def frequencies(self, length: int) -> tuple[Float[Tensor, " half"], float]:
+    def frequencies(self, length: int) -> tuple[Float[Tensor, " pairs"], float]:
         """Angle per position of each pair of channels, and the factor on cosine and sine (1 but for yarn)."""
         scaling, width, theta = self.scaling, self.head_width, self.theta
         if scaling is not None and scaling.kind == "dynamic" and length > self.context:
@@ -72,10 +70,10 @@ class Rotary:
             return base / scaling.factor, 1.0
         return _llama3(base, scaling) if scaling.kind == "llama3" else _yarn(base, scaling, width, theta)
 
-    def _build(self, length: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _build(self, length: int, device: torch.device) -> Complex[Tensor, "length pairs"]:
         frequencies, factor = self.frequencies(length)
         angles = torch.outer(torch.arange(length, dtype=torch.float32), frequencies)
-        return (angles.cos() * factor).to(device, dtype), (angles.sin() * factor).to(device, dtype)
+        return torch.polar(torch.full_like(angles, factor), angles).to(device)
 
 
 def _llama3(base: Tensor, scaling: RopeScaling) -> tuple[Tensor, float]:
@@ -114,11 +112,9 @@ def _magnitude(factor: float, mscale: float) -> float:
 
 
 def rotate(
-    x: Float[Tensor, "batch time heads width"],
-    cos: Float[Tensor, "*batch time half"],
-    sin: Float[Tensor, "*batch time half"],
+    x: Float[Tensor, "batch time heads width"], turns: Complex[Tensor, "*batch time 1 pairs"]
 ) -> Float[Tensor, "batch time heads width"]:
-    """Rotate each pair (channel i, channel i + width/2) of `x`: the layout of Hugging Face checkpoints."""
-    first, second = x.chunk(2, dim=-1)
-    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    """Rotate each pair of neighbouring channels, seen as one complex number: a single pass over memory."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # there is no complex bfloat16
+    pairs = torch.view_as_complex(wide.view(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * turns).flatten(-2).type_as(x)

@@ -1,0 +1,137 @@
+"""Steps that eager autograd takes in many passes over memory, with their gradients written by hand.
+
+On a CPU these passes, not arithmetic, are most of what a Transformer does beside its matrix products. Each function
+equals its plain formula; the tests hold the gradients against automatic ones.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_LOGITS_AT_ONCE = 2**24
+
+
+def rms_norm(x: Float[Tensor, "*batch width"], weight: Tensor | None, eps: float) -> Float[Tensor, "*batch width"]:
+    """`x / rms(x) * weight`; the gain may have several trailing dimensions, such as one row a head."""
+    if x.device.type == "cpu" and torch.is_grad_enabled() and x.dtype in (torch.float32, torch.float64):
+        out: Tensor = _RMSNorm.apply(x, weight, eps)  # type: ignore[no-untyped-call]
+        return out
+    normal = F.rms_norm(x, x.shape[-1:], None if weight is None or weight.ndim > 1 else weight, eps)
+    return normal * weight if weight is not None and weight.ndim > 1 else normal
+
+
+class _RMSNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
+        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        ctx.save_for_backward(x, weight, scale)
+        out: Tensor = x * scale
+        return out if weight is None else out.mul_(weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        x, weight, scale = ctx.saved_tensors
+        product = gradient * x
+        if weight is None:
+            along = product.sum(-1, keepdim=True)
+            return torch.addcmul(gradient, x, along.mul_(scale * scale / -x.shape[-1])).mul_(scale), None, None
+        if weight.ndim == 1:
+            along = product @ weight
+            weight_gradient = product.view(-1, weight.numel()).t() @ scale.view(-1)
+        else:
+            along = torch.linalg.vecdot(product, weight)
+            weight_gradient = product.mul_(scale).view(-1, *weight.shape).sum(0)
+        along = along.unsqueeze(-1).mul_(scale * scale / -x.shape[-1])
+        return torch.mul(gradient, weight).addcmul_(x, along).mul_(scale), weight_gradient, None
+
+
+def swiglu(gate_up: Float[Tensor, "*batch twice"]) -> Float[Tensor, "*batch hidden"]:
+    """`silu(gate) * up`, where the input is gate and up side by side (Shazeer 2020)."""
+    if torch.is_grad_enabled() and gate_up.device.type == "cpu":
+        out: Tensor = _SwiGLU.apply(gate_up)  # type: ignore[no-untyped-call]
+        return out
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.silu(gate) * up
+
+
+class _SwiGLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate_up)
+        gate, up = gate_up.chunk(2, dim=-1)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (gate_up,) = ctx.saved_tensors
+        gate, up = gate_up.chunk(2, dim=-1)
+        out = torch.empty_like(gate_up)
+        to_gate, to_up = out.chunk(2, dim=-1)
+        torch.mul(gradient, F.silu(gate), out=to_up)
+        torch.ops.aten.silu_backward.grad_input(gradient * up, gate, grad_input=to_gate)
+        return out
+
+
+def linear_cross_entropy(
+    hidden: Float[Tensor, "tokens width"],
+    weight: Float[Tensor, "vocab width"],
+    targets: Int[Tensor, " tokens"],
+    ignore: int,
+    scale: float = 1.0,
+) -> Float[Tensor, ""]:
+    """`scale` times the sum over the targets of `-log softmax(hidden @ weight.T)[target]`, in nats.
+
+    The logits are made a few rows at a time and become their own gradient in place, so they are never all in memory.
+    """
+    if torch.is_autocast_enabled(hidden.device.type):
+        dtype = torch.get_autocast_dtype(hidden.device.type)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+    out: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, targets, ignore, scale, torch.is_grad_enabled()
+    )
+    return out
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, ignore: int, scale: float, learns: bool
+    ) -> Tensor:
+        rows = max(256, _LOGITS_AT_ONCE // weight.shape[0])
+        total = hidden.new_zeros((), dtype=torch.promote_types(hidden.dtype, torch.float32))
+        hidden_gradient = torch.empty_like(hidden) if learns else None
+        weight_gradient = torch.zeros_like(weight) if learns else None
+        with torch.autocast(hidden.device.type, enabled=False):
+            for part in (slice(i, i + rows) for i in range(0, len(hidden), rows)):
+                logits = (hidden[part] @ weight.t()).to(total.dtype)
+                target = targets[part].unsqueeze(1)
+                kept = target != ignore
+                target = target.where(kept, 0)
+                log_probabilities = torch.log_softmax(logits, 1, out=logits)
+                total -= (log_probabilities.gather(1, target) * kept).sum()
+                if hidden_gradient is None or weight_gradient is None:
+                    continue
+                gradient = log_probabilities.exp_()
+                gradient.scatter_add_(1, target, torch.full_like(target, -1, dtype=gradient.dtype))
+                gradient = (gradient if kept.all() else gradient.mul_(kept)).to(hidden.dtype)
+                target_rows = hidden_gradient[part]
+                torch.addmm(target_rows, gradient, weight, beta=0, alpha=scale, out=target_rows)
+                weight_gradient.addmm_(gradient.t(), hidden[part], alpha=scale)
+        if learns:
+            ctx.save_for_backward(hidden_gradient, weight_gradient)
+        return total * scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        hidden_gradient, weight_gradient = ctx.saved_tensors
+        if gradient.device.type != "cpu" or gradient.item() != 1.0:  # the usual 1 is not worth a pass over the weights
+            gradient = gradient.to(hidden_gradient.dtype)
+            hidden_gradient, weight_gradient = hidden_gradient * gradient, weight_gradient * gradient
+        return hidden_gradient, weight_gradient, None, None, None, None

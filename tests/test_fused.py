@@ -1,0 +1,62 @@
+"""Gradients written by hand equal automatic ones."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from daedal.nn.fused import linear_cross_entropy, rms_norm, swiglu
+from daedal.nn.position import rotate
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    numbers = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return numbers.requires_grad_()
+
+
+def test_rms_norm_has_the_right_gradients_with_one_gain_one_a_head_or_none() -> None:
+    x = random(2, 3, 4, 6)
+    for weight in (random(6, seed=1), random(4, 6, seed=1)):
+        assert torch.autograd.gradcheck(lambda x, w: rms_norm(x, w, 1e-3), (x, weight))
+        torch.testing.assert_close(rms_norm(x, weight, 1e-3), F.rms_norm(x, (6,), None, 1e-3) * weight)
+        with torch.no_grad():
+            torch.testing.assert_close(rms_norm(x, weight, 1e-3), F.rms_norm(x, (6,), None, 1e-3) * weight)
+    assert torch.autograd.gradcheck(lambda x: rms_norm(x, None, 1e-3), (x,))
+    strided = random(2, 4, 3, 6).transpose(1, 2)
+    assert torch.autograd.gradcheck(lambda x: rms_norm(x, None, 1e-3), (strided.detach().requires_grad_(),))
+
+
+def test_swiglu_has_the_right_gradients() -> None:
+    x = random(3, 4, 10)
+    assert torch.autograd.gradcheck(swiglu, (x,))
+    torch.testing.assert_close(swiglu(x), F.silu(x[..., :5]) * x[..., 5:])
+
+
+@pytest.mark.parametrize("at_once", [1, 2**24])
+def test_the_loss_has_the_right_gradients_in_one_piece_or_several(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daedal.nn.fused._LOGITS_AT_ONCE", at_once)
+    count = 600 if at_once == 1 else 9
+    hidden, weight = random(count, 3), random(7, 3, seed=1)
+    targets = torch.randint(0, 7, (count,), generator=torch.Generator().manual_seed(2))
+    targets[::4] = -100
+    ours = linear_cross_entropy(hidden, weight, targets, -100, 0.5)
+    plain = F.cross_entropy(hidden @ weight.t(), targets, reduction="sum") * 0.5
+    torch.testing.assert_close(ours, plain)
+    for scale in (1.0, 3.0):
+        mine = torch.autograd.grad(ours * scale, (hidden, weight), retain_graph=True)
+        for a, b in zip(mine, torch.autograd.grad(plain * scale, (hidden, weight), retain_graph=True), strict=True):
+            torch.testing.assert_close(a, b)
+    with torch.no_grad():
+        torch.testing.assert_close(linear_cross_entropy(hidden, weight, targets, -100, 0.5), plain)
+
+
+def test_a_rotation_keeps_lengths_and_depends_on_distance_only() -> None:
+    from daedal.nn.position import Rotary
+
+    turns = Rotary(8, 100.0, 16).turns(torch.arange(12), 12)
+    query, key = random(1, 1, 1, 8).detach().float(), random(1, 1, 1, 8, seed=1).detach().float()
+    queries, keys = rotate(query.expand(1, 12, 1, 8), turns), rotate(key.expand(1, 12, 1, 8), turns)
+    torch.testing.assert_close(queries.norm(dim=-1), query.norm().expand(1, 12, 1))
+    products = (queries[0, 3:, 0] * keys[0, :-3, 0]).sum(-1)
+    torch.testing.assert_close(products, products[:1].expand(9), atol=1e-5, rtol=0)

@@ -1,0 +1,199 @@
+"""What must hold of every GPT, whatever it is made of."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daedal.errors import DaedalError
+from daedal.models.gpt import GPT, GPTConfig
+from daedal.models.model import IGNORE, TokenBatch
+
+VOCAB, CONTEXT = 61, 48
+MODELS: dict[str, dict[str, Any]] = {
+    "gpt2": {}, "llama": {}, "qwen2": {"kv_heads": 2}, "qwen3": {"kv_heads": 2, "head_width": 16},
+    "mistral": {"kv_heads": 1, "sliding_window": 5}, "qwen3-window": {"sliding_window": 5, "window_from": 1},
+}  # fmt: skip
+
+
+def build(name: str, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> GPT:
+    shape: dict[str, Any] = {"vocab_size": VOCAB, "width": 32, "depth": 3, "heads": 4, "context": CONTEXT}
+    model = GPT(GPTConfig.of(name.partition("-")[0], **{**shape, **MODELS[name], **changes}))  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.15)
+    return model.to(dtype).eval()
+
+
+def ids(batch: int, time: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, VOCAB, (batch, time), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.integers(1, 9), min_size=1, max_size=6))
+def test_cached_logits_equal_uncached_ones_however_the_text_is_cut(name: str, cuts: list[int]) -> None:
+    model, tokens = build(name), ids(2, sum(cuts[:5]))
+    cache = model.new_cache(2, tokens.shape[1])
+    with torch.no_grad():
+        pieces = [model(piece, cache) for piece in tokens.split(cuts[:5], 1)]
+        torch.testing.assert_close(torch.cat(pieces, 1), model(tokens), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_ragged_batch_equals_its_rows_one_by_one(name: str) -> None:
+    model, tokens = build(name), ids(3, 20)
+    start = torch.tensor([0, 4, 13])
+    cache = model.new_cache(3, 20)
+    with torch.no_grad():
+        together = torch.cat(
+            [model(tokens[:, :16], cache, start), *(model(t, cache) for t in tokens[:, 16:].split(1, 1))], 1
+        )
+        for row, first in enumerate(start.tolist()):
+            alone = model(tokens[row : row + 1, first:])
+            torch.testing.assert_close(together[row : row + 1, first:], alone, atol=1e-5, rtol=0)
+    assert together.isfinite().all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_of_a_cache_can_be_dropped_and_repeated(name: str) -> None:
+    model, tokens = build(name), ids(3, 12)
+    start = torch.tensor([0, 2, 5])
+    cache = model.new_cache(3, 12)
+    with torch.no_grad():
+        model(tokens[:, :11], cache, start)
+        rows = torch.tensor([2, 0, 2])
+        kept = model(tokens[rows, 11:], cache.select(rows))
+        for i, row in enumerate(rows.tolist()):
+            alone = model(tokens[row : row + 1, start[row] :])[:, -1:]
+            torch.testing.assert_close(kept[i : i + 1], alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_future_is_hidden(name: str) -> None:
+    model, tokens = build(name), ids(1, 20)
+    changed = tokens.clone()
+    changed[:, 12:] = (changed[:, 12:] + 1) % VOCAB
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens)[:, :12], model(changed)[:, :12], atol=1e-6, rtol=0)
+
+
+def test_a_sliding_window_forgets_what_lies_before_it() -> None:
+    model, tokens = build("mistral", depth=1), ids(1, 20)
+    changed = tokens.clone()
+    changed[:, :15] = (changed[:, :15] + 1) % VOCAB
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens)[:, 19], model(changed)[:, 19], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_accumulated_step_equals_one_large_batch(name: str) -> None:
+    model, tokens = build(name), ids(6, 17)
+    targets = tokens[:, 1:].clone()
+    targets[0, 3:9] = IGNORE
+    count = int((targets != IGNORE).sum())
+
+    def gradients(parts: int) -> tuple[float, list[torch.Tensor]]:
+        model.zero_grad()
+        total = 0.0
+        for x, y in zip(tokens[:, :-1].chunk(parts), targets.chunk(parts), strict=True):
+            loss = model.loss(TokenBatch(x, y, count))
+            loss.total.backward()
+            total += loss.total.item()
+        return total, [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+
+    (one, whole), (three, parts) = gradients(1), gradients(3)
+    assert one == pytest.approx(three, abs=1e-5)
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_loss_is_minus_the_mean_log_likelihood(name: str) -> None:
+    model, tokens = build(name), ids(3, 17)
+    batch = TokenBatch(tokens[:, :-1], tokens[:, 1:], 48)
+    likelihoods = model.token_log_likelihoods(batch.inputs, batch.targets)
+    assert likelihoods.dtype == torch.float64
+    assert model.loss(batch).total.item() == pytest.approx(-likelihoods.mean().item(), abs=1e-5)
+    torch.testing.assert_close(model.log_likelihood(batch), likelihoods.sum(1))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_gradients_are_those_of_finite_differences(name: str) -> None:
+    model, tokens = build(name, dtype=torch.float64), ids(2, 9)
+    batch = TokenBatch(tokens[:, :-1], tokens[:, 1:], 16)
+    model.loss(batch).total.backward()
+    generator = torch.Generator().manual_seed(2)
+    for parameter in model.parameters():
+        direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        assert parameter.grad is not None
+        slope = (parameter.grad * direction).sum().item()
+        with torch.no_grad():
+            ends = []
+            for step in (1e-5, -2e-5):
+                parameter += step * direction
+                ends.append(model.loss(batch).total.item())
+            parameter += 1e-5 * direction
+        assert slope == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_new_model_knows_nothing_and_is_the_same_for_a_seed(name: str) -> None:
+    config = build(name).config.but(width=64, head_width=16, heads=4, kv_heads=4)
+    one, two = GPT(config), GPT(config)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    two.initialise(torch.Generator().manual_seed(7))
+    assert not torch.equal(one.embedding.weight, two.embedding.weight)
+    tokens = ids(4, 32)
+    loss = one.loss(TokenBatch(tokens[:, :-1], tokens[:, 1:], 124)).total.item()
+    assert loss == pytest.approx(math.log(VOCAB), abs=0.15)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_parameter_learns(name: str) -> None:
+    model, tokens = build(name), ids(2, 9)
+    model.loss(TokenBatch(tokens[:, :-1], tokens[:, 1:], 16)).total.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+    assert model.players == {"model": list(model.parameters())}
+
+
+@pytest.mark.parametrize("name", ["gpt2", "qwen3"])
+def test_dropout_works_in_training_only(name: str) -> None:
+    model, tokens = build(name, dropout=0.3), ids(2, 9)
+    with torch.no_grad():
+        assert torch.equal(model(tokens), model(tokens))
+        model.train()
+        assert not torch.equal(model(tokens), model(tokens))
+
+
+def test_sampling_follows_the_generator() -> None:
+    model, prompt = build("qwen3"), ids(2, 4)
+    draws = [model.sample(prompt, 9, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert draws[0].shape == (2, 9)
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+def test_too_much_text_is_told() -> None:
+    with pytest.raises(DaedalError, match="context of 48"):
+        build("gpt2")(ids(1, 49))
+    model = build("qwen3")
+    with pytest.raises(DaedalError, match="cache of 4"):
+        model(ids(1, 5), model.new_cache(1, 4))
+
+
+@pytest.mark.parametrize("changes", [{"heads": 3}, {"head_width": 3}, {"width": 2**40}, {"depth": 0}, {"dropout": 1.0}])
+def test_impossible_shapes_are_refused(changes: dict[str, Any]) -> None:
+    values = GPTConfig.of("qwen3", vocab_size=9, width=32, depth=1, heads=4, kv_heads=2, context=8).model_dump()
+    with pytest.raises(DaedalError):
+        GPTConfig.parse({**values, **changes}, "model")
+
+
+def test_operations_are_counted_as_the_matrix_products() -> None:
+    config = GPTConfig.of("gpt2", vocab_size=VOCAB, width=32, depth=3, heads=4, context=CONTEXT)
+    weights = 3 * 12 * 32 * 32 + VOCAB * 32
+    assert GPT(config).flops_per_token(16) == 6 * weights + 12 * 3 * 32 * 8
