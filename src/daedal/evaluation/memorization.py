@@ -110,13 +110,13 @@ def longest_copies(texts: Sequence[str], train: Documents) -> list[Copy]:
     overlap = max((len(text) for text in encoded), default=0)
     carried, place = np.zeros(0, dtype=np.uint8), 0
     for _, ids in train.chunks(2**18):
-        piece = np.concatenate([carried, table.decode(ids)])
+        piece = np.concatenate([carried, table.decode(ids)])[: SEARCHED_BYTES - place]
         _search(encoded, piece, place, best)
+        if place + len(piece) >= SEARCHED_BYTES:
+            break
         kept = min(overlap, len(piece))
         place += len(piece) - kept
         carried = piece[len(piece) - kept :]
-        if place >= SEARCHED_BYTES:
-            break
     return [_copy(text, found, train, table) for text, found in zip(encoded, best, strict=True)]
 
 
