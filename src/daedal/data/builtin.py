@@ -1,6 +1,7 @@
 """Text that comes with every Python: its library's source code, and the documentation in it."""
 
 import ast
+import os
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,25 +14,20 @@ LICENCE = "PSF-2.0"
 _NOT_LIBRARY = frozenset(("site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__", "__phello__"))
 
 
-def library_files() -> list[Path]:
-    """The .py files of the standard library, its tests left out, by name.
+def library_files() -> list[tuple[str, Path]]:
+    """Names, as `json/decoder.py`, and paths of the .py files of the standard library, its tests left out.
 
     Raises:
         DaedalError: this Python came without them.
     """
-    root = Path(sysconfig.get_paths()["stdlib"])
-    files = sorted(
-        (path for path in root.rglob("*.py") if _NOT_LIBRARY.isdisjoint(path.relative_to(root).parts)),
-        key=lambda path: path.relative_to(root).as_posix(),
-    )
+    root = sysconfig.get_paths()["stdlib"]
+    files = []
+    for base, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in _NOT_LIBRARY]
+        files += [Path(base, name) for name in names if name.endswith(".py")]
     if not files:
         raise DaedalError(f"This Python has no library source in {root}", "Give files or folders of your own")
-    return files
-
-
-def library_label(source: str, path: Path) -> str:
-    """How a library file is called: `python-code/json/decoder.py`."""
-    return f"{source}/{path.relative_to(sysconfig.get_paths()['stdlib']).as_posix()}"
+    return sorted((path.relative_to(root).as_posix(), path) for path in files)
 
 
 def read_docstrings(label: str, path: Path) -> Iterator[Raw | Lost]:

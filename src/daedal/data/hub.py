@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from daedal.data.document import Lost, Note, Raw
+from daedal.data.stop import StoppedError
 from daedal.data.tables import rows_of
 from daedal.errors import DaedalError
 
@@ -50,7 +51,7 @@ def read_hub(source: str, field: str | None) -> Iterator[Raw | Lost | Note]:
         raise
     except Exception as error:  # `datasets` raises many kinds, of its own and of its transports
         line = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise DaedalError(
+        raise StoppedError(
             f"{source} cannot be read ({type(error).__name__}: {line})",
             "Check the name, the split and the network; log in with `hf auth login` where the dataset is gated",
         ) from None

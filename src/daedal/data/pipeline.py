@@ -32,6 +32,7 @@ from daedal.data.shards import Dataset, shard_path
 from daedal.data.sources import Named, Role, plan_units, resolve
 from daedal.data.split import Assignment, assign
 from daedal.data.spool import Spool
+from daedal.data.stop import resumable
 from daedal.data.summary import summarise
 from daedal.data.vocabulary import make_codec
 from daedal.data.workers import Bench, Workers
@@ -76,7 +77,7 @@ def build(
     if options.encoding is not None:
         known_encoding(options.encoding)
     out = Path(out).expanduser()
-    named = _resolve_all([sources] if isinstance(sources, str | Path) else sources, options)
+    named = _resolve_all([sources] if isinstance(sources, str | Path) else sources, options, out.absolute())
     request = _request(named, options)
     if (done := _existing(out, request, replace)) is not None:
         return done
@@ -258,7 +259,7 @@ class _Build:
         workers.run(jobs, more)
 
 
-def _resolve_all(sources: Sequence[str | Path], options: BuildOptions) -> list[Named]:
+def _resolve_all(sources: Sequence[str | Path], options: BuildOptions, out: Path) -> list[Named]:
     if not sources:
         raise DaedalError("No source is given", "Name files, folders, python-docs, python-code or hf:NAME")
     roles: list[tuple[Sequence[str | Path], Role]] = [
@@ -266,7 +267,7 @@ def _resolve_all(sources: Sequence[str | Path], options: BuildOptions) -> list[N
         (options.validation, "validation"),
         (options.test, "test"),
     ]
-    return [resolve(str(source), role) for group, role in roles for source in group]
+    return [resolve(str(source), role, out) for group, role in roles for source in group]
 
 
 def _request(named: list[Named], options: BuildOptions) -> str:
@@ -335,8 +336,8 @@ def _work_area(work: Path, request: str, replace: bool) -> Iterator[None]:
         try:
             yield
         except DaedalError as error:
-            if not isinstance(error.__cause__, OSError):
-                shutil.rmtree(work, ignore_errors=True)  # the sources are at fault: there is nothing to go on from
+            if not resumable(error) or not any((work / "spool").glob("*.npz")):
+                shutil.rmtree(work, ignore_errors=True)  # there is nothing to go on from
             raise
     shutil.rmtree(work, ignore_errors=True)
 

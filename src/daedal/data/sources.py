@@ -9,7 +9,6 @@ from daedal.config import Config
 from daedal.data import builtin
 from daedal.data.archives import BROKEN
 from daedal.data.document import Lost, Note, Raw
-from daedal.data.filetypes import file_type
 from daedal.data.hub import parse_hub_name, read_hub
 from daedal.data.readers import Reading, read_stream
 from daedal.errors import DaedalError
@@ -51,8 +50,13 @@ class Named(Config):
     lost: tuple[tuple[str, str, str, int, bool], ...] = ()
 
 
-def resolve(source: str, role: Role) -> Named:
+def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
     """The files that a source names.
+
+    Args:
+        source: a path, a built-in name or `hf:NAME`.
+        role: the split it is for; `train` is drawn into splits.
+        leave_out: a folder that is not read, should it be inside: the one that the build writes.
 
     Raises:
         DaedalError: it names nothing that is there and can be read.
@@ -76,7 +80,7 @@ def resolve(source: str, role: Role) -> Named:
         raise DaedalError(f"{source} cannot be read ({error.strerror})", "Check its permissions") from None
     items: list[Item] = []
     lost: list[Lost] = []
-    for entry in _walk(path, lost):
+    for entry in _walk(path, lost, leave_out):
         try:
             items.append(_item(entry, f"{path.name}/{entry.relative_to(path).as_posix()}"))
         except OSError as error:
@@ -131,33 +135,34 @@ def read_item(item: Item, reading: Reading) -> Iterator[Raw | Lost | Note]:
                 yield Lost(item.label, "broken file", str(error)[:200], item.bytes)
 
 
-def _item(path: Path, label: str) -> Item:
+def _item(path: Path, label: str, kind: Literal["file", "docstrings"] = "file") -> Item:
     status = path.stat()
-    return Item(label=label, path=str(path.absolute()), bytes=status.st_size, changed=status.st_mtime_ns)
+    return Item(kind=kind, label=label, path=str(path.absolute()), bytes=status.st_size, changed=status.st_mtime_ns)
 
 
 def _builtin_items(source: str) -> Iterator[Item]:
     kind: Literal["file", "docstrings"] = "file" if source == "python-code" else "docstrings"
-    for path in builtin.library_files():
-        yield _item(path, builtin.library_label(source, path)).but(kind=kind)
+    for name, path in builtin.library_files():
+        yield _item(path, f"{source}/{name}", kind)
     if source == "python-docs":
         yield Item(kind="topics", label="python-docs/topics", bytes=700_000)
 
 
-def _walk(folder: Path, lost: list[Lost]) -> Iterator[Path]:
+def _walk(folder: Path, lost: list[Lost], leave_out: Path | None) -> Iterator[Path]:
     """Files below a folder, hidden ones left out; links to folders are not followed, so there are no circles."""
 
     def refused(error: OSError) -> None:
         lost.append(Lost(str(error.filename), "unreadable", error.strerror or "", 0))
 
     for base, folders, names in os.walk(folder, onerror=refused):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in _SKIPPED_FOLDERS
+            and not (leave_out is not None and Path(base, name).absolute() == leave_out)
+        )
         for name in sorted(names):
             path = Path(base, name)
             if not name.startswith(".") and path.is_file():
                 yield path
-
-
-def is_text_by_name(item: Item) -> bool:
-    """Whether an item may hold text, as far as its name tells."""
-    return item.kind != "file" or file_type(item.label).reader != "none"

@@ -59,6 +59,7 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
         if len(head) == _GUESS_ROWS:
             break
     if not head:
+        yield Lost(label, "empty", "no rows", broken=False)
         return
     names = dict.fromkeys(name for row in head for name in row)
     chosen = field or guess_field(head)
@@ -89,14 +90,16 @@ def read_jsonl(label: str, stream: BinaryIO, field: str | None, encoding: str | 
             try:
                 value = json.loads(line.decode(name or "utf-8", errors="replace")) if line.strip() else None
             except (ValueError, RecursionError):
-                bad.append(Lost(label, "broken JSON line", f"line {number + 1} is not JSON", len(line)))
+                bad.append(Lost(label, "broken JSON line", f"line {number + 1} is not JSON", len(line), broken=False))
                 continue
             if isinstance(value, str):
                 value = {"text": value}
             if isinstance(value, dict):
                 yield value
             elif value is not None:
-                bad.append(Lost(label, "broken JSON line", f"line {number + 1} is not an object", len(line)))
+                bad.append(
+                    Lost(label, "broken JSON line", f"line {number + 1} is not an object", len(line), broken=False)
+                )
 
     for event in rows_of(label, rows(), field, "JSON Lines"):
         yield event
@@ -127,6 +130,7 @@ def read_csv(label: str, stream: BinaryIO, field: str | None, delimiter: str, en
 
     head = stream.read(_BLOCK)
     if not head.strip():
+        yield Lost(label, "empty", "no rows", broken=False)
         return
     name = encoding or detect(head)
     first_line = head.decode(name, errors="replace").lstrip("\ufeff").splitlines()[0]
@@ -136,9 +140,8 @@ def read_csv(label: str, stream: BinaryIO, field: str | None, delimiter: str, en
     bad: list[Lost] = []
 
     def skip(row: Any) -> str:
-        bad.append(
-            Lost(label, "broken row", f"{row.actual_columns} columns where {row.expected_columns} were expected")
-        )
+        detail = f"{row.actual_columns} columns where {row.expected_columns} were expected"
+        bad.append(Lost(label, "broken row", detail, broken=False))
         return "skip"
 
     columns = None if named else [str(number) for number in range(len(cells))]

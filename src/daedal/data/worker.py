@@ -10,6 +10,7 @@ import traceback
 
 from daedal.data.encode import Job
 from daedal.data.sources import Unit
+from daedal.data.stop import resumable
 from daedal.data.workers import Bench, Doer
 from daedal.errors import DaedalError
 
@@ -41,7 +42,7 @@ def main() -> None:
             )
             say(done=True)
         except DaedalError as error:
-            say(what=error.what, fix=error.fix)
+            say(what=error.what, fix=error.fix, resumable=resumable(error))
         except Exception:
             say(failure=traceback.format_exc())
 

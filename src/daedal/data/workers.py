@@ -22,6 +22,7 @@ from daedal.data.encode import Encoder, Job, encode_chunk
 from daedal.data.ingest import Cleaning, ingest
 from daedal.data.sources import Unit
 from daedal.data.spool import Spool
+from daedal.data.stop import StoppedError
 from daedal.errors import DaedalError
 
 
@@ -151,7 +152,8 @@ def _attend(
                 if "bytes" in said:
                     events.put(int(said["bytes"]))
                 elif "what" in said:
-                    events.put(DaedalError(said["what"], said["fix"]))
+                    kind = StoppedError if said["resumable"] else DaedalError
+                    events.put(kind(said["what"], said["fix"]))
                     return
                 elif "failure" in said:
                     events.put(RuntimeError(said["failure"]))
@@ -163,7 +165,7 @@ def _attend(
         events.put(None)
     except (OSError, ValueError):
         events.put(
-            DaedalError(
+            StoppedError(
                 "A worker process ended before its work was done", "Run the command again: it goes on from there"
             )
         )
