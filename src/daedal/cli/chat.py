@@ -60,6 +60,10 @@ def _lines() -> Iterator[str]:
             if prompt:
                 print()
             return
+        except KeyboardInterrupt:
+            if not prompt:
+                raise
+            note("")
 
 
 def _answer(chunks: Iterator[object]) -> str:

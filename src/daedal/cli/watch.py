@@ -28,7 +28,7 @@ def watching() -> Iterator["Listener"]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.percentage:>3.0f} %"), BarColumn(bar_width=24), TextColumn("{task.description}"))
+    columns = (BarColumn(bar_width=14), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
         yield _Bar(bar)
 
@@ -66,7 +66,10 @@ class _Bar(_Lines):
         self._task = bar.add_task("starting", total=None)
 
     def step(self, record: dict[str, float], steps: int, seconds_left: float) -> None:
-        description = _progress(record, steps, seconds_left)
+        description = (
+            f"{record['step']:.0f}/{steps}  loss {record['loss']:.3f}  {record['bits_per_byte']:.3f} bits/byte  "
+            f"{record['tokens_per_second']:,.0f} tokens/s  {format_duration(max(0, seconds_left))} left"
+        )
         self._bar.update(self._task, completed=record["step"], total=steps, description=description)
 
     def noted(self, message: str) -> None:
@@ -74,8 +77,10 @@ class _Bar(_Lines):
 
 
 def _progress(record: dict[str, float], steps: int, seconds_left: float) -> str:
-    speed = f", {record['tokens_per_second']:,.0f} tokens/s" if "tokens_per_second" in record else ""
-    return f"step {record['step']:.0f}/{steps}: {_numbers(record)}{speed}, {format_duration(max(0, seconds_left))} left"
+    speed = f"{record['tokens_per_second']:,.0f} tokens/s"
+    return (
+        f"step {record['step']:.0f}/{steps}: {_numbers(record)}, {speed}, {format_duration(max(0, seconds_left))} left"
+    )
 
 
 def _numbers(record: dict[str, float]) -> str:
