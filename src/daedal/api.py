@@ -212,6 +212,7 @@ def _train(
 ) -> TrainingResult:
     import torch
 
+    from daedal.evaluation.evaluate import evaluate, expected_seconds
     from daedal.models.gpt import GPT
     from daedal.training.language import LanguageTask
     from daedal.training.metrics import Silence
@@ -228,16 +229,16 @@ def _train(
     torch.manual_seed(plan.seed)  # dropout's
     if group.main:
         dataset.codec.save(run.path)
-    reserve = 0.0
-    trainer = Trainer(
-        LanguageTask(model, dataset, plan), plan, run, group, watcher, time.monotonic() - started, reserve
-    )
+    task = LanguageTask(model, dataset, plan)
+    reserve = expected_seconds(model, dataset) if plan.budget is not None else 0.0
+    trainer = Trainer(task, plan, run, group, watcher, time.monotonic() - started, reserve)
     trainer.train()
+    text = ""
     if group.main:
-        from daedal.evaluation.evaluate import evaluate
-
         watcher.noted("measuring")
-        report = evaluate(run.path)
-        text = report.summary()
+        text = evaluate(run.path).summary()
     group.wait()
-    return TrainingResult(run=run.path, steps=trainer.step, seconds=trainer.elapsed, text=text)
+    seconds = trainer.elapsed
+    if group.main:
+        text += f"\nTrained and measured in {format_duration(seconds)}. Run folder: {run.path}"
+    return TrainingResult(run=run.path, steps=trainer.step, seconds=seconds, text=text)

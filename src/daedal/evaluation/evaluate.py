@@ -18,14 +18,16 @@ from daedal.data.sources import read_item, resolve
 from daedal.errors import DaedalError
 from daedal.evaluation.baselines import Baseline, compressors, ngram
 from daedal.evaluation.documents import Documents
-from daedal.evaluation.likelihood import evaluate_documents, sliding
+from daedal.evaluation.likelihood import estimate_seconds, evaluate_documents, sliding
 from daedal.evaluation.memorization import Memorization, memorization
 from daedal.evaluation.report import Curve, DataFacts, EvaluationReport, ModelFacts, Sample
 from daedal.inference.generator import Generator
+from daedal.models.gpt import GPT
 from daedal.training.run import RunFolder
 
 SAMPLE_TOKENS = 200
 _CURVE_POINTS = 400
+_BASELINE_SECONDS_PER_TOKEN = 4e-6
 
 
 class Progress(Protocol):
@@ -249,3 +251,10 @@ def _same(one: str | Path, other: str | Path) -> bool:
 
 
 def _silence(done: float, total: float | None, doing: str = "") -> None: ...
+
+
+def expected_seconds(model: GPT, dataset: Dataset) -> float:
+    """About how long `evaluate` will take on the validation split: the likelihood timed by a batch, the rest by its size."""
+    documents = Documents.of_split(dataset.split("validation"), dataset.codec)
+    counted = dataset.split("train").tokens + documents.tokens.sum()
+    return 1.0 + estimate_seconds(model, documents) + float(counted) * _BASELINE_SECONDS_PER_TOKEN

@@ -1,6 +1,7 @@
 """The task of a language model: windows of a token stream to learn from, the validation split, and a text to look at."""
 
 import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -12,6 +13,8 @@ from daedal.data.shards import Dataset
 from daedal.data.windows import Windows
 from daedal.models.gpt import GPT
 from daedal.models.model import IGNORE, TokenBatch
+from daedal.nn.attention import CausalAttention
+from daedal.nn.mlp import GatedMLP
 from daedal.training.optimizers import Muon, Optimizer
 from daedal.training.plan import Plan
 from daedal.training.processes import Processes
@@ -82,22 +85,11 @@ class LanguageTask:
 
 def gpt_optimizer(model: GPT, plan: Plan) -> Optimizer:
     """AdamW with decay of the matrices alone; with `muon`, Muon takes the matrices of the blocks."""
-    orthogonal: list[nn.Parameter] = []
-    splits: list[tuple[int, ...]] = []
-    decayed: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    muon = plan.optimizer == "muon"
-    inner = {id(p) for p in model.transformer.blocks.parameters()}
-    for module in model.modules():
-        for parameter in module.parameters(recurse=False):
-            if muon and parameter.ndim == 2 and id(parameter) in inner:
-                orthogonal.append(parameter)
-                splits.append(getattr(module, "row_splits", None) or (parameter.size(0),))
-            elif parameter.ndim == 2 and not muon:
-                decayed.append(parameter)
-            else:
-                others.append(parameter)
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    splits = _matrices(model) if plan.optimizer == "muon" else {}
+    rest = [parameter for parameter in model.parameters() if parameter not in splits]
+    decayed = [p for p in rest if p.ndim == 2] if plan.optimizer == "adamw" else []
+    undecayed = [p for p in rest if p.ndim != 2] if plan.optimizer == "adamw" else rest
+    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
     parts: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(
             [group for group in groups if group["params"]],
@@ -106,6 +98,21 @@ def gpt_optimizer(model: GPT, plan: Plan) -> Optimizer:
             fused=True,
         )
     ]
-    if orthogonal:
-        parts.append(Muon(orthogonal, splits, plan.muon_learning_rate, plan.momentum, plan.weight_decay))
+    if splits:
+        matrices = list(splits)
+        rows = [splits[matrix] for matrix in matrices]
+        parts.append(Muon(matrices, rows, plan.muon_learning_rate, plan.momentum, plan.weight_decay))
     return Optimizer(parts)
+
+
+def _matrices(model: GPT) -> dict[nn.Parameter, Sequence[int]]:
+    """The matrices inside the blocks, and the rows of each of those that one parameter stacks."""
+    stacked: dict[nn.Parameter, Sequence[int]] = {}
+    for module in model.transformer.blocks.modules():
+        if isinstance(module, nn.Linear):
+            stacked.setdefault(module.weight, (module.out_features,))
+        elif isinstance(module, CausalAttention):
+            stacked[module.qkv.weight] = module.rows
+        elif isinstance(module, GatedMLP):
+            stacked[module.gate_up.weight] = (module.gate_up.out_features // 2,) * 2
+    return stacked
