@@ -61,10 +61,18 @@ def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> 
     assert names(tmp_path) == ["folder"]
 
 
-def test_a_folder_can_be_read_by_the_group_as_any_other(tmp_path: Path) -> None:
-    with files.atomic_folder(tmp_path / "folder"):
-        pass
-    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
+@pytest.mark.parametrize(("mask", "file", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+def test_who_may_read_is_what_the_user_set(mask: int, file: int, folder: int, tmp_path: Path) -> None:
+    before = os.umask(mask)
+    try:
+        with files.atomic_path(tmp_path / "file") as temporary:
+            temporary.touch(0o600)
+        with files.atomic_folder(tmp_path / "folder") as temporary:
+            (temporary / "file").touch(0o600)
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "folder", "folder/file")]
+    assert modes == [file, folder, file]
 
 
 def test_a_file_in_the_way_of_a_folder_is_told(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())  # safetensors, for one, gives 0600
         _flush(temporary)
         os.replace(temporary, path)
         _flush(path.parent)
@@ -71,8 +72,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield temporary
         for entry in temporary.rglob("*"):
             if entry.is_file():
+                os.chmod(entry, 0o666 & ~_umask())
                 _flush(entry)
-        os.chmod(temporary, 0o755)  # mkdtemp gives 0700
+        os.chmod(temporary, 0o777 & ~_umask())  # mkdtemp gives 0700
         old = None
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
@@ -118,6 +120,13 @@ def read_json(path: Path) -> Any:
         raise DaedalError(
             f"{path} is not valid JSON (truncated or damaged)", "Restore it from a copy, or make it again"
         ) from None
+
+
+def _umask() -> int:
+    """What the user wants kept from others; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _flush(path: Path) -> None:
