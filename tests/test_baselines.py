@@ -2,7 +2,7 @@
 
 import gzip
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 
 import numpy as np
 import pytest

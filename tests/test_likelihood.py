@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import tiny_gpt
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.evaluation.documents import Documents
 from daedal.evaluation.likelihood import Windows, estimate_seconds, evaluate_documents, evaluate_split, score
 from daedal.models.gpt import GPT
+from tiny_models import tiny_gpt
 
 TEXTS = ["To be, or not to be: that is the question.", "Ay.", "naïve café – 東京 🌸 and some more of it", "x" * 40] * 3
 
@@ -201,7 +201,7 @@ def test_a_split_on_disk_gives_what_its_texts_give(tmp_path: Path, kind: str) ->
 
     source = tmp_path / "texts"
     source.mkdir()
-    words = "the quick brown fox naïve 東京 jumps over lazy dogs and reads many books".split()
+    words = ["the", "quick", "brown", "fox", "naïve", "東京", "jumps", "over", "lazy", "dogs", "and", "reads", "many", "books"]
     generator = np.random.default_rng(0)
     for number in range(24):
         (source / f"{number:02}.txt").write_text(" ".join(generator.choice(words, 60)), encoding="utf-8")

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import EvaluationReport, copied, shown
+from daedal.evaluation.report import EvaluationReport, copied, counted, shown
 
 _PLAN = (
     ("budget", "time budget, s"), ("steps", "steps"), ("batch", "sequences a step"), ("context", "context, tokens"),
@@ -22,7 +22,7 @@ def model_card(report: EvaluationReport) -> str:
         _header(report),
         f"# {_inline(model.name)}",
         f"A {model.architecture} language model with {model.parameters:,} parameters, trained and measured with "
-        f"[Daedal](https://pypi.org/project/daedal/) {report.daedal}. It predicts held-out text at **{bits.value:.3f} bits per "
+        f"Daedal {report.daedal}. It predicts held-out text at **{bits.value:.3f} bits per "
         f"byte**" + (f" (95 % interval {bits.interval[0]:.3f} to {bits.interval[1]:.3f})." if bits.interval else "."),
         "## Use",
         '```python\nimport daedal\n\nmodel = daedal.load("PATH/TO/THIS/FOLDER")\n'
@@ -40,8 +40,8 @@ def model_card(report: EvaluationReport) -> str:
         )
     parts += [
         "## How good it is",
-        f"Measured on the {_inline(data.name)} text: {data.documents:,} documents, {data.bytes:,} bytes, {data.tokens:,} "
-        "tokens. All predictors below were measured on the same bytes; less is better.",
+        f"Measured on the {_inline(data.name)} text: {counted(data.documents, 'document')}, {data.bytes:,} bytes, "
+        f"{data.tokens:,} tokens. All predictors below were measured on the same bytes; less is better.",
         _table(("predictor", "bits per byte", "95 % interval"), _ranking(report)),
         _table(("measurement", "value", "95 % interval", "n", "definition"), [_row(m) for m in _numbers(report)]),
         "The definitions are explained, with their formulas, in Daedal's `docs/measurement.md`. Beside this card, "
@@ -118,7 +118,7 @@ def _data(report: EvaluationReport) -> str:
     lines = []
     if data.train_bytes:
         lines.append(
-            f"Trained on {data.train_documents:,} documents, {data.train_bytes:,} bytes, {data.train_tokens:,} tokens."
+            f"Trained on {counted(data.train_documents, 'document')}, {data.train_bytes:,} bytes, {data.train_tokens:,} tokens."
         )
     if data.sources:
         lines.append("Sources: " + ", ".join(_inline(source) for source in data.sources) + ".")

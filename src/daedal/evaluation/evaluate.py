@@ -176,8 +176,12 @@ def _samples(
         return (), {}
     context = generator.model.config.context
     options: dict[str, Any] = {
-        "max_tokens": min(SAMPLE_TOKENS, max(1, context // 2)), "temperature": 0.8, "top_p": 0.95, "seed": seed,
-    }  # fmt: skip
+        "max_tokens": SAMPLE_TOKENS,
+        "temperature": 0.8,
+        "top_p": 0.95,
+        "seed": seed,
+        "overflow": "slide",
+    }
     prompts = [""] * (count - count // 2) + _beginnings(documents, count // 2, max(1, min(16, context // 4)), seed)
     completions = generator.generate(prompts, **options)
     return tuple(Sample(prompt=each.prompt, text=each.text) for each in completions), options
@@ -211,10 +215,15 @@ def _copies(
 def _model_facts(generator: Generator, model_hash: str) -> ModelFacts:
     config = generator.model.config
     return ModelFacts(
-        name=generator.name, architecture=config.architecture, parameters=generator.model.parameter_count,
+        name=_name(generator.name), architecture=config.architecture, parameters=generator.model.parameter_count,
         depth=config.depth, width=config.width, heads=config.heads, context=config.context, vocab_size=config.vocab_size,
         codec=generator.codec.kind, hash=model_hash,
     )  # fmt: skip
+
+
+def _name(name: str) -> str:
+    """A folder by its own name: where it lies is nobody's affair."""
+    return Path(name).resolve().name if Path(name).is_dir() else name
 
 
 def _curve(folder: RunFolder) -> Curve | None:

@@ -6,13 +6,13 @@ from html import escape
 from daedal.evaluation import charts
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.memorization import Copy
-from daedal.evaluation.report import EvaluationReport, Sample, shown
+from daedal.evaluation.report import EvaluationReport, Sample, counted, shown
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #d9dce1; --paper: #fff; --panel: #f5f6f8;
-  --own: #2f6f4f; --other: #b9bec6; --train: #9aa7b8; }
+  --own: #2f6f4f; --other: #b9bec6; --train: #8fa0b5; --mark: #f6e3a6; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #a0a6ae; --line: #34383f; --paper: #16181b;
-  --panel: #1f2226; --own: #5fbf8f; --other: #4a5059; --train: #66758a; } }
+  --panel: #1f2226; --own: #5fbf8f; --other: #4a5059; --train: #71839c; --mark: #5b4d1c; } }
 * { box-sizing: border-box; }
 body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 54rem;
   margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
@@ -28,7 +28,7 @@ th { color: var(--soft); font-weight: 500; } td, th { padding: .38rem .9rem .38r
 code { font: .82rem/1.4 ui-monospace, monospace; color: var(--soft); overflow-wrap: anywhere; }
 pre { font: .86rem/1.5 ui-monospace, monospace; background: var(--panel); border-radius: 6px; padding: .8rem 1rem;
   margin: .7rem 0; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 24rem; overflow-y: auto; }
-pre b { font-weight: 650; color: var(--own); } mark { background: #f3d98b; color: #222; border-radius: 2px; }
+pre b { font-weight: 650; color: var(--own); } mark { background: var(--mark); color: inherit; border-radius: 2px; }
 .scroll { overflow-x: auto; } svg { max-width: 100%; height: auto; display: block; }
 svg text { font: 13px system-ui, sans-serif; fill: var(--ink); } svg text.tick { font-size: 12px; fill: var(--soft); }
 svg text.own { font-weight: 650; } rect.own { fill: var(--own); } rect.other { fill: var(--other); }
@@ -52,8 +52,8 @@ def report_page(report: EvaluationReport) -> str:
         *(_headline(f"{m.value:.3f}", m.unit, m) for m in (bits, loss)),
         _headline(f"{report.measured('perplexity').value:.1f}", "perplexity per token", None),
         "</div>",
-        f'<p class="soft">Measured on the {escape(data.name)} text: {data.documents:,} documents, {data.bytes:,} bytes, '
-        f"{data.tokens:,} tokens.</p>",
+        f'<p class="soft">Measured on the {escape(data.name)} text: {counted(data.documents, "document")}, '
+        f"{data.bytes:,} bytes, {data.tokens:,} tokens.</p>",
         "<h2>Beside its baselines</h2>",
         "<p class='soft'>Bits per byte of the same text; less is better. The line across a bar is its 95 % interval.</p>",
         charts.bars(report.ranking(), "this model"),
@@ -169,13 +169,19 @@ def _row(measurement: Measurement, whose: str = "") -> tuple[str, ...]:
 def _data(report: EvaluationReport) -> list[tuple[str, ...]]:
     data = report.data
     rows = [
-        ("measured on", f"{data.name}: {data.documents:,} documents, {data.bytes:,} bytes, {data.tokens:,} tokens"),
-        ("trained on", f"{data.train_documents:,} documents, {data.train_bytes:,} bytes, {data.train_tokens:,} tokens"),
+        (
+            "measured on",
+            f"{data.name}: {counted(data.documents, 'document')}, {data.bytes:,} bytes, {data.tokens:,} tokens",
+        ),
+        (
+            "trained on",
+            f"{counted(data.train_documents, 'document')}, {data.train_bytes:,} bytes, {data.train_tokens:,} tokens",
+        ),
         ("sources", ", ".join(data.sources)),
         ("languages, as detected", ", ".join(data.languages)),
         ("licences", ", ".join(data.licences)),
     ]
-    return [row for row in rows if row[1] and not row[1].startswith("0 documents")]
+    return [row for row in rows if row[1] and (row[0] != "trained on" or data.train_bytes)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

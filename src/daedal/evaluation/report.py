@@ -159,6 +159,11 @@ def copied(memorization: Memorization) -> str:
     return line
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 document`, `2,000 documents`."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
 def shown(sample: Sample) -> str:
     """A sample as it reads, without control characters that a terminal would obey."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in sample.prompt + sample.text)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import EvaluationReport, Sample, copied, shown
+from daedal.evaluation.report import EvaluationReport, Sample, copied, counted, shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,7 +22,7 @@ def render(report: EvaluationReport) -> "RenderableType":
     head = Text.assemble(
         (model.name, "bold"),
         f"  {model.architecture}, {model.parameters:,} parameters, context {model.context}\n",
-        f"measured on {data.name}: {data.documents:,} documents, {data.bytes:,} bytes, {data.tokens:,} tokens",
+        f"measured on {data.name}: {counted(data.documents, 'document')}, {data.bytes:,} bytes, {data.tokens:,} tokens",
         style="default",
     )
     ranking = report.ranking()
