@@ -21,6 +21,7 @@ MAX_DEPTH = 4
 _RATIO = 300
 _FLOOR = 64 * 2**20
 _MEMORY = 16 * 2**20
+_ZSTD_STEP = 2**12  # bytes given to zstd at once: it can make 40,000 times as many of them
 _MAX_MEMBERS = 1_000_000
 BROKEN = (
     OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, zstandard.ZstdError, RuntimeError,
@@ -78,12 +79,42 @@ class Metered:
         self._stream.close()
 
 
+class _Zstd:
+    """A zstd stream that notices when it is cut off, which `zstandard`'s own reader does not."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._begun = False
+        self._ready = b""
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end."""
+        while not self._ready:
+            block = self._frame.unused_data if self._frame.eof else b""
+            block = block or self._stream.read(_ZSTD_STEP)
+            if not block:
+                if self._begun and not self._frame.eof:
+                    raise EOFError("the file is cut off")
+                return b""
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._begun = True
+            self._ready = self._frame.decompress(block)
+        given, self._ready = self._ready[:size], self._ready[size:]
+        return given
+
+    def close(self) -> None:
+        """Close the stream below."""
+        self._stream.close()
+
+
 def unpack(kind: str, stream: IO[bytes], budget: Budget) -> BinaryIO:
     """The bytes inside a compressed file of `kind` gz, zst, bz2 or xz."""
     if kind == "gz":
         opened: IO[bytes] = cast(IO[bytes], gzip.GzipFile(fileobj=stream, mode="rb"))
     elif kind == "zst":
-        opened = cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
+        opened = cast(IO[bytes], _Zstd(stream))
     elif kind == "bz2":
         opened = cast(IO[bytes], bz2.BZ2File(stream))
     else:

@@ -83,7 +83,7 @@ def decode(data: bytes, encoding: str | None = None, mend: bool = True) -> Decod
         mended = "undecodable bytes" if _DAMAGED in text else None
     if text.startswith("\ufeff"):
         text = text[1:]
-    if mend and not text.isascii():
+    if mend:
         repaired = mend_text(text)
         if repaired != text:
             return Decoded(repaired, name, "mojibake")
@@ -92,7 +92,7 @@ def decode(data: bytes, encoding: str | None = None, mend: bool = True) -> Decod
 
 def mend_text(text: str) -> str:
     """Undo a wrong decoding, where there is the mark of one; nothing else changes."""
-    if _MOJIBAKE.search(text) is None:
+    if text.isascii() or _MOJIBAKE.search(text) is None:
         return text
     from ftfy import TextFixerConfig, fix_encoding
     from ftfy.badness import is_bad

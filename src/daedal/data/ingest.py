@@ -97,13 +97,13 @@ class _Builder:
         options = self._cleaning.options
         tally = self._tally
         if isinstance(raw.payload, bytes):
-            decoded = decode(raw.payload, options.encoding, mend=raw.form != "code")
+            decoded = decode(raw.payload, options.encoding, mend=options.mend and raw.form != "code")
             tally.count("encodings", decoded.encoding)
             if decoded.mended:
                 tally.count("mended", decoded.mended)
             text = main_text(decoded.text) if raw.type == "HTML" else decoded.text
         else:
-            text = raw.payload if raw.form == "code" or raw.payload.isascii() else mend_text(raw.payload)
+            text = mend_text(raw.payload) if options.mend and raw.form != "code" else raw.payload
             if text is not raw.payload and text != raw.payload:
                 tally.count("mended", "mojibake")
         text = normalise(text, options.unicode)

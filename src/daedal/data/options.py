@@ -27,6 +27,7 @@ class BuildOptions(Config):
             `auto` is `content` unless there are too few documents for that (a single text is always cut in order).
         validation: sources that are the validation split, as they are.
         test: sources that are the test split, as they are.
+        mend: undo wrong decodings ("cafÃ©") in text that is not source code.
         unicode: the Unicode normal form that text is brought to; `keep` leaves every character as it was.
         quality: rules that drop documents of poor quality; `auto` is `mild` for prose in corpora over 20 MB, else `off`.
         min_characters: documents with fewer characters that are not white space are dropped.
@@ -50,6 +51,7 @@ class BuildOptions(Config):
     split_by: Literal["auto", "content", "order"] = "auto"
     validation: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+    mend: bool = True
     unicode: Literal["keep", "NFC", "NFKC"] = "keep"
     quality: Literal["auto", "off", "mild", "gopher", "c4"] = "auto"
     min_characters: int = Field(default=1, ge=1)

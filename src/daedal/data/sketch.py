@@ -36,7 +36,7 @@ def sketch(
     rows: list[Array] = []
     first = 0
     longest = int(np.diff(ends, prepend=0).max(initial=0))
-    powers = _powers(max(_BLOCK, longest) if enabled else 0)
+    powers = _powers(min(len(text), max(_BLOCK, longest)) if enabled else 0)
     while enabled and first < len(ends):
         begin = int(ends[first - 1]) if first else 0
         last = max(first + 1, int(np.searchsorted(ends, begin + _BLOCK, side="right")))

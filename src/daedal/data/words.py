@@ -5,6 +5,7 @@ version of Unicode agrees on; text with other letters goes to the codec itself. 
 tokenizer library alone, and a property test holds the two together.
 """
 
+import functools
 import json
 import re
 import unicodedata
@@ -84,6 +85,7 @@ class WordTable:
             self._table[word] = np.array(self._codec.encode(word), dtype=self._dtype).tobytes()
 
 
+@functools.cache
 def _class_of(category: str) -> str:
     """The characters of our ranges whose Unicode category begins with `category`, as the inside of a character class."""
     codes = [

@@ -1,0 +1,294 @@
+"""Every kind of file gives its text, through any nesting, and nothing harmful gets in."""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+import sys
+import tarfile
+import types
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import zstandard
+from pyarrow import parquet
+
+from daedal.data.archives import safe_name
+from daedal.data.document import Lost, Note, Raw
+from daedal.data.readers import Reading
+from daedal.data.sources import plan_units, read_item, resolve
+from daedal.errors import DaedalError
+
+ROWS = ["First text, with a comma.", 'Second "quoted" text\nin two lines.', "Drittes, mit Umlaut: ä."]
+
+
+def read(path: Path, **reading: Any) -> tuple[list[str], list[Lost], list[str]]:
+    texts, lost, notes = [], [], []
+    for item in resolve(str(path), "train").items:
+        for event in read_item(item, Reading(**reading)):
+            if isinstance(event, Raw):
+                texts.append(event.payload if isinstance(event.payload, str) else event.payload.decode())
+            elif isinstance(event, Lost):
+                lost.append(event)
+            else:
+                assert isinstance(event, Note)
+                notes.append(event.text)
+    return texts, lost, notes
+
+
+def jsonl(rows: list[str], field: str = "text") -> bytes:
+    return "".join(json.dumps({"id": str(number), field: row}) + "\n" for number, row in enumerate(rows)).encode()
+
+
+def table(rows: list[str]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerows([["id", "text"], *([number, row] for number, row in enumerate(rows))])
+    return out.getvalue().encode()
+
+
+def columns(rows: list[str], **more: list[Any]) -> bytes:
+    out = io.BytesIO()
+    parquet.write_table(pa.table({"id": list(range(len(rows))), "content": rows, **more}), out, row_group_size=2)
+    return out.getvalue()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def tarred(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+FORMATS: dict[str, Callable[[list[str]], bytes]] = {"jsonl": jsonl, "csv": table, "parquet": columns}
+
+
+@pytest.mark.parametrize("end", FORMATS)
+def test_rows_are_documents(tmp_path: Path, end: str) -> None:
+    (tmp_path / f"a.{end}").write_bytes(FORMATS[end](ROWS))
+    texts, lost, notes = read(tmp_path / f"a.{end}")
+    assert texts == ROWS
+    assert lost == []
+    assert ("text" if end != "parquet" else "content") in notes[0]
+
+
+def test_tsv_keeps_quotation_marks_and_needs_no_header(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('sentence\tlabel\nhe said "no\tway\n"open quote\t1\n')
+    assert read(tmp_path / "a.tsv")[0] == ['he said "no', '"open quote']
+    (tmp_path / "b.tsv").write_text("one thing and another\t0\nsecond thing\t1\n")
+    assert read(tmp_path / "b.tsv")[0] == ["one thing and another", "second thing"]
+
+
+def test_csv_in_another_encoding_is_read(tmp_path: Path) -> None:
+    text = "text,n\n" + "".join(f"Der Käse kostet {number} Mäuse für Bären,1\n" for number in range(50))
+    (tmp_path / "a.csv").write_bytes(text.encode("cp1252"))
+    assert read(tmp_path / "a.csv")[0][7] == "Der Käse kostet 7 Mäuse für Bären"
+
+
+def test_a_json_array_of_objects_is_rows_and_other_json_is_text(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([{"text": row} for row in ROWS]))
+    assert read(tmp_path / "a.json")[0] == ROWS
+    (tmp_path / "b.json").write_text('{"name": "package"}')
+    assert read(tmp_path / "b.json")[0] == ['{"name": "package"}']
+
+
+@pytest.mark.parametrize("end", FORMATS)
+def test_a_field_can_be_named_and_must_be_there(tmp_path: Path, end: str) -> None:
+    path = tmp_path / f"a.{end}"
+    path.write_bytes(FORMATS[end](ROWS))
+    with pytest.raises(DaedalError, match=r"no field 'body'.*(id|content)"):
+        read(path, field="body")
+    path.write_bytes(jsonl(ROWS, "body") if end == "jsonl" else table(ROWS).replace(b"text", b"body", 1))
+    if end != "parquet":
+        assert read(path, field="body")[0] == ROWS
+
+
+@pytest.mark.parametrize("end", FORMATS)
+def test_a_table_without_text_says_so(tmp_path: Path, end: str) -> None:
+    data = {"jsonl": b'{"a": 1}\n{"a": 2}\n', "csv": b"", "parquet": b""}[end]
+    if end == "parquet":
+        out = io.BytesIO()
+        parquet.write_table(pa.table({"a": [1, 2]}), out)
+        data = out.getvalue()
+    (tmp_path / f"a.{end}").write_bytes(data)
+    if end == "csv":
+        assert read(tmp_path / "a.csv")[1][0].reason == "empty"
+    else:
+        with pytest.raises(DaedalError, match=r"no field with text.*a"):
+            read(tmp_path / f"a.{end}")
+
+
+def test_a_broken_line_is_dropped_and_the_others_stay(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(jsonl(ROWS) + b'{"text": "cut off\n[1, 2]\n' + jsonl(["last"]))
+    texts, lost, _ = read(tmp_path / "a.jsonl")
+    assert texts == [*ROWS, "last"]
+    assert [each.reason for each in lost] == ["broken JSON line"] * 2
+
+
+@pytest.mark.parametrize(
+    ("end", "pack"),
+    [
+        ("gz", gzip.compress),
+        ("zst", zstandard.ZstdCompressor().compress),
+        ("bz2", bz2.compress),
+        ("xz", lzma.compress),
+    ],
+)
+@pytest.mark.parametrize("inner", [*FORMATS, "txt", "tar"])
+def test_compressed_files_are_read_like_plain_ones(
+    tmp_path: Path, end: str, pack: Callable[[bytes], bytes], inner: str
+) -> None:
+    data = {"txt": ROWS[0].encode(), "tar": tarred({"x/a.jsonl": jsonl(ROWS)})}.get(inner) or FORMATS[inner](ROWS)
+    (tmp_path / f"a.{inner}.{end}").write_bytes(pack(data))
+    assert read(tmp_path / f"a.{inner}.{end}")[0] == (ROWS[:1] if inner == "txt" else ROWS)
+
+
+def test_archives_nest(tmp_path: Path) -> None:
+    inner = zipped({"b.csv": table(ROWS), "c.txt.gz": gzip.compress(b"deep")})
+    (tmp_path / "a.tgz").write_bytes(gzip.compress(tarred({"m.zip": inner, "n.md": b"# Title\n"})))
+    texts, lost, _ = read(tmp_path / "a.tgz")
+    assert texts == [*ROWS, "deep", "# Title\n"]
+    assert lost == []
+
+
+def test_archives_nested_too_deeply_are_refused(tmp_path: Path) -> None:
+    data, name = b"deep", "a.txt"
+    for _ in range(6):
+        data, name = gzip.compress(data), name + ".gz"
+    (tmp_path / name).write_bytes(data)
+    texts, lost, _ = read(tmp_path / name)
+    assert texts == []
+    assert lost[0].reason == "nested too deeply"
+
+
+@pytest.mark.parametrize("kind", ["gz", "zip", "zst"])
+def test_a_bomb_is_refused(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daedal.data.archives._FLOOR", 2**20)
+    row = b'{"text": "' + b"a" * 100_000 + b'"}\n'
+    data = row * 300
+    packed = {
+        "gz": lambda: gzip.compress(data),
+        "zip": lambda: zipped({f"{number}.txt": b"a" * 3_000_000 for number in range(10)}),
+        "zst": lambda: zstandard.ZstdCompressor().compress(data),
+    }[kind]()
+    assert len(packed) * 300 < len(data)
+    path = tmp_path / ("a.zip" if kind == "zip" else f"a.jsonl.{kind}")
+    path.write_bytes(packed)
+    texts, lost, _ = read(path)
+    assert sum(map(len, texts)) < 300 * len(packed) + 2**21
+    assert [each.reason for each in lost] == ["archive bomb"]
+
+
+def test_names_in_archives_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.zip").write_bytes(zipped({"../../evil.txt": b"text", "/etc/evil.txt": b"other"}))
+    info = tarfile.TarInfo("link.txt")
+    info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    with tarfile.open(tmp_path / "in" / "b.tar", "w") as archive:
+        archive.addfile(info)
+    texts, lost, _ = read(tmp_path / "in")
+    assert texts == ["text", "other"]
+    assert [each.reason for each in lost] == ["link or device"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+    assert safe_name("..\\..\\c:/x/./y") == "c:/x/y"
+
+
+@pytest.mark.parametrize("name", ["a.gz", "a.jsonl.zst", "a.zip", "a.tar", "a.parquet", "a.txt.xz"])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_broken_file_is_lost_and_not_a_crash(tmp_path: Path, name: str, cut: bool) -> None:
+    whole = {
+        "a.gz": gzip.compress(b"some text " * 500),
+        "a.jsonl.zst": zstandard.ZstdCompressor().compress(jsonl(ROWS * 100)),
+        "a.zip": zipped({"a.txt": b"some text" * 50}),
+        "a.tar": tarred({"a.txt": b"some text" * 4000}),
+        "a.parquet": columns(ROWS),
+        "a.txt.xz": lzma.compress(b"some text " * 500),
+    }[name]
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2] if cut else b"this is not what it says it is " * 40)
+    _, lost, _ = read(tmp_path / name)
+    assert {each.reason for each in lost} == {"broken file"}
+    assert lost[0].broken
+
+
+def test_web_pages_give_their_main_text(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        """<html><head><title>T</title><style>p {}</style></head><body><nav><a href=/>Home</a> <a>About</a></nav>
+        <header><ul><li><a href=x>Menu one</a><li><a>Menu two</a></ul></header>
+        <article><h1>Heading</h1><p>A paragraph with <b>bold</b> &amp; a <a href=y>link</a>,<br>on.</p>
+        <script>var x = "<p>no</p>";</script><pre>def f():
+    return 1</pre><p>Second one.</article><footer>Copyright</footer></body></html>"""
+    )
+    from daedal.data.html import main_text
+
+    text = main_text((tmp_path / "a.html").read_text())
+    assert text == "Heading\n\nA paragraph with bold & a link,\n\non.\n\ndef f():\n    return 1\n\nSecond one."
+    assert main_text("<p>unclosed <b>tags <div>and &nonsense; <").startswith("unclosed tags")
+
+
+def test_folders_are_read_through_without_hidden_and_binary_files(tmp_path: Path) -> None:
+    for name in ("a.txt", "sub/b.py", ".git/c.txt", "sub/.hidden", "__pycache__/d.py", "e.png", "noend"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "sub" / "circle").symlink_to(tmp_path)
+    texts, lost, _ = read(tmp_path)
+    assert texts == ["a.txt", "noend", "sub/b.py"]
+    assert [(each.reason, each.broken) for each in lost] == [("binary", False)]
+
+
+def test_units_are_the_same_in_any_order(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number}.txt").write_text("x" * number)
+    named = [resolve(str(path), "train") for path in tmp_path.iterdir()]
+    assert plan_units(named) == plan_units(named[::-1])
+
+
+def fake_datasets(monkeypatch: pytest.MonkeyPatch, load: Callable[..., Any]) -> None:
+    module = types.ModuleType("datasets")
+    module.load_dataset = load  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "datasets", module)
+
+
+def test_a_hub_dataset_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def load(name: str, configuration: str | None, *, split: str, streaming: bool) -> Any:
+        asked.append((name, configuration, split, streaming))
+        return [{"id": number, "text": row} for number, row in enumerate(ROWS)]
+
+    fake_datasets(monkeypatch, load)
+    (item,) = resolve("hf:owner/name#small:validation", "train").items
+    events = list(read_item(item, Reading()))
+    assert [event.payload for event in events if isinstance(event, Raw)] == ROWS
+    assert asked == [("owner/name", "small", "validation", True)]
+
+
+def test_a_hub_dataset_without_network_or_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: Any, **__: Any) -> Any:
+        raise ConnectionError("Couldn't reach the hub\nlong traceback")
+
+    fake_datasets(monkeypatch, load)
+    (item,) = resolve("hf:owner/name", "train").items
+    with pytest.raises(DaedalError, match=r"hf:owner/name cannot be read.*Couldn't reach the hub.*network"):
+        list(read_item(item, Reading()))
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(DaedalError, match=r"daedal\[hub\]"):
+        list(read_item(item, Reading()))
+    with pytest.raises(DaedalError, match="names no dataset"):
+        resolve("hf:", "train")
