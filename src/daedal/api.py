@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daedal.config import Config
-from daedal.duration import parse_duration
+from daedal.duration import format_duration, parse_duration
 from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
