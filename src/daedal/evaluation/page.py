@@ -76,15 +76,16 @@ def report_page(report: EvaluationReport) -> str:
     copies = report.memorization.measurements if report.memorization else ()
     body += [
         "<h2>All measurements</h2>",
-        _table(
-            ("measurement", "value", "95 % interval", "n", "definition"),
-            [_row(m) for m in (*report.measurements, *copies)]
-            + [
-                _row(m, each.name)
-                for each in report.baselines
-                for m in (each.bits_per_byte, each.loss)
-                if m is not None
-            ],
+        _measurements(
+            [
+                *((m, "") for m in (*report.measurements, *copies)),
+                *(
+                    (m, each.name)
+                    for each in report.baselines
+                    for m in (each.bits_per_byte, each.loss)
+                    if m is not None
+                ),
+            ]
         ),
         f"<p class='soft'>{escape(bits.interval_method or 'No intervals: too little text')}. "
         f"Weights <code>{model.hash[:16]}</code>, data <code>{data.hash[:16]}</code>; measured in {report.seconds:.1f} s by "
@@ -159,11 +160,20 @@ def _copies(report: EvaluationReport) -> str:
     )
 
 
-def _row(measurement: Measurement, whose: str = "") -> tuple[str, ...]:
-    interval = f"{measurement.interval[0]:.3f} to {measurement.interval[1]:.3f}" if measurement.interval else ""
-    name = f"{measurement.name}, {whose}" if whose else measurement.name
-    value = f"{measurement.value:.4g}" if abs(measurement.value) < 1e5 else f"{measurement.value:.3g}"
-    return name, value, interval, f"{measurement.n:,} {measurement.pieces}", measurement.definition
+def _measurements(rows: Sequence[tuple[Measurement, str]]) -> str:
+    """All numbers, each with its definition below its name."""
+    lines = [
+        '<tr><th>measurement</th><th class="number">value</th><th class="number">95 % interval</th><th>of</th></tr>'
+    ]
+    for measurement, whose in rows:
+        name = escape(f"{measurement.name}, {whose}" if whose else measurement.name)
+        value = f"{measurement.value:.4g}" if abs(measurement.value) < 1e5 else f"{measurement.value:.3g}"
+        interval = f"{measurement.interval[0]:.3f} to {measurement.interval[1]:.3f}" if measurement.interval else ""
+        lines.append(
+            f'<tr><td>{name}<br><code>{escape(measurement.definition)}</code></td><td class="number">{value}</td>'
+            f'<td class="number">{interval}</td><td>{measurement.n:,} {escape(measurement.pieces)}</td></tr>'
+        )
+    return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 
 def _data(report: EvaluationReport) -> list[tuple[str, ...]]:
@@ -187,8 +197,8 @@ def _data(report: EvaluationReport) -> list[tuple[str, ...]]:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     def cell(text: str, place: int, tag: str) -> str:
         name = head[place] if head else ""
-        kind = ' class="number"' if name in ("value", "95 % interval", "n", "characters", "tokens") else ""
-        inner = f"<code>{escape(text)}</code>" if tag == "td" and name in ("definition", "run") else escape(text)
+        kind = ' class="number"' if name in ("characters", "tokens") else ""
+        inner = f"<code>{escape(text)}</code>" if tag == "td" and name == "run" else escape(text)
         return f"<{tag}{kind}>{inner}</{tag}>"
 
     lines = ["".join(cell(text, place, "th") for place, text in enumerate(head))] if head else []
