@@ -30,7 +30,7 @@ def render_card(dataset: Dataset) -> "RenderableType":
         table.add_column(no_wrap=True)
         table.add_column()
         for left, right in rows:
-            table.add_row(Text(left), Text(right))
+            table.add_row(Text(printable(left)), Text(printable(right)))
         return Padding(table, (0, 0, 0, 2))
 
     splits = Table(box=None, pad_edge=False, padding=(0, 2))
@@ -47,7 +47,7 @@ def render_card(dataset: Dataset) -> "RenderableType":
             f"{per_token(manifest, name):.2f}" if each.tokens else "",
         )
     parts: list[RenderableType] = [
-        Text(str(dataset.folder), style="bold"),
+        Text(printable(str(dataset.folder)), style="bold"),
         listing(facts(manifest)),
         head("Splits"),
         Padding(splits, (0, 0, 0, 2)),
@@ -62,12 +62,17 @@ def render_card(dataset: Dataset) -> "RenderableType":
         for dropped in manifest.dropped:
             parts.append(listing([(f"{dropped.count:,}", f"{dropped.reason} ({dropped.bytes:,} bytes)")]))
             parts += [
-                Padding(Text(example, style="dim", overflow="ellipsis", no_wrap=True), (0, 0, 0, 6))
+                Padding(Text(printable(example), style="dim", overflow="ellipsis", no_wrap=True), (0, 0, 0, 6))
                 for example in dropped.examples
             ]
     if manifest.notes:
-        parts += [head("Notes"), *(Padding(Text(note), (0, 0, 0, 2)) for note in manifest.notes)]
+        parts += [head("Notes"), *(Padding(Text(printable(note)), (0, 0, 0, 2)) for note in manifest.notes)]
     return Group(*parts)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: a file's name is no reason to move the cursor."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def facts(manifest: Manifest) -> list[tuple[str, str]]:

@@ -79,9 +79,11 @@ def build(
     out = Path(out).expanduser()
     named = _resolve_all([sources] if isinstance(sources, str | Path) else sources, options, out.absolute())
     request = _request(named, options)
-    if (done := _existing(out, request, replace)) is not None:
-        return done
     work = out.absolute().parent / f".{out.absolute().name}.build"
+    if (done := _existing(out, request, replace)) is not None:
+        if _request_of(work) == request:  # stopped between the last step and the clearing up
+            shutil.rmtree(work, ignore_errors=True)
+        return done
     with _work_area(work, request, replace):
         try:
             _Build(named, options, request, work, workers, progress or _quiet).run(out.absolute())
@@ -322,7 +324,7 @@ def _existing(out: Path, request: str, replace: bool) -> Dataset | None:
 def _work_area(work: Path, request: str, replace: bool) -> Iterator[None]:
     """The folder in which a build works: kept when the build is stopped, removed when it is done."""
     if work.exists():
-        state = read_json(work / "request.json") if (work / "request.json").exists() else None
+        state = _request_of(work)
         if state != request:
             if state is not None and not replace:
                 raise DaedalError(
@@ -340,6 +342,11 @@ def _work_area(work: Path, request: str, replace: bool) -> Iterator[None]:
                 shutil.rmtree(work, ignore_errors=True)  # there is nothing to go on from
             raise
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _request_of(work: Path) -> str | None:
+    """The request that a work area is for."""
+    return str(read_json(work / "request.json")) if (work / "request.json").exists() else None
 
 
 @contextmanager

@@ -24,19 +24,26 @@ class Reading(NamedTuple):
 
 
 def read_stream(
-    label: str, stream: BinaryIO, size: int, reading: Reading, budget: archives.Budget | None = None, depth: int = 0
+    label: str,
+    stream: BinaryIO,
+    size: int,
+    reading: Reading,
+    name: str | None = None,
+    budget: archives.Budget | None = None,
+    depth: int = 0,
 ) -> Iterator[Event]:
     """The documents in a stream called `label`; what is broken comes as `Lost`.
 
     Args:
-        label: its name, which says its type.
+        label: its name, as shown to people.
         stream: its bytes.
         size: how many bytes it has on disk, to tell a bomb by.
         reading: what the user said.
+        name: the name that says its type, where that is not the label: `a.txt` inside `a.txt.gz`.
         budget: what the archive around it may still unpack to.
         depth: how many archives are around it.
     """
-    name = label.rsplit("!", 1)[-1]
+    name = name or label
     type_ = file_type(name)
     budget = budget or archives.Budget(size)
     try:
@@ -44,14 +51,15 @@ def read_stream(
             yield Lost(label, "nested too deeply", f"more than {archives.MAX_DEPTH} archives in each other", size)
         elif type_.reader == "compressed":
             opened = archives.unpack(type_.name, stream, budget)
-            yield from read_stream(_inner_label(label), opened, size, reading, budget, depth + 1)
+            yield from read_stream(label, opened, size, reading, inner_name(name), budget, depth + 1)
         elif type_.reader in ("zip", "tar"):
             members = archives.zip_members if type_.reader == "zip" else archives.tar_members
             for member, opened_or_lost in members(label, stream, budget):
                 if isinstance(opened_or_lost, Lost):
                     yield opened_or_lost
                 else:
-                    yield from read_stream(f"{label}!{member}", opened_or_lost, size, reading, budget, depth + 1)
+                    inside = f"{label}!{member}"
+                    yield from read_stream(inside, opened_or_lost, size, reading, member, budget, depth + 1)
         else:
             yield from _read_plain(label, stream, size, type_, reading)
     except archives.BombError as error:
@@ -124,8 +132,3 @@ def _last_line_end(text: str) -> int:
         if place := text.rfind(end) + 1:
             return place
     return len(text) - text.endswith("\r")
-
-
-def _inner_label(label: str) -> str:
-    head, mark, name = label.rpartition("!")
-    return f"{head}{mark}{inner_name(name)}"
