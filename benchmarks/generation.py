@@ -23,9 +23,9 @@ import torch
 
 from daedal.inference.engine import Engine
 from daedal.inference.generator import Generator
-from daedal.inference.quantized import quantize
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.scoring import log_likelihoods
+from daedal.inference.weights import quantize
 from daedal.models.checkpoint import load_model
 from daedal.models.gpt import GPT
 

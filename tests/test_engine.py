@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
 from daedal.inference.engine import Decoding, Engine, Token
-from daedal.inference.quantized import Int8Linear, quantize
 from daedal.inference.sampling import SamplingOptions
+from daedal.inference.weights import Int8Linear, quantize
 from daedal.models.gpt import GPT, GPTConfig
 
 torch.set_num_threads(1)

@@ -12,6 +12,7 @@ import hashlib
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 from daedal.errors import DaedalError
 from daedal.inference.logits import choose, gumbel, log_probabilities, penalise
 from daedal.inference.sampling import SamplingOptions
+from daedal.inference.weights import pack
 from daedal.models.gpt import GPT
 
 FinishReason = Literal["stop", "length", "context"]
@@ -29,6 +31,8 @@ _CHUNK = 512
 """Columns of one pass of a long prompt: bounds the memory of the attention mask, and how long Ctrl-C waits."""
 _ROOM = 256
 """Columns that a cache starts with beyond the prompt; it doubles when they are full."""
+_PACKED_FROM = 4
+"""Rows from which packed weights are faster; they cost as much memory as the model, and nothing before they are used."""
 _AHEAD = 6
 """Tokens that a draft guesses before the model checks them."""
 
@@ -86,6 +90,14 @@ class Engine:
 
     def __init__(self, model: GPT, draft: GPT | None = None) -> None:
         self.model, self.draft = model, draft
+
+    @cached_property
+    def _packed(self) -> GPT:
+        return pack(self.model)
+
+    def network(self, rows: int) -> GPT:
+        """The form of the model that is fastest for this many rows."""
+        return self.model if rows < _PACKED_FROM else self._packed
 
     @property
     def vocab(self) -> int:
@@ -182,7 +194,7 @@ class Decoding:
                 return self._speculate(self.engine.draft, self.rows[0], ahead)
             pending = torch.tensor([[row.ids[-1]] for row in self.rows], device=self._device)
             self._reserve(1)
-            self._logits = self.engine.model(pending, self._cache)[:, -1]
+            self._logits = self.engine.network(len(self.rows))(pending, self._cache)[:, -1]
         logits, self._logits = self._logits, None
         return self._choose(logits)
 
@@ -242,7 +254,7 @@ class Decoding:
         return min(_AHEAD, row.room - 1, self.engine.context - row.visible)
 
     def _speculate(self, draft: GPT, row: Row, ahead: int) -> list[Token]:
-        cache, model = self._cache, self.engine.model
+        cache, model = self._cache, self.engine.network(ahead + 1)
         self._reserve(ahead + 1)
         base, fed = cache.length, [row.ids[-1]]
         for place in range(ahead):

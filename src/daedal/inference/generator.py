@@ -16,10 +16,10 @@ from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.completion import Chunk, Completion, Provenance, Score, TokenLogprob
 from daedal.inference.engine import Engine, FinishReason, Token
-from daedal.inference.quantized import quantize as int8_copy
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.scoring import fingerprint, score
 from daedal.inference.text import TextStream
+from daedal.inference.weights import quantize as int8_copy
 from daedal.models.checkpoint import load_model, resolve, stop_ids
 from daedal.models.gpt import GPT
 
