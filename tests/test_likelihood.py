@@ -37,7 +37,9 @@ def slow_nats(model: GPT, documents: Documents, window: int, stride: int) -> lis
         total = 0.0
         for place in range(1, len(ids)):
             step = 0 if place <= window else -(-(place - window) // stride)
-            seen = torch.tensor([ids[step * stride : place]])
+            # The last window is moved back until it is full
+            start = min(step * stride, max(0, len(ids) - 1 - window))
+            seen = torch.tensor([ids[start:place]])
             logits = model(seen)[0, -1].detach().double()
             total -= float(logits.log_softmax(-1)[ids[place]])
         totals.append(total)
@@ -201,7 +203,22 @@ def test_a_split_on_disk_gives_what_its_texts_give(tmp_path: Path, kind: str) ->
 
     source = tmp_path / "texts"
     source.mkdir()
-    words = ["the", "quick", "brown", "fox", "naïve", "東京", "jumps", "over", "lazy", "dogs", "and", "reads", "many", "books"]
+    words = [
+        "the",
+        "quick",
+        "brown",
+        "fox",
+        "naïve",
+        "東京",
+        "jumps",
+        "over",
+        "lazy",
+        "dogs",
+        "and",
+        "reads",
+        "many",
+        "books",
+    ]
     generator = np.random.default_rng(0)
     for number in range(24):
         (source / f"{number:02}.txt").write_text(" ".join(generator.choice(words, 60)), encoding="utf-8")

@@ -56,9 +56,10 @@ class Windows:
         counts = np.where(tokens > 0, 1 + np.maximum(0, -(-(tokens - window) // stride)), 0)
         document = np.repeat(np.arange(len(tokens)), counts)
         number = np.arange(len(document)) - (np.cumsum(counts) - counts)[document]
-        start = number * stride
-        length = np.minimum(window, tokens[document] - start)
-        scored = np.where(number == 0, 0, window - stride)
+        # The last window of a document ends with it and is as long as the others, as lm-eval has it
+        start = np.minimum(number * stride, np.maximum(0, tokens[document] - window))
+        length = np.minimum(window, tokens[document])
+        scored = np.where(number == 0, 0, window + (number - 1) * stride - start)
         order = np.argsort(-length, kind="stable")
         return cls(document[order], start[order], length[order], scored[order])
 

@@ -1,0 +1,153 @@
+"""lm-eval gives the same numbers through our adapter as through its own for Hugging Face, and so does `evaluate`."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from daedal.codecs.text import TextCodec
+from daedal.errors import DaedalError
+from daedal.evaluation.documents import Documents
+from daedal.evaluation.likelihood import evaluate_documents
+from daedal.inference.generator import Generator
+from daedal.models.checkpoint import save_model
+from tiny_models import tiny_gpt
+
+pytest.importorskip("lm_eval")
+pytest.importorskip("transformers")
+
+TEXTS = [
+    "The quick brown fox jumps over the lazy dog, and then it sleeps for a while in the warm grass of the meadow.",
+    "To be, or not to be: that is the question.",
+    "naïve café 東京 🌸",
+    "a",
+]
+QUESTIONS = [
+    {"question": "The fox", "choices": ["jumps", " sleeps", "question"], "answer": 0},
+    {"question": "To be, or ", "choices": ["not", "the warm grass of the meadow", "dog"], "answer": 0},
+    {"question": TEXTS[0] + TEXTS[0], "choices": ["a", "b", " lazy dog"], "answer": 2},
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model")
+    codec = TextCodec.train("bpe", TEXTS * 4, 300)
+    codec.save(path)
+    save_model(tiny_gpt(codec, context=32), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ours(folder: Path) -> Any:
+    from daedal.interop.lm_eval import DaedalLM
+
+    return DaedalLM(Generator.open(folder))
+
+
+@pytest.fixture(scope="module")
+def theirs(folder: Path) -> Any:
+    from lm_eval.models.huggingface import HFLM
+
+    return HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=2)
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from lm_eval.tasks import TaskManager
+
+    path = tmp_path_factory.mktemp("tasks")
+    (path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), encoding="utf-8")
+    (path / "questions.jsonl").write_text("".join(json.dumps(each) + "\n" for each in QUESTIONS), encoding="utf-8")
+    common = "dataset_path: json\ntest_split: test\n"
+    data = "dataset_kwargs: {{data_files: {{test: {}}}}}\n"
+    (path / "rolling.yaml").write_text(
+        "task: daedal_rolling\noutput_type: loglikelihood_rolling\ndoc_to_text: ''\ndoc_to_target: '{{text}}'\n"
+        + common + data.format(path / "texts.jsonl")
+        + "metric_list:\n- metric: bits_per_byte\n- metric: byte_perplexity\n- metric: word_perplexity\n",
+        encoding="utf-8",
+    )  # fmt: skip
+    (path / "choices.yaml").write_text(
+        "task: daedal_choices\noutput_type: multiple_choice\ndoc_to_text: '{{question}}'\ndoc_to_choice: choices\n"
+        "doc_to_target: answer\n" + common + data.format(path / "questions.jsonl")
+        + "metric_list:\n- metric: acc\n- metric: acc_norm\n",
+        encoding="utf-8",
+    )  # fmt: skip
+    (path / "writing.yaml").write_text(
+        "task: daedal_writing\noutput_type: generate_until\ndoc_to_text: '{{question}}'\ndoc_to_target: '{{choices[0]}}'\n"
+        + common + data.format(path / "questions.jsonl")
+        + "generation_kwargs: {until: ['zzz'], max_gen_toks: 8, do_sample: false}\nmetric_list:\n- metric: exact_match\n",
+        encoding="utf-8",
+    )  # fmt: skip
+    return TaskManager(include_path=str(path), include_defaults=False)
+
+
+def harness(model: Any, tasks: Any, task: str) -> Any:
+    import lm_eval
+
+    return lm_eval.simple_evaluate(
+        model=model, tasks=[task], task_manager=tasks, bootstrap_iters=0, log_samples=True, verbosity="ERROR"
+    )
+
+
+def numbers(results: Any, task: str) -> dict[str, float]:
+    return {name: value for name, value in results["results"][task].items() if isinstance(value, float)}
+
+
+def likelihoods(results: Any, task: str) -> list[float]:
+    """Every log-likelihood that a task asked for."""
+    samples = sorted(results["samples"][task], key=lambda sample: sample["doc_id"])
+    responses = [response for sample in samples for group in sample["resps"] for response in group]
+    return [float(r[0]) if isinstance(r, tuple | list) else float(r) for r in responses]
+
+
+@pytest.mark.parametrize("task", ["daedal_rolling", "daedal_choices"])
+def test_likelihoods_agree_with_lm_evals_own_adapter(ours: Any, theirs: Any, tasks: Any, task: str) -> None:
+    one, other = harness(ours, tasks, task), harness(theirs, tasks, task)
+    assert likelihoods(one, task) == pytest.approx(likelihoods(other, task), rel=1e-4, abs=1e-4)
+    assert numbers(one, task) == pytest.approx(numbers(other, task), rel=1e-4)
+    assert len(likelihoods(one, task)) == (len(TEXTS) if task == "daedal_rolling" else 9)
+
+
+def test_whether_greedy_decoding_gives_a_continuation_agrees(ours: Any, theirs: Any) -> None:
+    greedy = ours.generator.generate("The quick", max_tokens=3, temperature=0)[0].text
+    requests = [SimpleNamespace(args=("The quick", text), task_name="t") for text in (greedy, " never this")]
+    assert [bool(answer[1]) for answer in ours.loglikelihood(requests)] == [
+        bool(answer[1]) for answer in theirs.loglikelihood(requests)
+    ]
+
+
+def test_texts_agree_with_lm_evals_own_adapter(ours: Any, theirs: Any, tasks: Any) -> None:
+    one, other = (
+        [sample["resps"][0][0] for sample in harness(model, tasks, "daedal_writing")["samples"]["daedal_writing"]]
+        for model in (ours, theirs)
+    )
+    # Where a text ends within a character, we leave out its bytes and Hugging Face decodes them to U+FFFD
+    assert one == [text.rstrip("\ufffd") for text in other]
+
+
+def test_evaluate_without_overlap_agrees_with_lm_evals_bits_per_byte(ours: Any, tasks: Any) -> None:
+    results = numbers(harness(ours, tasks, "daedal_rolling"), "daedal_rolling")
+    generator = ours.generator
+    documents = Documents.of_texts(TEXTS, generator.codec)
+    window = generator.model.config.context
+    measured = evaluate_documents(generator.model, documents, window, window)
+    assert measured.bits_per_byte.value == pytest.approx(results["bits_per_byte,none"], rel=1e-6)
+
+
+def test_the_empty_context_is_the_beginning_of_a_document(ours: Any, theirs: Any) -> None:
+    requests = [SimpleNamespace(args=("", "The quick"), task_name="t")]
+    assert ours.loglikelihood(requests)[0][0] == pytest.approx(theirs.loglikelihood(requests)[0][0], abs=1e-4)
+
+
+def test_an_answer_that_fills_the_context_is_told(ours: Any) -> None:
+    request = SimpleNamespace(args=("The", {"max_gen_toks": 32}))
+    with pytest.raises(DaedalError, match="leaves no room"):
+        ours.generate_until([request])
+
+
+def test_sampling_is_repeatable(ours: Any) -> None:
+    request = SimpleNamespace(args=("The", {"max_gen_toks": 8, "do_sample": True, "temperature": 1.0, "until": "\n\n"}))
+    assert ours.generate_until([request]) == ours.generate_until([request])
