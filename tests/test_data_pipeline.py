@@ -227,7 +227,7 @@ def test_a_codec_and_vocabulary_are_chosen_from_the_size() -> None:
     assert choose_codec(50_000) == ("byte", 257)
     sizes = [choose_codec(size)[1] for size in (10**5, 10**6, 3 * 10**6, 10**7, 5 * 10**7, 10**9, 10**11)]
     assert sizes == sorted(sizes)
-    assert choose_codec(10**6) == ("bpe", 512)
+    assert choose_codec(10**6) == ("bpe", 1024)
 
 
 def test_what_is_built_already_is_opened_only(tmp_path: Path) -> None:

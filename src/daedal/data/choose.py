@@ -4,7 +4,7 @@ from typing import Literal
 
 # Train bytes below which each vocabulary is the better one: a larger vocabulary shortens the sequence, but its rarer
 # tokens are seen too seldom to be learned.
-_VOCABULARIES = ((2_000_000, 512), (5_000_000, 1024), (20_000_000, 2048), (100_000_000, 4096), (1_000_000_000, 8192))
+_VOCABULARIES = ((400_000, 512), (1_500_000, 1024), (20_000_000, 2048), (100_000_000, 4096), (1_000_000_000, 8192))
 _LARGEST = 16384
 _BYTES_BELOW = 100_000
 
