@@ -210,7 +210,7 @@ def test_the_codec_learns_from_the_train_split_alone(tmp_path: Path) -> None:
     (tmp_path / "held.txt").write_text("žluťoučký kůň úpěl ďábelské ódy " * 50)
     options = BuildOptions(codec="char", validation=(str(tmp_path / "held.txt"),))
     dataset = build(tmp_path / "in", tmp_path / "out", options)
-    assert dataset.codec.vocab_size == 257
+    assert dataset.codec.vocab_size == 258
     assert documents(dataset, "validation") == [(tmp_path / "held.txt").read_text()]
 
 

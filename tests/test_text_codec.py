@@ -1,15 +1,16 @@
 """The text codec: every string comes back, ids are those of Transformers, and special tokens cannot be smuggled in."""
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from daedal.codecs.text import END, TextCodec
+from daedal.codecs.text import END, PATTERN, SMALLEST, UNUSED, TextCodec
 from daedal.errors import DaedalError
 
 CORPUS = [
@@ -22,7 +23,9 @@ CODECS = {kind: TextCodec.train(kind, CORPUS, None if kind == "byte" else 400) f
 texts = st.one_of(
     st.text(max_size=60),
     st.text(alphabet="thecatsonm 12\n\t漢字é😀\u0301\x00", max_size=60),
-    st.lists(st.sampled_from([END, "<|im_start|>", " ", "\r\n", "the", "é", "\u200d"]), max_size=8).map("".join),
+    st.lists(st.sampled_from([END, UNUSED, "<|im_start|>", " ", "\r\n", "the", "é", "\u200d"]), max_size=8).map(
+        "".join
+    ),
 )
 
 
@@ -70,14 +73,19 @@ def test_a_saved_codec_gives_the_same_ids_here_and_in_transformers(
     assert other.decode(ids) == text
     marked = CODECS[kind].encode(text, special=True)
     assert other.encode(text) == marked
-    assert other.decode(marked, skip_special_tokens=True) == CODECS[kind].decode(marked) == text.replace(END, "")
+    assert (
+        other.decode(marked, skip_special_tokens=True)
+        == CODECS[kind].decode(marked)
+        == text.replace(END, "").replace(UNUSED, "")
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_end_mark_is_the_last_id_and_text_cannot_write_it(kind: str) -> None:
     codec = CODECS[kind]
     assert codec.eos_id == codec.bos_id == codec.pad_id == codec.vocab_size - 1
-    assert codec.special_ids == (codec.eos_id,)
+    assert codec.special_ids == (32, codec.eos_id)  # 32 is never used
+    assert CODECS["byte"].vocab_size == SMALLEST
     assert codec.encode(END, special=True) == [codec.eos_id]
     assert codec.eos_id not in codec.encode(END)
     assert codec.token_bytes(codec.eos_id) == codec.token_bytes(10**6) == b""
@@ -103,9 +111,54 @@ def test_a_seen_character_is_one_id_and_another_is_its_bytes() -> None:
     assert [codec.token_bytes(id) for id in codec.encode("漣")] == [b"\xe6\xbc", b"\xa3"]  # a prefix shared with 漢
 
 
-def test_numbers_are_cut_in_twos() -> None:
-    codec = TextCodec.train("bpe", ["1234 " * 500], 1000)
-    assert [codec.token_bytes(id) for id in codec.encode("1234")] == [b"12", b"34"]
+def test_digits_stand_alone_and_words_carry_the_space_before_them() -> None:
+    codec = TextCodec.train("bpe", ["a 1234, don't\n\n    return x;\n " * 500], 1000)
+    tokens = [codec.token_bytes(id) for id in codec.encode(" 1234, don't\n\n    return x;\n")]
+    assert tokens == [b" 1", b"2", b"3", b"4", b",", b" don't", b"\n\n", b"    return", b" x", b";\n"]
+
+
+def test_no_token_lies_across_the_border_of_two_words() -> None:
+    codec = TextCodec.train("bpe", CORPUS, 600)
+    split = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
+    for id in range(codec.vocab_size - 1):
+        text = codec.token_bytes(id).decode(errors="ignore")
+        assert len(split.pre_tokenize_str(text)) <= 1, text
+
+
+def test_every_way_to_make_a_token_is_a_merge() -> None:
+    codec = TextCodec.train("bpe", ["the theme, then thee. " * 90], 290)
+    tokens = {codec.token_bytes(id).decode() for id in range(128)} | {" "}
+    tokens |= {codec.token_bytes(id).decode() for id in range(257, codec.eos_id)}
+    ways = [(word, i) for word in tokens for i in range(1, len(word)) if {word[:i], word[i:]} <= tokens]
+    assert len(ways) > len(tokens) - 128
+    assert all(codec.encode(word[:i]) + codec.encode(word[i:]) != codec.encode(word) for word, i in ways)
+    assert all(len(codec.encode(word)) == 1 for word in tokens)
+
+
+def test_the_sentencepiece_model_lists_the_same_vocabulary(saved: dict[str, Path]) -> None:
+    raw = (saved["bpe"] / "tokenizer.model").read_bytes()
+    codec = CODECS["bpe"]
+    pieces = []
+    while raw[0] == 0x0A:  # field 1, a message; every piece is shorter than 128 bytes
+        entry, raw = raw[2 : 2 + raw[1]], raw[2 + raw[1] :]
+        text, rest = entry[2 : 2 + entry[1]].decode(), entry[2 + entry[1] :]
+        pieces.append((text, struct.unpack("<f", rest[1:5])[0], rest[6]))
+    normal, unknown, byte = 1, 2, 6
+    assert len(pieces) == codec.vocab_size
+    assert sum(kind == byte for _, _, kind in pieces) == 256
+    assert pieces[-1] == (END, 0.0, unknown)
+    assert pieces[codec.encode(" ")[0]] == ("▁", 0.0, normal)
+    for id, (text, score, kind) in enumerate(pieces[257:-1], 257):
+        assert kind != normal or (text.replace("▁", " ").encode() == codec.token_bytes(id) and score in (-id, 0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(alphabet="thecatsonm 12,'\n\t漢字é😀ßж\u0301", max_size=60))
+def test_sentencepiece_finds_the_same_tokens(kind: str, text: str) -> None:
+    processor = pytest.importorskip("sentencepiece").SentencePieceProcessor()
+    processor.LoadFromSerializedProto(CODECS[kind].sentencepiece())
+    assert processor.encode(text) == CODECS[kind].encode(text)
 
 
 def test_bytes_that_are_no_text_become_replacement_characters() -> None:
@@ -120,7 +173,7 @@ def test_training_is_deterministic() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "texts", "size"),
-    [("bpe", CORPUS, 256), ("bpe", [], None), ("char", ["", ""], None), ("word", CORPUS, None)],
+    [("bpe", CORPUS, SMALLEST - 1), ("bpe", [], None), ("char", ["", ""], None), ("word", CORPUS, None)],
 )
 def test_bad_requests_give_one_clear_line(kind: Any, texts: list[str], size: int | None) -> None:
     with pytest.raises(DaedalError):

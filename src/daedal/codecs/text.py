@@ -1,9 +1,10 @@
 """Text and token ids: byte, character and byte-pair codecs over one `tokenizers.Tokenizer`.
 
 - the kinds we train are all byte-level pair merging, so every string comes back as it was: `byte` has no merges, `char`
-  has those that join the bytes of one character, `bpe` has learned ones (Sennrich et al. 2016)
+  has those that join the bytes of one character, `bpe` has learned ones besides (Sennrich et al. 2016)
 - saved as `tokenizer.json` and `tokenizer_config.json`, which `transformers.AutoTokenizer` opens; reads those of others
-- the one special token, the last id, ends a document; text that looks like it stays text
+- the same vocabulary is also saved as SentencePiece's `tokenizer.model`, for llama.cpp's converter; see `sentencepiece.py`
+- the last id ends a document; text that looks like its name stays text
 """
 
 import hashlib
@@ -17,19 +18,19 @@ from typing import Any, Literal, Self
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from daedal.codecs.sentencepiece import Piece, write_model
 from daedal.errors import DaedalError
-from daedal.files import read_json, write_json, write_text
+from daedal.files import atomic_path, read_json, write_json, write_text
 
 Kind = Literal["byte", "char", "bpe"]
 END = "<|endoftext|>"
 
-# GPT-4's pattern, with numbers cut in twos, not threes: better for small vocabularies
-PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,2}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+# Words as GPT-4 cuts them, but so that two neighbouring characters alone decide whether a word may end between them: then
+# no token can lie across that place, and SentencePiece, which has no pattern, finds the same tokens. Digits stand alone.
+PATTERN = r"[^\S\r\n]*[\p{L}']+|[^\S\r\n]*\p{N}|[^\S\r\n]*[^\s\p{L}\p{N}']+[\r\n]*|[\r\n]+|[^\S\r\n]+"
+SMALLEST = 258
+"""The fewest ids: 256 for bytes, one more for the space, one for the end mark."""
 _BYTE_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
-_MAX_FILE = 2**28
 
 
 def _byte_characters() -> dict[int, str]:
@@ -40,6 +41,8 @@ def _byte_characters() -> dict[int, str]:
 
 
 _CHARACTER_OF = _byte_characters()
+# SentencePiece wants a piece for the byte 0x20 besides the piece for the space: this id is never used
+UNUSED = "<|unused|>"
 _BYTE_OF = {character: byte for byte, character in _CHARACTER_OF.items()}
 
 
@@ -62,31 +65,34 @@ class TextCodec:
         """A codec learned from `texts`.
 
         Args:
-            kind: "byte" (257 ids), "char" (an id for each character seen, bytes for the others) or "bpe".
+            kind: "byte" (258 ids), "char" (an id for each character seen, bytes for the others) or "bpe".
             vocab_size: the most ids, the special one included; for "bpe" 4096 unless given.
 
         Raises:
-            DaedalError: there is no text, or `vocab_size` is less than the 257 that all bytes take.
+            DaedalError: there is no text, or `vocab_size` is less than the 258 that bytes and marks take.
         """
-        if vocab_size is not None and vocab_size < 257:
+        if vocab_size is not None and vocab_size < SMALLEST:
             raise DaedalError(
-                f"A vocabulary of {vocab_size} is too small: the bytes and the end mark take 257", "Ask for 257 or more"
+                f"A vocabulary of {vocab_size} is too small: bytes and marks take {SMALLEST}",
+                f"Ask for {SMALLEST} or more",
             )
         if kind == "bpe":
             tokenizer = _train_bpe(texts, vocab_size or 4096)
         elif kind == "char":
             tokenizer = _train_char(texts, vocab_size)
         elif kind == "byte":
-            tokenizer = _byte_level(_alphabet(), [])
+            tokenizer = _assemble([], [], SMALLEST)
         else:
             raise DaedalError(f"There is no codec {kind!r}", "Choose byte, char or bpe")
-        tokenizer.add_special_tokens([AddedToken(END, special=True, normalized=False)])
+        tokenizer.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in (UNUSED, END)])
         settings = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": END,
             "eos_token": END,
             "pad_token": END,
             "clean_up_tokenization_spaces": False,
+            "add_bos_token": False,  # these two are for llama.cpp's converter
+            "add_prefix_space": False,
             "daedal_codec": kind,
         }
         return cls(tokenizer, settings)
@@ -117,10 +123,32 @@ class TextCodec:
         return cls(tokenizer, settings)
 
     def save(self, folder: Path | str) -> None:
-        """Write `tokenizer.json` and `tokenizer_config.json`."""
+        """Write `tokenizer.json`, `tokenizer_config.json` and, for a codec that we trained, `tokenizer.model`."""
         folder = Path(folder)
         write_text(folder / "tokenizer.json", self._tokenizer.to_str(pretty=True))
         write_json(folder / "tokenizer_config.json", self._settings)
+        if "daedal_codec" in self._settings:
+            with atomic_path(folder / "tokenizer.model") as temporary:
+                temporary.write_bytes(self.sentencepiece())
+
+    def sentencepiece(self) -> bytes:
+        """The same vocabulary as a SentencePiece model; only for a codec that we trained."""
+        return write_model([self._piece(id, token) for id, token in self._tokens])
+
+    def _piece(self, id: int, token: str) -> Piece:
+        if token == UNUSED:
+            return Piece("<0x20>", "byte")
+        if token == END:
+            return Piece(END, "unknown")  # the format demands one such piece
+        raw = self.token_bytes(id)
+        if len(raw) == 1 and raw != b" ":
+            return Piece(f"<0x{raw[0]:02X}>", "byte")
+        text = raw.decode(errors="replace")
+        if "\ufffd" in text or "▁" in text:
+            return Piece(
+                f"<{raw.hex()}>", "unused"
+            )  # the first bytes of a character: SentencePiece starts from whole ones
+        return Piece(text.replace(" ", "▁"), "normal", -float(id) if len(text) > 1 else 0.0)
 
     @property
     def vocab_size(self) -> int:
@@ -217,11 +245,38 @@ def _state(tokenizer: Tokenizer) -> dict[str, Any]:
     return state
 
 
-def _alphabet() -> dict[str, int]:
-    return {_CHARACTER_OF[byte]: byte for byte in range(256)}
+def _stand_ins(text: str) -> str:
+    return "".join(_CHARACTER_OF[byte] for byte in text.encode())
 
 
-def _byte_level(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
+def _assemble(characters: Iterable[str], pairs: Iterable[tuple[str, str]], vocab_size: int | None) -> Tokenizer:
+    """Bytes, then what joins them to these characters, then what joins pairs of tokens, until the vocabulary is full."""
+    vocabulary = {_CHARACTER_OF[byte]: byte for byte in range(256) if byte != 0x20} | {
+        UNUSED: 0x20,
+        _stand_ins(" "): 256,
+    }
+    room = (vocab_size or 2**31) - 1
+    merges: list[tuple[str, str]] = []
+    for character in characters:
+        stand_ins = _stand_ins(character)
+        joins = [(stand_ins[:i], stand_ins[i]) for i in range(1, len(stand_ins))]
+        new = [join for join in joins if "".join(join) not in vocabulary]
+        if len(vocabulary) + len(new) > room:
+            break
+        for join in new:
+            vocabulary["".join(join)] = len(vocabulary)
+            merges.append(join)
+    tokens: dict[str, tuple[str, str]] = {}
+    for left, right in pairs:
+        known = all(_stand_ins(part) in vocabulary for part in (left, right))
+        if known and _stand_ins(left + right) not in vocabulary and len(vocabulary) < room:
+            vocabulary[_stand_ins(left + right)] = len(vocabulary)
+            tokens[left + right] = (left, right)
+    for token, learned in tokens.items():
+        # SentencePiece joins any two neighbours that make a token, so we must too
+        splits = [learned, *((token[:i], token[i:]) for i in range(1, len(token)))]
+        joins = [(_stand_ins(left), _stand_ins(right)) for left, right in dict.fromkeys(splits)]
+        merges += [join for join in joins if join[0] in vocabulary and join[1] in vocabulary]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -234,38 +289,32 @@ def _byte_level(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> To
 
 
 def _train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    tokenizer = _byte_level({}, [])
+    """Learned on whole characters, so that no token begins or ends inside one."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
+    ascii_characters = [chr(code) for code in range(128)]
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - 1,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+        vocab_size=vocab_size,
+        initial_alphabet=ascii_characters,
+        limit_alphabet=128 + (vocab_size - SMALLEST) // 4,  # a rarer character is its bytes
         max_token_length=64,
+        show_progress=False,
     )
     seen = _Seen(texts)
     tokenizer.train_from_iterator(seen, trainer)
     seen.check()
-    return tokenizer
+    model = _state(tokenizer)["model"]
+    characters = [token for token in model["vocab"] if len(token) == 1 and not token.isascii()]
+    return _assemble(characters, map(tuple, model["merges"]), vocab_size)
 
 
 def _train_char(texts: Iterable[str], vocab_size: int | None) -> Tokenizer:
     counts: Counter[str] = Counter()
     seen = _Seen(texts)
     for text in seen:
-        counts.update(_encodable(text))
+        counts.update(text)
     seen.check()
-    vocabulary, merges = _alphabet(), list[tuple[str, str]]()
-    for character, _ in counts.most_common():
-        if character.isascii():
-            continue
-        stands = [_CHARACTER_OF[byte] for byte in character.encode()]
-        joins = [("".join(stands[:i]), stands[i]) for i in range(1, len(stands))]
-        new = [pair for pair in joins if "".join(pair) not in vocabulary]
-        if vocab_size is not None and len(vocabulary) + len(new) > vocab_size - 1:
-            break
-        for pair in new:
-            vocabulary["".join(pair)] = len(vocabulary)
-            merges.append(pair)
-    return _byte_level(vocabulary, merges)
+    return _assemble((character for character, _ in counts.most_common() if not character.isascii()), [], vocab_size)
 
 
 def _within_character(token: str) -> bool:
