@@ -49,7 +49,7 @@ def test_the_card_in_the_terminal(dataset: Dataset) -> None:
         "guessed",
         dataset.fingerprint,
         "Length of documents",
-        "English",
+        "Languages of",
     ):
         assert each in text, each
     assert "\x1b" not in text
