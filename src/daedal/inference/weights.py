@@ -27,6 +27,7 @@ class Int8Linear(nn.Module):
 
     scale: Float[Tensor, " outputs"]
     bias: Float[Tensor, " outputs"] | None
+    middle: Float[Tensor, ""]
 
     def __init__(self, weight: Float[Tensor, "outputs inputs"], bias: Float[Tensor, " outputs"] | None) -> None:
         super().__init__()
@@ -37,13 +38,15 @@ class Int8Linear(nn.Module):
         codes = (weight / step[:, None]).round_().to(torch.int8)
         self._packed = torch.ops.onednn.qlinear_prepack(codes, None)
         self.register_buffer("scale", step / _SPAN)
+        self.register_buffer("middle", torch.tensor(_MIDDLE + 0.5))
         self.register_buffer("zeros", torch.zeros(len(weight), dtype=torch.long))
         self.register_buffer("bias", None if bias is None else bias.detach().float())
 
     def forward(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         rows = x.reshape(-1, x.shape[-1])
         largest = rows.abs().amax(1, keepdim=True).clamp_min_(torch.finfo(rows.dtype).tiny * _SPAN)
-        codes = (rows * (_SPAN / largest)).add_(_MIDDLE).round_().to(torch.uint8)
+        # The conversion cuts off what is behind the point: half a step more makes that rounding
+        codes = torch.addcmul(self.middle, rows, _SPAN / largest).to(torch.uint8)
         out = torch.ops.onednn.qlinear_pointwise(
             codes, 1.0, _MIDDLE, self._packed, self.scale, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
