@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import EvaluationReport, copied, counted, shown
+from daedal.evaluation.report import EvaluationReport, copied, counted, shown, visible
 
 _PLAN = (
     ("budget", "time budget, s"), ("steps", "steps"), ("batch", "sequences a step"), ("context", "context, tokens"),
@@ -51,12 +51,12 @@ def model_card(report: EvaluationReport) -> str:
         parts += ["## What it copies", _sentence(copied(report.memorization))]
     parts += ["## Data", _data(report)]
     if report.plan is not None:
-        rows = [(label, str(report.plan[key])) for key, label in _PLAN if report.plan.get(key) is not None]
+        rows = [(label, _inline(str(report.plan[key]))) for key, label in _PLAN if report.plan.get(key) is not None]
         parts += ["## Training", _table(("value", "of the plan"), rows), "All values: `training/plan.json`."]
     if report.samples:
         parts += ["## Samples", _sampling(report), *(_fenced(shown(sample)[:800]) for sample in report.samples[:4])]
     parts += ["## Intended use and limits", _limits(report)]
-    return "\n\n".join(parts) + "\n"
+    return visible("\n\n".join(parts)) + "\n"
 
 
 def _header(report: EvaluationReport) -> str:
@@ -99,7 +99,7 @@ def _ranking(report: EvaluationReport) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, measurement in report.ranking():
         bold = "**" if name == "this model" else ""
-        rows.append((f"{bold}{name}{bold}", f"{bold}{measurement.value:.3f}{bold}", _interval(measurement)))
+        rows.append((f"{bold}{_inline(name)}{bold}", f"{bold}{measurement.value:.3f}{bold}", _interval(measurement)))
     return rows
 
 
@@ -130,7 +130,7 @@ def _data(report: EvaluationReport) -> str:
 
 
 def _sampling(report: EvaluationReport) -> str:
-    how = ", ".join(f"{key} {value}" for key, value in report.sampling.items())
+    how = ", ".join(f"{key} {_inline(str(value))}" for key, value in report.sampling.items())
     return f"The first ones drawn, not chosen ({how}): from nothing, or going on from held-out text."
 
 
@@ -145,9 +145,7 @@ def _limits(report: EvaluationReport) -> str:
 
 def _table(head: tuple[str, ...], rows: list[Any]) -> str:
     lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in lines
-    )
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
 
 
 def _fenced(text: str) -> str:
@@ -161,7 +159,7 @@ def _fenced(text: str) -> str:
 
 def _inline(text: str) -> str:
     """Text from outside as plain words: nothing in it is Markdown or HTML."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]<>#|!~" else c for c in " ".join(text.split()))
+    return "".join(f"\\{c}" if c in r"\`*{}[]<>#|!~" else c for c in " ".join(text.split()))
 
 
 def _sentence(text: str) -> str:

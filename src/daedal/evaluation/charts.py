@@ -41,7 +41,7 @@ def curve(train: Points, validation: Points, lines: Sequence[tuple[str, float]])
     settled = [value for step, value in (*train, *validation) if step >= max(steps) * 0.02]
     high = min(high, max([*settled, *(value for _, value in lines)]) * 1.02)
     ticks = _ticks(low, high)
-    low, high, last = min(low, ticks[0]), max(high, ticks[-1]), max(steps)
+    low, high, last = min(low, ticks[0]), max(high, ticks[-1]), max(1, *steps)
 
     def x(step: float) -> float:
         return left + width * step / last

@@ -16,10 +16,10 @@ from daedal.data.readers import Reading
 from daedal.data.shards import Dataset
 from daedal.data.sources import read_item, resolve
 from daedal.errors import DaedalError
-from daedal.evaluation.baselines import Baseline, compressors, ngram
+from daedal.evaluation.baselines import TRAIN_TOKENS, Baseline, compressors, ngram
 from daedal.evaluation.documents import Documents
 from daedal.evaluation.likelihood import estimate_seconds, evaluate_documents, sliding
-from daedal.evaluation.memorization import Memorization, memorization
+from daedal.evaluation.memorization import SEARCHED_BYTES, Memorization, memorization
 from daedal.evaluation.report import Curve, DataFacts, EvaluationReport, ModelFacts, Sample
 from daedal.inference.generator import Generator
 from daedal.models.gpt import GPT
@@ -27,7 +27,10 @@ from daedal.training.run import RunFolder
 
 SAMPLE_TOKENS = 200
 _CURVE_POINTS = 400
-_BASELINE_SECONDS_PER_TOKEN = 4e-6
+# On one core of 2023; what they are good for is to leave room in a time budget
+_SECONDS_PER_COUNTED_TOKEN = 1.5e-6
+_SECONDS_PER_SEARCHED_BYTE = 3e-7
+_SECONDS_PER_COMPRESSED_BYTE = 1e-6
 
 
 class Progress(Protocol):
@@ -99,6 +102,16 @@ def evaluate(
     )
     tell(100, 100, "done")
     return report.write(folder.path) if own and folder is not None else report
+
+
+def expected_seconds(model: GPT, dataset: Dataset) -> float:
+    """About how long `evaluate` will take on the validation split: the likelihood timed by a batch, the rest by its size."""
+    documents, train = Documents.of_split(dataset.split("validation"), dataset.codec), dataset.split("train")
+    counted = min(train.tokens, TRAIN_TOKENS) + int(documents.tokens.sum())
+    searched = min(train.bytes, SEARCHED_BYTES)
+    compressed = int(documents.bytes.sum())
+    rest = counted * _SECONDS_PER_COUNTED_TOKEN + searched * _SECONDS_PER_SEARCHED_BYTE
+    return 2.0 + estimate_seconds(model, documents) + rest + compressed * _SECONDS_PER_COMPRESSED_BYTE
 
 
 def read_texts(source: str | Path) -> list[str]:
@@ -260,10 +273,3 @@ def _same(one: str | Path, other: str | Path) -> bool:
 
 
 def _silence(done: float, total: float | None, doing: str = "") -> None: ...
-
-
-def expected_seconds(model: GPT, dataset: Dataset) -> float:
-    """About how long `evaluate` will take on the validation split: the likelihood timed by a batch, the rest by its size."""
-    documents = Documents.of_split(dataset.split("validation"), dataset.codec)
-    counted = dataset.split("train").tokens + documents.tokens.sum()
-    return 1.0 + estimate_seconds(model, documents) + float(counted) * _BASELINE_SECONDS_PER_TOKEN

@@ -147,7 +147,7 @@ class EvaluationReport(Config):
             lines += ["", "It writes:", *(f"  {line}" for line in shown(self.samples[0]).splitlines()[:12])]
         if self.written:
             lines += ["", f"Report: {self.written[0]}"]
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
 
 def copied(memorization: Memorization) -> str:
@@ -164,6 +164,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
+def visible(text: str) -> str:
+    """Text without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
 def shown(sample: Sample) -> str:
-    """A sample as it reads, without control characters that a terminal would obey."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in sample.prompt + sample.text)
+    """A sample as it reads."""
+    return visible(sample.prompt + sample.text)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import EvaluationReport, Sample, copied, counted, shown
+from daedal.evaluation.report import EvaluationReport, Sample, copied, counted, shown, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,9 +20,10 @@ def render(report: EvaluationReport) -> "RenderableType":
 
     model, data = report.model, report.data
     head = Text.assemble(
-        (model.name, "bold"),
+        (visible(model.name), "bold"),
         f"  {model.architecture}, {model.parameters:,} parameters, context {model.context}\n",
-        f"measured on {data.name}: {counted(data.documents, 'document')}, {data.bytes:,} bytes, {data.tokens:,} tokens",
+        f"measured on {visible(data.name)}: {counted(data.documents, 'document')}, {data.bytes:,} bytes, "
+        f"{data.tokens:,} tokens",
         style="default",
     )
     ranking = report.ranking()
@@ -35,7 +36,12 @@ def render(report: EvaluationReport) -> "RenderableType":
     for name, measurement in ranking:
         own = name == "this model"
         bar = "█" * max(1, round(_BAR * measurement.value / largest))
-        row = (name, f"{measurement.value:.3f}", _interval(measurement), Text(bar, style="green" if own else "dim"))
+        row = (
+            Text(visible(name)),
+            f"{measurement.value:.3f}",
+            _interval(measurement),
+            Text(bar, style="green" if own else "dim"),
+        )
         bars.add_row(*row, style="bold" if own else "")
     numbers = Table(box=box.SIMPLE, pad_edge=False)
     for column in ("measurement", "value", "95 % interval", "of"):
