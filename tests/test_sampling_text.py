@@ -1,11 +1,14 @@
 """Text from ids that come one by one: whole characters, and nothing of a stop string."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from daedal.codecs.text import TextCodec
 from daedal.inference.text import TextStream
 
 
@@ -94,3 +97,20 @@ def test_a_text_that_begins_a_document_has_no_leading_space() -> None:
     pieces = Pieces([b" Once", b" upon"])
     stream = TextStream(pieces, [], strip_space=True)  # type: ignore[arg-type]
     assert [stream.push(0), stream.push(1)] == ["Once", " upon"]
+
+
+def test_word_marks_and_byte_tokens_come_out_as_text(tmp_path: Path) -> None:
+    """A codec in SentencePiece's manner: words marked by what stands for a space, unknown characters as bytes."""
+    words = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *"abcdefghijklmnopqrstuvwxyz"]
+    tokenizer = Tokenizer(
+        models.BPE({word: i for i, word in enumerate(words)}, [], unk_token="<unk>", byte_fallback=True)
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    codec = TextCodec.load(tmp_path)
+    stream = TextStream(codec, ["é w"], strip_space=codec.kind == "other")
+    text = "hello 日本 and wörld 🙂 caf"
+    pieces = [stream.push(id) for id in codec.encode(text + "é world")]
+    assert "".join(pieces) == text
+    assert not any("\ufffd" in piece for piece in pieces)
