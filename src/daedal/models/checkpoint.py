@@ -204,7 +204,7 @@ def _shape(entry: TensorName, shapes: dict[str, torch.Size]) -> torch.Size:
 def _open_tensors(folder: Path, stack: ExitStack) -> dict[str, Any]:
     """A lazy slice for each tensor in the folder's weight files."""
     tensors: dict[str, Any] = {}
-    for path in _weight_files(folder):
+    for path in weight_files(folder):
         check_header(path)
         try:
             file = stack.enter_context(safe_open(path, framework="pt"))
@@ -214,7 +214,8 @@ def _open_tensors(folder: Path, stack: ExitStack) -> dict[str, Any]:
     return tensors
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold the weights: one, or the shards that the index names."""
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if single.exists():
         return [single]
