@@ -38,7 +38,7 @@ _WORDS = {name: frozenset(words.split()) for name, words in _COMMON.items()}
 
 def language(text: str) -> str:
     """The language of `text`, or `unknown`: too short, a mixture, source code, or a language that is not on the list."""
-    letters = [character for character in text[:2000] if character.isalpha()]
+    letters = [character for character in text[:500] if character.isalpha()]
     if len(letters) < 20:
         return UNKNOWN
     scripts = Counter(unicodedata.name(character, "?").split(" ", 1)[0].split("-", 1)[0] for character in letters)

@@ -11,7 +11,8 @@ from typing import Literal
 
 _STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 _WORD = re.compile(r"\S+")
-_BLOB = re.compile(r"[A-Za-z0-9+/=_-]{2000}")
+_BLOB = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{2000}")
+_NOT_LETTERS = bytes(byte for byte in range(128) if byte != 32 and not chr(byte).isalpha())
 _BOILERPLATE = (
     "lorem ipsum dolor",
     "please enable javascript",
@@ -44,7 +45,8 @@ def _mild(text: str) -> str | None:
     if len(text) < _MILD_ENOUGH:
         return None
     sample = text[:20_000]
-    if sum(map(str.isalpha, sample)) + sample.count(" ") < 0.35 * len(sample):
+    encoded = sample.encode()
+    if len(encoded.translate(None, _NOT_LETTERS)) < 0.35 * len(encoded):
         return "mostly symbols or digits"
     if _BLOB.search(text):
         return "unbroken blob of characters"

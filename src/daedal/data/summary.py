@@ -136,7 +136,7 @@ def _languages(corpus: Corpus, spool: Spool, kept: np.ndarray) -> tuple[Count, .
         begin = int(corpus.bytes[first:document].sum())
         with spool.text_path(unit, number).open("rb") as file:
             file.seek(begin)
-            head = file.read(min(4000, int(corpus.bytes[document])))
+            head = file.read(min(2000, int(corpus.bytes[document])))
         seen[language(head.decode(errors="ignore"))] += 1
     return tuple(
         Count(name=name, count=number) for name, number in sorted(seen.items(), key=lambda pair: (-pair[1], pair[0]))
