@@ -112,8 +112,11 @@ def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResul
 
     folder = RunFolder.open(run)
     plan = folder.plan
+    model = None
+    if plan.init is not None:  # the plan does not hold every number of another's configuration: the checkpoint does
+        model = _load_gpt(folder.path) if folder.state is not None else _initial(plan.init, _open(plan.data))
     with processes(plan.device) as group:
-        return _train(plan, None, folder, group, progress, started)
+        return _train(plan, model, folder, group, progress, started)
 
 
 def load(run_or_hub_id: str | Path, **options: Any) -> "Generator":
@@ -141,9 +144,9 @@ def export(run: str | Path, to: str | Path) -> Path:
 
 
 def _device(options: dict[str, Any]) -> str:
-    import torch
+    from daedal.training.machine import choose_device
 
-    return options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
+    return choose_device(options.get("device"))
 
 
 def _check_new(out: str | Path) -> None:
@@ -199,7 +202,7 @@ def _initial(init: str, dataset: "Dataset") -> "GPT":
     if codec.fingerprint() != dataset.codec.fingerprint():
         raise DaedalError(
             f"The data was encoded with another tokenizer than that of {init}",
-            f"Build the data again with --codec {init}",
+            f"Build the data again with --tokenizer {init}",
         )
     model = load_model(folder)
     if not isinstance(model, GPT):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 
 from daedal.data.shards import Dataset
 from daedal.data.windows import Windows
+from daedal.models.checkpoint import save_model
 from daedal.models.gpt import GPT
 from daedal.models.model import IGNORE, TokenBatch
 from daedal.nn.attention import CausalAttention
@@ -35,6 +37,10 @@ class LanguageTask:
         self._windows = Windows(dataset.split("train"), plan.context, plan.seed)
         self._validation = dataset.split("validation")
         self._tokens_per_byte = self._windows.split.tokens / max(1, self._windows.split.bytes)
+
+    def save(self, folder: Path) -> None:
+        """The model and its codec, for use."""
+        save_model(self.model, folder, codec=self.codec)
 
     def batch(self, first: int, count: int) -> TokenBatch:
         inputs, targets = self._windows.batch(first, count)

@@ -36,8 +36,8 @@ class Machine(Config):
     compiler: bool
 
 
-def measure_machine(device: str | None = None, threads: int | None = None, precision: str | None = None) -> Machine:
-    """Measure; what is given is taken as it is.
+def choose_device(device: str | None) -> str:
+    """The device asked for, or the best that there is.
 
     Raises:
         DaedalError: the device asked for is not there.
@@ -48,6 +48,17 @@ def measure_machine(device: str | None = None, threads: int | None = None, preci
         raise DaedalError(f"There is no device called {device!r}", "Use cpu, cuda or mps")
     if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
         raise DaedalError(f"This machine has no {kind} device that PyTorch can use", "Use --device cpu")
+    return device
+
+
+def measure_machine(device: str | None = None, threads: int | None = None, precision: str | None = None) -> Machine:
+    """Measure; what is given is taken as it is.
+
+    Raises:
+        DaedalError: the device asked for is not there.
+    """
+    device = choose_device(device)
+    kind = device.split(":")[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if threads is None:
         threads = (

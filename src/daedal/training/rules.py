@@ -57,7 +57,12 @@ def plan_gpt(
         DaedalError: a given value does not fit, the data is too short, or the budget too short to train anything.
     """
     budget = None if "steps" in given else budget or DEFAULT_BUDGET
-    seconds = 120.0 if budget is None else max(1.0, 0.9 * budget - 3.0)
+    seconds = 120.0 if budget is None else 0.9 * budget - 3.0
+    if seconds < 1:
+        raise DaedalError(
+            f"A budget of {budget:g} s is too short to train anything: to measure the machine and the model takes 3 s",
+            "Give at least --budget 10s",
+        )
     computation = seconds * machine.gflops * 1e9 * _EFFICIENCY
     train = dataset.split("train")
     choose = Choice(given, {"data": data, "init": init, "budget": budget, "vocab_size": dataset.codec.vocab_size})

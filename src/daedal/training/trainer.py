@@ -9,13 +9,13 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from daedal.errors import DaedalError
-from daedal.models.checkpoint import save_model
 from daedal.models.model import Model
 from daedal.nn.transformer import Block
 from daedal.training.horizon import Horizon, is_review
@@ -34,6 +34,9 @@ class Task(Protocol):
     """What the trainer must know of what it trains."""
 
     model: Any  # a daedal.models.model.Model
+
+    def save(self, folder: Path) -> None:
+        """Write the model and its codec where everything else finds them."""
 
     def batch(self, first: int, count: int) -> Any:
         """Examples `first` to `first + count` of an endless, seeded stream; they have `count`, `to`, `normalised`."""
@@ -282,7 +285,7 @@ class Trainer:
             }
             save_state(path, tensors, {"step": self.step, "elapsed": self.elapsed, "lowest": self._lowest})
             with self._averaged():
-                save_model(self.model, self.run.path)
+                self.task.save(self.run.path)
             self.run.drop_older_states(path)
         self.processes.wait()
 
