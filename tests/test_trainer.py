@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import story
 from safetensors.torch import load_file
 
+from command_line import story
 from daedal import api
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
 from daedal.models.gpt import GPT
 from daedal.training.language import LanguageTask
+from daedal.training.metrics import Silence
 from daedal.training.plan import Plan
 from daedal.training.processes import Processes
 from daedal.training.rules import gpt_config
@@ -114,6 +115,32 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(data: Path, tmp_path: Path, 
     assert [record["validation_loss"] for record in kept[0]] == [record["validation_loss"] for record in kept[1]]
 
 
+def test_a_fine_tuning_that_was_stopped_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    trainer_for(data, tmp_path / "base").train()
+    Dataset.open(data).codec.save(tmp_path / "base")
+    settings = {
+        "init": str(tmp_path / "base"),
+        "steps": 60,
+        "checkpoint_every": 1,
+        "threads": 1,
+        "batch": 4,
+        "context": 16,
+    }
+    api.train("gpt", data=data, out=tmp_path / "whole", **settings)
+
+    class StopAtTen(Silence):
+        def step(self, record: dict[str, float], steps: int, seconds_left: float) -> None:
+            if record["step"] == 10:
+                signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        api.train("gpt", data=data, out=tmp_path / "stopped", progress=StopAtTen(), **settings)
+    api.resume(tmp_path / "stopped")
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+    assert not same(tmp_path / "whole", tmp_path / "base")
+
+
 def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "daedal", *map(str, arguments)]
 
@@ -187,7 +214,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_in_one_line_and_keeps_the_chec
         return step(*arguments)
 
     trainer._step = poisoned  # type: ignore[method-assign]
-    with pytest.raises(DaedalError, match="diverged.*not a number.*step 12 is kept"):
+    with pytest.raises(DaedalError, match=r"diverged.*not a number.*step 12 is kept"):
         trainer.train()
     assert RunFolder(tmp_path / "run").state == RunFolder(tmp_path / "run").state_path(12)
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "run").values())

@@ -194,20 +194,27 @@ def _open(data: str | Path) -> "Dataset":
 def _initial(init: str, dataset: "Dataset") -> "GPT":
     """The model to start from. Its tokens must be the data's."""
     from daedal.codecs.text import TextCodec
-    from daedal.models.checkpoint import load_model, resolve
-    from daedal.models.gpt import GPT
+    from daedal.models.checkpoint import resolve
 
     folder = resolve(init)
-    codec = TextCodec.load(folder)
-    if codec.fingerprint() != dataset.codec.fingerprint():
+    if TextCodec.load(folder).fingerprint() != dataset.codec.fingerprint():
         raise DaedalError(
             f"The data was encoded with another tokenizer than that of {init}",
             f"Build the data again with --tokenizer {init}",
         )
-    model = load_model(folder)
+    return _load_gpt(folder)
+
+
+def _load_gpt(folder: Path) -> "GPT":
+    import torch
+
+    from daedal.models.checkpoint import load_model
+    from daedal.models.gpt import GPT
+
+    model = load_model(folder, dtype=torch.float32)
     if not isinstance(model, GPT):
-        raise DaedalError(f"{init} is not a GPT", "Start from another model")
-    return model.float()
+        raise DaedalError(f"The model in {folder} is not a GPT", "Start from another")
+    return model
 
 
 def _train(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from daedal.data.shards import Dataset
 from daedal.data.windows import Windows
@@ -111,9 +111,9 @@ def gpt_optimizer(model: GPT, plan: Plan) -> Optimizer:
     return Optimizer(parts)
 
 
-def _matrices(model: GPT) -> dict[nn.Parameter, Sequence[int]]:
+def _matrices(model: GPT) -> dict[Tensor, Sequence[int]]:
     """The matrices inside the blocks, and the rows of each of those that one parameter stacks."""
-    stacked: dict[nn.Parameter, Sequence[int]] = {}
+    stacked: dict[Tensor, Sequence[int]] = {}
     for module in model.transformer.blocks.modules():
         if isinstance(module, nn.Linear):
             stacked.setdefault(module.weight, (module.out_features,))

@@ -42,7 +42,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        matrices: Sequence[nn.Parameter],
+        matrices: Sequence[Tensor],
         splits: Sequence[Sequence[int]],
         lr: float,
         momentum: float = 0.95,

@@ -150,7 +150,7 @@ def _tokens_per_weight(computation: float) -> float:
     About one at 1e12 operations and 1.5 at 5e12, where we measured; 20 at 1e19, as Hoffmann et al. (2022,
     arXiv:2203.15556) found; a power law through both in between, where we did not.
     """
-    return 1.1 * max(1.0, computation / 1e12) ** 0.18
+    return float(1.1 * max(1.0, computation / 1e12) ** 0.18)
 
 
 def _take_shape(choose: Choice, model: GPT) -> None:
