@@ -177,6 +177,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.run:
+        if not given.text:
+            parser.error("--run needs --text FILE")
         cost_of_int8(given.run, given.text)
         return
     shapes = ["6x384"] if given.quick else list(SHAPES)

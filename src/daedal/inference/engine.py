@@ -33,7 +33,7 @@ _ROOM = 256
 """Columns that a cache starts with beyond the prompt; it doubles when they are full."""
 _PACKED_FROM = 4
 """Rows from which packed weights are faster; they cost as much memory as the model, and nothing before they are used."""
-_AHEAD = 6
+_AHEAD = 7
 """Tokens that a draft guesses before the model checks them."""
 
 
