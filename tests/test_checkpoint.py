@@ -288,6 +288,18 @@ def test_missing_misshaped_and_surplus_weights_are_named(tmp_path: Path) -> None
         load_model(tmp_path)
 
 
+def test_the_architecture_of_our_own_comes_back_too(tmp_path: Path) -> None:
+    model = ours("swift", kv_heads=2)
+    save_model(model, tmp_path, max_shard_bytes=20_000)
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "daedal_swift"
+    loaded = load_model(tmp_path)
+    assert loaded.config == model.config
+    assert torch.equal(loaded(ids()), model(ids()))
+    (tmp_path / "config.json").write_text('{"model_type": "daedal_swift", "model": 3}')
+    with pytest.raises(DaedalError):
+        load_model(tmp_path)
+
+
 def test_pickled_weights_are_refused_and_never_read(tmp_path: Path) -> None:
     save_model(ours(), tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")

@@ -67,6 +67,13 @@ def test_an_export_overwrites_nothing_and_leaves_nothing_half_written(run: Path,
         export(run, tmp_path / "other")
 
 
+def test_what_opens_in_daedal_only_is_not_exported(tmp_path: Path) -> None:
+    config = GPTConfig.of("swift", vocab_size=CODEC.vocab_size, width=32, depth=2, heads=4, context=64)
+    save_model(GPT(config), tmp_path / "run", codec=CODEC)
+    with pytest.raises(DaedalError, match="opens in Daedal only"):
+        export(tmp_path / "run", tmp_path / "out")
+
+
 def test_a_tokenizer_of_another_model_is_told(run: Path, tmp_path: Path) -> None:
     TextCodec.train("bpe", ["quite another text, which has many other words in it " * 30], 400).save(run)
     with pytest.raises(DaedalError, match="tokenizer has"):

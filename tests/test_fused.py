@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from daedal.nn.fused import linear_cross_entropy, rms_norm, swiglu
+from daedal.nn.fused import linear_cross_entropy, relu_squared, rms_norm, swiglu
 from daedal.nn.position import rotate
 
 
@@ -29,6 +29,12 @@ def test_swiglu_has_the_right_gradients() -> None:
     x = random(3, 4, 10)
     assert torch.autograd.gradcheck(swiglu, (x,))
     torch.testing.assert_close(swiglu(x), F.silu(x[..., :5]) * x[..., 5:])
+
+
+def test_relu_squared_has_the_right_gradients() -> None:
+    x = random(3, 4)
+    assert torch.autograd.gradcheck(relu_squared, (x,))
+    torch.testing.assert_close(relu_squared(x), F.relu(x) ** 2)
 
 
 @pytest.mark.parametrize("at_once", [1, 2**24])

@@ -15,6 +15,7 @@ from daedal.models.model import IGNORE, TokenBatch
 VOCAB, CONTEXT = 61, 48
 MODELS: dict[str, dict[str, Any]] = {
     "gpt2": {}, "llama": {}, "qwen2": {"kv_heads": 2}, "qwen3": {"kv_heads": 2, "head_width": 16},
+    "swift": {"kv_heads": 2},
     "mistral": {"kv_heads": 1, "sliding_window": 5}, "qwen3-window": {"sliding_window": 5, "window_from": 1},
 }  # fmt: skip
 

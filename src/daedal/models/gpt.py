@@ -1,11 +1,11 @@
 """GPT: a Transformer that predicts the next token (Radford et al. 2018, 2019; Touvron et al. 2023).
 
-- one class for the architectures gpt2, llama, mistral, qwen2 and qwen3; `ARCHITECTURES` says what each is made of
+- one class for the architectures gpt2, llama, mistral, qwen2 and qwen3, which open elsewhere, and swift, which learns
+  faster and does not: `_block` says what each is made of
 - a cache of keys and values; prompts of unequal length in one batch, padded on the left
 - initialisation in one place, the same on every device
 """
 
-from collections.abc import Callable
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.models.model import IGNORE, Loss, Model, TokenBatch
-from daedal.nn.attention import CausalAttention, Frame
+from daedal.nn.attention import CausalAttention, Frame, ValueEmbedding
 from daedal.nn.cache import KVCache
 from daedal.nn.fused import linear_cross_entropy
 from daedal.nn.mlp import ACTIVATIONS, GatedMLP, PlainMLP
 from daedal.nn.norm import LayerNorm, QueryKeyNorm, RMSNorm
 from daedal.nn.position import RopeScaling, Rotary
-from daedal.nn.transformer import Block, Transformer
+from daedal.nn.transformer import Block, OriginBlock, Transformer
 
-Architecture = Literal["gpt2", "llama", "mistral", "qwen2", "qwen3"]
+Architecture = Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"]
 
 
 class GPTConfig(Config):
@@ -74,8 +74,8 @@ class GPTConfig(Config):
         kv_heads: int | None = None,
         **changes: object,
     ) -> Self:
-        """The usual proportions of an architecture: GPT-2's own, and a gated MLP of 8/3 width for the rest."""
-        gpt2 = architecture == "gpt2"
+        """The usual proportions: an MLP of 4 times the width where it is plain, of 8/3 where it is gated."""
+        gpt2, plain = architecture == "gpt2", architecture in ("gpt2", "swift")
         values: dict[str, object] = {
             "architecture": architecture,
             "vocab_size": vocab_size,
@@ -85,8 +85,8 @@ class GPTConfig(Config):
             "kv_heads": kv_heads or heads,
             "head_width": max(1, width // heads),
             "context": context,
-            "mlp_width": 4 * width if gpt2 else -(-8 * width // 3 // 32) * 32,
-            "activation": "gelu_tanh" if gpt2 else "silu",
+            "mlp_width": 4 * width if plain else -(-8 * width // 3 // 32) * 32,
+            "activation": "gelu_tanh" if gpt2 else "relu_squared" if plain else "silu",
             "norm_eps": 1e-5 if gpt2 else 1e-6,
             "attention_bias": architecture in ("gpt2", "qwen2"),
             "mlp_bias": gpt2,
@@ -110,33 +110,16 @@ class GPT(Model):
             self.initialise(torch.Generator().manual_seed(0))
 
     def _assemble(self, config: GPTConfig) -> None:
-        gpt2 = config.architecture == "gpt2"
-        norm: Callable[[int], nn.Module] = lambda width: (LayerNorm if gpt2 else RMSNorm)(width, config.norm_eps)  # noqa: E731
         self.embedding = nn.Embedding(config.vocab_size, config.width)
-        self.positions = nn.Embedding(config.context, config.width) if gpt2 else None
-        self.rotary = (
-            None if gpt2 else Rotary(config.head_width, config.rope_theta, config.context, config.rope_scaling)
-        )
-        blocks = []
-        for layer in range(config.depth):
-            attention = CausalAttention(
-                config.width,
-                config.heads,
-                config.kv_heads,
-                config.head_width,
-                bias=config.attention_bias,
-                out_bias=config.attention_bias and config.architecture != "qwen2",
-                window=config.sliding_window if layer >= config.window_from else None,
-                norm=QueryKeyNorm(config.heads, config.kv_heads, config.head_width, config.norm_eps)
-                if config.architecture == "qwen3"
-                else None,
-                dropout=config.dropout,
-            )
-            mlp = (PlainMLP if gpt2 else GatedMLP)(
-                config.width, config.mlp_width, ACTIVATIONS[config.activation], config.mlp_bias
-            )
-            blocks.append(Block(norm(config.width), attention, norm(config.width), mlp, config.dropout))
-        self.transformer = Transformer(blocks, norm(config.width))
+        self.embedding_norm = _norm(config, config.width) if config.architecture == "swift" else None
+        self.positions: nn.Embedding | None = None
+        self.rotary: Rotary | None = None
+        if config.architecture == "gpt2":
+            self.positions = nn.Embedding(config.context, config.width)
+        else:
+            self.rotary = Rotary(config.head_width, config.rope_theta, config.context, config.rope_scaling)
+        blocks = (_block(config, layer) for layer in range(config.depth))
+        self.transformer = Transformer(blocks, _norm(config, config.width))
         self.unembedding = None if config.tied else nn.Linear(config.width, config.vocab_size, bias=False)
 
     @torch.no_grad()
@@ -147,13 +130,14 @@ class GPT(Model):
             weight.copy_(torch.randn(weight.shape, generator=generator) * deviation)
 
         outputs: list[Tensor] = []
+        tables = [module.embedding for module in self.modules() if isinstance(module, ValueEmbedding)]
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 normal(module.weight, module.in_features**-0.5)
                 if module.bias is not None:
                     module.bias.zero_()
             elif isinstance(module, nn.Embedding):
-                normal(module.weight, 0.02)
+                normal(module.weight, 1.0 if module in tables else 0.02)  # values have unit size
             elif isinstance(module, QueryKeyNorm):
                 for gain in module.parameters():
                     gain.fill_(1.0)
@@ -166,6 +150,10 @@ class GPT(Model):
                 outputs.append(module.out.weight)
             elif isinstance(module, PlainMLP | GatedMLP):
                 outputs.append(module.down.weight)
+            if isinstance(module, OriginBlock):
+                module.mix.copy_(torch.tensor([1.0, 0.1]))
+            elif isinstance(module, ValueEmbedding):
+                module.gain.fill_(0.5)
         for weight in outputs:
             weight.zero_()
         if self.unembedding is not None:
@@ -213,7 +201,9 @@ class GPT(Model):
             turns = self.rotary.turns(positions, past + time)
         if self.config.dropout and self.training:
             x = F.dropout(x, self.config.dropout)
-        frame = Frame(time, past, start, turns, cache, x.device, x.dtype)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
+        frame = Frame(time, past, start, turns, cache, x.device, x.dtype, ids, x)
         out: Tensor = self.transformer(x, frame)
         return out
 
@@ -267,9 +257,40 @@ class GPT(Model):
     def flops_per_token(self, context: int) -> float:
         """Operations of a training step per token: six per weight of a matrix product, and attention's own."""
         config = self.config
-        weights = sum(p.numel() for p in self.transformer.parameters() if p.ndim == 2) + self.head_weight.numel()
+        linear = [module for module in self.transformer.modules() if isinstance(module, nn.Linear)]
+        weights = sum(module.weight.numel() for module in linear) + self.head_weight.numel()
         seen = min(context, config.sliding_window or context)
         return 6.0 * weights + 12.0 * config.depth * config.heads * config.head_width * seen / 2
+
+
+def _norm(config: GPTConfig, width: int) -> nn.Module:
+    if config.architecture == "gpt2":
+        return LayerNorm(width, config.norm_eps)
+    return RMSNorm(width, config.norm_eps, gain=config.architecture != "swift")
+
+
+def _block(config: GPTConfig, layer: int) -> Block:
+    """What a layer of each architecture is made of."""
+    name, heads = config.architecture, (config.heads, config.kv_heads, config.head_width)
+    normed, odd = name in ("qwen3", "swift"), layer % 2 == 1
+    attention = CausalAttention(
+        config.width,
+        *heads,
+        bias=config.attention_bias,
+        out_bias=config.attention_bias and name != "qwen2",
+        window=config.sliding_window if layer >= config.window_from else None,
+        norm=QueryKeyNorm(*heads, config.norm_eps, gain=name != "swift") if normed else None,
+        values=ValueEmbedding(config.vocab_size, *heads[1:]) if name == "swift" and odd else None,
+        dropout=config.dropout,
+    )
+    mlp = PlainMLP if name in ("gpt2", "swift") else GatedMLP
+    return (OriginBlock if name == "swift" else Block)(
+        _norm(config, config.width),
+        attention,
+        _norm(config, config.width),
+        mlp(config.width, config.mlp_width, ACTIVATIONS[config.activation], config.mlp_bias),
+        config.dropout,
+    )
 
 
 def _log_likelihoods(logits: Float[Tensor, "batch time vocab"], targets: Int[Tensor, "batch time"]) -> Tensor:

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from daedal.errors import DaedalError
-from daedal.models.gpt import GPTConfig
+from daedal.models.gpt import GPT, GPTConfig
 
 CLASSES = {
     "gpt2": "GPT2LMHeadModel",
@@ -18,6 +20,8 @@ CLASSES = {
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
 }
+OWN = "daedal_swift"
+"""The model type of the architecture that opens in Daedal only."""
 _ACTIVATIONS = {
     "silu": "silu", "swish": "silu", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu", "relu2": "relu_squared",
@@ -59,6 +63,9 @@ class TensorName:
 
 def tensor_names(config: GPTConfig) -> Iterator[TensorName]:
     """Every tensor of a checkpoint."""
+    if config.architecture == "swift":
+        with torch.device("meta"):
+            return iter([TensorName(name, name) for name, _ in GPT(config).named_parameters()])
     return _gpt2_names(config) if config.architecture == "gpt2" else _llama_names(config)
 
 
@@ -128,6 +135,9 @@ def read_config(value: Any, where: str) -> GPTConfig:
     """
     if not isinstance(value, dict):
         raise DaedalError(f"{where} does not hold a JSON object", "Restore it from a copy")
+    if value.get("model_type") == OWN:
+        own = value.get("model")
+        return GPTConfig.parse(own if isinstance(own, dict) else {}, where)
     architecture = _architecture(value, where)
     for field, allowed in REFUSED.items():
         if field in value and value[field] not in allowed:
@@ -144,6 +154,8 @@ def read_config(value: Any, where: str) -> GPTConfig:
 
 def write_config(config: GPTConfig) -> dict[str, Any]:
     """The `config.json` of a model; what Transformers 4 and 5, vLLM and llama.cpp read."""
+    if config.architecture == "swift":
+        return {"model_type": OWN, "vocab_size": config.vocab_size, "model": config.model_dump()}
     common: dict[str, Any] = {
         "architectures": [CLASSES[config.architecture]],
         "model_type": config.architecture,

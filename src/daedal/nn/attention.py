@@ -20,6 +20,7 @@ class Frame:
         time: columns of this pass.
         start: first real column of each row, where rows are padded on the left.
         turns: what the rotary scheme turns queries and keys by.
+        ids, origin: the tokens, and what the first layer receives for them.
     """
 
     time: int
@@ -29,6 +30,8 @@ class Frame:
     cache: KVCache | None = None
     device: torch.device | None = None
     dtype: torch.dtype = torch.float32
+    ids: Int[Tensor, "batch time"] | None = None
+    origin: Float[Tensor, "batch time width"] | None = None
     _masks: dict[int | None, Tensor] = field(default_factory=dict)
 
     def mask(self, window: int | None) -> Float[Tensor, "#batch 1 time total"]:
@@ -66,6 +69,7 @@ class CausalAttention(nn.Module):
         out_bias: bool = False,
         window: int | None = None,
         norm: nn.Module | None = None,
+        values: nn.Module | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -73,7 +77,7 @@ class CausalAttention(nn.Module):
         self.rows = (heads * head_width, kv_heads * head_width, kv_heads * head_width)
         self.qkv = nn.Linear(width, sum(self.rows), bias=bias)
         self.out = nn.Linear(heads * head_width, width, bias=out_bias)
-        self.norm, self.window, self.dropout = norm, window, dropout
+        self.norm, self.values, self.window, self.dropout = norm, values, window, dropout
 
     def forward(
         self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
@@ -82,6 +86,8 @@ class CausalAttention(nn.Module):
         both, value = (
             self.qkv(x).view(batch, time, -1, self.head_width).split((self.heads + self.kv_heads, self.kv_heads), dim=2)
         )
+        if self.values is not None:
+            value = value + self.values(frame.ids)
         if self.norm is not None:
             both = self.norm(both)
         if frame.turns is not None:
@@ -93,6 +99,19 @@ class CausalAttention(nn.Module):
         mixed = attend(query, key, value, frame, self.window, self.dropout if self.training else 0.0)
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, time, -1))
         return out
+
+
+class ValueEmbedding(nn.Module):
+    """A second embedding of the tokens, added to the values of one layer (Zhou et al. 2024): memory without arithmetic."""
+
+    def __init__(self, vocab_size: int, kv_heads: int, head_width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, kv_heads * head_width)
+        self.gain = nn.Parameter(torch.empty(kv_heads, 1))
+
+    def forward(self, ids: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time kv_heads width"]:
+        values: Tensor = self.embedding(ids).unflatten(-1, (len(self.gain), -1))
+        return values * self.gain
 
 
 def attend(

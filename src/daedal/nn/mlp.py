@@ -6,18 +6,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from daedal.nn.fused import swiglu
+from daedal.nn.fused import relu_squared, swiglu
 
 Activation = Callable[[Tensor], Tensor]
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
     return F.gelu(x, approximate="tanh")
-
-
-def relu_squared(x: Tensor) -> Tensor:
-    """So et al. 2021: as good as GELU, without an exponential."""
-    return F.relu(x).square()
 
 
 ACTIVATIONS: dict[str, Activation] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -31,6 +32,27 @@ class Block(nn.Module):
         dropout = self.dropout if self.training else 0.0
         x = x + _drop(self.attention(self.attention_norm(x), frame, layer), dropout)
         return x + _drop(self.mlp(self.mlp_norm(x)), dropout)
+
+
+class OriginBlock(Block):
+    """A block that first mixes what the first layer received into its input, by two learned numbers."""
+
+    def __init__(
+        self,
+        attention_norm: nn.Module,
+        attention: CausalAttention,
+        mlp_norm: nn.Module,
+        mlp: nn.Module,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(attention_norm, attention, mlp_norm, mlp, dropout)
+        self.mix = nn.Parameter(torch.empty(2))
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        assert frame.origin is not None
+        return super().forward(self.mix[0] * x + self.mix[1] * frame.origin, frame, layer)
 
 
 class Transformer(nn.Module):
