@@ -1,7 +1,7 @@
 """Muon for the matrices of a network and AdamW for everything else, stepped as one optimizer.
 
-- Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/): momentum, then the nearest (semi-)orthogonal
-  matrix by five Newton-Schulz iterations. Matrices of one shape are orthogonalised together, as one batch.
+- Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/): momentum, then roughly the nearest
+  (semi-)orthogonal matrix. Matrices of one shape are orthogonalised together, as one batch.
 - AdamW is PyTorch's, fused.
 - The whole state is a flat dictionary of tensors, so that a checkpoint needs no pickle.
 """
@@ -13,18 +13,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_QUINTIC = (3.4445, -4.7750, 2.0315)  # chosen by its author for the steepest slope at zero
+# Polar Express (Amsel et al. 2025, arXiv:2505.16932): at each iteration the best odd polynomial of degree five for where the
+# singular values then are. Its first three do as well here as Newton-Schulz's usual five (docs/log.md).
+_POLYNOMIALS = (
+    (8.28721201814563, -23.595886519098837, 17.300387312530933),
+    (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
+    (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
+)
 
 
-def orthogonalise(matrices: Float[Tensor, "*batch rows columns"], iterations: int = 5) -> Tensor:
-    """Roughly `U V^T` of each matrix `U S V^T`: singular values end between about 0.7 and 1.2."""
-    a, b, c = _QUINTIC
+def orthogonalise(matrices: Float[Tensor, "*batch rows columns"]) -> Tensor:
+    """Roughly `U V^T` of each matrix `U S V^T`: all but its smallest singular values end near 1."""
     x = matrices.bfloat16() if matrices.is_cuda else matrices.clone()
     tall = x.size(-2) > x.size(-1)
     if tall:
         x = x.mT.contiguous()
-    x /= x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
-    for _ in range(iterations):
+    x /= x.norm(dim=(-2, -1), keepdim=True).mul_(1.01).clamp_min(1e-7)
+    for a, b, c in _POLYNOMIALS:
         gram = x @ x.mT
         polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         x = torch.baddbmm(x, polynomial, x, beta=a)
