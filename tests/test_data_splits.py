@@ -133,6 +133,14 @@ def test_a_sketch_depends_on_its_document_alone(monkeypatch: pytest.MonkeyPatch)
         assert (alone[0] == together[row]).all()
 
 
+def test_a_long_document_is_sketched_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = (sentence(random.Random(5), 400) + " " + "x" * 500).encode()
+    _, whole = sketch(raw, np.array([len(raw)]))
+    monkeypatch.setattr("daedal.data.sketch._BLOCK", 700)
+    _, stretches = sketch(raw, np.array([len(raw)]))
+    assert (whole == stretches).all()
+
+
 def draw(sizes: list[int], shares: tuple[float, float, float], method: str = "auto", seed: int = 0) -> np.ndarray:
     count = len(sizes)
     hashes = np.random.default_rng(0).integers(0, 2**64, (count, 2), dtype=np.uint64)

@@ -116,7 +116,8 @@ class Encoder:
         assert codec.eos_id is not None
         self.dtype = np.dtype(np.uint16 if codec.vocab_size <= 2**16 else np.uint32)
         self._codec = codec
-        self._table = WordTable.of(codec, tokenizer_json, self.dtype)
+        self._bytes = _byte_ids(codec, self.dtype)
+        self._table = None if self._bytes is not None else WordTable.of(codec, tokenizer_json, self.dtype)
         self._end = np.array([codec.eos_id], dtype=self.dtype).tobytes()
 
     @classmethod
@@ -131,8 +132,12 @@ class Encoder:
         counts = np.zeros(len(texts), dtype=np.int64)
         parts: list[bytes] = []
         for number, text in enumerate(texts):
-            pieces = list(_cut(text))
-            found = list(map(self._table.encode, pieces)) if self._table else self._batched(pieces)
+            if self._bytes is not None:
+                found = [self._bytes[np.frombuffer(text.encode(), dtype=np.uint8)].tobytes()]
+            elif self._table is not None:
+                found = list(map(self._table.encode, _cut(text)))
+            else:
+                found = self._batched(list(_cut(text)))
             counts[number] = sum(map(len, found)) // self.dtype.itemsize + 1
             parts += found
             parts.append(self._end)
@@ -144,6 +149,14 @@ class Encoder:
             ids = self._codec.encode_batch(pieces[begin : begin + _BATCH])
             found += [np.array(each, dtype=self.dtype).tobytes() for each in ids]
         return found
+
+
+def _byte_ids(codec: "TextCodec", dtype: np.dtype) -> Array | None:
+    """The id of each byte, for a codec that has no other tokens."""
+    if codec.kind != "byte":
+        return None
+    ids = {codec.token_bytes(number): number for number in range(codec.vocab_size)}
+    return np.array([ids[bytes([byte])] for byte in range(256)], dtype=dtype)
 
 
 def _cut(text: str) -> Iterator[str]:

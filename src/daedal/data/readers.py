@@ -10,7 +10,7 @@ from daedal.data.document import Lost, Note, Raw
 from daedal.data.filetypes import FileType, file_type, inner_name
 from daedal.data.tables import read_csv, read_json, read_jsonl, read_parquet
 
-PART = 16 * 2**20  # a longer text is read, and kept, in parts of about so many bytes
+PART = 8 * 2**20  # a longer text is read, and kept, in parts of about so many bytes
 _WHOLE = 64 * 2**20  # a web page or JSON array longer than this is not one
 
 Event = Raw | Lost | Note

@@ -5,6 +5,8 @@ computed for megabytes at a time with numpy; the 128 minima with `rensa`. Broder
 documents", 1997.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Int64, UInt32, UInt64
 
@@ -35,8 +37,7 @@ def sketch(
     numbers: list[Array] = []
     rows: list[Array] = []
     first = 0
-    longest = int(np.diff(ends, prepend=0).max(initial=0))
-    powers = _powers(min(len(text), max(_BLOCK, longest)) if enabled else 0)
+    powers = _powers(min(len(text), _BLOCK) if enabled else 0)
     while enabled and first < len(ends):
         begin = int(ends[first - 1]) if first else 0
         last = max(first + 1, int(np.searchsorted(ends, begin + _BLOCK, side="right")))
@@ -95,17 +96,12 @@ def _five_grams(
     starts_here[1:] &= ~inside[:-1]
     firsts = ends[:-1][ends[:-1] < len(block)]
     starts_here[firsts] = inside[firsts]  # a word never runs from one document into the next
-    starts = np.flatnonzero(starts_here)
-    if not len(starts):
-        return np.zeros(0, dtype=np.uint64), np.zeros(len(ends) + 1, dtype=np.int64)
-    # A word's hash is a polynomial in its bytes: the difference of two running sums, brought back to its place.
-    base, inverse = powers
-    running = np.where(inside, value[block], np.uint64(0)) * base[: len(block)]
-    sums = np.add.reduceat(running, starts)  # bytes between words are zero, so a word's sum may run up to the next
-    words = mix(sums * inverse[starts])
-    owner = np.searchsorted(ends, starts, side="right")
+    parts = [_words(block, inside, starts_here, value, powers, low, high) for low, high in _segments(inside)]
+    starts = np.concatenate([found for found, _ in parts])
+    words = np.concatenate([hashes for _, hashes in parts])
     if len(words) < GRAM:
         return np.zeros(0, dtype=np.uint64), np.zeros(len(ends) + 1, dtype=np.int64)
+    owner = np.searchsorted(ends, starts, side="right")
     count = len(words) - GRAM + 1
     grams = np.zeros(count, dtype=np.uint64)
     for place in range(GRAM):
@@ -113,3 +109,31 @@ def _five_grams(
     within = owner[:count] == owner[GRAM - 1 :]
     counts = np.bincount(owner[:count][within], minlength=len(ends))
     return mix(grams[within]), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _segments(inside: Array) -> Iterator[tuple[int, int]]:
+    """A block in stretches of at most `_BLOCK` bytes that do not cut a word, unless one is longer than that."""
+    low = 0
+    while low < len(inside):
+        high = min(low + _BLOCK, len(inside))
+        if high < len(inside):
+            between = np.flatnonzero(~inside[low:high])
+            high = low + int(between[-1]) + 1 if len(between) else high
+        yield low, high
+        low = high
+
+
+def _words(
+    block: Array, inside: Array, starts_here: Array, value: Array, powers: tuple[Array, Array], low: int, high: int
+) -> tuple[Int64[Array, " words"], UInt64[Array, " words"]]:
+    """Where the words between `low` and `high` begin, and their hashes.
+
+    A word's hash is a polynomial in its bytes: a stretch of a running sum, brought back to its place.
+    """
+    starts = np.flatnonzero(starts_here[low:high])
+    if not len(starts):
+        return starts, np.zeros(0, dtype=np.uint64)
+    base, inverse = powers
+    running = np.where(inside[low:high], value[block[low:high]], np.uint64(0)) * base[: high - low]
+    sums = np.add.reduceat(running, starts)  # bytes between words are zero, so a word's sum may run up to the next
+    return starts + low, mix(sums * inverse[starts])

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 _RANGES = ((0x20, 0x7F), (0xA0, 0x250), (0x370, 0x530), (0x2010, 0x2028), (0x2030, 0x205F), (0x20A0, 0x20C0))
 _NOT = {0x7F, 0x17F, 0xAD}
 _MOST_WORDS = 400_000
-# Where text can be cut so that its pieces have the tokens of the whole: at the start of a line that is neither blank nor
-# indented, for no pattern joins a line end with what comes after, but for more white space.
+# Where text can be cut so that its pieces have the tokens of the whole: after the last line end of some white space. No
+# pattern joins a line end with what comes after, but for more white space; ours, not even with the indent of a line.
 LINE_START = re.compile(r"(?<=\n)(?=[!-~])")
+_INDENTED_LINE_START = re.compile(r"(?<=\n)(?=[ \t]*[^\s\x00-\x20\u180e\u200b\ufeff])")
 
 
 class WordTable:
@@ -64,7 +65,7 @@ class WordTable:
             return self._look_up(self._words_ascii(text))
         if not self._unusual(text):
             return self._look_up(self._words(text))
-        parts = LINE_START.split(text)
+        parts = _INDENTED_LINE_START.split(text)
         if len(parts) == 1:
             return np.array(self._codec.encode(text), dtype=self._dtype).tobytes()
         return b"".join(map(self.encode, parts))
