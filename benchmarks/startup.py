@@ -44,7 +44,9 @@ def main() -> None:
     print(f"import daedal {median(options.times, [python, '-c', 'import daedal']) - bare:.3f} s more")
     print(f"daedal --help {median(options.times, [str(Path(python).parent / 'daedal'), '--help']):.3f} s")
     size = sum(path.stat().st_size for path in options.run.glob("*.safetensors")) / 1e6
-    print(f"load {options.run.name} ({size:.1f} MB): {median(3, [python, '-c', LOAD, str(options.run)], inside=True):.3f} s")
+    print(
+        f"load {options.run.name} ({size:.1f} MB): {median(3, [python, '-c', LOAD, str(options.run)], inside=True):.3f} s"
+    )
 
 
 if __name__ == "__main__":

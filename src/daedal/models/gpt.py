@@ -110,12 +110,12 @@ class GPT(Model):
             self.initialise(torch.Generator().manual_seed(0))
 
     def _assemble(self, config: GPTConfig) -> None:
-        self.embedding = nn.Embedding(config.vocab_size, config.width)
+        self.embedding = _table(config.vocab_size, config.width)
         self.embedding_norm = _norm(config, config.width) if config.architecture == "swift" else None
         self.positions: nn.Embedding | None = None
         self.rotary: Rotary | None = None
         if config.architecture == "gpt2":
-            self.positions = nn.Embedding(config.context, config.width)
+            self.positions = _table(config.context, config.width)
         else:
             self.rotary = Rotary(config.head_width, config.rope_theta, config.context, config.rope_scaling)
         blocks = (_block(config, layer) for layer in range(config.depth))
@@ -291,6 +291,11 @@ def _block(config: GPTConfig, layer: int) -> Block:
         mlp(config.width, config.mlp_width, ACTIVATIONS[config.activation], config.mlp_bias),
         config.dropout,
     )
+
+
+def _table(rows: int, width: int) -> nn.Embedding:
+    """An embedding that is not filled yet: filling one on the meta device makes PyTorch import for more than a second."""
+    return nn.Embedding(rows, width, _weight=torch.empty(rows, width))
 
 
 def _log_likelihoods(logits: Float[Tensor, "batch time vocab"], targets: Int[Tensor, "batch time"]) -> Tensor:

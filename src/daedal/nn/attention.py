@@ -106,7 +106,9 @@ class ValueEmbedding(nn.Module):
 
     def __init__(self, vocab_size: int, kv_heads: int, head_width: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, kv_heads * head_width)
+        self.embedding = nn.Embedding(
+            vocab_size, kv_heads * head_width, _weight=torch.empty(vocab_size, kv_heads * head_width)
+        )
         self.gain = nn.Parameter(torch.empty(kv_heads, 1))
 
     def forward(self, ids: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time kv_heads width"]:
