@@ -224,7 +224,7 @@ def test_a_tokenizer_that_is_given_is_used_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_codec_and_vocabulary_are_chosen_from_the_size() -> None:
-    assert choose_codec(50_000) == ("byte", 257)
+    assert choose_codec(50_000) == ("byte", 258)
     sizes = [choose_codec(size)[1] for size in (10**5, 10**6, 3 * 10**6, 10**7, 5 * 10**7, 10**9, 10**11)]
     assert sizes == sorted(sizes)
     assert choose_codec(10**6) == ("bpe", 1024)

@@ -12,7 +12,7 @@ _BYTES_BELOW = 100_000
 def choose_codec(train_bytes: int) -> tuple[Literal["byte", "bpe"], int]:
     """The codec kind and vocabulary size for a train split of `train_bytes` bytes of UTF-8."""
     if train_bytes < _BYTES_BELOW:
-        return "byte", 257
+        return "byte", 258
     return "bpe", choose_vocabulary(train_bytes)
 
 

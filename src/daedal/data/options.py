@@ -42,7 +42,7 @@ class BuildOptions(Config):
     """
 
     codec: CodecKind = "auto"
-    vocab_size: int | None = Field(default=None, ge=257, le=1_000_000)
+    vocab_size: int | None = Field(default=None, ge=258, le=1_000_000)
     tokenizer: str | None = None
     document: Literal["file", "line", "paragraph"] = "file"
     field: str | None = Field(default=None, min_length=1)
@@ -74,7 +74,7 @@ class BuildOptions(Config):
         if self.tokenizer is not None and (self.codec != "auto" or self.vocab_size is not None):
             raise ValueError("a tokenizer that is given already has its kind and vocabulary")
         if self.vocab_size is not None and self.codec == "byte":
-            raise ValueError("a byte codec always has 257 tokens")
+            raise ValueError("a byte codec always has 258 tokens")
         return self
 
     def shares(self) -> tuple[float, float, float]:
