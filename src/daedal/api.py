@@ -133,6 +133,13 @@ def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **option
     return measure(run_or_hub_id, data, **options)
 
 
+def use_fastest_threads() -> int:
+    """Let PyTorch use as many CPU threads as are fastest now; see `daedal.training.machine`. For programs, not libraries."""
+    from daedal.training.machine import use_fastest_threads as use
+
+    return use()
+
+
 def export(run: str | Path, to: str | Path) -> Path:
     """Write what Transformers, vLLM and llama.cpp's converter open."""
     from daedal.interop.export import export as write

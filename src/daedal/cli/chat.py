@@ -24,6 +24,7 @@ def chat(model: str, /, *, system: str | None = None, logit_bias: LogitBias = No
     how = sampling(options, logit_bias)
     from daedal import api
 
+    api.use_fastest_threads()
     generator = api.load(model)
     opening = [{"role": "system", "content": system}] if system else []
     messages = list(opening)

@@ -20,6 +20,7 @@ def evaluate(run: str, /, *, data: Path | None = None, json: Switch = False) -> 
     """
     from daedal import api
 
+    api.use_fastest_threads()
     with console.progress() as progress:
         report = api.evaluate(
             run, data=data, progress=lambda done, total, doing="": progress("evaluating", done, total, doing)

@@ -43,6 +43,7 @@ def generate(
     from daedal import api
 
     prompts = prompt or [""]
+    api.use_fastest_threads()
     generator = api.load(model)
     if n == 1 and len(prompts) == 1 and not json and sys.stdout.isatty():
         _stream(generator, prompts[0], how)

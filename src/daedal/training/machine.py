@@ -59,13 +59,9 @@ def measure_machine(device: str | None = None, threads: int | None = None, preci
     """
     device = choose_device(device)
     kind = device.split(":")[0]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = _cores()
     if threads is None:
-        threads = (
-            _fastest_threads(cores)
-            if kind == "cpu" and "OMP_NUM_THREADS" not in os.environ
-            else torch.get_num_threads()
-        )
+        threads = use_fastest_threads() if kind == "cpu" else torch.get_num_threads()
     torch.set_num_threads(threads)
     chosen, gflops = _fastest_precision(device, precision)
     if kind == "cuda":
@@ -106,8 +102,21 @@ def _seconds(works: Sequence[Callable[[], object]], device: str, least: float = 
     return shortest
 
 
+def use_fastest_threads() -> int:
+    """Set PyTorch's number of CPU threads to what is fastest now; what the environment sets stays. Gives the number.
+
+    One thread beats many on a machine that is busy with other work: this tries, and does not guess.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(_fastest_threads(_cores()))
+    return torch.get_num_threads()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _fastest_threads(cores: int) -> int:
-    """One thread beats many on a machine that is busy with other work: try, do not guess."""
     x, w = torch.randn(1024, 256), torch.randn(1024, 256)
     best, best_time = 1, math.inf
     for threads in sorted({1, max(1, cores // 2), cores}):

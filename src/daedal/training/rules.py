@@ -202,7 +202,7 @@ def _expected_bits(computation: float, dataset: Dataset) -> float | None:
     """Bits per byte, from how well zlib does on the validation text and what share of that our sweeps came to."""
     split = dataset.split("validation")
     text = dataset.codec.decode(split.read(0, min(split.tokens, 300_000)).tolist()).encode()
-    if len(text) < 10_000:
+    if len(text) < 1000:
         return None
     compressed = 8 * len(zlib.compress(text, 9)) / len(text)
     return float(compressed * 0.72 * (1e12 / max(computation, 1e10)) ** 0.05)
