@@ -175,6 +175,13 @@ def test_many_documents_are_drawn_by_content() -> None:
     assert draw([100] * 20_000, (0.9, 0.05, 0.05), seed=1) != pytest.approx(got, abs=1e-6)
 
 
+def test_giants_among_many_documents_do_not_take_the_validation_split() -> None:
+    got = draw([100] * 5000 + [5_000_000] * 4, (0.9, 0.05, 0.05))
+    assert got[1:] == pytest.approx([0.05, 0.05], abs=0.02)
+    got = draw([100] * 50_000 + [5_000_000] * 2, (0.9, 0.05, 0.05))
+    assert got[1:] == pytest.approx([0.05, 0.05], abs=0.02)
+
+
 def test_a_document_stays_in_its_split_when_others_come(tmp_path: Path) -> None:
     rnd = random.Random(5)
     lines = [sentence(rnd, 8) for _ in range(3000)]

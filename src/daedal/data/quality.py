@@ -11,6 +11,7 @@ from typing import Literal
 
 _STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 _WORD = re.compile(r"\S+")
+_BLOB_LENGTH = 2000
 _BLOB = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{2000}")
 _NOT_LETTERS = bytes(byte for byte in range(128) if byte != 32 and not chr(byte).isalpha())
 _BOILERPLATE = (
@@ -48,7 +49,7 @@ def _mild(text: str) -> str | None:
     encoded = sample.encode()
     if len(encoded.translate(None, _NOT_LETTERS)) < 0.35 * len(encoded):
         return "mostly symbols or digits"
-    if _BLOB.search(text):
+    if max(map(len, text.split()), default=0) >= _BLOB_LENGTH and _BLOB.search(text):
         return "unbroken blob of characters"
     lines = [line for line in sample.split("\n") if line]
     if len(lines) >= 20 and len(set(lines)) < 0.3 * len(lines):

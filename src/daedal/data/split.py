@@ -1,9 +1,9 @@
 """Which split each document goes to.
 
 By content: a document's place in [0, 1) is a hash of its text (for near copies: of their group) and the seed, so it
-stays where it is when files are renamed, reordered or added. Few documents would make lopsided splits so; they are dealt
-out whole to meet the shares, and where not even that goes, all text is cut in its order, at exactly the shares, as one
-long text is.
+stays where it is when files are renamed, reordered or added. Few documents, or a few giants, would make lopsided splits
+so; they are dealt out whole to meet the shares, and where not even that goes, all text is cut in its order, at exactly
+the shares, as one long text is.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ from daedal.data.windows import mix
 from daedal.errors import DaedalError
 
 Array = np.ndarray
-_MANY = 1000
 _LARGEST_SHARE = 0.2  # of all text, for a validation or test split that asked for less
 _FEWEST_CHARACTERS = 16
 LEFT_OUT = -1
@@ -76,7 +75,7 @@ def assign(
         if method != "order" and count > 1:
             used = "content"
             drawn = np.searchsorted(np.cumsum(shares)[:2], places, side="right").astype(np.int8)
-            if count < _MANY and not _acceptable(drawn, sizes, shares):
+            if not _acceptable(drawn, sizes, shares):
                 used = "dealt"
                 drawn = _deal(places, sizes, shares)
                 if method == "auto" and not _acceptable(drawn, sizes, shares):
