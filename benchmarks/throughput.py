@@ -15,23 +15,30 @@ import subprocess
 import sys
 import time
 
-SHAPES = {"4x128": (4, 128, 4, 128, 16), "6x384": (6, 384, 6, 256, 8), "12x768": (12, 768, 12, 512, 2)}
-VOCABULARY = 50257
+# layers, width, heads, context, sequences, vocabulary (as large as suits each size)
+SHAPES = {
+    "4x128": (4, 128, 4, 128, 16, 512),
+    "6x384": (6, 384, 6, 256, 8, 4096),
+    "12x768": (12, 768, 12, 512, 2, 50257),
+}
 
 
 def step_seconds(library: str, shape: str, steps: int) -> float:
     import torch
 
-    depth, width, heads, context, batch = SHAPES[shape]
+    depth, width, heads, context, batch, vocabulary = SHAPES[shape]
     torch.manual_seed(0)
-    ids = torch.randint(VOCABULARY, (batch, context + 1))
+    ids = torch.randint(vocabulary, (batch, context + 1))
     inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
     if library == "daedal":
         from daedal.models.gpt import GPT, GPTConfig
+        from daedal.training.memory import keep_freed_memory
+
+        keep_freed_memory()  # as the trainer does
         from daedal.models.model import TokenBatch
 
         config = GPTConfig.of(
-            "gpt2", vocab_size=VOCABULARY, width=width, depth=depth, heads=heads, context=context, tied=True
+            "gpt2", vocab_size=vocabulary, width=width, depth=depth, heads=heads, context=context, tied=True
         )
         model = GPT(config)
         batch_ = TokenBatch(inputs, targets, float(targets.numel()))
@@ -43,7 +50,7 @@ def step_seconds(library: str, shape: str, steps: int) -> float:
 
         model = GPT2LMHeadModel(
             GPT2Config(
-                vocab_size=VOCABULARY, n_positions=context, n_embd=width, n_layer=depth, n_head=heads, use_cache=False,
+                vocab_size=vocabulary, n_positions=context, n_embd=width, n_layer=depth, n_head=heads, use_cache=False,
                 resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
             )
         )  # fmt: skip
@@ -56,7 +63,7 @@ def step_seconds(library: str, shape: str, steps: int) -> float:
 
         model = litgpt.GPT(
             litgpt.Config(
-                name="gpt2-shaped", block_size=context, padded_vocab_size=VOCABULARY, n_layer=depth, n_head=heads, n_embd=width,
+                name="gpt2-shaped", block_size=context, padded_vocab_size=vocabulary, n_layer=depth, n_head=heads, n_embd=width,
                 rotary_percentage=0.0, parallel_residual=False, bias=True, norm_class_name="LayerNorm",
                 mlp_class_name="GptNeoxMLP", intermediate_size=4 * width,
             )
@@ -89,7 +96,7 @@ def main() -> None:
     if options.litgpt_python:
         libraries["litgpt"] = options.litgpt_python
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
-    for shape, (_, _, _, context, batch) in SHAPES.items():
+    for shape, (_, _, _, context, batch, _) in SHAPES.items():
         if options.quick and shape == "12x768":
             continue
         seconds: dict[str, list[float]] = {name: [] for name in libraries}

@@ -232,6 +232,7 @@ def _train(
     from daedal.evaluation.evaluate import evaluate, expected_seconds
     from daedal.models.gpt import GPT
     from daedal.training.language import LanguageTask
+    from daedal.training.memory import keep_freed_memory
     from daedal.training.metrics import Silence
     from daedal.training.rules import gpt_config
     from daedal.training.trainer import Trainer
@@ -239,6 +240,7 @@ def _train(
     watcher: Listener = listener if listener is not None and group.main else Silence()
     watcher.planned(plan)
     torch.set_num_threads(plan.threads)
+    keep_freed_memory()
     dataset = _open(plan.data)
     if model is None:
         model = GPT(gpt_config(plan))

@@ -9,7 +9,7 @@ from daedal.models.model import TokenBatch
 from daedal.training.language import gpt_optimizer
 from daedal.training.plan import Plan
 
-_SECONDS = 0.8
+_SECONDS = 0.5
 _TOO_LONG = 5.0
 
 

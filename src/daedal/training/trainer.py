@@ -142,7 +142,7 @@ class Trainer:
                     losses.clear()
                 with clock.paused():
                     stop = self.processes.any(signals.asked is not None)
-                    if last or self.step % plan.evaluate_every == 0:
+                    if self.step % plan.evaluate_every == 0 or (last and plan.budget is None):
                         self._timed("validate", lambda: self._validate(journal))
                     if last or self.step % plan.sample_every == 0:
                         self._timed("sample", lambda: self._sample(journal))
