@@ -1,6 +1,6 @@
 """The tiny Shakespeare race: nanoGPT's CPU recipe against `daedal train` in a tenth, a quarter and all of its time.
 
-    python benchmarks/shakespeare_race.py PATH/TO/tinyshakespeare/input.txt [--seeds 5] [--threads 1] [--quick]
+    python benchmarks/shakespeare_race.py PATH/TO/tinyshakespeare/input.txt [--seeds 0 1 2 3 4] [--threads 1] [--quick]
 
 - The peer is nanoGPT's published recipe for a laptop (config/train_shakespeare_char.py with the README's CPU flags: 4 layers,
   4 heads, width 128, context 64, batch 12, 2000 steps, AdamW 1e-3 to 1e-4 by cosine, no dropout), written anew in plain
@@ -143,7 +143,7 @@ def alone(threads: int, *arguments: object) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", type=Path)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--quick", action="store_true", help="one seed, and the peer for 100 steps: only to see that it runs"
@@ -156,7 +156,7 @@ def main() -> None:
     steps = 100 if options.quick else 2000
     shares = {"tenth": 0.1, "quarter": 0.25, "whole": 1.0}
     rows: dict[str, list[dict[str, float]]] = {"peer": [], **{name: [] for name in shares}}
-    for seed in range(1 if options.quick else options.seeds):
+    for seed in options.seeds[: 1 if options.quick else None]:
         rows["peer"].append(alone(options.threads, "peer", options.text, steps, seed))
         seconds = max(rows["peer"][-1]["seconds"], 60.0 if options.quick else 0.0)
         for name, share in shares.items():

@@ -111,7 +111,7 @@ def expected_seconds(model: GPT, dataset: Dataset) -> float:
     searched = min(train.bytes, SEARCHED_BYTES)
     compressed = int(documents.bytes.sum())
     rest = counted * _SECONDS_PER_COUNTED_TOKEN + searched * _SECONDS_PER_SEARCHED_BYTE
-    return 2.0 + estimate_seconds(model, documents) + rest + compressed * _SECONDS_PER_COMPRESSED_BYTE
+    return 0.8 + estimate_seconds(model, documents) + rest + compressed * _SECONDS_PER_COMPRESSED_BYTE
 
 
 def read_texts(source: str | Path) -> list[str]:
