@@ -56,7 +56,7 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         ),
         (
             "data build s --out d --vocab-size 3",
-            "Invalid value '3' for --vocab-size: input should be greater than or equal to 257. "
+            "Invalid value '3' for --vocab-size: input should be greater than or equal to 258. "
             "See daedal data build --help.",
         ),
         (
@@ -66,7 +66,7 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         ),
         (
             "data build s --out d --codec byte --vocab-size 300",
-            "A byte codec always has 257 tokens. See daedal data build --help.",
+            "A byte codec always has 258 tokens. See daedal data build --help.",
         ),
         (
             "generate m --temperature -1",
