@@ -24,7 +24,7 @@ class TrainingResult(Config):
     """A finished run.
 
     Attributes:
-        seconds: what the whole run took, evaluation and saving included, over all its sessions.
+        seconds: what the whole run took, evaluation and saving included, however often it was stopped.
         text: what to tell a person.
     """
 
