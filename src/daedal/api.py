@@ -91,7 +91,7 @@ def train(
 
     with processes(_device(options)) as group:
         if group.main:
-            _check_new(out)
+            RunFolder.check_new(out)
         plan, model = _plan(family, data, budget, init, options, group)
         run = RunFolder.create(out) if group.main else RunFolder(out)
         if group.main:
@@ -154,15 +154,6 @@ def _device(options: dict[str, Any]) -> str:
     from daedal.training.machine import choose_device
 
     return choose_device(options.get("device"))
-
-
-def _check_new(out: str | Path) -> None:
-    """Refuse a folder that is taken before anything is measured or trained."""
-    path = Path(out)
-    if (path / "training" / "plan.json").exists():
-        raise DaedalError(f"{path} already holds a run", f"Go on with it by --resume {path}, or choose another --out")
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise DaedalError(f"{path} exists and is not an empty folder", "Choose another --out")
 
 
 def _plan(
@@ -246,8 +237,6 @@ def _train(
         model = GPT(gpt_config(plan))
         model.initialise(torch.Generator().manual_seed(plan.seed))
     torch.manual_seed(plan.seed)  # dropout's
-    if group.main:
-        dataset.codec.save(run.path)
     task = LanguageTask(model, dataset, plan)
     reserve = expected_seconds(model, dataset) if plan.budget is not None else 0.0
     trainer = Trainer(task, plan, run, group, watcher, time.monotonic() - started, reserve)

@@ -24,6 +24,14 @@ class RunFolder:
         Raises:
             DaedalError: something is there already, or it cannot be written.
         """
+        cls.check_new(path)
+        run = cls(path)
+        make_folder(run.training)
+        return run
+
+    @classmethod
+    def check_new(cls, path: str | Path) -> None:
+        """Refuse a folder that is taken, before anything is measured or trained for it."""
         run = cls(path)
         if (run.training / "plan.json").exists():
             raise DaedalError(
@@ -31,8 +39,6 @@ class RunFolder:
             )
         if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
             raise DaedalError(f"{path} exists and is not an empty folder", "Choose another --out")
-        make_folder(run.training)
-        return run
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
