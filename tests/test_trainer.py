@@ -248,6 +248,14 @@ def test_a_run_keeps_its_time_budget(data: Path, tmp_path: Path) -> None:
     assert time.monotonic() - start == pytest.approx(25, rel=0.1)
 
 
+def test_data_that_changed_under_a_stopped_run_is_told(data: Path, tmp_path: Path) -> None:
+    trainer_for(data, tmp_path / "run").train()
+    trainer = trainer_for(data, tmp_path / "run")
+    trainer.task.fingerprint = "another"
+    with pytest.raises(DaedalError, match="is not what this run was trained on"):
+        trainer.train()
+
+
 def test_a_damaged_state_is_told(data: Path, tmp_path: Path) -> None:
     trainer_for(data, tmp_path / "run").train()
     state = RunFolder(tmp_path / "run").state

@@ -32,7 +32,7 @@ class LanguageTask:
     """
 
     def __init__(self, model: GPT, dataset: Dataset, plan: Plan) -> None:
-        self.model, self.codec = model, dataset.codec
+        self.model, self.codec, self.fingerprint = model, dataset.codec, dataset.split("train").fingerprint
         self._context = plan.context
         self._windows = Windows(dataset.split("train"), plan.context, plan.seed)
         self._validation = dataset.split("validation")

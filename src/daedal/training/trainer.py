@@ -34,6 +34,7 @@ class Task(Protocol):
     """What the trainer must know of what it trains."""
 
     model: Any  # a daedal.models.model.Model
+    fingerprint: str  # of the data that it learns from
 
     def save(self, folder: Path) -> None:
         """Write the model and its codec where everything else finds them."""
@@ -283,7 +284,11 @@ class Trainer:
                 "random": random_state(self.processes.device),
                 **{f"optimizer-{name}": optimizer.state() for name, optimizer in self.optimizers.items()},
             }
-            save_state(path, tensors, {"step": self.step, "elapsed": self.elapsed, "lowest": self._lowest})
+            save_state(
+                path,
+                tensors,
+                {"step": self.step, "elapsed": self.elapsed, "lowest": self._lowest, "data": self.task.fingerprint},
+            )
             with self._averaged():
                 self.task.save(self.run.path)
             self.run.drop_older_states(path)
@@ -296,6 +301,11 @@ class Trainer:
         if path is None:
             return
         tensors, progress = load_state(path)
+        if progress.get("data", self.task.fingerprint) != self.task.fingerprint:
+            raise DaedalError(
+                f"The data in {self.plan.data} is not what this run was trained on",
+                "Build it again as it was, or train anew",
+            )
         try:
             self.model.load_state_dict(tensors["weights"])
             for name, optimizer in self.optimizers.items():
