@@ -16,6 +16,7 @@ import torch
 from daedal.data.shards import Dataset
 from daedal.evaluation.likelihood import evaluate_split
 from daedal.models.gpt import GPT
+from daedal.models.model import Moment
 from daedal.training.language import LanguageTask, gpt_optimizer
 from daedal.training.plan import Plan
 from daedal.training.rules import gpt_config
@@ -50,7 +51,7 @@ def run(config: dict, dataset: Dataset) -> dict[str, float]:
         for parameter in parameters:
             parameter.grad = None
         batch = task.batch(step * plan.batch, plan.batch)
-        model.loss(batch.normalised(batch.count)).total.backward()
+        model.loss(batch.at(Moment(batch.count))).total.backward()
         torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
         optimizer.step(trapezoid(fraction, plan.warmup, plan.cooldown))
         step += 1

@@ -35,13 +35,13 @@ def step_seconds(library: str, shape: str, steps: int) -> float:
         from daedal.training.memory import keep_freed_memory
 
         keep_freed_memory()  # as the trainer does
-        from daedal.models.model import TokenBatch
+        from daedal.models.model import Moment, TokenBatch
 
         config = GPTConfig.of(
             "gpt2", vocab_size=vocabulary, width=width, depth=depth, heads=heads, context=context, tied=True
         )
         model = GPT(config)
-        batch_ = TokenBatch(inputs, targets, float(targets.numel()))
+        batch_ = TokenBatch(inputs, targets, Moment(targets.numel()))
 
         def loss():
             return model.loss(batch_).total

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
 from daedal.models.gpt import GPT, GPTConfig
-from daedal.models.model import IGNORE, TokenBatch
+from daedal.models.model import IGNORE, Moment, TokenBatch
 
 VOCAB, CONTEXT = 61, 48
 MODELS: dict[str, dict[str, Any]] = {
@@ -102,7 +102,7 @@ def test_an_accumulated_step_equals_one_large_batch(name: str) -> None:
         model.zero_grad()
         total = 0.0
         for x, y in zip(tokens[:, :-1].chunk(parts), targets.chunk(parts), strict=True):
-            loss = model.loss(TokenBatch(x, y, count))
+            loss = model.loss(TokenBatch(x, y, Moment(count)))
             loss.total.backward()
             total += loss.total.item()
         return total, [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
@@ -116,7 +116,7 @@ def test_an_accumulated_step_equals_one_large_batch(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_loss_is_minus_the_mean_log_likelihood(name: str) -> None:
     model, tokens = build(name), ids(3, 17)
-    batch = TokenBatch(tokens[:, :-1], tokens[:, 1:], 48)
+    batch = TokenBatch(tokens[:, :-1], tokens[:, 1:], Moment(48))
     likelihoods = model.token_log_likelihoods(batch.inputs, batch.targets)
     assert likelihoods.dtype == torch.float64
     assert model.loss(batch).total.item() == pytest.approx(-likelihoods.mean().item(), abs=1e-5)
@@ -126,7 +126,7 @@ def test_the_loss_is_minus_the_mean_log_likelihood(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
     model, tokens = build(name, dtype=torch.float64), ids(2, 9)
-    batch = TokenBatch(tokens[:, :-1], tokens[:, 1:], 16)
+    batch = TokenBatch(tokens[:, :-1], tokens[:, 1:], Moment(16))
     model.loss(batch).total.backward()
     generator = torch.Generator().manual_seed(2)
     for parameter in model.parameters():
@@ -150,14 +150,14 @@ def test_a_new_model_knows_nothing_and_is_the_same_for_a_seed(name: str) -> None
     two.initialise(torch.Generator().manual_seed(7))
     assert not torch.equal(one.embedding.weight, two.embedding.weight)
     tokens = ids(4, 32)
-    loss = one.loss(TokenBatch(tokens[:, :-1], tokens[:, 1:], 124)).total.item()
+    loss = one.loss(TokenBatch(tokens[:, :-1], tokens[:, 1:], Moment(124))).total.item()
     assert loss == pytest.approx(math.log(VOCAB), abs=0.15)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_parameter_learns(name: str) -> None:
     model, tokens = build(name), ids(2, 9)
-    model.loss(TokenBatch(tokens[:, :-1], tokens[:, 1:], 16)).total.backward()
+    model.loss(TokenBatch(tokens[:, :-1], tokens[:, 1:], Moment(16))).total.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
     assert model.players == {"model": list(model.parameters())}
 

@@ -97,7 +97,8 @@ class GPTConfig(Config):
 class GPT(Model):
     """A causal language model. `GPT(config)` under `torch.device("meta")` allocates and initialises nothing."""
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"sample", "complete", "score", "stream"})
+    family = "gpt"
+    capabilities = frozenset({"sample", "complete", "score", "stream"})
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -225,9 +226,9 @@ class GPT(Model):
         return self.head(self.hidden(ids, cache, start))
 
     def loss(self, batch: TokenBatch, player: str = "model") -> Loss:
-        """Cross-entropy in nats, summed over the targets and divided by the batch's normalizer."""
+        """Cross-entropy in nats, summed over the targets and divided by the count of the whole step."""
         hidden = self.hidden(batch.inputs).flatten(0, 1)
-        total = linear_cross_entropy(hidden, self.head_weight, batch.targets.flatten(), IGNORE, 1 / batch.normalizer)
+        total = linear_cross_entropy(hidden, self.head_weight, batch.targets.flatten(), IGNORE, 1 / batch.moment.count)
         return Loss(total, {"loss": total.detach()})
 
     @torch.no_grad()

@@ -1,8 +1,9 @@
 """What every family gives: a configuration, players, a loss for each, samples, and a likelihood where it has one."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -15,17 +16,28 @@ IGNORE = -100
 
 
 @dataclass(frozen=True)
-class TokenBatch:
-    """Token ids and, for each position, the id that follows.
+class Moment:
+    """The step of a run in which a batch is learned.
 
     Attributes:
-        normalizer: number of targets in the whole optimizer step, so that the gradients of several accumulated
-            batches sum to those of one large batch.
+        count: of what the loss is a mean over (targets, pictures) in the whole step, so that the gradients of several
+            accumulated batches sum to those of one large batch.
+        fraction: how much of the run is done, 0 to 1.
+        step: steps done before.
     """
+
+    count: float = 1.0
+    fraction: float = 1.0
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Token ids and, for each position, the id that follows."""
 
     inputs: Int[Tensor, "batch time"]
     targets: Int[Tensor, "batch time"]
-    normalizer: float = 1.0
+    moment: Moment = Moment()
 
     @property
     def count(self) -> int:
@@ -35,23 +47,28 @@ class TokenBatch:
     def to(self, device: torch.device) -> "TokenBatch":
         return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
 
-    def normalised(self, count: float) -> "TokenBatch":
-        """The same batch as part of a step of `count` targets."""
-        return replace(self, normalizer=count)
+    def at(self, moment: Moment) -> "TokenBatch":
+        """The same batch as part of a step."""
+        return replace(self, moment=moment)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """One scalar to minimise, and named parts to log."""
+    """One scalar to minimise, and named parts to log. All are sums over the batch divided by the step's count: the losses
+    of several accumulated batches sum to that of one large batch."""
 
     total: Float[Tensor, ""]
     parts: dict[str, Tensor] = field(default_factory=dict)
 
 
+Capability = Literal["sample", "class", "complete", "interpolate", "reconstruct", "score", "edit", "stream"]
+
+
 class Model(nn.Module, ABC):
     """A family of models. Knows nothing of files, progress bars or devices other than its own."""
 
-    capabilities: ClassVar[frozenset[str]] = frozenset()
+    family: ClassVar[str]
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
     config: Config
 
     @property
@@ -70,6 +87,16 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def sample(self, *args: Any, **options: Any) -> Tensor:
         """Codes drawn from the model."""
+
+    def after_step(self, total: Callable[[Tensor], Tensor], moment: Moment) -> None:  # noqa: B027 (most models need none)
+        """What is learned otherwise than by gradients, after each step. `total` sums a tensor over all processes."""
+
+    def health(self) -> dict[str, float]:
+        """Numbers that tell whether training goes well, for the log; counted anew from one call to the next."""
+        return {}
+
+    def finish(self, batches: Iterable[Any]) -> None:  # noqa: B027
+        """What is fitted once, after the last step, to a pass over training examples."""
 
     def log_likelihood(self, batch: Any) -> Float[Tensor, " batch"]:
         """Log-likelihood, or a lower bound of it, of each example, in nats."""

@@ -5,7 +5,7 @@ import time
 import torch
 
 from daedal.models.gpt import GPT
-from daedal.models.model import TokenBatch
+from daedal.models.model import Moment, TokenBatch
 from daedal.training.language import gpt_optimizer
 from daedal.training.plan import Plan
 
@@ -21,7 +21,7 @@ def step_seconds(model: GPT, plan: Plan) -> float:
     device = torch.device(plan.device)
     model.to(device).train()
     tokens = torch.randint(plan.vocab_size, (plan.micro_batch, plan.context), device=device)
-    batch = TokenBatch(tokens, tokens, float(tokens.numel()))
+    batch = TokenBatch(tokens, tokens, Moment(tokens.numel()))
     optimizer = gpt_optimizer(model, plan)
     times: list[float] = []
     while len(times) < 3 or (sum(times) < _SECONDS and len(times) < 20):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from daedal.errors import DaedalError
-from daedal.models.model import Model
+from daedal.models.model import Model, Moment
 from daedal.nn.transformer import Block
 from daedal.training.horizon import Horizon, is_review
 from daedal.training.metrics import Journal, Listener, Silence
@@ -40,7 +40,7 @@ class Task(Protocol):
         """Write the model and its codec where everything else finds them."""
 
     def batch(self, first: int, count: int) -> Any:
-        """Examples `first` to `first + count` of an endless, seeded stream; they have `count`, `to`, `normalised`."""
+        """Examples `first` to `first + count` of an endless, seeded stream; they have `count`, `to`, `at`."""
 
     def optimizer(self, player: str, plan: Plan) -> Optimizer:
         """The optimizer of one of the model's players."""
@@ -157,6 +157,7 @@ class Trainer:
         """Every player moves once. Gives the loss and the number of things predicted, over all processes."""
         device = self.processes.device
         count = int(self.processes.sum(torch.tensor(sum(batch.count for batch in micro_batches))))
+        moment = Moment(float(count), self.horizon.fraction(self.step), self.step)
         factor = trapezoid(self.horizon.fraction(self.step + 1), self.plan.warmup, self.plan.cooldown)
         total = torch.zeros((), device=device)
         self.model.train()
@@ -165,7 +166,7 @@ class Trainer:
                 parameter.grad = None
             for batch in micro_batches:
                 with self._autocast():
-                    loss = self.model.loss(batch.to(device).normalised(count), player).total
+                    loss = self.model.loss(batch.to(device).at(moment), player).total
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
             self.processes.sum_gradients(parameters)

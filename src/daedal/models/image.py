@@ -1,0 +1,140 @@
+"""What every family of image models gives: pictures from latents, latents from pictures where it can, and what it can do.
+
+A picture is `[channels, height, width]` with values from -1 to 1. A latent is whatever the family draws from its prior: a vector, a
+grid, or a whole picture of noise.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from daedal.config import Config
+from daedal.models.model import Model, Moment
+from daedal.nn.noise import Noise
+
+
+class ImageConfig(Config):
+    """The pictures that a model knows; each family adds its network."""
+
+    channels: int = Field(ge=1, le=64)
+    height: int = Field(ge=4, le=1024)
+    width: int = Field(ge=4, le=1024)
+    classes: int = Field(0, ge=0, description="labels that condition it; 0 for none")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels, self.height, self.width
+
+
+class ImageSampling(Config):
+    """How to draw pictures. A family honours those that its `options` name; the others must be left as they are."""
+
+    steps: int | None = Field(None, ge=1, le=10_000, description="steps of the solver; fewer are faster")
+    solver: Literal["euler", "heun", "rk4"] | None = Field(None, description="how the flow is followed")
+    guidance: float | None = Field(None, ge=0, description="how strongly the class is asked for; 1 as learned")
+    truncation: float | None = Field(None, ge=0, le=1, description="0 draws the average picture, 1 every kind")
+    temperature: float | None = Field(None, gt=0, description="under 1 likelier pictures, over 1 stranger ones")
+    top_k: int | None = Field(None, ge=1, description="draw from so many of the likeliest tokens")
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Pictures to learn from.
+
+    Attributes:
+        labels: the class of each, -1 where there is none.
+        noise: the random numbers that belong to each.
+    """
+
+    images: Float[Tensor, "batch channels height width"]
+    labels: Int[Tensor, " batch"]
+    noise: Noise
+    moment: Moment = Moment()
+
+    @property
+    def count(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device) -> "ImageBatch":
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device), noise=self.noise.to(device))
+
+    def at(self, moment: Moment) -> "ImageBatch":
+        """The same batch as part of a step."""
+        return replace(self, moment=moment)
+
+
+class ImageModel(Model):
+    """A family of image models.
+
+    A family without `sample` (a tokenizer) leaves out `prior`; one without `interpolate` and `reconstruct` leaves out `encode`.
+    """
+
+    options: ClassVar[frozenset[str]] = frozenset()
+    """The fields of `ImageSampling` that it honours."""
+    config: ImageConfig
+
+    def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:
+        """Latents drawn from what the model takes them to be."""
+        raise NotImplementedError(f"{type(self).__name__} has no prior")
+
+    @abstractmethod
+    def decode(
+        self,
+        latents: Float[Tensor, "batch *latent"],
+        labels: Int[Tensor, " batch"] | None = None,
+        how: ImageSampling | None = None,
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The pictures of latents."""
+
+    def encode(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        labels: Int[Tensor, " batch"] | None = None,
+        how: ImageSampling | None = None,
+    ) -> Float[Tensor, "batch *latent"]:
+        """The latents of pictures, as well as the family finds them."""
+        raise NotImplementedError(f"{type(self).__name__} has no latents of pictures")
+
+    def sample(
+        self, noise: Noise, labels: Int[Tensor, " batch"] | None = None, how: ImageSampling | None = None
+    ) -> Float[Tensor, "batch channels height width"]:
+        """New pictures, one for each example of the noise; each depends on its own noise and label alone."""
+        return self.decode(self.prior(noise), labels, how)
+
+    def mix(
+        self, one: Float[Tensor, "*latent"], other: Float[Tensor, "*latent"], fraction: float
+    ) -> Float[Tensor, "*latent"]:
+        """The latent `fraction` of the way from one to the other, along a great circle: latents in between keep the length
+        that the prior's have (White 2016, arXiv:1609.04468)."""
+        a, b = one.flatten(), other.flatten()
+        angle = torch.arccos((a @ b / (a.norm() * b.norm()).clamp_min(1e-12)).clamp(-1, 1))
+        if float(angle) < 1e-3 or float(angle) > torch.pi - 1e-3:
+            return torch.lerp(one, other, fraction)
+        shares = torch.sin(torch.stack([(1 - fraction) * angle, fraction * angle])) / torch.sin(angle)
+        return shares[0] * one + shares[1] * other
+
+    def reconstruct(
+        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The pictures as they come through the model's latents."""
+        return self.decode(self.encode(images, labels), labels)
+
+    def edit(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        known: Float[Tensor, "batch 1 height width"],
+        noise: Noise,
+        labels: Int[Tensor, " batch"] | None = None,
+        how: ImageSampling | None = None,
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The pictures with what is not known (0 in the mask) drawn anew to fit what is (1)."""
+        raise NotImplementedError(f"{type(self).__name__} cannot draw parts of pictures")
+
+    def log_likelihood(self, batch: ImageBatch, samples: int = 1) -> Float[Tensor, " batch"]:
+        """Log-likelihood of each picture, or a lower bound that `samples` make tighter, in nats."""
+        raise NotImplementedError(f"{type(self).__name__} has no likelihood")

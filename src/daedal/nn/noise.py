@@ -1,0 +1,57 @@
+"""Random numbers that belong to an example, not to a place in a batch.
+
+A number is a pure function of the seed, the example's own number and the name of what it is drawn for (Philox, a counter-based
+generator: Salmon et al. 2011). So an accumulated batch sees what one large batch sees, two processes what one sees, a resumed run what
+an uninterrupted one sees, and a picture of sixteen is the picture alone.
+"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The random numbers of examples `first` to `first + count`.
+
+    Attributes:
+        device: where they are given; they are drawn on the CPU, so that every device has the same.
+    """
+
+    seed: int
+    first: int
+    count: int
+    device: torch.device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> Self:
+        return replace(self, device=device)
+
+    def part(self, start: int, stop: int) -> Self:
+        """The noise of examples `start` to `stop` of these."""
+        return replace(self, first=self.first + start, count=max(0, min(stop, self.count) - start))
+
+    def normal(self, stream: str, *shape: int) -> Float[Tensor, "batch *shape"]:
+        """Standard normal numbers; another `stream` has others."""
+        return self._draw(stream, lambda generator: generator.standard_normal(shape, dtype=np.float32))
+
+    def uniform(self, stream: str, *shape: int) -> Float[Tensor, "batch *shape"]:
+        """Numbers from 0 up to 1."""
+        return self._draw(stream, lambda generator: generator.random(shape, dtype=np.float32))
+
+    def integers(self, stream: str, high: int, *shape: int) -> Int[Tensor, "batch *shape"]:
+        """Whole numbers from 0 to `high - 1`."""
+        return self._draw(stream, lambda generator: generator.integers(high, size=shape))
+
+    def _draw(self, stream: str, draw: Callable[[np.random.Generator], Any]) -> Tensor:
+        key = np.array([self.seed, zlib.crc32(stream.encode())], dtype=np.uint64)
+        rows = [
+            draw(np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, 0, example], dtype=np.uint64))))
+            for example in range(self.first, self.first + self.count)
+        ]
+        return torch.from_numpy(np.stack(rows)).to(self.device)
