@@ -6,7 +6,7 @@
 - initialisation in one place, the same on every device
 """
 
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F

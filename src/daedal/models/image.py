@@ -1,7 +1,7 @@
 """What every family of image models gives: pictures from latents, latents from pictures where it can, and what it can do.
 
-A picture is `[channels, height, width]` with values from -1 to 1. A latent is whatever the family draws from its prior: a vector, a
-grid, or a whole picture of noise.
+A picture is `[channels, height, width]` with values from -1 to 1. A latent is whatever the family draws from its prior: a
+vector, a grid, or a whole picture of noise.
 """
 
 from abc import abstractmethod
@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from daedal.config import Config
-from daedal.models.model import Model, Moment
+from daedal.models.model import START, Model, Moment
 from daedal.nn.noise import Noise
 
 
@@ -54,7 +54,7 @@ class ImageBatch:
     images: Float[Tensor, "batch channels height width"]
     labels: Int[Tensor, " batch"]
     noise: Noise
-    moment: Moment = Moment()
+    moment: Moment = START
 
     @property
     def count(self) -> int:

@@ -31,13 +31,17 @@ class Moment:
     step: int = 0
 
 
+START = Moment()
+"""Of a batch that is no part of a run."""
+
+
 @dataclass(frozen=True)
 class TokenBatch:
     """Token ids and, for each position, the id that follows."""
 
     inputs: Int[Tensor, "batch time"]
     targets: Int[Tensor, "batch time"]
-    moment: Moment = Moment()
+    moment: Moment = START
 
     @property
     def count(self) -> int:
@@ -88,14 +92,14 @@ class Model(nn.Module, ABC):
     def sample(self, *args: Any, **options: Any) -> Tensor:
         """Codes drawn from the model."""
 
-    def after_step(self, total: Callable[[Tensor], Tensor], moment: Moment) -> None:  # noqa: B027 (most models need none)
+    def after_step(self, total: Callable[[Tensor], Tensor], moment: Moment) -> None:
         """What is learned otherwise than by gradients, after each step. `total` sums a tensor over all processes."""
 
     def health(self) -> dict[str, float]:
         """Numbers that tell whether training goes well, for the log; counted anew from one call to the next."""
         return {}
 
-    def finish(self, batches: Iterable[Any]) -> None:  # noqa: B027
+    def finish(self, batches: Iterable[Any]) -> None:
         """What is fitted once, after the last step, to a pass over training examples."""
 
     def log_likelihood(self, batch: Any) -> Float[Tensor, " batch"]:

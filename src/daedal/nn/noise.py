@@ -1,8 +1,8 @@
 """Random numbers that belong to an example, not to a place in a batch.
 
 A number is a pure function of the seed, the example's own number and the name of what it is drawn for (Philox, a counter-based
-generator: Salmon et al. 2011). So an accumulated batch sees what one large batch sees, two processes what one sees, a resumed run what
-an uninterrupted one sees, and a picture of sixteen is the picture alone.
+generator: Salmon et al. 2011). So an accumulated batch sees what one large batch sees, two processes what one sees, a resumed run
+what an uninterrupted one sees, and a picture of sixteen is the picture alone.
 """
 
 import zlib
@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Noise:
     seed: int
     first: int
     count: int
-    device: torch.device = torch.device("cpu")
+    device: torch.device = _CPU
 
     def to(self, device: torch.device) -> Self:
         return replace(self, device=device)
