@@ -1,8 +1,8 @@
 """Random numbers that belong to an example, not to a place in a batch.
 
 A number is a pure function of the seed, the example's own number and the name of what it is drawn for (Philox, a counter-based
-generator: Salmon et al. 2011). So an accumulated batch sees what one large batch sees, two processes what one sees, a resumed run
-what an uninterrupted one sees, and a picture of sixteen is the picture alone.
+generator: Salmon et al. 2011). So an accumulated batch sees what one large batch sees, two processes what one sees, a resumed
+run what an uninterrupted one sees, and a picture of sixteen is the picture alone.
 """
 
 import zlib
