@@ -6,7 +6,7 @@ vector, a grid, or a whole picture of noise.
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from daedal.config import Config
+from daedal.models.image_sampling import ImageSampling as ImageSampling
 from daedal.models.model import START, Model, Moment
 from daedal.nn.noise import Noise
 
@@ -29,17 +30,6 @@ class ImageConfig(Config):
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.channels, self.height, self.width
-
-
-class ImageSampling(Config):
-    """How to draw pictures. A family honours those that its `options` name; the others must be left as they are."""
-
-    steps: int | None = Field(None, ge=1, le=10_000, description="steps of the solver; fewer are faster")
-    solver: Literal["euler", "heun", "rk4"] | None = Field(None, description="how the flow is followed")
-    guidance: float | None = Field(None, ge=0, description="how strongly the class is asked for; 1 as learned")
-    truncation: float | None = Field(None, ge=0, le=1, description="0 draws the average picture, 1 every kind")
-    temperature: float | None = Field(None, gt=0, description="under 1 likelier pictures, over 1 stranger ones")
-    top_k: int | None = Field(None, ge=1, description="draw from so many of the likeliest tokens")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,18 @@
+"""How to draw pictures: what a person may choose. Imports no PyTorch, so that the command line knows it at once."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from daedal.config import Config
+
+
+class ImageSampling(Config):
+    """How to draw pictures. A family honours those that its `options` name; the others must be left as they are."""
+
+    steps: int | None = Field(None, ge=1, le=10_000, description="steps of the solver; fewer are faster")
+    solver: Literal["euler", "heun", "rk4"] | None = Field(None, description="how the flow is followed")
+    guidance: float | None = Field(None, ge=0, description="how strongly the class is asked for; 1 as learned")
+    truncation: float | None = Field(None, ge=0, le=1, description="0 draws the average picture, 1 every kind")
+    temperature: float | None = Field(None, gt=0, description="under 1 likelier pictures, over 1 stranger ones")
+    top_k: int | None = Field(None, ge=1, description="draw from so many of the likeliest tokens")
