@@ -1,0 +1,45 @@
+"""What a build of pictures may be asked for besides what every build may: see `daedal.data.options`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from daedal.config import Config
+from daedal.data.options import CommonOptions
+
+
+class PictureOptions(Config):
+    """The options that only pictures have.
+
+    Attributes:
+        size: pixels of each side; by default that of the pictures where all agree and none is over 64, else 32.
+        channels: 1 grey, 3 RGB, 4 RGB and opacity; `auto` is grey where every picture is grey, else RGB.
+        fit: how another aspect is brought to the size: `crop` cuts the middle out, `pad` fills up, `stretch` distorts.
+        background: the colour that transparent pixels are laid on and that `pad` fills up with.
+        labels: where classes come from: `folders` (the folder a picture is in), `none`, or a CSV or JSON Lines file with a row
+            for each picture, which may lie inside the sources. Not given: what the source says, else folders that look
+            like classes.
+        label_column: the column with the class, guessed where not given.
+        captions: where captions come from: `sidecar` (`cat.txt` beside `cat.png`), `none`, or a CSV or JSON Lines file.
+            Not given: captions.csv or metadata.csv inside the sources.
+        caption_column: the column with the caption, guessed where not given.
+        file_column: the column with the name of the picture, guessed where not given.
+        image_column: the column of a Parquet file or hub dataset that holds the picture, guessed where not given.
+        where: keep only pictures whose row says so, as `skin_tone=0`.
+    """
+
+    size: int | None = Field(default=None, ge=4, le=1024)
+    channels: Literal["auto", "1", "3", "4"] = "auto"
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    background: str = "white"
+    labels: str | None = Field(default=None, min_length=1)
+    label_column: str | None = Field(default=None, min_length=1)
+    captions: str | None = Field(default=None, min_length=1)
+    caption_column: str | None = Field(default=None, min_length=1)
+    file_column: str | None = Field(default=None, min_length=1)
+    image_column: str | None = Field(default=None, min_length=1)
+    where: tuple[str, ...] = ()
+
+
+class ImageOptions(CommonOptions, PictureOptions):
+    """The options of `daedal.data.images.build`; every one has a default that suits a folder of pictures."""
