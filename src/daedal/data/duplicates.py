@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from daedal.data.components import components
 from daedal.data.corpus import Corpus
 from daedal.data.sketch import WORDS, similarity
 from daedal.data.windows import mix
@@ -81,7 +82,7 @@ def find(corpus: Corpus, exact: bool, near: str, threshold: float) -> Duplicates
 
     cluster = np.arange(texts)
     edges = _near_pairs(corpus, identity, texts, threshold) if near != "off" else np.zeros((0, 2), dtype=np.int64)
-    cluster = _components(texts, edges)
+    cluster = components(texts, edges)
     removed_near = 0
     examples: list[tuple[int, int, float]] = []
     members = cluster[identity]
@@ -101,7 +102,7 @@ def find(corpus: Corpus, exact: bool, near: str, threshold: float) -> Duplicates
 
     # Parts of one long text, copies and near copies go to one split.
     texts_and_groups = np.stack([members, cluster[identity[corpus.groups]]], axis=1)
-    joined = _components(texts, texts_and_groups[texts_and_groups[:, 0] != texts_and_groups[:, 1]])
+    joined = components(texts, texts_and_groups[texts_and_groups[:, 0] != texts_and_groups[:, 1]])
     return Duplicates(
         keep=keep,
         groups=joined[members],
@@ -158,21 +159,6 @@ def _band_keys(sketches: Array, row_of: Array, bands: range) -> list[Array]:
                 key = mix(key + block[:, column] + np.uint64(1))
             keys[place][begin : begin + _BLOCK_ROWS] = key
     return keys
-
-
-def _components(count: int, edges: Int64[Array, "edges 2"]) -> Int64[Array, " count"]:
-    """The smallest member of each node's connected component."""
-    label = np.arange(count)
-    while len(edges):
-        left, right = label[edges[:, 0]], label[edges[:, 1]]
-        edges = edges[left != right]
-        if not len(edges):
-            break
-        left, right = left[left != right], right[left != right]
-        np.minimum.at(label, np.maximum(left, right), np.minimum(left, right))
-        while not np.array_equal(label, label[label]):
-            label = label[label]
-    return label
 
 
 def _representatives(corpus: Corpus, cluster: Array, first_of: Array) -> Int64[Array, " texts"]:

@@ -108,6 +108,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} is not a data folder: it has no {MANIFEST}", "Give a folder that `daedal data build` wrote"
         )
     values = read_json(folder / MANIFEST)
+    if isinstance(values, dict) and values.get("format") == "daedal-images":
+        raise DaedalError(f"{folder} holds pictures, not text", "Give a data folder that was built from text")
     if not isinstance(values, dict) or values.get("format") != "daedal-data":
         raise DaedalError(f"{folder / MANIFEST} is not the manifest of a data folder", "Build the data again")
     return Manifest.parse(values, str(folder / MANIFEST))

@@ -10,8 +10,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,19 +24,19 @@ from daedal.data.corpus import Corpus
 from daedal.data.decode import known_encoding
 from daedal.data.encode import ASSIGNED, Job
 from daedal.data.ingest import Cleaning
-from daedal.data.manifest import MANIFEST, read_manifest
+from daedal.data.manifest import MANIFEST
 from daedal.data.options import BuildOptions
 from daedal.data.quality import Preset
 from daedal.data.shards import Dataset, shard_path
 from daedal.data.sources import Named, Role, plan_units, resolve
 from daedal.data.split import Assignment, assign
 from daedal.data.spool import Spool
-from daedal.data.stop import resumable
 from daedal.data.summary import summarise
 from daedal.data.vocabulary import make_codec
+from daedal.data.workarea import holds_request, request_of, work_area, work_path
 from daedal.data.workers import Bench, Workers
 from daedal.errors import DaedalError
-from daedal.files import atomic_folder, atomic_path, disk_error, make_folder, read_json, write_json
+from daedal.files import atomic_folder, atomic_path, disk_error, make_folder, write_json
 
 Progress = Callable[[str, int, int | None], None]
 STAGES = ("read", "deduplicate", "learn codec", "encode", "write")
@@ -79,12 +78,12 @@ def build(
     out = Path(out).expanduser()
     named = _resolve_all([sources] if isinstance(sources, str | Path) else sources, options, out.absolute())
     request = _request(named, options)
-    work = out.absolute().parent / f".{out.absolute().name}.build"
-    if (done := _existing(out, request, replace)) is not None:
-        if _request_of(work) == request:  # stopped between the last step and the clearing up
+    work = work_path(out)
+    if holds_request(out, request, replace) and (done := _whole(out)) is not None:
+        if request_of(work) == request:  # stopped between the last step and the clearing up
             shutil.rmtree(work, ignore_errors=True)
         return done
-    with _work_area(work, request, replace):
+    with work_area(work, request, replace):
         try:
             _Build(named, options, request, work, workers, progress or _quiet).run(out.absolute())
         except OSError as error:
@@ -289,80 +288,12 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _existing(out: Path, request: str, replace: bool) -> Dataset | None:
-    """The dataset that is in `out` already, if it is the one that is asked for.
-
-    Raises:
-        DaedalError: something else is there.
-    """
-    if not os.path.lexists(out):
-        return None
-    if not out.is_dir():
-        raise DaedalError(f"{out} is a file, not a folder", "Choose another folder for the data")
-    if not any(out.iterdir()):
-        return None
-    if not (out / MANIFEST).is_file():
-        raise DaedalError(f"{out} has files in it and is not a data folder", "Choose another folder for the data")
-    if replace:
-        read_manifest(out)
-        return None
-    if read_manifest(out).request == request:
-        dataset = Dataset.open(out)
-        if all(
-            (out / shard_path(Path(), name, 0)).exists()
-            for name, each in dataset.manifest.splits.items()
-            if each.shards
-        ):
-            return dataset
-    raise DaedalError(
-        f"{out} holds data that was built from other sources or with other options",
-        "Choose another folder, or add --replace to build it anew",
-    )
-
-
-@contextmanager
-def _work_area(work: Path, request: str, replace: bool) -> Iterator[None]:
-    """The folder in which a build works: kept when the build is stopped, removed when it is done."""
-    if work.exists():
-        state = _request_of(work)
-        if state != request:
-            if state is not None and not replace:
-                raise DaedalError(
-                    f"An unfinished build from other sources or with other options is in {work}",
-                    "Repeat that command to finish it, or add --replace to drop it",
-                )
-            shutil.rmtree(work, ignore_errors=True)
-    make_folder(work)
-    with _locked(work):
-        write_json(work / "request.json", request)
-        try:
-            yield
-        except DaedalError as error:
-            if not resumable(error) or not any((work / "spool").glob("*.npz")):
-                shutil.rmtree(work, ignore_errors=True)  # there is nothing to go on from
-            raise
-    shutil.rmtree(work, ignore_errors=True)
-
-
-def _request_of(work: Path) -> str | None:
-    """The request that a work area is for."""
-    return str(read_json(work / "request.json")) if (work / "request.json").exists() else None
-
-
-@contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    """Only one build at a time in a work area."""
-    with (work / "lock").open("wb") as file:
-        try:
-            import fcntl
-        except ImportError:  # no such locks on Windows
-            yield
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DaedalError(f"Another build is at work in {work}", "Wait for it, or stop it") from None
-        yield
+def _whole(out: Path) -> Dataset | None:
+    """The dataset in `out`, unless files of it have gone."""
+    dataset = Dataset.open(out)
+    splits = dataset.manifest.splits.items()
+    there = all((out / shard_path(Path(), name, 0)).exists() for name, each in splits if each.shards)
+    return dataset if there else None
 
 
 def _quiet(stage: str, done: int, total: int | None) -> None:

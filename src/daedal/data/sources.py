@@ -21,7 +21,7 @@ UNIT_BYTES = 8 * 2**20
 class Item(Config):
     """One file, or one thing that is read like a file."""
 
-    kind: Literal["file", "docstrings", "topics", "hub"] = "file"
+    kind: Literal["file", "docstrings", "topics", "hub", "pictures"] = "file"
     label: str
     path: str = ""
     bytes: int = 0
@@ -66,6 +66,21 @@ def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
         return Named(source=source, role=role, items=(Item(kind="hub", label=source, path=source),))
     if source in builtin.BUILTINS:
         return Named(source=source, role=role, items=tuple(_builtin_items(source)))
+    return resolve_path(source, role, builtin.BUILTINS, leave_out)
+
+
+def resolve_path(source: str, role: Role, known: Iterable[str], leave_out: Path | None = None) -> Named:
+    """The files that a path names.
+
+    Args:
+        source: the path.
+        role: the split it is for.
+        known: the built-in names, told where there is no such path.
+        leave_out: a folder that is not read.
+
+    Raises:
+        DaedalError: there is nothing that can be read.
+    """
     path = Path(source).expanduser()
     try:
         if path.is_file():
@@ -73,7 +88,7 @@ def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
         if not path.is_dir():
             what = "is not a file or folder" if os.path.lexists(path) else "does not exist"
             raise DaedalError(
-                f"The source {source} {what}", f"Check the path, or use one of: {', '.join(builtin.BUILTINS)}, hf:NAME"
+                f"The source {source} {what}", f"Check the path, or use one of: {', '.join(known)}, hf:NAME"
             )
         os.scandir(path).close()
     except OSError as error:
@@ -86,7 +101,7 @@ def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
         except OSError as error:
             lost.append(Lost(str(entry), "unreadable", error.strerror or "", 0))
     if not items:
-        raise DaedalError(f"The folder {source} has no files to read", "Give a folder with text in it")
+        raise DaedalError(f"The folder {source} has no files to read", "Give another folder")
     return Named(source=source, role=role, items=tuple(items), lost=tuple(tuple(each) for each in lost))
 
 

@@ -68,18 +68,11 @@ def assign(
     used = "given"
     if shares[0] < 1:
         members = np.unique(groups[pool], return_inverse=True)[1]
-        count = int(members.max(initial=-1)) + 1
-        places = _places(hashes[pool], members, count, seed)
-        sizes = np.bincount(members, weights=characters[pool], minlength=count)
         drawn = None
-        if method != "order" and count > 1:
-            used = "content"
-            drawn = np.searchsorted(np.cumsum(shares)[:2], places, side="right").astype(np.int8)
-            if not _acceptable(drawn, sizes, shares):
-                used = "dealt"
-                drawn = _deal(places, sizes, shares)
-                if method == "auto" and not _acceptable(drawn, sizes, shares):
-                    drawn = None
+        if method != "order" and members.max(initial=-1) > 0:
+            drawn, used, well = draw(hashes[pool], members, characters[pool], shares, seed)
+            if method == "auto" and not well:
+                drawn = None
         if drawn is not None:
             splits[pool] = drawn[members]
         else:
@@ -87,6 +80,35 @@ def assign(
             _cut(splits, cuts, pool, characters[pool], shares)
     _check(splits, cuts, characters, shares)
     return Assignment(splits, cuts, used)
+
+
+def draw(
+    hashes: UInt64[Array, "documents 2"],
+    members: Int64[Array, " documents"],
+    sizes: Int64[Array, " documents"],
+    shares: tuple[float, float, float],
+    seed: int,
+) -> tuple[Int8[Array, " groups"], str, bool]:
+    """Draw groups of documents into splits by content; where that is lopsided, deal them out.
+
+    Args:
+        hashes: of each document.
+        members: the group of each, from 0 on.
+        sizes: of each document.
+        shares: fractions of train, validation and test.
+        seed: of the hash.
+
+    Returns:
+        The split of each group, `content` or `dealt`, and whether the shares are met well enough.
+    """
+    count = int(members.max(initial=-1)) + 1
+    places = _places(hashes, members, count, seed)
+    of_groups = np.bincount(members, weights=sizes, minlength=count)
+    drawn = np.searchsorted(np.cumsum(shares)[:2], places, side="right").astype(np.int8)
+    if _acceptable(drawn, of_groups, shares):
+        return drawn, "content", True
+    drawn = _deal(places, of_groups, shares)
+    return drawn, "dealt", _acceptable(drawn, of_groups, shares)
 
 
 def _places(hashes: Array, members: Array, count: int, seed: int) -> Array:
