@@ -5,7 +5,7 @@ import math
 
 import torch
 from jaxtyping import Float64
-from torch import Tensor
+from torch import Tensor, nn
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
@@ -62,11 +62,13 @@ def log_likelihoods(model: GPT, ids: list[int], first: int) -> Float64[Tensor, "
     return torch.cat(parts)
 
 
-def fingerprint(model: GPT) -> str:
-    """SHA-256 of the names, shapes and values of the weights."""
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 of the names, shapes and values of the weights, and of whatever else was learned or fitted."""
     digest = hashlib.sha256()
-    for name, parameter in sorted(model.named_parameters()):
-        values = parameter.detach().cpu().contiguous()
+    saved = model.state_dict().keys()
+    fitted = [(name, buffer) for name, buffer in model.named_buffers() if name in saved]
+    for name, tensor in sorted([*model.named_parameters(), *fitted], key=lambda entry: entry[0]):
+        values = tensor.detach().cpu().contiguous()
         digest.update(f"{name}:{values.dtype}:{list(values.shape)}\n".encode())
         digest.update(values.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -1,0 +1,144 @@
+"""Pictures in time: a clip that saves itself as GIF, WebP, MP4, or a strip of all frames."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from daedal.config import Config
+from daedal.errors import DaedalError
+from daedal.files import atomic_path, write_json
+from daedal.inference.picture import enlarged, opaque, save_image
+from daedal.inference.sheet import grid
+from daedal.models.image_sampling import ImageSampling
+
+FORMATS = (".gif", ".webp", ".mp4", ".png")
+_SIDE = 256
+"""Pixels that tiny frames are enlarged to, at most: players blur what they enlarge themselves."""
+
+
+class ClipProvenance(Config):
+    """Where a clip comes from.
+
+    Attributes:
+        points: what it goes between: seeds, or the SHA-256 of given pictures' pixels.
+        label: the class of all frames.
+    """
+
+    model: str
+    fingerprint: str
+    points: tuple[int | str, ...]
+    loop: bool
+    label: str | None
+    options: ImageSampling
+    version: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames, and how many of them are shown in a second."""
+
+    frames: tuple[Image.Image, ...]
+    fps: float = 15
+    provenance: ClipProvenance | None = None
+
+    def __post_init__(self) -> None:
+        if not self.frames:
+            raise DaedalError("A clip without frames shows nothing", "Give at least one")
+        if not 0.1 <= self.fps <= 240:
+            raise DaedalError(f"A clip cannot show {self.fps} frames a second", "Choose 0.1 to 240")
+
+    def save(self, path: Path | str, scale: int | None = None) -> Path:
+        """Write the clip in the format that the name's end says, and beside it `<path>.json`, which says where it comes from.
+        A `.png` is a strip of all frames, and says so in itself.
+
+        Args:
+            scale: how many pixels wide and high each pixel becomes; as many as make tiny frames visible unless given.
+
+        Raises:
+            DaedalError: the name ends in no known format, the file cannot be written, or `.mp4` needs PyAV.
+        """
+        path = Path(path)
+        kind = clip_format(path)
+        record = {} if self.provenance is None else self.provenance.model_dump(mode="json")
+        record |= {"frames": len(self.frames), "fps": self.fps}
+        if kind == ".png":
+            return save_image(grid(self.frames, len(self.frames), scale), path, record)
+        with atomic_path(path) as temporary:
+            _write(self._enlarged(scale), self.fps, kind, temporary)
+        write_json(path.with_name(path.name + ".json"), record)
+        return path
+
+    def _repr_html_(self) -> str:
+        buffer = io.BytesIO()
+        _write_animation(self._enlarged(None), self.fps, "WEBP", buffer)
+        return f'<img src="data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+    def _enlarged(self, scale: int | None) -> list[Image.Image]:
+        scale = scale or max(1, _SIDE // max(self.frames[0].size))
+        return [enlarged(frame, scale) for frame in self.frames]
+
+
+def clip_format(path: Path) -> str:
+    """The format that a file's name asks for: its end.
+
+    Raises:
+        DaedalError: there is none of that name, or it cannot be written here.
+    """
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise DaedalError(f"{path}: no clip is written as {kind or 'such'}", f"Choose {', '.join(FORMATS)}")
+    if kind == ".mp4":
+        _video_library()
+    return kind
+
+
+def _write(frames: Sequence[Image.Image], fps: float, kind: str, path: Path) -> None:
+    if kind == ".mp4":
+        _write_video(frames, fps, path)
+    else:
+        _write_animation(frames, fps, "GIF" if kind == ".gif" else "WEBP", path)
+
+
+def _write_animation(frames: Sequence[Image.Image], fps: float, kind: str, to: Path | io.BytesIO) -> None:
+    """An animation that is shown round and round."""
+    milliseconds = 1000 / fps
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    if kind == "GIF":  # it counts in hundredths of a second, and browsers slow down what is under two
+        frames = [opaque(frame) for frame in frames]
+        milliseconds = max(2, round(milliseconds / 10)) * 10
+    frames[0].save(
+        to, format=kind, save_all=True, append_images=frames[1:], duration=round(milliseconds), loop=0, **options
+    )
+
+
+def _video_library() -> Any:
+    try:
+        import av
+    except ImportError:
+        raise DaedalError(
+            "Writing .mp4 needs PyAV, which is not installed",
+            "Choose .gif or .webp, or install it with: pip install 'daedal[video]'",
+        ) from None
+    return av
+
+
+def _write_video(frames: Sequence[Image.Image], fps: float, path: Path) -> None:
+    av = _video_library()
+    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000))
+        # players expect halved colour, and that needs even sides
+        stream.width, stream.height = (side + side % 2 for side in frames[0].size)
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "12"} if codec == "libx264" else {"qscale": "2"}
+        for frame in frames:
+            whole = Image.new("RGB", (stream.width, stream.height))
+            whole.paste(opaque(frame))
+            container.mux(stream.encode(av.VideoFrame.from_image(whole)))
+        container.mux(stream.encode())

@@ -1,0 +1,133 @@
+"""Pictures that a person gives a model: opened with care, and brought to the model's size by the rule of its training data."""
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image, UnidentifiedImageError
+
+from daedal.codecs.image import PixelCodec
+from daedal.codecs.raster import WHITE, Raster, to_image, upright
+from daedal.errors import DaedalError
+from daedal.inference.picture import Picture
+
+Array = np.ndarray
+Source = Path | str | Image.Image | Picture | UInt8[Array, "height width channels"]
+"""What is taken for a picture: a file, or one in memory."""
+
+_MOST_PIXELS = 100_000_000
+
+
+@dataclass(frozen=True)
+class Given:
+    """A picture as the model sees it.
+
+    Attributes:
+        name: of its file, where it has one.
+        size: width and height that it had.
+        note: what was changed to make it fit; empty where nothing was.
+    """
+
+    name: str
+    pixels: UInt8[Array, "height width channels"]
+    size: tuple[int, int]
+    note: str
+
+    @property
+    def image(self) -> Image.Image:
+        return to_image(self.pixels)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the pixels that the model sees."""
+        return hashlib.sha256(f"{self.pixels.shape}".encode() + self.pixels.tobytes()).hexdigest()
+
+
+def fit(source: "Source | Given", codec: PixelCodec) -> Given:
+    """A picture, brought to the size and mode of a codec.
+
+    Raises:
+        DaedalError: there is no such file, or it is no picture, damaged, huge or animated.
+    """
+    if isinstance(source, Given):
+        return source
+    name, image = open_picture(source)
+    image = upright(image)
+    pixels = codec.lay(image)
+    there = f"{codec.width}x{codec.height}"
+    changes = []
+    if image.size != (codec.width, codec.height):
+        how = "" if image.width * codec.height == image.height * codec.width else f" ({codec.fit})"
+        changes.append(f"from {image.width}x{image.height} to {there} pixels{how}")
+    mode = to_image(pixels).mode
+    if image.mode != mode:
+        changes.append(f"from {image.mode} to {mode}")
+    note = f"{name} is brought {' and '.join(changes)}" if changes else ""
+    return Given(name, pixels, image.size, note)
+
+
+def fit_mask(source: Source, codec: PixelCodec, picture: Given) -> Bool[Array, "height width"]:
+    """Where a picture is to be drawn anew: where the mask is white, or transparent.
+
+    Raises:
+        DaedalError: as `fit`, or the mask has neither the picture's size nor the model's.
+    """
+    name, image = open_picture(source)
+    image = upright(image)
+    if image.size not in (picture.size, (codec.width, codec.height)):
+        sizes = f"{image.width}x{image.height} and {picture.name} is {picture.size[0]}x{picture.size[1]} pixels"
+        raise DaedalError(f"The mask {name} is {sizes}", "Draw the mask in the size of the picture")
+    values = {"channels": 1, "height": codec.height, "width": codec.width, "background": "#000000"}
+    # pad fills up with what is kept; a picture of the model's size is brought to it by any rule
+    raster = Raster.parse({**values, "fit": codec.fit}, "mask")
+    white = Image.new("RGBA", image.size, WHITE)
+    flat = Image.alpha_composite(white, image.convert("RGBA")) if image.has_transparency_data else image
+    return raster.lay(flat)[:, :, 0] >= 128
+
+
+def open_picture(source: Source) -> tuple[str, Image.Image]:
+    """The name and the image of what a person gives as a picture.
+
+    Raises:
+        DaedalError: there is no such file, or it is no picture, damaged, huge or animated.
+    """
+    if isinstance(source, Picture):
+        return "the picture", source.image
+    if isinstance(source, Image.Image):
+        return "the picture", source
+    if isinstance(source, np.ndarray):
+        if source.dtype != np.uint8 or source.ndim not in (2, 3):
+            raise DaedalError(f"An array of {source.dtype} {source.shape} is no picture", "Give uint8 [h, w, channels]")
+        return "the picture", to_image(source if source.ndim == 3 else source[:, :, None])
+    path = Path(source)
+    if not path.exists():
+        raise DaedalError(f"{path} is missing", "Check the path of the picture")
+    if path.is_dir():
+        raise DaedalError(f"{path} is a folder", "Name a picture in it")
+    if path.stat().st_size == 0:
+        raise DaedalError(f"{path} is empty", "Name another picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is ours
+            with Image.open(path) as file:
+                _check(path, file)
+                file.load()
+                return str(path), file.copy()
+    except DaedalError:
+        raise
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        huge = isinstance(error, Image.DecompressionBombError)
+        raise DaedalError(f"{path} is {'too large' if huge else 'not a picture'}", "Name another") from None
+    except Exception as error:  # damaged files make the readers of formats raise almost anything
+        raise DaedalError(f"{path} is damaged or cannot be read ({error})", "Name another picture") from None
+
+
+def _check(path: Path, file: Image.Image) -> None:
+    if file.width * file.height > _MOST_PIXELS:
+        raise DaedalError(f"{path} is too large: {file.width}x{file.height} pixels", "Make it smaller first")
+    frames = getattr(file, "n_frames", 1)
+    if frames > 1:
+        raise DaedalError(f"{path} is animated: it has {frames} frames", "Save the frame that you mean as a PNG")

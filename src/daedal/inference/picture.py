@@ -1,0 +1,158 @@
+"""What drawing gives: a picture that knows how it was made, how to save itself and how to show itself."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from daedal.config import Config
+from daedal.errors import DaedalError
+from daedal.files import atomic_path, read_json, write_json
+from daedal.models.image_sampling import ImageSampling
+
+FORMATS = {
+    ".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF",
+    ".tiff": "TIFF",
+}  # fmt: skip
+"""How a picture is written, by the end of its file's name."""
+_OPAQUE = {"JPEG", "BMP"}
+_LOSSLESS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}
+_KEY = "daedal"
+"""Of the PNG's text that says where it comes from."""
+_SHOWN = 128
+"""Pixels of a side that a person sees well."""
+
+
+class PictureProvenance(Config):
+    """Where a picture comes from.
+
+    Attributes:
+        model: the name that the model was opened by.
+        fingerprint: SHA-256 of its weights.
+        task: whether it is new, or made of a given picture.
+        seed: the seed that was given or drawn; None where chance played no part.
+        number: of this picture among those of its seed.
+        label: the class that was asked for, or drawn.
+        source: SHA-256 of the pixels of the picture (and mask) that it is made of.
+        options: how it was drawn.
+        version: of Daedal.
+    """
+
+    model: str
+    fingerprint: str
+    task: Literal["generate", "edit", "reconstruct"]
+    seed: int | None
+    number: int
+    label: str | None
+    source: str | None = None
+    options: ImageSampling
+    version: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a model drew."""
+
+    image: Image.Image
+    provenance: PictureProvenance
+
+    def save(self, path: Path | str) -> Path:
+        """Write the picture, in the format that the name's end says. A PNG says in itself where it comes from; beside a picture
+        of another format, `<path>.json` does.
+
+        Raises:
+            DaedalError: the name ends in no known format, or the file cannot be written.
+        """
+        return save_image(self.image, path, self.provenance.model_dump(mode="json"))
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """A picture that was saved.
+
+        Raises:
+            DaedalError: it is no picture, or it does not say where it comes from.
+        """
+        path = Path(path)
+        try:
+            with Image.open(path) as file:
+                file.load()
+                image, text = file.copy(), getattr(file, "text", {}).get(_KEY)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DaedalError(f"{path} is not a picture that can be read ({error})", "Check the path") from None
+        beside = path.with_name(path.name + ".json")
+        if text is None and not beside.exists():
+            raise DaedalError(f"{path} does not say where it comes from", "Open a picture that Daedal has saved")
+        try:
+            record = read_json(beside) if text is None else json.loads(text)
+        except ValueError:
+            record = None
+        if not isinstance(record, Mapping):
+            raise DaedalError(f"What {path} says of where it comes from is damaged", "Draw it again")
+        return cls(image, PictureProvenance.parse(record, str(path)))
+
+    def _repr_png_(self) -> bytes:
+        return png(self.image)
+
+
+def save_image(image: Image.Image, path: Path | str, record: Mapping[str, Any]) -> Path:
+    """Write an image, and `record` of where it comes from: inside a PNG, beside any other as `<path>.json`.
+
+    Raises:
+        DaedalError: the name ends in no known format, or the file cannot be written.
+    """
+    path = Path(path)
+    kind = picture_format(path)
+    options = dict(_LOSSLESS.get(kind, {}))
+    if kind == "PNG":
+        text = PngInfo()
+        text.add_itxt(_KEY, json.dumps(record, ensure_ascii=False), zip=True)
+        options["pnginfo"] = text
+    with atomic_path(path) as temporary:
+        try:
+            (opaque(image) if kind in _OPAQUE else image).save(temporary, format=kind, **options)
+        except (ValueError, SyntaxError) as error:  # larger than the format can hold
+            raise DaedalError(f"{path} cannot be written as {kind} ({error})", "Choose .png") from None
+    if kind != "PNG":
+        write_json(path.with_name(path.name + ".json"), dict(record))
+    return path
+
+
+def picture_format(path: Path) -> str:
+    """The format that a file's name asks for.
+
+    Raises:
+        DaedalError: there is none of that name.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise DaedalError(f"{path}: no picture is written as {path.suffix or 'such'}", f"Choose {', '.join(FORMATS)}")
+    return FORMATS[path.suffix.lower()]
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """The image without transparency: laid on white."""
+    if not image.has_transparency_data:
+        return image
+    ground = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+
+
+def enlarged(image: Image.Image, scale: int) -> Image.Image:
+    """The image with each pixel a square of `scale` pixels."""
+    return image if scale == 1 else image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def visible_scale(width: int, height: int, count: int = 1, most: int = 2048) -> int:
+    """By how much to enlarge tiny pictures so that a person sees them; `count` in a row are at most about `most` wide."""
+    return max(1, min(_SHOWN // max(width, height), most // (count * width)))
+
+
+def png(image: Image.Image) -> bytes:
+    """The image as a notebook shows it."""
+    buffer = io.BytesIO()
+    enlarged(image, visible_scale(*image.size)).save(buffer, format="PNG")
+    return buffer.getvalue()
