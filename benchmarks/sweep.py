@@ -17,8 +17,9 @@ from daedal.data.shards import Dataset
 from daedal.evaluation.likelihood import evaluate_split
 from daedal.models.gpt import GPT
 from daedal.models.model import Moment
-from daedal.training.language import LanguageTask, gpt_optimizer
-from daedal.training.plan import Plan
+from daedal.training.groups import gpt_optimizer
+from daedal.training.language import LanguageTask
+from daedal.training.plan import GPTPlan
 from daedal.training.rules import gpt_config
 from daedal.training.schedule import trapezoid
 
@@ -38,7 +39,7 @@ def run(config: dict, dataset: Dataset) -> dict[str, float]:
         "mlp_width": -(-8 * values["width"] // 3 // 32) * 32 if gated else 4 * values["width"],
         "steps": 1, "evaluate_every": 1, "sample_every": 1, "checkpoint_every": 1,
     }  # fmt: skip
-    plan = Plan.parse({**derived, **values, "data": "", "vocab_size": dataset.codec.vocab_size}, "sweep")
+    plan = GPTPlan.parse({**derived, **values, "data": "", "vocab_size": dataset.codec.vocab_size}, "sweep")
     model = GPT(gpt_config(plan))
     model.initialise(torch.Generator().manual_seed(plan.seed))
     task, optimizer, parameters = (

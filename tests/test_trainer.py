@@ -20,7 +20,7 @@ from daedal.errors import DaedalError
 from daedal.models.gpt import GPT
 from daedal.training.language import LanguageTask
 from daedal.training.metrics import Silence
-from daedal.training.plan import Plan
+from daedal.training.plan import GPTPlan
 from daedal.training.processes import Processes
 from daedal.training.rules import gpt_config
 from daedal.training.run import RunFolder
@@ -42,9 +42,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "built"
 
 
-def plan_for(data: Path, **changes: Any) -> Plan:
+def plan_for(data: Path, **changes: Any) -> GPTPlan:
     dataset = Dataset.open(data)
-    return Plan.parse({"data": str(data), "vocab_size": dataset.codec.vocab_size, **TINY, **changes}, "plan")
+    return GPTPlan.parse({"data": str(data), "vocab_size": dataset.codec.vocab_size, **TINY, **changes}, "plan")
 
 
 def trainer_for(data: Path, out: Path, **changes: Any) -> Trainer:

@@ -12,7 +12,7 @@ from daedal.errors import DaedalError
 from daedal.training.horizon import Horizon, is_review
 from daedal.training.machine import measure_machine
 from daedal.training.optimizers import Muon, Optimizer, orthogonalise
-from daedal.training.plan import Plan, PlanOptions
+from daedal.training.plan import GPTPlan, options_of
 from daedal.training.prefetch import Prefetch
 from daedal.training.schedule import trapezoid
 from daedal.training.state import load_state, save_state
@@ -142,13 +142,13 @@ def test_a_state_comes_back_as_it_was_and_damage_is_told(tmp_path) -> None:
 )
 def test_a_plan_that_does_not_fit_together_is_refused_in_one_line(change: dict[str, float], message: str) -> None:
     with pytest.raises(DaedalError, match=message) as error:
-        Plan.parse({**SMALL, **change}, "plan")
+        GPTPlan.parse({**SMALL, **change}, "plan")
     assert "\n" not in str(error.value)
 
 
 def test_every_value_of_the_plan_but_its_givens_can_be_set() -> None:
-    left = set(Plan.model_fields) - set(PlanOptions.model_fields)
-    assert left == {"family", "data", "init", "budget", "vocab_size", "predicted", "why"}
+    left = set(GPTPlan.model_fields) - set(options_of(GPTPlan).model_fields)
+    assert left == {"family", "data", "init", "codec", "budget", "vocab_size", "predicted", "why"}
 
 
 def test_the_machine_is_measured_in_about_a_second() -> None:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from daedal.config import Config
 from daedal.duration import format_duration, parse_duration
-from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
     from daedal.data.shards import Dataset
     from daedal.evaluation.report import EvaluationReport
     from daedal.inference.generator import Generator
-    from daedal.models.gpt import GPT
+    from daedal.training.family import Family
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
     from daedal.training.processes import Processes
     from daedal.training.run import RunFolder
+    from daedal.training.trainer import Task
 
 
 class TrainingResult(Config):
@@ -48,7 +48,12 @@ def build_data(sources: Sequence[str | Path], out: str | Path, **options: Any) -
 
 
 def make_plan(
-    family: str, data: str | Path, budget: str | float | None = None, init: str | None = None, **options: Any
+    family: str,
+    data: str | Path,
+    budget: str | float | None = None,
+    init: str | None = None,
+    codec: str | Path | None = None,
+    **options: Any,
 ) -> "Plan":
     """What `train` would do, and why.
 
@@ -57,7 +62,7 @@ def make_plan(
         budget: seconds, or a text such as "3m".
         options: values of the plan, set by hand.
     """
-    return _plan(family, data, budget, init, options)[0]
+    return _plan(family, data, budget, init, codec, options)[0]
 
 
 def train(
@@ -67,17 +72,19 @@ def train(
     out: str | Path,
     budget: str | float | None = None,
     init: str | None = None,
+    codec: str | Path | None = None,
     progress: "Listener | None" = None,
     **options: Any,
 ) -> TrainingResult:
     """Train a model on a data folder within a time budget, then measure it.
 
     Args:
-        family: "gpt".
+        family: "gpt" for text; "vae", "vqvae", "gan" or "flow" for pictures.
         data: a data folder that `build_data` made.
         out: the run folder to make.
         budget: seconds, or a text such as "3m", for everything from this call to its end; 3 minutes unless `steps` is given.
         init: a run folder or Hugging Face id whose weights to start from.
+        codec: a run folder whose codes of pictures to learn in place of pixels: of a "vae" for a flow, of a "vqvae" for a GPT.
         progress: whoever wants to watch.
         options: values of the plan, set by hand, such as `steps=300` or `context=256`.
 
@@ -92,12 +99,12 @@ def train(
     with processes(_device(options)) as group:
         if group.main:
             RunFolder.check_new(out)
-        plan, model = _plan(family, data, budget, init, options, group)
+        plan, opened = _plan(family, data, budget, init, codec, options, group)
         run = RunFolder.create(out) if group.main else RunFolder(out)
         if group.main:
             run.write_plan(plan)
         group.wait()
-        return _train(plan, model, run, group, progress, started)
+        return _train(plan, opened, run, group, progress, started)
 
 
 def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResult:
@@ -107,16 +114,18 @@ def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResul
         DaedalError: there is no run, it is damaged, or its data has changed.
     """
     started = time.monotonic()
+    from daedal.training.family import open_family
     from daedal.training.processes import processes
     from daedal.training.run import RunFolder
 
     folder = RunFolder.open(run)
     plan = folder.plan
-    model = None
-    if plan.init is not None:  # the plan does not hold every number of another's configuration: the checkpoint does
-        model = _load_gpt(folder.path) if folder.state is not None else _initial(plan.init, _open(plan.data))
+    # what another model brought is in the run's own checkpoint by now, were the other to be gone
+    init = str(folder.path) if plan.init is not None and folder.state is not None else plan.init
+    codec = str(folder.codec) if folder.codec.is_dir() else plan.codec
+    opened = open_family(plan.family, plan.data, init, codec)
     with processes(plan.device) as group:
-        return _train(plan, model, folder, group, progress, started)
+        return _train(plan, opened, folder, group, progress, started)
 
 
 def load(run_or_hub_id: str | Path, **options: Any) -> "Generator":
@@ -161,84 +170,44 @@ def _plan(
     data: str | Path,
     budget: str | float | None,
     init: str | None,
+    codec: str | Path | None,
     options: dict[str, Any],
     group: "Processes | None" = None,
-) -> "tuple[Plan, GPT | None]":
+) -> "tuple[Plan, Family]":
+    from daedal.training.family import open_family
     from daedal.training.machine import measure_machine
-    from daedal.training.plan import Plan, PlanOptions
-    from daedal.training.rules import plan_gpt
+    from daedal.training.plan import options_of
+    from daedal.training.plans import plan_class
 
-    if family != "gpt":
-        raise DaedalError(f"There is no family {family!r}", "Use gpt")
-    given = PlanOptions.parse(options, "plan").model_dump(exclude_none=True)
+    plans = plan_class(family)
+    given = options_of(plans).parse(options, "plan").model_dump(exclude_none=True)
     seconds = None if budget is None else parse_duration(budget)
-    dataset = _open(data)
-    model = _initial(init, dataset) if init is not None else None
+    opened = open_family(family, data, init, None if codec is None else str(codec))
     if group is not None and not group.main:
-        return Plan.parse(group.agree(None), "plan"), model
+        return plans.parse(group.agree(None), "plan"), opened
     machine = measure_machine(given.get("device"), given.get("threads"), given.get("precision"))
-    plan = plan_gpt(dataset, str(Path(data).absolute()), seconds, machine, given, model, init)
+    plan = opened.make_plan(seconds, machine, given)
     if group is not None:
         group.agree(plan.model_dump())
-    return plan, model
-
-
-def _open(data: str | Path) -> "Dataset":
-    from daedal.data.shards import Dataset
-
-    return Dataset.open(Path(data))
-
-
-def _initial(init: str, dataset: "Dataset") -> "GPT":
-    """The model to start from. Its tokens must be the data's."""
-    from daedal.codecs.text import TextCodec
-    from daedal.models.checkpoint import resolve
-
-    folder = resolve(init)
-    if TextCodec.load(folder).fingerprint() != dataset.codec.fingerprint():
-        raise DaedalError(
-            f"The data was encoded with another tokenizer than that of {init}",
-            f"Build the data again with --tokenizer {init}",
-        )
-    return _load_gpt(folder)
-
-
-def _load_gpt(folder: Path) -> "GPT":
-    import torch
-
-    from daedal.models.checkpoint import load_model
-    from daedal.models.gpt import GPT
-
-    model = load_model(folder, dtype=torch.float32)
-    if not isinstance(model, GPT):
-        raise DaedalError(f"The model in {folder} is not a GPT", "Start from another")
-    return model
+    return plan, opened
 
 
 def _train(
-    plan: "Plan", model: "GPT | None", run: "RunFolder", group: "Processes", listener: "Listener | None", started: float
+    plan: "Plan", opened: "Family", run: "RunFolder", group: "Processes", listener: "Listener | None", started: float
 ) -> TrainingResult:
     import torch
 
-    from daedal.evaluation.evaluate import evaluate, expected_seconds
-    from daedal.models.gpt import GPT
-    from daedal.training.language import LanguageTask
     from daedal.training.memory import keep_freed_memory
     from daedal.training.metrics import Silence
-    from daedal.training.rules import gpt_config
     from daedal.training.trainer import Trainer
 
     watcher: Listener = listener if listener is not None and group.main else Silence()
     watcher.planned(plan)
     torch.set_num_threads(plan.threads)
     keep_freed_memory()
-    dataset = _open(plan.data)
-    if model is None:
-        model = GPT(gpt_config(plan))
-        model.initialise(torch.Generator().manual_seed(plan.seed))
+    task = opened.task(plan)
     torch.manual_seed(plan.seed)  # dropout's
-    task = LanguageTask(model, dataset, plan)
-    reserve = expected_seconds(model, dataset) if plan.budget is not None else 0.0
+    reserve = _evaluation_seconds(task) if plan.budget is not None else 0.0
     trainer = Trainer(task, plan, run, group, watcher, time.monotonic() - started, reserve)
     trainer.train()
     text = ""
@@ -250,3 +219,11 @@ def _train(
     if group.main:
         text += f"\nTrained and measured in {format_duration(seconds)}. Run folder: {run.path}"
     return TrainingResult(run=run.path, steps=trainer.step, seconds=seconds, text=text)
+
+
+def _evaluation_seconds(task: "Task") -> float:
+    """What to leave of a budget for the evaluation."""
+    from daedal.evaluation.evaluate import expected_seconds
+    from daedal.training.language import LanguageTask
+
+    return expected_seconds(task.model, task.dataset) if isinstance(task, LanguageTask) else 0.0

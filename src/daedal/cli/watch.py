@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LINE_EVERY = 10.0
 """Seconds between two lines of the loss, where stderr is not a terminal."""
+_UNSHOWN = ("step", "seconds", "learning_rate_factor")
 _SAMPLE_WIDTH = 300
 """Characters of a sample that are shown."""
 
@@ -66,10 +67,7 @@ class _Bar(_Lines):
         self._task = bar.add_task("starting", total=None)
 
     def step(self, record: dict[str, float], steps: int, seconds_left: float) -> None:
-        description = (
-            f"{record['step']:.0f}/{steps}  loss {record['loss']:.3f}  {record['bits_per_byte']:.3f} bits/byte  "
-            f"{record['tokens_per_second']:,.0f} tokens/s  {format_duration(max(0, seconds_left))} left"
-        )
+        description = f"{record['step']:.0f}/{steps}  {_numbers(record)}  {_pace(record, seconds_left)}"
         self._bar.update(self._task, completed=record["step"], total=steps, description=description)
 
     def noted(self, message: str) -> None:
@@ -77,20 +75,28 @@ class _Bar(_Lines):
 
 
 def _progress(record: dict[str, float], steps: int, seconds_left: float) -> str:
-    speed = f"{record['tokens_per_second']:,.0f} tokens/s"
-    return (
-        f"step {record['step']:.0f}/{steps}: {_numbers(record)}, {speed}, {format_duration(max(0, seconds_left))} left"
-    )
+    return f"step {record['step']:.0f}/{steps}: {_numbers(record)}, {_pace(record, seconds_left)}"
+
+
+def _pace(record: dict[str, float], seconds_left: float) -> str:
+    speeds = [
+        f"{value:,.0f} {name.removesuffix('_per_second')}/s"
+        for name, value in record.items()
+        if name.endswith("_per_second")
+    ]
+    return ", ".join([*speeds, f"{format_duration(max(0, seconds_left))} left"])
 
 
 def _numbers(record: dict[str, float]) -> str:
     """The loss and what it means, for training or validation, whichever the record holds."""
     shown = []
     for name, value in record.items():
-        if name.endswith("loss"):
-            shown.append(f"{name.replace('_', ' ')} {value:.3f} nats/token")
-        elif name.endswith("bits_per_byte"):
+        if name in _UNSHOWN or name.endswith("_per_second"):
+            continue
+        if name.endswith("bits_per_byte"):
             shown.append(f"{name.removesuffix('bits_per_byte').replace('_', ' ')}{value:.3f} bits per byte")
+        else:
+            shown.append(f"{name.replace('_', ' ')} {value:.4g}")
     return ", ".join(shown)
 
 

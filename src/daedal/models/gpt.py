@@ -229,7 +229,7 @@ class GPT(Model):
         """Cross-entropy in nats, summed over the targets and divided by the count of the whole step."""
         hidden = self.hidden(batch.inputs).flatten(0, 1)
         total = linear_cross_entropy(hidden, self.head_weight, batch.targets.flatten(), IGNORE, 1 / batch.moment.count)
-        return Loss(total, {"loss": total.detach()})
+        return Loss(total)
 
     @torch.no_grad()
     def token_log_likelihoods(

@@ -80,6 +80,13 @@ class Model(nn.Module, ABC):
         """The parameters of each player of the training game; most games have one player."""
         return {"model": list(self.parameters())}
 
+    def turn(self, player: str) -> None:
+        """Begin a player's turn: no gradients are left, and only its parameters will have any."""
+        for name, parameters in self.players.items():
+            for parameter in parameters:
+                parameter.grad = None
+                parameter.requires_grad_(name == player)
+
     @property
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())

@@ -1,27 +1,70 @@
 """The task of a language model: windows of a token stream to learn from, the validation split, and a text to look at."""
 
 import math
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
+from daedal.codecs.text import TextCodec
 from daedal.data.shards import Dataset
 from daedal.data.windows import Windows
-from daedal.models.checkpoint import save_model
+from daedal.errors import DaedalError
+from daedal.models.checkpoint import load_model, resolve, save_model
 from daedal.models.gpt import GPT
 from daedal.models.model import IGNORE, TokenBatch
-from daedal.nn.attention import CausalAttention
-from daedal.nn.mlp import GatedMLP
-from daedal.training.optimizers import Muon, Optimizer
-from daedal.training.plan import Plan
+from daedal.training.family import Family
+from daedal.training.groups import gpt_optimizer
+from daedal.training.machine import Machine
+from daedal.training.optimizers import Optimizer
+from daedal.training.plan import GPTPlan, Plan
 from daedal.training.processes import Processes
+from daedal.training.rules import TokenFacts, new_gpt, plan_gpt
 
 _SAMPLE_TOKENS = 120
+_TEXT_TOKENS = 300_000
+
+
+class LanguageFamily(Family):
+    """A GPT on a stream of text.
+
+    Args:
+        init: a run folder or Hugging Face id whose weights to start from.
+    """
+
+    def __init__(self, dataset: Dataset, data: str, init: str | None = None) -> None:
+        self.dataset, self.data, self.init = dataset, data, init
+        self._initial = _initial(init, dataset) if init is not None else None
+
+    def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> GPTPlan:
+        validation, codec = self.dataset.split("validation"), self.dataset.codec
+        facts = TokenFacts(
+            train=self.dataset.split("train").tokens,
+            validation=validation.tokens,
+            vocab_size=codec.vocab_size,
+            text=codec.decode(validation.read(0, min(validation.tokens, _TEXT_TOKENS)).tolist()).encode(),
+        )
+        return plan_gpt(facts, self.data, budget, machine, given, self._initial, {"init": self.init})
+
+    def task(self, plan: Plan) -> "LanguageTask":
+        assert isinstance(plan, GPTPlan)
+        return LanguageTask(self._initial or new_gpt(plan), self.dataset, plan)
+
+
+def _initial(init: str, dataset: Dataset) -> GPT:
+    """The model to start from. Its tokens must be the data's."""
+    folder = resolve(init)
+    if TextCodec.load(folder).fingerprint() != dataset.codec.fingerprint():
+        raise DaedalError(
+            f"The data was encoded with another tokenizer than that of {init}",
+            f"Build the data again with --tokenizer {init}",
+        )
+    model = load_model(folder, dtype=torch.float32)
+    if not isinstance(model, GPT):
+        raise DaedalError(f"The model in {folder} is not a GPT", "Start from another")
+    return model
 
 
 class LanguageTask:
@@ -31,8 +74,11 @@ class LanguageTask:
         model: its configuration's context bounds the windows.
     """
 
-    def __init__(self, model: GPT, dataset: Dataset, plan: Plan) -> None:
-        self.model, self.codec, self.fingerprint = model, dataset.codec, dataset.split("train").fingerprint
+    unit = "tokens"
+
+    def __init__(self, model: GPT, dataset: Dataset, plan: GPTPlan) -> None:
+        self.model, self.dataset, self.codec = model, dataset, dataset.codec
+        self.fingerprint = dataset.split("train").fingerprint
         self._context = plan.context
         self._windows = Windows(dataset.split("train"), plan.context, plan.seed)
         self._validation = dataset.split("validation")
@@ -46,11 +92,17 @@ class LanguageTask:
         inputs, targets = self._windows.batch(first, count)
         return TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
 
+    def examples(self) -> tuple[()]:
+        return ()
+
     def optimizer(self, player: str, plan: Plan) -> Optimizer:
         return gpt_optimizer(self.model, plan)
 
     def units(self, loss: float) -> dict[str, float]:
         return {"loss": loss, "bits_per_byte": loss * self._tokens_per_byte / math.log(2)}
+
+    def diverged(self, loss: float, lowest: float) -> bool:
+        return loss > 3 * lowest + 10
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """Every token of the split but the first is predicted once, from what stands before it in its window."""
@@ -79,7 +131,7 @@ class LanguageTask:
         batch = TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
         return float(self.model.loss(batch.to(device)).total), batch.count
 
-    def sample(self, seed: int) -> str:
+    def sample(self, seed: int, path: Path) -> str:
         """What the model writes from nothing, at temperature 1."""
         generator = torch.Generator().manual_seed(seed)
         start = self.codec.bos_id if self.codec.bos_id is not None else 0
@@ -87,38 +139,3 @@ class LanguageTask:
         with torch.no_grad():
             ids = self.model.sample(prompt, min(_SAMPLE_TOKENS, self._context - 1), generator=generator)
         return self.codec.decode(ids[0].tolist())
-
-
-def gpt_optimizer(model: GPT, plan: Plan) -> Optimizer:
-    """AdamW with decay of the matrices alone; with `muon`, Muon takes the matrices of the blocks."""
-    splits = _matrices(model) if plan.optimizer == "muon" else {}
-    rest = [parameter for parameter in model.parameters() if parameter not in splits]
-    decayed = [p for p in rest if p.ndim == 2] if plan.optimizer == "adamw" else []
-    undecayed = [p for p in rest if p.ndim != 2] if plan.optimizer == "adamw" else rest
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
-    parts: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(
-            [group for group in groups if group["params"]],
-            lr=plan.learning_rate,
-            betas=(plan.beta1, plan.beta2),
-            fused=True,
-        )
-    ]
-    if splits:
-        matrices = list(splits)
-        rows = [splits[matrix] for matrix in matrices]
-        parts.append(Muon(matrices, rows, plan.muon_learning_rate, plan.momentum, plan.weight_decay))
-    return Optimizer(parts)
-
-
-def _matrices(model: GPT) -> dict[Tensor, Sequence[int]]:
-    """The matrices inside the blocks, and the rows of each of those that one parameter stacks."""
-    stacked: dict[Tensor, Sequence[int]] = {}
-    for module in model.transformer.blocks.modules():
-        if isinstance(module, nn.Linear):
-            stacked.setdefault(module.weight, (module.out_features,))
-        elif isinstance(module, CausalAttention):
-            stacked[module.qkv.weight] = module.rows
-        elif isinstance(module, GatedMLP):
-            stacked[module.gate_up.weight] = (module.gate_up.out_features // 2,) * 2
-    return stacked

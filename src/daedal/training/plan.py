@@ -1,6 +1,9 @@
-"""A plan: all choices of a training run as data, printed before it starts and saved with it."""
+"""A plan: all choices of a training run as data, printed before it starts and saved with it.
 
-from typing import Any, Literal
+`Plan` holds what the trainer reads; each family adds its data's facts and its model's shape.
+"""
+
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
 
@@ -9,43 +12,33 @@ from daedal.duration import format_duration
 
 
 class Prediction(Config):
-    """What the planner expects of the run."""
+    """What the planner expects of the run; `seen` counts tokens or pictures."""
 
     parameters: int
     seconds_per_step: float
-    tokens: int
+    seen: int
     bits_per_byte: float | None = None
 
 
 class Plan(Config):
     """A training run. Every value below can be set by its name; those left alone follow from the budget and the machine."""
 
-    family: Literal["gpt"] = Field("gpt", description="what kind of model")
+    derived: ClassVar[frozenset[str]] = frozenset({"family", "data", "init", "codec", "budget", "predicted", "why"})
+    """The fields that are no options: they follow from what is given otherwise."""
+
+    family: str = Field(description="what kind of model")
     data: str = Field(description="the data folder")
     init: str | None = Field(
         None, description="a run folder or Hugging Face id to start from instead of random weights"
     )
+    codec: str | None = Field(None, description="a run folder whose codes of pictures are learned in place of pixels")
     budget: float | None = Field(
         None, description="seconds that the whole run may take, evaluation and saving included"
     )
 
-    architecture: Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"] = Field(
-        "qwen3", description="the Transformer's parts; all but swift open in Transformers, vLLM and llama.cpp"
-    )
-    vocab_size: int = Field(ge=2, description="how many tokens the codec knows")
-    width: int = Field(ge=8, le=65536, description="features of the residual stream")
-    depth: int = Field(ge=1, le=1024, description="Transformer blocks")
-    heads: int = Field(ge=1, description="attention heads")
-    kv_heads: int = Field(ge=1, description="key and value heads, shared by groups of attention heads")
-    head_width: int = Field(ge=2, description="features of one head")
-    mlp_width: int = Field(ge=1, description="features inside the MLP")
-    context: int = Field(ge=2, description="tokens that the model sees at once")
-    tied: bool = Field(True, description="the output layer shares the embedding's weights")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of features dropped in training")
-
     steps: int = Field(ge=1, description="optimizer steps; given by hand, they replace the time budget")
-    batch: int = Field(ge=1, description="sequences a step, over all processes")
-    micro_batch: int = Field(ge=1, description="sequences at once; the rest of the batch is accumulated")
+    batch: int = Field(ge=1, description="examples a step, over all processes")
+    micro_batch: int = Field(ge=1, description="examples at once; the rest of the batch is accumulated")
     optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: Muon for the matrices, AdamW for the rest")
     learning_rate: float = Field(gt=0, lt=10, description="peak learning rate of AdamW")
     muon_learning_rate: float = Field(0.02, gt=0, lt=10, description="peak learning rate of Muon")
@@ -73,13 +66,70 @@ class Plan(Config):
     why: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Plan":
-        if self.heads % self.kv_heads:
-            raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+    def _run_fits_together(self) -> "Plan":
         if self.batch % self.micro_batch:
             raise ValueError(f"batch ({self.batch}) must be a multiple of micro_batch ({self.micro_batch})")
         if self.warmup + self.cooldown > 1:
             raise ValueError("warmup and cooldown together must not exceed 1")
+        return self
+
+    def of_model(self) -> str:
+        """The model in a few words."""
+        return self.family
+
+    def of_batch(self) -> str:
+        """What a step learns from."""
+        return f"{self.batch} examples"
+
+    def explain(self) -> str:
+        """The plan in a few lines of plain text: what, how, how long, and why."""
+        lines = [
+            f"Model      {self.of_model()}" + (f", from {self.init}" if self.init else ""),
+            f"Training   {self.steps} steps of {self.of_batch()}, {self.optimizer}, seed {self.seed}",
+            f"Machine    {self.device}, {self.threads} thread{'s' * (self.threads > 1)}, {self.precision}"
+            + (", compiled" if self.compile else ""),
+        ]
+        if self.predicted is not None:
+            lines.append(f"Expected   {self.expects(self.predicted)}")
+        return "\n".join([*lines, *(f"{name:<10} {reason}" for name, reason in self.why.items())])
+
+    def expects(self, predicted: Prediction) -> str:
+        """What the run should come to."""
+        return (
+            f"{predicted.parameters / 1e6:.2f} M parameters, {_amount(predicted.seen)} {self.unit} in "
+            f"{format_duration(predicted.seconds_per_step * self.steps)} of training"
+        )
+
+    @property
+    def unit(self) -> str:
+        """What is counted while training."""
+        return "examples"
+
+
+class GPTPlan(Plan):
+    """The training of a GPT on a stream of tokens."""
+
+    derived = Plan.derived | {"vocab_size"}
+
+    family: Literal["gpt"] = Field("gpt", description="what kind of model")
+    architecture: Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"] = Field(
+        "qwen3", description="the Transformer's parts; all but swift open in Transformers, vLLM and llama.cpp"
+    )
+    vocab_size: int = Field(ge=2, description="how many tokens the codec knows")
+    width: int = Field(ge=8, le=65536, description="features of the residual stream")
+    depth: int = Field(ge=1, le=1024, description="Transformer blocks")
+    heads: int = Field(ge=1, description="attention heads")
+    kv_heads: int = Field(ge=1, description="key and value heads, shared by groups of attention heads")
+    head_width: int = Field(ge=2, description="features of one head")
+    mlp_width: int = Field(ge=1, description="features inside the MLP")
+    context: int = Field(ge=2, description="tokens that the model sees at once")
+    tied: bool = Field(True, description="the output layer shares the embedding's weights")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of features dropped in training")
+
+    @model_validator(mode="after")
+    def _heads_fit_together(self) -> "GPTPlan":
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
         if self.head_width % 2:
             raise ValueError(f"head_width ({self.head_width}) must be even for rotary positions")
         return self
@@ -88,31 +138,35 @@ class Plan(Config):
     def tokens_per_step(self) -> int:
         return self.batch * self.context
 
-    def explain(self) -> str:
-        """The plan in a few lines of plain text: what, how, how long, and why."""
-        lines = [
-            f"Model      {self.architecture}, {self.depth} layers of width {self.width}, {self.heads} heads, "
-            f"vocabulary {self.vocab_size}, context {self.context}" + (f", from {self.init}" if self.init else ""),
-            f"Training   {self.steps} steps of {self.batch} x {self.context} tokens, {self.optimizer}, seed {self.seed}",
-            f"Machine    {self.device}, {self.threads} thread{'s' * (self.threads > 1)}, {self.precision}"
-            + (", compiled" if self.compile else ""),
-        ]
-        if self.predicted is not None:
-            seconds = self.predicted.seconds_per_step * self.steps
-            lines.append(
-                f"Expected   {self.predicted.parameters / 1e6:.2f} M parameters, {self.predicted.tokens / 1e6:.1f} M tokens in "
-                f"{format_duration(seconds)} of training"
-                + (f", about {self.predicted.bits_per_byte:.2f} bits per byte" if self.predicted.bits_per_byte else "")
-            )
-        return "\n".join([*lines, *(f"{name:<10} {reason}" for name, reason in self.why.items())])
+    @property
+    def unit(self) -> str:
+        return "tokens"
+
+    def of_model(self) -> str:
+        return (
+            f"{self.architecture}, {self.depth} layers of width {self.width}, {self.heads} heads, "
+            f"vocabulary {self.vocab_size}, context {self.context}"
+        )
+
+    def of_batch(self) -> str:
+        return f"{self.batch} x {self.context} tokens"
+
+    def expects(self, predicted: Prediction) -> str:
+        bits = predicted.bits_per_byte
+        return super().expects(predicted) + (f", about {bits:.2f} bits per byte" if bits else "")
 
 
-_CHOSEN_ELSEWHERE = {"family", "data", "init", "budget", "vocab_size", "predicted", "why"}
+def _amount(number: int) -> str:
+    return f"{number / 1e6:.1f} M" if number >= 1_000_000 else f"{number:,}"
 
-_OPTIONS: dict[str, Any] = {
-    name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
-    for name, field in Plan.model_fields.items()
-    if name not in _CHOSEN_ELSEWHERE
-}
-PlanOptions = create_model("PlanOptions", __base__=Config, **_OPTIONS)
-PlanOptions.__doc__ = "Values of the plan that a person set by hand; None leaves one to the planner."
+
+def options_of(plan: type[Plan]) -> type[Config]:
+    """The values of a plan that a person may set by hand; None leaves one to the planner."""
+    fields: dict[str, Any] = {
+        name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
+        for name, field in plan.model_fields.items()
+        if name not in plan.derived
+    }
+    options: type[Config] = create_model(f"{plan.__name__}Options", __base__=Config, **fields)
+    options.__doc__ = f"Values of the {plan.__name__} that a person set by hand; None leaves one to the planner."
+    return options

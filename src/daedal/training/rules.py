@@ -8,17 +8,17 @@ import math
 import zlib
 from typing import Any, NamedTuple
 
-from daedal.data.shards import Dataset
+import torch
+
 from daedal.errors import DaedalError
 from daedal.models.gpt import GPT, GPTConfig
+from daedal.models.model import Moment, TokenBatch
+from daedal.training.choice import UNPLANNED, Choice, Time, choose_length, choose_machine, choose_rhythm
+from daedal.training.groups import gpt_optimizer
 from daedal.training.machine import Machine
-from daedal.training.plan import Plan, Prediction
+from daedal.training.plan import GPTPlan, Prediction
 from daedal.training.rehearsal import step_seconds
 
-DEFAULT_BUDGET = 180.0
-FEWEST_STEPS = 20
-
-_EFFICIENCY = 0.35  # of a lone matrix product's speed, in a whole training step
 _EPOCHS = 6.0  # more passes than this over a text teach little that is new: a short text wants a smaller model
 _LADDER = (
     (64, 2), (96, 2), (96, 3), (128, 3), (128, 4), (160, 4), (192, 4), (192, 5), (256, 5), (256, 6), (320, 6), (384, 6),
@@ -26,85 +26,92 @@ _LADDER = (
 )  # fmt: skip
 
 
-class Choice(NamedTuple):
-    """What a person set, and what the rules say for the rest."""
+class TokenFacts(NamedTuple):
+    """What the rules must know of the tokens.
 
-    given: dict[str, Any]
-    values: dict[str, Any]
+    Attributes:
+        train: how many there are to learn from.
+        validation: how many to validate on.
+        context: the length of a sequence where that is settled (a picture's tokens), or None.
+        text: a piece of the validation text, as bytes; empty where the tokens are no text.
+    """
 
-    def __call__(self, name: str, rule: Any) -> Any:
-        """Settle one value: as given, or by the rule."""
-        self.values[name] = self.given.get(name, rule)
-        return self.values[name]
+    train: int
+    validation: int
+    vocab_size: int
+    context: int | None = None
+    text: bytes = b""
 
 
 def plan_gpt(
-    dataset: Dataset,
+    facts: TokenFacts,
     data: str,
     budget: float | None,
     machine: Machine,
     given: dict[str, Any],
     model: GPT | None = None,
-    init: str | None = None,
-) -> Plan:
+    settled: dict[str, Any] | None = None,
+) -> GPTPlan:
     """Choose every value that `given` leaves open.
 
     Args:
         budget: seconds for the whole run; None leaves the length to `given["steps"]`.
         model: the model to go on with, whose shape is then settled.
+        settled: values that are no options, such as `init` and `codec`.
 
     Raises:
         DaedalError: a given value does not fit, the data is too short, or the budget too short to train anything.
     """
-    budget = None if "steps" in given else budget or DEFAULT_BUDGET
-    seconds = 120.0 if budget is None else 0.9 * budget - 3.0
-    if seconds < 1:
-        raise DaedalError(
-            f"A budget of {budget:g} s is too short to train anything: to measure the machine and the model takes 3 s",
-            "Give at least --budget 10s",
-        )
-    computation = seconds * machine.gflops * 1e9 * _EFFICIENCY
-    train = dataset.split("train")
-    choose = Choice(given, {"data": data, "init": init, "budget": budget, "vocab_size": dataset.codec.vocab_size})
-    for name in ("device", "threads", "precision"):
-        choose(name, getattr(machine, name))
+    time = Time.of(budget, given)
+    computation = time.computation(machine)
+    choose = Choice(given, {"data": data, "budget": time.budget, "vocab_size": facts.vocab_size, **(settled or {})})
+    choose_machine(choose, machine)
     if model is None:
-        _choose_shape(choose, computation, train.tokens, dataset.codec.vocab_size)
+        _choose_shape(choose, computation, facts)
     else:
         _take_shape(choose, model)
-    _choose_optimisation(choose, machine, train.tokens, fine_tuning=model is not None)
+    _choose_optimisation(choose, machine, facts.train, fine_tuning=model is not None)
     for name, value in given.items():
         choose(name, value)
 
-    rest = {"steps": 1, "evaluate_every": 1, "sample_every": 1, "checkpoint_every": 1}
-    draft = Plan.parse({**rest, **choose.values}, "plan")
+    draft = GPTPlan.parse({**UNPLANNED, **choose.values}, "plan")
+    initialised = model is not None
     model = model if model is not None else GPT(gpt_config(draft))
-    per_step = step_seconds(model, draft)
-    steps = choose("steps", int(seconds / per_step))
-    if steps < FEWEST_STEPS and budget is not None:
-        least = math.ceil((FEWEST_STEPS * per_step + 3) / 0.9)
-        raise DaedalError(
-            f"A budget of {budget:g} s is too short to train anything: a step takes {per_step:.2g} s",
-            f"Give at least --budget {least}s, or a smaller --width and --depth",
-        )
-    _choose_rhythm(choose, steps, per_step, dataset)
+    per_step = rehearse(model, draft)
+    steps = choose_length(choose, time, per_step, "a smaller --width and --depth")
+    forward = per_step / draft.tokens_per_step / 3  # seconds to validate a token: a forward pass only
+    choose_rhythm(choose, steps, per_step, facts.validation * forward)
     choose("compile", _compile_pays(machine, steps * per_step))
     tokens = steps * draft.tokens_per_step
     prediction = Prediction(
         parameters=model.parameter_count,
         seconds_per_step=per_step,
-        tokens=tokens,
-        bits_per_byte=None if init else _expected_bits(model.flops_per_token(draft.context) * tokens, dataset),
+        seen=tokens,
+        bits_per_byte=None if initialised else _expected_bits(model.flops_per_token(draft.context) * tokens, facts),
     )
     why = {
-        "Size": "that of the model to go on with" if init else f"what {computation / 1e12:.1f} TFLOP train best: "
-        f"{seconds:.0f} s at {machine.gflops:.0f} GFLOP/s, measured on {machine.name}",
-        "Length": f"a step took {per_step * 1000:.0f} ms when tried; the text is read {tokens / train.tokens:.1f} times",
+        "Size": "that of the model to go on with" if initialised else f"what {computation / 1e12:.1f} TFLOP train best: "
+        f"{time.seconds:.0f} s at {machine.gflops:.0f} GFLOP/s, measured on {machine.name}",
+        "Length": f"a step took {per_step * 1000:.0f} ms when tried; the data is read {tokens / facts.train:.1f} times",
     }  # fmt: skip
-    return Plan.parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
+    return GPTPlan.parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
 
 
-def gpt_config(plan: Plan) -> GPTConfig:
+def rehearse(model: GPT, plan: GPTPlan) -> float:
+    """Seconds of one optimizer step, tried on random tokens."""
+    tokens = torch.randint(plan.vocab_size, (plan.micro_batch, plan.context))
+    batch = TokenBatch(tokens, tokens, Moment(tokens.numel()))
+    return step_seconds(model, {"model": gpt_optimizer(model, plan)}, batch, plan)
+
+
+def new_gpt(plan: GPTPlan) -> GPT:
+    """The model that a plan describes, with its first weights."""
+    model = GPT(gpt_config(plan))
+    model.initialise(torch.Generator().manual_seed(plan.seed))
+    return model
+
+
+def gpt_config(plan: GPTPlan) -> GPTConfig:
     """The model that a plan describes."""
     shape = (
         "vocab_size",
@@ -121,14 +128,14 @@ def gpt_config(plan: Plan) -> GPTConfig:
     return GPTConfig.of(plan.architecture, **{name: getattr(plan, name) for name in shape})
 
 
-def _choose_shape(choose: Choice, computation: float, train_tokens: int, vocab_size: int) -> None:
+def _choose_shape(choose: Choice, computation: float, facts: TokenFacts) -> None:
     """The width and depth on the ladder whose training would use `computation` at the best ratio of tokens to weights."""
     ratio = _tokens_per_weight(computation)
 
     def mismatch(size: tuple[int, int]) -> float:
         width, depth = size
-        weights = 12 * depth * width**2 + vocab_size * width
-        tokens = min(computation / (6 * weights), _EPOCHS * train_tokens)
+        weights = 12 * depth * width**2 + facts.vocab_size * width
+        tokens = min(computation / (6 * weights), _EPOCHS * facts.train)
         return abs(math.log(tokens / (ratio * weights)))
 
     best = min(_LADDER, key=mismatch)
@@ -141,7 +148,7 @@ def _choose_shape(choose: Choice, computation: float, train_tokens: int, vocab_s
     choose("mlp_width", 4 * width if architecture in ("gpt2", "swift") else -(-8 * width // 3 // 32) * 32)
     choose("tied", True)
     longest = 64 if width < 160 else 128 if width < 256 else 256 if width < 512 else 512 if width < 1024 else 1024
-    choose("context", max(2, min(longest, train_tokens // 8)))
+    choose("context", facts.context or max(2, min(longest, facts.train // 8)))
 
 
 def _tokens_per_weight(computation: float) -> float:
@@ -182,27 +189,14 @@ def _choose_optimisation(choose: Choice, machine: Machine, train_tokens: int, fi
     choose("micro_batch", max(size for size in range(1, batch + 1) if batch % size == 0 and size <= most))
 
 
-def _choose_rhythm(choose: Choice, steps: int, per_step: float, dataset: Dataset) -> None:
-    """How often to log, validate, sample and save; validation may take a twentieth of the run."""
-    tokens_per_second = choose.values["batch"] * choose.values["context"] / per_step
-    validation = dataset.split("validation").tokens / (3 * tokens_per_second)  # seconds: a forward pass only
-    validations = max(1, min(10, int(0.05 * steps * per_step / max(1e-9, validation))))
-    choose("log_every", max(1, min(50, steps // 50)))
-    choose("evaluate_every", max(1, math.ceil(steps / validations)))
-    choose("sample_every", max(1, math.ceil(steps / 4)))
-    choose("checkpoint_every", max(10, int(60 / per_step)))
-
-
 def _compile_pays(machine: Machine, seconds: float) -> bool:
     """torch.compile takes about half a minute and saves about a quarter of a step (docs/log.md)."""
     return machine.compiler and seconds > 300
 
 
-def _expected_bits(computation: float, dataset: Dataset) -> float | None:
+def _expected_bits(computation: float, facts: TokenFacts) -> float | None:
     """Bits per byte, from how well zlib does on the validation text and what share of that our sweeps came to."""
-    split = dataset.split("validation")
-    text = dataset.codec.decode(split.read(0, min(split.tokens, 300_000)).tolist()).encode()
-    if len(text) < 1000:
+    if len(facts.text) < 1000:
         return None
-    compressed = 8 * len(zlib.compress(text, 9)) / len(text)
+    compressed = 8 * len(zlib.compress(facts.text, 9)) / len(facts.text)
     return float(compressed * 0.72 * (1e12 / max(computation, 1e10)) ** 0.05)

@@ -8,6 +8,7 @@ from typing import Any
 from daedal.errors import DaedalError
 from daedal.files import make_folder, read_json, write_json
 from daedal.training.plan import Plan
+from daedal.training.plans import read_plan
 
 
 class RunFolder:
@@ -48,13 +49,14 @@ class RunFolder:
         return run
 
     @property
+    def codec(self) -> Path:
+        """The model whose codes the run learns, if it does not learn the artifacts themselves."""
+        return self.path / "codec"
+
+    @property
     def plan(self) -> Plan:
-        values = read_json(self.training / "plan.json")
-        if not isinstance(values, dict):
-            raise DaedalError(
-                f"{self.training / 'plan.json'} does not hold a plan", "Restore it from a copy, or train again"
-            )
-        return Plan.parse(values, str(self.training / "plan.json"))
+        path = self.training / "plan.json"
+        return read_plan(read_json(path), path)
 
     def write_plan(self, plan: Plan) -> None:
         write_json(self.training / "plan.json", plan.model_dump())

@@ -7,9 +7,10 @@ resume live here and nowhere else. What is trained on, how it is validated and w
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from statistics import fmean as mean
 from typing import Any, Protocol
 
 import torch
@@ -35,6 +36,7 @@ class Task(Protocol):
 
     model: Any  # a daedal.models.model.Model
     fingerprint: str  # of the data that it learns from
+    unit: str  # what a batch counts: "tokens", "pictures"
 
     def save(self, folder: Path) -> None:
         """Write the model and its codec where everything else finds them."""
@@ -42,17 +44,23 @@ class Task(Protocol):
     def batch(self, first: int, count: int) -> Any:
         """Examples `first` to `first + count` of an endless, seeded stream; they have `count`, `to`, `at`."""
 
+    def examples(self) -> Iterable[Any]:
+        """Batches of what the model fits after its last step; none where it fits nothing."""
+
     def optimizer(self, player: str, plan: Plan) -> Optimizer:
         """The optimizer of one of the model's players."""
 
     def units(self, loss: float) -> dict[str, float]:
         """The loss in the field's own units, `loss` itself included."""
 
+    def diverged(self, loss: float, lowest: float) -> bool:
+        """Whether no run comes back from this loss, a number, after the lowest so far."""
+
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """The same over the whole validation split."""
 
-    def sample(self, seed: int) -> str:
-        """Something that the model makes, as text."""
+    def sample(self, seed: int, path: Path) -> str:
+        """Something that the model makes, as text; what is no text is written to `path` with a suffix, and named."""
 
 
 class Interrupted(Exception):
@@ -83,7 +91,7 @@ class Trainer:
     ) -> None:
         if plan.batch % (plan.micro_batch * processes.count):
             raise DaedalError(
-                f"A batch of {plan.batch} sequences cannot be shared by {processes.count} processes "
+                f"A batch of {plan.batch} cannot be shared by {processes.count} processes "
                 f"in micro batches of {plan.micro_batch}",
                 "Make --batch a multiple of --micro-batch times the number of processes",
             )
@@ -127,57 +135,61 @@ class Trainer:
 
     def _loop(self, journal: Journal | None, signals: Signals) -> None:
         plan, clock = self.plan, _StepClock()
-        losses: list[Tensor] = []
+        told: list[dict[str, Tensor]] = []
         with Prefetch(self._micro_batches, self.step) as batches:
             while self.step < self.horizon.at(self.step):
-                loss, count = self._step(batches.get())
+                parts, count = self._step(batches.get())
                 self.step += 1
-                losses.append(loss)
+                told.append(parts)
                 clock.count(count)
                 if plan.budget is not None and is_review(self.step, self.horizon.at(self.step)):
-                    float(loss)  # a GPU must have caught up before the clock is read
+                    float(parts["loss"])  # a GPU must have caught up before the clock is read
                     self._review(journal, clock.seconds_per_step())
                 last = self.step >= self.horizon.at(self.step)
                 if last or self.step % plan.log_every == 0:
-                    self._log(journal, [float(loss) for loss in losses], clock)
-                    losses.clear()
+                    self._log(journal, told, clock)
+                    told.clear()
                 with clock.paused():
                     stop = self.processes.any(signals.asked is not None)
+                    if last:
+                        self._finish()
                     if self.step % plan.evaluate_every == 0 or (last and plan.budget is None):
                         self._timed("validate", lambda: self._validate(journal))
                     if last or self.step % plan.sample_every == 0:
                         self._timed("sample", lambda: self._sample(journal))
                     if last or stop or self.step % plan.checkpoint_every == 0:
-                        self._check(float(loss))
+                        self._check(float(parts["loss"]))
                         self._timed("save", self.save)
                 if stop and not last:
                     raise Interrupted(self.step, signals.asked or signal.SIGTERM)
 
-    def _step(self, micro_batches: list[Any]) -> tuple[Tensor, int]:
-        """Every player moves once. Gives the loss and the number of things predicted, over all processes."""
+    def _step(self, micro_batches: list[Any]) -> tuple[dict[str, Tensor], int]:
+        """Every player moves once. Gives the loss, with its parts, and the number of things learned, over all processes."""
         device = self.processes.device
         count = int(self.processes.sum(torch.tensor(sum(batch.count for batch in micro_batches))))
         moment = Moment(float(count), self.horizon.fraction(self.step), self.step)
         factor = trapezoid(self.horizon.fraction(self.step + 1), self.plan.warmup, self.plan.cooldown)
-        total = torch.zeros((), device=device)
+        parts = {"loss": torch.zeros((), device=device)}
         self.model.train()
         for player, parameters in self.players.items():
-            for parameter in parameters:
-                parameter.grad = None
+            self.model.turn(player)
             for batch in micro_batches:
                 with self._autocast():
-                    loss = self.model.loss(batch.to(device).at(moment), player).total
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.detach()
+                    loss = self.model.loss(batch.to(device).at(moment), player)
+                loss.total.backward()  # type: ignore[no-untyped-call]
+                for name, value in {**loss.parts, "loss": loss.total}.items():
+                    parts[name] = parts.get(name, 0) + value.detach()
             self.processes.sum_gradients(parameters)
             if self.plan.clip:
                 nn.utils.clip_grad_norm_(parameters, self.plan.clip)
             self.optimizers[player].step(factor)
+        self.model.after_step(self.processes.sum, moment)
         if self._average:
             # a smaller decay at first forgets the random start
             decay = min(self.plan.ema, (1 + self.step) / (10 + self.step))
             torch._foreach_lerp_(self._average, [p.detach() for p in self.model.parameters()], 1 - decay)
-        return self.processes.sum(total), count
+        whole = self.processes.sum(torch.stack([value.float() for value in parts.values()]))
+        return dict(zip(parts, whole.unbind(), strict=True)), count
 
     def _micro_batches(self, step: int) -> list[Any]:
         """This process's share of a step's examples: a pure function of the step."""
@@ -194,15 +206,20 @@ class Trainer:
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
-    def _log(self, journal: Journal | None, losses: list[float], clock: "_StepClock") -> None:
-        for loss in losses:
-            self._check(loss)
+    def _log(self, journal: Journal | None, told: list[dict[str, Tensor]], clock: "_StepClock") -> None:
+        for parts in told:
+            self._check(float(parts["loss"]))
+        # a part that some steps leave out, such as a lazy penalty, is the mean of those that have it
+        names = dict.fromkeys(name for parts in told for name in parts)
+        means = {name: mean([float(parts[name]) for parts in told if name in parts]) for name in names}
         steps = self.horizon.at(self.step)
         record = {
             "step": self.step,
-            **self.task.units(sum(losses) / len(losses)),
+            **self.task.units(means.pop("loss")),
+            **means,
+            **self.model.health(),
             "learning_rate_factor": trapezoid(self.horizon.fraction(self.step), self.plan.warmup, self.plan.cooldown),
-            "tokens_per_second": clock.tokens_per_second(),
+            f"{self.task.unit}_per_second": clock.per_second(),
             "seconds": self.elapsed,
         }
         if journal is not None:
@@ -227,14 +244,20 @@ class Trainer:
             return
         with self._averaged(), self._autocast():
             self.model.eval()
-            text = self.task.sample(self.plan.seed)
+            text = self.task.sample(self.plan.seed, self.run.training / "samples" / f"step-{self.step:09d}")
         journal.write("samples", {"step": self.step, "text": text})
         self.listener.sampled(self.step, text)
+
+    def _finish(self) -> None:
+        """Let the model fit what it fits once, with the averaged weights in place."""
+        with self._averaged(), torch.no_grad():
+            self.model.eval()
+            self.model.finish(self.task.examples())
 
     def _check(self, loss: float) -> None:
         """Stop at a loss from which no run comes back; the last checkpoint stays as it is."""
         self._lowest = min(self._lowest, loss)
-        if math.isfinite(loss) and loss < 3 * self._lowest + 10:
+        if math.isfinite(loss) and not self.task.diverged(loss, self._lowest):
             return
         what = f"went from {self._lowest:.2f} to {loss:.2f}" if math.isfinite(loss) else "is not a number"
         rates = "--muon-learning-rate and --learning-rate" if self.plan.optimizer == "muon" else "--learning-rate"
@@ -342,15 +365,15 @@ class _StepClock:
     """The speed of the steps, pauses left out. The first two steps, which warm up caches and kernels, do not count."""
 
     def __init__(self) -> None:
-        self._steps = self._tokens = 0
+        self._steps = self._count = 0
         self._since = time.monotonic()
 
-    def count(self, tokens: int) -> None:
+    def count(self, count: int) -> None:
         self._steps += 1
         if self._steps == 2:
             self._since = time.monotonic()
         elif self._steps > 2:
-            self._tokens += tokens
+            self._count += count
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -361,8 +384,8 @@ class _StepClock:
     def seconds_per_step(self) -> float:
         return (time.monotonic() - self._since) / max(1, self._steps - 2)
 
-    def tokens_per_second(self) -> float:
-        return self._tokens / max(1e-9, time.monotonic() - self._since)
+    def per_second(self) -> float:
+        return self._count / max(1e-9, time.monotonic() - self._since)
 
 
 @contextmanager

@@ -1,0 +1,103 @@
+"""How a planner settles values: as a person gave them, or by a rule. What every family's planner has in common."""
+
+import math
+from typing import Any, NamedTuple
+
+from daedal.errors import DaedalError
+from daedal.training.machine import Machine
+
+DEFAULT_BUDGET = 180.0
+FEWEST_STEPS = 20
+
+_EFFICIENCY = 0.35  # of a lone matrix product's speed, in a whole training step
+_VALIDATION_SHARE = 0.05
+
+
+class Choice(NamedTuple):
+    """What a person set, and what the rules say for the rest."""
+
+    given: dict[str, Any]
+    values: dict[str, Any]
+
+    def __call__(self, name: str, rule: Any) -> Any:
+        """Settle one value: as given, or by the rule."""
+        self.values[name] = self.given.get(name, rule)
+        return self.values[name]
+
+
+class Time(NamedTuple):
+    """The time of a run.
+
+    Attributes:
+        budget: seconds for all of it, or None where the number of steps was given.
+        seconds: what is left of it for training steps.
+    """
+
+    budget: float | None
+    seconds: float
+
+    @classmethod
+    def of(cls, budget: float | None, given: dict[str, Any], reserve: float = 3.0) -> "Time":
+        """
+        Args:
+            reserve: seconds that go to measuring the machine and the model, before and after training.
+
+        Raises:
+            DaedalError: the budget is too short to train anything.
+        """
+        budget = None if "steps" in given else budget or DEFAULT_BUDGET
+        seconds = 120.0 if budget is None else 0.9 * budget - reserve
+        if seconds < 1:
+            raise DaedalError(
+                f"A budget of {budget:g} s is too short to train anything: to measure the machine and the model takes "
+                f"{reserve:.0f} s",
+                f"Give at least --budget {math.ceil((reserve + 5) / 0.9)}s",
+            )
+        return cls(budget, seconds)
+
+    def computation(self, machine: Machine) -> float:
+        """Floating point operations that fit into the training steps."""
+        return self.seconds * machine.gflops * 1e9 * _EFFICIENCY
+
+
+def choose_machine(choose: Choice, machine: Machine) -> None:
+    """Device, threads and precision: what the machine was measured to be best at."""
+    for name in ("device", "threads", "precision"):
+        choose(name, getattr(machine, name))
+
+
+def choose_length(choose: Choice, time: Time, per_step: float, smaller: str) -> int:
+    """How many steps.
+
+    Args:
+        per_step: seconds.
+        smaller: what to do for cheaper steps.
+
+    Raises:
+        DaedalError: too few steps fit into the budget to train anything.
+    """
+    steps: int = choose("steps", int(time.seconds / per_step))
+    if steps < FEWEST_STEPS and time.budget is not None:
+        least = math.ceil((FEWEST_STEPS * per_step + time.budget - time.seconds) / 0.9)
+        raise DaedalError(
+            f"A budget of {time.budget:g} s is too short to train anything: a step takes {per_step:.2g} s",
+            f"Give at least --budget {least}s, or {smaller}",
+        )
+    return steps
+
+
+def choose_rhythm(choose: Choice, steps: int, per_step: float, validation: float) -> None:
+    """How often to log, validate, sample and save; validation may take a twentieth of the run.
+
+    Args:
+        validation: seconds of one pass over the validation split.
+    """
+    validations = max(1, min(10, int(_VALIDATION_SHARE * steps * per_step / max(1e-9, validation))))
+    choose("log_every", max(1, min(50, steps // 50)))
+    choose("evaluate_every", max(1, math.ceil(steps / validations)))
+    choose("sample_every", max(1, math.ceil(steps / 4)))
+    choose("checkpoint_every", max(10, int(60 / per_step)))
+
+
+UNPLANNED = {"steps": 1, "evaluate_every": 1, "sample_every": 1, "checkpoint_every": 1}
+"""Values of a draft of a plan: those that follow from the time of a step."""
