@@ -2,6 +2,7 @@
 
 A shape is defined around (0, 0) at size 1, x to the right and y down. The signed distance to its outline (negative inside)
 gives an anti-aliased edge one pixel wide, whatever the picture's size: a pixel whose centre is half a pixel outside is bare.
+Beside a corner it is the distance to the nearer of the two lines that meet there, so that corners stay sharp.
 """
 
 from collections.abc import Callable
@@ -18,12 +19,29 @@ REACH = 1.5
 """No shape of size 1 reaches so far from its centre."""
 
 Points = Float[np.ndarray, "*grid 2"]
-Distance = Callable[[Points], Float[np.ndarray, "*grid"]]
+Grid = Float[np.ndarray, "*grid"]
+
+# Measures of the shapes at size 1, chosen so that they look alike in size and overlap one another little.
+_SQUARE = 0.86  # half a side
+_TOP, _FOOT, _BASE = 1.05, 0.85, 1.1  # the triangle's apex, foot and half its base
+_WIDE, _TALL = 0.86, 1.25  # half the diagonals of the diamond
+_SPIKE, _NOTCH, _SINK = 1.25, 0.54, 0.08  # the star's outer and inner radius, and how far its centre lies below
+_ARM, _ARM_WIDTH = 1.06, 0.38  # the cross: half its length, half its width
+_HEART, _LIFT = (
+    0.92,
+    0.1,
+)  # half the diagonal of the square under the heart's two discs, and how far its centre lies below
+_MOON, _BITE, _CUT, _MOON_X = (
+    1.1,
+    0.92,
+    0.62,
+    0.2,
+)  # the moon's radius, that of the disc taken from it, how far right, its x
 
 
 def distance(shape: Shape, points: Points) -> Float[np.ndarray, "*grid"]:
     """Signed distance of points to the outline of a shape of size 1."""
-    return _distances()[shape](points)
+    return _DISTANCES[shape](points[..., 0], points[..., 1])
 
 
 def coverage(
@@ -40,7 +58,8 @@ def coverage(
     points = np.empty((bottom - top, right - left, 2))
     points[..., 0] = ((np.arange(left, right) + 0.5) / side - x) / size
     points[..., 1] = (((np.arange(top, bottom) + 0.5) / side - y) / size)[:, None]
-    return np.clip(0.5 - distance(shape, points) * (size * side), 0, 1)
+    cover: Float[np.ndarray, "height width"] = np.clip(0.5 - distance(shape, points) * (size * side), 0, 1)
+    return cover
 
 
 def box_of(size: float, x: float, y: float, side: int) -> tuple[int, int, int, int]:
@@ -52,95 +71,149 @@ def box_of(size: float, x: float, y: float, side: int) -> tuple[int, int, int, i
     return top, max(top, bottom), left, max(left, right)
 
 
+def gap(one: tuple[Shape, float, float, float], other: tuple[Shape, float, float, float]) -> float:
+    """How far apart two shapes stand, each given as shape, size, x and y; negative where one reaches into the other.
+
+    Each direction finds at most the true gap, for a distance beside a corner is too small, so the larger one counts.
+    """
+    return max(_reach(one, other), _reach(other, one))
+
+
+def depth(inner: tuple[Shape, float, float, float], outer: tuple[Shape, float, float, float]) -> float:
+    """How far inside another shape a shape stays, everywhere; negative where it does not."""
+    return -float(_from_outline(inner, outer).max())
+
+
+def _reach(one: tuple[Shape, float, float, float], other: tuple[Shape, float, float, float]) -> float:
+    return float(_from_outline(one, other).min())
+
+
+def _from_outline(one: tuple[Shape, float, float, float], other: tuple[Shape, float, float, float]) -> Grid:
+    """The distances to `other` of the points on the outline of `one`."""
+    (shape, size, x, y), (other_shape, other_size, other_x, other_y) = one, other
+    points = (outline(shape) * size + (x - other_x, y - other_y)) / other_size
+    away: Grid = distance(other_shape, points) * other_size
+    return away
+
+
 @cache
 def outline(shape: Shape) -> Float[np.ndarray, "points 2"]:
     """Points on the outline of a shape of size 1, close enough to measure gaps with."""
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    ring = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
     if shape == "circle":
-        turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-        return np.stack([np.cos(turn), np.sin(turn)], axis=-1)
-    corners = _corners()[shape]
-    ahead = np.roll(corners, -1, axis=0)
-    parts = max(1, 48 // len(corners))
+        return ring
+    if shape == "heart":
+        discs = [ring * _HEART / 2**0.5 + (side * _HEART / 2, _LIFT - _HEART / 2) for side in (-1, 1)]
+        corners = np.array([(-_HEART, _LIFT), (0, _LIFT + _HEART), (_HEART, _LIFT), (0, _LIFT - _HEART)])
+        points = np.concatenate([*discs, _along(corners)])
+    elif shape == "moon":
+        points = np.concatenate([ring * _MOON + (_MOON_X, 0), ring * _BITE + (_MOON_X + _CUT, 0), _MOON_TIPS])
+    else:
+        points = _along(_corners(shape))
+    kept: Points = points[np.abs(distance(shape, points)) < 1e-6]  # of discs only the part that is the shape's
+    return kept
+
+
+def _along(corners: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "points 2"]:
+    parts = 48 // len(corners)
     steps = np.arange(parts)[:, None, None] / parts
-    return (corners + steps * (ahead - corners)).reshape(-1, 2)
+    points: Points = (corners + steps * (np.roll(corners, -1, axis=0) - corners)).reshape(-1, 2)
+    return points
+
+
+def _corners(shape: Shape) -> Float[np.ndarray, "corners 2"]:
+    fifths = np.arange(10) * np.pi / 5
+    spikes = np.where(np.arange(10) % 2, _NOTCH, _SPIKE)
+    arm = [(_ARM_WIDTH, -_ARM), (_ARM_WIDTH, -_ARM_WIDTH), (_ARM, -_ARM_WIDTH), (_ARM, _ARM_WIDTH)]
+    arm += [(_ARM_WIDTH, _ARM_WIDTH), (_ARM_WIDTH, _ARM)]
+    corners: dict[Shape, list[tuple[float, float]]] = {
+        "square": [(-_SQUARE, -_SQUARE), (_SQUARE, -_SQUARE), (_SQUARE, _SQUARE), (-_SQUARE, _SQUARE)],
+        "triangle": [(0, -_TOP), (_BASE, _FOOT), (-_BASE, _FOOT)],
+        "diamond": [(0, -_TALL), (_WIDE, 0), (0, _TALL), (-_WIDE, 0)],
+        "star": list(zip(spikes * np.sin(fifths), _SINK - spikes * np.cos(fifths), strict=True)),
+        "cross": [*arm, *((-x, -y) for x, y in arm)],
+    }
+    return np.array(corners[shape])
+
+
+_TIP = (_MOON**2 + _CUT**2 - _BITE**2) / (2 * _CUT)
+_MOON_TIPS = np.array([(_MOON_X + _TIP, sign * (_MOON**2 - _TIP**2) ** 0.5) for sign in (-1, 1)])
 
 
 @cache
 def area(shape: Shape) -> float:
     """The area of a shape of size 1."""
-    return float(_moments(shape)[0])
+    return _moments(shape)[0]
 
 
 @cache
 def centroid(shape: Shape) -> tuple[float, float]:
     """The centre of gravity of a shape of size 1."""
-    _, x, y = _moments(shape)
-    return float(x), float(y)
+    return _moments(shape)[1:]
 
 
-def _moments(shape: Shape) -> Float[np.ndarray, " three"]:
+@cache
+def _moments(shape: Shape) -> tuple[float, float, float]:
     cover = coverage(shape, 1 / 3, 0.5, 0.5, 300)
     at = ((np.arange(300) + 0.5) / 300 - 0.5) * 3
-    total = cover.sum()
-    return np.array([total / 10_000, (cover * at).sum() / total, (cover * at[:, None]).sum() / total])
+    total = float(cover.sum())
+    return total / 10_000, float((cover * at).sum()) / total, float((cover * at[:, None]).sum()) / total
 
 
-@cache
-def _corners() -> dict[Shape, Float[np.ndarray, "corners 2"]]:
-    half, arm, width = 0.86, 1.06, 0.38
-    fifths = np.arange(10) * np.pi / 5
-    spikes = np.where(np.arange(10) % 2, 0.54, 1.25)
-    star = np.stack([spikes * np.sin(fifths), 0.08 - spikes * np.cos(fifths)], axis=-1)
-    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    heart_y = 13 * np.cos(turn) - 5 * np.cos(2 * turn) - 2 * np.cos(3 * turn) - np.cos(4 * turn)
-    heart = np.stack([1.08 * np.sin(turn) ** 3, -(heart_y + 2.5) * (1.08 / 16)], axis=-1)
-    quarter = [(width, -arm), (width, -width), (arm, -width), (arm, width), (width, width), (width, arm)]
-    # A moon: a disc less another disc; the corners follow the two arcs between the tips.
-    tip = np.arccos((1.1**2 + _CUT**2 - _BITE**2) / (2 * 1.1 * _CUT))
-    outer = np.linspace(tip, 2 * np.pi - tip, 24)
-    inner = np.arctan2(1.1 * np.sin(tip), 1.1 * np.cos(tip) - _CUT)
-    bite = np.linspace(2 * np.pi - inner, inner, 14)[1:-1]
-    arcs = [(1.1 * np.cos(outer), 1.1 * np.sin(outer)), (_CUT + _BITE * np.cos(bite), _BITE * np.sin(bite))]
-    moon = np.concatenate([np.stack(arc, axis=-1) for arc in arcs]) + (0.2, 0)
-    return {
-        "square": np.array([(-half, -half), (half, -half), (half, half), (-half, half)]),
-        "triangle": np.array([(0.0, -1.05), (1.1, 0.85), (-1.1, 0.85)]),
-        "diamond": np.array([(0.0, -1.25), (0.86, 0.0), (0.0, 1.25), (-0.86, 0.0)]),
-        "star": star,
-        "cross": np.array(quarter + [(-x, -y) for x, y in quarter]),
-        "heart": heart,
-        "moon": moon,
-    }
-
-
-_CUT, _BITE = 0.62, 0.92  # where the disc that is taken from the moon stands, and how large it is
-
-
-@cache
-def _distances() -> dict[Shape, Distance]:
-    polygons: dict[Shape, Distance] = {name: _polygon(corners) for name, corners in _corners().items()}
-    return {"circle": lambda points: np.hypot(points[..., 0], points[..., 1]) - 1, **polygons, "moon": _moon}
-
-
-def _moon(points: Points) -> Float[np.ndarray, "*grid"]:
-    x, y = points[..., 0] - 0.2, points[..., 1]
-    return np.maximum(np.hypot(x, y) - 1.1, _BITE - np.hypot(x - _CUT, y))
-
-
-def _polygon(corners: Float[np.ndarray, "corners 2"]) -> Distance:
-    """Signed distance to a polygon: the nearest of its edges, and a sign by counting the edges that a ray crosses."""
-    edges = [(a, b - a) for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)]
-
-    def signed(points: Points) -> Float[np.ndarray, "*grid"]:
-        x, y = points[..., 0], points[..., 1]
-        nearest = np.full(x.shape, np.inf)
-        inside = np.zeros(x.shape, bool)
-        for (left, top), (across, down) in edges:
-            dx, dy = x - left, y - top
-            along = np.clip((dx * across + dy * down) / (across * across + down * down), 0, 1)
-            np.minimum(nearest, (dx - along * across) ** 2 + (dy - along * down) ** 2, out=nearest)
-            if down:
-                inside ^= ((dy >= 0) != (dy >= down)) & ((dx * down < dy * across) == (down > 0))
-        return np.where(inside, -1.0, 1.0) * np.sqrt(nearest)
-
+def _circle(x: Grid, y: Grid) -> Grid:
+    signed: Grid = np.hypot(x, y) - 1
     return signed
+
+
+def _square(x: Grid, y: Grid) -> Grid:
+    signed: Grid = np.maximum(np.abs(x), np.abs(y)) - _SQUARE
+    return signed
+
+
+def _triangle(x: Grid, y: Grid) -> Grid:
+    height, half = _TOP + _FOOT, _BASE
+    signed: Grid = np.maximum(y - _FOOT, (np.abs(x) * height - (y + _TOP) * half) / np.hypot(height, half))
+    return signed
+
+
+def _diamond(x: Grid, y: Grid) -> Grid:
+    signed: Grid = (np.abs(x) * _TALL + np.abs(y) * _WIDE - _TALL * _WIDE) / np.hypot(_TALL, _WIDE)
+    return signed
+
+
+def _star(x: Grid, y: Grid) -> Grid:
+    fifth = 2 * np.pi / 5
+    across, up = x, _SINK - y
+    radius, turn = np.hypot(across, up), np.arctan2(across, up)
+    turn = np.abs(turn - fifth * np.round(turn / fifth))  # folded into half of one spike
+    notch_x, notch_y = _NOTCH * np.cos(fifth / 2), _NOTCH * np.sin(fifth / 2)
+    along, aside = radius * np.cos(turn), radius * np.sin(turn)
+    edge = ((along - _SPIKE) * notch_y + aside * (_SPIKE - notch_x)) / np.hypot(_SPIKE - notch_x, notch_y)
+    signed: Grid = np.maximum(edge, radius - _SPIKE)
+    return signed
+
+
+def _cross(x: Grid, y: Grid) -> Grid:
+    across, down = np.abs(x), np.abs(y)
+    longer, shorter = np.maximum(across, down), np.minimum(across, down)
+    signed: Grid = np.maximum(longer - _ARM, shorter - _ARM_WIDTH)
+    return signed
+
+
+def _heart(x: Grid, y: Grid) -> Grid:
+    across, down = np.abs(x), y - _LIFT
+    disc = np.hypot(across - _HEART / 2, down + _HEART / 2) - _HEART / 2**0.5
+    signed: Grid = np.minimum(disc, (across + np.abs(down) - _HEART) / 2**0.5)
+    return signed
+
+
+def _moon(x: Grid, y: Grid) -> Grid:
+    signed: Grid = np.maximum(np.hypot(x - _MOON_X, y) - _MOON, _BITE - np.hypot(x - _MOON_X - _CUT, y))
+    return signed
+
+
+_DISTANCES: dict[Shape, Callable[[Grid, Grid], Grid]] = {
+    "circle": _circle, "square": _square, "triangle": _triangle, "diamond": _diamond,
+    "star": _star, "cross": _cross, "heart": _heart, "moon": _moon,
+}  # fmt: skip

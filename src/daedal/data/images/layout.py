@@ -1,0 +1,221 @@
+"""Scenes without end: scene `number` of a seed is a pure function of both and of the options.
+
+By chance come the number of things (each as often), what a scene of two or more is about (a relation between the first two,
+a count of equal things, or neither), then pairs of colour and shape, sizes, places, and the ground. Sizes and places that do
+not fit are drawn anew together, so that many things come smaller than few.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+
+from daedal.data.images.scene_options import SceneOptions
+from daedal.data.images.scenes import (
+    APART,
+    HELD_OUT_RELATIONS,
+    SIZE,
+    Ground,
+    Pair,
+    Relation,
+    RelationPair,
+    Scene,
+    Size,
+    Thing,
+    arrangements,
+)
+from daedal.data.images.shapes import Shape, depth, gap, outline
+from daedal.errors import DaedalError
+
+EDGE = 0.03
+"""No shape comes closer to the picture's edge."""
+_CLEAR = 1.25  # in a stated direction the centres stand so many times further apart than across it
+_WELL_INSIDE = 0.04
+_REPEAT = 0.3  # how often a further thing is as the one before
+_TRIES, _PLACINGS, _PLACES = 400, 40, 12  # of pairs, of sizes and places for them, of places for one thing
+_OPPOSITE: dict[Relation, Relation] = {"below": "above", "right of": "left of"}
+
+T = TypeVar("T")
+Kind = tuple[Pair, Size]
+Random = np.random.Generator
+
+
+def scene(number: int, seed: int, options: SceneOptions) -> Scene:
+    """Scene `number` of a seed.
+
+    Raises:
+        DaedalError: the options leave no scene that fits.
+    """
+    # Philox is a counter: every number has random numbers of its own, the same on every machine.
+    key = np.array([seed, 0x5CE4E], dtype=np.uint64)
+    random = np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, 0, number], dtype=np.uint64)))
+    count = int(random.integers(options.objects[0], options.objects[1] + 1))
+    about = _one(random, options.about) if count > 1 else "anything"
+    if options.relation_pairs == "held-out":
+        about = "relation"
+    elif about == "relation" and not _possible(options):
+        about = "anything"
+    relation = _one(random, _possible(options)) if about == "relation" else None
+    ground = Ground(
+        tint=_one(random, options.tints), texture=_one(random, options.ground), seed=int(random.integers(2**16))
+    )
+    allowed = options.allowed_pairs
+    for _ in range(_TRIES):
+        pairs = _pairs(random, allowed, count, about, relation, options.relation_pairs == "held-out")
+        for _ in range(_PLACINGS if pairs else 0):
+            things = _placed(
+                random, list(zip(pairs, _sizes(random, options, count, about, relation), strict=True)), relation
+            )
+            if things:
+                made = Scene(things=things, ground=ground, relation=relation)
+                if options.relation_pairs != "trained" or HELD_OUT_RELATIONS.isdisjoint(arrangements(made)):
+                    return made
+                break
+    wish = f" about {relation!r}" if relation else ""
+    raise DaedalError(
+        f"No scene of {count} things{wish} fits these options", "Allow fewer objects, or more shapes, colours or sizes"
+    )
+
+
+def _possible(options: SceneOptions) -> tuple[Relation, ...]:
+    """The relations that the sizes allow: what is inside is small, and what it is in is large."""
+    nests = {"small", "large"} <= set(options.sizes)
+    return tuple(relation for relation in options.relations if nests or relation != "inside")
+
+
+def _pairs(
+    random: Random, allowed: Sequence[Pair], count: int, about: str, relation: Relation | None, held_out: bool
+) -> list[Pair]:
+    """The colours and shapes of the things; none where this draw cannot be."""
+    drawn = [_one(random, allowed) for _ in range(count)]
+    if about == "count":
+        return drawn[:1] * count
+    for number in range(1 if relation is None else 3, count):
+        if random.random() < _REPEAT:
+            drawn[number] = drawn[number - 1]
+    if relation is None:
+        return drawn
+    (colour, shape), (other_colour, other_shape) = one, other = drawn[:2]
+    # The two must be told apart by their names; and where they meet, their colours must differ too.
+    possible = one != other and {one, other}.isdisjoint(drawn[2:])
+    if relation in ("inside", "touching"):
+        possible &= colour != other_colour
+    if relation == "inside":
+        possible &= _holds(shape, other_shape)
+    if held_out:
+        possible &= _held_out(relation, shape, other_shape)
+    return drawn if possible else []
+
+
+def _sizes(random: Random, options: SceneOptions, count: int, about: str, relation: Relation | None) -> list[Size]:
+    if about == "count":
+        return [_one(random, options.sizes)] * count
+    sizes = [_one(random, options.sizes) for _ in range(count)]
+    return ["small", "large", *sizes[2:]] if relation == "inside" else sizes
+
+
+def _held_out(relation: Relation, one: Shape, other: Shape) -> bool:
+    first, second = (other, one) if relation in _OPPOSITE else (one, other)
+    if relation == "touching":
+        first, second = sorted((one, other))
+    arrangement: RelationPair = (_OPPOSITE.get(relation, relation), first, second)
+    return arrangement in HELD_OUT_RELATIONS
+
+
+def _placed(random: Random, kinds: list[Kind], relation: Relation | None) -> tuple[Thing, ...] | None:
+    """The things at places where each is whole and apart from the others, or None where these did not fit."""
+    things: list[Thing] = []
+    if relation is not None:
+        first = _related(random, kinds[0], kinds[1], relation)
+        if first is None:
+            return None
+        things = list(first)
+    for kind in kinds[len(things) :]:
+        for _ in range(_PLACES):
+            thing = _somewhere(random, kind)
+            if all(_apart(thing, other) for other in things):
+                things.append(thing)
+                break
+        else:
+            return None
+    return tuple(things)
+
+
+def _related(random: Random, one: Kind, other: Kind, relation: Relation) -> tuple[Thing, Thing] | None:
+    first, second = _somewhere(random, one), _somewhere(random, other)
+    if relation == "inside":
+        jitter = (random.random(2) - 0.5) * 0.1
+        first = _thing(one, second.x + jitter[0], second.y + jitter[1])
+        return (first, second) if depth(first.placed, second.placed) >= _WELL_INSIDE else None
+    if relation == "touching":
+        met = _met(first, second)
+        return (first, met) if met else None
+    across, down = second.x - first.x, second.y - first.y
+    ahead, aside = (down, across) if relation in ("above", "below") else (across, down)
+    right = ahead if relation in ("above", "left of") else -ahead
+    return (first, second) if right >= _CLEAR * abs(aside) and _apart(first, second) else None
+
+
+def _met(first: Thing, second: Thing) -> Thing | None:
+    """`second`, moved towards `first` or away from it until their outlines meet; None where it leaves the picture."""
+    across, down = second.x - first.x, second.y - first.y
+    length = float(np.hypot(across, down))
+    if length < 1e-6:
+        return None
+    shape, size = second.shape, SIZE[second.size]
+    low, high = 0.0, 1.0
+    for _ in range(14):
+        middle = (low + high) / 2
+        there = (shape, size, first.x + across / length * middle, first.y + down / length * middle)
+        low, high = (middle, high) if gap(first.placed, there) < 0 else (low, middle)
+    kind = (second.pair, second.size)
+    x, y = first.x + across / length * high, first.y + down / length * high
+    left, right, top, bottom = _limits(shape, second.size)
+    return _thing(kind, x, y) if left <= x <= right and top <= y <= bottom else None
+
+
+def _apart(one: Thing, other: Thing) -> bool:
+    reach = SIZE[one.size] * _radius(one.shape) + SIZE[other.size] * _radius(other.shape)
+    away = np.hypot(one.x - other.x, one.y - other.y)
+    if away >= reach + APART:
+        return True
+    return bool(away > 0.5 * reach) and gap(one.placed, other.placed) >= APART
+
+
+def _somewhere(random: Random, kind: Kind) -> Thing:
+    left, right, top, bottom = _limits(kind[0][1], kind[1])
+    x, y = random.random(2)
+    return _thing(kind, left + x * (right - left), top + y * (bottom - top))
+
+
+def _thing(kind: Kind, x: float, y: float) -> Thing:
+    (colour, shape), size = kind
+    return Thing(shape=shape, colour=colour, size=size, x=round(float(x), 4), y=round(float(y), 4))
+
+
+@cache
+def _limits(shape: Shape, size: Size) -> tuple[float, float, float, float]:
+    """Where the centre may be: left, right, top, bottom."""
+    (left, top), (right, bottom) = outline(shape).min(axis=0) * SIZE[size], outline(shape).max(axis=0) * SIZE[size]
+    return EDGE - left, 1 - EDGE - right, EDGE - top, 1 - EDGE - bottom
+
+
+@cache
+def _radius(shape: Shape) -> float:
+    return float(np.hypot(*outline(shape).T).max())
+
+
+@cache
+def _holds(inner: Shape, outer: Shape) -> bool:
+    """Whether a small `inner` fits well inside a large `outer` somewhere."""
+    places = np.linspace(-0.05, 0.05, 5)
+    return any(
+        depth((inner, SIZE["small"], x, y), (outer, SIZE["large"], 0.0, 0.0)) >= _WELL_INSIDE
+        for x in places
+        for y in places
+    )
+
+
+def _one(random: Random, several: Sequence[T]) -> T:
+    return several[int(random.integers(len(several)))]
