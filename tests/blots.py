@@ -24,6 +24,10 @@ class Blots(ImageModel):
         self.config = config
         self.gain = nn.Parameter(torch.tensor(0.5))
 
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        self.gain.fill_(0.5)
+
     def prior(self, noise: Noise) -> Tensor:
         return noise.normal("latent", *self.config.shape)
 
@@ -32,7 +36,7 @@ class Blots(ImageModel):
         return torch.tanh(latents * self.gain * heat + self._shift(latents, labels))
 
     def encode(self, images: Tensor, labels: Tensor | None = None, how: Any = None) -> Tensor:
-        return (torch.atanh(images.clamp(-0.999, 0.999)) - self._shift(images, labels)) / self.gain
+        return (torch.atanh(images.clamp(-0.9, 0.9)) - self._shift(images, labels)) / self.gain
 
     def edit(
         self, images: Tensor, known: Tensor, noise: Noise, labels: Tensor | None = None, how: Any = None

@@ -32,7 +32,8 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         ("trian gpt", "Unknown command 'trian'. Did you mean 'train'? See daedal --help."),
         (
             "dance",
-            "Unknown command 'dance'. Choose data, plan, train, generate, chat, evaluate or export. See daedal --help.",
+            "Unknown command 'dance'. Choose data, plan, train, generate, interpolate, edit, reconstruct, chat, evaluate or "
+            "export. See daedal --help.",
         ),
         ("train gtp", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
         ("train gpt --data d --out r now", "Unexpected argument 'now'. See daedal train gpt --help."),
@@ -139,7 +140,7 @@ def test_the_module_is_the_command() -> None:
 
 
 @pytest.mark.parametrize("command", ["", "data", "data build", "data show", "plan", "plan gpt", "train", "train gpt",
-                                     "generate", "chat", "evaluate", "export"])  # fmt: skip
+                                     "generate", "interpolate", "edit", "reconstruct", "chat", "evaluate", "export"])  # fmt: skip
 def test_every_command_has_help(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main.run([*command.split(), "--help"]) == 0
     out, err = capfd.readouterr()

@@ -1,53 +1,105 @@
-"""`daedal generate`: write on from a prompt."""
+"""`daedal generate`: write on from a prompt, or draw pictures, as the model can."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.options import Switch
+from daedal.cli.drawing import Destination, drawing, run_name, tell
+from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Quantize, Sampling, sampling
+from daedal.errors import DaedalError
+from daedal.models.image_sampling import ImageSampling
 
 if TYPE_CHECKING:
     from daedal.inference.completion import Completion
     from daedal.inference.generator import Generator
+
+_GROUP = "Pictures"
+_SHARED = {"temperature", "top_k", "seed"}
+"""Options of text that are options of pictures too."""
+_PICTURES = 16
+
+
+class _Flags(ImageSampling):
+    temperature: Annotated[float | None, Parameter(parse=False)] = None
+    top_k: Annotated[int | None, Parameter(parse=False)] = None
 
 
 def generate(
     model: str,
     /,
     *,
-    prompt: Annotated[list[str] | None, Parameter(negative=())] = None,
-    n: Annotated[int, Parameter(alias="-n")] = 1,
+    n: Annotated[int | None, Parameter(alias="-n")] = None,
     json: Switch = False,
+    prompt: Annotated[list[str] | None, Parameter(negative=())] = None,
     quantize: Quantize = None,
     logit_bias: LogitBias = None,
     options: Sampling = None,
+    label: Annotated[list[str] | None, Parameter(name="--class", negative=(), group=_GROUP)] = None,
+    out: Annotated[Path | None, Parameter(group=_GROUP)] = None,
+    columns: Annotated[int | None, Parameter(group=_GROUP)] = None,
+    replace: Annotated[bool, Parameter(negative=(), show_default=False, group=_GROUP)] = False,
+    how: Annotated[_Flags | None, fields(_GROUP)] = None,
 ) -> None:
-    """Write text with a trained model.
+    """Write text or draw pictures with a trained model.
 
     Parameters
     ----------
     model
         A run folder, or the id of a model on the Hugging Face Hub.
+    n
+        How many continuations of each prompt, or how many pictures. [default: 1 text, 16 pictures]
+    json
+        Print the texts, or where the pictures are, as JSON, with their provenance.
     prompt
         The text to go on from; give several for several. [default: nothing]
-    n
-        How many continuations of each prompt.
-    json
-        Print the continuations as JSON, with their provenance.
     quantize
         draft: an int8 copy guesses ahead and the model checks: the same text, sooner. int8: int8 weights alone, sooner still.
     logit_bias
         ID=BIAS, several times: added to the logit of a token; -100 bans it.
+    label
+        What to draw, by name or number; give several to take them in turn. [default: any]
+    out
+        A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. [default: a new file here]
+    columns
+        Pictures side by side on the sheet. [default: as many as rows]
+    replace
+        Overwrite files that are there.
     """
-    how = sampling(options, logit_bias)
+    chosen = sampling(options, logit_bias)
+    of_text = {"prompt": prompt, "quantize": quantize} | {
+        name: value for name, value in chosen.items() if name not in _SHARED
+    }
+    of_pictures = {"class": label, "out": out, "columns": columns, "replace": replace or None, **given(how)}
     from daedal import api
+    from daedal.inference.generator import Generator
 
-    prompts = prompt or [""]
     api.use_fastest_threads()
-    generator = api.load(model, quantize=quantize)
+    generator = api.load(model, **({} if quantize is None else {"quantize": quantize}))
+    if isinstance(generator, Generator):
+        _refuse(of_pictures, f"{model} writes text and draws no pictures")
+        _write(generator, prompt or [""], 1 if n is None else n, json, chosen)
+        return
+    _refuse(of_text, f"{model} draws pictures and writes no text")
+    destination = Destination(out, f"samples-{run_name(model)}", replace)
+    with drawing() as progress:
+        pictures = generator.generate(
+            _PICTURES if n is None else n, label=label, progress=progress, **chosen, **given(how)
+        )
+    tell(pictures, destination.write(pictures, columns), destination, json)
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    """Refuse options of the other kind of model."""
+    named = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+    if named:
+        raise DaedalError(f"{why}: {', '.join(named)} can do nothing here", "Leave it out")
+
+
+def _write(generator: "Generator", prompts: list[str], n: int, json: bool, how: dict[str, Any]) -> None:
     if n == 1 and len(prompts) == 1 and not json and sys.stdout.isatty():
         _stream(generator, prompts[0], how)
         return

@@ -14,7 +14,10 @@ _GROUPS = {
     "train": "Train a model, or go on with a run that was stopped.",
 }
 _COMMANDS = {
-    "generate": "Write text with a trained model.",
+    "generate": "Write text or draw pictures with a trained model.",
+    "interpolate": "Morph one picture into another, or through the pictures of seeds.",
+    "edit": "Draw parts of a picture anew, to fit the rest.",
+    "reconstruct": "Show how pictures come back through a model's latents, and measure the error.",
     "chat": "Talk with a model in the terminal.",
     "evaluate": "Measure a model beside its baselines, and write the report.",
     "export": "Write a model so that Transformers, vLLM and llama.cpp's converter open it as it is.",

@@ -1,6 +1,7 @@
 """What a model makes of a given picture: how it comes back, and how likely it is."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,13 @@ from typing import Any
 from PIL import Image
 
 from daedal.config import Config
+from daedal.files import make_folder
 from daedal.inference.given import Given
 from daedal.inference.picture import Picture, save_image
-from daedal.inference.sheet import grid
+from daedal.inference.sheet import grid, write_index
+
+_ACROSS = 8
+"""Pictures in a row of a sheet of pairs."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,9 @@ class Reconstruction:
         """Peak signal-to-noise ratio in decibels; infinite where the two are equal."""
         return math.inf if self.mse == 0 else -10 * math.log10(self.mse)
 
-    def pair(self) -> list[Image.Image]:
-        """The picture as the model saw it, and as it came back."""
-        return [self.original.image, self.picture.image]
-
     def save(self, path: Path | str) -> Path:
         """Write the two side by side."""
-        return save_image(grid(self.pair(), 2), path, self.record())
+        return save_image(grid([self.original.image, self.picture.image], 2), path, self.record())
 
     def record(self) -> dict[str, Any]:
         """What is known of it, as JSON can say it."""
@@ -55,3 +56,22 @@ class PictureScore(Config):
 
     log_likelihood: float
     bits_per_dimension: float
+
+
+def save_pairs(found: Sequence[Reconstruction], path: Path | str) -> Path:
+    """Write a sheet on which each picture stands above its reconstruction."""
+    across = min(len(found), _ACROSS)
+    sheet: list[Image.Image] = []
+    for first in range(0, len(found), across):
+        row = found[first : first + across]
+        empty = [Image.new("RGB", found[0].picture.image.size, "white")] * (across - len(row))
+        sheet += [one.original.image for one in row] + empty + [one.picture.image for one in row] + empty
+    return save_image(grid(sheet, across), path, {"reconstructions": [one.record() for one in found]})
+
+
+def save_each_pair(found: Sequence[Reconstruction], folder: Path | str) -> list[Path]:
+    """Write each picture beside its reconstruction as a PNG of its own, and an index of JSON Lines that holds the errors."""
+    folder = make_folder(Path(folder))
+    names = [f"{i:05}-{Path(one.original.name).stem}.png" for i, one in enumerate(found)]
+    write_index(folder, [{"file": name, **one.record()} for name, one in zip(names, found, strict=True)])
+    return [one.save(folder / name) for name, one in zip(names, found, strict=True)]

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -60,12 +61,14 @@ def save_each(pictures: Sequence[Picture], folder: Path | str) -> list[Path]:
     """Write every picture as a PNG named by its number, and an index of JSON Lines that says where each comes from."""
     folder = make_folder(Path(folder))
     paths = [picture.save(folder / name) for picture, name in zip(pictures, names(pictures), strict=True)]
-    lines = [
-        json.dumps({"file": path.name, **picture.provenance.model_dump(mode="json")}, ensure_ascii=False)
-        for path, picture in zip(paths, pictures, strict=True)
-    ]
-    write_text(folder / INDEX, "".join(f"{line}\n" for line in lines))
+    records = [picture.provenance.model_dump(mode="json") for picture in pictures]
+    write_index(folder, [{"file": path.name, **record} for path, record in zip(paths, records, strict=True)])
     return paths
+
+
+def write_index(folder: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Write JSON Lines, a line for each picture in a folder."""
+    write_text(folder / INDEX, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
 
 def names(pictures: Sequence[Picture]) -> list[str]:

@@ -1,0 +1,126 @@
+"""What the commands that draw share: how to draw, where the pictures go, and what is said about it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from daedal.cli import console
+from daedal.cli.options import fields
+from daedal.errors import DaedalError
+from daedal.models.image_sampling import ImageSampling
+
+if TYPE_CHECKING:
+    from daedal.inference.generator import Generator
+    from daedal.inference.picture import Picture
+    from daedal.inference.pictures import ImageGenerator
+    from daedal.inference.reconstruction import Reconstruction
+
+Drawing = Annotated[ImageSampling | None, fields("Drawing")]
+Class = Annotated[list[str] | None, Parameter(name="--class", negative=())]
+"""A class by name or number; several are taken in turn."""
+
+
+def open_pictures(run: str) -> "ImageGenerator":
+    """The model of images in a run folder.
+
+    Raises:
+        DaedalError: there is none, or it writes text.
+    """
+    from daedal import api
+    from daedal.inference.pictures import ImageGenerator
+
+    api.use_fastest_threads()
+    generator: Generator | ImageGenerator = api.load(run)
+    if not isinstance(generator, ImageGenerator):
+        raise DaedalError(f"{run} writes text, and draws no pictures", "Name the run of a model of images")
+    return generator
+
+
+@contextmanager
+def drawing() -> Iterator[Callable[[int, int], None]]:
+    """A callback that shows how many pictures are drawn."""
+    with console.progress() as progress:
+        yield lambda done, total: progress("drawing", done, total)
+
+
+class Destination:
+    """Where pictures go: a file for one or a sheet of several, or a folder for one file each.
+
+    Args:
+        out: as given; None for a file of a new name in this folder.
+        name: what the new name is made of.
+
+    Raises:
+        DaedalError: it is there already and must not be replaced, or is no name of a picture.
+    """
+
+    def __init__(self, out: Path | None, name: str, replace: bool) -> None:
+        from daedal.inference.picture import picture_format
+
+        self.path, self._name = out, name
+        self._folder = out is not None and (out.is_dir() or not out.suffix)
+        if out is None:
+            return
+        if not self._folder:
+            picture_format(out)
+            check_new(out, replace)
+        elif out.is_dir() and any(out.iterdir()) and not replace:
+            raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
+
+    def write(self, pictures: "Sequence[Picture]", columns: int | None = None) -> list[str]:
+        """Write drawn pictures, and give the file of each."""
+        from daedal.inference.sheet import save_each, save_grid
+
+        if self._folder and self.path is not None:
+            return [str(path) for path in save_each(pictures, self.path)]
+        self.path = self.path or free(f"{self._name}-{pictures[0].provenance.seed}.png")
+        return [str(save_grid(pictures, self.path, columns))] * len(pictures)
+
+    def write_pairs(self, found: "Sequence[Reconstruction]") -> None:
+        """Write pictures with their reconstructions."""
+        from daedal.inference.reconstruction import save_each_pair, save_pairs
+
+        if self._folder and self.path is not None:
+            save_each_pair(found, self.path)
+        else:
+            self.path = save_pairs(found, self.path or free(f"{self._name}.png"))
+
+
+def check_new(path: Path, replace: bool) -> None:
+    """Make sure that nothing is overwritten unasked.
+
+    Raises:
+        DaedalError: the path is taken.
+    """
+    if path.exists() and (path.is_dir() or not replace):
+        fix = "Choose another name" if path.is_dir() else "Choose another name, or overwrite it with --replace"
+        raise DaedalError(f"{path} exists already", fix)
+
+
+def free(name: str) -> Path:
+    """The name, or with a number the first that no file here has."""
+    path, number = Path(name), 2
+    while path.exists():
+        path, number = Path(name).with_stem(f"{Path(name).stem}-{number}"), number + 1
+    return path
+
+
+def run_name(run: str) -> str:
+    """What a run is called in the name of a file."""
+    return Path(run).resolve().name
+
+
+def tell(pictures: "Sequence[Picture]", files: Sequence[str], destination: Destination, json: bool) -> None:
+    """Say what was drawn and where it is."""
+    if json:
+        records: list[dict[str, Any]] = [
+            {"file": file, **picture.provenance.model_dump(mode="json")}
+            for file, picture in zip(files, pictures, strict=True)
+        ]
+        console.show_json(records)
+    else:
+        count = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+        console.show(f"{count} of seed {pictures[0].provenance.seed} in {destination.path}")

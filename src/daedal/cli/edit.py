@@ -1,0 +1,60 @@
+"""`daedal edit`: parts of a picture drawn anew."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from daedal.cli import console
+from daedal.cli.drawing import Class, Destination, Drawing, drawing, open_pictures, tell
+from daedal.cli.options import Switch, given
+
+
+def edit(
+    run: str,
+    /,
+    *,
+    image: Path,
+    mask: Path,
+    n: Annotated[int, Parameter(alias="-n")] = 4,
+    seed: int | None = None,
+    label: Class = None,
+    out: Path | None = None,
+    columns: int | None = None,
+    replace: Switch = False,
+    json: Switch = False,
+    how: Drawing = None,
+) -> None:
+    """Draw parts of a picture anew, to fit the rest.
+
+    Parameters
+    ----------
+    run
+        A run folder of a model of images.
+    image
+        The picture.
+    mask
+        A picture of the same size: what is white or transparent in it is drawn anew, what is black is kept.
+    n
+        How many versions.
+    seed
+        Decides all chance; one is drawn, and told, if none is given.
+    label
+        What to draw, by name or number; give several to take them in turn. [default: any]
+    out
+        A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. [default: a new file here]
+    columns
+        Pictures side by side on the sheet. [default: as many as rows]
+    replace
+        Overwrite files that are there.
+    json
+        Print where they are as JSON, with their provenance.
+    """
+    destination = Destination(out, f"edits-{image.stem}", replace)
+    generator = open_pictures(run)
+    given_picture = generator.fit(image)
+    if given_picture.note:
+        console.note(given_picture.note)
+    with drawing() as progress:
+        pictures = generator.edit(given_picture, mask, n, seed=seed, label=label, progress=progress, **given(how))
+    tell(pictures, destination.write(pictures, columns), destination, json)

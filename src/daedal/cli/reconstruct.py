@@ -1,0 +1,72 @@
+"""`daedal reconstruct`: pictures as they come through a model, and how far off they are."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from daedal.cli import console
+from daedal.cli.drawing import Class, Destination, drawing, open_pictures, run_name
+from daedal.cli.options import Switch
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from daedal.inference.reconstruction import Reconstruction
+
+
+def reconstruct(
+    run: str,
+    pictures: Annotated[list[Path], Parameter(name="PICTURE", negative=())],
+    /,
+    *,
+    label: Class = None,
+    out: Path | None = None,
+    replace: Switch = False,
+    json: Switch = False,
+) -> None:
+    """Show how pictures come back through a model's latents, and measure the error.
+
+    Parameters
+    ----------
+    run
+        A run folder of a VAE, a tokenizer, or another model that can.
+    pictures
+        The pictures.
+    label
+        The class of the pictures, by name or number; give several to take them in turn. [default: none]
+    out
+        A file in which each picture stands above its reconstruction, or a folder for a file of each pair. [default: a new file
+        here]
+    replace
+        Overwrite files that are there.
+    json
+        Print the errors as JSON.
+    """
+    destination = Destination(out, f"reconstructions-{run_name(run)}", replace)
+    generator = open_pictures(run)
+    given = [generator.fit(picture) for picture in pictures]
+    for picture in given:
+        if picture.note:
+            console.note(picture.note)
+    with drawing() as progress:
+        found = generator.reconstruct(given, label=label, progress=progress)
+    destination.write_pairs(found)
+    if json:
+        console.show_json([one.record() for one in found])
+    else:
+        console.show(_table(found))
+        console.show(f"Each picture and its reconstruction are in {destination.path}")
+
+
+def _table(found: "list[Reconstruction]") -> "Table":
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table("picture", box=SIMPLE)
+    table.add_column("mean squared error", justify="right")
+    table.add_column("PSNR", justify="right")
+    for one in found:
+        table.add_row(one.original.name, f"{one.mse:.5f}", "exact" if math.isinf(one.psnr) else f"{one.psnr:.2f} dB")
+    return table
