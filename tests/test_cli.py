@@ -140,7 +140,8 @@ def test_the_module_is_the_command() -> None:
 
 
 @pytest.mark.parametrize("command", ["", "data", "data build", "data show", "plan", "plan gpt", "train", "train gpt",
-                                     "generate", "interpolate", "edit", "reconstruct", "chat", "evaluate", "export"])  # fmt: skip
+                                     "generate", "interpolate", "edit", "reconstruct", "chat", "evaluate",
+                                     "export"])  # fmt: skip
 def test_every_command_has_help(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main.run([*command.split(), "--help"]) == 0
     out, err = capfd.readouterr()
