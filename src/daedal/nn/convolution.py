@@ -4,6 +4,8 @@ Halving folds each 2 x 2 square into channels (space to depth) and mixes them, d
 convolution runs at full resolution, where it would cost most.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -40,6 +42,34 @@ class Double(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1) -> None:
         super().__init__(nn.Conv2d(inputs, 4 * outputs, kernel, padding=kernel // 2), nn.PixelShuffle(2))
+
+
+def _levels(filters: int, halvings: int) -> list[int]:
+    """Channels from the largest picture to the smallest: half as many where there are more places."""
+    return [max(1, filters // 2)] * (halvings - 1) + [filters]
+
+
+class Encoder(nn.Sequential):
+    """Pictures halved `halvings` times, `depth` residual blocks where they are smallest."""
+
+    def __init__(self, channels: int, filters: int, depth: int, halvings: int) -> None:
+        levels = _levels(filters, halvings)
+        super().__init__(Halve(channels, levels[0], kernel=3))
+        for finer, coarser in pairwise(levels):
+            self.extend([group_norm(finer), nn.SiLU(), Halve(finer, coarser)])
+        self.extend([ResidualBlock(filters) for _ in range(depth)])
+        self.extend([group_norm(filters), nn.SiLU()])
+
+
+class Decoder(nn.Sequential):
+    """The way back."""
+
+    def __init__(self, channels: int, filters: int, depth: int, halvings: int) -> None:
+        levels = _levels(filters, halvings)
+        super().__init__(*(ResidualBlock(filters) for _ in range(depth)))
+        for finer, coarser in reversed(list(pairwise(levels))):
+            self.extend([group_norm(coarser), nn.SiLU(), Double(coarser, finer)])
+        self.extend([group_norm(levels[0]), nn.SiLU(), Double(levels[0], channels, kernel=3)])
 
 
 def pad_to_multiple(images: Float[Tensor, "batch c h w"], multiple: int) -> Float[Tensor, "batch c height width"]:

@@ -58,12 +58,12 @@ class CouplingFlow(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch size"], condition: Tensor | None = None
     ) -> tuple[Float[Tensor, "batch size"], Float[Tensor, " batch"]]:
-        """The noise that `x` comes from, and its log-density in nats."""
+        """The noise that `x` comes from, and the logarithm of the volume's change: log-densities differ by it."""
         volume = torch.zeros(len(x), dtype=x.dtype, device=x.device)
         for layer in self.layers:
             x, change = layer(x, condition)
             volume = volume + change
-        return x, standard_log_prob(x) + volume
+        return x, volume
 
     def back(self, noise: Float[Tensor, "batch size"], condition: Tensor | None = None) -> Float[Tensor, "batch size"]:
         """What becomes of noise: a draw."""
