@@ -21,6 +21,7 @@ class Frame:
         start: first real column of each row, where rows are padded on the left.
         turns: what the rotary scheme turns queries and keys by.
         ids, origin: the tokens, and what the first layer receives for them.
+        condition: what adaptive blocks are told of each row.
     """
 
     time: int
@@ -32,6 +33,7 @@ class Frame:
     dtype: torch.dtype = torch.float32
     ids: Int[Tensor, "batch time"] | None = None
     origin: Float[Tensor, "batch time width"] | None = None
+    condition: Float[Tensor, "batch condition"] | None = None
     _masks: dict[int | None, Tensor] = field(default_factory=dict)
 
     def mask(self, window: int | None) -> Float[Tensor, "#batch 1 time total"]:
@@ -52,11 +54,62 @@ class Frame:
         return self._masks[window]
 
 
-class CausalAttention(nn.Module):
-    """Each position attends to itself and what came before, at most `window` columns back.
+class Attention(nn.Module):
+    """Each position attends to every position.
 
     Queries, keys and values come from one matrix (rows: all query heads, then key heads, then value heads).
     """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        kv_heads: int,
+        head_width: int,
+        *,
+        bias: bool = False,
+        out_bias: bool = False,
+        norm: nn.Module | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.head_width = heads, kv_heads, head_width
+        self.rows = (heads * head_width, kv_heads * head_width, kv_heads * head_width)
+        self.qkv = nn.Linear(width, sum(self.rows), bias=bias)
+        self.out = nn.Linear(heads * head_width, width, bias=out_bias)
+        self.norm, self.dropout = norm, dropout
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        batch, time, _ = x.shape
+        both, value = (
+            self.qkv(x).view(batch, time, -1, self.head_width).split((self.heads + self.kv_heads, self.kv_heads), dim=2)
+        )
+        if self.norm is not None:
+            both = self.norm(both)
+        if frame.turns is not None:
+            both = rotate(both, frame.turns)
+        query, key = both.transpose(1, 2).split((self.heads, self.kv_heads), dim=1)
+        mixed = self.mix(query, key, value, frame, layer)
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, time, -1))
+        return out
+
+    def mix(
+        self,
+        query: Float[Tensor, "batch heads time width"],
+        key: Float[Tensor, "batch kv_heads time width"],
+        value: Float[Tensor, "batch time kv_heads width"],
+        frame: Frame,
+        layer: int,
+    ) -> Float[Tensor, "batch heads time width"]:
+        """What each query reads."""
+        grouped, dropout = self.heads != self.kv_heads, self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(query, key, value.transpose(1, 2), dropout_p=dropout, enable_gqa=grouped)
+
+
+class CausalAttention(Attention):
+    """Each position attends to itself and what came before, at most `window` columns back."""
 
     def __init__(
         self,
@@ -72,33 +125,23 @@ class CausalAttention(nn.Module):
         values: nn.Module | None = None,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.heads, self.kv_heads, self.head_width = heads, kv_heads, head_width
-        self.rows = (heads * head_width, kv_heads * head_width, kv_heads * head_width)
-        self.qkv = nn.Linear(width, sum(self.rows), bias=bias)
-        self.out = nn.Linear(heads * head_width, width, bias=out_bias)
-        self.norm, self.values, self.window, self.dropout = norm, values, window, dropout
+        super().__init__(width, heads, kv_heads, head_width, bias=bias, out_bias=out_bias, norm=norm, dropout=dropout)
+        self.values, self.window = values, window
 
-    def forward(
-        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
-    ) -> Float[Tensor, "batch time width"]:
-        batch, time, _ = x.shape
-        both, value = (
-            self.qkv(x).view(batch, time, -1, self.head_width).split((self.heads + self.kv_heads, self.kv_heads), dim=2)
-        )
+    def mix(
+        self,
+        query: Float[Tensor, "batch heads time width"],
+        key: Float[Tensor, "batch kv_heads time width"],
+        value: Float[Tensor, "batch time kv_heads width"],
+        frame: Frame,
+        layer: int,
+    ) -> Float[Tensor, "batch heads time width"]:
         if self.values is not None:
             value = value + self.values(frame.ids)
-        if self.norm is not None:
-            both = self.norm(both)
-        if frame.turns is not None:
-            both = rotate(both, frame.turns)
-        query, key = both.transpose(1, 2).split((self.heads, self.kv_heads), dim=1)
         value = value.transpose(1, 2)
         if frame.cache is not None:
             key, value = frame.cache.append(layer, key, value)
-        mixed = attend(query, key, value, frame, self.window, self.dropout if self.training else 0.0)
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, time, -1))
-        return out
+        return attend(query, key, value, frame, self.window, self.dropout if self.training else 0.0)
 
 
 class ValueEmbedding(nn.Module):

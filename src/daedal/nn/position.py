@@ -76,6 +76,29 @@ class Rotary:
         return torch.polar(torch.full_like(angles, factor), angles).to(device)
 
 
+class GridRotary:
+    """Rotary positions of a grid: half of the pairs of channels turn with the row, half with the column (Heo et al. 2024).
+
+    Holds no parameters.
+    """
+
+    def __init__(self, head_width: int, theta: float) -> None:
+        self.head_width, self.theta = head_width, theta
+
+    def turns(self, rows: int, columns: int, device: torch.device) -> Complex[Tensor, "time 1 pairs"]:
+        """The rotation of each pair of channels at each place of the grid, row by row."""
+        pairs = self.head_width // 2
+        down, across = pairs - pairs // 2, pairs // 2
+        row = torch.arange(rows, device=device).repeat_interleave(columns)
+        column = torch.arange(columns, device=device).repeat(rows)
+        angles = [
+            torch.outer(place, self.theta ** (-torch.arange(count, device=device) / count))
+            for place, count in ((row, down), (column, across))
+        ]
+        angle = torch.cat(angles, 1)
+        return torch.polar(torch.ones_like(angle), angle).unsqueeze(1)
+
+
 def _llama3(base: Tensor, scaling: RopeScaling) -> tuple[Tensor, float]:
     """Llama 3.1: long wavelengths are stretched, short ones kept, those between blended."""
     assert scaling.original_context is not None

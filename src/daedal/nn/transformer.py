@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from daedal.nn.attention import CausalAttention, Frame
+from daedal.nn.attention import Attention, Frame
 
 
 class Block(nn.Module):
@@ -16,7 +16,7 @@ class Block(nn.Module):
     def __init__(
         self,
         attention_norm: nn.Module,
-        attention: CausalAttention,
+        attention: Attention,
         mlp_norm: nn.Module,
         mlp: nn.Module,
         dropout: float = 0.0,
@@ -40,7 +40,7 @@ class OriginBlock(Block):
     def __init__(
         self,
         attention_norm: nn.Module,
-        attention: CausalAttention,
+        attention: Attention,
         mlp_norm: nn.Module,
         mlp: nn.Module,
         dropout: float = 0.0,
@@ -53,6 +53,36 @@ class OriginBlock(Block):
     ) -> Float[Tensor, "batch time width"]:
         assert frame.origin is not None
         return super().forward(self.mix[0] * x + self.mix[1] * frame.origin, frame, layer)
+
+
+class AdaptiveBlock(Block):
+    """A block whose norms and residual branches follow the frame's condition (adaLN-Zero; Peebles & Xie 2023).
+
+    The condition gives each norm a scale and a shift, and each branch a gate. All are zero at first: the block is the identity.
+    """
+
+    def __init__(
+        self,
+        attention_norm: nn.Module,
+        attention: Attention,
+        mlp_norm: nn.Module,
+        mlp: nn.Module,
+        modulation: nn.Module,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(attention_norm, attention, mlp_norm, mlp, dropout)
+        self.modulation = modulation
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        dropout = self.dropout if self.training else 0.0
+        told = self.modulation(frame.condition).unsqueeze(1).chunk(6, -1)
+        inner = self.attention(modulate(self.attention_norm(x), *told[:2]), frame, layer)
+        x = x + told[2] * _drop(inner, dropout)
+        inner = self.mlp(modulate(self.mlp_norm(x), *told[3:5]))
+        out: Tensor = x + told[5] * _drop(inner, dropout)
+        return out
 
 
 class Transformer(nn.Module):
@@ -69,6 +99,14 @@ class Transformer(nn.Module):
             frame.cache.length += frame.time
         out: Tensor = self.norm(x)
         return out
+
+
+def modulate(
+    x: Float[Tensor, "batch time width"], scale: Float[Tensor, "batch 1 width"], shift: Float[Tensor, "batch 1 width"]
+) -> Float[Tensor, "batch time width"]:
+    """`x * (1 + scale) + shift`."""
+    out: Tensor = torch.addcmul(x + shift, x, scale)
+    return out
 
 
 def _drop(x: Tensor, dropout: float) -> Tensor:

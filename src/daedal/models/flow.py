@@ -1,0 +1,316 @@
+"""Flow matching: a velocity that carries noise to pictures (Lipman et al. 2022; Esser et al. 2024).
+
+- the straight path `x_t = (1 - t) noise + t picture`; the network learns the mean of `picture - noise` given `x_t`
+- preconditioned as by Karras et al. (2022): what a Gaussian of the data's variance says in closed form is not learned
+- the network is a U-Net or a diffusion transformer; class condition with label dropout, for guidance
+- samples, inversions and likelihoods follow one ordinary differential equation; a mask is what is known of a picture
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor, nn
+
+from daedal.config import Config
+from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
+from daedal.models.model import Loss
+from daedal.nn.dit import DiT
+from daedal.nn.film import GROUP, FilmNorm
+from daedal.nn.guidance import ClassifierFree, Interval, guided
+from daedal.nn.noise import Noise
+from daedal.nn.norm import QueryKeyNorm
+from daedal.nn.ode import SOLVERS, Step, integrate
+from daedal.nn.ode import Field as Slope
+from daedal.nn.transformer import AdaptiveBlock
+from daedal.nn.unet import GridAttention, ResidualBlock, UNet
+
+_TIME_WIDTH = 64
+_STEPS, _SOLVER = 10, "heun"
+_RESAMPLE = 3  # times that a step of an edit is taken
+_GUIDED = (0.1, 0.9)  # the part of the way on which guidance acts
+_INVERSION = ImageSampling(steps=20, solver="rk4")
+_LIKELIHOOD = ImageSampling(steps=40, solver="heun")
+
+
+class FlowShape(Config):
+    """The network of a flow and how its times are drawn."""
+
+    network: Literal["unet", "dit"] = Field("unet", description="convolutions, which learn fast, or a transformer")
+    features: int = Field(48, ge=8, le=4096, description="channels at the finest grid (unet), or everywhere (dit)")
+    levels: int = Field(3, ge=1, le=6, description="grids of the unet, each half of the one before")
+    blocks: int = Field(1, ge=1, le=64, description="residual blocks on the way down at each level, or in all (dit)")
+    patch: int | None = Field(None, ge=1, le=32, description="pixels a side of a position of the finest grid; by size")
+    heads: int = Field(2, ge=1, le=256, description="heads of attention; in the unet at its coarsest grid")
+    label_dropout: float = Field(0.1, ge=0, le=1, description="share of labels hidden in training, for guidance")
+    time_mean: float = Field(0.0, ge=-4, le=4, description="centre of the logit-normal times; more learns detail more")
+    time_spread: float = Field(1.0, gt=0, le=4, description="spread of the logit-normal times")
+    deviation: float = Field(0.5, gt=0, le=100, description="standard deviation of what is learned")
+
+
+class FlowConfig(FlowShape, ImageConfig):
+    """A flow for pictures or codes of one shape."""
+
+    values: int = Field(256, ge=0, description="levels of a picture's values; 0 for codes, which have none")
+
+
+class Flow(ImageModel):
+    """Carries noise (time 0) to pictures (time 1). `Flow(config)` under `torch.device("meta")` allocates nothing."""
+
+    family = "flow"
+    capabilities = frozenset({"sample", "class", "interpolate", "reconstruct", "edit", "score"})
+    options = frozenset({"steps", "solver", "guidance"})
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__()
+        self.config: FlowConfig = config
+        device = torch.get_default_device()
+        with torch.device("meta"):
+            self._assemble(config)
+        if device.type != "meta":
+            self.to_empty(device=device)
+            self.initialise(torch.Generator().manual_seed(0))
+
+    def _assemble(self, config: FlowConfig) -> None:
+        told = 2 * config.features
+        self.time = nn.Sequential(nn.Linear(_TIME_WIDTH, told), nn.SiLU(), nn.Linear(told, told))
+        self.label = nn.Embedding(config.classes, told, _weight=torch.empty(config.classes, told))
+        patch = config.patch or _patch(min(config.height, config.width))
+        self.network: nn.Module
+        if config.network == "dit":
+            self.network = DiT(config.channels, config.features, config.blocks, config.heads, patch, told)
+        else:
+            widths = [_round(config.features * (1 + level / 2), config.heads) for level in range(config.levels)]
+            self.network = UNet(config.channels, widths, config.blocks, patch, told, config.heads)
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all weights anew. Drawn on the CPU, so that a seed means the same model on every device."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                weight = torch.randn(module.weight.shape, generator=generator)
+                module.weight.copy_(weight * weight[0].numel() ** -0.5)
+                if module.bias is not None:
+                    module.bias.zero_()
+            elif isinstance(module, nn.Embedding):
+                module.weight.copy_(torch.randn(module.weight.shape, generator=generator))
+            elif isinstance(module, FilmNorm):
+                module.affine.zero_()
+            elif isinstance(module, QueryKeyNorm):
+                for gain in module.parameters():
+                    gain.fill_(1.0)
+        for module in self.modules():
+            # Residual branches and the network's word start at nothing: the first prediction is a Gaussian's
+            for last in _last(module):
+                last.weight.zero_()
+
+    # -- learning ------------------------------------------------------------------------------------------------------
+
+    def velocity(
+        self,
+        x: Float[Tensor, "batch channels height width"],
+        time: Float[Tensor, " batch"],
+        labels: Int[Tensor, " batch"],
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The mean of `picture - noise` at `x` and `time`; label -1 is any class."""
+        keep, said, scale = self._precondition(time)
+        return keep * x + said * self._network(scale * x, time, labels)
+
+    def _network(self, x: Tensor, time: Tensor, labels: Tensor) -> Tensor:
+        rates = torch.logspace(0, math.log10(200), _TIME_WIDTH // 2, device=x.device)
+        angles = time[:, None] * (2 * rates)
+        told = self.time(math.sqrt(2) * torch.cat((angles.sin(), angles.cos()), 1))
+        if self.config.classes:
+            told = told + self.label(labels.clamp_min(0)) * (labels >= 0)[:, None]
+        out: Tensor = self.network(x, F.silu(told))
+        return out
+
+    def _precondition(self, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What of `x` is kept, what the network's word and its input are multiplied by.
+
+        For data of variance d^2 and mean 0, the best linear guess of the velocity is `(t d^2 - (1 - t)) / v x`, where
+        `v = t^2 d^2 + (1 - t)^2` is the variance of `x`; what it leaves unexplained has variance `d^2 / v`.
+        """
+        time = time[:, None, None, None]
+        square = self.config.deviation**2
+        variance = time**2 * square + (1 - time) ** 2
+        return (time * square - (1 - time)) / variance, (square / variance).sqrt(), variance.rsqrt()
+
+    def loss(self, batch: ImageBatch, player: str = "model") -> Loss:
+        """Squared error of the network's own word, a mean over pixels, summed over pictures and divided by the step's count."""
+        noise = batch.noise
+        images = self._smooth(batch.images, noise)
+        start = noise.normal("noise", *images.shape[1:])
+        time = self._draw_times(noise)
+        labels = batch.labels.masked_fill(noise.uniform("label") < self.config.label_dropout, -1)
+        keep, said, scale = self._precondition(time)
+        x = torch.lerp(start, images, time[:, None, None, None])
+        target = (images - start - keep * x) / said
+        error = F.mse_loss(self._network(scale * x, time, labels).float(), target, reduction="none")
+        total = error.mean((1, 2, 3)).sum() / batch.moment.count
+        return Loss(total, {"loss": total.detach()})
+
+    def _draw_times(self, noise: Noise) -> Float[Tensor, " batch"]:
+        """Logit-normal times (Esser et al. 2024). Neighbouring examples' are spread evenly by the golden ratio (as Kingma et
+        al. 2021 spread a batch's), which makes the loss of a batch less a matter of luck."""
+        number = torch.arange(noise.first, noise.first + noise.count, dtype=torch.float64)
+        share = (number * ((math.sqrt(5) - 1) / 2)).frac().clamp(1e-4, 1 - 1e-4)
+        normal = torch.special.ndtri(share).float().to(noise.device)
+        return torch.sigmoid(self.config.time_mean + self.config.time_spread * normal)
+
+    def _smooth(self, images: Tensor, noise: Noise, stream: str = "smooth") -> Tensor:
+        """Pictures have whole values; spread over the width of a value they have a density (Theis et al. 2016)."""
+        if not self.config.values:
+            return images
+        return images + (noise.uniform(stream, *images.shape[1:]) - 0.5) * (2 / (self.config.values - 1))
+
+    # -- following the flow --------------------------------------------------------------------------------------------
+
+    def prior(self, noise: Noise) -> Float[Tensor, "batch channels height width"]:
+        return noise.normal("prior", *self.config.shape)
+
+    @torch.no_grad()
+    def decode(
+        self,
+        latents: Float[Tensor, "batch channels height width"],
+        labels: Int[Tensor, " batch"] | None = None,
+        how: ImageSampling | None = None,
+    ) -> Float[Tensor, "batch channels height width"]:
+        how = how or ImageSampling()
+        return integrate(self._field(len(latents), labels, how), latents, _times(how), _step(how))
+
+    @torch.no_grad()
+    def encode(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        labels: Int[Tensor, " batch"] | None = None,
+        how: ImageSampling | None = None,
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The noise from which the flow leads to each picture: the same path, backwards."""
+        how = how or _INVERSION
+        return integrate(self._field(len(images), labels, how), images, _times(how)[::-1], _step(how))
+
+    def reconstruct(
+        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch channels height width"]:
+        return self.decode(self.encode(images, labels), labels, _INVERSION)
+
+    @torch.no_grad()
+    def edit(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        known: Float[Tensor, "batch 1 height width"],
+        noise: Noise,
+        labels: Int[Tensor, " batch"] | None = None,
+        how: ImageSampling | None = None,
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The pictures with what is not known drawn anew.
+
+        What is known with 1 comes back as it is. A number between is for how much of the way a pixel is held to the picture
+        before it is free: 0.6 everywhere keeps the layout and draws the rest anew (Meng et al. 2021; by pixel, Levin & Fried
+        2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022).
+        """
+        how = how or ImageSampling()
+        field, step, grid = self._field(len(images), labels, how), _step(how), _times(how)
+        start = self.prior(noise)
+        x = start
+        for number, (now, after) in enumerate(pairwise(grid)):
+            free = now >= float(known.max()) or number == len(grid) - 2  # nothing to fit any more
+            for again in range(1 if free else _RESAMPLE):
+                if again:
+                    x = _noisier(x, after, now, noise.normal(f"edit {number} {again}", *self.config.shape))
+                x = torch.where(known > now, torch.lerp(start, images, now), x)
+                x = step(field, x, now, after)
+        return torch.where(known >= 1, images, x)
+
+    def log_likelihood(self, batch: ImageBatch, samples: int = 1) -> Float[Tensor, " batch"]:
+        """Log-probability of each picture's values in nats (of a code: its density), a mean over `samples` estimates.
+
+        The change of variables along the flow (Chen et al. 2018) with a random estimate of the divergence (Grathwohl et al.
+        2019), for pictures spread over the width of a value: on average a lower bound.
+        """
+        volume = math.log(2 / (self.config.values - 1)) * batch.images[0].numel() if self.config.values else 0.0
+        estimates = [self._log_density(batch, sample) for sample in range(samples)]
+        return torch.stack(estimates).mean(0) + volume
+
+    def _log_density(self, batch: ImageBatch, sample: int) -> Float[Tensor, " batch"]:
+        probe = batch.noise.integers(f"probe {sample}", 2, *self.config.shape).float() * 2 - 1
+        velocity = self._field(len(batch.images), batch.labels, ImageSampling())
+
+        def field(state: Tensor, time: float) -> Tensor:
+            with torch.enable_grad():
+                x = state[:, 1:].reshape(-1, *self.config.shape).detach().requires_grad_()
+                slope = velocity(x, time)
+                (product,) = torch.autograd.grad(slope, x, probe)
+            divergence = (product * probe).flatten(1).sum(1, keepdim=True)
+            return torch.cat((divergence, slope.detach().flatten(1)), 1)
+
+        images = self._smooth(batch.images, batch.noise, f"likelihood {sample}")
+        state = F.pad(images.flatten(1), (1, 0))
+        state = integrate(field, state, _times(_LIKELIHOOD)[::-1], _step(_LIKELIHOOD))
+        start = state[:, 1:].double()
+        # the state went backwards: its first number is minus the divergence over the path
+        return (state[:, 0].double() - 0.5 * (start**2 + math.log(2 * math.pi)).sum(1)).float()
+
+    def _field(self, count: int, labels: Tensor | None, how: ImageSampling) -> Slope:
+        nothing = torch.full((count,), -1, device=next(self.parameters()).device)
+        labels = nothing if labels is None else labels
+        scale = 1.0 if how.guidance is None or not self.config.classes else how.guidance
+        guidance = Interval(ClassifierFree(scale), *_GUIDED)
+
+        def field(x: Tensor, time: float) -> Tensor:
+            def predict(x: Tensor, labels: Tensor) -> Tensor:
+                return self.velocity(x, x.new_full((len(x),), time), labels)
+
+            return guided(predict, x, labels, nothing, guidance, time)
+
+        return field
+
+
+def _times(how: ImageSampling) -> list[float]:
+    """Where the solver stops on the way from noise to picture."""
+    steps = how.steps or _STEPS
+    return [step / steps for step in range(steps + 1)]
+
+
+def _step(how: ImageSampling) -> Step:
+    return SOLVERS[how.solver or _SOLVER]
+
+
+def _noisier(x: Tensor, time: float, earlier: float, fresh: Tensor) -> Tensor:
+    """A state of an earlier time that could have led to `x`: shrunk, with fresh noise for what is then missing."""
+    share = earlier / time
+    return share * x + math.sqrt((1 - earlier) ** 2 - (share * (1 - time)) ** 2) * fresh
+
+
+def _last(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
+    """The layers of a part that start at nothing."""
+    match module:
+        case ResidualBlock():
+            yield module.second
+        case GridAttention():
+            yield module.out
+        case FilmNorm(film=nn.Linear() as film):
+            yield film
+        case AdaptiveBlock(modulation=nn.Linear() as modulation):
+            yield modulation
+        case UNet():
+            yield module.head
+        case DiT():
+            yield from (module.head, module.modulation)
+
+
+def _patch(side: int) -> int:
+    """Pixels a side of a position, so that the finest grid has 14 to 27 positions a side: 1 up to 27 pixels, 2 up to 55, ..."""
+    return 1 << max(0, int(math.log2(side / 14)))
+
+
+def _round(width: float, heads: int) -> int:
+    """The next width that the groups of a norm and the heads divide."""
+    unit = math.lcm(GROUP, heads)
+    return max(1, round(width / unit)) * unit

@@ -1,0 +1,204 @@
+"""The flow: what it learns, draws, inverts, edits and scores."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from daedal.models.flow import Flow, FlowConfig
+from daedal.models.image import ImageBatch, ImageSampling
+from daedal.models.model import Moment
+from daedal.nn.attention import Frame
+from daedal.nn.dit import DiT
+from daedal.nn.noise import Noise
+
+UNET = FlowConfig(channels=3, height=9, width=13, classes=3, features=16, levels=2, deviation=0.7)
+DIT = UNET.but(network="dit", blocks=2, patch=4)
+CODES = FlowConfig(channels=5, height=4, width=6, features=16, levels=3, values=0, deviation=1.0)
+CONFIGS = pytest.mark.parametrize("config", [UNET, DIT, CODES], ids=["unet", "dit", "codes"])
+
+
+def _model(config: FlowConfig) -> Flow:
+    """A model whose every weight matters, unlike a new one's."""
+    model, generator = Flow(config), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.03)
+    return model.eval()
+
+
+def _batch(config: FlowConfig, count: int, seed: int = 0) -> ImageBatch:
+    noise = Noise(seed, 0, count)
+    labels = noise.integers("class", config.classes) if config.classes else torch.full((count,), -1)
+    return ImageBatch(noise.uniform("picture", *config.shape) * 2 - 1, labels, noise)
+
+
+def _close(one: Tensor, other: Tensor) -> None:
+    torch.testing.assert_close(one, other, rtol=0, atol=2e-5)
+
+
+@CONFIGS
+def test_a_sample_is_the_same_alone_and_in_a_batch(config: FlowConfig) -> None:
+    model, noise = _model(config), Noise(7, 100, 4)
+    labels = torch.tensor([0, -1, 2, 1]) if config.classes else None
+    how = ImageSampling(steps=3, guidance=2.0)
+    together = model.sample(noise, labels, how)
+    assert together.shape == (4, *config.shape)
+    for row in range(4):
+        alone = model.sample(noise.part(row, row + 1), None if labels is None else labels[row : row + 1], how)
+        _close(alone[0], together[row])
+
+
+@CONFIGS
+def test_an_accumulated_batch_learns_what_one_large_batch_does(config: FlowConfig) -> None:
+    model, batch = _model(config), _batch(config, 4)
+
+    def gradients(sizes: list[int]) -> Tensor:
+        model.zero_grad()
+        first = 0
+        for size in sizes:
+            part = slice(first, first + size)
+            piece = ImageBatch(batch.images[part], batch.labels[part], batch.noise.part(first, first + size))
+            model.loss(piece.at(Moment(count=4))).total.backward()
+            first += size
+        return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    torch.testing.assert_close(gradients([4]), gradients([1, 3]), rtol=1e-3, atol=1e-5)
+
+
+@CONFIGS
+def test_every_weight_is_drawn_from_the_generator_and_comes_back_from_the_state(config: FlowConfig) -> None:
+    with torch.device("meta"):
+        model = Flow(config)
+    assert all(parameter.is_meta for parameter in model.parameters())
+    model.to_empty(device="cpu")
+    for parameter in model.parameters():
+        parameter.data.fill_(math.nan)
+    model.initialise(torch.Generator().manual_seed(3))
+    other = Flow(config)
+    assert not list(model.buffers())
+    other.load_state_dict(model.state_dict())
+    noise = Noise(0, 0, 2)
+    drawn = other.sample(noise, how=ImageSampling(steps=2))
+    assert torch.equal(drawn, model.sample(noise, how=ImageSampling(steps=2)))
+    assert torch.isfinite(drawn).all()
+
+
+@CONFIGS
+def test_a_new_model_is_the_gaussian_flow_of_its_deviation(config: FlowConfig) -> None:
+    """The velocity of a Gaussian is known; so are its samples, its latents and its likelihood."""
+    model, noise = Flow(config).eval(), Noise(0, 0, 16)
+    latents = model.prior(noise)
+    _close(model.decode(latents, how=ImageSampling(steps=30, solver="rk4")), config.deviation * latents)
+    _close(model.encode(config.deviation * latents), latents)
+    batch = _batch(config, 4)
+    size = batch.images[0].numel()
+    if config.values:
+        spread = batch.images + (batch.noise.uniform("likelihood 0", *config.shape) - 0.5) * 2 / 255
+    else:
+        spread = batch.images
+    normal = torch.distributions.Normal(0.0, config.deviation)
+    volume = size * math.log(2 / 255) if config.values else 0.0
+    exact = normal.log_prob(spread.double()).sum((1, 2, 3)) + volume
+    measured = model.log_likelihood(batch).double()
+    assert float((measured - exact).abs().max()) < 2e-3 * size
+
+
+def test_the_likelihood_is_averaged_over_samples() -> None:
+    model, batch = _model(UNET), _batch(UNET, 2)
+    one, four = model.log_likelihood(batch), model.log_likelihood(batch, samples=4)
+    assert one.shape == four.shape == (2,)
+    assert not torch.equal(one, four)
+
+
+@CONFIGS
+def test_a_picture_comes_back_through_its_latent(config: FlowConfig) -> None:
+    model, batch = _model(config), _batch(config, 2)
+    labels = batch.labels if config.classes else None
+    assert float((model.encode(batch.images, labels) - batch.images).abs().mean()) > 0.1
+    torch.testing.assert_close(model.reconstruct(batch.images, labels), batch.images, rtol=0, atol=1e-2)
+
+
+@CONFIGS
+def test_what_is_known_comes_back_exactly_and_the_rest_is_drawn(config: FlowConfig) -> None:
+    model, batch = _model(config), _batch(config, 2)
+    known = torch.zeros(2, 1, *config.shape[1:])
+    known[..., : config.width // 2] = 1
+    drawn = model.edit(batch.images, known, Noise(3, 0, 2), how=ImageSampling(steps=4))
+    left, right = (known == 1).expand_as(drawn), (known == 0).expand_as(drawn)
+    assert torch.equal(drawn[left], batch.images[left])
+    assert float((drawn - batch.images)[right].abs().mean()) > 0.1
+    assert torch.equal(drawn, model.edit(batch.images, known, Noise(3, 0, 2), how=ImageSampling(steps=4)))
+    other = model.edit(batch.images, known, Noise(3, 2, 2), how=ImageSampling(steps=4))
+    assert not torch.equal(drawn[right], other[right])
+
+
+def test_an_edit_that_knows_nothing_is_a_sample_and_one_that_knows_all_the_picture() -> None:
+    model, batch, noise = _model(UNET), _batch(UNET, 2), Noise(3, 0, 2)
+    nothing = torch.zeros(2, 1, UNET.height, UNET.width)
+    _close(model.edit(batch.images, nothing, noise), model.sample(noise))
+    assert torch.equal(model.edit(batch.images, nothing + 1, noise), batch.images)
+
+
+def test_the_longer_a_pixel_is_held_the_nearer_it_stays() -> None:
+    model, batch = _model(UNET), _batch(UNET, 8)
+    whole = torch.ones(8, 1, UNET.height, UNET.width)
+    far = [
+        float((model.edit(batch.images, share * whole, Noise(0, 0, 8)) - batch.images).abs().mean())
+        for share in (0.2, 0.5, 0.8, 0.95)
+    ]
+    assert far == sorted(far, reverse=True)
+
+
+def test_guidance_of_one_is_the_class_as_learned_and_more_is_something_else() -> None:
+    model, noise, labels = _model(UNET), Noise(0, 0, 3), torch.tensor([0, 1, 2])
+    plain = model.sample(noise, labels)
+    assert torch.equal(plain, model.sample(noise, labels, ImageSampling(guidance=1.0)))
+    assert not torch.equal(plain, model.sample(noise, labels, ImageSampling(guidance=3.0)))
+    assert not torch.allclose(plain, model.sample(noise, labels.roll(1)), atol=1e-4)
+
+
+def test_a_hidden_label_teaches_what_no_label_does() -> None:
+    model = _model(UNET.but(label_dropout=1.0))
+    batch = _batch(UNET, 3)
+    blind = ImageBatch(batch.images, torch.full((3,), -1), batch.noise)
+    assert torch.equal(model.loss(batch).total, model.loss(blind).total)
+
+
+def test_training_times_are_spread_evenly() -> None:
+    model = Flow(UNET.but(time_mean=0.4, time_spread=1.5))
+    times = model._draw_times(Noise(0, 12345, 500))
+    normal = torch.logit(times).sub(0.4).div(1.5)
+    expected = torch.special.ndtri((torch.arange(500) + 0.5) / 500)
+    assert float((normal.sort().values - expected).abs()[5:-5].max()) < 0.1
+    assert torch.equal(times[100:200], model._draw_times(Noise(0, 12445, 100)))
+
+
+def test_a_new_diffusion_transformers_blocks_are_the_identity() -> None:
+    model = Flow(DIT)
+    assert isinstance(model.network, DiT)
+    x, told = torch.randn(2, 12, DIT.features), torch.randn(2, 2 * DIT.features)
+    frame = Frame(12, turns=model.network.rotary.turns(3, 4, x.device), condition=told)
+    for layer, block in enumerate(model.network.transformer.blocks):
+        assert torch.equal(block(x, frame, layer), x)
+
+
+def test_the_transformers_attention_sees_both_ways() -> None:
+    model, x = _model(DIT), torch.zeros(1, *DIT.shape)
+    changed = x.clone()
+    changed[..., -1, -1] = 1.0
+    time, labels = torch.tensor([0.5]), torch.tensor([0])
+    difference = model.velocity(changed, time, labels) - model.velocity(x, time, labels)
+    assert bool(difference[..., 0, 0].abs().max() > 0)
+
+
+@pytest.mark.parametrize("network", ["unet", "dit"])
+@pytest.mark.parametrize("size", [(1, 4, 4), (4, 5, 28), (2, 31, 7), (3, 16, 33)])
+def test_pictures_of_any_size_keep_it(network: str, size: tuple[int, int, int]) -> None:
+    channels, height, width = size
+    config = FlowConfig(
+        channels=channels, height=height, width=width, features=8, network=network, blocks=1  # type: ignore[arg-type]
+    )  # fmt: skip
+    model = _model(config)
+    assert model.velocity(torch.randn(2, *size), torch.rand(2), torch.full((2,), -1)).shape == (2, *size)
