@@ -42,6 +42,14 @@ def permute(index: UInt64[Array, " count"], size: int, key: UInt64[Array, " coun
     return result
 
 
+def visit(first: int, count: int, size: int, seed: int) -> tuple[UInt64[Array, " count"], UInt64[Array, " count"]]:
+    """Which of `size` things come at places `first` to `first + count` of an endless stream that goes through all of them
+    in each epoch, every time in a new order; and the random words that belong to the epochs."""
+    epoch, index = np.divmod(np.uint64(first) + np.arange(count, dtype=np.uint64), np.uint64(size))
+    key = mix(mix(np.full(count, seed & _MASK64, dtype=np.uint64)) + epoch * np.uint64(_GOLDEN))
+    return permute(index, size, key), key
+
+
 class Windows:
     """Windows of `context` tokens and their targets from a split.
 
@@ -76,11 +84,8 @@ class Windows:
 
     def starts(self, first_sample: int, count: int) -> Int64[Array, " count"]:
         """Where in the token stream samples `first_sample` to `first_sample + count` begin."""
-        samples = np.uint64(first_sample) + np.arange(count, dtype=np.uint64)
-        epoch, index = np.divmod(samples, np.uint64(self.samples_per_epoch))
-        key = mix(mix(np.full(count, self.seed & _MASK64, dtype=np.uint64)) + epoch * np.uint64(_GOLDEN))
+        tile, key = visit(first_sample, count, self.samples_per_epoch, self.seed)
         phase = mix(key) % np.uint64(self._phases)
-        tile = permute(index, self.samples_per_epoch, key)
         return (tile * np.uint64(self.context) + phase).astype(np.int64)
 
     def batch(

@@ -5,25 +5,25 @@
 - weights are read straight into place: no initialisation first
 """
 
-import json
-import struct
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder, read_json, write_json
+from daedal.models.coded import CODEC, with_codec
 from daedal.models.gpt import GPT
 from daedal.models.huggingface import TensorName, read_config, tensor_names, write_config
+from daedal.models.image_checkpoint import is_image_config, load_image_model
 from daedal.models.model import Model
+from daedal.models.weights import check_header, write_tensors
 
-_MAX_HEADER = 100 * 2**20
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _DTYPE_NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 # Buffers that old versions of Transformers stored and nobody needs
@@ -37,6 +37,7 @@ def save_model(
     dtype: torch.dtype | None = None,
     max_shard_bytes: int = 5 * 10**9,
     codec: TextCodec | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model where Transformers, vLLM and llama.cpp's converter find it.
 
@@ -44,6 +45,7 @@ def save_model(
         dtype: of the weights in the file; the model's own unless given.
         max_shard_bytes: larger weights are split over several files.
         codec: written beside the weights, and its special ids into the configuration.
+        notes: what else `config.json` is to say, such as the names of classes.
 
     Raises:
         DaedalError: the disk is full or the folder cannot be written.
@@ -64,7 +66,7 @@ def save_model(
         total += sum(tensor.nbytes for tensor in tensors.values())
         weight_map |= dict.fromkeys(tensors, name)
         with atomic_path(folder / name) as temporary:
-            _write_tensors(tensors, temporary)
+            write_tensors(tensors, temporary)
     index = folder / "model.safetensors.index.json"
     if len(shards) > 1:
         write_json(index, {"metadata": {"total_size": total}, "weight_map": weight_map})
@@ -78,7 +80,10 @@ def save_model(
         "pad_token_id": None if codec is None else codec.pad_id,
     }
     kind = _DTYPE_NAMES[dtype]  # Transformers 5 reads dtype; Transformers 4, vLLM and llama.cpp torch_dtype
-    write_json(folder / "config.json", write_config(model.config) | special | {"dtype": kind, "torch_dtype": kind})
+    write_json(
+        folder / "config.json",
+        {**write_config(model.config), **special, **(notes or {}), "dtype": kind, "torch_dtype": kind},
+    )
     write_json(folder / "generation_config.json", {**special, "do_sample": True})
     if codec is not None:
         codec.save(folder)
@@ -87,7 +92,8 @@ def save_model(
 def load_model(
     folder_or_hub_id: Path | str, dtype: torch.dtype | None = None, device: torch.device | str | None = None
 ) -> Model:
-    """The model in a folder, or of a Hugging Face id such as `Qwen/Qwen3-0.6B`.
+    """The model in a folder, or of a Hugging Face id such as `Qwen/Qwen3-0.6B`; together with the model whose codes it
+    learned, where it learned any.
 
     Args:
         dtype: of the weights in memory; as stored unless given.
@@ -96,7 +102,17 @@ def load_model(
         DaedalError: a file is missing, damaged, hostile, or of a kind that is not supported.
     """
     folder = resolve(folder_or_hub_id)
-    config = read_config(read_json(folder / "config.json"), str(folder / "config.json"))
+    if (folder / CODEC).is_dir():
+        return with_codec(_load_one(folder, dtype, device), _load_one(folder / CODEC, dtype, device))
+    return _load_one(folder, dtype, device)
+
+
+def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | str | None) -> Model:
+    """The model in a folder, whatever codec it has."""
+    values = read_json(folder / "config.json")
+    if is_image_config(values):
+        return load_image_model(folder, device)
+    config = read_config(values, str(folder / "config.json"))
     with torch.device("meta"):
         model = GPT(config)
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
@@ -187,13 +203,6 @@ def _unpair(tensor: Tensor, width: int) -> Tensor:
     return tensor.view(-1, width // 2, 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2) if width else tensor
 
 
-def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    try:
-        save_file(tensors, path, metadata={"format": "pt"})
-    except SafetensorError as error:  # it wraps what the operating system said
-        raise OSError(28 if "No space" in str(error) else 5, str(error)) from None
-
-
 def _shape(entry: TensorName, shapes: dict[str, torch.Size]) -> torch.Size:
     shape = shapes[entry.parameter]
     if entry.rows is not None:
@@ -205,7 +214,7 @@ def _open_tensors(folder: Path, stack: ExitStack) -> dict[str, Any]:
     """A lazy slice for each tensor in the folder's weight files."""
     tensors: dict[str, Any] = {}
     for path in weight_files(folder):
-        check_header(path)
+        check_header(path, _DTYPES, _BUFFERS)
         try:
             file = stack.enter_context(safe_open(path, framework="pt"))
             tensors |= {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
@@ -237,40 +246,6 @@ def weight_files(folder: Path) -> list[Path]:
         if not (folder / name).exists():
             raise DaedalError(f"{folder / name} is missing", "Restore it from a copy, or download it again")
     return [folder / name for name in files]
-
-
-def check_header(path: Path) -> None:
-    """Refuse a safetensors file whose header cannot be what it says, before anything parses it.
-
-    Raises:
-        DaedalError: the length, the JSON or the extents of the header are wrong.
-    """
-    damaged = DaedalError(f"{path} is truncated or not a safetensors file", "Restore it from a copy")
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            first = file.read(8)
-            if len(first) < 8:
-                raise damaged
-            (length,) = struct.unpack("<Q", first)
-            if length > min(size - 8, _MAX_HEADER):
-                raise damaged
-            header = json.loads(file.read(length))
-    except OSError as error:
-        raise DaedalError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from None
-    except (ValueError, RecursionError):
-        raise damaged from None
-    if not isinstance(header, dict):
-        raise damaged
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        kind = entry.get("dtype") if isinstance(entry, dict) else None
-        if kind not in _DTYPES and not name.endswith(_BUFFERS):
-            raise DaedalError(
-                f"{path}: {name} holds {kind}, and only float32, float16 and bfloat16 weights can be read",
-                "Convert it with Transformers",
-            )
 
 
 def _check(

@@ -92,6 +92,10 @@ class Model(nn.Module, ABC):
         return sum(parameter.numel() for parameter in self.parameters())
 
     @abstractmethod
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all weights anew. Drawn on the CPU, so that a seed means the same model on every device."""
+
+    @abstractmethod
     def loss(self, batch: Any, player: str = "model") -> Loss:
         """The loss of one player on a batch."""
 

@@ -115,6 +115,9 @@ class GPTPlan(Plan):
     architecture: Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"] = Field(
         "qwen3", description="the Transformer's parts; all but swift open in Transformers, vLLM and llama.cpp"
     )
+    condition: Literal["class"] | None = Field(
+        None, description="class: learn the labels of pictures, so that a class can be asked for"
+    )
     vocab_size: int = Field(ge=2, description="how many tokens the codec knows")
     width: int = Field(ge=8, le=65536, description="features of the residual stream")
     depth: int = Field(ge=1, le=1024, description="Transformer blocks")

@@ -230,11 +230,10 @@ class Trainer:
     def _validate(self, journal: Journal | None) -> None:
         with self._averaged():
             self.model.eval()
-            record = {
-                "step": self.step,
-                **self.task.validate(self.processes, self._autocast()),
-                "seconds": self.elapsed,
-            }
+            measured = self.task.validate(self.processes, self._autocast())
+        if not measured:
+            return
+        record = {"step": self.step, **measured, "seconds": self.elapsed}
         if journal is not None:
             journal.scalars(record)
         self.listener.validated(record)

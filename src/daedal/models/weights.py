@@ -1,0 +1,64 @@
+"""Files of weights: safetensors, checked before they are parsed."""
+
+import json
+import struct
+from collections.abc import Collection
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from daedal.errors import DaedalError
+
+_MAX_HEADER = 100 * 2**20
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write tensors to a safetensors file.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:  # it wraps what the operating system said
+        raise OSError(28 if "No space" in str(error) else 5, str(error)) from None
+
+
+def check_header(path: Path, kinds: Collection[str], ignored: tuple[str, ...] = ()) -> None:
+    """Refuse a safetensors file whose header cannot be what it says, before anything parses it.
+
+    Args:
+        kinds: of numbers that may be in it, as safetensors calls them.
+        ignored: ends of names whose kind does not matter.
+
+    Raises:
+        DaedalError: the length or the JSON of the header are wrong, or there are numbers of another kind.
+    """
+    damaged = DaedalError(f"{path} is truncated or not a safetensors file", "Restore it from a copy")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            first = file.read(8)
+            if len(first) < 8:
+                raise damaged
+            (length,) = struct.unpack("<Q", first)
+            if length > min(size - 8, _MAX_HEADER):
+                raise damaged
+            header = json.loads(file.read(length))
+    except OSError as error:
+        raise DaedalError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from None
+    except (ValueError, RecursionError):
+        raise damaged from None
+    if not isinstance(header, dict):
+        raise damaged
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        kind = entry.get("dtype") if isinstance(entry, dict) else None
+        if kind not in kinds and not name.endswith(ignored):
+            raise DaedalError(
+                f"{path}: {name} holds {kind}, and only {', '.join(kinds)} can be read",
+                "Convert it with the program that wrote it",
+            )

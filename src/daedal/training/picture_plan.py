@@ -1,0 +1,55 @@
+"""The plans of the families that learn pictures: the run, the pictures, and the shape of the family's own network."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from daedal.models.flow import FlowShape
+from daedal.models.gan import GANShape
+from daedal.models.image import ImageConfig
+from daedal.models.vae import VAEShape
+from daedal.models.vqvae import VQVAEShape
+from daedal.training.plan import Plan
+
+
+class PicturePlan(Plan, ImageConfig):
+    """What the training of every family of image models needs to know."""
+
+    derived = Plan.derived | frozenset(ImageConfig.model_fields)
+
+    condition: Literal["class"] | None = Field(
+        None, description="class: learn the labels, so that a class can be asked for"
+    )
+    flip: bool = Field(False, description="learn every picture mirrored as well")
+    shift: int = Field(0, ge=0, le=64, description="learn every picture moved by up to so many pixels")
+
+    @property
+    def unit(self) -> str:
+        return "pictures"
+
+    def of_model(self) -> str:
+        codes = f"codes of {self.codec}, " if self.codec else "pictures of "
+        classes = f", {self.classes} classes" if self.classes else ""
+        return f"{self.family}, {codes}{self.width} x {self.height}, {self.channels} channels{classes}"
+
+    def of_batch(self) -> str:
+        return f"{self.batch} pictures"
+
+
+class VAEPlan(PicturePlan, VAEShape):
+    family: Literal["vae"] = Field("vae", description="what kind of model")
+
+
+class VQVAEPlan(PicturePlan, VQVAEShape):
+    family: Literal["vqvae"] = Field("vqvae", description="what kind of model")
+
+
+class GANPlan(PicturePlan, GANShape):
+    family: Literal["gan"] = Field("gan", description="what kind of model")
+
+
+class FlowPlan(PicturePlan, FlowShape):
+    family: Literal["flow"] = Field("flow", description="what kind of model")
+
+
+PLANS: dict[str, type[PicturePlan]] = {"vae": VAEPlan, "vqvae": VQVAEPlan, "gan": GANPlan, "flow": FlowPlan}

@@ -1,0 +1,40 @@
+"""What each family of image models is trained with when nobody says otherwise. The numbers are from our runs (docs/log.md)."""
+
+from typing import Any
+
+import numpy as np
+
+from daedal.data.images.dataset import ImageDataset, ImageSplit
+from daedal.errors import DaedalError
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "vae": {"batch": 64, "learning_rate": 2e-3, "weight_decay": 0.01, "ema": 0.999, "cooldown": 0.7},
+    "vqvae": {"batch": 64, "learning_rate": 1.5e-3, "weight_decay": 0.01, "ema": 0.999, "cooldown": 0.7},
+    "gan": {"batch": 64, "learning_rate": 4e-4, "beta1": 0.0, "weight_decay": 0.0, "clip": 0.0, "ema": 0.999},
+    "flow": {"batch": 64, "learning_rate": 1e-3, "weight_decay": 0.01, "ema": 0.999, "cooldown": 0.7},
+}
+"""Values of the plan for each family."""
+
+_LOOKED_AT = 500
+
+
+def is_black_and_white(split: ImageSplit) -> bool:
+    """Whether pictures are grey and nearly all of their pixels near black or white: then a pixel is a chance, not a shade."""
+    pictures = np.asarray(split.images[:_LOOKED_AT])
+    return pictures.shape[-1] == 1 and float(np.mean((pictures < 32) | (pictures > 223))) > 0.8
+
+
+def labels_of(dataset: ImageDataset, condition: str | None) -> tuple[str, ...]:
+    """The classes that a model is to know.
+
+    Raises:
+        DaedalError: they are asked for, and the pictures have none.
+    """
+    if condition is None:
+        return ()
+    if not dataset.classes:
+        raise DaedalError(
+            f"The pictures in {dataset.folder} have no labels",
+            "Build the data with --labels, or leave --condition away",
+        )
+    return dataset.classes

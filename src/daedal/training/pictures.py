@@ -1,0 +1,263 @@
+"""The families that learn pictures, or the codes that another model makes of them."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from daedal.codecs.raster import to_image
+from daedal.data.images.dataset import ImageDataset
+from daedal.errors import DaedalError
+from daedal.files import atomic_folder, atomic_path, make_folder
+from daedal.models.checkpoint import load_model
+from daedal.models.coded import CODEC, Coded
+from daedal.models.image import ImageBatch, ImageModel
+from daedal.models.image_checkpoint import save_image_model
+from daedal.models.image_families import image_family
+from daedal.nn.noise import Noise
+from daedal.training.choice import UNPLANNED, Choice, Time, choose_length, choose_machine, choose_rhythm
+from daedal.training.family import Family
+from daedal.training.groups import picture_optimizer
+from daedal.training.machine import Machine
+from daedal.training.optimizers import Optimizer
+from daedal.training.picture_plan import PLANS, PicturePlan
+from daedal.training.picture_rules import RECIPES, is_black_and_white, labels_of
+from daedal.training.plan import Plan, Prediction
+from daedal.training.processes import Processes
+from daedal.training.rehearsal import step_seconds
+from daedal.training.stream import PictureStream
+
+_SAMPLES, _COLUMNS = 32, 8
+_VALIDATED = 2000
+_FITTED = 20_000
+
+
+class PictureFamily(Family):
+    """A VAE, a tokenizer, a GAN or a flow.
+
+    Args:
+        codec: the run folder of a VAE whose latents a flow learns.
+        init: a run folder whose weights to start from.
+    """
+
+    def __init__(self, family: str, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
+        if codec is not None and family != "flow":
+            raise DaedalError(
+                f"A {family} learns pixels, not codes", "Leave --codec away, or train a flow or a gpt on codes"
+            )
+        self.family, self.dataset, self.data, self.init = family, dataset, data, init
+        self.codec_path, self.codec = codec, open_codec(codec, dataset) if codec is not None else None
+        self._initial = self._load(init) if init is not None else None
+
+    def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> PicturePlan:
+        time = Time.of(budget, given)
+        train = self.dataset.split("train")
+        choose = Choice(given, {"data": self.data, "budget": time.budget, "init": self.init, "codec": self.codec_path})
+        choose_machine(choose, machine)
+        self._choose_model(choose)
+        for name, value in {**RECIPES[self.family], **given}.items():
+            choose(name, value)
+        batch = choose("batch", 64)
+        choose("micro_batch", batch)
+        draft = PLANS[self.family].parse({**UNPLANNED, **choose.values}, "plan")
+        task = self.task(draft)
+        per_step = step_seconds(
+            task.model,
+            {player: task.optimizer(player, draft) for player in task.model.players},
+            task.batch(0, draft.micro_batch),
+            draft,
+        )
+        steps = choose_length(choose, time, per_step, "a smaller network")
+        choose_rhythm(choose, steps, per_step, task.validated * per_step / draft.batch / 3)
+        seen = steps * draft.batch
+        prediction = Prediction(parameters=task.model.parameter_count, seconds_per_step=per_step, seen=seen)
+        why = {
+            "Length": f"a step took {per_step * 1000:.0f} ms when tried on {machine.name}; "
+            f"every picture is seen {seen / train.count:.1f} times"
+        }
+        return PLANS[self.family].parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
+
+    def task(self, plan: Plan) -> "PictureTask":
+        assert isinstance(plan, PicturePlan)
+        model = self._initial
+        if model is None:
+            known = image_family(self.family)
+            values = {name: getattr(plan, name) for name in known.config.model_fields if hasattr(plan, name)}
+            if self.codec is not None:
+                values["values"] = 0  # codes are no bytes
+            model = known.model(known.config.parse(values, "plan"))
+            model.initialise(torch.Generator().manual_seed(plan.seed))
+        return PictureTask(model, self.dataset, plan, self.codec)
+
+    def _choose_model(self, choose: Choice) -> None:
+        """What the pictures are, and the shape of the network."""
+        dataset, train = self.dataset, self.dataset.split("train")
+        if self._initial is not None:
+            self._take_model(choose, self._initial)
+            return
+        classes = labels_of(dataset, choose("condition", None))
+        shape = dataset.codec.shape if self.codec is None else self._codes(train.images[:1]).shape[1:]
+        if len(shape) != 3:
+            raise DaedalError(
+                f"The latents of {self.codec_path} are a vector, and a flow learns pictures of codes",
+                "Train the vae with --latent 0 --grid 4",
+            )
+        settled = {**dict(zip(("channels", "height", "width"), map(int, shape), strict=True)), "classes": len(classes)}
+        choose.values.update(settled)
+        if self.family == "vae" and is_black_and_white(train):
+            choose("likelihood", "bernoulli")
+        if self.family == "flow":
+            choose("deviation", round(float(self._codes(train.images[:500]).std()), 3))
+
+    def _take_model(self, choose: Choice, model: ImageModel) -> None:
+        """The shape of the model that training goes on with."""
+        for name, settled in model.config.model_dump().items():
+            if choose.given.get(name, settled) != settled:
+                raise DaedalError(
+                    f"The model to start from has {name} {settled}", f"Leave --{name.replace('_', '-')} away"
+                )
+            choose.values[name] = settled
+        choose("condition", "class" if model.config.classes else None)
+
+    def _codes(self, pixels: Any) -> Tensor:
+        images = self.dataset.codec.encode_batch(pixels)
+        return images if self.codec is None else coder(self.codec)(images)
+
+    def _load(self, init: str) -> ImageModel:
+        model = load_model(init)
+        model = model.inner if isinstance(model, Coded) else model
+        if not isinstance(model, ImageModel) or model.family != self.family:
+            raise DaedalError(f"The model in {init} is a {model.family}, not a {self.family}", "Start from another")
+        known = (*model.config.shape, model.config.classes)
+        shape = (*self._codes(self.dataset.split("train").images[:1]).shape[1:], len(self.dataset.classes))
+        if known[:3] != shape[:3] or known[3] not in (0, shape[3]):
+            raise DaedalError(
+                f"The model in {init} knows {known} (channels, height, width, classes), and the data has {tuple(shape)}",
+                "Build the data to match, or start from another",
+            )
+        return model
+
+
+class PictureTask:
+    """Trains a model of images on a folder of pictures.
+
+    Args:
+        codec: makes the codes that the model learns; without one it learns pixels.
+    """
+
+    unit = "pictures"
+
+    def __init__(self, model: ImageModel, dataset: ImageDataset, plan: PicturePlan, codec: ImageModel | None) -> None:
+        self.model, self.dataset, self.codec = model, dataset, codec
+        self.fingerprint = dataset.split("train").fingerprint
+        code = coder(codec) if codec is not None else None
+        labelled = plan.classes > 0
+        train, validation = dataset.split("train"), dataset.split("validation")
+        self._train = PictureStream(train, dataset.codec, plan.seed, code, labelled, plan.flip, plan.shift)
+        self._validation = PictureStream(validation, dataset.codec, 0, code, labelled) if validation.count > 1 else None
+        self.validated = min(_VALIDATED, validation.count)
+
+    def save(self, folder: Path) -> None:
+        save_image_model(self.model, folder, self.dataset.classes if self.model.config.classes else ())
+        save_codecs(self.dataset, self.codec, folder)
+
+    def batch(self, first: int, count: int) -> ImageBatch:
+        return self._train.batch(first, count)
+
+    def examples(self) -> Iterator[ImageBatch]:
+        return self._train.in_order(_FITTED)
+
+    def optimizer(self, player: str, plan: Plan) -> Optimizer:
+        return picture_optimizer(self.model, player, plan)
+
+    def units(self, loss: float) -> dict[str, float]:
+        return {"loss": loss}
+
+    def diverged(self, loss: float, lowest: float) -> bool:
+        return abs(loss) > 1e6  # games have no lowest loss
+
+    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
+        """The loss and its parts over held-out pictures; nothing for a game, whose losses say little."""
+        if self._validation is None or "model" not in self.model.players:
+            return {}
+        totals: dict[str, float] = {}
+        mine = islice(self._validation.in_order(self.validated), processes.rank, None, processes.count)
+        with torch.no_grad(), autocast:
+            for batch in mine:
+                loss = self.model.loss(batch.to(processes.device))
+                for name, value in {"loss": loss.total, **loss.parts}.items():
+                    totals[name] = totals.get(name, 0.0) + float(value)
+        sums = processes.sum(torch.tensor(list(totals.values()))) / self.validated
+        return {f"validation_{name}": float(value) for name, value in zip(totals, sums, strict=True)}
+
+    @torch.no_grad()
+    def sample(self, seed: int, path: Path) -> str:
+        """Pictures drawn from nothing; where the model draws none, held-out ones and what becomes of them."""
+        if "sample" in self.model.capabilities:
+            device = next(self.model.parameters()).device
+            labels = (
+                torch.arange(_SAMPLES, device=device) % self.model.config.classes if self.model.config.classes else None
+            )
+            pictures = self.model.sample(Noise(seed, 0, _SAMPLES, device), labels)
+            pictures = pictures if self.codec is None else self.codec.to(device).decode(pictures)
+        else:
+            pictures = before_and_after(self.model, self._validation or self._train)
+        return save_sheet(pictures, self.dataset, path)
+
+
+def before_and_after(model: ImageModel, stream: PictureStream) -> Tensor:
+    """Rows of pictures, each above what becomes of it."""
+    device = next(model.parameters()).device
+    images = stream.some(0, min(_SAMPLES // 2, stream.split.count)).images.to(device)
+    rows = zip(torch.split(images, _COLUMNS), torch.split(model.reconstruct(images), _COLUMNS), strict=True)
+    return torch.cat([part for row in rows for part in row])
+
+
+def save_sheet(pictures: Tensor, dataset: ImageDataset, path: Path) -> str:
+    """Write pictures side by side as a PNG file; says where."""
+    pixels = torch.from_numpy(dataset.codec.decode_batch(pictures.float().cpu()))
+    rows = -(-len(pixels) // _COLUMNS)
+    blank = pixels.new_zeros(rows * _COLUMNS - len(pixels), *pixels.shape[1:])
+    tiles = torch.cat([pixels, blank]).view(rows, _COLUMNS, *pixels.shape[1:])
+    sheet = tiles.permute(0, 2, 1, 3, 4).flatten(0, 1).flatten(1, 2)
+    path = path.with_suffix(".png")
+    make_folder(path.parent)
+    with atomic_path(path) as temporary:
+        to_image(sheet.numpy()).save(temporary, format="PNG")
+    return str(path)
+
+
+def coder(codec: ImageModel) -> Any:
+    """What makes codes of pictures."""
+    return torch.no_grad()(lambda images: codec.encode(images.to(next(codec.parameters()).device)).cpu())
+
+
+def open_codec(path: str, dataset: ImageDataset) -> ImageModel:
+    """The model whose codes are to be learned.
+
+    Raises:
+        DaedalError: it is no such model, or of pictures of another size.
+    """
+    model = load_model(path)
+    if not isinstance(model, ImageModel) or isinstance(model, Coded) or model.family not in ("vae", "vqvae"):
+        raise DaedalError(f"The model in {path} makes no codes of pictures", "Name the run folder of a vae or a vqvae")
+    if model.config.shape != dataset.codec.shape:
+        raise DaedalError(
+            f"The codec in {path} knows pictures of {model.config.shape} and the data has {dataset.codec.shape} "
+            "(channels, height, width)",
+            "Train the codec on data of that size",
+        )
+    return model.requires_grad_(False)
+
+
+def save_codecs(dataset: ImageDataset, codec: ImageModel | None, folder: Path) -> None:
+    """What turns codes into pictures, beside the model of the codes."""
+    dataset.codec.save(folder)
+    if codec is not None and not (folder / CODEC).is_dir():
+        with atomic_folder(folder / CODEC) as temporary:
+            save_image_model(codec, temporary)
+            dataset.codec.save(temporary)
