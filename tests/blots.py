@@ -41,7 +41,8 @@ class Blots(ImageModel):
     def edit(
         self, images: Tensor, known: Tensor, noise: Noise, labels: Tensor | None = None, how: Any = None
     ) -> Tensor:
-        return self.sample(noise, labels, how)  # whoever asks puts back what is known
+        # whoever asks puts back what is known
+        return known * images + (1 - known) * self.sample(noise, labels, how)
 
     def log_likelihood(self, batch: ImageBatch, samples: int = 1) -> Tensor:
         return -0.5 * self.encode(batch.images, batch.labels).square().flatten(1).sum(1)

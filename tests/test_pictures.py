@@ -232,6 +232,19 @@ def test_an_edit_keeps_what_the_mask_keeps_and_draws_the_rest_anew() -> None:
     assert drawn[0].provenance.source
 
 
+def test_the_weaker_an_edit_the_more_is_left() -> None:
+    original = np.asarray(photo()).astype(int)
+    off = [
+        np.abs(np.asarray(PLAIN.edit(photo(), seed=1, strength=strength)[0].image) - original).mean()
+        for strength in (0.1, 0.5, 0.9)
+    ]
+    assert off == sorted(off)
+    mask = Image.new("L", (8, 8), 255)
+    whole, weak = PLAIN.edit(photo(), mask, seed=1), PLAIN.edit(photo(), mask, seed=1, strength=0.5)
+    assert same(weak, PLAIN.edit(photo(), seed=1, strength=0.5))
+    assert not same(weak, whole)
+
+
 def test_clear_pixels_of_a_mask_are_drawn_anew() -> None:
     clear = Image.new("RGBA", (8, 8), (0, 0, 0, 255))
     clear.paste((0, 0, 0, 0), (0, 0, 4, 8))
@@ -338,6 +351,9 @@ def test_what_a_family_cannot_do_is_refused_with_what_it_can() -> None:
         lambda: PLAIN.interpolate([1, 2], 5, fps=0),
         lambda: PLAIN.reconstruct([]),
         lambda: PLAIN.edit(photo(), Image.new("L", (8, 8))),
+        lambda: PLAIN.edit(photo()),
+        lambda: PLAIN.edit(photo(), strength=0),
+        lambda: PLAIN.edit(photo(), strength=1.5),
         lambda: PLAIN.edit(photo(), Image.new("L", (9, 8), 255)),
         lambda: PLAIN.reconstruct([np.zeros((8, 8, 3))]),
         lambda: grid([]),

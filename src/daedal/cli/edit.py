@@ -15,7 +15,8 @@ def edit(
     /,
     *,
     image: Path,
-    mask: Path,
+    mask: Path | None = None,
+    strength: float = 1.0,
     n: Annotated[int, Parameter(alias="-n")] = 4,
     seed: int | None = None,
     label: Class = None,
@@ -34,13 +35,16 @@ def edit(
     image
         The picture.
     mask
-        A picture of the same size: what is white or transparent in it is drawn anew, what is black is kept.
+        A picture of the same size: what is white or transparent in it is drawn anew, what is black is kept. [default: all
+        is drawn anew, with a strength under 1]
+    strength
+        How little of the picture is left where it is drawn anew: 1 nothing, 0.4 its layout and colours.
     n
         How many versions.
     seed
         Decides all chance; one is drawn, and told, if none is given.
     label
-        What to draw, by name or number; give several to take them in turn. [default: any]
+        What to draw, by name or number; give several to take them in turn. [default: what fits]
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. [default: a new file here]
     columns
@@ -56,5 +60,7 @@ def edit(
     if given_picture.note:
         console.note(given_picture.note)
     with drawing() as progress:
-        pictures = generator.edit(given_picture, mask, n, seed=seed, label=label, progress=progress, **given(how))
+        pictures = generator.edit(
+            given_picture, mask, n, strength=strength, seed=seed, label=label, progress=progress, **given(how)
+        )
     tell(pictures, destination.write(pictures, columns), destination, json)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from daedal.codecs.image import PixelCodec
@@ -44,6 +44,21 @@ class Given:
     def fingerprint(self) -> str:
         """SHA-256 of the pixels that the model sees."""
         return hashlib.sha256(f"{self.pixels.shape}".encode() + self.pixels.tobytes()).hexdigest()
+
+    def anew(self, mask: Bool[Array, "height width"] | None, strength: float) -> Float32[Array, "height width"]:
+        """How much of each pixel is to be drawn anew, from 0 to 1.
+
+        Raises:
+            DaedalError: that is nothing, or everything.
+        """
+        if not 0 < strength <= 1:
+            raise DaedalError(f"strength is {strength}", "Choose more than 0, and at most 1")
+        if mask is None and strength == 1:
+            raise DaedalError("Nothing would be left of the picture", "Give a mask, or a strength under 1")
+        if mask is not None and not mask.any():
+            raise DaedalError("The mask is black everywhere: nothing is to be drawn", "Make white what is to change")
+        where = np.ones(self.pixels.shape[:2], dtype=np.float32) if mask is None else mask.astype(np.float32)
+        return where * np.float32(strength)
 
 
 def fit(source: "Source | Given", codec: PixelCodec) -> Given:

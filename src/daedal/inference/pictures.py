@@ -134,9 +134,10 @@ class ImageGenerator:
     def edit(
         self,
         picture: Source | Given,
-        mask: Source,
+        mask: Source | None = None,
         n: int = 1,
         *,
+        strength: float = 1.0,
         seed: int | None = None,
         label: Labels = None,
         first: int = 0,
@@ -146,7 +147,9 @@ class ImageGenerator:
         """`n` pictures that are the given one where the mask is black, and drawn anew to fit it where it is white or clear.
 
         Args:
-            mask: a picture of the size of the given one, or of the model's.
+            mask: a picture of the size of the given one, or of the model's; all is drawn anew unless given.
+            strength: how little of the given picture is left where it is drawn anew: 1 nothing, 0.4 its layout and colours.
+            label: a class by name or number; several are taken in turn. None is whatever fits.
 
         Raises:
             DaedalError: as `generate`, or a picture cannot be read, or the mask is of another size.
@@ -154,17 +157,15 @@ class ImageGenerator:
         self._abilities.require("edit")
         how = self._abilities.options(options)
         noise = self._noise(seed, first, n)
-        labels = self._abilities.labels(label, noise)
+        labels = self._abilities.given_labels(label, noise)
         given = self.fit(picture)
-        anew = fit_mask(mask, self.codec, given)
-        if not anew.any():
-            raise DaedalError("The mask is black everywhere: nothing is to be drawn", "Make white what is to change")
+        anew = given.anew(None if mask is None else fit_mask(mask, self.codec, given), strength)
         image = self.codec.encode(given.pixels).to(self.device)
-        known = torch.from_numpy(~anew).to(self.device)[None]
+        known = torch.from_numpy(1 - anew).to(self.device)[None]
 
         def redraw(part: Noise, chosen: _Chosen) -> Tensor:
             shown, kept = image.expand(part.count, -1, -1, -1), known.expand(part.count, -1, -1, -1)
-            return torch.where(kept, shown, self.model.edit(shown, kept.to(shown.dtype), part, chosen, how))
+            return torch.where(kept >= 1, shown, self.model.edit(shown, kept, part, chosen, how))
 
         source = hashlib.sha256(given.fingerprint.encode() + anew.tobytes()).hexdigest()
         drawn = self._draw(noise, labels, progress, redraw)
