@@ -1,7 +1,7 @@
 """Pictures that come with Daedal: scikit-learn's handwritten digits, and scenes without end.
 
-`digits` are the 1,797 digits of 8 by 8 pixels in 17 shades that scikit-learn ships (from UCI's "Optical Recognition of Handwritten
-Digits"): shade v becomes the level round(v * 255 / 16), white on black. Their class is the digit.
+`digits` are the 1,797 handwritten digits of 8 by 8 pixels in 17 shades that scikit-learn ships (UCI's "Optical Recognition of
+Handwritten Digits"): shade v becomes the level round(v * 255 / 16), white on black. Their class is the digit.
 
 `scenes:N,option=value,...` are drawn at the size that is asked for (`SceneOptions`). The class of a scene is its pair of colour
 and shape ("red circle") where scenes have one object each, and else how many there are ("three").

@@ -15,6 +15,7 @@ strange and no specks. A rendered scene always is.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -37,6 +38,7 @@ from daedal.data.images.scenes import (
 from daedal.data.images.shapes import SHAPES, Shape, area, centroid, coverage
 from daedal.errors import DaedalError
 
+Problem = Literal["no ground", "odd ground", "strange colours", "stray marks", "no shape", "odd size", "number"]
 STRICT = 0.85
 """The overlap with its template from which a thing has a shape."""
 _CORE = 42.0  # a pixel so close to a colour (Euclidean, in levels) is wholly of that colour; no mixture comes so close
@@ -47,7 +49,9 @@ _GROUND_SHARE = 0.15  # of the picture is ground at least
 _SPECK = 5 / 32**2  # a core smaller than this share of the picture is no thing
 _STRAY = 3 / 32**2  # so much cover may lie about outside the things
 _SIZE_OFF = 1.17  # a size may be off by so much; half-way between two named ones
-_CLEAN = 0.08  # shares under this are noise, and over one less this are whole
+_CLEAN = (
+    0.2  # shares under this count as none, and over one less this as whole: noise and half a pixel of blur are no shape
+)
 _EIGHT = np.ones((3, 3), bool)
 _COLOUR_RGB = np.array([RGB[colour] for colour in COLOURS], dtype=np.float32)
 _TINT_RGB = np.array([TINT_RGB[tint] for tint in TINTS], dtype=np.float32)
@@ -61,13 +65,18 @@ class Reading:
         things: what it read, from the largest to the smallest.
         overlaps: of each with its template, 0 to 1.
         tint: of the ground; None where there is none.
-        problems: why it could not read all of the picture; none where it could.
+        problems: why it could not read all of the picture, each as a kind and what more there is to say; none where it could.
     """
 
     things: tuple[Thing, ...]
     overlaps: tuple[float, ...]
     tint: Tint | None
-    problems: tuple[str, ...]
+    problems: tuple[tuple[Problem, str], ...]
+
+    @property
+    def kinds(self) -> tuple[Problem, ...]:
+        """The kinds of the problems."""
+        return tuple(kind for kind, _ in self.problems)
 
     @property
     def valid(self) -> bool:
@@ -104,13 +113,15 @@ def read(picture: UInt8[np.ndarray, "side side 3"]) -> Reading:
     _, pale_off = _nearest(pixels, _TINT_RGB)
     open_ground = (pale_off < off) & (pale_off < 2 * _GROUND_OFF)
     if open_ground.mean() < _GROUND_SHARE:
-        return Reading((), (), None, ("no ground",))
+        return Reading((), (), None, (("no ground", f"{open_ground.mean():.0%} of the picture"),))
     ground, tint_off, tint = _ground(pixels[open_ground])
     cores = np.where(off < _CORE, colour, -1)
     covers, strange = _covers(pixels, cores, ground)
-    problems = [f"ground is no tint (off by {tint_off:.0f})"] if tint_off > _GROUND_OFF else []
+    problems: list[tuple[Problem, str]] = []
+    if tint_off > _GROUND_OFF:
+        problems.append(("odd ground", f"{tint_off:.0f} levels from {TINTS[tint]}"))
     if strange > _STRANGE_SHARE:
-        problems.append(f"strange colours in {strange:.1%} of the picture")
+        problems.append(("strange colours", f"in {strange:.1%} of the picture"))
     found: list[tuple[_Fit, Colour]] = []
     stray = 0.0
     for number, (cover, labels, count) in covers.items():
@@ -119,15 +130,15 @@ def read(picture: UInt8[np.ndarray, "side side 3"]) -> Reading:
         for part, box in _parts(cover, grown, count, cores, number):
             found.append((_fit(part, box, side), COLOURS[number]))
     if stray > _STRAY * side * side:
-        problems.append(f"marks beside the shapes ({stray:.0f} pixels)")
+        problems.append(("stray marks", f"{stray:.0f} pixels"))
     found.sort(key=lambda pair: -pair[0].size)
     for fit, name in found:
         if fit.overlap < STRICT:
-            problems.append(f"a {name} patch is no shape ({fit.shape} at {fit.overlap:.2f})")
+            problems.append(("no shape", f"{name}, {fit.shape} at {fit.overlap:.2f}"))
         elif not SIZE["small"] / _SIZE_OFF <= fit.size <= SIZE["large"] * _SIZE_OFF:
-            problems.append(f"a {name} {fit.shape} of no known size ({fit.size:.2f})")
+            problems.append(("odd size", f"{name} {fit.shape} of {fit.size:.2f}"))
     if not 1 <= len(found) <= MOST_THINGS:
-        problems.append(f"{len(found) or 'no'} shapes")
+        problems.append(("number", f"{len(found)} shapes"))
     things = tuple(_thing(fit, name) for fit, name in found)
     return Reading(things, tuple(fit.overlap for fit, _ in found), TINTS[tint], tuple(problems))
 
@@ -164,29 +175,24 @@ Cover = tuple[Plane, Int[np.ndarray, "side side"], int]
 def _covers(
     pixels: Float[np.ndarray, "side side 3"], cores: Int[np.ndarray, "side side"], ground: Float[np.ndarray, " 3"]
 ) -> tuple[dict[int, Cover], float]:
-    """For each colour that a thing has: how much of each pixel it covers, and its cores, numbered from 1.
+    """For each colour that a thing has: how much of each pixel it covers, and its things, numbered from 1.
     And the share of all pixels that no mixture explains."""
     side = len(pixels)
     speck = _SPECK * side * side
-    labelled: dict[int, tuple[Int[np.ndarray, "side side"], int]] = {}
+    core: dict[int, Bool[np.ndarray, "side side"]] = {}
     for number in np.unique(cores[cores >= 0]).tolist():
         labels, count = ndimage.label(cores == number, structure=_EIGHT)
         large = np.bincount(labels.ravel(), minlength=count + 1) >= speck
         large[0] = False
         if large.any():
-            labelled[number] = ((np.cumsum(large) * large)[labels], int(large.sum()))
-    there: dict[int, Bool[np.ndarray, "side side"]] = {
-        number: ndimage.maximum_filter(labels > 0, size=5) for number, (labels, _) in labelled.items()
-    }
-    shares = {number: (labels > 0).astype(np.float32) for number, (labels, _) in labelled.items()}
-    settled = np.zeros((side, side), bool)
-    for labels, _ in labelled.values():
-        settled |= labels > 0
-    rows, columns = np.nonzero(~settled)
+            core[number] = large[labels]
+    numbers = list(core)
+    there = {number: ndimage.maximum_filter(core[number], size=5) for number in numbers}
+    shares = {number: core[number].astype(np.float32) for number in numbers}
+    rows, columns = np.nonzero(~np.any([np.zeros((side, side), bool), *core.values()], axis=0))
     left = pixels[rows, columns]
     best = np.linalg.norm(left - ground, axis=1)
-    parts = {number: np.zeros(len(left), np.float32) for number in labelled}
-    numbers = list(labelled)
+    parts = {number: np.zeros(len(left), np.float32) for number in numbers}
     colours = {-1: ground, **{number: _COLOUR_RGB[number] for number in numbers}}
     for place, one in enumerate(numbers):
         for other in (-1, *numbers[:place]):
@@ -203,13 +209,26 @@ def _covers(
             for number in numbers:
                 share = along if number == one else 1 - along if number == other else np.zeros_like(along)
                 parts[number][better] = share[better]
+    covers: dict[int, Cover] = {}
     for number in numbers:
         shares[number][rows, columns] = np.clip((parts[number] - _CLEAN) / (1 - 2 * _CLEAN), 0, 1)
-    return {number: (shares[number], *labelled[number]) for number in numbers}, float((best > _STRANGE).sum()) / side**2
+        covers[number] = (shares[number], *_things(shares[number] > 0.5, core[number]))
+    return covers, float((best > _STRANGE).sum()) / side**2
+
+
+def _things(
+    solid: Bool[np.ndarray, "side side"], core: Bool[np.ndarray, "side side"]
+) -> tuple[Int[np.ndarray, "side side"], int]:
+    """The parts of what is mostly covered that have a core, numbered from 1. Drawn things stand far enough apart to be
+    parts of their own; a thin rim around what is inside holds one together that has several cores."""
+    labels, count = ndimage.label(solid, structure=_EIGHT)
+    kept = np.bincount(labels[core], minlength=count + 1) > 0
+    kept[0] = False
+    return (np.cumsum(kept) * kept)[labels], int(kept.sum())
 
 
 def _grown(labels: Int[np.ndarray, "side side"]) -> Int[np.ndarray, "side side"]:
-    """Cores with the two pixels around them."""
+    """Things with the two pixels around them."""
     for _ in range(2):
         labels = np.where(labels == 0, ndimage.maximum_filter(labels, size=3), labels)
     return labels

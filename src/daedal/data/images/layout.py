@@ -31,7 +31,7 @@ from daedal.errors import DaedalError
 EDGE = 0.03
 """No shape comes closer to the picture's edge."""
 _CLEAR = 1.25  # in a stated direction the centres stand so many times further apart than across it
-_WELL_INSIDE = 0.04
+_WELL_INSIDE = 0.05
 _REPEAT = 0.3  # how often a further thing is as the one before
 _TRIES, _PLACINGS, _PLACES = 400, 40, 12  # of pairs, of sizes and places for them, of places for one thing
 _OPPOSITE: dict[Relation, Relation] = {"below": "above", "right of": "left of"}

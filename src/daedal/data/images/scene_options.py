@@ -67,8 +67,13 @@ class SceneOptions(Config):
         Raises:
             DaedalError: an option that there is not, or a bad value.
         """
+        name, _, rest = source.partition(":")
+        if name != "scenes":
+            raise DaedalError(
+                f"{source!r} is no source of scenes", "Write scenes, scenes:5000 or scenes:5000,objects=1"
+            )
         given: dict[str, object] = {}
-        for part in filter(None, source.partition(":")[2].split(",")):
+        for part in filter(None, rest.split(",")):
             name, equals, value = part.partition("=")
             key, value = (name.strip().replace("-", "_"), value) if equals else ("count", part)
             if key not in cls.model_fields:
