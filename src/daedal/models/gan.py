@@ -233,10 +233,11 @@ class GAN(ImageModel):
     ) -> Float[Tensor, " latent"]:
         with torch.no_grad():
             sought = self.discriminator(image[None])
+            length = sought.square().mean().clamp_min(1e-12)
 
         def distance(latents: Float[Tensor, "count latent"]) -> Float[Tensor, " count"]:
             pictures = self.decode(latents, label.expand(len(latents)), how)
-            unlike = (self.discriminator(pictures) - sought).square().mean(1) / sought.square().mean().clamp_min(1e-12)
+            unlike: Tensor = (self.discriminator(pictures) - sought).square().mean(1) / length
             unlikely = latents[:, : self.config.latent].square().mean(1)
             far: Tensor = (pictures - image).square().flatten(1).mean(1)
             return far + _FEATURES * unlike + _UNLIKELY * unlikely
