@@ -10,8 +10,10 @@ from daedal.duration import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from daedal.data.shards import Dataset
+    from daedal.evaluation.images.report import ImageReport
     from daedal.evaluation.report import EvaluationReport
     from daedal.inference.generator import Generator
+    from daedal.inference.pictures import ImageGenerator
     from daedal.training.family import Family
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
@@ -128,15 +130,37 @@ def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResul
         return _train(plan, opened, folder, group, progress, started)
 
 
-def load(run_or_hub_id: str | Path, **options: Any) -> "Generator":
-    """A model and its codec, ready to generate, stream, score and chat."""
+def load(run_or_hub_id: str | Path, **options: Any) -> "Generator | ImageGenerator":
+    """A model and its codec, ready to generate and to do what else it can.
+
+    A language model streams, scores and chats; a model of images draws, morphs, edits and reconstructs.
+    """
     from daedal.inference.generator import Generator
+    from daedal.inference.pictures import ImageGenerator
+    from daedal.models.checkpoint import resolve
 
-    return Generator.open(str(run_or_hub_id), **options)
+    folder = resolve(run_or_hub_id)
+    return (ImageGenerator if of_pictures(folder) else Generator).open(str(run_or_hub_id), **options)
 
 
-def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any) -> "EvaluationReport":
-    """Measure a model on a data folder's validation split or a text file; on its own data unless `data` is given."""
+def of_pictures(folder: Path) -> bool:
+    """Whether a run folder is of a model of images: it has their codec."""
+    from daedal.codecs.raster import IMAGE_CODEC
+
+    return (folder / IMAGE_CODEC).is_file()
+
+
+def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any) -> "EvaluationReport | ImageReport":
+    """Measure a model on a data folder's held-out split; on its own data unless `data` is given.
+
+    A model of images is measured against the pictures of `data`, by drawing some.
+    """
+    from daedal.models.checkpoint import resolve
+
+    if of_pictures(resolve(run_or_hub_id)):
+        from daedal.evaluation.images.evaluate import evaluate_images
+
+        return evaluate_images(run_or_hub_id, data, **options)
     from daedal.evaluation.evaluate import evaluate as measure
 
     return measure(run_or_hub_id, data, **options)

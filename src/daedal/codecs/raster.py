@@ -24,7 +24,7 @@ Array = np.ndarray
 Fit = Literal["crop", "pad", "stretch"]
 WHITE = "#ffffff"
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-_FILE = "image_codec.json"
+IMAGE_CODEC = "image_codec.json"
 _DEEP = ("I", "F")
 _ORIENTATION = 0x0112
 
@@ -49,7 +49,7 @@ class Raster(Config):
 
     def save(self, folder: Path) -> None:
         """Write `image_codec.json`."""
-        write_json(folder / _FILE, self.model_dump(mode="json"))
+        write_json(folder / IMAGE_CODEC, self.model_dump(mode="json"))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -58,10 +58,10 @@ class Raster(Config):
         Raises:
             DaedalError: it is not there, or damaged.
         """
-        values = read_json(folder / _FILE)
+        values = read_json(folder / IMAGE_CODEC)
         if not isinstance(values, dict):
-            raise DaedalError(f"{folder / _FILE} is not the description of pictures", "Build or train it again")
-        return cls.parse(values, str(folder / _FILE))
+            raise DaedalError(f"{folder / IMAGE_CODEC} is not the description of pictures", "Build or train it again")
+        return cls.parse(values, str(folder / IMAGE_CODEC))
 
 
 def colour_name(value: str) -> str:
