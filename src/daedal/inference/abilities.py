@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.models.coded import Coded
 from daedal.models.image import ImageModel, ImageSampling
 from daedal.models.model import Capability
 from daedal.nn.noise import Noise
@@ -23,6 +24,13 @@ VERBS: dict[Capability, str] = {
 }  # fmt: skip
 """What an image model may declare, in words."""
 _LISTED = 20
+
+
+def kind(model: ImageModel) -> str:
+    """What sort of model it is, as a sentence begins."""
+    if isinstance(model, Coded):
+        return f"A {type(model.inner).__name__} over the codes of a {type(model.codec).__name__}"
+    return f"A {type(model).__name__}"
 
 
 class Abilities:
@@ -40,7 +48,7 @@ class Abilities:
         self.name = name
         self.classes: tuple[str, ...] = (tuple(classes) or tuple(str(i) for i in range(count))) if count else ()
         self.capabilities: frozenset[Capability] = model.capabilities - (frozenset() if count else {"class"})
-        self._kind, self._options = f"A {type(model).__name__}", model.options
+        self._kind, self._options = kind(model), model.options
         self._declared = model.capabilities
 
     def require(self, capability: Capability) -> None:
