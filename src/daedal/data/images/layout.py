@@ -60,22 +60,34 @@ def scene(number: int, seed: int, options: SceneOptions) -> Scene:
     ground = Ground(
         tint=_one(random, options.tints), texture=_one(random, options.ground), seed=int(random.integers(2**16))
     )
+    made = _fitted(random, options, count, about, relation, ground)
+    if made is None and relation is not None and "anything" in options.about:
+        made = _fitted(random, options, count, "anything", None, ground)
+    if made is None:
+        wish = f" about {relation!r}" if relation else ""
+        raise DaedalError(
+            f"No scene of {count} things{wish} fits these options",
+            "Allow fewer objects, or more shapes, colours or sizes",
+        )
+    return made
+
+
+def _fitted(
+    random: Random, options: SceneOptions, count: int, about: str, relation: Relation | None, ground: Ground
+) -> Scene | None:
+    """A scene with all that was chosen, or None where none is found."""
     allowed = options.allowed_pairs
     for _ in range(_TRIES):
         pairs = _pairs(random, allowed, count, about, relation, options.relation_pairs == "held-out")
         for _ in range(_PLACINGS if pairs else 0):
-            things = _placed(
-                random, list(zip(pairs, _sizes(random, options, count, about, relation), strict=True)), relation
-            )
+            sizes = _sizes(random, options, count, about, relation)
+            things = _placed(random, list(zip(pairs, sizes, strict=True)), relation)
             if things:
                 made = Scene(things=things, ground=ground, relation=relation)
                 if options.relation_pairs != "trained" or HELD_OUT_RELATIONS.isdisjoint(arrangements(made)):
                     return made
                 break
-    wish = f" about {relation!r}" if relation else ""
-    raise DaedalError(
-        f"No scene of {count} things{wish} fits these options", "Allow fewer objects, or more shapes, colours or sizes"
-    )
+    return None
 
 
 def _possible(options: SceneOptions) -> tuple[Relation, ...]:
