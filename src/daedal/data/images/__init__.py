@@ -7,10 +7,17 @@ if TYPE_CHECKING:
     from daedal.data.images.dataset import ImageSplit as ImageSplit
     from daedal.data.images.options import ImageOptions as ImageOptions
     from daedal.data.images.picture import Picture as Picture
+    from daedal.data.images.pipeline import build as build
 
-_HOMES = {"ImageDataset": "dataset", "ImageSplit": "dataset", "ImageOptions": "options", "Picture": "picture"}
+_HOMES = {
+    "ImageDataset": "dataset",
+    "ImageSplit": "dataset",
+    "ImageOptions": "options",
+    "Picture": "picture",
+    "build": "pipeline",
+}
 
-__all__ = ["ImageDataset", "ImageOptions", "ImageSplit", "Picture"]
+__all__ = ["ImageDataset", "ImageOptions", "ImageSplit", "Picture", "build"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,172 @@
+"""Pictures that are there more than once: the same pixels, or nearly the same ones.
+
+Two pictures are near copies if their pixels differ by no more than compressing or rescaling a picture again makes them:
+little in all (root mean square), and nowhere much (in no small cell). The second is what tells a digit from another, and the
+same emoji of two skin colours apart. Candidates are found by their outlines (`hashing`), nearest first.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int8, Int64, UInt8
+
+from daedal.data.components import components
+from daedal.data.images.gallery import Gallery
+
+Array = np.ndarray
+NEAR = 8.0
+"""Root mean square difference of near copies, of 255."""
+NEAR_CELL = 24.0
+"""Difference of the mean colours of a cell, a sixteenth of a side wide, in the cell where it is largest."""
+_CELLS = 16
+_NEIGHBOURS = 12
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """What was found.
+
+    Attributes:
+        keep: which pictures stay.
+        groups: a number for each picture, equal for those that must stay together in one split.
+        exact: pictures left out because the same pixels are kept.
+        near: pictures left out because a near copy is kept.
+        held_out: train pictures left out because they, or near copies, are in a validation or test source.
+        clusters: groups of near copies.
+        largest: pictures in the largest of them.
+        pairs: examples of near copies: left out, kept, and how far apart.
+    """
+
+    keep: Bool[Array, " pictures"]
+    groups: Int64[Array, " pictures"]
+    exact: int
+    near: int
+    held_out: int
+    clusters: int
+    largest: int
+    pairs: tuple[tuple[int, int, float], ...]
+
+
+def find(
+    gallery: Gallery, roles: Int8[Array, " pictures"], known: Int64[Array, " pictures"], exact: bool, near: str
+) -> Duplicates:
+    """Find duplicates.
+
+    Args:
+        gallery: the pictures.
+        roles: 0 for those to be drawn into splits, 1 validation, 2 test.
+        known: how much is known of each; of copies that of which most is known stays.
+        exact: leave out all but one of equal pictures.
+        near: `drop` all but one of near copies, `keep` them in one split, or `off`.
+    """
+    area = gallery.sizes.prod(axis=1)
+    order = np.lexsort((-area, -known, -roles, gallery.hashes[:, 1], gallery.hashes[:, 0]))
+    ordered = gallery.hashes[order]
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    identity = np.empty(len(order), dtype=np.int64)
+    identity[order] = np.cumsum(new) - 1
+    first_of = order[new]
+
+    role_of = roles[first_of]
+    keep = roles >= role_of[identity]
+    held = int((~keep).sum())
+    removed = 0
+    if exact:
+        extra = keep & (roles == 0) & (first_of[identity] != np.arange(len(order)))
+        removed = int(extra.sum())
+        keep &= ~extra
+
+    edges, distances = near_pairs(gallery, first_of) if near != "off" else (np.zeros((0, 2), dtype=np.int64), None)
+    cluster = components(len(first_of), edges)
+    members = cluster[identity]
+    strongest = np.zeros(len(first_of), dtype=np.int8)
+    np.maximum.at(strongest, cluster, role_of)
+    beaten = keep & (roles < strongest[members])
+    held += int(beaten.sum())
+    keep &= ~beaten
+    chosen = _representatives(cluster, first_of, area, known)
+    left = keep & (roles == 0) & (chosen[members] != identity) if near == "drop" else np.zeros(len(keep), dtype=bool)
+    keep &= ~left
+    sizes = np.bincount(cluster, minlength=len(first_of))
+    return Duplicates(
+        keep=keep,
+        groups=members,
+        exact=removed,
+        near=int(left.sum()),
+        held_out=held,
+        clusters=int((sizes > 1).sum()),
+        largest=int(sizes.max()) if (sizes > 1).any() else 0,
+        pairs=_examples(edges, distances, first_of),
+    )
+
+
+def near_pairs(
+    gallery: Gallery, places: Int64[Array, " some"]
+) -> tuple[Int64[Array, "pairs 2"], Float64[Array, " pairs"]]:
+    """Pairs of near copies among the pictures at `places`, as numbers in `places`, and their differences."""
+    from scipy.spatial import cKDTree  # type: ignore[import-untyped]
+
+    outlines = gallery.outlines[places].astype(np.float64)
+    tree = cKDTree(outlines)
+    found, distances = [], []
+    for begin in range(0, len(places), _BLOCK):
+        block = outlines[begin : begin + _BLOCK]
+        _, others = tree.query(block, k=min(_NEIGHBOURS, len(places)), distance_upper_bound=NEAR + 1e-6)
+        others = others.reshape(len(block), -1)
+        mine = np.broadcast_to(np.arange(begin, begin + len(block))[:, None], others.shape)
+        candidate = (others < len(places)) & (others != mine)
+        pairs = np.unique(np.sort(np.stack([mine[candidate], others[candidate]], axis=1), axis=1), axis=0)
+        for first in range(0, len(pairs), _BLOCK):
+            some = pairs[first : first + _BLOCK]
+            overall, worst = differences(gallery.pixels[places[some[:, 0]]], gallery.pixels[places[some[:, 1]]])
+            near = (overall <= NEAR) & (worst <= NEAR_CELL)
+            found.append(some[near])
+            distances.append(overall[near])
+    pairs = np.concatenate([*found, np.zeros((0, 2), dtype=np.int64)])
+    pairs, first_seen = np.unique(pairs, axis=0, return_index=True)
+    return pairs, np.concatenate([*distances, np.zeros(0)])[first_seen]
+
+
+def differences(
+    left: UInt8[Array, "pairs height width channels"], right: UInt8[Array, "pairs height width channels"]
+) -> tuple[Float64[Array, " pairs"], Float64[Array, " pairs"]]:
+    """How far pictures are apart: the root mean square of their pixels, and the mean of the cell where it is largest."""
+    difference = left.astype(np.float64) - right.astype(np.float64)
+    overall = np.sqrt((difference**2).mean(axis=(1, 2, 3)))
+    return overall, np.abs(_cells(difference)).max(axis=(1, 2, 3))
+
+
+def _cells(values: Float64[Array, "pairs height width channels"]) -> Float64[Array, "pairs rows columns channels"]:
+    """The means of cells, a sixteenth of a side wide, but at least a pixel."""
+    for axis in (1, 2):
+        size = values.shape[axis]
+        starts = np.unique(np.arange(_CELLS) * size // _CELLS)
+        widths = np.diff(np.append(starts, size))
+        shape = [1, 1, 1, 1]
+        shape[axis] = len(starts)
+        values = np.add.reduceat(values, starts, axis=axis) / widths.reshape(shape)
+    return values
+
+
+def _representatives(cluster: Array, first_of: Array, area: Array, known: Array) -> Int64[Array, " distinct"]:
+    """Of each cluster the picture that stays: the one of which most is known, then the largest original, then the
+    smallest hash."""
+    count = len(cluster)
+    order = np.lexsort((np.arange(count), -area[first_of], -known[first_of], cluster))
+    heads = np.ones(count, dtype=bool)
+    heads[1:] = cluster[order][1:] != cluster[order][:-1]
+    chosen = np.arange(count)
+    chosen[cluster[order[heads]]] = order[heads]
+    return chosen
+
+
+def _examples(edges: Array, distances: Array | None, first_of: Array) -> tuple[tuple[int, int, float], ...]:
+    if distances is None or not len(edges):
+        return ()
+    some = np.argsort(-distances, kind="stable")[:5]  # those that are least alike, for a person to judge
+    return tuple(
+        (int(first_of[edges[place, 0]]), int(first_of[edges[place, 1]]), float(distances[place]))
+        for place in some.tolist()
+    )

@@ -1,0 +1,320 @@
+"""A build of pictures from end to end: read, annotate, bring to one size, find duplicates, split, write.
+
+Batches of treated pictures are kept beside the target, in `.NAME.build`: a build that was stopped goes on from them, and ends
+with the same bytes. The target appears at the end, whole, or not at all.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import daedal
+from daedal.data.images import builtins, duplicates
+from daedal.data.images.annotate import Annotated, annotate, natural, wanted_tables, wants_sidecars
+from daedal.data.images.assemble import fingerprint_of, write_splits
+from daedal.data.images.batch import Batcher
+from daedal.data.images.dataset import ImageDataset, images_path
+from daedal.data.images.events import Event
+from daedal.data.images.gallery import Gallery, gather
+from daedal.data.images.options import ImageOptions
+from daedal.data.images.readers import Reading, read_item
+from daedal.data.images.rows import Columns
+from daedal.data.images.seen import Seen
+from daedal.data.images.sheet import SHEET, write_sheet
+from daedal.data.images.split import Assignment, assign
+from daedal.data.images.summary import Outcome, summarise
+from daedal.data.images.treat import Treatment
+from daedal.data.images.workers import Workers
+from daedal.data.manifest import MANIFEST
+from daedal.data.options import SPLITS
+from daedal.data.sources import Item, Named, Role, resolve_path
+from daedal.data.workarea import holds_request, request_of, work_area, work_path
+from daedal.errors import DaedalError
+from daedal.files import atomic_folder, disk_error, make_folder, write_json
+
+Progress = Callable[[str, int, int | None], None]
+STAGES = ("read", "deduplicate", "write")
+
+
+def build(
+    sources: Sequence[str | Path] | str | Path,
+    out: str | Path,
+    options: ImageOptions | None = None,
+    *,
+    workers: int | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> ImageDataset:
+    """Build a data folder of pictures.
+
+    Args:
+        sources: files, folders, archives, `digits`, `scenes` or `hf:NAME[:SPLIT]`.
+        out: the folder to write.
+        options: how; see `ImageOptions`.
+        workers: processes that read pictures; as many as there are cores (at most 8) where not given. The outcome is the same
+            whatever their number.
+        replace: write over a data folder, or drop an unfinished build, that was made otherwise.
+        progress: called with a stage (one of `STAGES`), what of it is done, and of how much (`None` while unknown): bytes, or
+            for `deduplicate` and `write` pictures.
+
+    Returns:
+        The dataset, opened. One that was built before from the same sources with the same options is opened only.
+
+    Raises:
+        DaedalError: a source is missing, unreadable or broken, labels or captions do not fit, there are too few pictures, or
+            `out` is something else or cannot be written, or holds data that was built otherwise.
+    """
+    options = options or ImageOptions()
+    out = Path(out).expanduser()
+    named = _resolve_all([sources] if isinstance(sources, str | Path) else sources, options, out.absolute())
+    treatment = treatment_of(options)
+    request = _request(named, options)
+    work = work_path(out)
+    if holds_request(out, request, replace) and (done := _whole(out)) is not None:
+        if request_of(work) == request:  # stopped between the last step and the clearing up
+            shutil.rmtree(work, ignore_errors=True)
+        return done
+    with work_area(work, request, replace):
+        try:
+            count = max(1, workers or min(8, os.cpu_count() or 1))
+            _Build(named, options, treatment, request, work, count, progress or _quiet).run(out.absolute())
+        except OSError as error:
+            raise disk_error(error, out) from error
+    return ImageDataset.open(out)
+
+
+def treatment_of(options: ImageOptions) -> Treatment:
+    """What the options say about every picture.
+
+    Raises:
+        DaedalError: the background is no colour.
+    """
+    from daedal.codecs.raster import colour_name
+
+    try:
+        background = colour_name(options.background)
+    except ValueError as error:
+        raise DaedalError(f"--background {options.background}: {error}") from None
+    channels = None if options.channels == "auto" else int(options.channels)
+    values = {"channels": channels, "size": options.size, "fit": options.fit, "background": background}
+    return Treatment.parse(values, "data build")
+
+
+class _Build:
+    def __init__(
+        self,
+        named: list[Named],
+        options: ImageOptions,
+        treatment: Treatment,
+        request: str,
+        work: Path,
+        workers: int,
+        progress: Progress,
+    ) -> None:
+        self.named = named
+        self.options = options
+        self.treatment = treatment
+        self.request = request
+        self.work = work
+        self.workers = workers
+        self.progress = progress
+        self.spool = make_folder(work / "spool")
+
+    def run(self, out: Path) -> None:
+        seen, batches = self._read()
+        self._check(seen)
+        annotated = annotate(seen, self.options)
+        gallery = gather(seen, batches, self.spool, self.treatment, annotated.keep, self.work / "pixels.npy")
+        self._check_sources(seen)
+        roles = self._roles(seen)[gallery.places]
+        found = self._deduplicate(gallery, roles, annotated)
+        assignment = assign(found.keep, roles, found.groups, gallery.hashes, self.options)
+        self._write(out, seen, annotated, gallery, found, assignment)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[Seen, int]:
+        seen, batcher = Seen(), Batcher()
+        items = sorted(
+            ((each.role, item) for each in self.named for item in each.items),
+            key=lambda pair: (pair[0], pair[1].label, pair[1].path),
+        )
+        total = sum(item.bytes for _, item in items) or None
+        done = 0
+        self.progress("read", 0, total)
+        with Workers(self.treatment, self.spool, self.workers) as workers:
+            for role, item in items:
+                for event in self._events(item):
+                    if (found := seen.take(event, role)) is None:
+                        continue
+                    if (batch := batcher.add(found.picture)) is not None:
+                        workers.give(batch)
+                        self.progress("read", done, total)
+                done += item.bytes
+            if (batch := batcher.rest()) is not None:
+                workers.give(batch)
+            workers.finish()
+        self.progress("read", done, done)
+        for each in self.named:
+            for label, reason, detail, size, _ in each.lost:
+                seen.tally.drop(reason, size, f"{label}: {detail}")
+        return seen, batcher.number
+
+    def _events(self, item: Item) -> Iterator[Event]:
+        options = self.options
+        captions = options.caption_column if options.captions is None else None
+        labels = options.label_column if options.labels is None else None
+        return read_item(
+            item,
+            Reading(
+                columns=Columns(options.image_column, labels, captions),
+                tables=wanted_tables(options),
+                sidecars=wants_sidecars(options),
+                size=options.size,
+                seed=options.seed,
+            ),
+        )
+
+    def _check(self, seen: Seen) -> None:
+        """Refuse sources without a picture, and such as are one broken file."""
+        self._check_sources(seen)
+        if len(seen):
+            return
+        raise DaedalError(
+            f"There is no picture in {', '.join(each.source for each in self.named)}{_told(seen)}",
+            "Give PNG, JPEG, WebP, GIF, BMP or TIFF files, folders or archives of them, IDX or Parquet",
+        )
+
+    def _check_sources(self, seen: Seen) -> None:
+        broken = seen.tally.counts.get("broken", Counter())
+        for each in self.named:
+            if len(each.items) != 1 or each.items[0].label not in broken:
+                continue
+            label = each.items[0].label
+            for reason, (_, _, examples) in seen.tally.dropped.items():
+                for example in examples:
+                    if example.startswith(f"{label}: "):
+                        raise DaedalError(
+                            f"{each.source} cannot be read: {reason} ({example.removeprefix(f'{label}: ')})",
+                            "Repair it, or leave it out",
+                        )
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def _roles(self, seen: Seen) -> np.ndarray:
+        """Of each picture the split that the user or its folder says; with --split folders say nothing."""
+        roles, found = np.array(seen.roles, dtype=np.int8), np.array(seen.found, dtype=np.int8)
+        if self.options.split is not None:
+            if (found > 0).any():
+                seen.tally.note("the sources have splits of their own; --split was given, so they were drawn anew")
+            return roles
+        return np.where((roles == 0) & (found > 0), found, roles)
+
+    def _deduplicate(self, gallery: Gallery, roles: np.ndarray, annotated: Annotated) -> duplicates.Duplicates:
+        self.progress("deduplicate", 0, len(gallery))
+        pairs = [(annotated.labels[place], annotated.captions[place]) for place in gallery.places.tolist()]
+        known = np.array([sum(each is not None for each in pair) for pair in pairs], dtype=np.int64)
+        found = duplicates.find(gallery, roles, known, self.options.exact_duplicates, self.options.near_duplicates)
+        self.progress("deduplicate", len(gallery), len(gallery))
+        return found
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def _write(
+        self,
+        out: Path,
+        seen: Seen,
+        annotated: Annotated,
+        gallery: Gallery,
+        found: duplicates.Duplicates,
+        assignment: Assignment,
+    ) -> None:
+        self.progress("write", 0, len(gallery))
+        places = gallery.places.tolist()
+        names = [annotated.labels[place] for place in places]
+        kept = (assignment.splits >= 0).tolist()
+        classes = tuple(
+            sorted({name for name, stays in zip(names, kept, strict=True) if stays and name is not None}, key=natural)
+        )
+        numbers = {name: number for number, name in enumerate(classes)}
+        labels = np.array([-1 if name is None else numbers.get(name, -1) for name in names], dtype=np.int64)
+        texts = {
+            "name": [seen.names[place] for place in places],
+            "caption": [annotated.captions[place] or "" for place in places],
+            "truth": [seen.truths[place] or "" for place in places],
+        }
+        with atomic_folder(out) as folder:
+            gallery.raster.save(folder)
+            records = write_splits(folder, gallery, assignment.splits, labels, len(classes), texts)
+            outcome = Outcome(seen, annotated, gallery, found, assignment, classes, records)
+            fingerprint = fingerprint_of(gallery.raster, classes, records)
+            manifest = summarise(self.named, self.options, self.request, _versions(), outcome, fingerprint)
+            write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+            train = np.load(images_path(folder, SPLITS[0]), mmap_mode="r", allow_pickle=False)
+            write_sheet(folder / SHEET, train, labels[assignment.splits == 0], classes)
+        self.progress("write", len(gallery), len(gallery))
+
+
+def _told(seen: Seen) -> str:
+    dropped = seen.tally.dropped.items()
+    told = "; ".join(f"{entry[0]} {reason}, as {entry[2][0]}" for reason, entry in dropped if entry[2])
+    return f" ({told})" if told else ""
+
+
+def _resolve_all(sources: Sequence[str | Path], options: ImageOptions, out: Path) -> list[Named]:
+    if not sources:
+        raise DaedalError("No source is given", f"Name files, folders, {', '.join(builtins.NAMES)} or hf:NAME")
+    roles: list[tuple[Sequence[str | Path], Role]] = [
+        (sources, "train"),
+        (options.validation, "validation"),
+        (options.test, "test"),
+    ]
+    return [_resolve(str(source), role, out) for group, role in roles for source in group]
+
+
+def _resolve(source: str, role: Role, out: Path) -> Named:
+    if source.startswith("hf:"):
+        return Named(source=source, role=role, items=(Item(kind="hub", label=source, path=source),))
+    if builtins.is_builtin(source):
+        return Named(source=source, role=role, items=(Item(kind="pictures", label=source, path=source),))
+    return resolve_path(source, role, builtins.NAMES, out)
+
+
+def _request(named: list[Named], options: ImageOptions) -> str:
+    """A hash of everything that the outcome depends on."""
+    items = sorted(
+        (each.role, each.source, item.label, item.bytes, item.changed) for each in named for item in each.items
+    )
+    lost = sorted(tuple(map(str, each)) for one in named for each in one.lost)
+    said = []
+    for each in (options.labels, options.captions):
+        if each is not None and Path(each).expanduser().is_file():
+            status = Path(each).expanduser().stat()
+            said.append([status.st_size, status.st_mtime_ns])
+    whole = json.dumps([items, lost, said, options.model_dump(mode="json"), _versions()])
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    python = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    return {"daedal": daedal.__version__, "python": python} | {
+        name: version(name) for name in ("numpy", "pillow", "pyarrow")
+    }
+
+
+def _whole(out: Path) -> ImageDataset | None:
+    """The dataset in `out`, unless files of it have gone."""
+    dataset = ImageDataset.open(out)
+    return dataset if all(images_path(out, name).exists() for name in dataset.manifest.splits) else None
+
+
+def _quiet(stage: str, done: int, total: int | None) -> None:
+    """No progress is shown."""

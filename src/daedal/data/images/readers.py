@@ -1,0 +1,134 @@
+"""A stream of bytes and its name -> the pictures in it, and what is said of them, through archives and compression."""
+
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from daedal.data import archives
+from daedal.data.decode import decode
+from daedal.data.document import Lost
+from daedal.data.filetypes import file_type, inner_name
+from daedal.data.images.builtins import read_pictures
+from daedal.data.images.events import Aside, Event, Found, Table
+from daedal.data.images.idx import read_idx
+from daedal.data.images.kinds import kind_of, split_of
+from daedal.data.images.picture import Picture
+from daedal.data.images.rows import Columns, read_hub_pictures, read_parquet_pictures
+from daedal.data.sources import Item
+
+_MOST = 256 * 2**20  # bytes of one picture's file
+_MOST_TABLE = 512 * 2**20
+_MOST_TEXT = 2**16
+
+
+class Reading(NamedTuple):
+    """What is looked for besides pictures.
+
+    Attributes:
+        columns: of Parquet files and hub datasets.
+        tables: names of files that say something about pictures.
+        sidecars: whether text files beside pictures are their captions.
+        size: of the pictures that built-in sources draw.
+        seed: of built-in sources.
+    """
+
+    columns: Columns
+    tables: frozenset[str]
+    sidecars: bool
+    size: int | None
+    seed: int
+
+
+def read_item(item: Item, reading: Reading) -> Iterator[Event]:
+    """Everything in one file, or in what is read like one."""
+    if item.kind == "hub":
+        yield from read_hub_pictures(item.path, reading.columns)
+    elif item.kind == "pictures":
+        for picture in read_pictures(item.path, reading.size, reading.seed):
+            yield Found(picture)
+    else:
+        try:
+            stream = open(item.path, "rb")  # noqa: SIM115 (closed by the with below)
+        except OSError as error:
+            yield Lost(item.label, "unreadable", error.strerror or "", item.bytes)
+            return
+        with stream:
+            try:
+                yield from read_stream(item.label, stream, item.bytes, reading)
+            except archives.BROKEN as error:
+                yield Lost(item.label, "broken file", str(error)[:200], item.bytes)
+
+
+def read_stream(
+    label: str,
+    stream: BinaryIO,
+    size: int,
+    reading: Reading,
+    name: str | None = None,
+    budget: archives.Budget | None = None,
+    depth: int = 0,
+) -> Iterator[Event]:
+    """Everything in a stream called `label`; what is broken comes as `Lost`.
+
+    Args:
+        label: its name, as shown to people.
+        stream: its bytes.
+        size: how many bytes it has on disk, to tell a bomb by.
+        reading: what is looked for.
+        name: the name that says its type, where that is not the label.
+        budget: what the archive around it may still unpack to.
+        depth: how many archives are around it.
+    """
+    name = name or label
+    kind = kind_of(name)
+    budget = budget or archives.Budget(size)
+    try:
+        if kind in ("zip", "tar", "compressed") and depth == archives.MAX_DEPTH:
+            yield Lost(label, "nested too deeply", f"more than {archives.MAX_DEPTH} archives in each other", size)
+        elif kind == "compressed":
+            opened = archives.unpack(file_type(name).name, stream, budget)
+            yield from read_stream(label, opened, size, reading, inner_name(name), budget, depth + 1)
+        elif kind in ("zip", "tar"):
+            members = archives.zip_members if kind == "zip" else archives.tar_members
+            for member, opened_or_lost in members(label, stream, budget):
+                if isinstance(opened_or_lost, Lost):
+                    yield opened_or_lost
+                elif not _hidden(member):
+                    inside = f"{label}!{member}"
+                    yield from read_stream(inside, opened_or_lost, size, reading, member, budget, depth + 1)
+        else:
+            yield from _read_plain(label, stream, size, name, reading)
+    except archives.BombError as error:
+        if depth:  # the whole archive is refused, not only the member at which it was noticed
+            raise
+        yield Lost(label, "archive bomb", str(error), size)
+    except archives.BROKEN as error:
+        yield Lost(label, "broken file", str(error).splitlines()[0][:200] if str(error) else "truncated", size)
+
+
+def _read_plain(label: str, stream: BinaryIO, size: int, name: str, reading: Reading) -> Iterator[Event]:
+    kind = kind_of(name)
+    base = name.rsplit("/", 1)[-1]
+    if kind == "picture":
+        data = stream.read(_MOST + 1)
+        if len(data) > _MOST:
+            yield Lost(label, "too large", f"a file of more than {_MOST >> 20} MiB", size)
+        else:
+            yield Found(Picture(label, encoded=data, split=split_of(label)))
+    elif kind in ("idx-images", "idx-labels"):
+        yield from read_idx(label, stream)
+    elif kind == "parquet":
+        yield from read_parquet_pictures(label, archives.seekable(stream), reading.columns)
+    elif kind == "table" and base in reading.tables:
+        data = stream.read(_MOST_TABLE + 1)
+        if len(data) > _MOST_TABLE:
+            yield Lost(label, "too large", f"a table of more than {_MOST_TABLE >> 20} MiB", size)
+        else:
+            yield Table(label, data)
+    elif kind == "text" and reading.sidecars:
+        yield Aside(label, decode(stream.read(_MOST_TEXT)).text)
+    else:
+        yield Lost(label, "not a picture", "by its name", size, broken=False)
+
+
+def _hidden(member: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in member.split("/"))

@@ -1,0 +1,96 @@
+"""Which split each picture goes to: where its source says so there, else drawn by a hash of its pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int8, Int64, UInt64
+
+from daedal.data.images.options import ImageOptions
+from daedal.data.options import DEFAULT_SHARES, SPLITS
+from daedal.data.split import LEFT_OUT, draw
+from daedal.errors import DaedalError
+
+Array = np.ndarray
+_VALIDATION = 5.0
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Where pictures go.
+
+    Attributes:
+        splits: of each picture: 0 train, 1 validation, 2 test, -1 left out.
+        method: `content`, `dealt`, or `given` where nothing was drawn.
+    """
+
+    splits: Int8[Array, " pictures"]
+    method: str
+
+
+def shares_of(options: ImageOptions, roles: Int8[Array, " pictures"]) -> tuple[float, float, float]:
+    """Fractions of train, validation and test that are drawn from the pictures of role 0.
+
+    Where there is a test split already, validation alone is drawn, and where there is a validation split, nothing is.
+    """
+    validation, test = bool((roles == 1).any()), bool((roles == 2).any())
+    given = options.split
+    if given is None:
+        given = (100.0 - _VALIDATION, _VALIDATION, 0.0) if test else DEFAULT_SHARES
+    if options.split is None and validation:
+        given = (100.0, 0.0, 0.0)
+    kept = (given[0], 0.0 if validation else given[1], 0.0 if test else given[2])
+    return kept[0] / sum(kept), kept[1] / sum(kept), kept[2] / sum(kept)
+
+
+def assign(
+    keep: Bool[Array, " pictures"],
+    roles: Int8[Array, " pictures"],
+    groups: Int64[Array, " pictures"],
+    hashes: UInt64[Array, "pictures 2"],
+    options: ImageOptions,
+) -> Assignment:
+    """Draw the pictures into splits.
+
+    Args:
+        keep: which pictures stay.
+        roles: 1 and 2 are validation and test already.
+        groups: equal for pictures that must stay together.
+        hashes: of each picture's pixels.
+        options: the shares and the seed.
+
+    Raises:
+        DaedalError: there are too few pictures.
+    """
+    splits = np.where(keep, roles, LEFT_OUT).astype(np.int8)
+    pool = np.flatnonzero(keep & (roles == 0))
+    shares = shares_of(options, roles[keep])
+    method = "given"
+    if len(pool) and shares[0] < 1:
+        members = np.unique(groups[pool], return_inverse=True)[1].astype(np.int64)
+        sizes = np.ones(len(pool), dtype=np.int64)
+        drawn, method, _ = draw(hashes[pool], members, sizes, shares, options.seed)
+        _give_each(drawn, shares)
+        splits[pool] = drawn[members]
+    _check(splits, shares)
+    return Assignment(splits, method)
+
+
+def _give_each(drawn: Int8[Array, " groups"], shares: tuple[float, float, float]) -> None:
+    """Of a handful of pictures one validates, though that is more than its share; the test split may stay empty."""
+    if shares[1] > 0 and not (drawn == 1).any() and (drawn == 0).sum() > 1:
+        drawn[np.flatnonzero(drawn == 0)[-1]] = 1
+
+
+def _check(splits: Int8[Array, " pictures"], shares: tuple[float, float, float]) -> None:
+    counts = np.bincount(splits[splits >= 0], minlength=3)
+    if not counts[0]:
+        raise DaedalError(
+            f"No picture is left to train on: {counts[1]:,} are in validation, {counts[2]:,} in test",
+            "Give more pictures, or draw the splits anew with --split 90 5 5",
+        )
+    if shares[1] > 0 and not counts[1]:
+        raise DaedalError(
+            f"There {'is 1 picture' if counts.sum() == 1 else f'are {counts.sum()} different pictures'}:"
+            f" too few for a train and a {SPLITS[1]} split",
+            "Give more pictures, or train on all of them with --split 100 0 0",
+        )

@@ -1,0 +1,126 @@
+"""One picture -> its pixels, brought to the size and channels as far as they are known before all pictures were seen."""
+
+import io
+import warnings
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from daedal.codecs.raster import WHITE, Fit, Raster, to_channels, to_image, to_size, upright
+from daedal.config import Config
+from daedal.data.images.kinds import FORMATS
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Array = np.ndarray
+OWN = 64
+"""Pictures all of one size keep it up to so many pixels a side."""
+USUAL = 32
+
+
+class Treatment(Config):
+    """What is done with every picture.
+
+    Attributes:
+        channels: how many; `None` is 1 for a picture that is grey in every pixel, else 3.
+        size: pixels a side; with `None` those up to 64 stay as they are, until all are known.
+    """
+
+    channels: Literal[1, 3, 4] | None = None
+    size: int | None = None
+    fit: Fit = "crop"
+    background: str = WHITE
+
+    def raster(self, channels: int, height: int, width: int) -> Raster:
+        """The grid of these measures."""
+        return Raster(channels=channels, height=height, width=width, fit=self.fit, background=self.background)
+
+
+class Treated(NamedTuple):
+    """A picture that could be read.
+
+    Attributes:
+        pixels: of 1, 3 or 4 channels.
+        width: of the original, turned upright.
+        height: of the original.
+        format: as `PNG`, or `pixels`.
+        frames: in an animated file, of which only the first is taken.
+    """
+
+    pixels: UInt8[Array, "height width channels"]
+    width: int
+    height: int
+    format: str
+    frames: int = 1
+
+
+class Fault(NamedTuple):
+    """Why a picture could not be read."""
+
+    reason: str
+    detail: str
+
+
+def treat(data: bytes | UInt8[Array, "height width channels"], treatment: Treatment) -> Treated | Fault:
+    """Read a picture.
+
+    Args:
+        data: a file's bytes, or pixels.
+        treatment: what is done with it.
+    """
+    if isinstance(data, np.ndarray):
+        return _laid(to_image(data), "pixels", 1, treatment)
+    return _read(data, treatment)
+
+
+def finish(pixels: UInt8[Array, "height width channels"], raster: Raster) -> UInt8[Array, "height width channels"]:
+    """Bring what `treat` gave to the size and channels that are known now; nothing is done where it has them."""
+    if pixels.shape == (raster.height, raster.width, raster.channels):
+        return pixels
+    if pixels.shape[:2] != (raster.height, raster.width):
+        raster_now = raster.but(channels=pixels.shape[2])
+        pixels = to_size(to_image(pixels), raster_now)
+    if pixels.shape[2] == 1 and raster.channels == 3:
+        pixels = np.repeat(pixels, 3, axis=2)
+    return pixels
+
+
+def _read(data: bytes, treatment: Treatment) -> Treated | Fault:
+    from PIL import Image, UnidentifiedImageError
+
+    if not data:
+        return Fault("empty file", "zero bytes")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                frames = int(getattr(picture, "n_frames", 1))
+                format_ = picture.format or "unknown"
+                picture.load()
+                return _laid(upright(picture), format_, frames, treatment)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        return Fault("bomb", str(error).split(",")[0])
+    except UnidentifiedImageError:
+        return Fault("broken picture", "its bytes are not those of a picture")
+    except MemoryError:
+        return Fault("broken picture", "it asks for more memory than there is")
+    except Exception as error:  # on damaged files the decoders raise whatever they stumble over
+        line = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        return Fault("broken picture", line)
+
+
+def _laid(picture: "Image", format_: str, frames: int, treatment: Treatment) -> Treated:
+    width, height = picture.size
+    channels = treatment.channels or 3
+    picture = to_channels(picture, channels, treatment.background)
+    if treatment.size is not None:
+        sides = (treatment.size, treatment.size)
+    else:
+        sides = (height, width) if max(height, width) <= OWN else (USUAL, USUAL)
+    pixels = to_size(picture, treatment.raster(channels, *sides))
+    if treatment.channels is None and (pixels == pixels[:, :, :1]).all():
+        pixels = pixels[:, :, :1]
+    return Treated(np.ascontiguousarray(pixels), width, height, format_, frames)
