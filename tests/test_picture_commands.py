@@ -11,15 +11,19 @@ from blots import Blots, generator
 from command_line import daedal, mistake
 from daedal import api
 from daedal.inference.picture import Picture
+from daedal.models import checkpoint
 from test_pictures import ANIMALS, bad_pictures, photo
 
 RUN = "runs/blots"
+"""A run whose name is blots."""
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, in which every run is a model of blots."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(api, "of_pictures", lambda folder: True)
+    monkeypatch.setattr(checkpoint, "resolve", Path)
     monkeypatch.setattr(api, "load", lambda run, **options: generator(ANIMALS))
     monkeypatch.setattr(api, "use_fastest_threads", lambda: 1)
     photo(20, 10).save("a.png")
@@ -210,6 +214,7 @@ def test_a_model_of_text_draws_no_pictures(monkeypatch: pytest.MonkeyPatch) -> N
     from tiny_models import tiny_gpt
 
     codec = TextCodec.train("byte", ["text"])
+    monkeypatch.setattr(api, "of_pictures", lambda folder: False)
     monkeypatch.setattr(api, "load", lambda run, **options: Generator(tiny_gpt(codec), codec))
     for command in (
         ("generate", RUN, "--class", "cat"),

@@ -13,7 +13,6 @@ from daedal.errors import DaedalError
 from daedal.models.image_sampling import ImageSampling
 
 if TYPE_CHECKING:
-    from daedal.inference.generator import Generator
     from daedal.inference.picture import Picture
     from daedal.inference.pictures import ImageGenerator
     from daedal.inference.reconstruction import Reconstruction
@@ -31,11 +30,13 @@ def open_pictures(run: str) -> "ImageGenerator":
     """
     from daedal import api
     from daedal.inference.pictures import ImageGenerator
+    from daedal.models.checkpoint import resolve
 
+    if not api.of_pictures(resolve(run)):
+        raise DaedalError(f"{run} writes text and draws no pictures", "Name the run of a model of images")
     api.use_fastest_threads()
-    generator: Generator | ImageGenerator = api.load(run)
-    if not isinstance(generator, ImageGenerator):
-        raise DaedalError(f"{run} writes text, and draws no pictures", "Name the run of a model of images")
+    generator = api.load(run)
+    assert isinstance(generator, ImageGenerator)
     return generator
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import Destination, drawing, run_name, tell
+from daedal.cli.drawing import Destination, drawing, open_pictures, run_name, tell
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Quantize, Sampling, sampling
 from daedal.errors import DaedalError
@@ -76,20 +76,23 @@ def generate(
     of_pictures = {"class": label, "out": out, "columns": columns, "replace": replace or None, **given(how)}
     from daedal import api
     from daedal.inference.generator import Generator
+    from daedal.models.checkpoint import resolve
 
-    api.use_fastest_threads()
-    generator = api.load(model, **({} if quantize is None else {"quantize": quantize}))
-    if isinstance(generator, Generator):
+    if api.of_pictures(resolve(model)):
+        _refuse(of_text, f"{model} draws pictures and writes no text")
+        destination = Destination(out, f"samples-{run_name(model)}", replace)
+        generator = open_pictures(model)
+        with drawing() as progress:
+            pictures = generator.generate(
+                _PICTURES if n is None else n, label=label, progress=progress, **chosen, **given(how)
+            )
+        tell(pictures, destination.write(pictures, columns), destination, json)
+    else:
         _refuse(of_pictures, f"{model} writes text and draws no pictures")
-        _write(generator, prompt or [""], 1 if n is None else n, json, chosen)
-        return
-    _refuse(of_text, f"{model} draws pictures and writes no text")
-    destination = Destination(out, f"samples-{run_name(model)}", replace)
-    with drawing() as progress:
-        pictures = generator.generate(
-            _PICTURES if n is None else n, label=label, progress=progress, **chosen, **given(how)
-        )
-    tell(pictures, destination.write(pictures, columns), destination, json)
+        api.use_fastest_threads()
+        writer = api.load(model, quantize=quantize)
+        assert isinstance(writer, Generator)
+        _write(writer, prompt or [""], 1 if n is None else n, json, chosen)
 
 
 def _refuse(options: dict[str, Any], why: str) -> None:
