@@ -52,6 +52,7 @@ _SIZE_OFF = 1.17  # a size may be off by so much; half-way between two named one
 _CLEAN = (
     0.2  # shares under this count as none, and over one less this as whole: noise and half a pixel of blur are no shape
 )
+_CLEAR = 0.93  # an overlap that needs no better place
 _EIGHT = np.ones((3, 3), bool)
 _COLOUR_RGB = np.array([RGB[colour] for colour in COLOURS], dtype=np.float32)
 _TINT_RGB = np.array([TINT_RGB[tint] for tint in TINTS], dtype=np.float32)
@@ -211,7 +212,7 @@ def _covers(
                 parts[number][better] = share[better]
     covers: dict[int, Cover] = {}
     for number in numbers:
-        shares[number][rows, columns] = np.clip((parts[number] - _CLEAN) / (1 - 2 * _CLEAN), 0, 1)
+        shares[number][rows, columns] = _cleaned(parts[number])
         covers[number] = (shares[number], *_things(shares[number] > 0.5, core[number]))
     return covers, float((best > _STRANGE).sum()) / side**2
 
@@ -273,7 +274,7 @@ def _fit(part: Plane, box: Box, side: int) -> _Fit:
 def _nudged(part: Plane, box: Box, side: int, fit: _Fit) -> _Fit:
     """The same shape a little moved and scaled, as long as that fits better."""
     step = 0.4
-    while step > 0.1 and fit.overlap < 0.97:
+    while step > 0.1 and fit.overlap < _CLEAR:
         move, scale = step / side, 1 + step / (fit.size * side)
         tries = [
             _overlap(part, box, side, fit.shape, fit.size * by, fit.x + across, fit.y + down)
@@ -291,9 +292,15 @@ def _nudged(part: Plane, box: Box, side: int, fit: _Fit) -> _Fit:
 
 def _overlap(part: Plane, box: Box, side: int, shape: Shape, size: float, x: float, y: float) -> _Fit:
     """How well a template fits what is covered: intersection over union."""
-    template = np.clip((coverage(shape, size, x, y, side, box) - _CLEAN) / (1 - 2 * _CLEAN), 0, 1)
+    template = _cleaned(coverage(shape, size, x, y, side, box))
     both = float(np.minimum(part, template).sum())
     beyond = max(
         0.0, area(shape) * (size * side) ** 2 - float(template.sum())
     )  # what the template covers outside the box
     return _Fit(shape, size, x, y, both / (float(np.maximum(part, template).sum()) + beyond))
+
+
+def _cleaned(shares: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:
+    steep: Float[np.ndarray, "*grid"] = (shares - _CLEAN) * (1 / (1 - 2 * _CLEAN))
+    np.minimum(np.maximum(steep, 0, out=steep), 1, out=steep)
+    return steep

@@ -7,6 +7,7 @@ not fit are drawn anew together, so that many things come smaller than few.
 
 from collections.abc import Sequence
 from functools import cache
+from math import hypot
 from typing import TypeVar
 
 import numpy as np
@@ -38,6 +39,9 @@ _OPPOSITE: dict[Relation, Relation] = {"below": "above", "right of": "left of"}
 
 T = TypeVar("T")
 Kind = tuple[Pair, Size]
+Form = tuple[Shape, float]
+Place = tuple[Shape, float, float, float]
+"""Shape, size, x and y: a thing as the functions of `shapes` take it."""
 Random = np.random.Generator
 
 
@@ -137,85 +141,91 @@ def _held_out(relation: Relation, one: Shape, other: Shape) -> bool:
 
 def _placed(random: Random, kinds: list[Kind], relation: Relation | None) -> tuple[Thing, ...] | None:
     """The things at places where each is whole and apart from the others, or None where these did not fit."""
-    things: list[Thing] = []
+    forms: list[Form] = [(shape, SIZE[size]) for (_, shape), size in kinds]
+    places: list[Place] = []
     if relation is not None:
-        first = _related(random, kinds[0], kinds[1], relation)
+        first = _related(random, forms[0], forms[1], relation)
         if first is None:
             return None
-        things = list(first)
-    for kind in kinds[len(things) :]:
+        places = list(first)
+    for form in forms[len(places) :]:
         for _ in range(_PLACES):
-            thing = _somewhere(random, kind)
-            if all(_apart(thing, other) for other in things):
-                things.append(thing)
+            place = _somewhere(random, form)
+            if all(_apart(place, other) for other in places):
+                places.append(place)
                 break
         else:
             return None
-    return tuple(things)
+    return tuple(
+        Thing(shape=shape, colour=colour, size=size, x=x, y=y)
+        for ((colour, shape), size), (_, _, x, y) in zip(kinds, places, strict=True)
+    )
 
 
-def _related(random: Random, one: Kind, other: Kind, relation: Relation) -> tuple[Thing, Thing] | None:
+def _related(random: Random, one: Form, other: Form, relation: Relation) -> tuple[Place, Place] | None:
     first, second = _somewhere(random, one), _somewhere(random, other)
     if relation == "inside":
         jitter = (random.random(2) - 0.5) * 0.1
-        first = _thing(one, second.x + jitter[0], second.y + jitter[1])
-        return (first, second) if depth(first.placed, second.placed) >= _WELL_INSIDE else None
+        first = _at(one, second[2] + jitter[0], second[3] + jitter[1])
+        return (first, second) if depth(first, second) >= _WELL_INSIDE else None
     if relation == "touching":
         met = _met(first, second)
         return (first, met) if met else None
-    across, down = second.x - first.x, second.y - first.y
+    across, down = second[2] - first[2], second[3] - first[3]
     ahead, aside = (down, across) if relation in ("above", "below") else (across, down)
     right = ahead if relation in ("above", "left of") else -ahead
     return (first, second) if right >= _CLEAR * abs(aside) and _apart(first, second) else None
 
 
-def _met(first: Thing, second: Thing) -> Thing | None:
+def _met(first: Place, second: Place) -> Place | None:
     """`second`, moved towards `first` or away from it until their outlines meet; None where it leaves the picture."""
-    across, down = second.x - first.x, second.y - first.y
-    length = float(np.hypot(across, down))
+    form = second[:2]
+    across, down = second[2] - first[2], second[3] - first[3]
+    length = hypot(across, down)
     if length < 1e-6:
         return None
-    shape, size = second.shape, SIZE[second.size]
     low, high = 0.0, 1.0
     for _ in range(14):
         middle = (low + high) / 2
-        there = (shape, size, first.x + across / length * middle, first.y + down / length * middle)
-        low, high = (middle, high) if gap(first.placed, there) < 0 else (low, middle)
-    kind = (second.pair, second.size)
-    x, y = first.x + across / length * high, first.y + down / length * high
-    left, right, top, bottom = _limits(shape, second.size)
-    return _thing(kind, x, y) if left <= x <= right and top <= y <= bottom else None
+        meets = gap(first, (*form, first[2] + across / length * middle, first[3] + down / length * middle)) < 0
+        low, high = (middle, high) if meets else (low, middle)
+    x, y = first[2] + across / length * high, first[3] + down / length * high
+    left, right, top, bottom = _limits(*form)
+    return _at(form, x, y) if left <= x <= right and top <= y <= bottom else None
 
 
-def _apart(one: Thing, other: Thing) -> bool:
-    reach = SIZE[one.size] * _radius(one.shape) + SIZE[other.size] * _radius(other.shape)
-    away = np.hypot(one.x - other.x, one.y - other.y)
-    if away >= reach + APART:
+def _apart(one: Place, other: Place) -> bool:
+    away = hypot(one[2] - other[2], one[3] - other[3])
+    (near, far), (other_near, other_far) = _radii(one[0]), _radii(other[0])
+    if away >= one[1] * far + other[1] * other_far + APART:
         return True
-    return bool(away > 0.5 * reach) and gap(one.placed, other.placed) >= APART
+    return away >= one[1] * near + other[1] * other_near + APART and gap(one, other) >= APART
 
 
-def _somewhere(random: Random, kind: Kind) -> Thing:
-    left, right, top, bottom = _limits(kind[0][1], kind[1])
-    x, y = random.random(2)
-    return _thing(kind, left + x * (right - left), top + y * (bottom - top))
+def _somewhere(random: Random, form: Form) -> Place:
+    left, right, top, bottom = _limits(*form)
+    return _at(form, left + random.random() * (right - left), top + random.random() * (bottom - top))
 
 
-def _thing(kind: Kind, x: float, y: float) -> Thing:
-    (colour, shape), size = kind
-    return Thing(shape=shape, colour=colour, size=size, x=round(float(x), 4), y=round(float(y), 4))
+def _at(form: Form, x: float, y: float) -> Place:
+    return *form, round(float(x), 4), round(float(y), 4)
 
 
 @cache
-def _limits(shape: Shape, size: Size) -> tuple[float, float, float, float]:
+def _limits(shape: Shape, size: float) -> tuple[float, float, float, float]:
     """Where the centre may be: left, right, top, bottom."""
-    (left, top), (right, bottom) = outline(shape).min(axis=0) * SIZE[size], outline(shape).max(axis=0) * SIZE[size]
+    (left, top), (right, bottom) = (
+        (outline(shape).min(axis=0) * size).tolist(),
+        (outline(shape).max(axis=0) * size).tolist(),
+    )
     return EDGE - left, 1 - EDGE - right, EDGE - top, 1 - EDGE - bottom
 
 
 @cache
-def _radius(shape: Shape) -> float:
-    return float(np.hypot(*outline(shape).T).max())
+def _radii(shape: Shape) -> tuple[float, float]:
+    """How near to its centre the outline comes, and how far from it."""
+    away = np.hypot(*outline(shape).T)
+    return float(away.min()) if shape != "moon" else 0.0, float(away.max())
 
 
 @cache

@@ -58,7 +58,8 @@ def coverage(
     points = np.empty((bottom - top, right - left, 2))
     points[..., 0] = ((np.arange(left, right) + 0.5) / side - x) / size
     points[..., 1] = (((np.arange(top, bottom) + 0.5) / side - y) / size)[:, None]
-    cover: Float[np.ndarray, "height width"] = np.clip(0.5 - distance(shape, points) * (size * side), 0, 1)
+    cover: Float[np.ndarray, "height width"] = 0.5 - distance(shape, points) * (size * side)
+    np.minimum(np.maximum(cover, 0, out=cover), 1, out=cover)  # a third of the time that np.clip takes
     return cover
 
 
