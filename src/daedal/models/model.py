@@ -110,6 +110,10 @@ class Model(nn.Module, ABC):
         """Numbers that tell whether training goes well, for the log; counted anew from one call to the next."""
         return {}
 
+    def warning(self) -> str | None:
+        """What is wrong as far as the numbers of the last `health` tell, in a line."""
+        return None
+
     def finish(self, batches: Iterable[Any]) -> None:
         """What is fitted once, after the last step, to a pass over training examples."""
 

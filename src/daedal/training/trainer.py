@@ -107,6 +107,7 @@ class Trainer:
         self._reserve = reserve
         self._cost = {"validate": 0.0, "sample": 0.0, "save": 0.0}
         self._lowest = math.inf
+        self._warned: str | None = None
 
     @property
     def elapsed(self) -> float:
@@ -224,8 +225,18 @@ class Trainer:
         }
         if journal is not None:
             journal.scalars(record)
+        self._warn(journal)
         left = (steps - self.step) * clock.seconds_per_step() + self._pauses(steps - self.step) + self._reserve
         self.listener.step(record, steps, left)
+
+    def _warn(self, journal: Journal | None) -> None:
+        """Tell what the model finds wrong with itself, once for each thing."""
+        warning = self.model.warning()
+        if warning is not None and warning != self._warned:
+            if journal is not None:
+                journal.write("warnings", {"step": self.step, "warning": warning})
+            self.listener.noted(f"step {self.step}: {warning}")
+        self._warned = warning
 
     def _validate(self, journal: Journal | None) -> None:
         with self._averaged():

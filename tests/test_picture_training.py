@@ -1,0 +1,193 @@
+"""Training on pictures keeps the trainer's invariants for every family: in pieces, in parts, in two processes it is one run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from daedal import api
+from daedal.data.images import build
+from daedal.data.images.dataset import ImageDataset
+from daedal.errors import DaedalError
+from daedal.models.image_families import IMAGE_FAMILIES
+from daedal.training.family import open_family
+from daedal.training.machine import Machine
+from daedal.training.processes import Processes
+from daedal.training.run import RunFolder
+from daedal.training.trainer import Interrupted, Trainer
+
+RUN = {
+    "steps": 8, "batch": 8, "micro_batch": 8, "threads": 1, "precision": "fp32", "device": "cpu", "checkpoint_every": 3,
+    "evaluate_every": 4, "sample_every": 8, "log_every": 2, "ema": 0.9,
+}  # fmt: skip
+SMALL: dict[str, dict[str, Any]] = {
+    "vae": {"filters": 8, "depth": 1, "halvings": 1, "latent": 4, "couplings": 2},
+    "vqvae": {"filters": 8, "depth": 1, "halvings": 1, "levels": (4, 4)},
+    "gan": {"breadth": 8, "widest": 8, "latent": 4, "penalty_interval": 2},
+    "flow": {"features": 8, "levels": 1},
+}
+MACHINE = Machine(
+    device="cpu", name="a test's", cores=1, threads=1, memory=2**33, gflops=10.0, precision="fp32", compiler=False
+)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures") / "digits"
+    build(["digits"], folder, workers=1)
+    return folder
+
+
+def trainer_for(
+    family: str, data: Path, out: Path, codec: Path | None = None, count: int = 1, **changes: Any
+) -> Trainer:
+    torch.set_num_threads(1)
+    opened = open_family(family, data, codec=None if codec is None else str(codec))
+    plan = opened.make_plan(None, MACHINE, {**RUN, **SMALL.get(family, {}), **changes})
+    run = RunFolder(out) if (out / "training" / "plan.json").exists() else RunFolder.create(out)
+    run.write_plan(plan)
+    return Trainer(opened.task(plan), plan, run, Processes(torch.device("cpu")))
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model.safetensors")
+
+
+def same(one: Path, other: Path) -> bool:
+    first, second = weights(one), weights(other)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("family", IMAGE_FAMILIES)
+def test_a_run_on_pictures_that_was_stopped_goes_on_bit_for_bit(digits: Path, tmp_path: Path, family: str) -> None:
+    changes = {"condition": "class"} if family != "vqvae" else {"quantizer": "vq", "codes": 16}
+    trainer_for(family, digits, tmp_path / "whole", **changes).train()
+    first = trainer_for(family, digits, tmp_path / "stopped", **changes)
+    step = first._step
+
+    def stop_at_five(*arguments: Any) -> Any:
+        if first.step == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return step(*arguments)
+
+    first._step = stop_at_five  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        first.train()
+    trainer_for(family, digits, tmp_path / "stopped", **changes).train()
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+
+
+@pytest.mark.parametrize("family", IMAGE_FAMILIES)
+def test_accumulated_pictures_equal_one_large_batch(digits: Path, tmp_path: Path, family: str) -> None:
+    changes = {"quantizer": "vq", "codes": 16} if family == "vqvae" else {}
+    whole = trainer_for(family, digits, tmp_path / "whole", steps=4, learning_rate=1e-4, **changes)
+    parts = trainer_for(family, digits, tmp_path / "parts", steps=4, learning_rate=1e-4, micro_batch=2, **changes)
+    whole.train(), parts.train()
+    for name, tensor in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(weights(tmp_path / "parts")[name], tensor, atol=1e-3, rtol=1e-3)
+    losses = [
+        [record["loss"] for record in RunFolder(tmp_path / name).records("metrics.jsonl") if "loss" in record]
+        for name in ("whole", "parts")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_two_processes_train_a_gan_as_one(digits: Path, tmp_path: Path) -> None:
+    small = [f"--{name.replace('_', '-')}={value}" for name, value in {**RUN, **SMALL["gan"], "micro_batch": 4}.items()]
+    line = ["-m", "daedal", "train", "gan", "--data", str(digits), *small]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "src"}
+    subprocess.run([sys.executable, *line, "--out", tmp_path / "one"], check=True, env=environment, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611", *line, "--out", tmp_path / "two"],
+        check=True, env=environment, capture_output=True,
+    )  # fmt: skip
+    for name, tensor in weights(tmp_path / "one").items():
+        torch.testing.assert_close(weights(tmp_path / "two")[name], tensor, atol=1e-3, rtol=1e-3)
+
+
+def test_a_gpt_learns_the_tokens_of_pictures_and_draws(digits: Path, tmp_path: Path) -> None:
+    trainer_for("vqvae", digits, tmp_path / "codec").train()
+    settled = {"width": 16, "depth": 1, "heads": 1, "head_width": 16, "mlp_width": 32}
+    trainer = trainer_for(
+        "gpt", digits, tmp_path / "gpt", tmp_path / "codec", condition="class", steps=60, learning_rate=0.01, **settled
+    )
+    trainer.train()
+    losses = [record["loss"] for record in RunFolder(tmp_path / "gpt").records("metrics.jsonl") if "loss" in record]
+    assert losses[-1] < losses[0] - 0.2
+    painter = api.load(tmp_path / "gpt")
+    one, many = painter.generate(1, seed=3, label="7"), painter.generate(3, seed=3, label="7")
+    assert one[0].image.tobytes() == many[0].image.tobytes()
+    assert painter.capabilities == {"sample", "class"}
+
+
+def test_a_flow_learns_the_latents_of_a_vae_and_draws(digits: Path, tmp_path: Path) -> None:
+    grid = {**SMALL["vae"], "latent": 0, "grid": 2}
+    trainer_for("vae", digits, tmp_path / "codec", **grid).train()
+    trainer_for("flow", digits, tmp_path / "flow", tmp_path / "codec").train()
+    painter = api.load(tmp_path / "flow")
+    assert painter.generate(2, seed=0)[1].image.size == (8, 8)
+    assert "score" not in painter.capabilities
+    with pytest.raises(DaedalError, match="vector"):
+        trainer_for("vae", digits, tmp_path / "vector").train()
+        trainer_for("flow", digits, tmp_path / "no", tmp_path / "vector")
+
+
+def test_samples_over_time_and_every_number_are_kept(digits: Path, tmp_path: Path) -> None:
+    trainer_for("vqvae", digits, tmp_path / "run").train()
+    run = RunFolder(tmp_path / "run")
+    record = run.records("metrics.jsonl")[0]
+    assert {"step", "loss", "seconds", "pictures_per_second"} < record.keys()
+    assert any("perplexity" in name for name in record)
+    assert Path(run.records("samples.jsonl")[0]["text"]).is_file()
+
+
+def test_a_model_goes_on_from_another_run(digits: Path, tmp_path: Path) -> None:
+    trainer_for("vae", digits, tmp_path / "first").train()
+    opened = open_family("vae", digits, init=str(tmp_path / "first"))
+    plan = opened.make_plan(None, MACHINE, dict(RUN))
+    assert plan.model_dump()["filters"] == 8
+    begun = opened.task(plan).model.state_dict()
+    assert all(torch.equal(begun[name], tensor) for name, tensor in weights(tmp_path / "first").items())
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        ("gpt", {}, "Train a tokenizer on it first"),
+        ("vae", {"codec": "x"}, "learns pixels"),
+        ("flow", {"codec": "x"}, "x is not a folder|neither a folder"),
+        ("vae", {"halvings": 99}, "halvings"),
+        ("llm", {}, "There is no family 'llm'"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_in_one_line(
+    digits: Path, tmp_path: Path, family: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DaedalError, match=message) as error:
+        api.train(family, data=digits, out=tmp_path / "run", steps=1, **changes)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_text_and_pictures_are_not_confused(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("A story. " * 400)
+    api.build_data([tmp_path / "a.txt"], tmp_path / "text", near_duplicates="off")
+    with pytest.raises(DaedalError, match="learns pictures"):
+        api.make_plan("flow", tmp_path / "text")
+    (tmp_path / "plain").mkdir()
+    for seed in range(40):
+        pixels = torch.rand(8, 8, 3, generator=torch.Generator().manual_seed(seed)).mul(255).byte().numpy()
+        Image.fromarray(pixels).save(tmp_path / "plain" / f"{seed}.png")
+    build([tmp_path / "plain"], tmp_path / "unlabelled", workers=1)
+    with pytest.raises(DaedalError, match="no labels"):
+        api.make_plan("flow", tmp_path / "unlabelled", condition="class")
+    assert json.loads((digits / "manifest.json").read_text())["format"] == "daedal-images"
+    assert ImageDataset.open(digits).classes == tuple("0123456789")
