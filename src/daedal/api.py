@@ -9,6 +9,7 @@ from daedal.config import Config
 from daedal.duration import format_duration, parse_duration
 
 if TYPE_CHECKING:
+    from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
     from daedal.evaluation.images.report import ImageReport
     from daedal.evaluation.report import EvaluationReport
@@ -39,14 +40,22 @@ class TrainingResult(Config):
         return self.text
 
 
-def build_data(sources: Sequence[str | Path], out: str | Path, **options: Any) -> "Dataset":
-    """Turn sources into a data folder; `options` are those of `daedal.data.BuildOptions`, and `progress` and the like of
-    `daedal.data.build`."""
+def build_data(sources: Sequence[str | Path], out: str | Path, **options: Any) -> "Dataset | ImageDataset":
+    """Turn sources of text or of pictures, whichever they are, into a data folder.
+
+    Args:
+        options: those of `daedal.data.BuildOptions` or of `daedal.data.images.ImageOptions`; and `workers`, `replace` and
+            `progress`, as `build` of either has them.
+    """
+    from daedal.data import images, pipeline
+    from daedal.data.choice import options_for
     from daedal.data.options import BuildOptions
-    from daedal.data.pipeline import build
 
     running = {name: options.pop(name) for name in ("workers", "replace", "progress") if name in options}
-    return build(sources, out, BuildOptions.parse(options, "data build"), **running)
+    chosen = options_for(sources, options)
+    if isinstance(chosen, BuildOptions):
+        return pipeline.build(sources, out, chosen, **running)
+    return images.build(sources, out, chosen, **running)
 
 
 def make_plan(

@@ -7,7 +7,8 @@ from cyclopts import App, Parameter
 
 from daedal.cli import console
 from daedal.cli.options import Switch, fields, given
-from daedal.data.options import BuildOptions
+from daedal.data.images.options import PictureOptions
+from daedal.data.options import CommonOptions, TextOptions
 from daedal.files import write_text
 
 app = App(name="data", help_format="plaintext")
@@ -22,14 +23,17 @@ def build(
     workers: int | None = None,
     replace: Switch = False,
     json: Switch = False,
-    options: Annotated[BuildOptions | None, fields("What to build")] = None,
+    common: Annotated[CommonOptions | None, fields("What to build")] = None,
+    text: Annotated[TextOptions | None, fields("Text")] = None,
+    pictures: Annotated[PictureOptions | None, fields("Pictures")] = None,
 ) -> None:
-    """Clean, deduplicate, split and encode text, so that a model can be trained on it.
+    """Clean, deduplicate, split and encode text or pictures, so that a model can be trained on them.
 
     Parameters
     ----------
     sources
-        Files, folders, archives, hf:NAME[:SPLIT], python-docs or python-code.
+        Files, folders, archives, hf:NAME[:SPLIT], python-docs, python-code, digits or scenes. Whether it is text or pictures
+        that they hold is seen from them.
     out
         The data folder to write.
     workers
@@ -43,7 +47,8 @@ def build(
     from daedal.data import render_card
 
     with console.progress() as progress:
-        dataset = api.build_data(sources, out, workers=workers, replace=replace, progress=progress, **given(options))
+        options = {**given(common), **given(text), **given(pictures)}
+        dataset = api.build_data(sources, out, workers=workers, replace=replace, progress=progress, **options)
     if json:
         console.show_json(dataset.manifest)
     else:
@@ -52,7 +57,7 @@ def build(
 
 @app.command
 def show(folder: Path, /, *, html: Path | None = None, json: Switch = False) -> None:
-    """Show the data card: documents, tokens, what was dropped and why, duplicates.
+    """Show the data card: what is in each split, what was left out and why, duplicates; of pictures a contact sheet, too.
 
     Parameters
     ----------
@@ -63,9 +68,9 @@ def show(folder: Path, /, *, html: Path | None = None, json: Switch = False) -> 
     json
         Print the manifest as JSON.
     """
-    from daedal.data import Dataset, card_html, render_card
+    from daedal.data import card_html, open_data, render_card
 
-    dataset = Dataset.open(folder)
+    dataset = open_data(folder)
     if html is not None:
         write_text(html, card_html(dataset))
         console.note(f"The data card is in {html}")

@@ -1,10 +1,12 @@
-"""Sources -> clean -> deduplicate -> split -> encode -> shards, with a data card."""
+"""Sources -> clean -> deduplicate -> split -> encode -> shards, with a data card; pictures in `daedal.data.images`."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from daedal.data.card import card_html as card_html
-    from daedal.data.card import render_card as render_card
+    from daedal.data.modality import modality as modality
+    from daedal.data.opened import card_html as card_html
+    from daedal.data.opened import open_data as open_data
+    from daedal.data.opened import render_card as render_card
     from daedal.data.options import BuildOptions as BuildOptions
     from daedal.data.pipeline import build as build
     from daedal.data.shards import Dataset as Dataset
@@ -17,11 +19,13 @@ _HOMES = {
     "Dataset": "shards",
     "Split": "shards",
     "Windows": "windows",
-    "card_html": "card",
-    "render_card": "card",
+    "card_html": "opened",
+    "modality": "modality",
+    "open_data": "opened",
+    "render_card": "opened",
 }
 
-__all__ = ["BuildOptions", "Dataset", "Split", "Windows", "build", "card_html", "render_card"]
+__all__ = ["BuildOptions", "Dataset", "Split", "Windows", "build", "card_html", "modality", "open_data", "render_card"]
 
 
 def __getattr__(name: str) -> Any:

@@ -35,15 +35,15 @@ def card_html(dataset: Dataset) -> str:
     ]
     body = [
         f"<h1>{escape(title)}</h1>",
-        _table([], [list(row) for row in facts(manifest)]),
+        table([], [list(row) for row in facts(manifest)]),
         "<h2>Splits</h2>",
-        _table(["split", "documents", "bytes", "characters", "tokens", "characters per token"], rows),
+        table(["split", "documents", "bytes", "characters", "tokens", "characters per token"], rows),
         "<h2>Length of documents, bytes</h2>",
         _histogram(manifest.lengths),
     ]
     for heading, counts in tables(manifest):
-        body += [f"<h2>{escape(heading)}</h2>", _table([], [[each.name, f"{each.count:,}"] for each in counts])]
-    body += ["<h2>Duplicates</h2>", _table([], [list(row) for row in duplicate_facts(manifest)])]
+        body += [f"<h2>{escape(heading)}</h2>", table([], [[each.name, f"{each.count:,}"] for each in counts])]
+    body += ["<h2>Duplicates</h2>", table([], [list(row) for row in duplicate_facts(manifest)])]
     if manifest.dropped:
         body.append("<h2>Left out</h2>")
         for dropped in manifest.dropped:
@@ -55,6 +55,11 @@ def card_html(dataset: Dataset) -> str:
         "<h2>Options</h2>",
         f'<p class="example">{escape(manifest.options.model_dump_json(exclude_defaults=True))}</p>',
     ]
+    return whole_page(title, body)
+
+
+def whole_page(title: str, body: list[str]) -> str:
+    """A page of these lines of HTML."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -64,7 +69,9 @@ def card_html(dataset: Dataset) -> str:
     )
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table; cells that are numbers stand at the right."""
+
     def cell(text: str, first: bool, tag: str = "td") -> str:
         number = not first and text.replace(",", "").replace(".", "").isdigit()
         right = ' class="number"' if number or (tag == "th" and not first) else ""

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 import daedal
-from daedal.data.images import builtins, duplicates
+from daedal.data.images import duplicates
 from daedal.data.images.annotate import Annotated, annotate, natural, wanted_tables, wants_sidecars
 from daedal.data.images.assemble import fingerprint_of, write_splits
 from daedal.data.images.batch import Batcher
+from daedal.data.images.builtin import BUILTINS
 from daedal.data.images.dataset import ImageDataset, images_path
 from daedal.data.images.events import Event
 from daedal.data.images.gallery import Gallery, gather
@@ -271,7 +272,7 @@ def _told(seen: Seen) -> str:
 
 def _resolve_all(sources: Sequence[str | Path], options: ImageOptions, out: Path) -> list[Named]:
     if not sources:
-        raise DaedalError("No source is given", f"Name files, folders, {', '.join(builtins.NAMES)} or hf:NAME")
+        raise DaedalError("No source is given", f"Name files, folders, {', '.join(BUILTINS)} or hf:NAME")
     roles: list[tuple[Sequence[str | Path], Role]] = [
         (sources, "train"),
         (options.validation, "validation"),
@@ -283,9 +284,9 @@ def _resolve_all(sources: Sequence[str | Path], options: ImageOptions, out: Path
 def _resolve(source: str, role: Role, out: Path) -> Named:
     if source.startswith("hf:"):
         return Named(source=source, role=role, items=(Item(kind="hub", label=source, path=source),))
-    if builtins.is_builtin(source):
+    if source.partition(":")[0] in BUILTINS:
         return Named(source=source, role=role, items=(Item(kind="pictures", label=source, path=source),))
-    return resolve_path(source, role, builtins.NAMES, out)
+    return resolve_path(source, role, BUILTINS, out)
 
 
 def _request(named: list[Named], options: ImageOptions) -> str:

@@ -7,7 +7,7 @@ from daedal.data import archives
 from daedal.data.decode import decode
 from daedal.data.document import Lost
 from daedal.data.filetypes import file_type, inner_name
-from daedal.data.images.builtins import read_pictures
+from daedal.data.images.builtin import read_builtin
 from daedal.data.images.events import Aside, Event, Found, Table
 from daedal.data.images.idx import read_idx
 from daedal.data.images.kinds import kind_of, split_of
@@ -43,7 +43,7 @@ def read_item(item: Item, reading: Reading) -> Iterator[Event]:
     if item.kind == "hub":
         yield from read_hub_pictures(item.path, reading.columns)
     elif item.kind == "pictures":
-        for picture in read_pictures(item.path, reading.size, reading.seed):
+        for picture in read_builtin(item.path, reading.size, reading.seed):
             yield Found(picture)
     else:
         try:
@@ -94,7 +94,7 @@ def read_stream(
                     yield opened_or_lost
                 elif not _hidden(member):
                     inside = f"{label}!{member}"
-                    yield from read_stream(inside, opened_or_lost, size, reading, member, budget, depth + 1)
+                    yield from read_stream(inside, opened_or_lost, 0, reading, member, budget, depth + 1)
         else:
             yield from _read_plain(label, stream, size, name, reading)
     except archives.BombError as error:

@@ -1,0 +1,50 @@
+"""A data folder of either kind, opened; and its card."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daedal.data.manifest import MANIFEST
+from daedal.data.shards import Dataset
+from daedal.files import read_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from daedal.data.images.dataset import ImageDataset
+
+
+def open_data(folder: str | Path) -> "Dataset | ImageDataset":
+    """Open the folder that a build of text or of pictures wrote.
+
+    Raises:
+        DaedalError: it is no data folder, or damaged.
+    """
+    path = Path(folder) / MANIFEST
+    values = read_json(path) if path.is_file() else None
+    if isinstance(values, dict) and values.get("format") == "daedal-images":
+        from daedal.data.images.dataset import ImageDataset
+
+        return ImageDataset.open(folder)
+    return Dataset.open(folder)
+
+
+def render_card(dataset: "Dataset | ImageDataset") -> "RenderableType":
+    """The data card as something that a rich console prints."""
+    if isinstance(dataset, Dataset):
+        from daedal.data.card import render_card as of_text
+
+        return of_text(dataset)
+    from daedal.data.images.card import render_card as of_pictures
+
+    return of_pictures(dataset)
+
+
+def card_html(dataset: "Dataset | ImageDataset") -> str:
+    """The data card as a page of HTML."""
+    if isinstance(dataset, Dataset):
+        from daedal.data.page import card_html as of_text
+
+        return of_text(dataset)
+    from daedal.data.images.page import card_html as of_pictures
+
+    return of_pictures(dataset)
