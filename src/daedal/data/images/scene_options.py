@@ -92,6 +92,13 @@ class SceneOptions(Config):
         low, _, high = value.partition("-")
         return low, high or low
 
+    @field_validator("objects")
+    @classmethod
+    def _in_range(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= value[0] <= value[1] <= MOST_THINGS:
+            raise ValueError(f"from 1 to {MOST_THINGS}, written 2 or 1-3")
+        return value
+
     @field_validator("ground", "tints", "shapes", "colours", "sizes", "relations", "about", mode="before")
     @classmethod
     def _names(cls, value: object, info: ValidationInfo) -> object:
@@ -116,12 +123,9 @@ class SceneOptions(Config):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        low, high = self.objects
-        if not 1 <= low <= high <= MOST_THINGS:
-            raise ValueError(f"objects must be from 1 to {MOST_THINGS}, such as 2 or 1-3")
         if not self.allowed_pairs:
             raise ValueError("no pair of colour and shape is left")
-        if self.relation_pairs == "held-out" and (low < 2 or not self.relations):
+        if self.relation_pairs == "held-out" and (self.objects[0] < 2 or not self.relations):
             raise ValueError("held-out relations need objects=2 or more, and a relation")
         return self
 
