@@ -1,8 +1,8 @@
 """The two networks of a GAN over pictures: one grows a picture from a coarse grid, the other shrinks it to a number.
 
 - No normalisation: residual blocks whose last convolution starts at zero, and LeakyReLU (Huang et al. 2025, arXiv:2501.05441)
-- The finest grid of features is coarser than the picture by `patch` (pixel shuffle): convolutions at full resolution
-  are most of the cost of a small network, and add little to it
+- The finest grid of features is coarser than the picture by `patch`: convolutions at full resolution would be most of the
+  cost of a small network. The generator's features are smooth, and get their edges by a kink at full resolution
 - Any height and width: grids are halved upwards (28, 14, 7, 4), grown by two and cropped
 - Each block of the generator is scaled, channel by channel, by the latent and the class, as styles do (Karras et al. 2019)
 """
@@ -93,7 +93,8 @@ class Grower(nn.Module):
     def __init__(self, pyramid: Pyramid, latent: int, style: int, channels: int, depth: int, frames: int) -> None:
         super().__init__()
         self.frames = Frames(style, frames) if frames else None
-        self.mark = nn.ModuleList(nn.Conv2d(3 * frames, width, 1) for *_, width in pyramid.grids[::-1] if frames)
+        widths = [width for *_, width in (*pyramid.grids[::-1], pyramid.grids[0])]
+        self.mark = nn.ModuleList(nn.Conv2d(3 * frames, width, 1) for width in widths if frames)
         self.pyramid, self.depth = pyramid, depth
         coarsest_first = pyramid.grids[::-1]
         height, width, first = coarsest_first[0]
@@ -105,7 +106,7 @@ class Grower(nn.Module):
         )
         pairs = pairwise(coarsest_first)
         self.narrow = nn.ModuleList(nn.Conv2d(wide[2], fine[2], 1) for wide, fine in pairs)
-        self.out = nn.Conv2d(coarsest_first[-1][2], channels * pyramid.patch**2, 3, padding=1)
+        self.out = nn.Conv2d(coarsest_first[-1][2], channels, 3, padding=1)
 
     def forward(self, z: Float[Tensor, "batch latent"], height: int, width: int) -> Float[Tensor, "batch c h w"]:
         style = leaky(self.style(leaky(self.enter(z))))
@@ -114,14 +115,26 @@ class Grower(nn.Module):
         placed = None if self.frames is None else self.frames(style)
         for level, blocks in enumerate(self.blocks):
             if level:
-                x = F.interpolate(self.narrow[level - 1](x), scale_factor=2, mode="bilinear", align_corners=False)
-                x = x[:, :, : grids[level][0], : grids[level][1]]
-            if placed is not None:
-                marks = coordinates(placed, *grids[level][:2]).contiguous(memory_format=torch.channels_last)
-                x = x + self.mark[level](marks)
+                x = _grown(self.narrow[level - 1](x), 2)[:, :, : grids[level][0], : grids[level][1]]
+            x = self._marked(x, placed, level)
             for block in blocks:  # type: ignore[attr-defined]
                 x = block(x, style)
-        return F.pixel_shuffle(self.out(leaky(x)), self.pyramid.patch)[:, :, :height, :width]
+        x = self._marked(_grown(x, self.pyramid.patch), placed, len(grids))
+        picture: Tensor = self.out(leaky(x))
+        return picture[:, :, :height, :width]
+
+    def _marked(
+        self, x: Float[Tensor, "batch c h w"], placed: Tensor | None, level: int
+    ) -> Float[Tensor, "batch c h w"]:
+        if placed is None:
+            return x
+        marks = coordinates(placed, *x.shape[2:]).contiguous(memory_format=torch.channels_last)
+        marked: Tensor = x + self.mark[level](marks)
+        return marked
+
+
+def _grown(x: Float[Tensor, "batch channels height width"], times: int) -> Tensor:
+    return F.interpolate(x, scale_factor=times, mode="bilinear", align_corners=False) if times > 1 else x
 
 
 class Shrinker(nn.Module):
@@ -136,7 +149,10 @@ class Shrinker(nn.Module):
         pairs = pairwise(grids)
         self.widen = nn.ModuleList(nn.Conv2d(fine[2], wide[2], 1) for fine, wide in pairs)
         height, width, last = grids[-1]
-        self.features = nn.Linear(last * height * width, features)
+        # One filter over each channel's whole grid: a dense layer over all of them has so many inputs that Adam's
+        # steps, each of about the learning rate, move its outputs too far
+        self.look = nn.Conv2d(last, last, (height, width), groups=last)
+        self.features = nn.Linear(last, features)
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
         patch, (height, width, _) = self.pyramid.patch, self.pyramid.grids[0]
@@ -148,5 +164,5 @@ class Shrinker(nn.Module):
                 x = self.widen[level - 1](F.avg_pool2d(x, 2, ceil_mode=True))
             for block in blocks:  # type: ignore[attr-defined]
                 x = block(x)
-        out: Tensor = leaky(self.features(leaky(x).flatten(1)))
+        out: Tensor = leaky(self.features(leaky(self.look(leaky(x)).flatten(1))))
         return out
