@@ -31,8 +31,10 @@ from daedal.nn.noise import Noise
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {"bernoulli": Bernoulli, "logistic": Logistic, "gaussian": Gaussian}
 Density = Callable[[Tensor], Tensor]
-_CHUNK = 16
-"""Importance samples of a picture that are decoded together."""
+_DRAWN = 16
+"""Importance samples of a picture whose noise is drawn at once."""
+_ROWS = 256
+"""Pictures that are decoded at once for the importance-weighted bound: few enough to stay in a processor's cache."""
 _UNTOLD = 0.1
 """Share of pictures whose class the model is not told while it learns."""
 _FITTED = 20_000
@@ -94,8 +96,9 @@ class _Posterior:
     mean: Float[Tensor, "batch latent"]
     log_deviation: Float[Tensor, "batch latent"]
 
-    def repeat(self, times: int) -> "_Posterior":
-        return _Posterior(*(x.repeat_interleave(times, 0) for x in (self.features, self.mean, self.log_deviation)))
+    def of(self, rows: Int[Tensor, " rows"]) -> "_Posterior":
+        """Of these pictures, one for each row."""
+        return _Posterior(self.features[rows], self.mean[rows], self.log_deviation[rows])
 
 
 class VAE(ImageModel):
@@ -169,7 +172,7 @@ class VAE(ImageModel):
         if not self.config.latent:
             nothing = features.new_zeros(len(features), 0)
             return _Posterior(features, nothing, nothing)
-        mean, log_deviation = self.to_vector(features.flatten(1)).chunk(2, -1)
+        mean, log_deviation = self.to_vector(features.flatten(1)).float().chunk(2, -1)
         return _Posterior(features, mean, _bounded(log_deviation))
 
     def _ground(self, vector: Tensor, classes: Tensor) -> Tensor:
@@ -185,13 +188,13 @@ class VAE(ImageModel):
         if self.grid_prior is None:
             zeros = ground.new_zeros(len(ground), self.config.grid, *self.config.cells)
             return zeros, zeros
-        mean, log_deviation = self.grid_prior(ground).chunk(2, 1)
+        mean, log_deviation = self.grid_prior(ground).float().chunk(2, 1)
         return mean, _bounded(log_deviation)
 
     def _grid_posterior(self, features: Tensor, ground: Tensor, prior: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """What the picture changes in the prior (Vahdat & Kautz 2020): nothing at first is nothing paid."""
         both = torch.cat((features, ground), 1) if self.config.latent else features
-        shift, log_scale = self.to_grid(both).chunk(2, 1)
+        shift, log_scale = self.to_grid(both).float().chunk(2, 1)
         return prior[0] + shift * torch.exp(prior[1]), prior[1] + _bounded(log_scale)
 
     def _paint(self, ground: Tensor, cells: Tensor | None) -> Tensor:
@@ -199,7 +202,7 @@ class VAE(ImageModel):
         if cells is not None:
             ground = ground + self.from_grid(cells)
         height, width = self.config.height, self.config.width
-        out = self.decoder(ground)[:, :, :height, :width]
+        out = self.decoder(ground)[:, :, :height, :width].float()  # sums over pixels need more than bf16 has
         return out.unflatten(1, (self.likelihood.outputs, self.config.channels))  # type: ignore[no-any-return]
 
     def _bound(
@@ -336,17 +339,15 @@ class VAE(ImageModel):
         values = self.config.latent + self.config.cell_values
         base_log_prob = standard_log_prob if self.mixture is None else self.mixture.log_prob
         weights: list[Tensor] = []
-        for first in range(0, samples, _CHUNK):
-            count = min(_CHUNK, samples - first)
-            noise = batch.noise.normal(f"importance {first}", _CHUNK, values)[:, :count].flatten(0, 1)
-            likelihood, divergence = self._bound(
-                target.repeat_interleave(count, 0),
-                posterior.repeat(count),
-                classes.repeat_interleave(count),
-                noise,
-                base_log_prob,
-            )
-            weights.append((likelihood - divergence).double().view(batch.count, count))
+        for first in range(0, samples, _DRAWN):
+            count = min(_DRAWN, samples - first)
+            noise = batch.noise.normal(f"importance {first}", _DRAWN, values)[:, :count].flatten(0, 1)
+            rows = torch.arange(batch.count, device=noise.device).repeat_interleave(count)
+            each: list[Tensor] = []
+            for some, of in zip(torch.split(noise, _ROWS), torch.split(rows, _ROWS), strict=True):
+                likelihood, divergence = self._bound(target[of], posterior.of(of), classes[of], some, base_log_prob)
+                each.append((likelihood - divergence).double())
+            weights.append(torch.cat(each).view(batch.count, count))
         return torch.cat(weights, 1).logsumexp(1) - math.log(samples)
 
 

@@ -132,11 +132,11 @@ class VQVAE(ImageModel):
         return self.config.tokens
 
     def _latents(self, images: Tensor) -> Tensor:
-        return self.to_codes(self.encoder(pad_to_multiple(images, 2**self.config.halvings)))  # type: ignore[no-any-return]
+        return self.to_codes(self.encoder(pad_to_multiple(images, 2**self.config.halvings))).float()  # type: ignore[no-any-return]
 
     def _pictures(self, codes: Tensor) -> Tensor:
         height, width = self.config.height, self.config.width
-        return self.decoder(self.from_codes(codes))[:, :, :height, :width]  # type: ignore[no-any-return]
+        return self.decoder(self.from_codes(codes))[:, :, :height, :width].float()  # type: ignore[no-any-return]
 
     def loss(self, batch: ImageBatch, player: str = "model") -> Loss:
         return self._critic_loss(batch) if player == "critic" else self._model_loss(batch)

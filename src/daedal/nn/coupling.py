@@ -26,7 +26,7 @@ class Coupling(nn.Module):
         hidden = self.inner(kept)
         if condition is not None:
             hidden = hidden + condition
-        log_scale, shift = self.outer(F.silu(hidden)).chunk(2, -1)
+        log_scale, shift = self.outer(F.silu(hidden)).float().chunk(2, -1)
         return 2 * torch.tanh(log_scale / 2), shift  # a scale of at most e^2: no layer can run away
 
     def forward(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
