@@ -169,6 +169,8 @@ def test_it_goes_from_picture_to_picture(name: str) -> None:
     clip = toy(name).interpolate([photo(1), photo(2)], 4)
     assert len(clip.frames) == 4
     assert not close(clip.frames[0], clip.frames[-1])
+    (direction,) = toy(name).directions([photo(1), photo(2)], most=1)
+    assert len(toy(name).walk(photo(1), direction, 3).frames) == 3
 
 
 @able("reconstruct")

@@ -53,7 +53,7 @@ def test_a_picture_of_a_seed_is_the_same_whatever_is_drawn_with_it(seed: int, fi
 
 def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = CLASSES.generate(9, seed=3, label=["cat", "dog"])
-    monkeypatch.setattr("daedal.inference.pictures._BATCH", 2)
+    monkeypatch.setattr("daedal.inference.drawer._BATCH", 2)
     told: list[tuple[int, int]] = []
     assert same(CLASSES.generate(9, seed=3, label=["cat", "dog"], progress=lambda *done: told.append(done)), whole)
     assert told == [(2, 9), (4, 9), (6, 9), (8, 9), (9, 9)]
@@ -183,6 +183,24 @@ def test_a_loop_ends_before_it_begins_again() -> None:
     assert frames[4] == np.asarray(PLAIN.generate(seed=2)[0].image).tolist()
     assert frames[1] == frames[7]
     assert frames[0] != frames[7]
+
+
+def test_a_walk_leads_through_its_point_along_what_pictures_differ_in() -> None:
+    drawn = PLAIN.generate(6, seed=1, temperature=0.5)
+    directions = PLAIN.directions(drawn, most=3)
+    assert directions.shape == (3, 3, 8, 8)
+    lengths = directions.flatten(1).norm(dim=1)
+    assert lengths.tolist() == sorted(lengths.tolist(), reverse=True)
+    clip = PLAIN.walk(5, directions[0], 5, reach=1)
+    assert np.array_equal(np.asarray(clip.frames[2]), pixels(PLAIN.generate(seed=5)[0]))
+    assert len({frame.tobytes() for frame in clip.frames}) == 5
+    bright, dark = ([Image.new("RGB", (8, 8), (shade,) * 3)] * 2 for shade in (200, 50))
+    along = PLAIN.walk(dark[0], PLAIN.attribute(bright, dark), 3, reach=1)
+    assert np.asarray(along.frames[2]).mean() == pytest.approx(200, abs=2)
+    with pytest.raises(DaedalError, match="shape"):
+        PLAIN.walk(5, directions[0, 0])
+    with pytest.raises(DaedalError, match="Directions"):
+        PLAIN.directions(drawn[:1])
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -56,6 +56,7 @@ def edit(
     """
     destination = Destination(out, f"edits-{image.stem}", replace)
     generator = open_pictures(run)
+    generator.require("edit")
     given_picture = generator.fit(image)
     if given_picture.note:
         console.note(given_picture.note)

@@ -58,6 +58,7 @@ def interpolate(
         clip_format(out)
         check_new(out, replace)
     generator = open_pictures(run)
+    generator.require("interpolate")
     known = [point if isinstance(point, int) else generator.fit(point) for point in points]
     for point in known:
         if not isinstance(point, int) and point.note:

@@ -46,6 +46,7 @@ def reconstruct(
     """
     destination = Destination(out, f"reconstructions-{run_name(run)}", replace)
     generator = open_pictures(run)
+    generator.require("reconstruct")
     given = [generator.fit(picture) for picture in pictures]
     for picture in given:
         if picture.note:

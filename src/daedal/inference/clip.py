@@ -26,14 +26,17 @@ class ClipProvenance(Config):
     """Where a clip comes from.
 
     Attributes:
-        points: what it goes between: seeds, or the SHA-256 of given pictures' pixels.
+        points: what it goes through: seeds, or the SHA-256 of given pictures' pixels.
+        loop: whether it goes back to the first.
+        direction: SHA-256 of the way from the point to the last frame, where it goes along a direction.
         label: the class of all frames.
     """
 
     model: str
     fingerprint: str
     points: tuple[int | str, ...]
-    loop: bool
+    loop: bool = False
+    direction: str | None = None
     label: str | None
     options: ImageSampling
     version: str
