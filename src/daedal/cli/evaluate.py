@@ -4,9 +4,24 @@ from pathlib import Path
 
 from daedal.cli import console
 from daedal.cli.options import Switch
+from daedal.errors import DaedalError
+
+_SECONDS = 60.0
+"""What measuring a model of images may take by hand."""
 
 
-def evaluate(run: str, /, *, data: Path | None = None, json: Switch = False) -> None:
+def evaluate(
+    run: str,
+    /,
+    *,
+    data: Path | None = None,
+    against: Path | None = None,
+    samples: int | None = None,
+    extractor: str | None = None,
+    resize: str | None = None,
+    seconds: float | None = None,
+    json: Switch = False,
+) -> None:
     """Measure a model beside its baselines, and write the report into the run folder.
 
     Parameters
@@ -15,15 +30,41 @@ def evaluate(run: str, /, *, data: Path | None = None, json: Switch = False) -> 
         A run folder, or the id of a model on the Hugging Face Hub.
     data
         A data folder or a text file to measure on, in place of the data that the run was trained on.
+    against
+        For models of images: a data folder or a folder of pictures to measure against, in place of the held-out pictures of
+        the run's own data.
+    samples
+        For models of images: how many pictures to draw; as many as there is time for unless given.
+    extractor
+        For models of images: what sees the pictures: inception, inception@FILE, mobilenet@FOLDER, classifier or random. A
+        classifier of the data's own labels, or random features where it has none, unless given.
+    resize
+        For models of images: tf1-bilinear, clean-bicubic, torch-bilinear or torch-antialias; the extractor's usual rule
+        unless given.
+    seconds
+        For models of images: about how long it may take; a minute unless given.
     json
         Print the report as JSON.
     """
     from daedal import api
+    from daedal.models.checkpoint import resolve
 
+    given = {"samples": samples, "extractor": extractor, "resize": resize, "seconds": seconds}
+    options = {name: value for name, value in given.items() if value is not None}
+    if api.of_pictures(resolve(run)):
+        options.setdefault("seconds", _SECONDS)
+    elif against is not None or options:
+        name = "against" if against is not None else next(iter(options))
+        raise DaedalError(f"--{name} is for models of images, and {run} is one of text", "Leave it out")
+    if data is not None and against is not None:
+        raise DaedalError("--data and --against both name what to measure against", "Give one of them")
     api.use_fastest_threads()
     with console.progress() as progress:
         report = api.evaluate(
-            run, data=data, progress=lambda done, total, doing="": progress("evaluating", done, total, doing)
+            run,
+            data=data if against is None else against,
+            progress=lambda done, total, doing="": progress("evaluating", done, total, doing),
+            **options,
         )
     if json:
         console.show_json(report)

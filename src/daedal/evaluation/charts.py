@@ -29,7 +29,12 @@ def bars(ranking: Sequence[tuple[str, Measurement]], own: str) -> str:
     return _svg(left + width + 70, height, "bits per byte of the model and its baselines", parts)
 
 
-def curve(train: Points, validation: Points, lines: Sequence[tuple[str, float]]) -> str:
+def curve(
+    train: Points,
+    validation: Points,
+    lines: Sequence[tuple[str, float]],
+    label: str = "bits per byte over the steps of training",
+) -> str:
     """Loss over steps: training thin, validation strong, baselines as dashed lines with their names."""
     left, right, top, width, height = 48, 150, 14, 560, 280
     values = [value for _, value in (*train, *validation)] + [value for _, value in lines]
@@ -71,7 +76,7 @@ def curve(train: Points, validation: Points, lines: Sequence[tuple[str, float]])
         labels.append((y(train[-1][1]), "training", "own"))
     for at, name, kind in _spaced(labels, 15):
         parts.append(f'<text x="{left + width + 8}" y="{at + 4:.1f}" class="{kind}">{escape(name)}</text>')
-    return _svg(left + width + right, top + height + 48, "bits per byte over the steps of training", parts)
+    return _svg(left + width + right, top + height + 48, label, parts)
 
 
 def _ticks(low: float, high: float) -> list[float]:

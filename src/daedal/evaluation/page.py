@@ -8,7 +8,7 @@ from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.memorization import Copy
 from daedal.evaluation.report import EvaluationReport, Sample, counted, shown, visible
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #d9dce1; --paper: #fff; --panel: #f5f6f8;
   --own: #2f6f4f; --other: #b9bec6; --train: #8fa0b5; --mark: #f6e3a6; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #a0a6ae; --line: #34383f; --paper: #16181b;
@@ -108,7 +108,7 @@ def report_page(report: EvaluationReport) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(model.name)}: evaluation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(model.name)}: evaluation</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )

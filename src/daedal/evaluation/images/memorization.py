@@ -1,0 +1,127 @@
+"""Whether samples are copies of training pictures.
+
+- the nearest training picture of each sample, by features, to be looked at side by side
+- authenticity (Alaa et al. 2022, arXiv:2102.08921): the share of samples whose nearest training picture is farther than
+  that picture's own nearest training picture; about half for pictures as new as the training pictures are to each other,
+  less where they are copied
+- the data-copying test (Meehan et al. 2020, arXiv:2004.05675), in one cell: are samples nearer to the training pictures
+  than held-out pictures are? Mann and Whitney's U over the distances; a p-value under 0.01 is copying
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from daedal.errors import DaedalError
+from daedal.evaluation.images.intervals import Interval, wilson
+
+_PAIRS = 2**22
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """For each picture its nearest training picture.
+
+    Attributes:
+        distances: in the features.
+        indices: of the training pictures.
+    """
+
+    distances: Float[np.ndarray, " n"]
+    indices: Int[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class Authenticity:
+    """The share of samples that are no copies by the rule of Alaa et al."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class CopyTest:
+    """Whether samples are nearer to the training pictures than held-out pictures are.
+
+    Attributes:
+        z: below zero where they are nearer.
+        p: how often chance alone would bring them so near.
+        probability: that a sample is farther from the training pictures than a held-out picture: a half where neither is
+            nearer.
+    """
+
+    z: float
+    p: float
+    probability: float
+    interval: Interval
+
+
+def nearest(pictures: Float[Tensor, "n features"], train: Float[Tensor, "m features"]) -> Nearest:
+    """The nearest training picture of each."""
+    return _nearest(pictures, train, None)
+
+
+def nearest_of(train: Float[Tensor, "m features"], numbers: Int[np.ndarray, " n"]) -> Nearest:
+    """The nearest other training picture of the training pictures with these numbers."""
+    return _nearest(train[torch.from_numpy(numbers)], train, torch.from_numpy(numbers))
+
+
+def _nearest(
+    pictures: Float[Tensor, "n features"], train: Float[Tensor, "m features"], own: Int[Tensor, " n"] | None
+) -> Nearest:
+    least = 1 if own is None else 2
+    if len(train) < least:
+        raise DaedalError(f"Nearest pictures need {least} training pictures, and there are {len(train)}", "Take more")
+    distances, indices = [], []
+    rows = max(1, _PAIRS // len(train))
+    for start in range(0, len(pictures), rows):
+        part = torch.cdist(pictures[start : start + rows], train)
+        if own is not None:
+            part.scatter_(1, own[start : start + rows, None], torch.inf)
+        found = part.min(1)
+        distances.append(found.values)
+        indices.append(found.indices)
+    return Nearest(torch.cat(distances).double().numpy(), torch.cat(indices).numpy())
+
+
+def authenticity(samples: Nearest, train: Nearest) -> Authenticity:
+    """From the samples' and the training pictures' own nearest training pictures."""
+    new = samples.distances > train.distances[samples.indices]
+    return Authenticity(float(new.mean()), wilson(int(new.sum()), len(new)))
+
+
+def copy_test(samples: Nearest, held_out: Nearest) -> CopyTest:
+    """Mann and Whitney's test, with the normal approximation and the correction for ties.
+
+    Raises:
+        DaedalError: there are fewer than 20 of either: the approximation would be poor.
+    """
+    x, y = samples.distances, held_out.distances
+    n, m = len(x), len(y)
+    if min(n, m) < 20:
+        raise DaedalError(
+            f"The test for copies needs 20 samples and 20 held-out pictures, and there are {n} and {m}", "Take more"
+        )
+    joined = np.concatenate([x, y])
+    _, inverse, counts = np.unique(joined, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    u = float(ranks[:n].sum()) - n * (n + 1) / 2
+    ties = float((counts.astype(float) ** 3 - counts).sum())
+    total = n + m
+    variance = n * m / 12 * (total + 1 - ties / (total * (total - 1)))
+    z = (u - n * m / 2) / math.sqrt(variance) if variance > 0 else 0.0
+    probability = u / (n * m)
+    return CopyTest(z, NormalDist().cdf(z), probability, _probability_interval(probability, n, m))
+
+
+def _probability_interval(share: float, n: int, m: int) -> Interval:
+    """Hanley and McNeil 1982, as for the area under a curve."""
+    one, other = share / (2 - share), 2 * share**2 / (1 + share)
+    variance = (share * (1 - share) + (n - 1) * (one - share**2) + (m - 1) * (other - share**2)) / (n * m)
+    half = 1.96 * math.sqrt(max(0.0, variance))
+    return max(0.0, share - half), min(1.0, share + half)

@@ -1,0 +1,265 @@
+"""The parts of an evaluation of a model of images, each giving measurements."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from daedal.errors import DaedalError
+from daedal.evaluation.images import memorization
+from daedal.evaluation.images.classifier import ClassifierExtractor
+from daedal.evaluation.images.extractors import Features, as_planes
+from daedal.evaluation.images.intervals import STUDENT, WILSON, mean_interval, wilson
+from daedal.evaluation.images.memorization import Nearest
+from daedal.evaluation.images.reconstruction import errors
+from daedal.evaluation.images.reference import Reference
+from daedal.evaluation.images.report import ClassRow, LossCurve
+from daedal.evaluation.images.sizes import Speeds
+from daedal.evaluation.measurement import Measurement, define
+from daedal.inference.pictures import ImageGenerator
+from daedal.models.image import ImageBatch, ImageModel
+from daedal.nn.noise import Noise
+from daedal.training.run import RunFolder
+
+Pictures = UInt8[np.ndarray, "n height width channels"]
+_BATCH = 64
+_SCORED = 32
+_COPY_SIDE = 16
+"""Pixels of a side at which pictures are compared to find copies."""
+_CURVE_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples and the classes that were asked for, -1 for none."""
+
+    pictures: Pictures
+    labels: Int[np.ndarray, " n"]
+    options: dict[str, Any]
+
+
+@torch.no_grad()
+def model_speeds(model: ImageModel, count: int) -> Speeds:
+    """How many pictures a second the model draws and scores; the first of two batches warms it up."""
+    device = next(model.parameters()).device
+    noise = Noise(0, 0, count, device)
+    labels = noise.integers("class", model.config.classes) if model.config.classes else None
+    was_training = model.training
+    model.eval()
+    try:
+        draws = scores = None
+        if "sample" in model.capabilities:
+            model.sample(noise.part(0, 1), None if labels is None else labels[:1])
+            draws = _rate(lambda: model.sample(noise, labels), count)
+        if "score" in model.capabilities:
+            shown = torch.zeros(count, *model.config.shape, device=device)
+            unknown = torch.full((count,), -1, device=device)
+            scores = _rate(lambda: model.log_likelihood(ImageBatch(shown, unknown, noise)), count)
+    finally:
+        model.train(was_training)
+    return Speeds(draws=draws, scores=scores)
+
+
+def _rate(work: Callable[[], Tensor], count: int) -> float:
+    started = time.perf_counter()
+    float(work().sum())
+    return count / max(1e-6, time.perf_counter() - started)
+
+
+def draw(generator: ImageGenerator, count: int, seed: int, progress: Callable[[int], None]) -> Drawn:
+    """The first pictures of a seed; a model of classes draws those too."""
+    pictures, labels = [], []
+    numbers = {name: number for number, name in enumerate(generator.classes)}
+    for start in range(0, count, _BATCH):
+        for picture in generator.generate(min(_BATCH, count - start), seed=seed, first=start):
+            pictures.append(generator.codec.lay(picture.image))
+            labels.append(numbers.get(picture.provenance.label or "", -1))
+        progress(len(pictures))
+    return Drawn(np.stack(pictures), np.array(labels), {})
+
+
+def classes(
+    by: ClassifierExtractor, samples: Features, drawn: Drawn, reference: Features, labels: Int[np.ndarray, " n"],
+    name: str, model_hash: str, data_hash: str,
+) -> tuple[list[Measurement], tuple[ClassRow, ...]]:  # fmt: skip
+    """What the classifier sees: whether samples are of the class that was asked for, how evenly the classes come, and how
+    often the classifier itself is right."""
+    assert samples.logits is not None
+    assert reference.logits is not None
+    said, known = samples.logits.argmax(1).numpy(), reference.logits.argmax(1).numpy()
+    count = len(by.names)
+    shares, wanted = (np.bincount(each, minlength=count) / len(each) for each in (said, known))
+    about = {"model_hash": model_hash, "data_hash": data_hash}
+    found = []
+    labelled = labels >= 0
+    if labelled.any():
+        right = int((known[labelled] == labels[labelled]).sum())
+        found.append(_share(
+            "accuracy of the classifier itself", "classifier-accuracy", right, int(labelled.sum()), about,
+            {**by.conditions, "on": name}, "pictures",
+        ))  # fmt: skip
+    asked = drawn.labels >= 0
+    if asked.any():
+        right = int((said[asked] == drawn.labels[asked]).sum())
+        found.append(_share(
+            "samples of the class that was asked for", "class-accuracy", right, int(asked.sum()), about,
+            {**by.conditions, "samples": len(said)}, "pictures",
+        ))  # fmt: skip
+    apart = 0.5 * float(np.abs(shares - wanted).sum())
+    found.append(Measurement(
+        name="distance of the classes' shares", value=apart, unit="", n=len(said), pieces="pictures",
+        definition=define("class-balance", 1, **by.conditions, samples=len(said), **{name: len(known)}), **about,
+    ))  # fmt: skip
+    present = int((shares > 0).sum())
+    found.append(Measurement(
+        name="classes among the samples", value=present, unit=f"of {int((wanted > 0).sum())}", n=len(said),
+        pieces="pictures", better="higher",
+        definition=define("class-coverage", 1, **by.conditions, samples=len(said)), **about,
+    ))  # fmt: skip
+    rows = tuple(
+        ClassRow(
+            name=by.names[each], reference=float(wanted[each]), samples=float(shares[each]),
+            asked=int((drawn.labels == each).sum()), right=int(((drawn.labels == each) & (said == each)).sum()),
+        )
+        for each in range(count)
+    )  # fmt: skip
+    return found, rows
+
+
+def copies(
+    samples: Pictures, held_out: Pictures, train: Pictures, reference: Reference, model_hash: str, missing: list[str]
+) -> tuple[list[Measurement], Nearest]:
+    """Authenticity and the test for copies, and the nearest training picture of each sample, all over pixels made small."""
+    learned, drawn, other = (_small(pictures) for pictures in (train, samples, held_out))
+    near = memorization.nearest(drawn, learned)
+    hit = np.unique(near.indices)
+    own = memorization.nearest_of(learned, hit)
+    spread = Nearest(np.full(len(train), np.inf), np.zeros(len(train), dtype=np.int64))
+    spread.distances[hit] = own.distances
+    about = {"model_hash": model_hash, "data_hash": reference.fingerprint}
+    how = {"space": f"pixels-at-most-{_COPY_SIDE}", "train": len(train), "samples": len(samples)}
+    found = memorization.authenticity(near, spread)
+    measured = [Measurement(
+        name="authentic samples", value=found.value, unit="", interval=found.interval, interval_method=WILSON,
+        n=len(samples), pieces="pictures", better="higher", definition=define("authenticity", 1, **how), **about,
+    )]  # fmt: skip
+    try:
+        test = memorization.copy_test(near, memorization.nearest(other, learned))
+    except DaedalError as error:
+        missing.append(error.what)
+        return measured, near
+    stated = define("data-copying", 1, **how, **{reference.name: len(held_out)})
+    measured.append(Measurement(
+        name="samples farther from the training pictures than held-out ones", value=test.probability, unit="",
+        interval=test.interval, interval_method="Hanley and McNeil's, 95 %", n=len(samples), pieces="pictures",
+        better="higher", definition=stated, **about,
+    ))  # fmt: skip
+    measured.append(Measurement(
+        name="p-value that nothing is copied", value=test.p, unit="", n=len(samples), pieces="pictures",
+        better="higher", definition=stated.replace("data-copying/", "data-copying-p/"), **about,
+    ))  # fmt: skip
+    return measured, near
+
+
+@torch.no_grad()
+def likelihood(
+    generator: ImageGenerator,
+    pictures: Pictures,
+    labels: Int[np.ndarray, " n"],
+    count: int,
+    reference: Reference,
+    seed: int,
+) -> list[Measurement]:
+    """Nats of a picture and bits of a value, of held-out pictures."""
+    model, device = generator.model, generator.device
+    chosen = np.arange(min(count, len(pictures))) * len(pictures) // min(count, len(pictures))
+    nats: list[float] = []
+    for start in range(0, len(chosen), _SCORED):
+        some = chosen[start : start + _SCORED]
+        shown = generator.codec.encode_batch(pictures[some]).to(device)
+        known = labels[some] if generator.classes and "class" in generator.capabilities else np.full(len(some), -1)
+        batch = ImageBatch(shown, torch.from_numpy(np.array(known)).to(device), Noise(seed, start, len(some), device))
+        nats += model.log_likelihood(batch).double().tolist()
+    values = -np.array(nats)
+    dimensions = math.prod(generator.codec.shape)
+    of = getattr(model.config, "likelihood", None)
+    how: dict[str, object] = {"draws": 1, reference.name: len(values), **({"likelihood": of} if of else {})}
+    about: dict[str, Any] = {"model_hash": generator.fingerprint, "data_hash": reference.fingerprint, "seed": seed}
+    found = []
+    for name, unit, quantity, scale in (
+        ("bits per dimension", "bits", "bits-per-dimension", dimensions * math.log(2)),
+        ("nats per picture", "nats", "nats-per-picture", 1.0),
+    ):
+        interval = mean_interval(values / scale)
+        found.append(Measurement(
+            name=name, value=float(values.mean() / scale), unit=unit, interval=interval, interval_method=STUDENT,
+            n=len(values), pieces="pictures", definition=define(quantity, 1, **how), **about,
+        ))  # fmt: skip
+    return found
+
+
+@torch.no_grad()
+def reconstruct(
+    generator: ImageGenerator, pictures: Pictures, labels: Int[np.ndarray, " n"], reference: Reference, seed: int
+) -> tuple[list[Measurement], Pictures]:
+    """Errors of pictures that went through the model's latents, and what came back."""
+    model, device, back = generator.model, generator.device, []
+    for start in range(0, len(pictures), _BATCH):
+        shown = generator.codec.encode_batch(pictures[start : start + _BATCH]).to(device)
+        known = torch.from_numpy(np.array(labels[start : start + _BATCH])).to(device)
+        given = known if generator.classes and bool((known >= 0).all()) else None
+        back.append(generator.codec.decode_batch(model.reconstruct(shown, given)))
+    returned = np.concatenate(back)
+    found = errors(pictures, returned)
+    about = {"model_hash": generator.fingerprint, "data_hash": reference.fingerprint, "n": len(pictures)}
+    return [
+        Measurement.parse({
+            "name": f"{name} of reconstructions", "unit": unit, "value": float(values.mean()), "better": better,
+            "interval": mean_interval(values), "interval_method": STUDENT, "pieces": "pictures", **about,
+            "definition": define(f"reconstruction-{name.lower()}", 1, **{reference.name: len(pictures)}),
+        }, name)
+        for name, unit, values, better in (
+            ("PSNR", "dB", found.psnr, "higher"), ("SSIM", "", found.ssim, "higher"), ("MSE", "", found.mse, "lower"),
+        )
+    ], returned  # fmt: skip
+
+
+def curve(folder: RunFolder) -> LossCurve | None:
+    """The loss as it was logged; of several players the first."""
+    records = folder.records("metrics.jsonl")
+
+    def points(name: str) -> tuple[tuple[int, float], ...]:
+        found = [(int(r["step"]), float(r[name])) for r in records if isinstance(r.get(name), int | float)]
+        found = [(step, value) for step, value in found if math.isfinite(value)]
+        size = max(1, -(-len(found) // _CURVE_POINTS))
+        groups = [found[start : start + size] for start in range(0, len(found), size)]
+        return tuple((group[-1][0], sum(value for _, value in group) / len(group)) for group in groups)
+
+    names = {name for record in records for name in record}
+    name = next((name for name in ("loss", *sorted(n for n in names if n.endswith("loss"))) if name in names), None)
+    train = points(name) if name else ()
+    validation = points(f"validation_{name}") if name else ()
+    return LossCurve(name=name or "loss", train=train, validation=validation) if train or validation else None
+
+
+def _share(
+    name: str, quantity: str, hits: int, n: int, about: dict[str, str], how: dict[str, Any], pieces: str
+) -> Measurement:
+    return Measurement.parse({
+        "name": name, "value": hits / n, "unit": "", "interval": wilson(hits, n), "interval_method": WILSON, "n": n,
+        "pieces": pieces, "better": "higher", "definition": define(quantity, 1, **how), **about,
+    }, name)  # fmt: skip
+
+
+def _small(pictures: Pictures) -> Float[Tensor, "n values"]:
+    """Values from 0 to 1, averaged over squares until a side has at most sixteen."""
+    x = as_planes(pictures) / 255
+    times = math.ceil(max(x.shape[2:]) / _COPY_SIDE)
+    return (F.avg_pool2d(x, times, ceil_mode=True) if times > 1 else x).flatten(1)

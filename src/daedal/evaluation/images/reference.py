@@ -1,0 +1,119 @@
+"""What a model is measured against: a split of its own data, of another data folder, or a folder of pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from daedal.codecs.image import PixelCodec
+from daedal.data.images.dataset import ImageDataset
+from daedal.data.manifest import MANIFEST
+from daedal.errors import DaedalError
+from daedal.evaluation.images.report import ImageDataFacts
+from daedal.training.run import RunFolder
+
+LEAST = 50
+"""A test split with fewer pictures is passed over for the validation split."""
+_ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The pictures to measure against.
+
+    Attributes:
+        name: of the split or the folder.
+        own: whether they are of the run's own data.
+        train_data: what the model learned from, where it is at hand.
+    """
+
+    name: str
+    pictures: UInt8[np.ndarray, "n height width channels"]
+    labels: Int[np.ndarray, " n"]
+    fingerprint: str
+    own: bool
+    train_data: ImageDataset | None
+
+    @property
+    def train_pictures(self) -> UInt8[np.ndarray, "n height width channels"] | None:
+        return None if self.train_data is None else self.train_data.split("train").images
+
+    def facts(self, used: int) -> ImageDataFacts:
+        """Their facts for the report."""
+        manifest = self.train_data.manifest if self.train_data is not None else None
+        return ImageDataFacts(
+            name=self.name, pictures=len(self.pictures), used=used, hash=self.fingerprint,
+            train_pictures=0 if self.train_data is None else self.train_data.split("train").count,
+            sources=tuple(Path(each.source).name or each.source for each in manifest.sources) if manifest else (),
+            licences=tuple(sorted({each.licence or "unknown" for each in manifest.sources})) if manifest else (),
+        )  # fmt: skip
+
+
+def open_reference(against: str | Path | ImageDataset | None, folder: RunFolder | None, codec: PixelCodec) -> Reference:
+    """The pictures of `against`, brought to the codec's size where they are files.
+
+    Raises:
+        DaedalError: there is nothing to measure against, or its pictures are of another size.
+    """
+    home = Path(folder.plan.data) if folder is not None else None
+    learned = ImageDataset.open(home) if home is not None and (home / MANIFEST).is_file() else None
+    if against is None:
+        if learned is None:
+            where = f"is not at {home} any more" if home is not None else "is not known"
+            raise DaedalError(f"The data that this model was trained on {where}", "Name a folder by --against")
+        return _of_data(learned, codec, True, learned)
+    if isinstance(against, ImageDataset):
+        return _of_data(against, codec, learned is not None and against.fingerprint == learned.fingerprint, learned)
+    path = Path(against)
+    if (path / MANIFEST).is_file():
+        return _of_data(ImageDataset.open(path), codec, home is not None and path.resolve() == home.resolve(), learned)
+    return _of_files(path, codec, learned)
+
+
+def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: ImageDataset | None) -> Reference:
+    if dataset.codec.shape != codec.shape:
+        raise DaedalError(
+            f"The pictures of {dataset.folder} are {dataset.codec.shape} and the model's {codec.shape} (channels, height, "
+            "width)",
+            "Build the data at the model's size",
+        )
+    names = ("test", "validation")
+    name = next((name for name in names if dataset.manifest.splits[name].pictures >= LEAST), "")
+    if not name:
+        counts = " and ".join(f"{dataset.manifest.splits[name].pictures} {name}" for name in names)
+        raise DaedalError(
+            f"{dataset.folder} has {counts} pictures, and measuring needs {LEAST} of one at least",
+            "Build the data with a larger --test",
+        )
+    split = dataset.split(name)
+    train = learned if learned is not None else dataset
+    return Reference(name, split.images, split.labels, split.fingerprint, own, train)
+
+
+def _of_files(path: Path, codec: PixelCodec, learned: ImageDataset | None) -> Reference:
+    import hashlib
+
+    from PIL import Image
+
+    if not path.is_dir():
+        raise DaedalError(f"There is no folder at {path}", "Name a data folder or a folder of pictures")
+    files = sorted(each for each in path.rglob("*") if each.suffix.lower() in _ENDINGS)
+    if len(files) < LEAST:
+        raise DaedalError(f"{path} holds {len(files)} pictures, and measuring needs {LEAST}", "Add some")
+    pictures = []
+    for each in files:
+        try:
+            with Image.open(each) as image:
+                pictures.append(codec.lay(image))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DaedalError(f"{each} is not a picture that can be read ({error})", "Remove or repair it") from None
+    stacked = np.stack(pictures)
+    fingerprint = hashlib.sha256(stacked.tobytes()).hexdigest()
+    return Reference(_plain(path.resolve().name), stacked, np.full(len(stacked), -1), fingerprint, False, learned)
+
+
+def _plain(name: str) -> str:
+    """A name as a definition can hold it."""
+    kept = "".join(c if c.isalnum() or c in "-._" else "-" for c in name)
+    return kept or "pictures"
