@@ -75,7 +75,7 @@ def test_interpolate_goes_from_picture_to_picture(name: str, here: Path) -> None
     ended = daedal("interpolate", RUN, "--from", "a.png", "--to", "b.png", "--frames", "5", "--out", name)
     assert ended.code == 0, ended.err
     assert ended.out == f"5 frames in {name}\n"
-    assert ended.err == "a.png is brought from 20x10 to 8x8 pixels (crop)\n"
+    assert ended.err == "a.png: 20x10 pixels become 8x8 (crop)\n"
     assert (here / name).stat().st_size > 0
 
 
@@ -88,7 +88,7 @@ def test_interpolate_goes_through_seeds() -> None:
 def test_edit_draws_under_the_mask() -> None:
     ended = daedal("edit", RUN, "--image", "a.png", "--mask", "mask.png", "-n", "2", "--seed", "1", "--out", "new")
     assert ended.code == 0, ended.err
-    assert "20x10 to 8x8" in ended.err
+    assert "20x10 pixels become 8x8" in ended.err
     original = generator().fit("a.png").pixels
     for path in Path("new").glob("*.png"):
         assert np.array_equal(np.asarray(Image.open(path))[:, 4:], original[:, 4:])

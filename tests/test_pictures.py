@@ -305,8 +305,8 @@ def test_a_score_is_in_nats_and_bits() -> None:
 
 def test_a_picture_of_another_size_or_mode_is_fitted_and_told() -> None:
     assert PLAIN.fit(photo()).note == ""
-    assert "from 20x10 to 8x8 pixels (crop)" in PLAIN.fit(photo(20, 10)).note
-    assert "from 16x16 to 8x8 pixels and from L to RGB" in PLAIN.fit(photo(16, 16, "L")).note
+    assert PLAIN.fit(photo(20, 10)).note == "the picture: 20x10 pixels become 8x8 (crop)"
+    assert PLAIN.fit(photo(16, 16, "L")).note == "the picture: 16x16 pixels become 8x8, L becomes RGB"
     fitted = PLAIN.fit(photo(20, 10))
     assert PLAIN.fit(fitted) is fitted
     assert np.array_equal(fitted.pixels, PLAIN.codec.lay(photo(20, 10)))
@@ -396,7 +396,6 @@ def bad_pictures(folder: Path) -> dict[str, Path]:
         "not a picture": b"This is a text, and no picture at all.",
         "damaged": whole[: len(whole) // 2],
         "too large": None,
-        "animated": None,
     }
     for name, content in files.items():
         if content is not None:
@@ -404,8 +403,6 @@ def bad_pictures(folder: Path) -> dict[str, Path]:
     header = b"IHDR" + struct.pack(">II", 60_000, 60_000) + whole[24:29]
     large = whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
     (folder / "too large.png").write_bytes(large)
-    frames = [photo(), Image.new("RGB", (8, 8))]
-    frames[0].save(folder / "animated.png", format="GIF", save_all=True, append_images=frames[1:])
     return {name: folder / f"{name}.png" for name in files}
 
 
@@ -421,6 +418,14 @@ def test_a_bad_picture_is_refused_by_name(tmp_path: Path) -> None:
         PLAIN.fit(tmp_path)
     with pytest.raises(DaedalError, match="does not say"):
         Picture.open(tmp_path / "whole.png")
+
+
+def test_of_an_animation_the_first_frame_is_taken_and_told(tmp_path: Path) -> None:
+    frames = [photo(), Image.new("RGB", (8, 8))]
+    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:], lossless=True)
+    fitted = PLAIN.fit(tmp_path / "moving.webp")
+    assert np.array_equal(fitted.pixels, np.asarray(photo()))
+    assert "the first of 2 frames is taken" in fitted.note
 
 
 def test_mp4_without_its_library_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

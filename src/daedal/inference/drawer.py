@@ -104,7 +104,7 @@ class Drawer:
         """A picture as the model sees it: of its size and mode, by the rule of its training data; `note` tells of changes.
 
         Raises:
-            DaedalError: it is missing, damaged, huge, animated or no picture.
+            DaedalError: it is missing, damaged, huge or no picture.
         """
         return fit(picture, self.codec)
 

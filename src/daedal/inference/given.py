@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -11,14 +12,13 @@ from PIL import Image, UnidentifiedImageError
 
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.raster import WHITE, Raster, to_image, upright
+from daedal.data.images.kinds import FORMATS
 from daedal.errors import DaedalError
 from daedal.inference.picture import Picture
 
 Array = np.ndarray
 Source = Path | str | Image.Image | Picture | UInt8[Array, "height width channels"]
 """What is taken for a picture: a file, or one in memory."""
-
-_MOST_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -65,23 +65,23 @@ def fit(source: "Source | Given", codec: PixelCodec) -> Given:
     """A picture, brought to the size and mode of a codec.
 
     Raises:
-        DaedalError: there is no such file, or it is no picture, damaged, huge or animated.
+        DaedalError: there is no such file, or it is no picture, damaged or huge.
     """
     if isinstance(source, Given):
         return source
-    name, image = open_picture(source)
-    image = upright(image)
+    opened = open_picture(source)
+    image = upright(opened.image)
     pixels = codec.lay(image)
-    there = f"{codec.width}x{codec.height}"
+    mode = to_image(pixels).mode
     changes = []
+    if opened.frames > 1:
+        changes.append(f"the first of {opened.frames} frames is taken")
     if image.size != (codec.width, codec.height):
         how = "" if image.width * codec.height == image.height * codec.width else f" ({codec.fit})"
-        changes.append(f"from {image.width}x{image.height} to {there} pixels{how}")
-    mode = to_image(pixels).mode
+        changes.append(f"{image.width}x{image.height} pixels become {codec.width}x{codec.height}{how}")
     if image.mode != mode:
-        changes.append(f"from {image.mode} to {mode}")
-    note = f"{name} is brought {' and '.join(changes)}" if changes else ""
-    return Given(name, pixels, image.size, note)
+        changes.append(f"{image.mode} becomes {mode}")
+    return Given(opened.name, pixels, image.size, f"{opened.name}: {', '.join(changes)}" if changes else "")
 
 
 def fit_mask(source: Source, codec: PixelCodec, picture: Given) -> Bool[Array, "height width"]:
@@ -90,11 +90,11 @@ def fit_mask(source: Source, codec: PixelCodec, picture: Given) -> Bool[Array, "
     Raises:
         DaedalError: as `fit`, or the mask has neither the picture's size nor the model's.
     """
-    name, image = open_picture(source)
-    image = upright(image)
+    opened = open_picture(source)
+    image = upright(opened.image)
     if image.size not in (picture.size, (codec.width, codec.height)):
         sizes = f"{image.width}x{image.height} and {picture.name} is {picture.size[0]}x{picture.size[1]} pixels"
-        raise DaedalError(f"The mask {name} is {sizes}", "Draw the mask in the size of the picture")
+        raise DaedalError(f"The mask {opened.name} is {sizes}", "Draw the mask in the size of the picture")
     values = {"channels": 1, "height": codec.height, "width": codec.width, "background": "#000000"}
     # pad fills up with what is kept; a picture of the model's size is brought to it by any rule
     raster = Raster.parse({**values, "fit": codec.fit}, "mask")
@@ -103,20 +103,28 @@ def fit_mask(source: Source, codec: PixelCodec, picture: Given) -> Bool[Array, "
     return raster.lay(flat)[:, :, 0] >= 128
 
 
-def open_picture(source: Source) -> tuple[str, Image.Image]:
-    """The name and the image of what a person gives as a picture.
+class Opened(NamedTuple):
+    """A picture as a person gave it; of several `frames` the first."""
+
+    name: str
+    image: Image.Image
+    frames: int = 1
+
+
+def open_picture(source: Source) -> Opened:
+    """What a person gives as a picture.
 
     Raises:
-        DaedalError: there is no such file, or it is no picture, damaged, huge or animated.
+        DaedalError: there is no such file, or it is no picture, damaged or huge.
     """
     if isinstance(source, Picture):
-        return "the picture", source.image
+        return Opened("the picture", source.image)
     if isinstance(source, Image.Image):
-        return "the picture", source
+        return Opened("the picture", source)
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim not in (2, 3):
             raise DaedalError(f"An array of {source.dtype} {source.shape} is no picture", "Give uint8 [h, w, channels]")
-        return "the picture", to_image(source if source.ndim == 3 else source[:, :, None])
+        return Opened("the picture", to_image(source if source.ndim == 3 else source[:, :, None]))
     path = Path(source)
     if not path.exists():
         raise DaedalError(f"{path} is missing", "Check the path of the picture")
@@ -126,23 +134,17 @@ def open_picture(source: Source) -> tuple[str, Image.Image]:
         raise DaedalError(f"{path} is empty", "Name another picture")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is ours
-            with Image.open(path) as file:
-                _check(path, file)
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as file:
+                frames = int(getattr(file, "n_frames", 1))
                 file.load()
-                return str(path), file.copy()
-    except DaedalError:
-        raise
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        huge = isinstance(error, Image.DecompressionBombError)
-        raise DaedalError(f"{path} is {'too large' if huge else 'not a picture'}", "Name another") from None
-    except Exception as error:  # damaged files make the readers of formats raise almost anything
-        raise DaedalError(f"{path} is damaged or cannot be read ({error})", "Name another picture") from None
-
-
-def _check(path: Path, file: Image.Image) -> None:
-    if file.width * file.height > _MOST_PIXELS:
-        raise DaedalError(f"{path} is too large: {file.width}x{file.height} pixels", "Make it smaller first")
-    frames = getattr(file, "n_frames", 1)
-    if frames > 1:
-        raise DaedalError(f"{path} is animated: it has {frames} frames", "Save the frame that you mean as a PNG")
+                return Opened(str(path), file.copy(), frames)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        reason = str(error).partition(",")[0]
+        raise DaedalError(f"{path} is too large ({reason})", "Make it smaller first") from None
+    except UnidentifiedImageError:
+        raise DaedalError(f"{path} is not a picture of a known format", "Save it as a PNG") from None
+    except Exception as error:  # on damaged files the decoders raise whatever they stumble over
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DaedalError(f"{path} is damaged or cannot be read ({reason})", "Name another picture") from None
