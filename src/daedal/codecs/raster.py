@@ -116,6 +116,8 @@ def to_channels(picture: "Image", channels: int, background: str) -> "Image":
     from PIL import Image
 
     picture = shallow(picture)
+    if picture.mode == "La":  # grey that was multiplied by its opacity, which Pillow converts to nothing else
+        picture = picture.convert("LA")
     if channels in (2, 4):
         return picture if picture.mode == _MODES[channels] else picture.convert("RGBA").convert(_MODES[channels])
     if has_transparency(picture):

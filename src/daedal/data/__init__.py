@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from daedal.data.modality import modality as modality
     from daedal.data.opened import card_html as card_html
     from daedal.data.opened import open_data as open_data
     from daedal.data.opened import render_card as render_card
     from daedal.data.options import BuildOptions as BuildOptions
     from daedal.data.pipeline import build as build
+    from daedal.data.recognise import modality as modality
     from daedal.data.shards import Dataset as Dataset
     from daedal.data.shards import Split as Split
     from daedal.data.windows import Windows as Windows
@@ -20,7 +20,7 @@ _HOMES = {
     "Split": "shards",
     "Windows": "windows",
     "card_html": "opened",
-    "modality": "modality",
+    "modality": "recognise",
     "open_data": "opened",
     "render_card": "opened",
 }

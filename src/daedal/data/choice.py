@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daedal.data.modality import modality
 from daedal.data.options import BuildOptions, CommonOptions, TextOptions
+from daedal.data.recognise import modality
 from daedal.errors import DaedalError
 
 if TYPE_CHECKING:

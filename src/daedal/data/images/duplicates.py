@@ -14,13 +14,14 @@ from daedal.data.components import components
 from daedal.data.images.gallery import Gallery
 
 Array = np.ndarray
-NEAR = 8.0
+NEAR = 6.0
 """Root mean square difference of near copies, of 255."""
-NEAR_CELL = 24.0
+NEAR_CELL = 12.0
 """Difference of the mean colours of a cell, a sixteenth of a side wide, in the cell where it is largest."""
 _CELLS = 16
 _NEIGHBOURS = 12
 _BLOCK = 4096
+_VALUES = 2**22  # of pixels compared at once
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def near_pairs(
     outlines = gallery.outlines[places].astype(np.float64)
     tree = cKDTree(outlines)
     found, distances = [], []
+    at_once = max(1, _VALUES // int(np.prod(gallery.pixels.shape[1:])))
     for begin in range(0, len(places), _BLOCK):
         block = outlines[begin : begin + _BLOCK]
         _, others = tree.query(block, k=min(_NEIGHBOURS, len(places)), distance_upper_bound=NEAR + 1e-6)
@@ -118,8 +120,8 @@ def near_pairs(
         mine = np.broadcast_to(np.arange(begin, begin + len(block))[:, None], others.shape)
         candidate = (others < len(places)) & (others != mine)
         pairs = np.unique(np.sort(np.stack([mine[candidate], others[candidate]], axis=1), axis=1), axis=0)
-        for first in range(0, len(pairs), _BLOCK):
-            some = pairs[first : first + _BLOCK]
+        for first in range(0, len(pairs), at_once):
+            some = pairs[first : first + at_once]
             overall, worst = differences(gallery.pixels[places[some[:, 0]]], gallery.pixels[places[some[:, 1]]])
             near = (overall <= NEAR) & (worst <= NEAR_CELL)
             found.append(some[near])
@@ -132,10 +134,14 @@ def near_pairs(
 def differences(
     left: UInt8[Array, "pairs height width channels"], right: UInt8[Array, "pairs height width channels"]
 ) -> tuple[Float64[Array, " pairs"], Float64[Array, " pairs"]]:
-    """How far pictures are apart: the root mean square of their pixels, and the mean of the cell where it is largest."""
+    """How far pictures are apart: the root mean square of their pixels, and the mean of the cell where it is largest; where the
+    first is too much for near copies, the second is infinite."""
     difference = left.astype(np.float64) - right.astype(np.float64)
     overall = np.sqrt((difference**2).mean(axis=(1, 2, 3)))
-    return overall, np.abs(_cells(difference)).max(axis=(1, 2, 3))
+    worst = np.full(len(overall), np.inf)
+    near = overall <= NEAR  # the others need no second look
+    worst[near] = np.abs(_cells(difference[near])).max(axis=(1, 2, 3), initial=0)
+    return overall, worst
 
 
 def _cells(values: Float64[Array, "pairs height width channels"]) -> Float64[Array, "pairs rows columns channels"]:

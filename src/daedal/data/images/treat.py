@@ -35,7 +35,9 @@ class Treatment(Config):
 
     def raster(self, channels: int, height: int, width: int) -> Raster:
         """The grid of these measures."""
-        return Raster(channels=channels, height=height, width=width, fit=self.fit, background=self.background)
+        return Raster.model_construct(
+            channels=channels, height=height, width=width, fit=self.fit, background=self.background
+        )
 
 
 class Treated(NamedTuple):
@@ -71,6 +73,10 @@ def treat(data: bytes | UInt8[Array, "height width channels"], treatment: Treatm
         treatment: what is done with it.
     """
     if isinstance(data, np.ndarray):
+        height, width, channels = data.shape
+        wanted = treatment.channels or (channels if channels in (1, 3) else None)
+        if channels == wanted and _sides(height, width, treatment) == (height, width):
+            return Treated(_greyed(data, treatment), width, height, "pixels")
         return _laid(to_image(data), "pixels", 1, treatment)
     return _read(data, treatment)
 
@@ -116,11 +122,19 @@ def _laid(picture: "Image", format_: str, frames: int, treatment: Treatment) -> 
     width, height = picture.size
     channels = treatment.channels or 3
     picture = to_channels(picture, channels, treatment.background)
+    pixels = to_size(picture, treatment.raster(channels, *_sides(height, width, treatment)))
+    return Treated(_greyed(pixels, treatment), width, height, format_, frames)
+
+
+def _sides(height: int, width: int, treatment: Treatment) -> tuple[int, int]:
+    """Height and width that a picture is brought to as long as not all are known."""
     if treatment.size is not None:
-        sides = (treatment.size, treatment.size)
-    else:
-        sides = (height, width) if max(height, width) <= OWN else (USUAL, USUAL)
-    pixels = to_size(picture, treatment.raster(channels, *sides))
-    if treatment.channels is None and (pixels == pixels[:, :, :1]).all():
+        return treatment.size, treatment.size
+    return (height, width) if max(height, width) <= OWN else (USUAL, USUAL)
+
+
+def _greyed(pixels: Array, treatment: Treatment) -> Array:
+    """One channel of a picture that is grey in every pixel, where the number of channels is not set."""
+    if treatment.channels is None and pixels.shape[2] == 3 and (pixels == pixels[:, :, :1]).all():
         pixels = pixels[:, :, :1]
-    return Treated(np.ascontiguousarray(pixels), width, height, format_, frames)
+    return np.ascontiguousarray(pixels)

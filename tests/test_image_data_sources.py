@@ -1,0 +1,127 @@
+"""Every kind of source gives the same pictures: folders, archives, IDX, Parquet, built-in ones."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from daedal.data.images import ImageDataset, ImageOptions, build
+from daedal.data.images.kinds import kind_of, split_of, split_of_file
+from image_files import encoded, noise, write, write_idx, write_mnist, write_zip
+
+ALL = (100.0, 0.0, 0.0)
+
+
+def pixels(dataset: ImageDataset) -> set[bytes]:
+    return {
+        np.asarray(image).tobytes() for name in ("train", "validation", "test") for image in dataset.split(name).images
+    }
+
+
+def wanted(count: int) -> set[bytes]:
+    return {noise(number).tobytes() for number in range(count)}
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "GIF", "WEBP", "PPM"])
+def test_lossless_files_of_every_format_give_their_pixels(tmp_path: Path, form: str) -> None:
+    for number in range(4):
+        path = tmp_path / "in" / f"{number}.{form.lower()}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encoded(noise(number), form, **({"lossless": True} if form == "WEBP" else {})))
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
+    assert pixels(dataset) == wanted(4)
+    assert [each.name for each in dataset.manifest.formats] == [form]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.xz", "zip in tar"])
+def test_archives_give_what_the_folder_gives(tmp_path: Path, kind: str) -> None:
+    members = {f"set/{name}/{n}.png": encoded(noise(n)) for n in range(8) for name in ["cat" if n < 4 else "dog"]}
+    path = tmp_path / f"in.{kind.partition(' ')[0]}"
+    if kind.startswith("zip"):
+        inner = write_zip(tmp_path / "in.zip", members)
+        members = {"in.zip": inner.read_bytes()}
+        path = tmp_path / ("in.tar" if "tar" in kind else "in.zip")
+    if kind != "zip":
+        mode = {"tar.gz": "w:gz", "tar.xz": "w:xz"}.get(kind, "w")
+        with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+            for name, data in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    dataset = build(path, tmp_path / "out", ImageOptions(split=ALL))
+    assert pixels(dataset) == wanted(8)
+    assert dataset.classes == ("cat", "dog")
+
+
+def test_idx_of_colour_and_without_labels_is_read(tmp_path: Path) -> None:
+    write_idx(tmp_path / "images.idx4-ubyte", np.stack([noise(number) for number in range(5)]))
+    dataset = build(tmp_path / "images.idx4-ubyte", tmp_path / "out", ImageOptions(split=ALL))
+    assert pixels(dataset) == wanted(5)
+    assert dataset.classes == ()
+    assert dataset.split("train").names[3] == "images.idx4-ubyte#3"
+
+
+def test_idx_in_a_zip_finds_its_labels_whatever_their_order(tmp_path: Path) -> None:
+    test, labels = write_mnist(tmp_path / "mnist")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "mnist").iterdir()}
+    packed = write_zip(tmp_path / "mnist.zip", dict(sorted(files.items(), reverse=True)))
+    split = build(packed, tmp_path / "out").split("test")
+    assert (split.images[:, :, :, 0] == test).all()
+    assert (split.labels == labels).all()
+
+
+def test_parquet_as_hugging_face_writes_it_gives_pictures_classes_and_captions(tmp_path: Path) -> None:
+    rows = [{"bytes": encoded(noise(number)), "path": f"{number}.png"} for number in range(6)]
+    features = {"features": {"label": {"names": ["zebra", "ant"], "_type": "ClassLabel"}}}
+    table = pa.table({"image": rows, "label": [0, 1, 0, 1, 0, -1], "text": [f"thing {n}" for n in range(6)]})
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": features})})
+    (tmp_path / "data").mkdir()
+    parquet.write_table(table, tmp_path / "data" / "train-00000-of-00001.parquet", row_group_size=4)
+    dataset = build(tmp_path / "data", tmp_path / "out", ImageOptions(split=ALL))
+    split = dataset.split("train")
+    assert pixels(dataset) == wanted(6)
+    assert dataset.classes == ("ant", "zebra")
+    assert split.labels.tolist() == [1, 0, 1, 0, 1, -1]
+    assert split.captions[2] == "thing 2"
+    plain = pa.table({"pic": [row["bytes"] for row in rows], "kind": ["a", "b"] * 3, "label": [0] * 6})
+    parquet.write_table(plain, tmp_path / "plain.parquet")
+    named = build(tmp_path / "plain.parquet", tmp_path / "named", ImageOptions(split=ALL, label_column="kind"))
+    assert named.classes == ("a", "b")
+
+
+def test_json_lines_beside_pictures_are_captions(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path / "in" / f"{number}.png", noise(number))
+    lines = [json.dumps({"file_name": f"{number}.png", "text": f"thing {number}"}) for number in range(4)]
+    (tmp_path / "in" / "metadata.jsonl").write_text("\n".join(lines))
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
+    assert dataset.split("train").captions == ("thing 0", "thing 1", "thing 2", "thing 3")
+
+
+def test_digits_and_scenes_come_with_the_package(tmp_path: Path) -> None:
+    digits = build("digits", tmp_path / "digits")
+    assert digits.classes == tuple("0123456789")
+    assert digits.codec.shape == (1, 8, 8)
+    scenes = build("scenes:24", tmp_path / "scenes", ImageOptions(split=ALL, near_duplicates="off"))
+    assert scenes.codec.shape == (3, 32, 32)
+    assert all(scenes.split("train").captions)
+    assert all(json.loads(truth) for truth in scenes.split("train").truths)
+
+
+def test_names_say_what_files_and_folders_are() -> None:
+    kinds = {
+        "a.PNG": "picture", "a/b.jpeg": "picture", "train-images-idx3-ubyte": "idx-images", "x.idx1-ubyte": "idx-labels",
+        "a.tar.gz": "compressed", "a.zip": "zip", "a.csv": "table", "a.txt": "text", "README": "other", "a.svg": "other",
+    }  # fmt: skip
+    for name, kind in kinds.items():
+        assert kind_of(name) == kind, name
+    assert split_of("set/train/cat/1.png") == "train"
+    assert split_of("a.zip!set/Val/1.png") == "validation"
+    assert split_of("test.png") is None
+    assert split_of_file("mnist/t10k-images-idx3-ubyte.gz") == "test"
+    assert split_of_file("data/validation-00000-of-00001.parquet#3") == "validation"
