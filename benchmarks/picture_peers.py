@@ -234,10 +234,10 @@ def dcgan(pictures: np.ndarray, seconds: float, seed: int, width: int = 64, batc
         F.binary_cross_entropy_with_logits(critic(fake), yes).backward()
         optimizers[1].step()
         steps += 1
-    generator.eval()
 
     @torch.no_grad()
     def draw(n: int) -> np.ndarray:
+        # As the example draws: batch norm stays by the batch. By its running averages the pictures are far worse.
         return to_bytes(generator(torch.randn(n, noise, 1, 1)), size=size)
 
     return Peer(f"DCGAN, width {width}", steps, clock.used, {"generator": in_parts(draw, 500)}, generator)
