@@ -50,14 +50,14 @@ class Done:
     Attributes:
         read: which pictures could be read.
         sizes: width and height of the originals; zero where they could not be read.
-        frames: of each file.
+        several: which files hold several pictures.
         formats: of each file that could be read.
         faults: what was wrong with each, in order; `None` where nothing was.
     """
 
     read: Bool[Array, " pictures"]
     sizes: Int64[Array, "pictures 2"]
-    frames: Int64[Array, " pictures"]
+    several: Bool[Array, " pictures"]
     shapes: Int64[Array, "pictures 3"]
     pixels: UInt8[Array, " bytes"]
     formats: tuple[str, ...]
@@ -110,7 +110,7 @@ def treat_batch(batch: Batch, treatment: Treatment, folder: Path) -> None:
     path, digest = batch_path(folder, batch.number), batch.digest()
     if path.exists() and _digest_of(path) == digest:
         return
-    pixels, sizes, frames, shapes, formats = [], [], [], [], []
+    pixels, sizes, several, shapes, formats = [], [], [], [], []
     faults: list[Fault | None] = []
     for shape, payload in zip(batch.shapes, batch.payloads, strict=True):
         data = payload if shape is None else np.frombuffer(payload, dtype=np.uint8).reshape(shape)
@@ -118,12 +118,12 @@ def treat_batch(batch: Batch, treatment: Treatment, folder: Path) -> None:
         if isinstance(treated, Fault):
             faults.append(treated)
             sizes.append((0, 0))
-            frames.append(0)
+            several.append(False)
             shapes.append((0, 0, 0))
             continue
         faults.append(None)
         sizes.append((treated.width, treated.height))
-        frames.append(treated.frames)
+        several.append(treated.several)
         shapes.append(treated.pixels.shape)
         formats.append(treated.format)
         pixels.append(treated.pixels.reshape(-1))
@@ -134,7 +134,7 @@ def treat_batch(batch: Batch, treatment: Treatment, folder: Path) -> None:
             allow_pickle=False,
             meta=np.frombuffer(meta.encode(), dtype=np.uint8),
             sizes=np.array(sizes, dtype=np.int64).reshape(-1, 2),
-            frames=np.array(frames, dtype=np.int64),
+            several=np.array(several, dtype=bool),
             shapes=np.array(shapes, dtype=np.int64).reshape(-1, 3),
             pixels=np.concatenate([*pixels, np.zeros(0, dtype=np.uint8)]),
         )
@@ -148,7 +148,7 @@ def load_batch(folder: Path, number: int) -> Done:
         return Done(
             read=np.array([fault is None for fault in faults], dtype=bool),
             sizes=file["sizes"],
-            frames=file["frames"],
+            several=file["several"],
             shapes=file["shapes"],
             pixels=file["pixels"],
             formats=tuple(meta["formats"]),

@@ -5,6 +5,7 @@ little in all (root mean square), and nowhere much (in no small cell). The secon
 same emoji of two skin colours apart. Candidates are found by their outlines (`hashing`), nearest first.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,12 @@ class Duplicates:
 
 
 def find(
-    gallery: Gallery, roles: Int8[Array, " pictures"], known: Int64[Array, " pictures"], exact: bool, near: str
+    gallery: Gallery,
+    roles: Int8[Array, " pictures"],
+    known: Int64[Array, " pictures"],
+    exact: bool,
+    near: str,
+    progress: Callable[[int], None],
 ) -> Duplicates:
     """Find duplicates.
 
@@ -60,6 +66,7 @@ def find(
         known: how much is known of each; of copies that of which most is known stays.
         exact: leave out all but one of equal pictures.
         near: `drop` all but one of near copies, `keep` them in one split, or `off`.
+        progress: called with how many pictures were compared.
     """
     area = gallery.sizes.prod(axis=1)
     order = np.lexsort((-area, -known, -roles, gallery.hashes[:, 1], gallery.hashes[:, 0]))
@@ -79,7 +86,9 @@ def find(
         removed = int(extra.sum())
         keep &= ~extra
 
-    edges, distances = near_pairs(gallery, first_of) if near != "off" else (np.zeros((0, 2), dtype=np.int64), None)
+    edges, distances = (
+        near_pairs(gallery, first_of, progress) if near != "off" else (np.zeros((0, 2), dtype=np.int64), None)
+    )
     cluster = components(len(first_of), edges)
     members = cluster[identity]
     strongest = np.zeros(len(first_of), dtype=np.int8)
@@ -104,7 +113,7 @@ def find(
 
 
 def near_pairs(
-    gallery: Gallery, places: Int64[Array, " some"]
+    gallery: Gallery, places: Int64[Array, " some"], progress: Callable[[int], None]
 ) -> tuple[Int64[Array, "pairs 2"], Float64[Array, " pairs"]]:
     """Pairs of near copies among the pictures at `places`, as numbers in `places`, and their differences."""
     from scipy.spatial import cKDTree  # type: ignore[import-untyped]
@@ -114,6 +123,7 @@ def near_pairs(
     found, distances = [], []
     at_once = max(1, _VALUES // int(np.prod(gallery.pixels.shape[1:])))
     for begin in range(0, len(places), _BLOCK):
+        progress(begin)
         block = outlines[begin : begin + _BLOCK]
         _, others = tree.query(block, k=min(_NEIGHBOURS, len(places)), distance_upper_bound=NEAR + 1e-6)
         others = others.reshape(len(block), -1)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,15 @@ class Gallery:
         return len(self.places)
 
 
-def gather(seen: Seen, batches: int, spool: Path, treatment: Treatment, keep: list[bool], scratch: Path) -> Gallery:
+def gather(
+    seen: Seen,
+    batches: int,
+    spool: Path,
+    treatment: Treatment,
+    keep: list[bool],
+    scratch: Path,
+    progress: Callable[[int], None],
+) -> Gallery:
     """Bring all pictures that were treated to one size and number of channels.
 
     Args:
@@ -56,18 +65,19 @@ def gather(seen: Seen, batches: int, spool: Path, treatment: Treatment, keep: li
         treatment: what was done with them.
         keep: which pictures are wanted.
         scratch: a file for the pixels.
+        progress: called with how many pictures were looked at.
 
     Raises:
         DaedalError: there is none.
     """
-    keeps, sizes, shapes, frames = _facts(seen, batches, spool, keep)
+    keeps, sizes, shapes, several = _facts(seen, batches, spool, keep)
     places = np.flatnonzero(keeps)
     if not len(places):
         raise DaedalError("No picture is left", "Loosen --where")
-    sizes, frames = sizes[places], frames[places]
+    sizes = sizes[places]
     raster, notes = choose_raster(sizes, shapes[places], treatment)
-    if several := int((frames > 1).sum()):
-        notes.append(f"{several:,} files are animated or have several pages: the first picture of each is taken")
+    if animated := int(several[places].sum()):
+        notes.append(f"{animated:,} files are animated or have several pages: the first picture of each is taken")
     pixels = open_memmap(
         scratch, mode="w+", dtype=np.uint8, shape=(len(places), raster.height, raster.width, raster.channels)
     )
@@ -88,6 +98,7 @@ def gather(seen: Seen, batches: int, spool: Path, treatment: Treatment, keep: li
             hashes[place] = np.frombuffer(digest, dtype="<u8")
             place += 1
         start += len(done.read)
+        progress(start)
         if place > first:
             perceptual[first:place], some = describe(np.asarray(pixels[first:place]))
             outlines.append(some)
@@ -117,8 +128,8 @@ def choose_raster(
 
 
 def _facts(seen: Seen, batches: int, spool: Path, keep: list[bool]) -> tuple[Array, Array, Array, Array]:
-    """Which pictures stay, and the sizes, shapes and frames of all that were seen."""
-    keeps, sizes, shapes, frames = [], [], [], []
+    """Which pictures stay, the sizes and shapes of all that were seen, and which files hold several."""
+    keeps, sizes, shapes, several = [], [], [], []
     start = 0
     for number in range(batches):
         done = load_batch(spool, number)
@@ -133,12 +144,12 @@ def _facts(seen: Seen, batches: int, spool: Path, keep: list[bool]) -> tuple[Arr
         keeps.append(done.read & wanted)
         sizes.append(done.sizes)
         shapes.append(done.shapes)
-        frames.append(done.frames)
+        several.append(done.several)
         start += len(done.read)
     empty = np.zeros(0, dtype=np.int64)
     return (
         np.concatenate([*keeps, empty.astype(bool)]),
         np.concatenate([*sizes, empty.reshape(0, 2)]),
         np.concatenate([*shapes, empty.reshape(0, 3)]),
-        np.concatenate([*frames, empty]),
+        np.concatenate([*several, empty.astype(bool)]),
     )

@@ -26,7 +26,7 @@ from daedal.data.images.dataset import ImageDataset, images_path
 from daedal.data.images.events import Event
 from daedal.data.images.gallery import Gallery, gather
 from daedal.data.images.options import ImageOptions
-from daedal.data.images.readers import Reading, read_item
+from daedal.data.images.readers import Place, Reading, read_item
 from daedal.data.images.rows import Columns
 from daedal.data.images.seen import Seen
 from daedal.data.images.sheet import SHEET, write_sheet
@@ -42,7 +42,7 @@ from daedal.errors import DaedalError
 from daedal.files import atomic_folder, disk_error, make_folder, write_json
 
 Progress = Callable[[str, int, int | None], None]
-STAGES = ("read", "deduplicate", "write")
+STAGES = ("read", "arrange", "deduplicate", "write")
 
 
 def build(
@@ -63,8 +63,8 @@ def build(
         workers: processes that read pictures; as many as there are cores (at most 8) where not given. The outcome is the same
             whatever their number.
         replace: write over a data folder, or drop an unfinished build, that was made otherwise.
-        progress: called with a stage (one of `STAGES`), what of it is done, and of how much (`None` while unknown): bytes, or
-            for `deduplicate` and `write` pictures.
+        progress: called with a stage (one of `STAGES`), what of it is done, and of how much (`None` while unknown): bytes,
+            or after `read` pictures.
 
     Returns:
         The dataset, opened. One that was built before from the same sources with the same options is opened only.
@@ -133,7 +133,15 @@ class _Build:
         seen, batches = self._read()
         self._check(seen)
         annotated = annotate(seen, self.options)
-        gallery = gather(seen, batches, self.spool, self.treatment, annotated.keep, self.work / "pixels.npy")
+        gallery = gather(
+            seen,
+            batches,
+            self.spool,
+            self.treatment,
+            annotated.keep,
+            self.work / "pixels.npy",
+            lambda done: self.progress("arrange", done, len(seen)),
+        )
         self._check_sources(seen)
         roles = self._roles(seen)[gallery.places]
         found = self._deduplicate(gallery, roles, annotated)
@@ -143,7 +151,7 @@ class _Build:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def _read(self) -> tuple[Seen, int]:
-        seen, batcher = Seen(), Batcher()
+        seen, batcher, place = Seen(), Batcher(), Place()
         items = sorted(
             ((each.role, item) for each in self.named for item in each.items),
             key=lambda pair: (pair[0], pair[1].label, pair[1].path),
@@ -153,12 +161,12 @@ class _Build:
         self.progress("read", 0, total)
         with Workers(self.treatment, self.spool, self.workers) as workers:
             for role, item in items:
-                for event in self._events(item):
+                for event in self._events(item, place):
                     if (found := seen.take(event, role)) is None:
                         continue
                     if (batch := batcher.add(found.picture)) is not None:
                         workers.give(batch)
-                        self.progress("read", done, total)
+                        self.progress("read", done + min(place.bytes(), item.bytes), total)
                 done += item.bytes
             if (batch := batcher.rest()) is not None:
                 workers.give(batch)
@@ -169,7 +177,7 @@ class _Build:
                 seen.tally.drop(reason, size, f"{label}: {detail}")
         return seen, batcher.number
 
-    def _events(self, item: Item) -> Iterator[Event]:
+    def _events(self, item: Item, place: Place) -> Iterator[Event]:
         options = self.options
         captions = options.caption_column if options.captions is None else None
         labels = options.label_column if options.labels is None else None
@@ -182,6 +190,7 @@ class _Build:
                 size=options.size,
                 seed=options.seed,
             ),
+            place,
         )
 
     def _check(self, seen: Seen) -> None:
@@ -223,7 +232,12 @@ class _Build:
         self.progress("deduplicate", 0, len(gallery))
         pairs = [(annotated.labels[place], annotated.captions[place]) for place in gallery.places.tolist()]
         known = np.array([sum(each is not None for each in pair) for pair in pairs], dtype=np.int64)
-        found = duplicates.find(gallery, roles, known, self.options.exact_duplicates, self.options.near_duplicates)
+        options = self.options
+
+        def more(done: int) -> None:
+            self.progress("deduplicate", done, len(gallery))
+
+        found = duplicates.find(gallery, roles, known, options.exact_duplicates, options.near_duplicates, more)
         self.progress("deduplicate", len(gallery), len(gallery))
         return found
 

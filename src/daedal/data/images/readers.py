@@ -38,8 +38,27 @@ class Reading(NamedTuple):
     seed: int
 
 
-def read_item(item: Item, reading: Reading) -> Iterator[Event]:
-    """Everything in one file, or in what is read like one."""
+class Place:
+    """How far a file was read."""
+
+    def __init__(self) -> None:
+        self._stream: BinaryIO | None = None
+        self._furthest = 0
+
+    def watch(self, stream: BinaryIO | None) -> None:
+        """Go with another file, or with none."""
+        self._stream, self._furthest = stream, 0
+
+    def bytes(self) -> int:
+        """Bytes of the file that lie behind the furthest place that was read."""
+        if self._stream is not None:
+            self._furthest = max(self._furthest, self._stream.tell())
+        return self._furthest
+
+
+def read_item(item: Item, reading: Reading, place: Place) -> Iterator[Event]:
+    """Everything in one file, or in what is read like one; `place` tells how far it came."""
+    place.watch(None)
     if item.kind == "hub":
         yield from read_hub_pictures(item.path, reading.columns)
     elif item.kind == "pictures":
@@ -52,10 +71,13 @@ def read_item(item: Item, reading: Reading) -> Iterator[Event]:
             yield Lost(item.label, "unreadable", error.strerror or "", item.bytes)
             return
         with stream:
+            place.watch(stream)
             try:
                 yield from read_stream(item.label, stream, item.bytes, reading)
             except archives.BROKEN as error:
                 yield Lost(item.label, "broken file", str(error)[:200], item.bytes)
+            finally:
+                place.watch(None)
 
 
 def read_stream(

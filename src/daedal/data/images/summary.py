@@ -16,6 +16,7 @@ from daedal.data.sources import Named
 from daedal.data.spool import EXAMPLES
 
 _MOST = 12
+_LICENCES = {"digits": "CC-BY-4.0"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def summarise(
 
 
 def _source(each: Named, options: ImageOptions) -> SourceRecord:
-    licence = options.licence
+    licence = options.licence or _LICENCES.get(each.source)
     if licence is None and each.source.startswith("hf:"):
         licence = hub_licence(each.source)
     size = sum(item.bytes for item in each.items)

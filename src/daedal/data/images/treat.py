@@ -48,14 +48,14 @@ class Treated(NamedTuple):
         width: of the original, turned upright.
         height: of the original.
         format: as `PNG`, or `pixels`.
-        frames: in an animated file, of which only the first is taken.
+        several: whether the file is animated or has pages; only the first picture is taken.
     """
 
     pixels: UInt8[Array, "height width channels"]
     width: int
     height: int
     format: str
-    frames: int = 1
+    several: bool = False
 
 
 class Fault(NamedTuple):
@@ -77,7 +77,7 @@ def treat(data: bytes | UInt8[Array, "height width channels"], treatment: Treatm
         wanted = treatment.channels or (channels if channels in (1, 3) else None)
         if channels == wanted and _sides(height, width, treatment) == (height, width):
             return Treated(_greyed(data, treatment), width, height, "pixels")
-        return _laid(to_image(data), "pixels", 1, treatment)
+        return _laid(to_image(data), "pixels", False, treatment)
     return _read(data, treatment)
 
 
@@ -103,10 +103,10 @@ def _read(data: bytes, treatment: Treatment) -> Treated | Fault:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                frames = int(getattr(picture, "n_frames", 1))
+                several = bool(getattr(picture, "is_animated", False))
                 format_ = picture.format or "unknown"
                 picture.load()
-                return _laid(upright(picture), format_, frames, treatment)
+                return _laid(upright(picture), format_, several, treatment)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         return Fault("bomb", str(error).split(",")[0])
     except UnidentifiedImageError:
@@ -118,12 +118,12 @@ def _read(data: bytes, treatment: Treatment) -> Treated | Fault:
         return Fault("broken picture", line)
 
 
-def _laid(picture: "Image", format_: str, frames: int, treatment: Treatment) -> Treated:
+def _laid(picture: "Image", format_: str, several: bool, treatment: Treatment) -> Treated:
     width, height = picture.size
     channels = treatment.channels or 3
     picture = to_channels(picture, channels, treatment.background)
     pixels = to_size(picture, treatment.raster(channels, *_sides(height, width, treatment)))
-    return Treated(_greyed(pixels, treatment), width, height, format_, frames)
+    return Treated(_greyed(pixels, treatment), width, height, format_, several)
 
 
 def _sides(height: int, width: int, treatment: Treatment) -> tuple[int, int]:
