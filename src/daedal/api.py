@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from daedal.training.plan import Plan
     from daedal.training.processes import Processes
     from daedal.training.run import RunFolder
-    from daedal.training.trainer import Task
 
 
 class TrainingResult(Config):
@@ -159,7 +158,9 @@ def of_pictures(folder: Path) -> bool:
     return (folder / IMAGE_CODEC).is_file()
 
 
-def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any) -> "EvaluationReport | ImageReport":
+def evaluate(
+    run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any
+) -> "EvaluationReport | ImageReport":
     """Measure a model on a data folder's held-out split; on its own data unless `data` is given.
 
     A model of images is measured against the pictures of `data`, by drawing some.
@@ -230,6 +231,7 @@ def _train(
 ) -> TrainingResult:
     import torch
 
+    from daedal.training.language import LanguageTask
     from daedal.training.memory import keep_freed_memory
     from daedal.training.metrics import Silence
     from daedal.training.trainer import Trainer
@@ -240,13 +242,14 @@ def _train(
     keep_freed_memory()
     task = opened.task(plan)
     torch.manual_seed(plan.seed)  # dropout's
-    reserve = _evaluation_seconds(task) if plan.budget is not None else 0.0
+    measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": _image_evaluation(plan.budget)}
+    reserve = 0.0 if plan.budget is None else _evaluation_seconds(task, **measuring)
     trainer = Trainer(task, plan, run, group, watcher, time.monotonic() - started, reserve)
     trainer.train()
     text = ""
     if group.main:
         watcher.noted("measuring")
-        text = evaluate(run.path).summary()
+        text = evaluate(run.path, **measuring).summary()
     group.wait()
     seconds = trainer.elapsed
     if group.main:
@@ -254,9 +257,19 @@ def _train(
     return TrainingResult(run=run.path, steps=trainer.step, seconds=seconds, text=text)
 
 
-def _evaluation_seconds(task: "Task") -> float:
+def _image_evaluation(budget: float | None) -> float:
+    """Seconds that measuring a model of images may take: a tenth of the run, within what is worth while."""
+    return 30.0 if budget is None else min(60.0, max(5.0, 0.1 * budget))
+
+
+def _evaluation_seconds(task: Any, **measuring: float) -> float:
     """What to leave of a budget for the evaluation."""
-    from daedal.evaluation.evaluate import expected_seconds
     from daedal.training.language import LanguageTask
 
-    return expected_seconds(task.model, task.dataset) if isinstance(task, LanguageTask) else 0.0
+    if isinstance(task, LanguageTask):
+        from daedal.evaluation.evaluate import expected_seconds
+
+        return expected_seconds(task.model, task.dataset)
+    from daedal.evaluation.images.evaluate import expected_seconds as expected
+
+    return expected(task.whole, task.dataset, measuring["seconds"])

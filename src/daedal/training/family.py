@@ -45,16 +45,10 @@ def open_family(family: str, data: str | Path, init: str | None = None, codec: s
         DaedalError: as `Family`; or there is no such family, or no such codec.
     """
     plan_class(family)
-    from daedal.data.images.dataset import ImageDataset
-    from daedal.data.images.manifest import read_image_manifest
+    from daedal.data import open_data
     from daedal.data.shards import Dataset
 
-    try:
-        read_image_manifest(Path(data))
-    except DaedalError:
-        dataset: Dataset | ImageDataset = Dataset.open(Path(data))
-    else:
-        dataset = ImageDataset.open(Path(data))
+    dataset = open_data(Path(data))
     if isinstance(dataset, Dataset):
         if family != "gpt":
             raise DaedalError(f"A {family} learns pictures, and {data} holds text", "Name a folder of picture data")

@@ -91,6 +91,11 @@ class GridTask:
         )
         self._validated = min(_VALIDATED, validation.count)
 
+    @property
+    def whole(self) -> TokenModel:
+        """The model of pictures, in pixels."""
+        return TokenModel(self.model, self.codec)
+
     def save(self, folder: Path) -> None:
         save_model(self.model, folder, notes={"class_names": list(self._classes)})
         save_codecs(self.dataset, self.codec, folder)
@@ -128,8 +133,7 @@ class GridTask:
     def sample(self, seed: int, path: Path) -> str:
         device = next(self.model.parameters()).device
         labels = torch.arange(_SAMPLES, device=device) % len(self._classes) if self._classes else None
-        together = TokenModel(self.model, self.codec.to(device))
-        return save_sheet(together.sample(Noise(seed, 0, _SAMPLES, device), labels), self.dataset, path)
+        return save_sheet(self.whole.to(device).sample(Noise(seed, 0, _SAMPLES, device), labels), self.dataset, path)
 
     def _ids(self, images: Tensor) -> Tensor:
         with torch.no_grad():

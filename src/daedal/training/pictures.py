@@ -14,7 +14,7 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder, atomic_path, make_folder
 from daedal.models.checkpoint import load_model
-from daedal.models.coded import CODEC, Coded
+from daedal.models.coded import CODEC, Coded, with_codec
 from daedal.models.image import ImageBatch, ImageModel
 from daedal.models.image_checkpoint import save_image_model
 from daedal.models.image_families import image_family
@@ -161,6 +161,11 @@ class PictureTask:
         self._validation = PictureStream(validation, dataset.codec, 0, code, labelled) if validation.count > 1 else None
         self.validated = min(_VALIDATED, validation.count)
 
+    @property
+    def whole(self) -> ImageModel:
+        """The model of pictures, in pixels."""
+        return self.model if self.codec is None else with_codec(self.model, self.codec)
+
     def save(self, folder: Path) -> None:
         save_image_model(self.model, folder, self.dataset.classes if self.model.config.classes else ())
         save_codecs(self.dataset, self.codec, folder)
@@ -202,8 +207,7 @@ class PictureTask:
             labels = (
                 torch.arange(_SAMPLES, device=device) % self.model.config.classes if self.model.config.classes else None
             )
-            pictures = self.model.sample(Noise(seed, 0, _SAMPLES, device), labels)
-            pictures = pictures if self.codec is None else self.codec.to(device).decode(pictures)
+            pictures = self.whole.to(device).sample(Noise(seed, 0, _SAMPLES, device), labels)
         else:
             pictures = before_and_after(self.model, self._validation or self._train)
         return save_sheet(pictures, self.dataset, path)
