@@ -17,7 +17,7 @@ from daedal.nn.noise import Noise
 
 
 def config(**values: object) -> VAEConfig:
-    small = {"channels": 1, "height": 8, "width": 8, "filters": 8, "depth": 2, "latent": 4, "couplings": 2}
+    small = {"channels": 1, "height": 8, "width": 8, "filters": 8, "depth": 2, "latent": 4, "grid": 1, "couplings": 2}
     return VAEConfig.parse(small | values, "test")
 
 

@@ -48,11 +48,11 @@ class VAEShape(Config):
         "logistic",
         description="of a pixel: bernoulli for black and white, logistic for exact bytes, gaussian for smooth",
     )
-    filters: int = Field(64, ge=4, le=2048, description="channels of the network where the picture is smallest")
+    filters: int = Field(32, ge=4, le=2048, description="channels of the network where the picture is smallest")
     depth: int = Field(2, ge=0, le=64, description="residual blocks of the encoder, and of the decoder")
     halvings: int = Field(2, ge=1, le=6, description="how often the picture is halved on the way to the latents")
-    latent: int = Field(32, ge=0, le=4096, description="numbers of the latent vector; 0 for a grid alone")
-    grid: int = Field(1, ge=0, le=256, description="latent numbers at each place of the smallest picture; 0 for none")
+    latent: int = Field(40, ge=0, le=4096, description="numbers of the latent vector; 0 for a grid alone")
+    grid: int = Field(0, ge=0, le=256, description="latent numbers at each place of the smallest picture; 0 for none")
     couplings: int = Field(6, ge=0, le=64, description="layers of the flow that learns the vector's prior; 0: normal")
     mixture: int = Field(
         0,
