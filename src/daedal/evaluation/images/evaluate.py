@@ -34,8 +34,8 @@ from daedal.inference.pictures import ImageGenerator
 from daedal.models.image import ImageModel
 from daedal.training.run import RunFolder
 
-_SHOWN, _RECONSTRUCTED = 64, 256
-_TRIED = 16
+_SHOWN = 64
+_TRIED = 8
 """Pictures that are drawn to see how fast that is."""
 
 
@@ -170,9 +170,9 @@ class _Work:
         if "score" in self._can and sizes.scored:
             self.tell(88, 100, "scoring held-out pictures")
             found += parts.likelihood(self.generator, pictures, labels, sizes.scored, held_out, self.seed)
-        if "reconstruct" in self._can:
+        if "reconstruct" in self._can and sizes.reconstructed:
             self.tell(94, 100, "reconstructing")
-            some = spread(len(pictures), _RECONSTRUCTED)
+            some = spread(len(pictures), sizes.reconstructed)
             more, back = parts.reconstruct(self.generator, pictures[some], labels[some], held_out, self.seed)
             found += more
             self.sheets[RECONSTRUCTIONS] = pairs_png(pictures[some][:16], back[:16])

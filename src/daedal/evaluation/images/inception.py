@@ -93,7 +93,7 @@ CONVS: dict[str, Conv] = {
 }  # fmt: skip
 """All convolutions, under the names that they have in the published weight files."""
 
-_SIDE_BY_SIDE = {
+SIDE_BY_SIDE = {
     **dict.fromkeys(("Mixed_5b", "Mixed_5c", "Mixed_5d"), ("branch1x1", "branch5x5_1", "branch3x3dbl_1")),
     **{f"Mixed_6{letter}": ("branch1x1", "branch7x7_1", "branch7x7dbl_1") for letter in "bcde"},
     "Mixed_7a": ("branch3x3_1", "branch7x7x3_1"),
@@ -121,7 +121,7 @@ class Inception:
     def __init__(self, weights: Mapping[str, Tensor], device: torch.device | None = None) -> None:
         self.device = device or torch.device("cpu")
         folded = {name: _fold(name, weights) for name in CONVS}
-        for block, names in _SIDE_BY_SIDE.items():
+        for block, names in SIDE_BY_SIDE.items():
             parts = [folded[f"{block}.{name}"] for name in names]
             folded[block] = (torch.cat([weight for weight, _ in parts]), torch.cat([bias for _, bias in parts]))
         self._folded = {
@@ -139,7 +139,7 @@ class Inception:
         Args:
             x: pictures of `SIZE` pixels, values from -1 to 1.
         """
-        x = x.to(self.device).contiguous(memory_format=torch.channels_last)
+        x = self._arranged(x.to(self.device))
         x = self._run(x, "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
         x = F.max_pool2d(x, 3, 2)
         x = self._run(x, "Conv2d_3b_1x1", "Conv2d_4a_3x3")
@@ -155,6 +155,9 @@ class Inception:
         x = self._e(x, "Mixed_7c", F.max_pool2d(x, 3, 1, 1))
         features = x.mean(dim=(2, 3))
         return features, features @ self._classes.T
+
+    def _arranged(self, x: Tensor) -> Tensor:
+        return x.contiguous(memory_format=torch.channels_last)
 
     def _a(self, x: Tensor, block: str) -> Tensor:
         one, five, three = self._split(x, block)
@@ -187,7 +190,7 @@ class Inception:
 
     def _split(self, x: Tensor, block: str) -> tuple[Tensor, ...]:
         """The convolutions of a block that read the same input, as one."""
-        sizes = [CONVS[f"{block}.{name}"].outputs for name in _SIDE_BY_SIDE[block]]
+        sizes = [CONVS[f"{block}.{name}"].outputs for name in SIDE_BY_SIDE[block]]
         return torch.split(self._convolve(x, block, 1, (0, 0)), sizes, 1)
 
     def _run(self, x: Tensor, *names: str) -> Tensor:

@@ -47,24 +47,26 @@ class Drawn:
 
 @torch.no_grad()
 def model_speeds(model: ImageModel, count: int) -> Speeds:
-    """How many pictures a second the model draws and scores; the first of two batches warms it up."""
+    """How many pictures a second the model draws, scores and reconstructs; a first picture warms it up."""
     device = next(model.parameters()).device
     noise = Noise(0, 0, count, device)
     labels = noise.integers("class", model.config.classes) if model.config.classes else None
     was_training = model.training
     model.eval()
     try:
-        draws = scores = None
+        draws = scores = back = None
+        shown = torch.zeros(count, *model.config.shape, device=device)
         if "sample" in model.capabilities:
             model.sample(noise.part(0, 1), None if labels is None else labels[:1])
             draws = _rate(lambda: model.sample(noise, labels), count)
         if "score" in model.capabilities:
-            shown = torch.zeros(count, *model.config.shape, device=device)
             unknown = torch.full((count,), -1, device=device)
             scores = _rate(lambda: model.log_likelihood(ImageBatch(shown, unknown, noise)), count)
+        if "reconstruct" in model.capabilities:
+            back = _rate(lambda: model.reconstruct(shown), count)
     finally:
         model.train(was_training)
-    return Speeds(draws=draws, scores=scores)
+    return Speeds(draws=draws, scores=scores, reconstructs=back)
 
 
 def _rate(work: Callable[[], Tensor], count: int) -> float:

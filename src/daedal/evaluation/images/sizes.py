@@ -9,6 +9,7 @@ SECONDS = 25.0
 """What an evaluation may take unless more is given."""
 _SAMPLES = (100, 250, 500, 1000, 2000, 5000)
 _SCORED = (16, 64, 256, 1000)
+_RECONSTRUCTED = (16, 64, 256)
 _VIEWS = (15_000, 30_000, 60_000, 120_000, 240_000)
 REFERENCE, TRAIN = 2000, 10_000
 # On one core of 2023
@@ -21,6 +22,7 @@ class Speeds(Config):
 
     draws: float | None
     scores: float | None = None
+    reconstructs: float | None = None
     features: float = 3000.0
 
 
@@ -30,6 +32,7 @@ class Sizes(Config):
     samples: int
     reference: int
     scored: int
+    reconstructed: int
     views: int
     train: int = TRAIN
 
@@ -46,14 +49,18 @@ class Sizes(Config):
         left -= views / view_rate(pixels) if trains else 0.0
         scored = _largest(_SCORED, 0.25 * left * speeds.scores) if speeds.scores else 0
         left -= scored / speeds.scores if speeds.scores else 0.0
+        back = _largest(_RECONSTRUCTED, 0.15 * left * speeds.reconstructs) if speeds.reconstructs else 0
+        left -= back / speeds.reconstructs if speeds.reconstructs else 0.0
         rate = 1 / (1 / speeds.draws + 4 / speeds.features + 2e-3) if speeds.draws else 0.0
         samples = _largest(_SAMPLES, 0.8 * left * rate) if rate else 0
-        return cls(samples=samples, reference=max(samples, REFERENCE), scored=scored, views=views)
+        reference = max(samples, REFERENCE)
+        return cls(samples=samples, reference=reference, scored=scored, reconstructed=back, views=views)
 
     def seconds(self, speeds: Speeds, trains: bool, pixels: int) -> float:
         """About how long an evaluation of these sizes takes."""
         total = _FIXED + (self.views / view_rate(pixels) if trains else 0.0)
         total += self.scored / speeds.scores if speeds.scores else 0.0
+        total += self.reconstructed / speeds.reconstructs if speeds.reconstructs else 0.0
         total += self.samples * (1 / speeds.draws + 2e-3) if speeds.draws else 0.0
         return total + (3 * self.samples + self.reference) / speeds.features
 

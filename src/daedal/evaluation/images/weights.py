@@ -77,11 +77,10 @@ def _fetched() -> Path:
             with urllib.request.urlopen(url, timeout=_TIMEOUT) as reply, atomic_path(target) as temporary:
                 data = reply.read(_MOST_BYTES)
                 if hashlib.sha256(data).hexdigest() != SHA256:
-                    faults.append("what came is another file")
-                    raise urllib.error.URLError("another file")
+                    raise DaedalError("what came is another file")
                 temporary.write_bytes(data)
         except (OSError, DaedalError) as error:
-            faults.append(str(getattr(error, "reason", error)))
+            faults.append(str(getattr(error, "reason", error)).rstrip("."))
             continue
         return target
     raise DaedalError(

@@ -1,0 +1,189 @@
+"""The report of a model of images: what it holds depends on what the model can do, and every number says what it is."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from blots import Blots, generator
+from daedal.data.images import ImageDataset, build
+from daedal.errors import DaedalError
+from daedal.evaluation.images.baselines import gaussian_pictures
+from daedal.evaluation.images.evaluate import evaluate_images, expected_seconds
+from daedal.evaluation.images.reconstruction import errors
+from daedal.evaluation.images.report import ImageReport
+from daedal.evaluation.images.sizes import Sizes, Speeds
+from daedal.models.image import ImageConfig
+from image_files import folder_of
+
+CLASSES = tuple("0123456789")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> ImageDataset:
+    return build(["digits"], tmp_path_factory.mktemp("pictures") / "digits", workers=1)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAEDAL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def report(digits: ImageDataset, tmp_path_factory: pytest.TempPathFactory) -> ImageReport:
+    model = generator(CLASSES, 1)
+    return evaluate_images(model, digits, samples=120, extractor="random", seed=3)
+
+
+def test_a_model_that_can_do_everything_is_measured_in_everything(report: ImageReport) -> None:
+    quantities = {each.quantity.split("/")[0] for each in report.measurements}
+    assert quantities >= {
+        "fid-random", "kid-random", "precision-random", "recall-random", "density-random", "coverage-random",
+        "bits-per-dimension", "nats-per-picture", "reconstruction-psnr", "authenticity", "data-copying",
+    }  # fmt: skip
+    assert [each.name for each in report.baselines] == ["training pictures", "Gaussian over pixels"]
+    assert any("at infinity" in line for line in report.missing)
+    assert any("Inception Score" in line for line in report.missing)
+
+
+def test_training_pictures_are_nearer_to_the_reference_than_noise_is(report: ImageReport) -> None:
+    for own, (real, gaussian) in ((row, beside) for row, beside in report.rows() if row.quantity == "fid-random/v1"):
+        assert real is not None
+        assert gaussian is not None
+        assert real.value < own.value
+        assert real.value < gaussian.value
+
+
+def test_every_number_names_its_extractor_sizes_and_hashes(report: ImageReport) -> None:
+    fid = report.measured("fid")
+    assert fid.definition.startswith("fid-random/v1@seed=")
+    assert "samples=120" in fid.definition
+    assert "validation=" in fid.definition or "test=" in fid.definition
+    assert fid.data_hash == report.data.hash
+    assert fid.model_hash == report.model.hash
+    assert fid.interval is not None
+    assert fid.interval[0] <= fid.value <= fid.interval[1]
+    assert "not Inception FID" in report.summary()
+
+
+def test_bits_per_dimension_are_nats_in_other_units(report: ImageReport) -> None:
+    nats, bits = report.measured("nats-per-picture"), report.measured("bits-per-dimension")
+    assert bits.value == pytest.approx(nats.value / (64 * math.log(2)))
+
+
+def test_the_same_seed_gives_the_same_numbers(report: ImageReport, digits: ImageDataset) -> None:
+    again = evaluate_images(generator(CLASSES, 1), digits, samples=120, extractor="random", seed=3)
+    drawn = [each for each in again.measurements if "nats" not in each.name and "bits" not in each.name]
+    assert all(each in report.measurements for each in drawn if "reconstruction" not in each.definition)
+
+
+def test_the_report_survives_the_disk_and_its_pages_hold_no_foreign_markup(report: ImageReport, tmp_path: Path) -> None:
+    nasty = report.model.but(name="<script>|x|", classes=())
+    written = report.model_copy(update={"model": nasty}).write(tmp_path)
+    assert {Path(name).name for name in written.written} == {
+        "report.html", "README.md", "evaluation.json", "samples.png", "neighbours.png", "reconstructions.png",
+    }  # fmt: skip
+    read = ImageReport.read(tmp_path)
+    assert read.measurements == report.measurements
+    page, card = (tmp_path / "report.html").read_text(), (tmp_path / "README.md").read_text()
+    assert "<script" not in page
+    assert "\\<script\\>" in card.split("---")[2]
+    assert page.count("data:image/png;base64,") == 3
+    assert "fid-random/v1" in card
+    with Image.open(tmp_path / "samples.png") as sheet:
+        sheet.verify()
+
+
+def test_the_report_reads_in_a_terminal(report: ImageReport) -> None:
+    from rich.console import Console
+
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(report.text())
+    text = console.export_text()
+    assert "FID-random" in text
+    assert "Gaussian over pixels" in text
+
+
+def test_classes_are_told_by_the_classifier(digits: ImageDataset) -> None:
+    found = evaluate_images(generator(CLASSES, 1), digits, samples=60, extractor="classifier", seconds=5)
+    assert [row.name for row in found.classes] == list(CLASSES)
+    assert sum(row.asked for row in found.classes) == 60
+    assert sum(row.samples for row in found.classes) == pytest.approx(1)
+    assert 0 <= found.measured("class-accuracy").value <= 1
+    assert found.has("classifier-accuracy")
+    assert found.has("inception-score")
+
+
+def test_a_model_that_only_reconstructs_is_measured_in_that(digits: ImageDataset) -> None:
+    class Tokens(Blots):
+        capabilities = frozenset({"reconstruct"})
+
+    found = evaluate_images(generator((), 1, model=Tokens), digits, extractor="random")
+    assert {each.quantity.split("/")[0] for each in found.measurements} == {
+        "reconstruction-psnr", "reconstruction-ssim", "reconstruction-mse",
+    }  # fmt: skip
+    assert found.summary()
+
+
+def test_a_folder_of_pictures_can_be_measured_against(tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 55, height=8, width=8)
+    found = evaluate_images(generator(), tmp_path / "in", samples=50)
+    assert found.data.pictures == 55
+    assert found.measured("fid").value > 0
+    assert any("training pictures are not at hand" in line for line in found.missing)
+
+
+def test_what_cannot_be_measured_against_is_named(tmp_path: Path, digits: ImageDataset) -> None:
+    folder_of(tmp_path / "few", 3)
+    for against, wrong in ((tmp_path / "few", "holds 3 pictures"), (tmp_path / "none", "no folder"), (digits, "width")):
+        with pytest.raises(DaedalError, match=wrong):
+            evaluate_images(generator(), against)
+    with pytest.raises(DaedalError, match="--against"):
+        evaluate_images(generator())
+
+
+def test_a_broken_picture_in_the_folder_is_named(tmp_path: Path) -> None:
+    folder_of(tmp_path, 55, height=8, width=8)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(DaedalError, match=r"broken\.png"):
+        evaluate_images(generator(), tmp_path)
+
+
+def test_the_time_decides_the_sizes_and_the_sizes_keep_the_time() -> None:
+    for draws in (3.0, 30.0, 3000.0):
+        speeds = Speeds(draws=draws, scores=draws, reconstructs=draws)
+        sizes = Sizes.within(60.0, speeds, True, 3072)
+        assert sizes.seconds(speeds, True, 3072) < 75
+    quick, slow = (Sizes.within(25.0, Speeds(draws=draws), False, 784).samples for draws in (1000.0, 20.0))
+    assert quick > slow
+
+
+def test_the_expected_time_is_told_before_training(digits: ImageDataset) -> None:
+    model = Blots(ImageConfig(channels=1, height=8, width=8, classes=10))
+    assert 1 < expected_seconds(model, digits, within=20) < 30
+
+
+def test_reconstructions_that_are_the_pictures_have_no_error() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3)).astype(np.uint8)
+    same, other = errors(pictures, pictures), errors(pictures, 255 - pictures)
+    assert same.mse.max() == 0
+    assert same.ssim.min() == pytest.approx(1)
+    assert same.psnr.min() == 100
+    assert (other.ssim < 0).all()
+    assert other.psnr == pytest.approx(-10 * np.log10(other.mse))
+
+
+def test_the_gaussian_over_pixels_has_their_mean_and_spread() -> None:
+    train = np.random.default_rng(0).normal(120, 20, (400, 4, 4, 1)).clip(0, 255).astype(np.uint8)
+    drawn = gaussian_pictures(train, 400, seed=1)
+    assert drawn.mean() == pytest.approx(train.mean(), abs=2)
+    assert drawn.std() == pytest.approx(train.std(), rel=0.1)
+
+
+def test_the_evaluation_is_json(report: ImageReport) -> None:
+    values = json.loads(json.dumps(report.model_dump(mode="json")))
+    assert "pictures" not in values
+    assert ImageReport.parse(values, "test").measurements == report.measurements
