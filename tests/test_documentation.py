@@ -18,7 +18,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^(?P<skip><!-- not run: [^\n]+ -->\n+)?```(?P<kind>bash|python)\n(?P<code>.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\[[^\]]+\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
-QUICKER = {"--budget 3m": "--budget 12s", 'budget="3m"': 'budget="12s"', "--budget 1m": "--budget 10s"}
+QUICKER = {
+    "--budget 3m": "--budget 12s",
+    'budget="3m"': 'budget="12s"',
+    "--budget 2m": "--budget 20s",
+    "--budget 1m": "--budget 10s",
+}
 
 
 class Block(NamedTuple):
