@@ -35,18 +35,20 @@ _STEPS, _SOLVER = 10, "heun"
 _RESAMPLE = 3  # times that a step of an edit is taken
 _GUIDED = (0.1, 0.9)  # the part of the way on which guidance acts
 _INVERSION = ImageSampling(steps=20, solver="rk4")
-_LIKELIHOOD = ImageSampling(steps=40, solver="heun")
+_LIKELIHOOD = ImageSampling(steps=25, solver="heun")
 
 
 class FlowShape(Config):
     """The network of a flow and how its times are drawn."""
 
     network: Literal["unet", "dit"] = Field("unet", description="convolutions, which learn fast, or a transformer")
-    features: int = Field(48, ge=8, le=4096, description="channels at the finest grid (unet), or everywhere (dit)")
+    features: int = Field(48, ge=8, le=4096, description="channels of the finest grid (unet), or of all (dit)")
     levels: int = Field(3, ge=1, le=6, description="grids of the unet, each half of the one before")
-    blocks: int = Field(1, ge=1, le=64, description="residual blocks on the way down at each level, or in all (dit)")
+    blocks: int = Field(
+        1, ge=1, le=64, description="residual blocks of a coarse grid, each way (unet), or in all (dit)"
+    )
     patch: int | None = Field(None, ge=1, le=32, description="pixels a side of a position of the finest grid; by size")
-    heads: int = Field(2, ge=1, le=256, description="heads of attention; in the unet at its coarsest grid")
+    heads: int = Field(2, ge=1, le=256, description="heads of attention; the finest grid of the unet has none")
     label_dropout: float = Field(0.1, ge=0, le=1, description="share of labels hidden in training, for guidance")
     time_mean: float = Field(0.0, ge=-4, le=4, description="centre of the logit-normal times; more learns detail more")
     time_spread: float = Field(1.0, gt=0, le=4, description="spread of the logit-normal times")
@@ -77,16 +79,17 @@ class Flow(ImageModel):
             self.initialise(torch.Generator().manual_seed(0))
 
     def _assemble(self, config: FlowConfig) -> None:
-        told = 2 * config.features
+        told = config.features * (1 if config.network == "dit" else 4)
         self.time = nn.Sequential(nn.Linear(_TIME_WIDTH, told), nn.SiLU(), nn.Linear(told, told))
         self.label = nn.Embedding(config.classes, told, _weight=torch.empty(config.classes, told))
         patch = config.patch or _patch(min(config.height, config.width))
+        seen = 2 * config.channels
         self.network: nn.Module
         if config.network == "dit":
-            self.network = DiT(config.channels, config.features, config.blocks, config.heads, patch, told)
+            self.network = DiT(seen, config.channels, config.features, config.blocks, config.heads, patch, told)
         else:
             widths = [_round(config.features * (1 + level / 2), config.heads) for level in range(config.levels)]
-            self.network = UNet(config.channels, widths, config.blocks, patch, told, config.heads)
+            self.network = UNet(seen, config.channels, widths, config.blocks, patch, told, config.heads)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -119,15 +122,19 @@ class Flow(ImageModel):
     ) -> Float[Tensor, "batch channels height width"]:
         """The mean of `picture - noise` at `x` and `time`; label -1 is any class."""
         keep, said, scale = self._precondition(time)
-        return keep * x + said * self._network(scale * x, time, labels)
+        return keep * x + said * self._network(x, scale, time, labels)
 
-    def _network(self, x: Tensor, time: Tensor, labels: Tensor) -> Tensor:
+    def _network(self, x: Tensor, scale: Tensor, time: Tensor, labels: Tensor) -> Tensor:
+        """The network's own word on the picture and on its finest detail, which it sees at the size of the noise: late on the
+        way that is most of what there is to say, and far below the picture in size."""
+        detail = x - F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+        detail = 2 * torch.tanh(detail / (2 * (1 - time[:, None, None, None]) + 0.04))
         rates = torch.logspace(0, math.log10(200), _TIME_WIDTH // 2, device=x.device)
         angles = time[:, None] * (2 * rates)
         told = self.time(math.sqrt(2) * torch.cat((angles.sin(), angles.cos()), 1))
         if self.config.classes:
             told = told + self.label(labels.clamp_min(0)) * (labels >= 0)[:, None]
-        out: Tensor = self.network(x, F.silu(told))
+        out: Tensor = self.network(torch.cat((scale * x, detail), 1), F.silu(told))
         return out
 
     def _precondition(self, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,7 +158,7 @@ class Flow(ImageModel):
         keep, said, scale = self._precondition(time)
         x = torch.lerp(start, images, time[:, None, None, None])
         target = (images - start - keep * x) / said
-        error = F.mse_loss(self._network(scale * x, time, labels).float(), target, reduction="none")
+        error = F.mse_loss(self._network(x, scale, time, labels).float(), target, reduction="none")
         total = error.mean((1, 2, 3)).sum() / batch.moment.count
         return Loss(total, {"loss": total.detach()})
 

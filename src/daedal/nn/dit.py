@@ -14,13 +14,15 @@ _EPS = 1e-6
 
 
 class DiT(nn.Module):
-    """Pictures in, pictures of the same shape out. A size that is no multiple of `patch` is padded and cropped."""
+    """Pictures of `inputs` channels in, of `channels` out, of the same size: one that is no multiple of `patch` is padded."""
 
-    def __init__(self, channels: int, width: int, depth: int, heads: int, patch: int, condition: int) -> None:
+    def __init__(
+        self, inputs: int, channels: int, width: int, depth: int, heads: int, patch: int, condition: int
+    ) -> None:
         super().__init__()
         self.patch, head_width = patch, width // heads
         self.rotary = GridRotary(head_width, 100.0)
-        self.embedding = nn.Linear(channels * patch**2, width)
+        self.embedding = nn.Linear(inputs * patch**2, width)
         hidden = -(-8 * width // 3 // 32) * 32
         blocks = (
             AdaptiveBlock(
@@ -37,7 +39,7 @@ class DiT(nn.Module):
         self.head = nn.Linear(width, channels * patch**2)
 
     def forward(
-        self, x: Float[Tensor, "batch channels height width"], condition: Float[Tensor, "batch condition"]
+        self, x: Float[Tensor, "batch inputs height width"], condition: Float[Tensor, "batch condition"]
     ) -> Float[Tensor, "batch channels height width"]:
         height, width = x.shape[2:]
         x = F.pixel_unshuffle(F.pad(x, (0, -width % self.patch, 0, -height % self.patch), mode="replicate"), self.patch)

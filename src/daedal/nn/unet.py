@@ -57,7 +57,7 @@ class GridAttention(nn.Module):
 class Stage(nn.Module):
     """Residual blocks of one grid, attention after each where asked."""
 
-    def __init__(self, channels: int, width: int, blocks: int, condition: int, heads: int = 0) -> None:
+    def __init__(self, channels: int, width: int, blocks: int, condition: int, heads: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
             ResidualBlock(channels if index == 0 else width, width, condition) for index in range(blocks)
@@ -73,33 +73,42 @@ class Stage(nn.Module):
 
 
 class UNet(nn.Module):
-    """Pictures in, pictures of the same shape out.
+    """Pictures of `inputs` channels in, pictures of `channels` out, of the same size.
 
     Args:
         widths: channels of each level, the finest first.
-        blocks: residual blocks of a level on the way down, and as many on the way up.
-        heads: of attention at the coarsest level; 0 for none.
+        blocks: residual blocks of a level on the way down, and as many on the way up; the finest, the dearest, has one.
+        heads: of attention after each block, but for the finest level; 0 for none.
     """
 
     def __init__(
-        self, channels: int, widths: Sequence[int], blocks: int, patch: int, condition: int, heads: int
+        self,
+        inputs: int,
+        channels: int,
+        widths: Sequence[int],
+        blocks: int,
+        patch: int,
+        condition: int,
+        heads: int,
     ) -> None:
         super().__init__()
         self.patch = patch
-        pixels, top = channels * patch**2, widths[0]
-        self.stem = nn.Conv2d(pixels, top, 3, padding=1)
-        self.down = nn.ModuleList(Stage(width, width, blocks, condition) for width in widths[:-1])
+        top = widths[0]
+        self.stem = nn.Conv2d(inputs * patch**2, top, 3, padding=1)
+        # What a picture is of is settled on coarse grids, where width is cheap; the fine one cleans up
+        sizes = [(width, 1 if level == 0 else blocks, 0 if level == 0 else heads) for level, width in enumerate(widths)]
+        self.down = nn.ModuleList(Stage(width, width, deep, condition, seen) for width, deep, seen in sizes[:-1])
         self.shrink = nn.ModuleList(
             nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairwise(widths)
         )
         self.middle = Stage(widths[-1], widths[-1], blocks, condition, heads)
         self.grow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
-        self.up = nn.ModuleList(Stage(2 * width, width, blocks, condition) for width in widths[:-1])
+        self.up = nn.ModuleList(Stage(2 * width, width, deep, condition, seen) for width, deep, seen in sizes[:-1])
         self.head_norm = FilmNorm(top)
-        self.head = nn.Conv2d(top, pixels, 3, padding=1)
+        self.head = nn.Conv2d(top, channels * patch**2, 3, padding=1)
 
     def forward(
-        self, x: Float[Tensor, "batch channels height width"], condition: Float[Tensor, "batch condition"]
+        self, x: Float[Tensor, "batch inputs height width"], condition: Float[Tensor, "batch condition"]
     ) -> Float[Tensor, "batch channels height width"]:
         height, width = x.shape[2:]
         x = F.pad(x, (0, -width % self.patch, 0, -height % self.patch), mode="replicate")
