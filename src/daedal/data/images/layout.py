@@ -1,12 +1,13 @@
 """Scenes without end: scene `number` of a seed is a pure function of both and of the options.
 
 By chance come the number of things (each as often), what a scene of two or more is about (a relation between the first two,
-a count of equal things, or neither), then pairs of colour and shape, sizes, places, and the ground. Sizes and places that do
-not fit are drawn anew together, so that many things come smaller than few.
+a count of equal things, or neither), then pairs of colour and shape, sizes, places, and the ground. Where things do not fit
+four times, the largest is drawn smaller, so that many things come smaller than few.
 """
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from math import hypot
 from typing import TypeVar
 
@@ -83,8 +84,10 @@ def _fitted(
     allowed = options.allowed_pairs
     for _ in range(_TRIES):
         pairs = _pairs(random, allowed, count, about, relation, options.relation_pairs == "held-out")
-        for _ in range(_PLACINGS if pairs else 0):
-            sizes = _sizes(random, options, count, about, relation)
+        sizes = _sizes(random, options, count, about, relation)
+        for attempt in range(_PLACINGS if pairs else 0):
+            if attempt % 4 == 3:
+                sizes = _smaller(sizes, options, 2 if relation == "inside" else 0, together=about == "count")
             things = _placed(random, list(zip(pairs, sizes, strict=True)), relation)
             if things:
                 made = Scene(things=things, ground=ground, relation=relation)
@@ -129,6 +132,15 @@ def _sizes(random: Random, options: SceneOptions, count: int, about: str, relati
         return [_one(random, options.sizes)] * count
     sizes = [_one(random, options.sizes) for _ in range(count)]
     return ["small", "large", *sizes[2:]] if relation == "inside" else sizes
+
+
+def _smaller(sizes: list[Size], options: SceneOptions, fixed: int, together: bool) -> list[Size]:
+    """The largest thing (or all of equal things) one size smaller, where the options have one; the first `fixed` stay."""
+    below = {size: smaller for smaller, size in pairwise(sorted(set(options.sizes), key=SIZE.__getitem__))}
+    free = range(fixed, len(sizes))
+    largest = max(free, key=lambda number: SIZE[sizes[number]], default=-1)
+    shrunk = free if together else (largest,)
+    return [below.get(size, size) if number in shrunk else size for number, size in enumerate(sizes)]
 
 
 def _held_out(relation: Relation, one: Shape, other: Shape) -> bool:

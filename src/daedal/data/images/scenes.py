@@ -40,7 +40,7 @@ TINT_RGB: dict[Tint, tuple[int, int, int]] = {
     "white": (250, 250, 248), "cream": (250, 240, 220), "grey": (206, 210, 216),
     "sky": (216, 231, 247), "mint": (218, 242, 224), "rose": (248, 228, 228),
 }  # fmt: skip
-SIZE: dict[Size, float] = {"small": 0.13, "medium": 0.18, "large": 0.25}
+SIZE: dict[Size, float] = {"small": 0.15, "medium": 0.205, "large": 0.28}
 """Of a shape, in shares of the picture's side: roughly half its width."""
 APART = 0.06
 """Shapes that do not touch stand so far apart at least, in shares of the side: two pixels of 32."""

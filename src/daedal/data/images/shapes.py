@@ -25,8 +25,8 @@ Grid = Float[np.ndarray, "*grid"]
 _SQUARE = 0.86  # half a side
 _TOP, _FOOT, _BASE = 1.05, 0.85, 1.1  # the triangle's apex, foot and half its base
 _WIDE, _TALL = 0.86, 1.25  # half the diagonals of the diamond
-_SPIKE, _NOTCH, _SINK = 1.25, 0.54, 0.08  # the star's outer and inner radius, and how far its centre lies below
-_ARM, _ARM_WIDTH = 1.06, 0.38  # the cross: half its length, half its width
+_SPIKE, _NOTCH, _SINK = 1.26, 0.6, 0.08  # the star's outer and inner radius, and how far its centre lies below
+_ARM, _ARM_WIDTH = 1.08, 0.42  # the cross: half its length, half its width
 _HEART, _LIFT = (
     0.92,
     0.1,
