@@ -20,7 +20,8 @@ def options_for(sources: Sequence[str | Path], options: Mapping[str, Any]) -> "B
     """
     from daedal.data.images.options import ImageOptions, PictureOptions
 
-    kind = modality(sources)
+    for_pictures = any(name in PictureOptions.model_fields for name in options)
+    kind = modality(sources, otherwise="images" if for_pictures else "text")
     others = TextOptions if kind == "images" else PictureOptions
     names = {"images": "pictures", "text": "text"}
     wrong = [name for name in options if name in others.model_fields and name not in CommonOptions.model_fields]

@@ -18,10 +18,10 @@ _FROM_TAR = 200  # members of a tar archive, which must be unpacked to see them
 _TEXT_READERS = frozenset(("text", "html", "jsonl", "json", "csv", "tsv"))
 
 
-def modality(sources: Sequence[str | Path] | str | Path) -> Modality:
-    """What most files in the sources are; text, where there is no picture at all.
+def modality(sources: Sequence[str | Path] | str | Path, otherwise: Modality = "text") -> Modality:
+    """What most files in the sources are; `otherwise`, where there is neither text nor a picture to be seen.
 
-    A text file beside a picture that is named like it, and tables, speak of pictures where there are pictures.
+    A text file beside a picture that is named like it speaks of the picture, and does not count.
     """
     named = [sources] if isinstance(sources, str | Path) else sources
     seen: Counter[str] = Counter()
@@ -30,7 +30,9 @@ def modality(sources: Sequence[str | Path] | str | Path) -> Modality:
             seen.update(islice(_kinds(str(source)), _LOOKED_AT))
         except archives.BROKEN:
             continue  # the build will say what is wrong
-    return "images" if seen["images"] and seen["images"] >= seen["text"] else "text"
+    if not seen["images"] and not seen["text"]:
+        return otherwise
+    return "images" if seen["images"] >= seen["text"] else "text"
 
 
 def _kinds(source: str) -> Iterator[str]:
@@ -138,7 +140,7 @@ def _kind_of_parquet(path: Path) -> str:
 
 
 def _kind_of_hub(source: str) -> str:
-    """What the hub says of a dataset; text where it cannot be asked, and the build will say why."""
+    """What the hub says of a dataset; `other` where it cannot be asked, and the build will say why."""
     from daedal.data.hub import parse_hub_name
 
     try:
@@ -148,4 +150,4 @@ def _kind_of_hub(source: str) -> str:
         features = datasets.load_dataset_builder(name.name, name.configuration).info.features or {}
         return "images" if any(isinstance(each, datasets.Image) for each in features.values()) else "text"
     except Exception:  # `datasets` raises many kinds
-        return "text"
+        return "other"

@@ -15,12 +15,13 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
 from daedal.data.images.picture import Picture
-from daedal.data.images.treat import Fault, Treatment, treat
+from daedal.data.images.treat import OWN, Fault, Treatment, treat
 from daedal.files import atomic_path
 
 Array = np.ndarray
 _PICTURES = 512
-_BYTES = 8 * 2**20
+_BYTES = 8 * 2**20  # that go in
+_PIXELS = 32 * 2**20  # bytes that come out
 
 
 class Batch(NamedTuple):
@@ -72,10 +73,15 @@ class Done:
 
 
 class Batcher:
-    """Collects pictures until they make a batch."""
+    """Collects pictures until they make a batch.
 
-    def __init__(self) -> None:
+    Args:
+        treatment: what will be done with them: large pictures come in small batches.
+    """
+
+    def __init__(self, treatment: Treatment) -> None:
         self.number = 0
+        self._most = max(1, min(_PICTURES, _PIXELS // (4 * (treatment.size or OWN) ** 2)))
         self._clear()
 
     def _clear(self) -> None:
@@ -93,7 +99,7 @@ class Batcher:
             self._shapes.append(None)
             self._payloads.append(picture.encoded)
         self._size += len(self._payloads[-1])
-        return self.rest() if len(self._shapes) >= _PICTURES or self._size >= _BYTES else None
+        return self.rest() if len(self._shapes) >= self._most or self._size >= _BYTES else None
 
     def rest(self) -> Batch | None:
         """The last batch, which is not full."""

@@ -19,6 +19,7 @@ from daedal.errors import DaedalError
 
 Array = np.ndarray
 _SMALLEST = 4
+_VALUES = 2**21  # of pixels described at once
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def gather(
     perceptual = np.zeros(len(places), dtype=np.uint64)
     outlines: list[Array] = []
     place = start = 0
+    at_once = max(1, _VALUES // int(np.prod(pixels.shape[1:])))
     for number in range(batches):
         done = load_batch(spool, number)
         formats.update(done.formats)
@@ -99,8 +101,9 @@ def gather(
             place += 1
         start += len(done.read)
         progress(start)
-        if place > first:
-            perceptual[first:place], some = describe(np.asarray(pixels[first:place]))
+        for begin in range(first, place, at_once):
+            end = min(place, begin + at_once)
+            perceptual[begin:end], some = describe(np.asarray(pixels[begin:end]))
             outlines.append(some)
     pixels.flush()
     return Gallery(raster, places, pixels, hashes, perceptual, np.concatenate(outlines), sizes, formats, tuple(notes))

@@ -151,7 +151,7 @@ class _Build:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def _read(self) -> tuple[Seen, int]:
-        seen, batcher, place = Seen(), Batcher(), Place()
+        seen, batcher, place = Seen(), Batcher(self.treatment), Place()
         items = sorted(
             ((each.role, item) for each in self.named for item in each.items),
             key=lambda pair: (pair[0], pair[1].label, pair[1].path),
