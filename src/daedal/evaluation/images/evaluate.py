@@ -1,5 +1,6 @@
 """Measure a model of images: samples beside a reference, likelihood, reconstruction, classes, and what the samples copy."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -81,13 +82,17 @@ def evaluate_images(
     trains = name == "classifier" and reference.train_data is not None
     speeds = work.speeds()
     shape = generator.codec.shape
-    chosen = Sizes.within(seconds, speeds, trains, shape[0] * shape[1] * shape[2])
-    sizes = chosen if samples is None else chosen.but(samples=samples, reference=max(samples, chosen.reference))
+    views = Sizes.within(seconds, speeds, trains, math.prod(shape)).views
     tell(5, 100, "making the extractor")
     by = open_extractor(name, Request(
-        dataset=reference.train_data, resize=resize, views=sizes.views, device=generator.device,
+        dataset=reference.train_data, resize=resize, views=views, device=generator.device,
         progress=lambda share: tell(5 + 25 * share, 100, "training the classifier"),
     ))  # fmt: skip
+    speeds = speeds.but(features=parts.extractor_speed(by, np.asarray(reference.pictures[:_TRIED])))
+    # a classifier that had to be trained leaves less time, but not so little that nothing could be said
+    left = max(seconds / 3, seconds - (time.monotonic() - started))
+    chosen = Sizes.within(left, speeds, False, math.prod(shape))
+    sizes = chosen if samples is None else chosen.but(samples=samples, reference=max(samples, chosen.reference))
     found, baselines, missing = work.measure(by, sizes)
     report = ImageReport(
         daedal=__version__,
@@ -111,7 +116,7 @@ def evaluate_images(
 def expected_seconds(model: ImageModel, dataset: ImageDataset, within: float = SECONDS) -> float:
     """About how long `evaluate_images(..., seconds=within)` will take for a model that draws and scores as fast as this
     one. Two batches are timed."""
-    pixels = dataset.codec.channels * dataset.codec.height * dataset.codec.width
+    pixels = math.prod(dataset.codec.shape)
     labelled = default_extractor(dataset) == "classifier"
     speeds = parts.model_speeds(model, _TRIED)
     return Sizes.within(within, speeds, labelled, pixels).seconds(speeds, labelled, pixels)
@@ -166,6 +171,8 @@ class _Work:
                     held_out.fingerprint,
                 )  # fmt: skip
                 found += more
+            if self.reference.scenes:
+                found += parts.scenes(drawn.pictures, model_hash, held_out.fingerprint, self.seed)
             found += self._copies(drawn, pictures, model_hash, missing, sizes)
         if "score" in self._can and sizes.scored:
             self.tell(88, 100, "scoring held-out pictures")

@@ -15,7 +15,7 @@ from torch import Tensor
 from daedal.errors import DaedalError
 from daedal.evaluation.images import memorization
 from daedal.evaluation.images.classifier import ClassifierExtractor
-from daedal.evaluation.images.extractors import Features, as_planes
+from daedal.evaluation.images.extractors import Extractor, Features, as_planes
 from daedal.evaluation.images.intervals import STUDENT, WILSON, mean_interval, wilson
 from daedal.evaluation.images.memorization import Nearest
 from daedal.evaluation.images.reconstruction import errors
@@ -31,8 +31,10 @@ from daedal.training.run import RunFolder
 Pictures = UInt8[np.ndarray, "n height width channels"]
 _BATCH = 64
 _SCORED = 32
+_JUDGED = 250
 _COPY_SIDE = 16
 """Pixels of a side at which pictures are compared to find copies."""
+_LEAST_CONTRAST = 0.02
 _CURVE_POINTS = 400
 
 
@@ -73,6 +75,19 @@ def _rate(work: Callable[[], Tensor], count: int) -> float:
     started = time.perf_counter()
     float(work().sum())
     return count / max(1e-6, time.perf_counter() - started)
+
+
+def extractor_speed(extractor: Extractor, pictures: Pictures) -> float:
+    """Pictures a second that an extractor sees; a first one warms it up."""
+    extractor(pictures[:1])
+    return _rate(lambda: extractor(pictures).values, len(pictures))
+
+
+def scenes(pictures: Pictures, model_hash: str, data_hash: str, seed: int) -> tuple[Measurement, ...]:
+    """What the judge of scenes says of the first pictures: it knows exactly."""
+    from daedal.evaluation.images.scene_scores import scene_scores
+
+    return scene_scores(pictures[:_JUDGED], model_hash=model_hash, data_hash=data_hash, seed=seed)[1]
 
 
 def draw(generator: ImageGenerator, count: int, seed: int, progress: Callable[[int], None]) -> Drawn:
@@ -138,15 +153,16 @@ def classes(
 def copies(
     samples: Pictures, held_out: Pictures, train: Pictures, reference: Reference, model_hash: str, missing: list[str]
 ) -> tuple[list[Measurement], Nearest]:
-    """Authenticity and the test for copies, and the nearest training picture of each sample, all over pixels made small."""
-    learned, drawn, other = (_small(pictures) for pictures in (train, samples, held_out))
+    """Authenticity and the test for copies, and the nearest training picture of each sample, over small pictures of equal
+    contrast."""
+    learned, drawn, other = (_alike(pictures) for pictures in (train, samples, held_out))
     near = memorization.nearest(drawn, learned)
     hit = np.unique(near.indices)
     own = memorization.nearest_of(learned, hit)
     spread = Nearest(np.full(len(train), np.inf), np.zeros(len(train), dtype=np.int64))
     spread.distances[hit] = own.distances
     about = {"model_hash": model_hash, "data_hash": reference.fingerprint}
-    how = {"space": f"pixels-at-most-{_COPY_SIDE}", "train": len(train), "samples": len(samples)}
+    how = {"space": f"contrast-at-{_COPY_SIDE}-pixels", "train": len(train), "samples": len(samples)}
     found = memorization.authenticity(near, spread)
     measured = [Measurement(
         name="authentic samples", value=found.value, unit="", interval=found.interval, interval_method=WILSON,
@@ -260,8 +276,11 @@ def _share(
     }, name)  # fmt: skip
 
 
-def _small(pictures: Pictures) -> Float[Tensor, "n values"]:
-    """Values from 0 to 1, averaged over squares until a side has at most sixteen."""
+def _alike(pictures: Pictures) -> Float[Tensor, "n values"]:
+    """Pictures averaged over squares until a side has at most sixteen pixels, then brought to one brightness and contrast: else
+    a pale or blurred picture would be near to every other."""
     x = as_planes(pictures) / 255
     times = math.ceil(max(x.shape[2:]) / _COPY_SIDE)
-    return (F.avg_pool2d(x, times, ceil_mode=True) if times > 1 else x).flatten(1)
+    values = (F.avg_pool2d(x, times, ceil_mode=True) if times > 1 else x).flatten(1)
+    values = values - values.mean(1, keepdim=True)
+    return values / values.std(1, correction=0, keepdim=True).clamp_min(_LEAST_CONTRAST) / math.sqrt(values.shape[1])

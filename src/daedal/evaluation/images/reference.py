@@ -39,6 +39,15 @@ class Reference:
     def train_pictures(self) -> UInt8[np.ndarray, "n height width channels"] | None:
         return None if self.train_data is None else self.train_data.split("train").images
 
+    @property
+    def scenes(self) -> bool:
+        """Whether they are scenes, which a judge can read."""
+        data = self.train_data
+        if data is None or data.codec.channels != 3 or not 32 <= data.codec.height == data.codec.width <= 128:
+            return False
+        truths = data.split("train").truths
+        return bool(truths) and all(truths[:8])
+
     def facts(self, used: int) -> ImageDataFacts:
         """Their facts for the report."""
         manifest = self.train_data.manifest if self.train_data is not None else None

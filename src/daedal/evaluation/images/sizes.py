@@ -11,7 +11,8 @@ _SAMPLES = (100, 250, 500, 1000, 2000, 5000)
 _SCORED = (16, 64, 256, 1000)
 _RECONSTRUCTED = (16, 64, 256)
 _VIEWS = (15_000, 30_000, 60_000, 120_000, 240_000)
-REFERENCE, TRAIN = 2000, 10_000
+_REFERENCE = (250, 500, 1000, 2000)
+TRAIN = 10_000
 # On one core of 2023
 _VIEWS_A_SECOND = 5000.0
 _FIXED = 3.0
@@ -51,9 +52,9 @@ class Sizes(Config):
         left -= scored / speeds.scores if speeds.scores else 0.0
         back = _largest(_RECONSTRUCTED, 0.15 * left * speeds.reconstructs) if speeds.reconstructs else 0
         left -= back / speeds.reconstructs if speeds.reconstructs else 0.0
-        rate = 1 / (1 / speeds.draws + 4 / speeds.features + 2e-3) if speeds.draws else 0.0
-        samples = _largest(_SAMPLES, 0.8 * left * rate) if rate else 0
-        reference = max(samples, REFERENCE)
+        rate = 1 / (1 / speeds.draws + 3 / speeds.features + 2e-3) if speeds.draws else 0.0
+        samples = _largest(_SAMPLES, 0.7 * left * rate) if rate else 0
+        reference = max(samples, _largest(_REFERENCE, 0.25 * left * speeds.features))
         return cls(samples=samples, reference=reference, scored=scored, reconstructed=back, views=views)
 
     def seconds(self, speeds: Speeds, trains: bool, pixels: int) -> float:
