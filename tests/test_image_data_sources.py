@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from daedal.data.images import ImageDataset, ImageOptions, build
 from daedal.data.images.kinds import kind_of, split_of, split_of_file
+from daedal.errors import DaedalError
 from image_files import encoded, noise, write, write_idx, write_mnist, write_zip
 
 ALL = (100.0, 0.0, 0.0)
@@ -125,3 +126,34 @@ def test_names_say_what_files_and_folders_are() -> None:
     assert split_of("test.png") is None
     assert split_of_file("mnist/t10k-images-idx3-ubyte.gz") == "test"
     assert split_of_file("data/validation-00000-of-00001.parquet#3") == "validation"
+
+
+def test_hub_datasets_are_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    asked = []
+
+    def load(name: str, configuration: str | None, split: str, streaming: bool) -> datasets.IterableDataset:
+        asked.append((name, configuration, split, streaming))
+        rows = {
+            "img": [{"bytes": encoded(noise(number)), "path": None} for number in range(4)],
+            "label": [0, 1, 1, 0],
+            "caption": [f"thing {number}" for number in range(4)],
+        }
+        kinds = {
+            "img": datasets.Image(),
+            "label": datasets.ClassLabel(names=["b", "a"]),
+            "caption": datasets.Value("string"),
+        }
+        return datasets.Dataset.from_dict(rows, features=datasets.Features(kinds)).to_iterable_dataset()
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    dataset = build("hf:someone/things#small:test", tmp_path / "out", ImageOptions(split=ALL))
+    assert asked == [("someone/things", "small", "test", True)]
+    assert pixels(dataset) == wanted(4)
+    assert dataset.classes == ("a", "b")
+    split = dataset.split("train")
+    assert split.labels.tolist() == [1, 0, 0, 1]
+    assert split.captions[3] == "thing 3"
+    with pytest.raises(DaedalError, match="no pictures in a column 'photo'"):
+        build("hf:someone/things", tmp_path / "b", ImageOptions(split=ALL, image_column="photo"))

@@ -113,6 +113,10 @@ class _Annotator:
             self.result.labels, told = guess_folders(self.seen.names)
             if told:
                 self.result.labels_from = "the folder that each picture is in (guessed; --labels none leaves them out)"
+            elif len({_folder(name) for name in self.seen.names}) > 1:
+                self.result.notes.append(
+                    "no classes: the folders do not look like classes (--labels folders takes the one each picture is in)"
+                )
         missing = sum(label is None for label in self.result.labels)
         if 0 < missing < len(self.seen):
             first = next(name for name, label in zip(self.seen.names, self.result.labels, strict=True) if label is None)
