@@ -12,6 +12,8 @@ from daedal.models.model import Moment
 from daedal.nn.attention import Frame
 from daedal.nn.dit import DiT
 from daedal.nn.noise import Noise
+from daedal.training.groups import picture_optimizer
+from daedal.training.picture_plan import FlowPlan
 
 UNET = FlowConfig(channels=3, height=7, width=9, classes=3, features=8, levels=2, deviation=0.7)
 DIT = UNET.but(network="dit", blocks=2, patch=4)
@@ -202,3 +204,19 @@ def test_pictures_of_any_size_keep_it(network: str, size: tuple[int, int, int]) 
     )  # fmt: skip
     model = _model(config)
     assert model.velocity(torch.randn(2, *size), torch.rand(2), torch.full((2,), -1)).shape == (2, *size)
+
+
+@pytest.mark.parametrize(
+    ("config", "inside"),
+    [(UNET, "network.middle.attention.0.qkv.weight"), (DIT, "network.transformer.blocks.0.attention.qkv.weight")],
+    ids=["unet", "dit"],
+)
+def test_muon_takes_the_inside_of_the_network_and_adamw_the_rest(config: FlowConfig, inside: str) -> None:
+    flow, plan = Flow(config), FlowPlan.model_construct(optimizer="muon", learning_rate=1e-3)
+    adamw, muon = (
+        [p for group in part.param_groups for p in group["params"]]
+        for part in picture_optimizer(flow, "model", plan).parts
+    )
+    assert sorted(map(id, (*adamw, *muon))) == sorted(map(id, flow.parameters()))
+    assert any(parameter is flow.get_parameter(inside) for parameter in muon)
+    assert all(parameter.ndim >= 2 for parameter in muon)

@@ -52,6 +52,17 @@ def test_matrices_orthogonalised_together_equal_each_alone() -> None:
         torch.testing.assert_close(orthogonalise(one[None])[0], all_)
 
 
+def test_muon_treats_a_kernel_as_a_matrix_with_a_row_for_each_output() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, slope = (torch.randn(8, 4, 3, 3, generator=generator) for _ in range(2))
+    kernel, matrix = nn.Parameter(weight.clone()), nn.Parameter(weight.flatten(1).clone())
+    kernel.grad = slope.contiguous(memory_format=torch.channels_last)
+    matrix.grad = slope.flatten(1)
+    for parameter in (kernel, matrix):
+        Muon([parameter], [(8,)], lr=0.1, weight_decay=0.1).step()
+    torch.testing.assert_close(kernel.flatten(1), matrix)
+
+
 def test_muon_treats_stacked_matrices_as_if_they_were_apart() -> None:
     generator = torch.Generator().manual_seed(2)
     start, gradient = torch.randn(24, 8, generator=generator), torch.randn(24, 8, generator=generator)

@@ -1,6 +1,6 @@
 """Which parameters go to which optimizer, and with how much decay."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -8,20 +8,23 @@ from torch import Tensor, nn
 
 from daedal.models.gpt import GPT
 from daedal.models.model import Model
-from daedal.nn.attention import CausalAttention
+from daedal.nn.attention import Attention
 from daedal.nn.mlp import GatedMLP
+from daedal.nn.transformer import AdaptiveBlock
+from daedal.nn.unet import GridAttention, UNet
 from daedal.training.optimizers import Muon, Optimizer
 from daedal.training.plan import Plan
 
 
 def picture_optimizer(model: Model, player: str, plan: Plan) -> Optimizer:
-    """AdamW with decay of the matrices and convolution kernels alone."""
-    parameters = model.players[player]
+    """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a flow's network."""
+    splits = _kernels(model) if plan.optimizer == "muon" else {}
+    parameters = [parameter for parameter in model.players[player] if parameter not in splits]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": plan.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return Optimizer([_adamw([group for group in groups if group["params"]], plan)])
+    return Optimizer([_adamw([group for group in groups if group["params"]], plan), *_muon(splits, plan)])
 
 
 def gpt_optimizer(model: GPT, plan: Plan) -> Optimizer:
@@ -32,20 +35,42 @@ def gpt_optimizer(model: GPT, plan: Plan) -> Optimizer:
     undecayed = [p for p in rest if p.ndim != 2] if plan.optimizer == "adamw" else rest
     groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
     parts: list[torch.optim.Optimizer] = [_adamw([group for group in groups if group["params"]], plan)]
-    if splits:
-        matrices = list(splits)
-        rows = [splits[matrix] for matrix in matrices]
-        parts.append(Muon(matrices, rows, plan.muon_learning_rate, plan.momentum, plan.weight_decay))
-    return Optimizer(parts)
+    return Optimizer([*parts, *_muon(splits, plan)])
+
+
+def _muon(splits: dict[Tensor, Sequence[int]], plan: Plan) -> list[torch.optim.Optimizer]:
+    if not splits:
+        return []
+    return [Muon(list(splits), list(splits.values()), plan.muon_learning_rate, plan.momentum, plan.weight_decay)]
+
+
+def _kernels(model: Model) -> dict[Tensor, Sequence[int]]:
+    """The kernels between a U-Net's first and last layer, or the matrices of a transformer's attention and MLPs."""
+    stacked: dict[Tensor, Sequence[int]] = {}
+    for module in model.modules():  # what holds others comes before them
+        if isinstance(module, UNet):
+            inner = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+            ends = (module.stem, module.head)
+            stacked.update({part.weight: (part.out_channels,) for part in inner if part not in ends})
+        elif isinstance(module, GridAttention):
+            stacked[module.qkv.weight] = (module.out.in_channels,) * 3
+        elif isinstance(module, AdaptiveBlock):
+            stacked.update(_stacked((module.attention, module.mlp)))
+    return stacked
 
 
 def _matrices(model: GPT) -> dict[Tensor, Sequence[int]]:
-    """The matrices inside the blocks, and the rows of each of those that one parameter stacks."""
+    """The matrices inside the blocks."""
+    return _stacked([model.transformer.blocks])
+
+
+def _stacked(parts: Iterable[nn.Module]) -> dict[Tensor, Sequence[int]]:
+    """The matrices inside of parts of a Transformer, and the rows of each of those that one parameter stacks."""
     stacked: dict[Tensor, Sequence[int]] = {}
-    for module in model.transformer.blocks.modules():
+    for module in (module for part in parts for module in part.modules()):
         if isinstance(module, nn.Linear):
             stacked.setdefault(module.weight, (module.out_features,))
-        elif isinstance(module, CausalAttention):
+        elif isinstance(module, Attention):
             stacked[module.qkv.weight] = module.rows
         elif isinstance(module, GatedMLP):
             stacked[module.gate_up.weight] = (module.gate_up.out_features // 2,) * 2

@@ -40,8 +40,8 @@ class Muon(torch.optim.Optimizer):
     """Momentum orthogonalised; the update of a `rows x columns` matrix is scaled by `sqrt(max(1, rows / columns))`.
 
     Args:
-        matrices: the parameters, each two-dimensional. A parameter that stacks several matrices along its rows says so
-            in `splits`, and each is orthogonalised on its own.
+        matrices: the parameters; a convolution's kernel is a matrix with a row for each output. A parameter that stacks
+            several matrices along its rows says so in `splits`, and each is orthogonalised on its own.
         splits: for each parameter the row counts of its matrices.
     """
 
@@ -73,8 +73,10 @@ class Muon(torch.optim.Optimizer):
                 torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             same_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
             for parameter, update in zip(parameters, nesterov, strict=True):
-                split = list(self._splits[parameter])
-                for target, piece in zip(torch.split(parameter, split), torch.split(update, split), strict=True):
+                split, matrix = list(self._splits[parameter]), parameter.view(len(parameter), -1)
+                for target, piece in zip(
+                    torch.split(matrix, split), torch.split(update.flatten(1), split), strict=True
+                ):
                     same_shape[piece.shape].append((target, piece))
             for shape, pairs in same_shape.items():
                 updates = orthogonalise(torch.stack([piece for _, piece in pairs]))
