@@ -84,6 +84,8 @@ class Flow(ImageModel):
         self.label = nn.Embedding(config.classes, told, _weight=torch.empty(config.classes, told))
         patch = config.patch or _patch(min(config.height, config.width))
         seen = 2 * config.channels
+        self.direct = nn.Conv2d(config.channels, config.channels, 3, padding=1)
+        self.direct_gain = nn.Linear(told, config.channels)
         self.network: nn.Module
         if config.network == "dit":
             self.network = DiT(seen, config.channels, config.features, config.blocks, config.heads, patch, told)
@@ -126,7 +128,7 @@ class Flow(ImageModel):
 
     def _network(self, x: Tensor, scale: Tensor, time: Tensor, labels: Tensor) -> Tensor:
         """The network's own word on the picture and on its finest detail, which it sees at the size of the noise: late on the
-        way that is most of what there is to say, and far below the picture in size."""
+        way that is most of what there is to say, and far below the picture in size. A word on it is said directly, too."""
         detail = x - F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
         detail = 2 * torch.tanh(detail / (2 * (1 - time[:, None, None, None]) + 0.04))
         rates = torch.logspace(0, math.log10(200), _TIME_WIDTH // 2, device=x.device)
@@ -134,7 +136,9 @@ class Flow(ImageModel):
         told = self.time(math.sqrt(2) * torch.cat((angles.sin(), angles.cos()), 1))
         if self.config.classes:
             told = told + self.label(labels.clamp_min(0)) * (labels >= 0)[:, None]
-        out: Tensor = self.network(torch.cat((scale * x, detail), 1), F.silu(told))
+        told = F.silu(told)
+        gain = (self.direct_gain(told) + time[:, None])[:, :, None, None]
+        out: Tensor = self.network(torch.cat((scale * x, detail), 1), told) + gain * self.direct(detail)
         return out
 
     def _precondition(self, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -310,6 +314,8 @@ def _last(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
             yield module.head
         case DiT():
             yield from (module.head, module.modulation)
+        case Flow():
+            yield from (module.direct, module.direct_gain)
 
 
 def _patch(side: int) -> int:
