@@ -3,6 +3,7 @@ unpickled."""
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -27,6 +28,7 @@ from daedal.evaluation.images.extractors import (
 )  # fmt: skip
 from daedal.evaluation.images.random_features import RandomExtractor
 from daedal.evaluation.images.resize import RULES, resize
+from daedal.evaluation.images.torch_file import read_tensors
 from image_files import folder_of
 
 HERE = Path(__file__).parent
@@ -90,11 +92,45 @@ def test_the_rules_differ_on_what_shrinks() -> None:
     assert abs(float(found["torch-antialias"][..., 1:-1, 1:-1].mean()) - 127.5) < 5
 
 
-def test_weights_of_another_file_are_not_unpacked(tmp_path: Path) -> None:
-    path = tmp_path / "pt_inception-2015-12-05-6726825d.pth"
-    path.write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
-    with pytest.raises(DaedalError, match="is not the published file"):
-        weights.inception_weights(path)
+def test_a_file_that_would_run_something_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+    path, proof = tmp_path / "weights.pth", tmp_path / "proof"
+    for code in (f"cos\nsystem\n(S'touch {proof}'\ntR.".encode(), b"\x80\x02.", b"", b"no weights at all"):
+        path.write_bytes(code)
+        with pytest.raises(DaedalError, match="not a file of tensors alone"):
+            read_tensors(path)
+
+    class Harm:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {proof}",)
+
+    for old in (True, False):
+        torch.save({"a": torch.zeros(2), "b": Harm()}, path, _use_new_zipfile_serialization=not old)
+        with pytest.raises(DaedalError, match="posix system"):
+            read_tensors(path)
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_the_tensors_of_both_layouts_of_pytorch_are_read(tmp_path: Path, old: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    whole = torch.randn(4, 6, generator=generator)
+    network = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3))
+    saved = {
+        **network.state_dict(),
+        "turned": whole.T,
+        "part": whole[1:3, 2:],
+        "half": whole.half(),
+        "one": torch.tensor(5),
+    }
+    path = tmp_path / "weights.pth"
+    for values in (saved, network.state_dict()):
+        torch.save(values, path, _use_new_zipfile_serialization=not old)
+        found = read_tensors(path)
+        assert list(found) == list(values)
+        assert all(torch.equal(found[name], values[name]) for name in values)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DaedalError, match="tensors alone"):
+        read_tensors(path)
 
 
 def test_safetensors_of_the_right_shapes_are_taken_and_others_not(tmp_path: Path, bench: ModuleType) -> None:

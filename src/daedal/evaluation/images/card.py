@@ -102,7 +102,9 @@ def _drawn(report: ImageReport) -> str:
 
 def _against(report: ImageReport) -> str:
     data = report.data
-    return f"Measured against {data.used:,} of the {data.pictures:,} {_inline(data.name)} pictures. {report.extractor.note}"
+    return (
+        f"Measured against {data.used:,} of the {data.pictures:,} {_inline(data.name)} pictures. {report.note}".rstrip()
+    )
 
 
 def _data(report: ImageReport) -> str:

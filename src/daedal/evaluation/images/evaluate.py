@@ -29,7 +29,7 @@ from daedal.evaluation.images.report import (
     ImageReport,
 )  # fmt: skip
 from daedal.evaluation.images.sheets import grid_png, pairs_png
-from daedal.evaluation.images.sizes import SECONDS, Sizes, Speeds
+from daedal.evaluation.images.sizes import SECONDS, Sizes
 from daedal.evaluation.measurement import Measurement
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.image import ImageModel
@@ -78,27 +78,19 @@ def evaluate_images(
     own = folder is not None and reference.own
     work = _Work(generator, reference, seed, tell)
 
-    name = extractor or default_extractor(reference.train_data)
-    trains = name == "classifier" and reference.train_data is not None
-    speeds = work.speeds()
-    shape = generator.codec.shape
-    views = Sizes.within(seconds, speeds, trains, math.prod(shape)).views
-    tell(5, 100, "making the extractor")
-    by = open_extractor(name, Request(
-        dataset=reference.train_data, resize=resize, views=views, device=generator.device,
-        progress=lambda share: tell(5 + 25 * share, 100, "training the classifier"),
-    ))  # fmt: skip
-    speeds = speeds.but(features=parts.extractor_speed(by, np.asarray(reference.pictures[:_TRIED])))
+    by = work.extractor(extractor, resize, seconds)
     # a classifier that had to be trained leaves less time, but not so little that nothing could be said
     left = max(seconds / 3, seconds - (time.monotonic() - started))
-    chosen = Sizes.within(left, speeds, False, math.prod(shape))
+    chosen = Sizes.within(left, work.speeds, False, math.prod(generator.codec.shape))
     sizes = chosen if samples is None else chosen.but(samples=samples, reference=max(samples, chosen.reference))
     found, baselines, missing = work.measure(by, sizes)
     report = ImageReport(
         daedal=__version__,
         model=_model_facts(generator),
         data=reference.facts(min(sizes.reference, len(reference.pictures))),
-        extractor=ExtractorFacts(name=by.name, title=by.title, note=by.note, conditions=by.conditions),
+        extractor=None
+        if by is None
+        else ExtractorFacts(name=by.name, title=by.title, note=by.note, conditions=by.conditions),
         measurements=tuple(found),
         baselines=tuple(baselines),
         classes=work.class_rows,
@@ -131,49 +123,34 @@ class _Work:
         self.sampling: dict[str, Any] = {}
         self.class_rows: tuple[Any, ...] = ()
         self._can = generator.capabilities
+        self.speeds = parts.model_speeds(generator.model, _TRIED)
 
-    def speeds(self) -> Speeds:
-        return parts.model_speeds(self.generator.model, _TRIED)
+    def extractor(self, name: str | None, resize: str | None, seconds: float) -> Extractor | None:
+        """What the samples are seen by; None where the model draws none."""
+        if "sample" not in self._can:
+            return None
+        dataset, held_out = self.reference.train_data, self.reference.pictures
+        name = name or default_extractor(dataset)
+        trains = name == "classifier" and dataset is not None
+        views = Sizes.within(seconds, self.speeds, trains, math.prod(self.generator.codec.shape)).views
+        self.tell(5, 100, "making the extractor")
+        by = open_extractor(name, Request(
+            dataset=dataset, resize=resize, views=views, device=self.generator.device,
+            progress=lambda share: self.tell(5 + 25 * share, 100, "training the classifier"),
+        ))  # fmt: skip
+        self.speeds = self.speeds.but(features=parts.extractor_speed(by, np.asarray(held_out[:_TRIED])))
+        return by
 
-    def measure(self, by: Extractor, sizes: Sizes) -> tuple[list[Measurement], list[ImageBaseline], list[str]]:
+    def measure(self, by: Extractor | None, sizes: Sizes) -> tuple[list[Measurement], list[ImageBaseline], list[str]]:
         """Everything that the model can be measured by; what was left out, and why."""
         found: list[Measurement] = []
         baselines: list[ImageBaseline] = []
         missing: list[str] = []
         held_out = self.reference
-        model_hash = self.generator.fingerprint
         kept = spread(len(held_out.pictures), sizes.reference)
         pictures, labels = np.asarray(held_out.pictures[kept]), held_out.labels[kept]
-        if "sample" in self._can and sizes.samples:
-            drawn = parts.draw(
-                self.generator, sizes.samples, self.seed,
-                lambda done: self.tell(30 + 30 * done / sizes.samples, 100, "drawing samples"),
-            )  # fmt: skip
-            self.sampling = {"pictures": sizes.samples, "seed": self.seed, **drawn.options}
-            self.sheets[SAMPLES] = grid_png(drawn.pictures[:_SHOWN])
-            self.tell(60, 100, "reading features")
-            reference_features = extract(by, pictures)
-            sample_features = extract(by, drawn.pictures)
-
-            def compare(features: Features, of: str) -> tuple[list[Measurement], list[str]]:
-                return all_metrics(Compared(
-                    by, features, reference_features, held_out.name, held_out.fingerprint, of, seed=self.seed
-                ))  # fmt: skip
-
-            measured, lacking = compare(sample_features, model_hash)
-            found += measured
-            missing += lacking
-            self.tell(75, 100, "baselines")
-            baselines = self._baselines(by, sizes.samples, compare)
-            if isinstance(by, ClassifierExtractor):
-                more, self.class_rows = parts.classes(
-                    by, sample_features, drawn, reference_features, labels, held_out.name, model_hash,
-                    held_out.fingerprint,
-                )  # fmt: skip
-                found += more
-            if self.reference.scenes:
-                found += parts.scenes(drawn.pictures, model_hash, held_out.fingerprint, self.seed)
-            found += self._copies(drawn, pictures, model_hash, missing, sizes)
+        if by is not None:
+            found, baselines, missing = self._drawn(by, sizes, pictures, labels)
         if "score" in self._can and sizes.scored:
             self.tell(88, 100, "scoring held-out pictures")
             found += parts.likelihood(self.generator, pictures, labels, sizes.scored, held_out, self.seed)
@@ -186,6 +163,37 @@ class _Work:
         if not found:
             raise DaedalError("This model can neither draw, nor score, nor reconstruct pictures", "Evaluate another")
         return found, baselines, missing
+
+    def _drawn(
+        self, by: Extractor, sizes: Sizes, pictures: np.ndarray, labels: np.ndarray
+    ) -> tuple[list[Measurement], list[ImageBaseline], list[str]]:
+        """What samples tell, beside the baselines."""
+        held_out, model_hash = self.reference, self.generator.fingerprint
+        drawn = parts.draw(
+            self.generator, sizes.samples, self.seed,
+            lambda done: self.tell(30 + 30 * done / sizes.samples, 100, "drawing samples"),
+        )  # fmt: skip
+        self.sampling = {"pictures": sizes.samples, "seed": self.seed}
+        self.sheets[SAMPLES] = grid_png(drawn.pictures[:_SHOWN])
+        self.tell(60, 100, "reading features")
+        reference_features, sample_features = extract(by, pictures), extract(by, drawn.pictures)
+
+        def compare(features: Features, of: str) -> tuple[list[Measurement], list[str]]:
+            return all_metrics(Compared(
+                by, features, reference_features, held_out.name, held_out.fingerprint, of, seed=self.seed
+            ))  # fmt: skip
+
+        found, missing = compare(sample_features, model_hash)
+        self.tell(75, 100, "baselines")
+        baselines = self._baselines(by, sizes.samples, compare)
+        if isinstance(by, ClassifierExtractor):
+            more, self.class_rows = parts.classes(
+                by, sample_features, drawn, reference_features, labels, held_out.name, model_hash, held_out.fingerprint
+            )
+            found += more
+        if held_out.scenes:
+            found += parts.scenes(drawn.pictures, model_hash, held_out.fingerprint, self.seed)
+        return found + self._copies(drawn, pictures, model_hash, missing, sizes), baselines, missing
 
     def _baselines(
         self, by: Extractor, count: int, compare: Callable[[Features, str], tuple[list[Measurement], list[str]]]

@@ -34,7 +34,7 @@ def image_report_page(report: ImageReport) -> str:
         *(_headline(report, quantity) for quantity in _HEADLINES if report.has(quantity)),
         "</div>",
         f'<p class="soft">Measured against {data.used:,} of the {data.pictures:,} {escape(data.name)} pictures. '
-        f"{escape(report.extractor.note)}</p>",
+        f"{escape(report.note)}</p>",
     ]
     for name, title, what in _SHEETS:
         if name in report.pictures:

@@ -44,7 +44,6 @@ class Drawn:
 
     pictures: Pictures
     labels: Int[np.ndarray, " n"]
-    options: dict[str, Any]
 
 
 @torch.no_grad()
@@ -99,7 +98,7 @@ def draw(generator: ImageGenerator, count: int, seed: int, progress: Callable[[i
             pictures.append(generator.codec.lay(picture.image))
             labels.append(numbers.get(picture.provenance.label or "", -1))
         progress(len(pictures))
-    return Drawn(np.stack(pictures), np.array(labels), {})
+    return Drawn(np.stack(pictures), np.array(labels))
 
 
 def classes(
@@ -119,24 +118,24 @@ def classes(
     if labelled.any():
         right = int((known[labelled] == labels[labelled]).sum())
         found.append(_share(
-            "accuracy of the classifier itself", "classifier-accuracy", right, int(labelled.sum()), about,
+            "classifier's own accuracy", "classifier-accuracy", right, int(labelled.sum()), about,
             {**by.conditions, "on": name}, "pictures",
         ))  # fmt: skip
     asked = drawn.labels >= 0
     if asked.any():
         right = int((said[asked] == drawn.labels[asked]).sum())
         found.append(_share(
-            "samples of the class that was asked for", "class-accuracy", right, int(asked.sum()), about,
+            "class as asked for", "class-accuracy", right, int(asked.sum()), about,
             {**by.conditions, "samples": len(said)}, "pictures",
         ))  # fmt: skip
     apart = 0.5 * float(np.abs(shares - wanted).sum())
     found.append(Measurement(
-        name="distance of the classes' shares", value=apart, unit="", n=len(said), pieces="pictures",
+        name="imbalance of classes", value=apart, unit="", n=len(said), pieces="pictures",
         definition=define("class-balance", 1, **by.conditions, samples=len(said), **{name: len(known)}), **about,
     ))  # fmt: skip
     present = int((shares > 0).sum())
     found.append(Measurement(
-        name="classes among the samples", value=present, unit=f"of {int((wanted > 0).sum())}", n=len(said),
+        name="classes drawn", value=present, unit=f"of {int((wanted > 0).sum())}", n=len(said),
         pieces="pictures", better="higher",
         definition=define("class-coverage", 1, **by.conditions, samples=len(said)), **about,
     ))  # fmt: skip
@@ -175,12 +174,12 @@ def copies(
         return measured, near
     stated = define("data-copying", 1, **how, **{reference.name: len(held_out)})
     measured.append(Measurement(
-        name="samples farther from the training pictures than held-out ones", value=test.probability, unit="",
+        name="farther than held-out pictures", value=test.probability, unit="",
         interval=test.interval, interval_method="Hanley and McNeil's, 95 %", n=len(samples), pieces="pictures",
         better="higher", definition=stated, **about,
     ))  # fmt: skip
     measured.append(Measurement(
-        name="p-value that nothing is copied", value=test.p, unit="", n=len(samples), pieces="pictures",
+        name="p-value of copying", value=test.p, unit="", n=len(samples), pieces="pictures",
         better="higher", definition=stated.replace("data-copying/", "data-copying-p/"), **about,
     ))  # fmt: skip
     return measured, near

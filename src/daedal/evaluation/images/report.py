@@ -93,6 +93,7 @@ class ImageReport(Config):
     """Everything that was measured.
 
     Attributes:
+        extractor: by what the samples were seen; None where none were drawn.
         missing: what was not measured, and why.
         sampling: how the samples were drawn.
         seconds: how long measuring took.
@@ -105,7 +106,7 @@ class ImageReport(Config):
     daedal: str
     model: ImageModelFacts
     data: ImageDataFacts
-    extractor: ExtractorFacts
+    extractor: ExtractorFacts | None = None
     measurements: tuple[Measurement, ...]
     baselines: tuple[ImageBaseline, ...] = ()
     classes: tuple[ClassRow, ...] = ()
@@ -122,13 +123,21 @@ class ImageReport(Config):
         is."""
         for measurement in self.measurements:
             name = measurement.quantity.split("/")[0]
-            if name in (quantity, f"{quantity}-{self.extractor.name}"):
+            if name in self._names(quantity):
                 return measurement
         raise DaedalError(f"The report has no {quantity}", "Evaluate the model again, with more samples")
 
     def has(self, quantity: str) -> bool:
         names = {each.quantity.split("/")[0] for each in self.measurements}
-        return bool(names & {quantity, f"{quantity}-{self.extractor.name}"})
+        return bool(names & self._names(quantity))
+
+    @property
+    def note(self) -> str:
+        """What the features are, in a sentence."""
+        return "" if self.extractor is None else self.extractor.note
+
+    def _names(self, quantity: str) -> set[str]:
+        return {quantity} if self.extractor is None else {quantity, f"{quantity}-{self.extractor.name}"}
 
     def rows(self) -> list[tuple[Measurement, list[Measurement | None]]]:
         """Each measurement with the baselines' of the same quantity, in their order. All are checked to be of the same
@@ -181,8 +190,8 @@ class ImageReport(Config):
                 "",
             )
             lines.append(f"  {own.name} {own.shown().strip()}{floor}")
-        if self.sampling:
-            lines.append(f"  {self.extractor.note}")
+        if self.note:
+            lines.append(f"  {self.note}")
         lines += [f"  Not measured: {line}" for line in self.missing]
         if self.written:
             lines += ["", f"Report: {self.written[0]}"]

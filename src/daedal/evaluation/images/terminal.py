@@ -34,7 +34,9 @@ def render(report: ImageReport) -> "RenderableType":
             own.name, "↑" if own.better == "higher" else "↓", value(own), interval(own),
             *("" if each is None else value(each) for each in beside),
         )  # fmt: skip
-    parts: list[RenderableType] = [head, numbers, Text(report.extractor.note, style="bold")]
+    parts: list[RenderableType] = [head, numbers]
+    if report.note:
+        parts.append(Text(report.note, style="bold"))
     if report.classes:
         rows = Table(box=box.SIMPLE, pad_edge=False)
         rows.add_column("class")

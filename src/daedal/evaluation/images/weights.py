@@ -1,8 +1,7 @@
 """The published weights of the FID Inception network: fetched once, checked, and kept as safetensors.
 
-pytorch-fid and torch-fidelity publish the same 95,628,359 bytes under two names, in PyTorch's old format, which is a
-pickle. It is opened only if its SHA-256 is that of the published file, and then by PyTorch's reader of weights alone, which
-knows tensors and dictionaries and runs nothing. Any other weights must come as safetensors.
+pytorch-fid and torch-fidelity publish the same 95,628,359 bytes under two names, as PyTorch's `torch.save` wrote them. What
+is fetched must have the published SHA-256; `torch_file.py` reads the tensors in it and runs nothing.
 """
 
 import hashlib
@@ -10,13 +9,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.evaluation.images.inception import shapes
+from daedal.evaluation.images.torch_file import read_tensors
 from daedal.files import atomic_path, make_folder
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -40,7 +39,7 @@ def inception_weights(path: Path | None = None) -> tuple[dict[str, Tensor], str]
     """The weights, and the SHA-256 of the file that they came in.
 
     Args:
-        path: a published file, or safetensors with the same names; fetched or taken from the cache unless given.
+        path: the published file, or safetensors with the same names; fetched or taken from the cache unless given.
 
     Raises:
         DaedalError: there are none, or they are not what they should be.
@@ -55,12 +54,7 @@ def inception_weights(path: Path | None = None) -> tuple[dict[str, Tensor], str]
     fingerprint = _sha256(path)
     if path.suffix == ".safetensors":
         return _checked(_read(path), path), fingerprint
-    if fingerprint != SHA256:
-        raise DaedalError(
-            f"{path} is not the published file: its SHA-256 begins with {fingerprint[:8]}, not {SHA256[:8]}",
-            "Fetch it again; other weights must be safetensors",
-        )
-    return _checked(_unpacked(path), path), SHA256
+    return _checked(read_tensors(path), path), fingerprint
 
 
 def _fetched() -> Path:
@@ -90,15 +84,10 @@ def _fetched() -> Path:
 
 
 def _convert(published: Path, kept: Path) -> None:
-    weights = _unpacked(published)
+    weights = read_tensors(published)
     with atomic_path(kept) as temporary:
         save_file({name: weights[name].contiguous() for name in shapes() if name in weights}, temporary)
     published.unlink(missing_ok=True)
-
-
-def _unpacked(path: Path) -> dict[str, Tensor]:
-    """The tensors of the published file; its SHA-256 has been checked."""
-    return dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
 def _read(path: Path) -> dict[str, Tensor]:
