@@ -143,6 +143,15 @@ def test_an_edit_that_knows_nothing_is_a_sample_and_one_that_knows_all_the_pictu
     assert torch.equal(model.edit(batch.images, nothing + 1, noise), batch.images)
 
 
+def test_an_edit_is_the_same_alone_and_beside_one_of_another_mask() -> None:
+    model, batch, noise = _model(UNET), _batch(UNET, 2), Noise(3, 0, 2)
+    known = torch.zeros(2, 1, UNET.height, UNET.width)
+    known[0], known[1, ..., :4] = 0.3, 1.0
+    together = model.edit(batch.images, known, noise)
+    for row in (slice(0, 1), slice(1, 2)):
+        _close(model.edit(batch.images[row], known[row], noise.part(row.start, row.stop)), together[row])
+
+
 def test_the_longer_a_pixel_is_held_the_nearer_it_stays() -> None:
     model, batch = _model(UNET), _batch(UNET, 8)
     whole = torch.ones(8, 1, UNET.height, UNET.width)

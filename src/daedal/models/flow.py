@@ -231,12 +231,14 @@ class Flow(ImageModel):
         start = self.prior(noise)
         x = start
         for number, (now, after) in enumerate(pairwise(grid)):
-            free = now >= float(known.max()) or number == len(grid) - 2  # nothing to fit any more
-            for again in range(1 if free else _RESAMPLE):
-                if again:
-                    x = _noisier(x, after, now, noise.normal(f"edit {number} {again}", *self.config.shape))
-                x = torch.where(known > now, torch.lerp(start, images, now), x)
-                x = step(field, x, now, after)
+            held = known.amax((1, 2, 3), keepdim=True) > now
+            again_held = bool(held.any()) and number < len(grid) - 2
+            for again in range(_RESAMPLE if again_held else 1):
+                fresh = noise.normal(f"edit {number} {again}", *self.config.shape) if again else start
+                before = _noisier(x, after, now, fresh) if again else x
+                before = torch.where(known > now, torch.lerp(start, images, now), before)
+                moved = step(field, before, now, after)
+                x = torch.where(held, moved, x) if again else moved
         return torch.where(known >= 1, images, x)
 
     def log_likelihood(self, batch: ImageBatch, samples: int = 1) -> Float[Tensor, " batch"]:
