@@ -41,8 +41,8 @@ def test_commands_and_options_are_those_that_were_agreed() -> None:
 def test_every_promised_command_is_there() -> None:
     lines = text().splitlines()
     for command in (
-        "data build", "data show", "plan gpt", "train", "train gpt", "generate", "interpolate", "edit", "reconstruct", "chat",
-        "evaluate", "export",
+        "data build", "data show", "plan gpt", "train", "train gpt", "train vae", "train vqvae", "train gan", "train flow",
+        "generate", "interpolate", "edit", "reconstruct", "chat", "evaluate", "export",
     ):  # fmt: skip
         assert f"daedal {command}" in lines
 

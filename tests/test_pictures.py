@@ -56,7 +56,7 @@ def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daedal.inference.drawer._BATCH", 2)
     told: list[tuple[int, int]] = []
     assert same(CLASSES.generate(9, seed=3, label=["cat", "dog"], progress=lambda *done: told.append(done)), whole)
-    assert told == [(2, 9), (4, 9), (6, 9), (8, 9), (9, 9)]
+    assert told == [(0, 9), (2, 9), (4, 9), (6, 9), (8, 9), (9, 9)]
 
 
 def test_a_picture_without_a_seed_can_be_drawn_again() -> None:
