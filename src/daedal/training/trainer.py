@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.models.model import Model, Moment
 from daedal.nn.transformer import Block
+from daedal.training.clock import StepClock
 from daedal.training.horizon import Horizon, is_review
 from daedal.training.metrics import Journal, Listener, Silence
 from daedal.training.optimizers import Optimizer
@@ -135,7 +136,7 @@ class Trainer:
                 journal.close()
 
     def _loop(self, journal: Journal | None, signals: Signals) -> None:
-        plan, clock = self.plan, _StepClock()
+        plan, clock = self.plan, StepClock()
         told: list[dict[str, Tensor]] = []
         with Prefetch(self._micro_batches, self.step) as batches:
             while self.step < self.horizon.at(self.step):
@@ -207,7 +208,7 @@ class Trainer:
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
-    def _log(self, journal: Journal | None, told: list[dict[str, Tensor]], clock: "_StepClock") -> None:
+    def _log(self, journal: Journal | None, told: list[dict[str, Tensor]], clock: StepClock) -> None:
         for parts in told:
             self._check(float(parts["loss"]))
         # a part that some steps leave out, such as a lazy penalty, is the mean of those that have it
@@ -369,33 +370,6 @@ class Trainer:
             yield
         finally:
             torch._foreach_copy_(parameters, raw)
-
-
-class _StepClock:
-    """The speed of the steps, pauses left out. The first two steps, which warm up caches and kernels, do not count."""
-
-    def __init__(self) -> None:
-        self._steps = self._count = 0
-        self._since = time.monotonic()
-
-    def count(self, count: int) -> None:
-        self._steps += 1
-        if self._steps == 2:
-            self._since = time.monotonic()
-        elif self._steps > 2:
-            self._count += count
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        start = time.monotonic()
-        yield
-        self._since += time.monotonic() - start
-
-    def seconds_per_step(self) -> float:
-        return (time.monotonic() - self._since) / max(1, self._steps - 2)
-
-    def per_second(self) -> float:
-        return self._count / max(1e-9, time.monotonic() - self._since)
 
 
 @contextmanager

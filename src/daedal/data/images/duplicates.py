@@ -116,7 +116,7 @@ def near_pairs(
     gallery: Gallery, places: Int64[Array, " some"], progress: Callable[[int], None]
 ) -> tuple[Int64[Array, "pairs 2"], Float64[Array, " pairs"]]:
     """Pairs of near copies among the pictures at `places`, as numbers in `places`, and their differences."""
-    from scipy.spatial import cKDTree  # type: ignore[import-untyped]
+    from scipy.spatial import cKDTree
 
     outlines = gallery.outlines[places].astype(np.float64)
     tree = cKDTree(outlines)

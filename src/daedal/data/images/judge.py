@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from daedal.data.images.scenes import (
     COLOURS,
