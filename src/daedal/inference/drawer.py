@@ -70,8 +70,10 @@ class Drawer:
         model = load_model(folder, device=choose_device(None if device is None else str(device)))
         if not isinstance(model, ImageModel):
             raise DaedalError(f"{folder_or_hub_id} is not a model of images", "Open it with its own family's tools")
-        classes = read_json(folder / "config.json").get("class_names")
-        return cls(model, PixelCodec.load(folder), str(folder_or_hub_id), classes=classes or ())
+        classes = read_json(folder / "config.json").get("class_names") or []
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise DaedalError(f"{folder / 'config.json'}: class_names is no list of names", "Restore it from a copy")
+        return cls(model, PixelCodec.load(folder), str(folder_or_hub_id), classes=classes)
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -79,7 +79,7 @@ class Picture:
         """
         path = Path(path)
         try:
-            with Image.open(path) as file:
+            with Image.open(path, formats=sorted(set(FORMATS.values()))) as file:
                 file.load()
                 image, text = file.copy(), getattr(file, "text", {}).get(_KEY)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -100,7 +100,7 @@ class LatentModel(Coded):
         codes = self.codec.encode(images)
         unknown = nn.functional.adaptive_max_pool2d(1 - known, codes.shape[-2:])
         drawn = self.codec.decode(self.inner.edit(codes, 1 - unknown, noise, labels, how))
-        return known * images + (1 - known) * drawn
+        return torch.where(known >= 1, images, drawn)
 
 
 class TokenModel(Coded):
