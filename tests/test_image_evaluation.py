@@ -187,3 +187,28 @@ def test_the_evaluation_is_json(report: ImageReport) -> None:
     values = json.loads(json.dumps(report.model_dump(mode="json")))
     assert "pictures" not in values
     assert ImageReport.parse(values, "test").measurements == report.measurements
+
+
+def test_likeness_is_wangs_formula() -> None:
+    generator = np.random.default_rng(1)
+    one, other = (generator.integers(0, 256, (1, 11, 11, 1)).astype(np.uint8) for _ in range(2))
+    x, y = one.reshape(11, 11) / 255, other.reshape(11, 11) / 255
+    place = np.arange(11) - 5
+    window = np.exp(-(place[:, None] ** 2 + place[None] ** 2) / (2 * 1.5**2))
+    window /= window.sum()
+    mean_x, mean_y = (window * x).sum(), (window * y).sum()
+    spread_x, spread_y = (window * (x - mean_x) ** 2).sum(), (window * (y - mean_y) ** 2).sum()
+    together = (window * (x - mean_x) * (y - mean_y)).sum()
+    c1, c2 = 0.01**2, 0.03**2
+    expected = (2 * mean_x * mean_y + c1) * (2 * together + c2)
+    expected /= (mean_x**2 + mean_y**2 + c1) * (spread_x + spread_y + c2)
+    assert errors(one, other).ssim[0] == pytest.approx(expected)
+
+
+def test_options_for_images_are_refused_for_text(tmp_path: Path) -> None:
+    from daedal.cli.evaluate import evaluate
+
+    (tmp_path / "config.json").write_text("{}")
+    for options in ({"samples": 3}, {"extractor": "random"}, {"against": tmp_path}, {"seconds": 5.0}):
+        with pytest.raises(DaedalError, match=f"--{next(iter(options))} is for models of images"):
+            evaluate(str(tmp_path), **options)  # type: ignore[arg-type]

@@ -27,6 +27,9 @@ _TYPES: dict[str, np.dtype[Any]] = {
 }  # fmt: skip
 _REBUILD, _DICTIONARY = "torch._utils _rebuild_tensor_v2", "collections OrderedDict"
 _KNOWN = {_REBUILD, _DICTIONARY, *(f"torch {name}" for name in _TYPES)}
+_VALUES = {
+    "BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT",
+}  # fmt: skip
 _MAGIC = 0x1950A86A20F9469CFC6C
 _MOST_BYTES = 2**30
 
@@ -138,7 +141,7 @@ def _followed(file: BinaryIO) -> Any:
             return stack.pop()
         if name == "MARK":
             marks.append(len(stack))
-        elif name in ("BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"):
+        elif name in _VALUES:
             stack.append(argument)
         elif name in ("NONE", "NEWTRUE", "NEWFALSE"):
             stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[name])
