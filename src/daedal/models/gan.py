@@ -30,6 +30,8 @@ from daedal.nn.rivalry import Rivalry
 Game = Literal["relativistic", "non-saturating", "saturating", "hinge", "wasserstein"]
 Verdicts = Float[Tensor, " batch"]
 
+_LOUD = 3.0  # how far the first weights of the latent are from their usual size: soft ones draw a class all alike
+
 # Of the search for a picture in the latent space: random latents to begin with, and weights beside the error in pixels
 _GUESSES = 128
 _FEATURES = 0.1
@@ -40,14 +42,14 @@ class GANShape(Config):
     """What a person may choose of a GAN."""
 
     game: Game = Field("relativistic", description="the losses of generator and discriminator")
-    latent: int = Field(64, ge=1, le=4096, description="numbers that a picture is drawn from")
+    latent: int = Field(32, ge=1, le=4096, description="numbers that a picture is drawn from")
     breadth: int = Field(24, ge=4, le=1024, description="channels at the finest grid; they double with each halving")
     widest: int = Field(96, ge=4, le=4096, description="channels of any grid at most")
     depth: int = Field(1, ge=1, le=16, description="residual blocks of each grid")
     patch: int = Field(2, ge=1, le=16, description="side in pixels of a cell of the finest grid")
     frames: int = Field(8, ge=0, le=64, description="movable frames of coordinates that the generator draws in")
-    penalty: float = Field(1.0, ge=0, description="weight of the slope penalties R1 and R2 at 32 pixels; 0 for none")
-    penalty_end: float = Field(0.1, gt=0, le=1, description="share of that weight that is left at the end of the run")
+    penalty: float = Field(5.0, ge=0, description="weight of the slope penalties R1 and R2 at 32 pixels; 0 for none")
+    penalty_end: float = Field(0.3, gt=0, le=1, description="share of that weight that is left at the end of the run")
     penalty_interval: int = Field(4, ge=1, le=1024, description="steps from one penalty to the next")
 
 
@@ -96,6 +98,7 @@ class GAN(ImageModel):
                 if module.scale is not None:
                     module.scale.weight.zero_()
         first = self.generator.enter.weight
+        first[:, : self.config.latent] *= _LOUD
         first[:, self.config.latent :] *= first.shape[1] ** 0.5  # of these inputs but one is not 0
         self.seen.zero_()
 
