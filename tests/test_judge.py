@@ -70,7 +70,7 @@ def blurred(picture: np.ndarray) -> np.ndarray:
     return np.rint(ndimage.gaussian_filter(picture.astype(float), (0.5, 0.5, 0))).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("harm", "share"), [(noisy, 0.99), (as_jpeg, 0.99), (blurred, 0.96)])
+@pytest.mark.parametrize(("harm", "share"), [(noisy, 0.99), (as_jpeg, 0.99), (blurred, 0.98)])
 def test_a_little_noise_compression_or_blur_changes_no_reading(harm: object, share: float) -> None:
     scenes = [scene(number, 13, EVERYTHING) for number in range(100)]
     read_right = [right(read(harm(draw(made, 32))), made, 1 / 32) for made in scenes]  # type: ignore[operator]
