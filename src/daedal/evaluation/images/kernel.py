@@ -43,9 +43,10 @@ def kernel_distance(
         DaedalError: there are fewer pictures than a subset has.
     """
     n, m = len(samples), len(reference)
-    if min(n, m) < size:
+    least = max(size, GROUPS)
+    if min(n, m) < least:
         raise DaedalError(
-            f"A kernel distance of subsets of {size:,} needs as many pictures of both kinds, and there are {min(n, m):,}",
+            f"A kernel distance of subsets of {size:,} needs {least:,} pictures of both kinds, and there are {min(n, m):,}",
             "Take more pictures",
         )
     draw = np.random.RandomState(seed)
