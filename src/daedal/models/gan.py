@@ -43,8 +43,8 @@ class GANShape(Config):
 
     game: Game = Field("relativistic", description="the losses of generator and discriminator")
     latent: int = Field(32, ge=1, le=4096, description="numbers that a picture is drawn from")
-    breadth: int = Field(24, ge=4, le=1024, description="channels at the finest grid; they double with each halving")
-    widest: int = Field(96, ge=4, le=4096, description="channels of any grid at most")
+    breadth: int = Field(16, ge=4, le=1024, description="channels at the finest grid; they double with each halving")
+    widest: int = Field(64, ge=4, le=4096, description="channels of any grid at most")
     depth: int = Field(1, ge=1, le=16, description="residual blocks of each grid")
     patch: int = Field(2, ge=1, le=16, description="side in pixels of a cell of the finest grid")
     frames: int = Field(8, ge=0, le=64, description="movable frames of coordinates that the generator draws in")
