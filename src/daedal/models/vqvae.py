@@ -40,7 +40,7 @@ class VQVAEShape(Config):
     )
     codes: int = Field(256, ge=2, le=65536, description="vectors in the codebook of vq")
     code_width: int = Field(8, ge=1, le=256, description="length of the vectors of vq")
-    filters: int = Field(64, ge=4, le=2048, description="channels of the network where the picture is smallest")
+    filters: int = Field(48, ge=4, le=2048, description="channels of the network where the picture is smallest")
     depth: int = Field(2, ge=0, le=64, description="residual blocks of the encoder, and of the decoder")
     halvings: int = Field(2, ge=1, le=6, description="how often the picture is halved on the way to the tokens")
     critic: float = Field(0.0, ge=0, le=2, description="share of a critic in what shapes the pictures; 0 for none")
