@@ -99,7 +99,7 @@ def build(setting: Setting) -> None:
 ENTRANTS = {
     "vae": Ours("vae", "vae"),
     "gan": Ours("gan", "gan"),
-    "flow": Ours("flow", "flow", draws={"": {}, "10 steps": {"steps": 10}}),
+    "flow": Ours("flow", "flow"),
     "pythae": Theirs("pythae", {"network": "mlp", "loss": "bce", "rate": 1e-3}),
     "pythae-conv": Theirs("pythae", {"network": "conv", "loss": "mse", "rate": 1e-3}),
     "dcgan": Theirs("dcgan", {"width": 32}),
