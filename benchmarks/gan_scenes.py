@@ -133,7 +133,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     training = commands.add_parser("train")
     arguments: dict[str, Any] = {
-        "--seconds": 300.0, "--batch": 32, "--rate": 1e-3, "--beta2": 0.99, "--ema": 0.998, "--cooldown": 0.5,
+        "--seconds": 300.0, "--batch": 32, "--rate": 2e-3, "--beta2": 0.99, "--ema": 0.998, "--cooldown": 0.5,
         "--seed": 0, "--scenes": 12000, "--looks": 8,
     }  # fmt: skip
     for name, value in arguments.items():
