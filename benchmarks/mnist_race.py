@@ -104,9 +104,9 @@ ENTRANTS = {
     "pythae-conv": Theirs("pythae", {"network": "conv", "loss": "mse", "rate": 1e-3}),
     "dcgan": Theirs("dcgan", {"width": 32}),
     "dcgan-64": Theirs("dcgan", {"width": 64}),
-    "ddpm": Theirs("ddpm", {"network": "tiny", "rate": 1e-3, "batch": 16}),
-    "ddpm-small": Theirs("ddpm", {"network": "small", "rate": 1e-3, "batch": 16}),
-    "ddpm-large": Theirs("ddpm", {"network": "large", "rate": 4e-4, "batch": 16}),
+    "ddpm": Theirs("ddpm", {"network": "tiny", "rate": 1e-3, "batch": 16}, most=1000),
+    "ddpm-small": Theirs("ddpm", {"network": "small", "rate": 1e-3, "batch": 16}, most=1000),
+    "ddpm-large": Theirs("ddpm", {"network": "large", "rate": 4e-4, "batch": 16}, most=1000),
     "vae-bits": our_bits,
     "pythae-bits": pythae_bits,
 }

@@ -78,10 +78,12 @@ class Finished:
     Attributes:
         facts: how it was trained: steps, CPU seconds, parameters.
         draws: its ways to draw pictures, by name.
+        most: pictures to measure at most, where drawing is slow; a distance of fewer is a little too large.
     """
 
     facts: dict[str, Any]
     draws: Mapping[str, Callable[[int], Pictures]]
+    most: int | None = None
 
 
 Entrant = Callable[[Setting], Finished]
@@ -142,10 +144,11 @@ class Ours:
 
 @dataclass(frozen=True)
 class Theirs:
-    """A peer of `picture_peers`, with the settings that its own recipe names."""
+    """A peer of `picture_peers`, with the settings that its own recipe names; `most` as for `Finished`."""
 
     peer: str
     options: dict[str, Any] = field(default_factory=dict)
+    most: int | None = None
 
     def __call__(self, setting: Setting) -> Finished:
         import torch
@@ -156,7 +159,7 @@ class Theirs:
         torch.manual_seed(1)
         np.random.seed(1)
         facts = {"steps": trained.steps, "cpu_seconds": trained.seconds, "parameters": trained.parameters}
-        return Finished(facts, trained.draws)
+        return Finished(facts, trained.draws, self.most)
 
 
 @dataclass(frozen=True)
@@ -210,11 +213,8 @@ class Ruler:
             train = self._seen(setting, "train").values
             drawn, own = nearest(found.values, train), nearest(train, train, itself=True)
             copies = copy_test(drawn, nearest(self._seen(setting, "test").values, train))
-            numbers |= {
-                "authentic": authenticity(drawn, own).value,
-                "farther": copies.probability,
-                "copies_p": copies.p,
-            }
+            share = authenticity(drawn, own).value
+            numbers |= {"authentic": share, "farther": copies.probability, "copies_p": copies.p}
         return numbers
 
     @cache  # noqa: B019  one ruler for each process
@@ -351,7 +351,7 @@ class Race:
         ways = {}
         for way, draw in finished.draws.items():
             start = time.process_time()
-            pictures = draw(setting.samples)
+            pictures = draw(min(setting.samples, finished.most or setting.samples))
             spent = 1000 * (time.process_time() - start) / len(pictures)
             label = f"{self._record(name, setting).stem}{'-' * bool(way)}{way.replace(' ', '-').replace(',', '')}"
             np.savez_compressed(setting.folder / f"{label}.npz", pictures=pictures)
@@ -369,7 +369,13 @@ class Race:
         (setting.folder / f"results-{setting.seconds:.0f}s-{setting.seed}.json").write_text(
             json.dumps(records, indent=1)
         )
-        columns = {"steps": "steps", "cpu_seconds": "CPU s", "cpu_ms_per_picture": "ms each", **self.columns}
+        columns = {
+            "steps": "steps",
+            "cpu_seconds": "CPU s",
+            "cpu_ms_per_picture": "ms each",
+            "samples": "samples",
+            **self.columns,
+        }
         head = ["entrant", *columns.values()]
         rows = []
         for record in records:
