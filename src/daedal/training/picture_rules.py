@@ -8,8 +8,8 @@ from daedal.data.images.dataset import ImageDataset, ImageSplit
 from daedal.errors import DaedalError
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "vae": {"batch": 64, "learning_rate": 2e-3, "weight_decay": 0.01, "ema": 0.999, "cooldown": 0.7},
-    "vqvae": {"batch": 64, "learning_rate": 1.5e-3, "weight_decay": 0.01, "ema": 0.999, "cooldown": 0.7},
+    "vae": {"batch": 64, "learning_rate": 4e-3, "beta2": 0.99, "weight_decay": 0.0, "ema": 0.999, "cooldown": 0.7},
+    "vqvae": {"batch": 16, "learning_rate": 4e-3, "beta2": 0.99, "weight_decay": 0.01, "ema": 0.999, "cooldown": 0.7},
     "gan": {
         "batch": 32,
         "learning_rate": 2e-3,
