@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from daedal.config import Config
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
-from daedal.models.model import Loss
+from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT
 from daedal.nn.film import GROUP, FilmNorm
 from daedal.nn.guidance import ClassifierFree, Interval, guided
@@ -71,12 +71,8 @@ class Flow(ImageModel):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         self.config: FlowConfig = config
-        device = torch.get_default_device()
-        with torch.device("meta"):
+        with assembling(self):
             self._assemble(config)
-        if device.type != "meta":
-            self.to_empty(device=device)
-            self.initialise(torch.Generator().manual_seed(0))
 
     def _assemble(self, config: FlowConfig) -> None:
         told = config.features * (1 if config.network == "dit" else 4)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from daedal.config import Config
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
-from daedal.models.model import Loss, Moment
+from daedal.models.model import Loss, Moment, assembling
 from daedal.nn.noise import Noise
 from daedal.nn.penalty import squared_slope
 from daedal.nn.projection import project
@@ -69,6 +69,10 @@ class GAN(ImageModel):
     def __init__(self, config: GANConfig) -> None:
         super().__init__()
         self.config: GANConfig = config
+        with assembling(self):
+            self._assemble(config)
+
+    def _assemble(self, config: GANConfig) -> None:
         pyramid = Pyramid.of(config.height, config.width, config.breadth, config.widest, config.patch)
         features = 2 * pyramid.grids[-1][2]
         self.generator = Grower(
@@ -80,8 +84,6 @@ class GAN(ImageModel):
         self.register_buffer("seen", torch.zeros(config.classes))
         self._rivalry = Rivalry()
         self._new: Tensor | None = None
-        if self.seen.device.type != "meta":
-            self.initialise(torch.Generator().manual_seed(0))
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

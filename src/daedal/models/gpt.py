@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from daedal.config import Config
 from daedal.errors import DaedalError
-from daedal.models.model import IGNORE, Loss, Model, TokenBatch
+from daedal.models.model import IGNORE, Loss, Model, TokenBatch, assembling
 from daedal.nn.attention import CausalAttention, Frame, ValueEmbedding
 from daedal.nn.cache import KVCache
 from daedal.nn.fused import linear_cross_entropy
@@ -103,12 +103,8 @@ class GPT(Model):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config: GPTConfig = config
-        device = torch.get_default_device()
-        with torch.device("meta"):
+        with assembling(self):
             self._assemble(config)
-        if device.type != "meta":
-            self.to_empty(device=device)
-            self.initialise(torch.Generator().manual_seed(0))
 
     def _assemble(self, config: GPTConfig) -> None:
         self.embedding = _table(config.vocab_size, config.width)

@@ -1,7 +1,8 @@
 """What every family gives: a configuration, players, a loss for each, samples, and a likelihood where it has one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -120,3 +121,15 @@ class Model(nn.Module, ABC):
     def log_likelihood(self, batch: Any) -> Float[Tensor, " batch"]:
         """Log-likelihood, or a lower bound of it, of each example, in nats."""
         raise NotImplementedError(f"{type(self).__name__} has no likelihood")
+
+
+@contextmanager
+def assembling(model: Model) -> Iterator[None]:
+    """Parts that are made inside are not filled as they are made; at the end all weights are drawn, once. Where the default
+    device is `meta`, nothing is allocated and nothing drawn."""
+    device = torch.get_default_device()
+    with torch.device("meta"):
+        yield
+    if device.type != "meta":
+        model.to_empty(device=device)
+        model.initialise(torch.Generator().manual_seed(0))

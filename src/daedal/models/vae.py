@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from daedal.config import Config
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
-from daedal.models.model import Loss
+from daedal.models.model import Loss, assembling
 from daedal.nn.convolution import Decoder, Encoder, ResidualBlock, initialise, pad_to_multiple
 from daedal.nn.coupling import CouplingFlow, standard_log_prob
 from daedal.nn.likelihood import Bernoulli, Gaussian, Likelihood, Logistic
@@ -111,12 +111,8 @@ class VAE(ImageModel):
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.config: VAEConfig = config
-        device = torch.get_default_device()
-        with torch.device("meta"):
+        with assembling(self):
             self._assemble(config)
-        if device.type != "meta":
-            self.to_empty(device=device)
-            self.initialise(torch.Generator().manual_seed(0))
 
     def _assemble(self, config: VAEConfig) -> None:
         wide, cells = config.filters, config.cells[0] * config.cells[1]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from daedal.config import Config
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
-from daedal.models.model import Loss, Moment
+from daedal.models.model import Loss, Moment, assembling
 from daedal.nn.convolution import Decoder, Encoder, Halve, initialise, pad_to_multiple
 from daedal.nn.quantizer import FSQ, VQ, Quantized, Quantizer
 
@@ -91,12 +91,8 @@ class VQVAE(ImageModel):
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()
         self.config: VQVAEConfig = config
-        device = torch.get_default_device()
-        with torch.device("meta"):
+        with assembling(self):
             self._assemble(config)
-        if device.type != "meta":
-            self.to_empty(device=device)
-            self.initialise(torch.Generator().manual_seed(0))
 
     def _assemble(self, config: VQVAEConfig) -> None:
         self.quantizer: Quantizer = (

@@ -74,7 +74,7 @@ class Frames(nn.Module):
     def forward(self, style: Float[Tensor, "batch style"]) -> Float[Tensor, "batch frames 4"]:
         """The centre and the logarithm of the scale of each frame, across and down."""
         placed: Tensor = self.place(style)
-        return placed.unflatten(1, (-1, 4))
+        return placed.view(len(style), -1, 4)
 
 
 def coordinates(placed: Float[Tensor, "batch frames 4"], height: int, width: int) -> Float[Tensor, "batch c h w"]:
