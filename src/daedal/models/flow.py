@@ -35,7 +35,7 @@ _STEPS, _SOLVER = 10, "heun"
 _RESAMPLE = 3  # times that a step of an edit is taken
 _GUIDED = (0.1, 0.9)  # the part of the way on which guidance acts
 _INVERSION = ImageSampling(steps=20, solver="rk4")
-_LIKELIHOOD = ImageSampling(steps=25, solver="heun")
+_LIKELIHOOD_STEPS = 50
 
 
 class FlowShape(Config):
@@ -261,7 +261,7 @@ class Flow(ImageModel):
 
         images = self._smooth(batch.images, batch.noise, f"likelihood {sample}")
         state = F.pad(images.flatten(1), (1, 0))
-        state = integrate(field, state, _times(_LIKELIHOOD)[::-1], _step(_LIKELIHOOD))
+        state = integrate(field, state, _fine_times(_LIKELIHOOD_STEPS)[::-1], SOLVERS["heun"])
         start = state[:, 1:].double()
         # the state went backwards: its first number is minus the divergence over the path
         return (state[:, 0].double() - 0.5 * (start**2 + math.log(2 * math.pi)).sum(1)).float()
@@ -285,6 +285,13 @@ def _times(how: ImageSampling) -> list[float]:
     """Where the solver stops on the way from noise to picture."""
     steps = how.steps or _STEPS
     return [step / steps for step in range(steps + 1)]
+
+
+def _fine_times(steps: int) -> list[float]:
+    """Times that lie the closer the nearer the picture is: there the density of a value's narrow width builds up, and even
+    steps of Heun's as many as 25 would flatter a picture by 0.16 bits per dimension."""
+    rest = 0.02
+    return [1 + rest - (1 + rest) * (rest / (1 + rest)) ** (step / steps) for step in range(steps)] + [1.0]
 
 
 def _step(how: ImageSampling) -> Step:
