@@ -274,10 +274,10 @@ def test_progress_tells_every_stage(tmp_path: Path) -> None:
 
 
 def test_the_built_in_sources_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from daedal.data import builtin
+    from daedal.data import library
 
-    few = [each for each in builtin.library_files() if each[0].startswith(("json/", "html/", "email/"))]
-    monkeypatch.setattr(builtin, "library_files", lambda: few)
+    few = [each for each in library.library_files() if each[0].startswith(("json/", "html/", "email/"))]
+    monkeypatch.setattr(library, "library_files", lambda: few)
     docs = build("python-docs", tmp_path / "docs", BuildOptions(codec="byte"))
     assert any("Decode a JSON document" in text for text in documents(docs, "train"))
     assert docs.manifest.sources[0].licence == "PSF-2.0"

@@ -37,8 +37,8 @@ def modality(sources: Sequence[str | Path] | str | Path, otherwise: Modality = "
 
 def _kinds(source: str) -> Iterator[str]:
     """What each file in a source holds: `images`, `text` or `other`."""
-    from daedal.data.builtin import BUILTINS as TEXTS
     from daedal.data.images.builtin import BUILTINS as PICTURES
+    from daedal.data.library import BUILTINS as TEXTS
 
     if source in TEXTS:
         yield "text"

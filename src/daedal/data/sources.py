@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from daedal.config import Config
-from daedal.data import builtin
+from daedal.data import library
 from daedal.data.archives import BROKEN
 from daedal.data.document import Lost, Note, Raw
 from daedal.data.hub import parse_hub_name, read_hub
+from daedal.data.images.builtin import BUILTINS as PICTURES
 from daedal.data.readers import Reading, read_stream
 from daedal.errors import DaedalError
 
@@ -64,9 +65,10 @@ def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
     if source.startswith("hf:"):
         parse_hub_name(source)
         return Named(source=source, role=role, items=(Item(kind="hub", label=source, path=source),))
-    if source in builtin.BUILTINS:
+    if source in library.BUILTINS:
         return Named(source=source, role=role, items=tuple(_builtin_items(source)))
-    return resolve_path(source, role, builtin.BUILTINS, leave_out)
+    known = (*library.BUILTINS, *PICTURES)  # what is not there may have been meant to be of either kind
+    return resolve_path(source, role, known, leave_out)
 
 
 def resolve_path(source: str, role: Role, known: Iterable[str], leave_out: Path | None = None) -> Named:
@@ -134,9 +136,9 @@ def read_item(item: Item, reading: Reading) -> Iterator[Raw | Lost | Note]:
     if item.kind == "hub":
         yield from read_hub(item.path, reading.field)
     elif item.kind == "docstrings":
-        yield from builtin.read_docstrings(item.label, Path(item.path))
+        yield from library.read_docstrings(item.label, Path(item.path))
     elif item.kind == "topics":
-        yield from builtin.read_topics(item.label)
+        yield from library.read_topics(item.label)
     else:
         try:
             stream = open(item.path, "rb")  # noqa: SIM115 (closed by the with below)
@@ -157,7 +159,7 @@ def _item(path: Path, label: str, kind: Literal["file", "docstrings"] = "file") 
 
 def _builtin_items(source: str) -> Iterator[Item]:
     kind: Literal["file", "docstrings"] = "file" if source == "python-code" else "docstrings"
-    for name, path in builtin.library_files():
+    for name, path in library.library_files():
         yield _item(path, f"{source}/{name}", kind)
     if source == "python-docs":
         yield Item(kind="topics", label="python-docs/topics", bytes=700_000)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from daedal.data import builtin
+from daedal.data import library
 from daedal.data.corpus import Corpus
 from daedal.data.duplicates import Duplicates as Found
 from daedal.data.hub import hub_licence
@@ -73,8 +73,8 @@ def summarise(
 
 def _source(each: Named, options: BuildOptions) -> SourceRecord:
     licence = options.licence
-    if licence is None and each.source in builtin.BUILTINS:
-        licence = builtin.LICENCE
+    if licence is None and each.source in library.BUILTINS:
+        licence = library.LICENCE
     if licence is None and each.source.startswith("hf:"):
         licence = hub_licence(each.source)
     size = sum(item.bytes for item in each.items)
