@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from daedal.data.document import Lost, Note, Raw
@@ -37,6 +38,17 @@ def read_hub(source: str, field: str | None) -> Iterator[Raw | Lost | Note]:
     Raises:
         DaedalError: `datasets` is not installed, there is no network, or no such dataset, split or field.
     """
+    with open_hub(source) as rows:
+        yield from rows_of(source, iter(rows), field, "hub dataset")
+
+
+@contextmanager
+def open_hub(source: str) -> Iterator[Any]:
+    """The dataset that a `hf:` source names, as a stream; what `datasets` raises while it is read becomes one line.
+
+    Raises:
+        DaedalError: `datasets` is not installed, there is no network, or no such dataset or split.
+    """
     wanted = parse_hub_name(source)
     try:
         import datasets  # type: ignore[import-untyped]
@@ -45,8 +57,7 @@ def read_hub(source: str, field: str | None) -> Iterator[Raw | Lost | Note]:
             f"{source} needs the package `datasets`", "Install it with: pip install 'daedal[hub]'"
         ) from None
     try:
-        rows: Any = datasets.load_dataset(wanted.name, wanted.configuration, split=wanted.split, streaming=True)
-        yield from rows_of(source, iter(rows), field, "hub dataset")
+        yield datasets.load_dataset(wanted.name, wanted.configuration, split=wanted.split, streaming=True)
     except DaedalError:
         raise
     except Exception as error:  # `datasets` raises many kinds, of its own and of its transports

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 from daedal.data.document import Lost, Note
-from daedal.data.hub import parse_hub_name
+from daedal.data.hub import open_hub, parse_hub_name
 from daedal.data.images.events import Event, Found
 from daedal.data.images.kinds import named_split, split_of_file
 from daedal.data.images.picture import Picture
 from daedal.data.images.tables import CAPTIONS, LABELS
-from daedal.data.stop import StoppedError
 from daedal.errors import DaedalError
 
 _IMAGES = ("image", "img", "picture", "photo", "images", "pixel_values")
@@ -72,30 +71,16 @@ def read_hub_pictures(source: str, wanted: Columns) -> Iterator[Event]:
     Raises:
         DaedalError: `datasets` is not installed, there is no network, or no such dataset, split or column.
     """
-    name = parse_hub_name(source)
-    try:
-        import datasets  # type: ignore[import-untyped]
-    except ImportError:
-        raise DaedalError(
-            f"{source} needs the package `datasets`", "Install it with: pip install 'daedal[hub]'"
-        ) from None
-    try:
-        stream: Any = datasets.load_dataset(name.name, name.configuration, split=name.split, streaming=True)
+    with open_hub(source) as stream:
+        from datasets import Image  # type: ignore[import-untyped]
+
         features = dict(stream.features or {})
-        able = [each for each, feature in features.items() if isinstance(feature, datasets.Image)]
+        able = [each for each, feature in features.items() if isinstance(feature, Image)]
         chosen = _choose(source, wanted, able, [each for each in features if each not in able])
-        stream = stream.cast_column(chosen.image, datasets.Image(decode=False))
+        rows = stream.cast_column(chosen.image, Image(decode=False))
         yield from _told(source, chosen, wanted)
         names = getattr(features.get(chosen.label or ""), "names", None)
-        yield from _pictures(source, iter(stream), chosen, names, named_split(name.split))
-    except DaedalError:
-        raise
-    except Exception as error:  # `datasets` raises many kinds, of its own and of its transports
-        line = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise StoppedError(
-            f"{source} cannot be read ({type(error).__name__}: {line})",
-            "Check the name, the split and the network; log in with `hf auth login` where the dataset is gated",
-        ) from None
+        yield from _pictures(source, iter(rows), chosen, names, named_split(parse_hub_name(source).split))
 
 
 def _choose(label: str, wanted: Columns, able: list[str], others: list[str]) -> Columns:
