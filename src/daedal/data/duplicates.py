@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from daedal.data.components import components
+from daedal.data.copies import components, identities, representatives
 from daedal.data.corpus import Corpus
 from daedal.data.sketch import WORDS, similarity
 from daedal.data.windows import mix
@@ -60,13 +60,9 @@ def find(corpus: Corpus, exact: bool, near: str, threshold: float) -> Duplicates
     """
     count = len(corpus)
     order = np.lexsort((-corpus.roles, corpus.hashes[:, 1], corpus.hashes[:, 0]))
-    sorted_hashes = corpus.hashes[order]
-    new = np.ones(count, dtype=bool)
-    new[1:] = (sorted_hashes[1:] != sorted_hashes[:-1]).any(axis=1)
-    identity = np.empty(count, dtype=np.int64)  # the rank of a document's text among all texts, by hash
-    identity[order] = np.cumsum(new) - 1
-    texts = int(new.sum())
-    first_of = order[new]  # of each text: a test document if there is one, else validation, else the first in order
+    # Of each text the first is a test document if there is one, else validation, else the first in order.
+    identity, first_of = identities(corpus.hashes, order)
+    texts = len(first_of)
 
     held = corpus.roles > 0
     keep = np.ones(count, dtype=bool)
@@ -163,13 +159,7 @@ def _band_keys(sketches: Array, row_of: Array, bands: range) -> list[Array]:
 
 def _representatives(corpus: Corpus, cluster: Array, first_of: Array) -> Int64[Array, " texts"]:
     """For each cluster the text that stays: the longest, and of equally long ones the smallest hash."""
-    texts = len(cluster)
-    order = np.lexsort((np.arange(texts), -corpus.bytes[first_of], cluster))
-    heads = np.ones(texts, dtype=bool)
-    heads[1:] = cluster[order][1:] != cluster[order][:-1]
-    chosen = np.arange(texts)
-    chosen[cluster[order[heads]]] = order[heads]
-    return chosen
+    return representatives(cluster, np.lexsort((np.arange(len(cluster)), -corpus.bytes[first_of], cluster)))
 
 
 def _examples(

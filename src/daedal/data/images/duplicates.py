@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64, UInt8
 
-from daedal.data.components import components
+from daedal.data.copies import components, identities, representatives
 from daedal.data.images.gallery import Gallery
 
 Array = np.ndarray
@@ -70,12 +70,7 @@ def find(
     """
     area = gallery.sizes.prod(axis=1)
     order = np.lexsort((-area, -known, -roles, gallery.hashes[:, 1], gallery.hashes[:, 0]))
-    ordered = gallery.hashes[order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    identity = np.empty(len(order), dtype=np.int64)
-    identity[order] = np.cumsum(new) - 1
-    first_of = order[new]
+    identity, first_of = identities(gallery.hashes, order)
 
     role_of = roles[first_of]
     keep = roles >= role_of[identity]
@@ -169,13 +164,8 @@ def _cells(values: Float64[Array, "pairs height width channels"]) -> Float64[Arr
 def _representatives(cluster: Array, first_of: Array, area: Array, known: Array) -> Int64[Array, " distinct"]:
     """Of each cluster the picture that stays: the one of which most is known, then the largest original, then the
     smallest hash."""
-    count = len(cluster)
-    order = np.lexsort((np.arange(count), -area[first_of], -known[first_of], cluster))
-    heads = np.ones(count, dtype=bool)
-    heads[1:] = cluster[order][1:] != cluster[order][:-1]
-    chosen = np.arange(count)
-    chosen[cluster[order[heads]]] = order[heads]
-    return chosen
+    keys = (np.arange(len(cluster)), -area[first_of], -known[first_of], cluster)
+    return representatives(cluster, np.lexsort(keys))
 
 
 def _examples(edges: Array, distances: Array | None, first_of: Array) -> tuple[tuple[int, int, float], ...]:
