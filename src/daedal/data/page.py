@@ -2,6 +2,7 @@
 
 from html import escape
 
+from daedal.config import Config
 from daedal.data.manifest import Count
 from daedal.data.options import SPLITS
 from daedal.data.shards import Dataset
@@ -49,13 +50,14 @@ def card_html(dataset: Dataset) -> str:
         for dropped in manifest.dropped:
             body.append(f"<p>{dropped.count:,} × {escape(dropped.reason)} ({dropped.bytes:,} bytes)</p>")
             body += [f'<p class="example">{escape(example)}</p>' for example in dropped.examples]
-    if manifest.notes:
-        body += ["<h2>Notes</h2>", *(f"<p>{escape(note)}</p>" for note in manifest.notes)]
-    body += [
-        "<h2>Options</h2>",
-        f'<p class="example">{escape(manifest.options.model_dump_json(exclude_defaults=True))}</p>',
-    ]
-    return whole_page(title, body)
+    return whole_page(title, [*body, *ending(manifest.notes, manifest.options)])
+
+
+def ending(notes: tuple[str, ...], options: Config) -> list[str]:
+    """The end of a card: what else is to be told, and the options that are not the usual ones."""
+    lines = ["<h2>Notes</h2>", *(f"<p>{escape(note)}</p>" for note in notes)] if notes else []
+    told = escape(options.model_dump_json(exclude_defaults=True))
+    return [*lines, "<h2>Options</h2>", f'<p class="example">{told}</p>']
 
 
 def whole_page(title: str, body: list[str]) -> str:

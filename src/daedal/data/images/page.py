@@ -6,7 +6,7 @@ from html import escape
 from daedal.data.images.card import class_table, duplicate_facts, facts, split_table
 from daedal.data.images.dataset import ImageDataset
 from daedal.data.images.sheet import SHEET
-from daedal.data.page import table, whole_page
+from daedal.data.page import ending, table, whole_page
 
 _MOST_CLASSES = 1000
 
@@ -31,10 +31,4 @@ def card_html(dataset: ImageDataset) -> str:
         for dropped in manifest.dropped:
             body.append(f"<p>{dropped.count:,} × {escape(dropped.reason)}</p>")
             body += [f'<p class="example">{escape(example)}</p>' for example in dropped.examples]
-    if manifest.notes:
-        body += ["<h2>Notes</h2>", *(f"<p>{escape(note)}</p>" for note in manifest.notes)]
-    body += [
-        "<h2>Options</h2>",
-        f'<p class="example">{escape(manifest.options.model_dump_json(exclude_defaults=True))}</p>',
-    ]
-    return whole_page(title, body)
+    return whole_page(title, [*body, *ending(manifest.notes, manifest.options)])
