@@ -4,19 +4,13 @@ The work is done in a folder beside the target, `.NAME.build`, in steps that lea
 from them, and ends with the same bytes. The target appears at the end, whole, or not at all.
 """
 
-import hashlib
-import json
 import os
 import shutil
-import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-import daedal
 from daedal.data import corpus as corpora
 from daedal.data import duplicates
 from daedal.data.assemble import fingerprint_of, write_documents, write_splits
@@ -24,11 +18,13 @@ from daedal.data.corpus import Corpus
 from daedal.data.decode import known_encoding
 from daedal.data.encode import ASSIGNED, Job
 from daedal.data.ingest import Cleaning
+from daedal.data.library import BUILTINS
 from daedal.data.manifest import MANIFEST
 from daedal.data.options import BuildOptions
 from daedal.data.quality import Preset
+from daedal.data.request import hash_of, refuse_broken, resolve_all, told, versions
 from daedal.data.shards import Dataset, shard_path
-from daedal.data.sources import Named, Role, plan_units, resolve
+from daedal.data.sources import Named, plan_units, resolve
 from daedal.data.split import Assignment, assign
 from daedal.data.spool import Spool
 from daedal.data.summary import summarise
@@ -76,8 +72,8 @@ def build(
     if options.encoding is not None:
         known_encoding(options.encoding)
     out = Path(out).expanduser()
-    named = _resolve_all([sources] if isinstance(sources, str | Path) else sources, options, out.absolute())
-    request = _request(named, options)
+    named = resolve_all(sources, options, out.absolute(), resolve, BUILTINS)
+    request = hash_of(named, options.model_dump(mode="json"), _versions())
     work = work_path(out)
     if holds_request(out, request, replace) and (done := _whole(out)) is not None:
         if request_of(work) == request:  # stopped between the last step and the clearing up
@@ -179,25 +175,11 @@ class _Build:
         self.progress("read", done, done)
 
     def _check_any(self, corpus: Corpus) -> None:
-        tally = corpus.tally
-        broken = tally.counts.get("broken", Counter())
-        for each in self.named:
-            if len(each.items) == 1 and each.items[0].label in broken:
-                label = each.items[0].label
-                for reason, (_, _, examples) in tally.dropped.items():
-                    for example in examples:
-                        if example.startswith(f"{label}: "):
-                            raise DaedalError(
-                                f"{each.source} cannot be read: {reason} ({example.removeprefix(f'{label}: ')})",
-                                "Repair it, or leave it out",
-                            )
+        refuse_broken(self.named, corpus.tally)
         if len(corpus):
             return
-        told = "; ".join(
-            f"{entry[0]} {reason}, as {entry[2][0]}" for reason, entry in tally.dropped.items() if entry[2]
-        )
         raise DaedalError(
-            f"There is no text in {', '.join(each.source for each in self.named)}" + (f" ({told})" if told else ""),
+            f"There is no text in {', '.join(each.source for each in self.named)}{told(corpus.tally)}",
             "Give files with text in them",
         )
 
@@ -260,32 +242,8 @@ class _Build:
         workers.run(jobs, more)
 
 
-def _resolve_all(sources: Sequence[str | Path], options: BuildOptions, out: Path) -> list[Named]:
-    if not sources:
-        raise DaedalError("No source is given", "Name files, folders, python-docs, python-code or hf:NAME")
-    roles: list[tuple[Sequence[str | Path], Role]] = [
-        (sources, "train"),
-        (options.validation, "validation"),
-        (options.test, "test"),
-    ]
-    return [resolve(str(source), role, out) for group, role in roles for source in group]
-
-
-def _request(named: list[Named], options: BuildOptions) -> str:
-    """A hash of everything that the outcome depends on."""
-    items = sorted(
-        (each.role, each.source, item.label, item.bytes, item.changed) for each in named for item in each.items
-    )
-    lost = sorted(tuple(map(str, each)) for one in named for each in one.lost)
-    whole = json.dumps([items, lost, options.model_dump(mode="json"), _versions()])
-    return hashlib.sha256(whole.encode()).hexdigest()
-
-
 def _versions() -> dict[str, str]:
-    python = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    return {"daedal": daedal.__version__, "python": python} | {
-        name: version(name) for name in ("numpy", "pyarrow", "rensa", "tokenizers")
-    }
+    return versions("numpy", "pyarrow", "rensa", "tokenizers")
 
 
 def _whole(out: Path) -> Dataset | None:

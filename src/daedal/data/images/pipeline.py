@@ -4,19 +4,13 @@ Batches of treated pictures are kept beside the target, in `.NAME.build`: a buil
 with the same bytes. The target appears at the end, whole, or not at all.
 """
 
-import hashlib
-import json
 import os
 import shutil
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-import daedal
 from daedal.data.images import duplicates
 from daedal.data.images.annotate import Annotated, annotate, natural, wanted_tables, wants_sidecars
 from daedal.data.images.assemble import fingerprint_of, write_splits
@@ -36,6 +30,7 @@ from daedal.data.images.treat import Treatment
 from daedal.data.images.workers import Workers
 from daedal.data.manifest import MANIFEST
 from daedal.data.options import SPLITS
+from daedal.data.request import hash_of, refuse_broken, resolve_all, told, versions
 from daedal.data.sources import Item, Named, Role, resolve_path
 from daedal.data.workarea import holds_request, request_of, work_area, work_path
 from daedal.errors import DaedalError
@@ -75,9 +70,9 @@ def build(
     """
     options = options or ImageOptions()
     out = Path(out).expanduser()
-    named = _resolve_all([sources] if isinstance(sources, str | Path) else sources, options, out.absolute())
+    named = resolve_all(sources, options, out.absolute(), _resolve, BUILTINS)
     treatment = treatment_of(options)
-    request = _request(named, options)
+    request = hash_of(named, _said(options), options.model_dump(mode="json"), _versions())
     work = work_path(out)
     if holds_request(out, request, replace) and (done := _whole(out)) is not None:
         if request_of(work) == request:  # stopped between the last step and the clearing up
@@ -142,7 +137,7 @@ class _Build:
             self.work / "pixels.npy",
             lambda done: self.progress("arrange", done, len(seen)),
         )
-        self._check_sources(seen)
+        refuse_broken(self.named, seen.tally)
         roles = self._roles(seen)[gallery.places]
         found = self._deduplicate(gallery, roles, annotated)
         assignment = assign(found.keep, roles, found.groups, gallery.hashes, self.options)
@@ -195,27 +190,13 @@ class _Build:
 
     def _check(self, seen: Seen) -> None:
         """Refuse sources without a picture, and such as are one broken file."""
-        self._check_sources(seen)
+        refuse_broken(self.named, seen.tally)
         if len(seen):
             return
         raise DaedalError(
-            f"There is no picture in {', '.join(each.source for each in self.named)}{_told(seen)}",
+            f"There is no picture in {', '.join(each.source for each in self.named)}{told(seen.tally)}",
             "Give PNG, JPEG, WebP, GIF, BMP or TIFF files, folders or archives of them, IDX or Parquet",
         )
-
-    def _check_sources(self, seen: Seen) -> None:
-        broken = seen.tally.counts.get("broken", Counter())
-        for each in self.named:
-            if len(each.items) != 1 or each.items[0].label not in broken:
-                continue
-            label = each.items[0].label
-            for reason, (_, _, examples) in seen.tally.dropped.items():
-                for example in examples:
-                    if example.startswith(f"{label}: "):
-                        raise DaedalError(
-                            f"{each.source} cannot be read: {reason} ({example.removeprefix(f'{label}: ')})",
-                            "Repair it, or leave it out",
-                        )
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
@@ -278,23 +259,6 @@ class _Build:
         self.progress("write", len(gallery), len(gallery))
 
 
-def _told(seen: Seen) -> str:
-    dropped = seen.tally.dropped.items()
-    told = "; ".join(f"{entry[0]} {reason}, as {entry[2][0]}" for reason, entry in dropped if entry[2])
-    return f" ({told})" if told else ""
-
-
-def _resolve_all(sources: Sequence[str | Path], options: ImageOptions, out: Path) -> list[Named]:
-    if not sources:
-        raise DaedalError("No source is given", f"Name files, folders, {', '.join(BUILTINS)} or hf:NAME")
-    roles: list[tuple[Sequence[str | Path], Role]] = [
-        (sources, "train"),
-        (options.validation, "validation"),
-        (options.test, "test"),
-    ]
-    return [_resolve(str(source), role, out) for group, role in roles for source in group]
-
-
 def _resolve(source: str, role: Role, out: Path) -> Named:
     if source.startswith("hf:"):
         return Named(source=source, role=role, items=(Item(kind="hub", label=source, path=source),))
@@ -303,26 +267,18 @@ def _resolve(source: str, role: Role, out: Path) -> Named:
     return resolve_path(source, role, BUILTINS, out)
 
 
-def _request(named: list[Named], options: ImageOptions) -> str:
-    """A hash of everything that the outcome depends on."""
-    items = sorted(
-        (each.role, each.source, item.label, item.bytes, item.changed) for each in named for item in each.items
-    )
-    lost = sorted(tuple(map(str, each)) for one in named for each in one.lost)
+def _said(options: ImageOptions) -> list[list[int]]:
+    """Size and time of the files that the options name."""
     said = []
     for each in (options.labels, options.captions):
         if each is not None and Path(each).expanduser().is_file():
             status = Path(each).expanduser().stat()
             said.append([status.st_size, status.st_mtime_ns])
-    whole = json.dumps([items, lost, said, options.model_dump(mode="json"), _versions()])
-    return hashlib.sha256(whole.encode()).hexdigest()
+    return said
 
 
 def _versions() -> dict[str, str]:
-    python = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    return {"daedal": daedal.__version__, "python": python} | {
-        name: version(name) for name in ("numpy", "pillow", "pyarrow")
-    }
+    return versions("numpy", "pillow", "pyarrow")
 
 
 def _whole(out: Path) -> ImageDataset | None:

@@ -1,0 +1,87 @@
+"""What a build is asked for: its sources, resolved, and a hash of everything that its outcome depends on."""
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import daedal
+from daedal.data.options import CommonOptions
+from daedal.data.sources import Named, Role
+from daedal.data.spool import Tally
+from daedal.errors import DaedalError
+
+
+def resolve_all(
+    sources: Sequence[str | Path] | str | Path,
+    options: CommonOptions,
+    out: Path,
+    resolve: Callable[[str, Role, Path], Named],
+    builtins: Sequence[str],
+) -> list[Named]:
+    """All sources, those of the validation and test splits with them.
+
+    Args:
+        sources: for the splits that are drawn.
+        options: with the sources of the other splits.
+        out: the folder that is written, which is not read.
+        resolve: what finds the files of one.
+        builtins: names to tell where none is given.
+
+    Raises:
+        DaedalError: there is none, or one cannot be read.
+    """
+    drawn = [sources] if isinstance(sources, str | Path) else sources
+    if not drawn:
+        raise DaedalError("No source is given", f"Name files, folders, {', '.join(builtins)} or hf:NAME")
+    roles: list[tuple[Sequence[str | Path], Role]] = [
+        (drawn, "train"),
+        (options.validation, "validation"),
+        (options.test, "test"),
+    ]
+    return [resolve(str(source), role, out) for group, role in roles for source in group]
+
+
+def hash_of(named: list[Named], *rest: Any) -> str:
+    """A hash of the sources' files, and of whatever else the outcome depends on."""
+    items = sorted(
+        (each.role, each.source, item.label, item.bytes, item.changed) for each in named for item in each.items
+    )
+    lost = sorted(tuple(map(str, each)) for one in named for each in one.lost)
+    return hashlib.sha256(json.dumps([items, lost, *rest]).encode()).hexdigest()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """The versions of Daedal, Python and these packages."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    return {"daedal": daedal.__version__, "python": python} | {name: version(name) for name in packages}
+
+
+def refuse_broken(named: list[Named], tally: Tally) -> None:
+    """Refuse sources that are one broken file.
+
+    Raises:
+        DaedalError: there is one.
+    """
+    broken = tally.counts.get("broken", Counter())
+    for each in named:
+        if len(each.items) != 1 or each.items[0].label not in broken:
+            continue
+        label = each.items[0].label
+        for reason, (_, _, examples) in tally.dropped.items():
+            for example in examples:
+                if example.startswith(f"{label}: "):
+                    raise DaedalError(
+                        f"{each.source} cannot be read: {reason} ({example.removeprefix(f'{label}: ')})",
+                        "Repair it, or leave it out",
+                    )
+
+
+def told(tally: Tally) -> str:
+    """What was left out, to be put behind the news that nothing is left."""
+    left = "; ".join(f"{entry[0]} {reason}, as {entry[2][0]}" for reason, entry in tally.dropped.items() if entry[2])
+    return f" ({left})" if left else ""
