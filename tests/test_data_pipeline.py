@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from daedal.codecs.text import TextCodec
 from daedal.data import BuildOptions, Dataset, build
-from daedal.data.choose import choose_codec
+from daedal.data.vocabulary import choose_codec
 
 WORDS = [
     "time",

@@ -1,12 +1,11 @@
-"""The codec of a build: given, or learned from the train split alone."""
+"""The codec of a build: given, or learned from the train split alone, whose size says which suits it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from daedal.data.choose import choose_codec, choose_vocabulary
 from daedal.data.corpus import Corpus
 from daedal.data.ingest import each_document
 from daedal.data.options import BuildOptions
@@ -19,6 +18,11 @@ if TYPE_CHECKING:
     from daedal.codecs.text import TextCodec
 
 _PIECE = 2**20
+# Train bytes below which each vocabulary is the better one: a larger vocabulary shortens the sequence, but its rarer
+# tokens are seen too seldom to be learned.
+_VOCABULARIES = ((400_000, 512), (1_500_000, 1024), (20_000_000, 2048), (100_000_000, 4096), (1_000_000_000, 8192))
+_LARGEST = 16384
+_BYTES_BELOW = 100_000
 
 
 def make_codec(
@@ -97,3 +101,15 @@ def _texts(sample: np.ndarray, corpus: Corpus, assignment: Assignment, spool: Sp
                 text = "".join(text[low:high] for split, low, high in assignment.cuts[document] if split == 0)
             for begin in range(0, len(text), _PIECE):
                 yield text[begin : begin + _PIECE]
+
+
+def choose_codec(train_bytes: int) -> tuple[Literal["byte", "bpe"], int]:
+    """The codec kind and vocabulary size for a train split of `train_bytes` bytes of UTF-8."""
+    if train_bytes < _BYTES_BELOW:
+        return "byte", 258
+    return "bpe", choose_vocabulary(train_bytes)
+
+
+def choose_vocabulary(train_bytes: int) -> int:
+    """The BPE vocabulary size for a train split of `train_bytes` bytes of UTF-8."""
+    return next((size for limit, size in _VOCABULARIES if train_bytes < limit), _LARGEST)
