@@ -133,8 +133,7 @@ class VAE(ImageModel):
                 nn.Conv2d(wide, 2 * config.grid, 1),
             )
             self.from_grid = nn.Conv2d(config.grid, wide, 1)
-        outputs = config.channels * self.likelihood.outputs
-        self.decoder = Decoder(outputs, wide, config.depth - early, config.halvings)
+        self.decoder = Decoder(config.channels, wide, config.depth - early, config.halvings)
         self.class_features = nn.Embedding(config.classes + 1, wide, _weight=torch.empty(config.classes + 1, wide))
         self.class_flow = nn.Embedding(
             config.classes + 1, 4 * config.latent, _weight=torch.empty(config.classes + 1, 4 * config.latent)
@@ -198,8 +197,8 @@ class VAE(ImageModel):
         if cells is not None:
             ground = ground + self.from_grid(cells)
         height, width = self.config.height, self.config.width
-        out = self.decoder(ground)[:, :, :height, :width].float()  # sums over pixels need more than bf16 has
-        return out.unflatten(1, (self.likelihood.outputs, self.config.channels))  # type: ignore[no-any-return]
+        out: Tensor = self.decoder(ground)[:, :, :height, :width].float()  # sums over pixels need more than bf16 has
+        return out
 
     def _bound(
         self, x: Tensor, posterior: _Posterior, classes: Tensor, noise: Tensor, base_log_prob: Density
