@@ -1,5 +1,6 @@
 """The parts of training that stand alone: schedule, optimizers, horizon, prefetch, state, plan."""
 
+import itertools
 import time
 
 import pytest
@@ -109,6 +110,18 @@ def test_the_horizon_keeps_what_was_decided() -> None:
     assert not horizon.open(50)
     assert horizon.open(51)
     assert horizon.fraction(110) == 1
+
+
+def test_no_review_makes_the_share_that_is_done_jump() -> None:
+    horizon = Horizon(100, [(10, 200), (20, 50), (45, 300)])
+    shares = [horizon.fraction(step) for step in range(301)]
+    assert shares[0] == 0
+    assert shares[10] == pytest.approx(0.1)
+    assert shares[-1] == pytest.approx(1)
+    steps = [after - before for before, after in itertools.pairwise(shares)]
+    assert min(steps) > 0
+    assert max(steps) < 2 / 50
+    assert [Horizon(100).fraction(step) for step in (0, 1, 50, 100)] == pytest.approx([0, 0.01, 0.5, 1])
 
 
 def test_reviews_are_frequent_at_first_and_then_regular() -> None:

@@ -23,8 +23,17 @@ class Horizon:
         return self._reviews[bisect_right(self._reviews, step, key=lambda review: review[0]) - 1][1]
 
     def fraction(self, step: int) -> float:
-        """The share of the run that is done when `step` steps are."""
-        return min(1.0, step / self.at(step))
+        """The share of the run that is done when `step` steps are. A review changes how fast it grows from there on, and not
+        where it is, so that no schedule jumps."""
+        done, reached = 0.0, 0
+        for index, (begin, steps) in enumerate(self._reviews):
+            if begin >= step:
+                break
+            later = self._reviews[index + 1][0] if index + 1 < len(self._reviews) else step
+            end = min(step, later)
+            done += (1 - done) * min(1.0, (end - reached) / max(1, steps - reached))
+            reached = end
+        return min(1.0, done)
 
     def open(self, step: int) -> bool:
         """Whether nothing has been decided yet for later than `step`."""
