@@ -23,7 +23,7 @@ from daedal.inference.weights import quantize as int8_copy
 from daedal.models.checkpoint import load_model, resolve, stop_ids
 from daedal.models.gpt import GPT
 
-Quantize = Literal["int8", "draft"]
+Quantize = Literal["draft", "int8"]
 Messages = Sequence[Mapping[str, Any]]
 
 _BATCH = 64
