@@ -100,6 +100,13 @@ def test_accumulated_pictures_equal_one_large_batch(digits: Path, tmp_path: Path
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
+def test_a_tokenizer_with_a_critic_trains_and_is_validated(digits: Path, tmp_path: Path) -> None:
+    trainer_for("vqvae", digits, tmp_path / "run", critic=0.3).train()
+    records = RunFolder(tmp_path / "run").records("metrics.jsonl")
+    assert any("critic" in record for record in records)
+    assert [record["step"] for record in records if "validation_loss" in record] == [4, 8]
+
+
 def test_two_processes_train_a_gan_as_one(digits: Path, tmp_path: Path) -> None:
     small = [f"--{name.replace('_', '-')}={value}" for name, value in {**RUN, **SMALL["gan"], "micro_batch": 4}.items()]
     line = ["-m", "daedal", "train", "gan", "--data", str(digits), *small]

@@ -149,7 +149,9 @@ class VQVAE(ImageModel):
         total = (rebuilt + quantized.cost).sum() / count
         squared = error.detach().square().mean(1)
         parts = {"loss": total.detach(), "squared_error": squared.sum() / count}
-        if self.critic is not None:
+        if (
+            self.critic is not None and self.training
+        ):  # its value is nothing, and where nothing is learned it has no gradient
             total = total + self._pull(pictures, rebuilt, batch.moment.fraction) / count
         return Loss(total, parts)
 
