@@ -117,10 +117,6 @@ class TokenModel(Coded):
         self.inner: GPT = inner
         self.codec: VQVAE = codec
 
-    def begin(self, labels: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        """The id that begins each picture: of its class, or the one for no class."""
-        return begin_ids(labels, self.codec.vocab_size)
-
     def prior(self, noise: Noise) -> Float[Tensor, "batch tokens"]:
         """The chance that decides each token."""
         return noise.uniform("tokens", math.prod(self.codec.grid))
@@ -137,7 +133,7 @@ class TokenModel(Coded):
         if labels is None:
             labels = torch.full((len(latents),), -1, device=latents.device)
         cache = self.inner.new_cache(len(latents), latents.shape[1])
-        ids = [self.begin(labels)]
+        ids = [begin_ids(labels, self.codec.vocab_size)]
         for chance in latents.unbind(1):
             logits = self.inner(ids[-1][:, None], cache)[:, -1, : self.codec.vocab_size].double()
             ids.append(_choose(logits, chance, how or ImageSampling()))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from daedal.config import Config
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
 from daedal.models.model import Loss, Moment, assembling
+from daedal.nn.convolution import initialise
 from daedal.nn.noise import Noise
 from daedal.nn.penalty import squared_slope
 from daedal.nn.projection import project
@@ -88,12 +89,7 @@ class GAN(ImageModel):
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights anew. Drawn on the CPU, so that a seed means the same model on every device."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                weight = module.weight
-                weight.copy_(torch.randn(weight.shape, generator=generator) * weight[0].numel() ** -0.5)
-                if module.bias is not None:
-                    module.bias.zero_()
+        initialise(self, generator)
         for module in self.modules():
             if isinstance(module, Residual):  # each block starts as the identity
                 module.last.weight.zero_()

@@ -16,20 +16,16 @@ from daedal.models.coded import TokenModel, token_batch
 from daedal.models.gpt import GPT
 from daedal.models.model import TokenBatch
 from daedal.models.vqvae import VQVAE
-from daedal.nn.noise import Noise
 from daedal.training.family import Family
 from daedal.training.groups import gpt_optimizer
 from daedal.training.machine import Machine
 from daedal.training.optimizers import Optimizer
 from daedal.training.picture_rules import labels_of
-from daedal.training.pictures import open_codec, save_codecs, save_sheet
+from daedal.training.pictures import VALIDATED, draw, open_codec, save_codecs, save_sheet
 from daedal.training.plan import GPTPlan, Plan
 from daedal.training.processes import Processes
 from daedal.training.rules import TokenFacts, new_gpt, plan_gpt
 from daedal.training.stream import PictureStream
-
-_SAMPLES = 32
-_VALIDATED = 2000
 
 
 class GridFamily(Family):
@@ -56,7 +52,7 @@ class GridFamily(Family):
         tokens, classes = math.prod(self.codec.grid), len(labels_of(self.dataset, given.get("condition")))
         facts = TokenFacts(
             train=self.dataset.split("train").count * tokens,
-            validation=min(_VALIDATED, self.dataset.split("validation").count) * tokens,
+            validation=min(VALIDATED, self.dataset.split("validation").count) * tokens,
             vocab_size=self.codec.vocab_size + 1 + classes,
             context=tokens,
         )
@@ -89,7 +85,7 @@ class GridTask:
         self._validation = (
             PictureStream(validation, dataset.codec, 0, self._ids, labelled) if validation.count > 1 else None
         )
-        self._validated = min(_VALIDATED, validation.count)
+        self._validated = min(VALIDATED, validation.count)
 
     @property
     def whole(self) -> TokenModel:
@@ -131,9 +127,7 @@ class GridTask:
 
     @torch.no_grad()
     def sample(self, seed: int, path: Path) -> str:
-        device = next(self.model.parameters()).device
-        labels = torch.arange(_SAMPLES, device=device) % len(self._classes) if self._classes else None
-        return save_sheet(self.whole.to(device).sample(Noise(seed, 0, _SAMPLES, device), labels), self.dataset, path)
+        return save_sheet(draw(self.whole, next(self.model.parameters()).device, seed), self.dataset, path)
 
     def _ids(self, images: Tensor) -> Tensor:
         with torch.no_grad():

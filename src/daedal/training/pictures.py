@@ -1,5 +1,6 @@
 """The families that learn pictures, or the codes that another model makes of them."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -32,7 +33,8 @@ from daedal.training.rehearsal import step_seconds
 from daedal.training.stream import PictureStream
 
 _SAMPLES, _COLUMNS = 32, 8
-_VALIDATED = 2000
+VALIDATED = 2000
+"""Held-out pictures that a pass of validation takes at most."""
 _FITTED = 20_000
 
 
@@ -83,7 +85,7 @@ class PictureFamily(Family):
 
     def task(self, plan: Plan) -> "PictureTask":
         assert isinstance(plan, PicturePlan)
-        model = self._initial
+        model = copy.deepcopy(self._initial)  # a model keeps counts of what it sees, and planning tries it
         if model is None:
             known = image_family(self.family)
             values = {name: getattr(plan, name) for name in known.config.model_fields if hasattr(plan, name)}
@@ -159,7 +161,7 @@ class PictureTask:
         train, validation = dataset.split("train"), dataset.split("validation")
         self._train = PictureStream(train, dataset.codec, plan.seed, code, labelled, plan.flip, plan.shift)
         self._validation = PictureStream(validation, dataset.codec, 0, code, labelled) if validation.count > 1 else None
-        self.validated = min(_VALIDATED, validation.count)
+        self.validated = min(VALIDATED, validation.count)
 
     @property
     def whole(self) -> ImageModel:
@@ -203,14 +205,17 @@ class PictureTask:
     def sample(self, seed: int, path: Path) -> str:
         """Pictures drawn from nothing; where the model draws none, held-out ones and what becomes of them."""
         if "sample" in self.model.capabilities:
-            device = next(self.model.parameters()).device
-            labels = (
-                torch.arange(_SAMPLES, device=device) % self.model.config.classes if self.model.config.classes else None
-            )
-            pictures = self.whole.to(device).sample(Noise(seed, 0, _SAMPLES, device), labels)
+            pictures = draw(self.whole, next(self.model.parameters()).device, seed)
         else:
             pictures = before_and_after(self.model, self._validation or self._train)
         return save_sheet(pictures, self.dataset, path)
+
+
+def draw(model: ImageModel, device: torch.device, seed: int) -> Tensor:
+    """New pictures, of each class in turn where there are classes."""
+    classes = model.config.classes
+    labels = torch.arange(_SAMPLES, device=device) % classes if classes else None
+    return model.to(device).sample(Noise(seed, 0, _SAMPLES, device), labels)
 
 
 def before_and_after(model: ImageModel, stream: PictureStream) -> Tensor:
