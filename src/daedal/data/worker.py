@@ -3,23 +3,18 @@
 import json
 import os
 import queue
-import signal
 import sys
 import threading
-import traceback
 
+from daedal.data import children
 from daedal.data.encode import Job
 from daedal.data.sources import Unit
-from daedal.data.stop import resumable
 from daedal.data.workers import Bench, Doer
-from daedal.errors import DaedalError
 
 
 def main() -> None:
     """Do jobs until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # what a library prints is no answer
+    answers = children.answers()
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -41,10 +36,8 @@ def main() -> None:
                 lambda size: say(bytes=size),
             )
             say(done=True)
-        except DaedalError as error:
-            say(what=error.what, fix=error.fix, resumable=resumable(error))
-        except Exception:
-            say(failure=traceback.format_exc())
+        except Exception as error:
+            say(**children.told(error))
 
 
 if __name__ == "__main__":

@@ -1,29 +1,22 @@
 """Worker processes: each takes a unit or a chunk at a time and answers with a line of JSON.
 
-They are started as `python -m daedal.data.worker`, not forked: so there is nothing to inherit, a script needs no
-`if __name__ == "__main__"`, and a worker whose parent is killed notices and ends. With one worker all runs here.
+Their program is `daedal.data.worker`. With one worker all runs here.
 """
 
-import contextlib
 import json
-import os
 import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-import daedal
 from daedal.config import Config
+from daedal.data import children
+from daedal.data.children import Child
 from daedal.data.encode import Encoder, Job, encode_chunk
 from daedal.data.ingest import Cleaning, ingest
 from daedal.data.sources import Unit
 from daedal.data.spool import Spool
-from daedal.data.stop import StoppedError
-from daedal.errors import DaedalError
 
 
 class Bench(Config):
@@ -59,22 +52,13 @@ class Workers:
     def __init__(self, bench: Bench, count: int) -> None:
         self._bench = bench
         self._count = count
-        self._processes: list[subprocess.Popen[str]] = []
+        self._processes: list[Child] = []
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        for process in self._processes:
-            process.kill()  # what it was writing is under a temporary name
-        for process in self._processes:
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+    def __exit__(self, *_: object) -> None:
+        children.end(self._processes)
 
     def run(self, jobs: Sequence[Unit] | Sequence[Job], progress: Callable[[int], None]) -> None:
         """Do all jobs.
@@ -109,36 +93,23 @@ class Workers:
             else:
                 progress(event)
 
-    def _start(self) -> subprocess.Popen[str]:
-        home = str(Path(daedal.__file__).parent.parent)
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH")))),
-            "TOKENIZERS_PARALLELISM": "false",  # as many processes as cores are at it already
-            "RAYON_NUM_THREADS": "1",
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "daedal.data.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            bufsize=1,
-            env=environment,
+    def _start(self) -> Child:
+        process = children.start(
+            "daedal.data.worker",
+            TOKENIZERS_PARALLELISM="false",  # as many processes as cores are at it already
+            RAYON_NUM_THREADS="1",
         )
-        assert process.stdin is not None
-        process.stdin.write(self._bench.model_dump_json() + "\n")
+        _send(process, self._bench.model_dump_json())
         return process
 
 
 def _attend(
-    process: subprocess.Popen[str],
+    process: Child,
     waiting: Iterator[Unit | Job],
     lock: threading.Lock,
     events: "queue.SimpleQueue[int | BaseException | None]",
 ) -> None:
     """Give a process job after job, and pass on what it says."""
-    assert process.stdin is not None
     assert process.stdout is not None
     try:
         while True:
@@ -146,17 +117,13 @@ def _attend(
                 job = next(waiting, None)
             if job is None:
                 break
-            process.stdin.write(json.dumps({type(job).__name__: job.model_dump(mode="json")}) + "\n")
+            _send(process, json.dumps({type(job).__name__: job.model_dump(mode="json")}))
             for line in process.stdout:
                 said = json.loads(line)
                 if "bytes" in said:
                     events.put(int(said["bytes"]))
-                elif "what" in said:
-                    kind = StoppedError if said["resumable"] else DaedalError
-                    events.put(kind(said["what"], said["fix"]))
-                    return
-                elif "failure" in said:
-                    events.put(RuntimeError(said["failure"]))
+                elif (error := children.failure(said)) is not None:
+                    events.put(error)
                     return
                 else:
                     break
@@ -164,8 +131,10 @@ def _attend(
                 raise BrokenPipeError
         events.put(None)
     except (OSError, ValueError):
-        events.put(
-            StoppedError(
-                "A worker process ended before its work was done", "Run the command again: it goes on from there"
-            )
-        )
+        events.put(children.ended())
+
+
+def _send(process: Child, line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n".encode())
+    process.stdin.flush()

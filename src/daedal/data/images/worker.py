@@ -1,24 +1,18 @@
 """The program of a worker process: reads batches of pictures from standard input and treats them; ends with its parent."""
 
 import json
-import os
-import signal
 import sys
-import traceback
 from pathlib import Path
 
+from daedal.data import children
 from daedal.data.images.batch import treat_batch
 from daedal.data.images.treat import Treatment
 from daedal.data.images.workers import receive, receive_batch
-from daedal.data.stop import resumable
-from daedal.errors import DaedalError
 
 
 def main() -> None:
     """Treat batches until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # what a library prints is no answer
+    answers = children.answers()
     stream = sys.stdin.buffer
     bench = json.loads(receive(stream) or b"{}")
     if not bench:
@@ -28,10 +22,8 @@ def main() -> None:
         try:
             treat_batch(batch, treatment, folder)
             said: dict[str, object] = {"done": batch.number}
-        except DaedalError as error:
-            said = {"what": error.what, "fix": error.fix, "resumable": resumable(error)}
-        except Exception:
-            said = {"failure": traceback.format_exc()}
+        except Exception as error:
+            said = children.told(error)
         print(json.dumps(said), file=answers)
 
 

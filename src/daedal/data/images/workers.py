@@ -1,27 +1,21 @@
 """Processes that treat batches of pictures, where the work is long enough for them to pay.
 
-They are started as `python -m daedal.data.images.worker`, not forked: see `daedal.data.workers`. Until two seconds of work are
-done there are none, and small builds never wait for them to start.
+Their program is `daedal.data.images.worker`. Until two seconds of work are done there are none, and small builds never wait for
+them to start.
 """
 
-import contextlib
 import json
-import os
 import queue
 import struct
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
-import daedal
+from daedal.data import children
+from daedal.data.children import Child
 from daedal.data.images.batch import Batch, treat_batch
 from daedal.data.images.treat import Treatment
-from daedal.data.stop import StoppedError
-from daedal.errors import DaedalError
 
 _ALONE = 2.0  # seconds
 
@@ -35,24 +29,15 @@ class Workers:
         self._count = count
         self._left = alone
         self._queue: queue.Queue[Batch | None] = queue.Queue(maxsize=max(1, count))
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Child] = []
         self._threads: list[threading.Thread] = []
         self._failed: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        for process in self._processes:
-            process.kill()  # what it was writing is under a temporary name
-        for process in self._processes:
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+    def __exit__(self, *_: object) -> None:
+        children.end(self._processes)
 
     def give(self, batch: Batch) -> None:
         """Treat a batch, now or soon.
@@ -96,21 +81,14 @@ class Workers:
     def _start(self) -> None:
         if self._processes:
             return
-        home = str(Path(daedal.__file__).parent.parent)
-        path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
         for _ in range(self._count):
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "daedal.data.images.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            )
+            process = children.start("daedal.data.images.worker", OMP_NUM_THREADS="1")
             self._processes.append(process)
             thread = threading.Thread(target=self._attend, args=(process,), daemon=True)
             thread.start()
             self._threads.append(thread)
 
-    def _attend(self, process: subprocess.Popen[bytes]) -> None:
+    def _attend(self, process: Child) -> None:
         """Give a process batch after batch."""
         assert process.stdin is not None
         assert process.stdout is not None
@@ -120,18 +98,11 @@ class Workers:
             while (batch := self._queue.get()) is not None:
                 send_batch(process.stdin, batch)
                 said = json.loads(process.stdout.readline())
-                if "what" in said:
-                    raise (StoppedError if said["resumable"] else DaedalError)(said["what"], said["fix"])
-                if "failure" in said:
-                    raise RuntimeError(said["failure"])
+                if (error := children.failure(said)) is not None:
+                    self._failed.put(error)
+                    return
         except (OSError, ValueError):
-            self._failed.put(
-                StoppedError(
-                    "A worker process ended before its work was done", "Run the command again: it goes on from there"
-                )
-            )
-        except (DaedalError, RuntimeError) as error:
-            self._failed.put(error)
+            self._failed.put(children.ended())
 
 
 def send(stream: IO[bytes], data: bytes) -> None:
