@@ -1,6 +1,5 @@
 """Measure a model: likelihood beside baselines, samples, and what the samples copy from the training text."""
 
-import math
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,12 +20,12 @@ from daedal.evaluation.documents import Documents
 from daedal.evaluation.likelihood import estimate_seconds, evaluate_documents, sliding
 from daedal.evaluation.memorization import SEARCHED_BYTES, Memorization, memorization
 from daedal.evaluation.report import Curve, DataFacts, EvaluationReport, ModelFacts, Sample
+from daedal.evaluation.subject import curve_points, run_folder, subject_name
 from daedal.inference.generator import Generator
 from daedal.models.gpt import GPT
 from daedal.training.run import RunFolder
 
 SAMPLE_TOKENS = 200
-_CURVE_POINTS = 400
 # On one core of 2023; what they are good for is to leave room in a time budget
 _SECONDS_PER_COUNTED_TOKEN = 1.5e-6
 _SECONDS_PER_SEARCHED_BYTE = 3e-7
@@ -37,6 +36,10 @@ class Progress(Protocol):
     """Told how much of the whole is done, and what is being done."""
 
     def __call__(self, done: float, total: float | None, doing: str = "") -> None: ...
+
+
+def silence(done: float, total: float | None, doing: str = "") -> None:
+    """Tells nobody."""
 
 
 def evaluate(
@@ -67,10 +70,10 @@ def evaluate(
         DaedalError: there is no such run or data, or it cannot be measured.
     """
     started = time.monotonic()
-    tell: Progress = progress or _silence
+    tell: Progress = progress or silence
     tell(0, 100, "loading")
     generator = run if isinstance(run, Generator) else Generator.open(str(run))
-    folder = None if isinstance(run, Generator) else _run_folder(Path(run))
+    folder = None if isinstance(run, Generator) else run_folder(Path(run))
     own = folder is not None and (data is None or _same(data, folder.plan.data))
     source = data if data is not None else _own_data(folder)
     documents, train, facts = _open(source, split, generator.codec, folder)
@@ -228,33 +231,16 @@ def _copies(
 def _model_facts(generator: Generator, model_hash: str) -> ModelFacts:
     config = generator.model.config
     return ModelFacts(
-        name=_name(generator.name), architecture=config.architecture, parameters=generator.model.parameter_count,
+        name=subject_name(generator.name), architecture=config.architecture, parameters=generator.model.parameter_count,
         depth=config.depth, width=config.width, heads=config.heads, context=config.context, vocab_size=config.vocab_size,
         codec=generator.codec.kind, hash=model_hash,
     )  # fmt: skip
 
 
-def _name(name: str) -> str:
-    """A folder by its own name: where it lies is nobody's affair."""
-    return Path(name).resolve().name if Path(name).is_dir() else name
-
-
 def _curve(folder: RunFolder) -> Curve | None:
     records = folder.records("metrics.jsonl")
-
-    def points(name: str) -> tuple[tuple[int, float], ...]:
-        found = [(int(r["step"]), float(r[name])) for r in records if isinstance(r.get(name), int | float)]
-        found = [(step, value) for step, value in found if math.isfinite(value)]
-        size = max(1, -(-len(found) // _CURVE_POINTS))
-        groups = [found[start : start + size] for start in range(0, len(found), size)]
-        return tuple((group[-1][0], sum(value for _, value in group) / len(group)) for group in groups)
-
-    train, validation = points("bits_per_byte"), points("validation_bits_per_byte")
+    train, validation = (curve_points(records, name) for name in ("bits_per_byte", "validation_bits_per_byte"))
     return Curve(train=train, validation=validation) if train or validation else None
-
-
-def _run_folder(path: Path) -> RunFolder | None:
-    return RunFolder(path) if (path / "training" / "plan.json").is_file() else None
 
 
 def _own_data(folder: RunFolder | None) -> str:
@@ -270,6 +256,3 @@ def _own_data(folder: RunFolder | None) -> str:
 
 def _same(one: str | Path, other: str | Path) -> bool:
     return Path(one).resolve() == Path(other).resolve()
-
-
-def _silence(done: float, total: float | None, doing: str = "") -> None: ...

@@ -11,7 +11,7 @@ import numpy as np
 from daedal import __version__
 from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
-from daedal.evaluation.evaluate import Progress
+from daedal.evaluation.evaluate import Progress, silence
 from daedal.evaluation.images import parts
 from daedal.evaluation.images.baselines import gaussian_pictures, spread
 from daedal.evaluation.images.classifier import ClassifierExtractor
@@ -31,9 +31,9 @@ from daedal.evaluation.images.report import (
 from daedal.evaluation.images.sheets import grid_png, pairs_png
 from daedal.evaluation.images.sizes import SECONDS, Sizes
 from daedal.evaluation.measurement import Measurement
+from daedal.evaluation.subject import run_folder, subject_name
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.image import ImageModel
-from daedal.training.run import RunFolder
 
 _SHOWN = 64
 _TRIED = 8
@@ -70,10 +70,10 @@ def evaluate_images(
         DaedalError: there is no such run, data or extractor, or there are too few pictures.
     """
     started = time.monotonic()
-    tell: Progress = progress or _silence
+    tell: Progress = progress or silence
     tell(0, 100, "loading")
     generator = run if isinstance(run, ImageGenerator) else ImageGenerator.open(str(run))
-    folder = None if isinstance(run, ImageGenerator) else _run_folder(Path(run))
+    folder = None if isinstance(run, ImageGenerator) else run_folder(Path(run))
     reference = open_reference(against, folder, generator.codec)
     own = folder is not None and reference.own
     work = _Work(generator, reference, seed, tell)
@@ -236,17 +236,10 @@ class _Work:
 
 
 def _model_facts(generator: ImageGenerator) -> ImageModelFacts:
-    model, name = generator.model, generator.name
+    model = generator.model
     channels, height, width = generator.codec.shape
     return ImageModelFacts(
-        name=Path(name).resolve().name if Path(name).is_dir() else name, family=model.family,
+        name=subject_name(generator.name), family=model.family,
         parameters=model.parameter_count, channels=channels, height=height, width=width, classes=generator.classes,
         capabilities=tuple(sorted(generator.capabilities)), hash=generator.fingerprint,
     )  # fmt: skip
-
-
-def _run_folder(path: Path) -> RunFolder | None:
-    return RunFolder(path) if (path / "training" / "plan.json").is_file() else None
-
-
-def _silence(done: float, total: float | None, doing: str = "") -> None: ...

@@ -23,6 +23,7 @@ from daedal.evaluation.images.reference import Reference
 from daedal.evaluation.images.report import ClassRow, LossCurve
 from daedal.evaluation.images.sizes import Speeds
 from daedal.evaluation.measurement import Measurement, define
+from daedal.evaluation.subject import curve_points
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.image import ImageBatch, ImageModel
 from daedal.nn.noise import Noise
@@ -35,7 +36,6 @@ _JUDGED = 250
 _COPY_SIDE = 16
 """Pixels of a side at which pictures are compared to find copies."""
 _LEAST_CONTRAST = 0.02
-_CURVE_POINTS = 400
 
 
 @dataclass(frozen=True)
@@ -251,18 +251,10 @@ def reconstruct(
 def curve(folder: RunFolder) -> LossCurve | None:
     """The loss as it was logged; of several players the first."""
     records = folder.records("metrics.jsonl")
-
-    def points(name: str) -> tuple[tuple[int, float], ...]:
-        found = [(int(r["step"]), float(r[name])) for r in records if isinstance(r.get(name), int | float)]
-        found = [(step, value) for step, value in found if math.isfinite(value)]
-        size = max(1, -(-len(found) // _CURVE_POINTS))
-        groups = [found[start : start + size] for start in range(0, len(found), size)]
-        return tuple((group[-1][0], sum(value for _, value in group) / len(group)) for group in groups)
-
     names = {name for record in records for name in record}
     name = next((name for name in ("loss", *sorted(n for n in names if n.endswith("loss"))) if name in names), None)
-    train = points(name) if name else ()
-    validation = points(f"validation_{name}") if name else ()
+    train = curve_points(records, name) if name else ()
+    validation = curve_points(records, f"validation_{name}") if name else ()
     return LossCurve(name=name or "loss", train=train, validation=validation) if train or validation else None
 
 
