@@ -7,7 +7,6 @@ from typing import Literal
 
 from daedal.config import Config
 from daedal.data import library
-from daedal.data.archives import BROKEN
 from daedal.data.document import Lost, Note, Raw
 from daedal.data.hub import parse_hub_name, read_hub
 from daedal.data.images.builtin import BUILTINS as PICTURES
@@ -146,10 +145,7 @@ def read_item(item: Item, reading: Reading) -> Iterator[Raw | Lost | Note]:
             yield Lost(item.label, "unreadable", error.strerror or "", item.bytes)
             return
         with stream:
-            try:
-                yield from read_stream(item.label, stream, item.bytes, reading)
-            except BROKEN as error:
-                yield Lost(item.label, "broken file", str(error)[:200], item.bytes)
+            yield from read_stream(item.label, stream, item.bytes, reading)
 
 
 def _item(path: Path, label: str, kind: Literal["file", "docstrings"] = "file") -> Item:

@@ -74,8 +74,6 @@ def read_item(item: Item, reading: Reading, place: Place) -> Iterator[Event]:
             place.watch(stream)
             try:
                 yield from read_stream(item.label, stream, item.bytes, reading)
-            except archives.BROKEN as error:
-                yield Lost(item.label, "broken file", str(error)[:200], item.bytes)
             finally:
                 place.watch(None)
 
