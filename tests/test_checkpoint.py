@@ -288,8 +288,9 @@ def test_missing_misshaped_and_surplus_weights_are_named(tmp_path: Path) -> None
         load_model(tmp_path)
 
 
-def test_the_architecture_of_our_own_comes_back_too(tmp_path: Path) -> None:
-    model = ours("swift", kv_heads=2)
+@pytest.mark.parametrize(("architecture", "changes"), [("swift", {"kv_heads": 2}), ("qwen3", {"grid": (7, 8)})])
+def test_what_opens_in_daedal_only_comes_back_too(tmp_path: Path, architecture: str, changes: dict[str, Any]) -> None:
+    model = ours(architecture, **changes)
     save_model(model, tmp_path, max_shard_bytes=20_000)
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "daedal_swift"
     loaded = load_model(tmp_path)

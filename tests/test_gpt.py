@@ -15,7 +15,7 @@ from daedal.models.model import IGNORE, Moment, TokenBatch
 VOCAB, CONTEXT = 61, 48
 MODELS: dict[str, dict[str, Any]] = {
     "gpt2": {}, "llama": {}, "qwen2": {"kv_heads": 2}, "qwen3": {"kv_heads": 2, "head_width": 16},
-    "swift": {"kv_heads": 2},
+    "swift": {"kv_heads": 2}, "swift-grid": {"grid": (6, 8)},
     "mistral": {"kv_heads": 1, "sliding_window": 5}, "qwen3-window": {"sliding_window": 5, "window_from": 1},
 }  # fmt: skip
 
@@ -171,6 +171,16 @@ def test_dropout_works_in_training_only(name: str) -> None:
         assert not torch.equal(model(tokens), model(tokens))
 
 
+def test_the_last_places_of_the_context_are_those_of_the_grid() -> None:
+    model, plain = build("llama", grid=(5, 8)), build("llama")
+    plain.load_state_dict({name: value for name, value in model.state_dict().items() if name in plain.state_dict()})
+    tokens = ids(2, 20)
+    with torch.no_grad():
+        same = (model(tokens) == plain(tokens)).all(0).all(-1)
+    assert same[:8].all()
+    assert not same[8:].any()
+
+
 def test_sampling_follows_the_generator() -> None:
     model, prompt = build("qwen3"), ids(2, 4)
     draws = [model.sample(prompt, 9, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
@@ -187,7 +197,9 @@ def test_too_much_text_is_told() -> None:
         model(ids(1, 5), model.new_cache(1, 4))
 
 
-@pytest.mark.parametrize("changes", [{"heads": 3}, {"head_width": 3}, {"width": 2**40}, {"depth": 0}, {"dropout": 1.0}])
+@pytest.mark.parametrize(
+    "changes", [{"heads": 3}, {"head_width": 3}, {"width": 2**40}, {"depth": 0}, {"dropout": 1.0}, {"grid": (3, 3)}]
+)
 def test_impossible_shapes_are_refused(changes: dict[str, Any]) -> None:
     values = GPTConfig.of("qwen3", vocab_size=9, width=32, depth=1, heads=4, kv_heads=2, context=8).model_dump()
     with pytest.raises(DaedalError):

@@ -6,12 +6,13 @@
 - initialisation in one place, the same on every device
 """
 
+import math
 from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float64, Int
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from daedal.config import Config
@@ -29,7 +30,11 @@ Architecture = Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"]
 
 
 class GPTConfig(Config):
-    """The shape of a GPT. Lengths are in tokens, widths in channels."""
+    """The shape of a GPT. Lengths are in tokens, widths in channels.
+
+    Attributes:
+        grid: rows and columns of the picture that the last tokens of the context make; the model is told the place of each.
+    """
 
     architecture: Architecture = "qwen3"
     vocab_size: int = Field(ge=1, le=2**24)
@@ -47,6 +52,7 @@ class GPTConfig(Config):
     sliding_window: int | None = Field(default=None, ge=1)
     window_from: int = Field(default=0, ge=0)
     tied: bool = True
+    grid: tuple[PositiveInt, PositiveInt] | None = None
     attention_bias: bool = False
     mlp_bias: bool = False
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -59,6 +65,8 @@ class GPTConfig(Config):
             raise ValueError(f"head_width ({self.head_width}) must be even for rotary positions")
         if self.architecture == "gpt2" and (self.kv_heads != self.heads or self.head_width * self.heads != self.width):
             raise ValueError("gpt2 needs kv_heads = heads and head_width x heads = width")
+        if self.grid is not None and math.prod(self.grid) > self.context:
+            raise ValueError(f"a grid of {self.grid} does not fit a context of {self.context}")
         return self
 
     @classmethod
@@ -115,6 +123,9 @@ class GPT(Model):
             self.positions = _table(config.context, config.width)
         else:
             self.rotary = Rotary(config.head_width, config.rope_theta, config.context, config.rope_scaling)
+        self.rows = self.columns = None
+        if config.grid is not None:
+            self.rows, self.columns = (_table(count, config.width) for count in config.grid)
         blocks = (_block(config, layer) for layer in range(config.depth))
         self.transformer = Transformer(blocks, _norm(config, config.width))
         self.unembedding = None if config.tied else nn.Linear(config.width, config.vocab_size, bias=False)
@@ -194,6 +205,10 @@ class GPT(Model):
                     "Shorten the text, or slide the window",
                 )
             x = x + self.positions(positions)
+        if self.rows is not None and self.columns is not None:
+            places = (self.rows.weight[:, None] + self.columns.weight).flatten(0, 1)
+            before = self.config.context - len(places)
+            x = x + F.pad(places, (0, 0, before, 0))[positions]
         if self.rotary is not None:
             turns = self.rotary.turns(positions, past + time)
         if self.config.dropout and self.training:

@@ -21,7 +21,7 @@ CLASSES = {
     "qwen3": "Qwen3ForCausalLM",
 }
 OWN = "daedal_swift"
-"""The model type of the architecture that opens in Daedal only."""
+"""The model type of what opens in Daedal only: the architecture swift, and any that is told the places of a grid."""
 _ACTIVATIONS = {
     "silu": "silu", "swish": "silu", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu", "relu2": "relu_squared",
@@ -63,7 +63,7 @@ class TensorName:
 
 def tensor_names(config: GPTConfig) -> Iterator[TensorName]:
     """Every tensor of a checkpoint."""
-    if config.architecture == "swift":
+    if _is_own(config):
         with torch.device("meta"):
             return iter([TensorName(name, name) for name, _ in GPT(config).named_parameters()])
     return _gpt2_names(config) if config.architecture == "gpt2" else _llama_names(config)
@@ -127,6 +127,10 @@ def _llama_names(config: GPTConfig) -> Iterator[TensorName]:
         yield TensorName("lm_head.weight", "unembedding.weight")
 
 
+def _is_own(config: GPTConfig) -> bool:
+    return config.architecture == "swift" or config.grid is not None
+
+
 def read_config(value: Any, where: str) -> GPTConfig:
     """The configuration in the `config.json` of a checkpoint.
 
@@ -154,7 +158,7 @@ def read_config(value: Any, where: str) -> GPTConfig:
 
 def write_config(config: GPTConfig) -> dict[str, Any]:
     """The `config.json` of a model; what Transformers 4 and 5, vLLM and llama.cpp read."""
-    if config.architecture == "swift":
+    if _is_own(config):
         return {"model_type": OWN, "vocab_size": config.vocab_size, "model": config.model_dump()}
     common: dict[str, Any] = {
         "architectures": [CLASSES[config.architecture]],

@@ -54,7 +54,7 @@ class GridFamily(Family):
             train=self.dataset.split("train").count * tokens,
             validation=min(VALIDATED, self.dataset.split("validation").count) * tokens,
             vocab_size=self.codec.vocab_size + 1 + classes,
-            context=tokens,
+            grid=self.codec.grid,
         )
         settled = {"init": self.init, "codec": self.codec_path}
         return plan_gpt(facts, self.data, budget, machine, given, self._initial, settled)

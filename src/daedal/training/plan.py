@@ -109,7 +109,7 @@ class Plan(Config):
 class GPTPlan(Plan):
     """The training of a GPT on a stream of tokens."""
 
-    derived = Plan.derived | {"vocab_size"}
+    derived = Plan.derived | {"vocab_size", "grid"}
 
     family: Literal["gpt"] = Field("gpt", description="what kind of model")
     architecture: Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"] = Field(
@@ -126,6 +126,7 @@ class GPTPlan(Plan):
     head_width: int = Field(ge=2, description="features of one head")
     mlp_width: int = Field(ge=1, description="features inside the MLP")
     context: int = Field(ge=2, description="tokens that the model sees at once")
+    grid: tuple[int, int] | None = Field(None, description="rows and columns of tokens, where they make a picture")
     tied: bool = Field(True, description="the output layer shares the embedding's weights")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of features dropped in training")
 

@@ -32,14 +32,14 @@ class TokenFacts(NamedTuple):
     Attributes:
         train: how many there are to learn from.
         validation: how many to validate on.
-        context: the length of a sequence where that is settled (a picture's tokens), or None.
+        grid: rows and columns of tokens that make a picture, where they do: then a sequence is a picture.
         text: a piece of the validation text, as bytes; empty where the tokens are no text.
     """
 
     train: int
     validation: int
     vocab_size: int
-    context: int | None = None
+    grid: tuple[int, int] | None = None
     text: bytes = b""
 
 
@@ -123,6 +123,7 @@ def gpt_config(plan: GPTPlan) -> GPTConfig:
         "mlp_width",
         "context",
         "tied",
+        "grid",
         "dropout",
     )
     return GPTConfig.of(plan.architecture, **{name: getattr(plan, name) for name in shape})
@@ -139,7 +140,7 @@ def _choose_shape(choose: Choice, computation: float, facts: TokenFacts) -> None
         return abs(math.log(tokens / (ratio * weights)))
 
     best = min(_LADDER, key=mismatch)
-    architecture = choose("architecture", "qwen3")
+    architecture = choose("architecture", "swift" if facts.grid else "qwen3")  # nobody else opens what learns a tokenizer of ours
     width, _ = choose("width", best[0]), choose("depth", best[1])
     head_width = choose.given.get("head_width") or (32 if width < 512 else 64)
     heads = choose("heads", max(1, width // head_width))
@@ -148,7 +149,8 @@ def _choose_shape(choose: Choice, computation: float, facts: TokenFacts) -> None
     choose("mlp_width", 4 * width if architecture in ("gpt2", "swift") else -(-8 * width // 3 // 32) * 32)
     choose("tied", True)
     longest = 64 if width < 160 else 128 if width < 256 else 256 if width < 512 else 512 if width < 1024 else 1024
-    choose("context", facts.context or max(2, min(longest, facts.train // 8)))
+    choose.values["grid"] = facts.grid
+    choose("context", math.prod(facts.grid) if facts.grid else max(2, min(longest, facts.train // 8)))
 
 
 def _tokens_per_weight(computation: float) -> float:
@@ -163,6 +165,7 @@ def _tokens_per_weight(computation: float) -> float:
 def _take_shape(choose: Choice, model: GPT) -> None:
     """The shape of the model that training goes on with; only the context may be shortened."""
     config = model.config
+    choose.values["grid"] = config.grid
     for name in ("architecture", "width", "depth", "heads", "kv_heads", "head_width", "mlp_width", "tied"):
         settled = getattr(config, name)
         if choose.given.get(name, settled) != settled:
