@@ -140,7 +140,8 @@ def _choose_shape(choose: Choice, computation: float, facts: TokenFacts) -> None
         return abs(math.log(tokens / (ratio * weights)))
 
     best = min(_LADDER, key=mismatch)
-    architecture = choose("architecture", "swift" if facts.grid else "qwen3")  # nobody else opens what learns a tokenizer of ours
+    # What learns the tokens of our own tokenizer opens in no other program anyway
+    architecture = choose("architecture", "swift" if facts.grid else "qwen3")
     width, _ = choose("width", best[0]), choose("depth", best[1])
     head_width = choose.given.get("head_width") or (32 if width < 512 else 64)
     heads = choose("heads", max(1, width // head_width))
