@@ -18,6 +18,7 @@ from daedal.nn.penalty import squared_slope
 from daedal.nn.projection import project
 from daedal.nn.pyramid import Pyramid
 from daedal.nn.rivalry import Rivalry
+from tiny_models import part
 
 GAMES = get_args(Game)
 PLAYERS = ("discriminator", "generator")
@@ -63,10 +64,7 @@ def gradients(gan: GAN, batches: list[ImageBatch], player: str) -> list[Tensor]:
 def test_accumulated_batches_give_the_gradient_of_one_large_batch(game: str, player: str) -> None:
     gan = tiny(game=game, classes=3)
     whole = batch_of(gan)
-    pieces = [
-        ImageBatch(whole.images[a:b], whole.labels[a:b], whole.noise.part(a, b), whole.moment)
-        for a, b in itertools.pairwise((0, 1, 4, 6))
-    ]
+    pieces = [part(whole, a, b) for a, b in itertools.pairwise((0, 1, 4, 6))]
     for one, many in zip(gradients(gan, [whole], player), gradients(gan, pieces, player), strict=True):
         torch.testing.assert_close(one, many, rtol=1e-3, atol=1e-4)
 

@@ -14,6 +14,7 @@ from daedal.nn.coupling import CouplingFlow
 from daedal.nn.likelihood import Bernoulli, Gaussian, Logistic
 from daedal.nn.mixture import Mixture
 from daedal.nn.noise import Noise
+from tiny_models import part, pictures, shaken
 
 
 def config(**values: object) -> VAEConfig:
@@ -21,34 +22,12 @@ def config(**values: object) -> VAEConfig:
     return VAEConfig.parse(small | values, "test")
 
 
-def shaken(made: VAEConfig, seed: int = 0) -> VAE:
-    """A VAE whose every part does something."""
-    model = VAE(made)
-    generator = torch.Generator().manual_seed(seed)
-    model.initialise(generator)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-    return model
-
-
-def pictures(made: VAEConfig, count: int, seed: int = 0) -> ImageBatch:
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(0, 256, (count, *made.shape), generator=generator) / 127.5 - 1
-    labels = torch.randint(-1, max(made.classes, 1), (count,), generator=generator)
-    return ImageBatch(images, labels, Noise(seed, 100, count))
-
-
-def part(batch: ImageBatch, start: int, stop: int) -> ImageBatch:
-    return ImageBatch(batch.images[start:stop], batch.labels[start:stop], batch.noise.part(start, stop), batch.moment)
-
-
 LIKELIHOODS = ["bernoulli", "logistic", "gaussian"]
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_accumulated_batches_learn_what_one_large_batch_learns(likelihood: str) -> None:
-    model = shaken(config(likelihood=likelihood, classes=3, free_bits=2.0, kl_warmup=0.5))
+    model = shaken(VAE(config(likelihood=likelihood, classes=3, free_bits=2.0, kl_warmup=0.5)))
     batch = pictures(model.config, 6).at(Moment(6, 0.25, 3))
     loss = model.loss(batch)
     loss.total.backward()
@@ -64,7 +43,7 @@ def test_accumulated_batches_learn_what_one_large_batch_learns(likelihood: str) 
 
 
 def test_a_picture_alone_is_the_picture_of_many() -> None:
-    model = shaken(config(mixture=2, classes=2))
+    model = shaken(VAE(config(mixture=2, classes=2)))
     labels = torch.tensor([0, 1, -1, 1])
     many = model.sample(Noise(3, 7, 4), labels)
     for index in range(4):
@@ -73,7 +52,7 @@ def test_a_picture_alone_is_the_picture_of_many() -> None:
 
 
 def test_a_seed_means_the_same_bits() -> None:
-    one, other = shaken(config(), 5), shaken(config(), 5)
+    one, other = shaken(VAE(config()), 5), shaken(VAE(config()), 5)
     batch = pictures(one.config, 4)
     assert torch.equal(one.loss(batch).total, other.loss(batch).total)
     assert torch.equal(one.sample(Noise(1, 0, 3)), other.sample(Noise(1, 0, 3)))
@@ -81,7 +60,7 @@ def test_a_seed_means_the_same_bits() -> None:
 
 
 def test_a_low_temperature_draws_the_average_picture() -> None:
-    model = shaken(config())
+    model = shaken(VAE(config()))
     cold = model.sample(Noise(1, 0, 3), how=ImageSampling(temperature=1e-6))
     torch.testing.assert_close(cold[0], cold[1], rtol=1e-3, atol=1e-3)
 
@@ -98,7 +77,7 @@ def test_a_low_temperature_draws_the_average_picture() -> None:
 )
 def test_a_meta_model_takes_the_weights_of_a_real_one(values: dict[str, object]) -> None:
     made = config(**values)
-    model = shaken(made)
+    model = shaken(VAE(made))
     with torch.device("meta"):
         empty = VAE(made)
     empty.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()}, assign=True)
@@ -112,7 +91,7 @@ def test_a_meta_model_takes_the_weights_of_a_real_one(values: dict[str, object])
 )
 def test_any_size_and_any_number_of_channels(height: int, width: int, channels: int, halvings: int, kind: str) -> None:
     made = config(height=height, width=width, channels=channels, halvings=halvings, likelihood=kind, depth=1, filters=4)
-    model, batch = shaken(made), pictures(made, 2)
+    model, batch = shaken(VAE(made)), pictures(made, 2)
     assert model.reconstruct(batch.images).shape == batch.images.shape
     assert model.reconstruct(batch.images).abs().max() <= 1
     assert model.loss(batch).total.isfinite()
@@ -122,7 +101,7 @@ def test_any_size_and_any_number_of_channels(height: int, width: int, channels: 
 
 
 def test_a_grid_alone_is_a_small_picture() -> None:
-    model = shaken(config(latent=0, grid=3, height=12, width=16))
+    model = shaken(VAE(config(latent=0, grid=3, height=12, width=16)))
     assert model.encode(pictures(model.config, 2).images).shape == (2, 3, 3, 4)
     assert model.prior(Noise(0, 0, 2)).shape == (2, 3, 3, 4)
 
@@ -136,7 +115,7 @@ def test_padding_repeats_the_edge_and_keeps_the_rest() -> None:
 
 
 def test_the_bound_of_one_sample_is_the_elbo_on_average_and_more_samples_tighten_it() -> None:
-    model = shaken(config(likelihood="gaussian", grid=1))
+    model = shaken(VAE(config(likelihood="gaussian", grid=1)))
     one = pictures(model.config, 1)
     copies = ImageBatch(one.images.expand(3000, -1, -1, -1), torch.full((3000,), -1), Noise(4, 0, 3000))
     with torch.no_grad():
@@ -150,7 +129,7 @@ def test_the_bound_of_one_sample_is_the_elbo_on_average_and_more_samples_tighten
 
 
 def test_the_divergence_is_the_one_that_can_be_worked_out() -> None:
-    model = shaken(config(grid=0, couplings=0, likelihood="gaussian"))
+    model = shaken(VAE(config(grid=0, couplings=0, likelihood="gaussian")))
     images = pictures(model.config, 1).images
     with torch.no_grad():
         posterior = model._posterior(images, torch.zeros(1, dtype=torch.long))
@@ -211,7 +190,7 @@ def test_a_mixture_finds_what_it_drew() -> None:
 
 
 def test_a_finished_model_draws_from_the_latents_that_pictures_have() -> None:
-    model = shaken(config(mixture=1, latent=2, grid=0, couplings=0))
+    model = shaken(VAE(config(mixture=1, latent=2, grid=0, couplings=0)))
     batch = pictures(model.config, 400)
     with torch.no_grad():
         model.to_vector.weight *= 0.1

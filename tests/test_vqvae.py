@@ -5,10 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daedal.models.image import ImageBatch
 from daedal.models.model import Moment
 from daedal.models.vqvae import VQVAE, VQVAEConfig
-from daedal.nn.noise import Noise
+from tiny_models import part, pictures, shaken
 
 
 def config(**values: object) -> VQVAEConfig:
@@ -16,27 +15,12 @@ def config(**values: object) -> VQVAEConfig:
     return VQVAEConfig.parse(small | values, "test")
 
 
-def shaken(made: VQVAEConfig, seed: int = 0) -> VQVAE:
-    model = VQVAE(made)
-    generator = torch.Generator().manual_seed(seed)
-    model.initialise(generator)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-    return model
-
-
-def pictures(made: VQVAEConfig, count: int) -> ImageBatch:
-    images = torch.randint(0, 256, (count, *made.shape), generator=torch.Generator().manual_seed(0)) / 127.5 - 1
-    return ImageBatch(images, torch.full((count,), -1), Noise(0, 100, count))
-
-
 KINDS = [{"quantizer": "fsq"}, {"quantizer": "vq"}, {"quantizer": "fsq", "critic": 0.5}]
 
 
 @pytest.mark.parametrize("values", KINDS, ids=["fsq", "vq", "critic"])
 def test_accumulated_batches_learn_what_one_large_batch_learns(values: dict[str, object]) -> None:
-    model = shaken(config(**values))
+    model = shaken(VQVAE(config(**values)))
     batch = pictures(model.config, 6).at(Moment(6, 0.25, 3))
     for player, parameters in model.players.items():
         model.turn(player)
@@ -44,10 +28,7 @@ def test_accumulated_batches_learn_what_one_large_batch_learns(values: dict[str,
         whole = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in parameters]
         model.turn(player)
         for start, stop in ((0, 1), (1, 4), (4, 6)):
-            noise = batch.noise.part(start, stop)
-            model.loss(
-                ImageBatch(batch.images[start:stop], batch.labels[start:stop], noise, batch.moment), player
-            ).total.backward()
+            model.loss(part(batch, start, stop), player).total.backward()
         for parameter, gradient in zip(parameters, whole, strict=True):
             assert parameter.grad is not None
             torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
@@ -57,7 +38,7 @@ def test_accumulated_batches_learn_what_one_large_batch_learns(values: dict[str,
 @given(st.integers(8, 21), st.integers(8, 21), st.sampled_from([1, 3]), st.integers(1, 3))
 def test_any_size_has_its_grid_of_ids(height: int, width: int, channels: int, halvings: int) -> None:
     made = config(height=height, width=width, channels=channels, halvings=halvings, filters=4)
-    model, batch = shaken(made), pictures(made, 2)
+    model, batch = shaken(VQVAE(made)), pictures(made, 2)
     ids = model.encode_ids(batch.images)
     assert ids.shape == (2, *model.grid)
     assert 0 <= int(ids.min()) <= int(ids.max()) < model.vocab_size == made.vocab_size
@@ -67,7 +48,7 @@ def test_any_size_has_its_grid_of_ids(height: int, width: int, channels: int, ha
 
 @pytest.mark.parametrize("values", KINDS, ids=["fsq", "vq", "critic"])
 def test_a_meta_model_takes_the_weights_of_a_real_one(values: dict[str, object]) -> None:
-    model = shaken(config(**values))
+    model = shaken(VQVAE(config(**values)))
     with torch.device("meta"):
         empty = VQVAE(model.config)
     empty.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()}, assign=True)
@@ -79,7 +60,7 @@ def test_a_meta_model_takes_the_weights_of_a_real_one(values: dict[str, object])
 @pytest.mark.parametrize("values", KINDS, ids=["fsq", "vq", "critic"])
 def test_a_few_steps_learn_and_the_same_seed_learns_the_same(values: dict[str, object]) -> None:
     def learned() -> tuple[VQVAE, list[float]]:
-        model, losses = shaken(config(**values)), []
+        model, losses = shaken(VQVAE(config(**values))), []
         model.train()
         optimizers = {name: torch.optim.Adam(parameters, lr=3e-3) for name, parameters in model.players.items()}
         batch = pictures(model.config, 8)
@@ -107,7 +88,7 @@ def test_a_few_steps_learn_and_the_same_seed_learns_the_same(values: dict[str, o
 
 
 def test_the_critic_pulls_with_its_share_of_the_loss() -> None:
-    model = shaken(config(critic=0.5))
+    model = shaken(VQVAE(config(critic=0.5)))
     batch = pictures(model.config, 3)
     seen = (model._pictures(model.quantizer(model._latents(batch.images)).codes)).detach().requires_grad_()
     error = (seen - batch.images).flatten(1)
