@@ -72,7 +72,7 @@ def test_a_few_steps_learn_and_the_same_seed_learns_the_same(values: dict[str, o
                 loss.total.backward()
                 optimizer.step()
                 if player == "model":
-                    losses.append(float(loss.parts["loss"]))
+                    losses.append(float(loss.total.detach()))
             model.after_step(lambda total: total, moment)
         return model, losses
 

@@ -148,12 +148,10 @@ class VQVAE(ImageModel):
         rebuilt = error.square().mean(1) + _ABSOLUTE * error.abs().mean(1)
         total = (rebuilt + quantized.cost).sum() / count
         squared = error.detach().square().mean(1)
-        parts = {"loss": total.detach(), "squared_error": squared.sum() / count}
-        if (
-            self.critic is not None and self.training
-        ):  # its value is nothing, and where nothing is learned it has no gradient
+        if self.critic is not None and self.training:
+            # its value is nothing, and where nothing is learned it has no gradient
             total = total + self._pull(pictures, rebuilt, batch.moment.fraction) / count
-        return Loss(total, parts)
+        return Loss(total, {"squared_error": squared.sum() / count})
 
     def _pull(self, pictures: Tensor, rebuilt: Float[Tensor, " batch"], fraction: float) -> Float[Tensor, ""]:
         """A term whose gradient at each reconstruction is the critic's, as long as its share of the loss's own."""
