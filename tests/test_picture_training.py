@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 
 from daedal import api
 from daedal.data.images import build
@@ -23,6 +21,7 @@ from daedal.training.machine import Machine
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
+from runs import logged, same, stop_at, weights
 
 RUN = {
     "steps": 8, "batch": 8, "micro_batch": 8, "threads": 1, "precision": "fp32", "device": "cpu", "checkpoint_every": 3,
@@ -57,28 +56,12 @@ def trainer_for(
     return Trainer(opened.task(plan), plan, run, Processes(torch.device("cpu")))
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "model.safetensors")
-
-
-def same(one: Path, other: Path) -> bool:
-    first, second = weights(one), weights(other)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
 @pytest.mark.parametrize("family", IMAGE_FAMILIES)
 def test_a_run_on_pictures_that_was_stopped_goes_on_bit_for_bit(digits: Path, tmp_path: Path, family: str) -> None:
     changes = {"condition": "class"} if family != "vqvae" else {"quantizer": "vq", "codes": 16}
     trainer_for(family, digits, tmp_path / "whole", **changes).train()
     first = trainer_for(family, digits, tmp_path / "stopped", **changes)
-    step = first._step
-
-    def stop_at_five(*arguments: Any) -> Any:
-        if first.step == 4:
-            signal.raise_signal(signal.SIGTERM)
-        return step(*arguments)
-
-    first._step = stop_at_five  # type: ignore[method-assign]
+    stop_at(first, 5)
     with pytest.raises(Interrupted):
         first.train()
     trainer_for(family, digits, tmp_path / "stopped", **changes).train()
@@ -93,11 +76,7 @@ def test_accumulated_pictures_equal_one_large_batch(digits: Path, tmp_path: Path
     whole.train(), parts.train()
     for name, tensor in weights(tmp_path / "whole").items():
         torch.testing.assert_close(weights(tmp_path / "parts")[name], tensor, atol=1e-3, rtol=1e-3)
-    losses = [
-        [record["loss"] for record in RunFolder(tmp_path / name).records("metrics.jsonl") if "loss" in record]
-        for name in ("whole", "parts")
-    ]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert logged(tmp_path / "parts", "loss") == pytest.approx(logged(tmp_path / "whole", "loss"), rel=1e-3)
 
 
 def test_a_tokenizer_with_a_critic_trains_and_is_validated(digits: Path, tmp_path: Path) -> None:
@@ -126,7 +105,7 @@ def test_a_gpt_learns_the_tokens_of_pictures_and_draws(digits: Path, tmp_path: P
         "gpt", digits, tmp_path / "gpt", tmp_path / "codec", condition="class", steps=60, learning_rate=0.01, **settled
     )
     trainer.train()
-    losses = [record["loss"] for record in RunFolder(tmp_path / "gpt").records("metrics.jsonl") if "loss" in record]
+    losses = logged(tmp_path / "gpt", "loss")
     assert losses[-1] < losses[0] - 0.2
     painter = api.load(tmp_path / "gpt")
     one, many = painter.generate(1, seed=3, label="7"), painter.generate(3, seed=3, label="7")

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from command_line import story
 from daedal import api
@@ -25,6 +24,7 @@ from daedal.training.processes import Processes
 from daedal.training.rules import gpt_config
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
+from runs import logged, same, stop_at, weights
 
 TINY = {
     "width": 32, "depth": 2, "heads": 2, "kv_heads": 1, "head_width": 16, "mlp_width": 64, "context": 16, "batch": 8,
@@ -58,20 +58,11 @@ def trainer_for(data: Path, out: Path, **changes: Any) -> Trainer:
     return Trainer(LanguageTask(model, Dataset.open(data), plan), plan, run, Processes(torch.device("cpu")))
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "model.safetensors")
-
-
-def same(a: Path, b: Path) -> bool:
-    first, second = weights(a), weights(b)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
 def test_training_learns(data: Path, tmp_path: Path) -> None:
     trainer_for(data, tmp_path / "run", steps=60).train()
-    records = RunFolder(tmp_path / "run").records("metrics.jsonl")
-    losses = [record["loss"] for record in records if "loss" in record]
+    losses = logged(tmp_path / "run", "loss")
     assert losses[-1] < losses[0] - 1
+    records = RunFolder(tmp_path / "run").records("metrics.jsonl")
     assert [record["step"] for record in records if "validation_loss" in record][-1] == 60
 
 
@@ -95,24 +86,13 @@ def test_accumulated_equals_one_large_batch(data: Path, tmp_path: Path, optimize
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(data: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     trainer_for(data, tmp_path / "whole", **changes).train()
     first = trainer_for(data, tmp_path / "stopped", **changes)
-    step = first._step
-
-    def stop_at_nine(*arguments: Any) -> Any:
-        if first.step == 8:
-            signal.raise_signal(signal.SIGTERM)
-        return step(*arguments)
-
-    first._step = stop_at_nine  # type: ignore[method-assign]
+    stop_at(first, 9)
     with pytest.raises(Interrupted) as stopped:
         first.train()
     assert stopped.value.step == 9
     trainer_for(data, tmp_path / "stopped", **changes).train()
     assert same(tmp_path / "whole", tmp_path / "stopped")
-    kept = [
-        [record for record in RunFolder(tmp_path / name).records("metrics.jsonl") if "validation_loss" in record]
-        for name in ("whole", "stopped")
-    ]
-    assert [record["validation_loss"] for record in kept[0]] == [record["validation_loss"] for record in kept[1]]
+    assert logged(tmp_path / "whole", "validation_loss") == logged(tmp_path / "stopped", "validation_loss")
 
 
 def test_a_fine_tuning_that_was_stopped_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
@@ -194,11 +174,8 @@ def test_two_processes_equal_one(data: Path, tmp_path: Path) -> None:
         [*launcher, "-m", "daedal", *arguments, "--out", str(tmp_path / "two")],
         check=True, capture_output=True, env=environment,
     )  # fmt: skip
-    logs = [RunFolder(tmp_path / name).records("metrics.jsonl") for name in ("one", "two")]
-    losses = [[record["loss"] for record in log if "loss" in record] for log in logs]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
-    valid = [[record["validation_loss"] for record in log if "validation_loss" in record] for log in logs]
-    assert valid[0] == pytest.approx(valid[1], abs=1e-4)
+    for name in ("loss", "validation_loss"):
+        assert logged(tmp_path / "one", name) == pytest.approx(logged(tmp_path / "two", name), abs=1e-4)
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_in_one_line_and_keeps_the_checkpoint(
