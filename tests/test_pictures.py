@@ -15,6 +15,7 @@ from PIL import Image
 
 from blots import Blots, generator
 from daedal.codecs.image import PixelCodec
+from daedal.codecs.sheet import pairs
 from daedal.errors import DaedalError
 from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
@@ -128,6 +129,15 @@ def test_tiny_pictures_are_made_visible_and_large_sheets_stay_small() -> None:
     assert grid([photo(32, 32)] * 900).width <= 2048 + 30 * 2
     assert grid([photo(8, 8, "RGBA"), photo()]).mode == "RGBA"
     assert grid([photo(8, 8, "L")]).mode == "L"
+
+
+def test_each_of_a_pair_stands_above_the_other_even_where_a_row_is_not_full() -> None:
+    above, below = [photo(8, 8)] * 5, [photo(8, 8, "L")] * 5
+    sheet = np.asarray(pairs(above, below, columns=3, scale=1, gap=0))
+    assert sheet.shape == (4 * 8, 3 * 8, 3)
+    for row, pictures in enumerate((above, below, above, below)):
+        assert np.array_equal(sheet[8 * row : 8 * row + 8, 8:16], np.asarray(pictures[0].convert("RGB")))
+    assert (sheet[16:, 16:] == 255).all()
 
 
 def test_a_sheet_says_where_it_comes_from(tmp_path: Path) -> None:

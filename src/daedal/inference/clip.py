@@ -10,11 +10,11 @@ from typing import Any
 
 from PIL import Image
 
+from daedal.codecs.sheet import enlarged, grid
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, write_json
-from daedal.inference.picture import enlarged, opaque, save_image
-from daedal.inference.sheet import grid
+from daedal.inference.picture import opaque, save_image
 from daedal.models.image_sampling import ImageSampling
 
 FORMATS = (".gif", ".webp", ".mp4", ".png")

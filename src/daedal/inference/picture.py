@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from daedal.codecs.sheet import enlarged, visible_scale
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, read_json, write_json
@@ -24,8 +25,6 @@ _OPAQUE = {"JPEG", "BMP"}
 _LOSSLESS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}
 _KEY = "daedal"
 """Of the PNG's text that says where it comes from."""
-_SHOWN = 128
-"""Pixels of a side that a person sees well."""
 
 
 class PictureProvenance(Config):
@@ -139,16 +138,6 @@ def opaque(image: Image.Image) -> Image.Image:
         return image
     ground = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-
-
-def enlarged(image: Image.Image, scale: int) -> Image.Image:
-    """The image with each pixel a square of `scale` pixels."""
-    return image if scale == 1 else image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-
-
-def visible_scale(width: int, height: int, count: int = 1, most: int = 2048) -> int:
-    """By how much to enlarge tiny pictures so that a person sees them; `count` in a row are at most about `most` wide."""
-    return max(1, min(_SHOWN // max(width, height), most // (count * width)))
 
 
 def png(image: Image.Image) -> bytes:

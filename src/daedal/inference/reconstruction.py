@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from daedal.codecs.sheet import grid, pairs
 from daedal.config import Config
 from daedal.files import make_folder
 from daedal.inference.given import Given
 from daedal.inference.picture import Picture, save_image
-from daedal.inference.sheet import grid, write_index
-
-_ACROSS = 8
-"""Pictures in a row of a sheet of pairs."""
+from daedal.inference.sheet import write_index
 
 
 @dataclass(frozen=True)
@@ -60,13 +56,8 @@ class PictureScore(Config):
 
 def save_pairs(found: Sequence[Reconstruction], path: Path | str) -> Path:
     """Write a sheet on which each picture stands above its reconstruction."""
-    across = min(len(found), _ACROSS)
-    sheet: list[Image.Image] = []
-    for first in range(0, len(found), across):
-        row = found[first : first + across]
-        empty = [Image.new("RGB", found[0].picture.image.size, "white")] * (across - len(row))
-        sheet += [one.original.image for one in row] + empty + [one.picture.image for one in row] + empty
-    return save_image(grid(sheet, across), path, {"reconstructions": [one.record() for one in found]})
+    sheet = pairs([one.original.image for one in found], [one.picture.image for one in found])
+    return save_image(sheet, path, {"reconstructions": [one.record() for one in found]})
 
 
 def save_each_pair(found: Sequence[Reconstruction], folder: Path | str) -> list[Path]:

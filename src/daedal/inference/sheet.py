@@ -1,51 +1,29 @@
 """Several pictures together: on one sheet, or in a folder with an index."""
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from daedal.errors import DaedalError
+from daedal.codecs import sheet
 from daedal.files import make_folder, write_text
-from daedal.inference.picture import Picture, enlarged, save_image, visible_scale
+from daedal.inference.picture import Picture, save_image
 
 INDEX = "index.jsonl"
 """In a folder of pictures: a line for each, with its file and where it comes from."""
-_GAP = 2
 
 
 def grid(
-    pictures: Sequence[Picture | Image.Image], columns: int | None = None, scale: int | None = None, gap: int = _GAP
+    pictures: Sequence[Picture | Image.Image],
+    columns: int | None = None,
+    scale: int | None = None,
+    gap: int = sheet.GAP,
 ) -> Image.Image:
-    """Pictures side by side, row by row.
-
-    Args:
-        columns: about as many as rows unless given.
-        scale: how many pixels wide and high each pixel becomes; as many as make tiny pictures visible unless given.
-        gap: pixels between two pictures: white, or clear where the pictures have transparency.
-
-    Raises:
-        DaedalError: there is no picture, or no column.
-    """
+    """Pictures side by side: see `daedal.codecs.sheet.grid`."""
     images = [picture.image if isinstance(picture, Picture) else picture for picture in pictures]
-    if not images:
-        raise DaedalError("There are no pictures to put side by side", "Give at least one")
-    if columns is not None and columns < 1:
-        raise DaedalError(f"columns is {columns}", "Ask for at least one")
-    columns = min(len(images), columns or math.ceil(math.sqrt(len(images))))
-    rows = math.ceil(len(images) / columns)
-    width, height = max(image.width for image in images), max(image.height for image in images)
-    scale = scale or visible_scale(width, height, max(columns, rows))
-    mode = _common_mode(images)
-    across, down = width * scale + gap, height * scale + gap
-    ground = (255, 255, 255, 0) if mode == "RGBA" else "white"
-    sheet = Image.new(mode, (columns * across - gap, rows * down - gap), ground)
-    for i, image in enumerate(images):
-        sheet.paste(enlarged(image.convert(mode), scale), (i % columns * across, i // columns * down))
-    return sheet
+    return sheet.grid(images, columns, scale, gap)
 
 
 def save_grid(pictures: Sequence[Picture], path: Path | str, columns: int | None = None) -> Path:
@@ -79,10 +57,3 @@ def names(pictures: Sequence[Picture]) -> list[str]:
 def _ending(label: str | None) -> str:
     plain = "".join(c if c.isalnum() else "-" for c in label or "")[:40].strip("-")
     return f"-{plain}" if plain else ""
-
-
-def _common_mode(images: Sequence[Image.Image]) -> str:
-    """The smallest mode that holds all images."""
-    if any(image.has_transparency_data for image in images):
-        return "RGBA"
-    return "L" if all(image.mode in ("L", "1") for image in images) else "RGB"

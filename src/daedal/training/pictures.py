@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from daedal.codecs.raster import to_image
+from daedal.codecs.sheet import grid, pairs
 from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder, atomic_path, make_folder
@@ -205,10 +207,8 @@ class PictureTask:
     def sample(self, seed: int, path: Path) -> str:
         """Pictures drawn from nothing; where the model draws none, held-out ones and what becomes of them."""
         if "sample" in self.model.capabilities:
-            pictures = draw(self.whole, next(self.model.parameters()).device, seed)
-        else:
-            pictures = before_and_after(self.model, self._validation or self._train)
-        return save_sheet(pictures, self.dataset, path)
+            return save_sheet(draw(self.whole, next(self.model.parameters()).device, seed), self.dataset, path)
+        return save_pairs(self.model, self._validation or self._train, self.dataset, path)
 
 
 def draw(model: ImageModel, device: torch.device, seed: int) -> Tensor:
@@ -218,25 +218,28 @@ def draw(model: ImageModel, device: torch.device, seed: int) -> Tensor:
     return model.to(device).sample(Noise(seed, 0, _SAMPLES, device), labels)
 
 
-def before_and_after(model: ImageModel, stream: PictureStream) -> Tensor:
-    """Rows of pictures, each above what becomes of it."""
-    device = next(model.parameters()).device
-    images = stream.some(0, min(_SAMPLES // 2, stream.split.count)).images.to(device)
-    rows = zip(torch.split(images, _COLUMNS), torch.split(model.reconstruct(images), _COLUMNS), strict=True)
-    return torch.cat([part for row in rows for part in row])
-
-
 def save_sheet(pictures: Tensor, dataset: ImageDataset, path: Path) -> str:
     """Write pictures side by side as a PNG file; says where."""
-    pixels = torch.from_numpy(dataset.codec.decode_batch(pictures.float().cpu()))
-    rows = -(-len(pixels) // _COLUMNS)
-    blank = pixels.new_zeros(rows * _COLUMNS - len(pixels), *pixels.shape[1:])
-    tiles = torch.cat([pixels, blank]).view(rows, _COLUMNS, *pixels.shape[1:])
-    sheet = tiles.permute(0, 2, 1, 3, 4).flatten(0, 1).flatten(1, 2)
+    return _save(grid(_images(pictures, dataset), _COLUMNS, scale=1, gap=0), path)
+
+
+def save_pairs(model: ImageModel, stream: PictureStream, dataset: ImageDataset, path: Path) -> str:
+    """Write pictures, each above what becomes of it, as a PNG file; says where."""
+    device = next(model.parameters()).device
+    images = stream.some(0, min(_SAMPLES // 2, stream.split.count)).images.to(device)
+    before, after = (_images(each, dataset) for each in (images, model.reconstruct(images)))
+    return _save(pairs(before, after, _COLUMNS, scale=1, gap=0), path)
+
+
+def _images(pictures: Tensor, dataset: ImageDataset) -> list[Image.Image]:
+    return [to_image(pixels) for pixels in dataset.codec.decode_batch(pictures.float().cpu())]
+
+
+def _save(sheet: Image.Image, path: Path) -> str:
     path = path.with_suffix(".png")
     make_folder(path.parent)
     with atomic_path(path) as temporary:
-        to_image(sheet.numpy()).save(temporary, format="PNG")
+        sheet.save(temporary, format="PNG")
     return str(path)
 
 
