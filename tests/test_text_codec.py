@@ -215,3 +215,9 @@ def test_metaspace_and_byte_fallback_tokens_give_their_bytes(tmp_path: Path) -> 
     assert codec.kind == "other"
     assert codec.decode(codec.encode(text)) == text
     assert b"".join(map(codec.token_bytes, codec.encode(text))) == text.encode()
+
+
+def test_a_text_of_one_word_is_learned_from_in_seconds() -> None:
+    text = "ab" * 300_000
+    codec = TextCodec.train("bpe", [text, "a cab"], 300)
+    assert codec.decode(codec.encode(text)) == text

@@ -30,6 +30,7 @@ END = "<|endoftext|>"
 PATTERN = r"[^\S\r\n]*[\p{L}']+|[^\S\r\n]*\p{N}|[^\S\r\n]*[^\s\p{L}\p{N}']+[\r\n]*|[\r\n]+|[^\S\r\n]+"
 SMALLEST = 258
 """The fewest ids: 256 for bytes, one more for the space, one for the end mark."""
+_LONGEST_WORD = 1024  # characters of a word that a vocabulary is learned from
 _BYTE_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -291,7 +292,10 @@ def _assemble(characters: Iterable[str], pairs: Iterable[tuple[str, str]], vocab
 def _train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Learned on whole characters, so that no token begins or ends inside one."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
+    # A merge takes the square of a word's length, and a file may be one word
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"), pre_tokenizers.FixedLength(_LONGEST_WORD)]
+    )
     ascii_characters = [chr(code) for code in range(128)]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
