@@ -18,6 +18,7 @@ from daedal.errors import DaedalError
 from daedal.models.image_families import IMAGE_FAMILIES
 from daedal.training.family import open_family
 from daedal.training.machine import Machine
+from daedal.training.picture_rules import RECIPES
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
@@ -54,6 +55,12 @@ def trainer_for(
     run = RunFolder(out) if (out / "training" / "plan.json").exists() else RunFolder.create(out)
     run.write_plan(plan)
     return Trainer(opened.task(plan), plan, run, Processes(torch.device("cpu")))
+
+
+@pytest.mark.parametrize("family", IMAGE_FAMILIES)
+def test_a_plan_takes_the_values_of_its_familys_recipe(digits: Path, family: str) -> None:
+    plan = open_family(family, digits).make_plan(None, MACHINE, {"steps": 9, **SMALL[family]}).model_dump()
+    assert {name: plan[name] for name in RECIPES[family]} == RECIPES[family]
 
 
 @pytest.mark.parametrize("family", IMAGE_FAMILIES)

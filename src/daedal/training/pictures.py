@@ -65,8 +65,7 @@ class PictureFamily(Family):
         self._choose_model(choose)
         for name, value in {**RECIPES[self.family], **given}.items():
             choose(name, value)
-        batch = choose("batch", 64)
-        choose("micro_batch", batch)
+        choose("micro_batch", choose.values["batch"])
         draft = PLANS[self.family].parse({**UNPLANNED, **choose.values}, "plan")
         task = self.task(draft)
         per_step = step_seconds(
