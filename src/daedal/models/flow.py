@@ -159,8 +159,7 @@ class Flow(ImageModel):
         x = torch.lerp(start, images, time[:, None, None, None])
         target = (images - start - keep * x) / said
         error = F.mse_loss(self._network(x, scale, time, labels).float(), target, reduction="none")
-        total = error.mean((1, 2, 3)).sum() / batch.moment.count
-        return Loss(total, {"loss": total.detach()})
+        return Loss(error.mean((1, 2, 3)).sum() / batch.moment.count)
 
     def _draw_times(self, noise: Noise) -> Float[Tensor, " batch"]:
         """Logit-normal times (Esser et al. 2024). Neighbouring examples' are spread evenly by the golden ratio (as Kingma et
@@ -189,7 +188,10 @@ class Flow(ImageModel):
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         how = how or ImageSampling()
-        return integrate(self._field(len(latents), labels, how), latents, _times(how), _step(how))
+        field, x = self._field(len(latents), labels, how), latents
+        for now, after, step in _way(how):
+            x = step(field, x, now, after)
+        return x
 
     @torch.no_grad()
     def encode(
@@ -200,7 +202,8 @@ class Flow(ImageModel):
     ) -> Float[Tensor, "batch channels height width"]:
         """The noise from which the flow leads to each picture: the same path, backwards."""
         how = how or _INVERSION
-        return integrate(self._field(len(images), labels, how), images, _times(how)[::-1], _step(how))
+        field, times = self._field(len(images), labels, how), _times(how)[::-1]
+        return integrate(field, images, times, SOLVERS[how.solver or _SOLVER])
 
     def reconstruct(
         self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"] | None = None
@@ -223,12 +226,12 @@ class Flow(ImageModel):
         2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022).
         """
         how = how or ImageSampling()
-        field, step, grid = self._field(len(images), labels, how), _step(how), _times(how)
+        field, way = self._field(len(images), labels, how), _way(how)
         start = self.prior(noise)
         x = start
-        for number, (now, after) in enumerate(pairwise(grid)):
+        for number, (now, after, step) in enumerate(way):
             held = known.amax((1, 2, 3), keepdim=True) > now
-            again_held = bool(held.any()) and number < len(grid) - 2
+            again_held = bool(held.any()) and number < len(way) - 1
             for again in range(_RESAMPLE if again_held else 1):
                 fresh = noise.normal(f"edit {number} {again}", *self.config.shape) if again else start
                 before = _noisier(x, after, now, fresh) if again else x
@@ -294,8 +297,14 @@ def _fine_times(steps: int) -> list[float]:
     return [1 + rest - (1 + rest) * (rest / (1 + rest)) ** (step / steps) for step in range(steps)] + [1.0]
 
 
-def _step(how: ImageSampling) -> Step:
-    return SOLVERS[how.solver or _SOLVER]
+def _way(how: ImageSampling) -> list[tuple[float, float, Step]]:
+    """The steps from noise to picture: from when, to when and how. The last of Heun's is Euler's (Karras et al. 2022): a
+    slope at the picture itself is mostly error, and leaves grain."""
+    solver = how.solver or _SOLVER
+    steps = [(now, after, SOLVERS[solver]) for now, after in pairwise(_times(how))]
+    if solver == "heun":
+        steps[-1] = (*steps[-1][:2], SOLVERS["euler"])
+    return steps
 
 
 def _noisier(x: Tensor, time: float, earlier: float, fresh: Tensor) -> Tensor:
