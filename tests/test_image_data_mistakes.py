@@ -54,7 +54,7 @@ def test_a_source_that_holds_no_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(b"")
     (tmp_path / "in" / "b.png").write_bytes(huge_png())
-    refused(tmp_path, tmp_path / "in", "No picture")
+    refused(tmp_path, tmp_path / "in", "No picture is left: ", "empty file, 1 of them (", "a.png")
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "a.md").write_text("words")
     refused(tmp_path, tmp_path / "words", "There is no picture in", "1 not a picture")

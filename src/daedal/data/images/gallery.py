@@ -20,6 +20,7 @@ from daedal.errors import DaedalError
 Array = np.ndarray
 _SMALLEST = 4
 _VALUES = 2**21  # of pixels described at once
+_UNWANTED = "not what --where asks for"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def gather(
     keeps, sizes, shapes, several = _facts(seen, batches, spool, keep)
     places = np.flatnonzero(keeps)
     if not len(places):
-        raise DaedalError("No picture is left", "Loosen --where")
+        raise _nothing_left(seen)
     sizes = sizes[places]
     raster, notes = choose_raster(sizes, shapes[places], treatment)
     if animated := int(several[places].sum()):
@@ -107,6 +108,17 @@ def gather(
             outlines.append(some)
     pixels.flush()
     return Gallery(raster, places, pixels, hashes, perceptual, np.concatenate(outlines), sizes, formats, tuple(notes))
+
+
+def _nothing_left(seen: Seen) -> DaedalError:
+    """Why there is no picture."""
+    dropped = sorted(seen.tally.dropped.items(), key=lambda item: -item[1][0])
+    reasons = "; ".join(
+        f"{reason}, {count:,} of them" + (f" ({examples[0]})" if examples else "")
+        for reason, (count, _, examples) in dropped
+    )
+    fix = "Loosen --where" if _UNWANTED in seen.tally.dropped else "Give files that an image viewer opens"
+    return DaedalError(f"No picture is left: {reasons}", fix)
 
 
 def choose_raster(
@@ -143,7 +155,7 @@ def _facts(seen: Seen, batches: int, spool: Path, keep: list[bool]) -> tuple[Arr
                 seen.tally.count("broken", name)
         wanted = np.array(keep[start : start + len(done.read)], dtype=bool)
         if left := int((done.read & ~wanted).sum()):
-            seen.tally.dropped.setdefault("not what --where asks for", [0, 0, []])[0] += left
+            seen.tally.dropped.setdefault(_UNWANTED, [0, 0, []])[0] += left
         keeps.append(done.read & wanted)
         sizes.append(done.sizes)
         shapes.append(done.shapes)
