@@ -5,9 +5,9 @@
     python benchmarks/scenes.py --picture docs/images/scenes.png
 
 A RUN is a folder that was trained on a data folder of `scenes` (opened by `daedal.load`). A model that draws is judged by what
-it draws, with its own default options but for the temperature where one is given; one that only reconstructs (image tokens), by how rendered scenes come out of it: that
-is the ceiling of any model over its tokens. The first rows are rendered scenes, which say what a perfect model gets with as
-many samples: of 64 pairs some are missed by chance, and the divergence is not 0.
+it draws, with its own default options but for a temperature where one is given; one that only reconstructs (image tokens), by
+how rendered scenes come out of it: that is the ceiling of any model over its tokens. The first rows are rendered scenes, which
+say what a perfect model gets with as many samples: of 64 pairs some are missed by chance, and the divergence is not 0.
 """
 
 import argparse
