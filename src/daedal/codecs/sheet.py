@@ -19,7 +19,7 @@ def grid(
     """Pictures side by side, row by row.
 
     Args:
-        columns: about as many as rows unless given.
+        columns: about as many as rows unless given, rather a few more if that fills the last row.
         scale: how many pixels wide and high each pixel becomes; as many as make tiny pictures visible unless given.
         gap: pixels between two pictures: white, or clear where the pictures have transparency.
 
@@ -30,7 +30,7 @@ def grid(
         raise DaedalError("There are no pictures to put side by side", "Give at least one")
     if columns is not None and columns < 1:
         raise DaedalError(f"columns is {columns}", "Ask for at least one")
-    columns = min(len(images), columns or math.ceil(math.sqrt(len(images))))
+    columns = min(len(images), columns or _columns(len(images)))
     rows = math.ceil(len(images) / columns)
     width, height = max(image.width for image in images), max(image.height for image in images)
     scale = scale or visible_scale(width, height, max(columns, rows))
@@ -68,6 +68,11 @@ def enlarged(image: Image.Image, scale: int) -> Image.Image:
 def visible_scale(width: int, height: int, count: int = 1, most: int = 2048) -> int:
     """By how much to enlarge tiny pictures so that a person sees them; `count` in a row are at most about `most` wide."""
     return max(1, min(_SHOWN // max(width, height), most // (count * width)))
+
+
+def _columns(count: int) -> int:
+    root = math.ceil(math.sqrt(count))
+    return next((columns for columns in range(root, 2 * root) if count % columns == 0), root)
 
 
 def _common_mode(images: Sequence[Image.Image]) -> str:
