@@ -196,7 +196,7 @@ class Ruler:
         from daedal.evaluation.images.extractors import extract
         from daedal.evaluation.images.frechet import frechet_distance, frechet_interval
         from daedal.evaluation.images.kernel import kernel_distance
-        from daedal.evaluation.images.memorization import authenticity, copy_test, nearest
+        from daedal.evaluation.images.memorization import authenticity, copy_test, nearest, nearest_of
 
         found, reference = extract(self._open(setting), pictures), self._seen(setting, self.reference)
         value = frechet_distance(found.values, reference.values)
@@ -211,7 +211,7 @@ class Ruler:
             numbers |= {"met": int((shares > 0.1).sum()), "rarest": float(shares.min()), "most": float(shares.max())}
         if self.memory:
             train = self._seen(setting, "train").values
-            drawn, own = nearest(found.values, train), nearest(train, train, itself=True)
+            drawn, own = nearest(found.values, train), nearest_of(train, np.arange(len(train)))
             copies = copy_test(drawn, nearest(self._seen(setting, "test").values, train))
             share = authenticity(drawn, own).value
             numbers |= {"authentic": share, "farther": copies.probability, "copies_p": copies.p}

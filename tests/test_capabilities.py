@@ -223,6 +223,15 @@ def test_it_scores_each_picture_by_itself(name: str, classes: bool) -> None:
     assert scores[0] != scores[1]
 
 
+@pytest.mark.parametrize("name", [name for name in MAKERS if "guidance" in toy(name).model.options])
+def test_guidance_of_one_is_none_and_no_class_cannot_be_asked_for_more(name: str) -> None:
+    generator = toy(name, classes=True)
+    plain, guided = (generator.generate(4, seed=1, label="cat", guidance=strength) for strength in (None, 1.0))
+    assert not different(plain, guided)
+    generator = toy(name)
+    assert not different(generator.generate(4, seed=1), generator.generate(4, seed=1, guidance=4.0))
+
+
 @every
 def test_every_option_that_it_honours_shows(name: str) -> None:
     classes = declares(name, "class")

@@ -114,6 +114,8 @@ def test_a_gpt_learns_the_tokens_of_pictures_and_draws(digits: Path, tmp_path: P
     trainer.train()
     losses = logged(tmp_path / "gpt", "loss")
     assert losses[-1] < losses[0] - 0.2
+    begins = trainer.task.batch(0, 1000).inputs[:, 0]
+    assert 60 < int((begins == begins.min()).sum()) < 140  # labels that are hidden, for guidance
     painter = api.load(tmp_path / "gpt")
     one, many = painter.generate(1, seed=3, label="7"), painter.generate(3, seed=3, label="7")
     assert one[0].image.tobytes() == many[0].image.tobytes()

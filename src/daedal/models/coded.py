@@ -110,7 +110,7 @@ class TokenModel(Coded):
     """
 
     capabilities = frozenset({"sample", "class"})
-    options: ClassVar[frozenset[str]] = frozenset({"temperature", "top_k"})
+    options: ClassVar[frozenset[str]] = frozenset({"temperature", "top_k", "guidance"})
 
     def __init__(self, inner: GPT, codec: VQVAE) -> None:
         super().__init__(inner, codec, inner.config.vocab_size - codec.vocab_size - 1)
@@ -129,15 +129,23 @@ class TokenModel(Coded):
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures that the model writes when chance falls so: each token is where its number stands in the cumulated
-        probabilities."""
-        if labels is None:
-            labels = torch.full((len(latents),), -1, device=latents.device)
-        cache = self.inner.new_cache(len(latents), latents.shape[1])
-        ids = [begin_ids(labels, self.codec.vocab_size)]
+        probabilities. With guidance, each is asked for twice, with and without its class, in one doubled batch."""
+        how = how or ImageSampling()
+        nothing = torch.full((len(latents),), -1, device=latents.device)
+        labels = nothing if labels is None else labels
+        guidance = 1.0 if how.guidance is None or not self.config.classes else how.guidance
+        guided = guidance != 1
+        asked = torch.cat((labels, nothing)) if guided else labels
+        cache = self.inner.new_cache(len(asked), latents.shape[1])
+        said, drawn = begin_ids(asked, self.codec.vocab_size), []
         for chance in latents.unbind(1):
-            logits = self.inner(ids[-1][:, None], cache)[:, -1, : self.codec.vocab_size].double()
-            ids.append(_choose(logits, chance, how or ImageSampling()))
-        return self.codec.decode_ids(torch.stack(ids[1:], 1).view(-1, *self.codec.grid))
+            logits = self.inner(said[:, None], cache)[:, -1, : self.codec.vocab_size].double()
+            if guided:
+                asked_for, free = logits.log_softmax(-1).chunk(2)
+                logits = torch.lerp(free, asked_for, guidance)
+            drawn.append(_choose(logits, chance, how))
+            said = drawn[-1].repeat(2) if guided else drawn[-1]
+        return self.codec.decode_ids(torch.stack(drawn, 1).view(-1, *self.codec.grid))
 
 
 def _choose(

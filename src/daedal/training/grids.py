@@ -79,6 +79,7 @@ class GridTask:
         self.model, self.codec, self.dataset = model, codec, dataset
         self.fingerprint = dataset.split("train").fingerprint
         self._classes = labels_of(dataset, plan.condition)
+        self._label_dropout = plan.label_dropout
         labelled = bool(self._classes)
         train, validation = dataset.split("train"), dataset.split("validation")
         self._train = PictureStream(train, dataset.codec, plan.seed, self._ids, labelled)
@@ -98,7 +99,8 @@ class GridTask:
 
     def batch(self, first: int, count: int) -> TokenBatch:
         batch = self._train.batch(first, count)
-        return token_batch(batch.images, batch.labels, self.codec.vocab_size)
+        hidden = batch.noise.uniform("label") < self._label_dropout
+        return token_batch(batch.images, batch.labels.masked_fill(hidden, -1), self.codec.vocab_size)
 
     def examples(self) -> tuple[()]:
         return ()

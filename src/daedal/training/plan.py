@@ -118,6 +118,9 @@ class GPTPlan(Plan):
     condition: Literal["class"] | None = Field(
         None, description="class: learn the labels of pictures, so that a class can be asked for"
     )
+    label_dropout: float = Field(
+        0.1, ge=0, le=1, description="share of the labels of pictures hidden in training, for guidance"
+    )
     vocab_size: int = Field(ge=2, description="how many tokens the codec knows")
     width: int = Field(ge=8, le=65536, description="features of the residual stream")
     depth: int = Field(ge=1, le=1024, description="Transformer blocks")
