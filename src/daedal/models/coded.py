@@ -16,6 +16,7 @@ from daedal.models.gpt import GPT
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
 from daedal.models.model import Loss, Model, TokenBatch
 from daedal.models.vqvae import VQVAE
+from daedal.nn.guidance import guided
 from daedal.nn.noise import Noise
 
 CODEC = "codec"
@@ -131,21 +132,20 @@ class TokenModel(Coded):
         """The pictures that the model writes when chance falls so: each token is where its number stands in the cumulated
         probabilities. With guidance, each is asked for twice, with and without its class, in one doubled batch."""
         how = how or ImageSampling()
-        nothing = torch.full((len(latents),), -1, device=latents.device)
-        labels = nothing if labels is None else labels
-        guidance = 1.0 if how.guidance is None or not self.config.classes else how.guidance
-        guided = guidance != 1
-        asked = torch.cat((labels, nothing)) if guided else labels
-        cache = self.inner.new_cache(len(asked), latents.shape[1])
-        said, drawn = begin_ids(asked, self.codec.vocab_size), []
+        labels, nothing, guidance = self.condition(len(latents), labels, how)
+        doubled = guidance.scale not in (0.0, 1.0)
+        cache = self.inner.new_cache(len(labels) * (2 if doubled else 1), latents.shape[1])
+
+        def predict(begun: Tensor, labels: Tensor) -> Tensor:
+            said = begin_ids(labels, self.codec.vocab_size)[:, None] if begun.shape[1] == 0 else begun[:, -1:]
+            logits: Tensor = self.inner(said, cache)[:, -1, : self.codec.vocab_size]
+            return logits.double()
+
+        ids = latents.new_empty((len(latents), 0), dtype=torch.int64)
         for chance in latents.unbind(1):
-            logits = self.inner(said[:, None], cache)[:, -1, : self.codec.vocab_size].double()
-            if guided:
-                asked_for, free = logits.log_softmax(-1).chunk(2)
-                logits = torch.lerp(free, asked_for, guidance)
-            drawn.append(_choose(logits, chance, how))
-            said = drawn[-1].repeat(2) if guided else drawn[-1]
-        return self.codec.decode_ids(torch.stack(drawn, 1).view(-1, *self.codec.grid))
+            logits = guided(predict, ids, labels, nothing, guidance, ids.shape[1] / latents.shape[1])
+            ids = torch.cat((ids, _choose(logits, chance, how)[:, None]), 1)
+        return self.codec.decode_ids(ids.view(-1, *self.codec.grid))
 
 
 def _choose(

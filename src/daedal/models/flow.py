@@ -22,7 +22,7 @@ from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampli
 from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT
 from daedal.nn.film import GROUP, FilmNorm
-from daedal.nn.guidance import ClassifierFree, Interval, guided
+from daedal.nn.guidance import Interval, guided
 from daedal.nn.noise import Noise
 from daedal.nn.norm import QueryKeyNorm
 from daedal.nn.ode import SOLVERS, Step, integrate
@@ -154,7 +154,7 @@ class Flow(ImageModel):
         images = self._smooth(batch.images, noise)
         start = noise.normal("noise", *images.shape[1:])
         time = self._draw_times(noise)
-        labels = batch.labels.masked_fill(noise.uniform("label") < self.config.label_dropout, -1)
+        labels = batch.unlabelled(self.config.label_dropout)
         keep, said, scale = self._precondition(time)
         x = torch.lerp(start, images, time[:, None, None, None])
         target = (images - start - keep * x) / said
@@ -270,10 +270,8 @@ class Flow(ImageModel):
         return (state[:, 0].double() - 0.5 * (start**2 + math.log(2 * math.pi)).sum(1)).float()
 
     def _field(self, count: int, labels: Tensor | None, how: ImageSampling) -> Slope:
-        nothing = torch.full((count,), -1, device=next(self.parameters()).device)
-        labels = nothing if labels is None else labels
-        scale = 1.0 if how.guidance is None or not self.config.classes else how.guidance
-        guidance = Interval(ClassifierFree(scale), *_GUIDED)
+        labels, nothing, scale = self.condition(count, labels, how)
+        guidance = Interval(scale, *_GUIDED)
 
         def field(x: Tensor, time: float) -> Tensor:
             def predict(x: Tensor, labels: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from daedal.config import Config
 from daedal.models.image_sampling import ImageSampling as ImageSampling
 from daedal.models.model import START, Model, Moment
+from daedal.nn.guidance import ClassifierFree
 from daedal.nn.noise import Noise
 
 
@@ -53,6 +54,10 @@ class ImageBatch:
     def to(self, device: torch.device) -> "ImageBatch":
         return replace(self, images=self.images.to(device), labels=self.labels.to(device), noise=self.noise.to(device))
 
+    def unlabelled(self, share: float) -> Int[Tensor, " batch"]:
+        """The labels, hidden (-1) for a `share` of the examples: so a model learns both what to guide to and from where."""
+        return self.labels.masked_fill(self.noise.uniform("label") < share, -1)
+
     def at(self, moment: Moment) -> "ImageBatch":
         """The same batch as part of a step."""
         return replace(self, moment=moment)
@@ -71,6 +76,14 @@ class ImageModel(Model):
     def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:
         """Latents drawn from what the model takes them to be."""
         raise NotImplementedError(f"{type(self).__name__} has no prior")
+
+    def condition(
+        self, count: int, labels: Int[Tensor, " batch"] | None, how: ImageSampling
+    ) -> tuple[Int[Tensor, " batch"], Int[Tensor, " batch"], ClassifierFree]:
+        """For `count` pictures: the labels asked for, those that ask for nothing, and how strongly the first are asked for."""
+        nothing = torch.full((count,), -1, device=next(self.parameters()).device)
+        scale = 1.0 if how.guidance is None or not self.config.classes else how.guidance
+        return nothing if labels is None else labels, nothing, ClassifierFree(scale)
 
     @abstractmethod
     def decode(

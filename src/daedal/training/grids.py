@@ -99,8 +99,7 @@ class GridTask:
 
     def batch(self, first: int, count: int) -> TokenBatch:
         batch = self._train.batch(first, count)
-        hidden = batch.noise.uniform("label") < self._label_dropout
-        return token_batch(batch.images, batch.labels.masked_fill(hidden, -1), self.codec.vocab_size)
+        return token_batch(batch.images, batch.unlabelled(self._label_dropout), self.codec.vocab_size)
 
     def examples(self) -> tuple[()]:
         return ()

@@ -166,8 +166,7 @@ def _tokens_per_weight(computation: float) -> float:
 def _take_shape(choose: Choice, model: GPT) -> None:
     """The shape of the model that training goes on with; only the context may be shortened."""
     config = model.config
-    choose.values["grid"] = config.grid
-    for name in ("architecture", "width", "depth", "heads", "kv_heads", "head_width", "mlp_width", "tied"):
+    for name in ("architecture", "width", "depth", "heads", "kv_heads", "head_width", "mlp_width", "tied", "grid"):
         settled = getattr(config, name)
         if choose.given.get(name, settled) != settled:
             raise DaedalError(f"The model to start from has {name} {settled}", f"Leave --{name.replace('_', '-')} away")
