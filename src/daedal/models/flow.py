@@ -42,10 +42,10 @@ class FlowShape(Config):
     """The network of a flow and how its times are drawn."""
 
     network: Literal["unet", "dit"] = Field("unet", description="convolutions, which learn fast, or a transformer")
-    features: int = Field(48, ge=8, le=4096, description="channels of the finest grid (unet), or of all (dit)")
+    features: int = Field(40, ge=8, le=4096, description="channels of the finest grid (unet), or of all (dit)")
     levels: int = Field(3, ge=1, le=6, description="grids of the unet, each half of the one before")
     blocks: int = Field(
-        1, ge=1, le=64, description="residual blocks of a coarse grid, each way (unet), or in all (dit)"
+        2, ge=1, le=64, description="residual blocks of a coarse grid, each way (unet), or in all (dit)"
     )
     patch: int | None = Field(None, ge=1, le=32, description="pixels a side of a position of the finest grid; by size")
     heads: int = Field(2, ge=1, le=256, description="heads of attention; the finest grid of the unet has none")
