@@ -3,6 +3,7 @@
     a red circle above a blue star, and two green moons
     a large blue circle with a small yellow heart inside
     three pink crosses on a dotted grey ground
+    a circle above a star
 
 A phrasing is data too, so that the same scene can be told in every way, and a test can know what a caption says and what not.
 """
@@ -37,6 +38,7 @@ class Phrasing(Config):
     """How a scene is told.
 
     Attributes:
+        colours: whether colours are said; things are equal by what is said of them.
         sizes: whether sizes are said.
         ground: whether the ground is said.
         opening: which of the openings it has.
@@ -45,6 +47,7 @@ class Phrasing(Config):
         turned: a relation told from the other side; or things listed the other way round.
     """
 
+    colours: bool = True
     sizes: bool = False
     ground: bool = False
     opening: int = Field(0, ge=0, lt=len(_OPENINGS))
@@ -54,9 +57,10 @@ class Phrasing(Config):
 
 
 def phrasing(random: np.random.Generator) -> Phrasing:
-    """A phrasing by chance: sizes in half of all, the ground in a quarter, mostly without an opening."""
-    sizes, ground, opening, word, verb, turned = random.random(6).tolist()
+    """A phrasing by chance: colours in nine tenths, sizes in half, the ground in a quarter, mostly without an opening."""
+    sizes, ground, opening, word, verb, turned, colours = random.random(7).tolist()
     return Phrasing(
+        colours=colours >= 0.1,
         sizes=sizes < 0.5,
         ground=ground < 0.25,
         opening=0 if opening < 0.6 else 1 if opening < 0.8 else 2,
@@ -93,11 +97,16 @@ def _related(scene: Scene, relation: Relation, how: Phrasing) -> str:
 
 def _several(things: tuple[Thing, ...], how: Phrasing) -> str:
     """Things as a list, equal ones counted."""
-    names = Counter((f"{thing.size} " if how.sizes else "") + thing.colour + " " + thing.shape for thing in things)
+    names = Counter(_name(thing, how) for thing in things)
     parts = [f"{_NUMBERS[count]} {name if count == 1 else _plural(name)}" for name, count in names.items()]
     if how.turned:
         parts.reverse()
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _name(thing: Thing, how: Phrasing) -> str:
+    said = (thing.size if how.sizes else "", thing.colour if how.colours else "", thing.shape)
+    return " ".join(filter(None, said))
 
 
 def _plural(name: str) -> str:
