@@ -12,6 +12,7 @@ from daedal.evaluation.measurement import LEVEL, student_t
 Interval = tuple[float, float]
 NORMAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
 WILSON = "Wilson's, 95 %"
+MOVER = "MOVER over Wilson's, 95 %"
 STUDENT = "Student's t over the pictures, 95 %"
 
 
@@ -34,6 +35,14 @@ def wilson(hits: int, n: int) -> Interval | None:
     middle = (share + z * z / (2 * n)) / scale
     half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return (0.0 if hits == 0 else middle - half), (1.0 if hits == n else middle + half)
+
+
+def mover(values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+    """Of the mean of independent numbers that have intervals of their own, whose halves are joined as errors are (method of
+    variance estimates recovery: Zou, Huang and Zhang 2009). Of shares it is never outside 0 to 1, and never a point."""
+    low, high = np.array(intervals).T
+    mean, n = float(np.mean(values)), len(values)
+    return mean - float(np.hypot.reduce(values - low)) / n, mean + float(np.hypot.reduce(high - values)) / n
 
 
 def student_around(value: float, error: float, freedom: int) -> Interval:
