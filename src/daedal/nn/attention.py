@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 
 from daedal.nn.cache import KVCache
+from daedal.nn.dot_product import dot_product_attention
 from daedal.nn.position import rotate
 
 
@@ -105,7 +105,7 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch heads time width"]:
         """What each query reads."""
         grouped, dropout = self.heads != self.kv_heads, self.dropout if self.training else 0.0
-        return F.scaled_dot_product_attention(query, key, value.transpose(1, 2), dropout_p=dropout, enable_gqa=grouped)
+        return dot_product_attention(query, key, value.transpose(1, 2), dropout_p=dropout, enable_gqa=grouped)
 
 
 class CausalAttention(Attention):
@@ -175,9 +175,7 @@ def attend(
     if frame.start is None and query.shape[2] == 1:
         if window is not None:
             key, value = key[:, :, -window:], value[:, :, -window:]
-        return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, enable_gqa=grouped)
+        return dot_product_attention(query, key, value, dropout_p=dropout, enable_gqa=grouped)
     if frame.start is None and frame.past == 0 and window is None:
-        return F.scaled_dot_product_attention(query, key, value, is_causal=True, dropout_p=dropout, enable_gqa=grouped)
-    return F.scaled_dot_product_attention(
-        query, key, value, attn_mask=frame.mask(window), dropout_p=dropout, enable_gqa=grouped
-    )
+        return dot_product_attention(query, key, value, is_causal=True, dropout_p=dropout, enable_gqa=grouped)
+    return dot_product_attention(query, key, value, attn_mask=frame.mask(window), dropout_p=dropout, enable_gqa=grouped)

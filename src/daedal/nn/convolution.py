@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from daedal.nn.norm import GroupNorm
 
-def group_norm(width: int) -> nn.GroupNorm:
+
+def group_norm(width: int) -> GroupNorm:
     """GroupNorm (Wu & He 2018) with the most groups, up to 8, that divide `width` and are of two channels at least: a group of
     one value, as on a grid of one place, would be norm alone."""
-    return nn.GroupNorm(
+    return GroupNorm(
         max(groups for groups in range(1, 9) if width % groups == 0 and 2 * groups <= max(2, width)), width
     )
 

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from daedal.nn.norm import group_norm
+
 GROUP = 8
 
 
@@ -23,8 +25,8 @@ class FilmNorm(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         if self.film is None:
             scale, shift = self.affine.chunk(2)
-            x = F.group_norm(x, self.groups, scale + 1, shift)
+            x = group_norm(x, self.groups, scale + 1, shift)
         else:
             scale, shift = (self.affine + self.film(condition))[:, :, None, None].chunk(2, 1)
-            x = torch.addcmul(shift, F.group_norm(x, self.groups), scale + 1)
+            x = torch.addcmul(shift, group_norm(x, self.groups), scale + 1)
         return F.silu(x) if self.activation else x

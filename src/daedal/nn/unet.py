@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from daedal.nn.dot_product import dot_product_attention
 from daedal.nn.film import FilmNorm
 
 
@@ -49,7 +50,7 @@ class GridAttention(nn.Module):
         batch, width, rows, columns = x.shape
         both = self.qkv(self.norm(x)).permute(0, 2, 3, 1).reshape(batch, rows * columns, 3, self.heads, -1)
         query, key, value = both.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2)
+        mixed = dot_product_attention(query, key, value).transpose(1, 2)
         out: Tensor = self.out(mixed.reshape(batch, rows, columns, width).permute(0, 3, 1, 2))
         return x + out
 
