@@ -43,7 +43,7 @@ TINY: dict[str, dict[str, Any]] = {
 }
 """Shapes of toys. A family that is not here is as large as it is by default."""
 VALUES: dict[str, Any] = {
-    "steps": 2, "solver": "euler", "guidance": 4.0, "truncation": 0.1, "temperature": 0.2, "top_k": 1,
+    "steps": 2, "solver": "euler", "churn": 1.0, "guidance": 4.0, "truncation": 0.1, "temperature": 0.2, "top_k": 1,
 }  # fmt: skip
 """Of each option, a value that is nobody's default."""
 

@@ -44,7 +44,7 @@ def _close(one: Tensor, other: Tensor) -> None:
 def test_a_sample_is_the_same_alone_and_in_a_batch(config: FlowConfig) -> None:
     model, noise = _model(config), Noise(7, 100, 4)
     labels = torch.tensor([0, -1, 2, 1]) if config.classes else None
-    how = ImageSampling(steps=3, guidance=2.0)
+    how = ImageSampling(steps=3, guidance=2.0, churn=1.5)
     together = model.sample(noise, labels, how)
     assert together.shape == (4, *config.shape)
     for row in range(4):
@@ -139,7 +139,8 @@ def test_what_is_known_comes_back_exactly_and_the_rest_is_drawn(config: FlowConf
 def test_an_edit_that_knows_nothing_is_a_sample_and_one_that_knows_all_the_picture() -> None:
     model, batch, noise = _model(UNET), _batch(UNET, 2), Noise(3, 0, 2)
     nothing = torch.zeros(2, 1, UNET.height, UNET.width)
-    _close(model.edit(batch.images, nothing, noise), model.sample(noise))
+    for how in (ImageSampling(), ImageSampling(steps=6, churn=2.0)):
+        _close(model.edit(batch.images, nothing, noise, how=how), model.sample(noise, how=how))
     assert torch.equal(model.edit(batch.images, nothing + 1, noise), batch.images)
 
 
@@ -160,6 +161,18 @@ def test_the_longer_a_pixel_is_held_the_nearer_it_stays() -> None:
         for share in (0.2, 0.5, 0.8, 0.95)
     ]
     assert far == sorted(far, reverse=True)
+
+
+def test_without_churn_a_sample_is_the_picture_of_its_noise_and_with_it_another_of_the_same_distribution() -> None:
+    """The samples of a Gaussian's flow are Gaussian, however much fresh noise they had on the way."""
+    model, noise = Flow(UNET).eval(), Noise(0, 0, 50)
+    plain = model.decode(model.prior(noise))
+    assert torch.equal(plain, model.sample(noise))
+    assert torch.equal(plain, model.sample(noise, how=ImageSampling(churn=0)))
+    for churn in (0.5, 3.0):
+        drawn = model.sample(noise, how=ImageSampling(steps=40, churn=churn))
+        assert not torch.allclose(drawn, plain, atol=0.1)
+        assert float(drawn.std()) == pytest.approx(UNET.deviation, rel=0.02)
 
 
 def test_guidance_of_one_is_the_class_as_learned_and_more_is_something_else() -> None:

@@ -73,6 +73,11 @@ class LatentModel(Coded):
     def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:
         return self.inner.prior(noise)
 
+    def sample(
+        self, noise: Noise, labels: Int[Tensor, " batch"] | None = None, how: ImageSampling | None = None
+    ) -> Float[Tensor, "batch channels height width"]:
+        return self.codec.decode(self.inner.sample(noise, labels, how))
+
     def decode(
         self,
         latents: Float[Tensor, "batch *latent"],

@@ -66,7 +66,7 @@ class Flow(ImageModel):
 
     family = "flow"
     capabilities = frozenset({"sample", "class", "interpolate", "reconstruct", "edit", "score"})
-    options = frozenset({"steps", "solver", "guidance"})
+    options = frozenset({"steps", "solver", "churn", "guidance"})
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
@@ -194,6 +194,27 @@ class Flow(ImageModel):
         return x
 
     @torch.no_grad()
+    def sample(
+        self, noise: Noise, labels: Int[Tensor, " batch"] | None = None, how: ImageSampling | None = None
+    ) -> Float[Tensor, "batch channels height width"]:
+        how = how or ImageSampling()
+        field, x = self._field(noise.count, labels, how), self.prior(noise)
+        for number, (now, after, step) in enumerate(_way(how)):
+            x, now = self._churn(x, now, after, how, noise, number)
+            x = step(field, x, now, after)
+        return x
+
+    def _churn(
+        self, x: Tensor, now: float, after: float, how: ImageSampling, noise: Noise, number: int
+    ) -> tuple[Tensor, float]:
+        """The state with fresh noise for some of its own, and the earlier time that this takes it to (Karras et al. 2022,
+        algorithm 2): errors that the network made before go with the noise that went, and it sees the rest anew."""
+        earlier = max(0.0, now - (how.churn or 0.0) * (after - now))
+        if earlier == now or after == 1.0:  # no step of size is left to take fresh noise away again
+            return x, now
+        return _noisier(x, now, earlier, noise.normal(f"churn {number}", *self.config.shape)), earlier
+
+    @torch.no_grad()
     def encode(
         self,
         images: Float[Tensor, "batch channels height width"],
@@ -232,11 +253,12 @@ class Flow(ImageModel):
         for number, (now, after, step) in enumerate(way):
             held = known.amax((1, 2, 3), keepdim=True) > now
             again_held = bool(held.any()) and number < len(way) - 1
+            x, begin = self._churn(x, now, after, how, noise, number)
             for again in range(_RESAMPLE if again_held else 1):
                 fresh = noise.normal(f"edit {number} {again}", *self.config.shape) if again else start
-                before = _noisier(x, after, now, fresh) if again else x
-                before = torch.where(known > now, torch.lerp(start, images, now), before)
-                moved = step(field, before, now, after)
+                before = _noisier(x, after, begin, fresh) if again else x
+                before = torch.where(known > now, torch.lerp(start, images, begin), before)
+                moved = step(field, before, begin, after)
                 x = torch.where(held, moved, x) if again else moved
         return torch.where(known >= 1, images, x)
 

@@ -12,6 +12,9 @@ class ImageSampling(Config):
 
     steps: int | None = Field(None, ge=1, le=10_000, description="steps of the solver; fewer are faster")
     solver: Literal["euler", "heun", "rk4"] | None = Field(None, description="how the flow is followed")
+    churn: float | None = Field(
+        None, ge=0, le=100, description="fresh noise before each step, in steps back; 0 for none"
+    )
     guidance: float | None = Field(None, ge=0, description="how strongly the class is asked for; 1 as learned")
     truncation: float | None = Field(None, ge=0, le=1, description="0 draws the average picture, 1 every kind")
     temperature: float | None = Field(None, gt=0, description="under 1 likelier pictures, over 1 stranger ones")
