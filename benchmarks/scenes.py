@@ -1,11 +1,11 @@
 """How much of what models draw are scenes, by the exact judge; and how right and fast the judge itself is.
 
-    python benchmarks/scenes.py RUN... [--samples 1000] [--seed 1] [--temperature 0.7] [--out FILE.json] [--quick]
+    python benchmarks/scenes.py RUN... [--samples 1000] [--seed 1] [--temperature 0.7] [--steps 60 --churn 6] [--out FILE.json] [--quick]
     python benchmarks/scenes.py --judge 10000        # the judge on so many rendered scenes of every kind
     python benchmarks/scenes.py --picture docs/images/scenes.png
 
 A RUN is a folder that was trained on a data folder of `scenes` (opened by `daedal.load`). A model that draws is judged by what
-it draws, with its own default options but for a temperature where one is given; one that only reconstructs (image tokens), by
+it draws, with its own default options but for those that are given and that it has; one that only reconstructs (image tokens), by
 how rendered scenes come out of it: that is the ceiling of any model over its tokens. The first rows are rendered scenes, which
 say what a perfect model gets with as many samples: of 64 pairs some are missed by chance, and the divergence is not 0.
 """
@@ -57,11 +57,11 @@ def row(name: str, kind: str, found: Validity, scores: tuple[Measurement, ...], 
     }  # fmt: skip
 
 
-def judge_model(run: str, samples: int, seed: int, temperature: float | None) -> dict[str, Any]:
+def judge_model(run: str, samples: int, seed: int, options: dict[str, Any]) -> dict[str, Any]:
     model = daedal.load(run)
     start = time.perf_counter()
     if "sample" in model.capabilities:
-        how = {"temperature": temperature} if temperature and "temperature" in model.model.options else {}
+        how = {name: value for name, value in options.items() if value is not None and name in model.model.options}
         kind, drawn = "drawn", [np.asarray(picture.image) for picture in model.generate(samples, seed=seed, **how)]
     else:
         side = model.codec.shape[1]
@@ -147,6 +147,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--temperature", type=float, help="of models that have one")
+    parser.add_argument("--steps", type=int, help="of flows")
+    parser.add_argument("--churn", type=float, help="of flows")
     parser.add_argument("--judge", type=int, default=0, metavar="N", help="try the judge on N rendered scenes")
     parser.add_argument("--picture", type=Path, help="write the grid of the documentation here")
     parser.add_argument("--out", type=Path, help="write the numbers here as JSON")
@@ -164,7 +166,8 @@ def main() -> None:
         for name, source in WORLDS.items():
             found, scores = scene_scores(rendered(source, samples, 32, options.seed))
             rows.append(row(name, "rendered", found, scores))
-        rows += [judge_model(run, samples, options.seed, options.temperature) for run in options.runs]
+        how = {"temperature": options.temperature, "steps": options.steps, "churn": options.churn}
+        rows += [judge_model(run, samples, options.seed, how) for run in options.runs]
         result["rows"] = rows
         print(table(rows))
     if options.out:

@@ -32,6 +32,7 @@ from daedal.nn.unet import GridAttention, ResidualBlock, UNet
 
 _TIME_WIDTH = 64
 _STEPS, _SOLVER = 10, "heun"
+_COARSE = 2  # times as many channels as on the finest grid
 _RESAMPLE = 3  # times that a step of an edit is taken
 _GUIDED = (0.1, 0.9)  # the part of the way on which guidance acts
 _INVERSION = ImageSampling(steps=20, solver="rk4")
@@ -42,8 +43,8 @@ class FlowShape(Config):
     """The network of a flow and how its times are drawn."""
 
     network: Literal["unet", "dit"] = Field("unet", description="convolutions, which learn fast, or a transformer")
-    features: int = Field(40, ge=8, le=4096, description="channels of the finest grid (unet), or of all (dit)")
-    levels: int = Field(3, ge=1, le=6, description="grids of the unet, each half of the one before")
+    features: int = Field(64, ge=8, le=4096, description="channels of the finest grid (unet), or of all (dit)")
+    levels: int = Field(2, ge=1, le=6, description="grids of the unet, each half of the one before")
     blocks: int = Field(
         2, ge=1, le=64, description="residual blocks of a coarse grid, each way (unet), or in all (dit)"
     )
@@ -66,7 +67,7 @@ class Flow(ImageModel):
 
     family = "flow"
     capabilities = frozenset({"sample", "class", "interpolate", "reconstruct", "edit", "score"})
-    options = frozenset({"steps", "solver", "churn", "guidance"})
+    options = frozenset({"steps", "solver", "churn", "temperature", "guidance"})
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
@@ -86,7 +87,9 @@ class Flow(ImageModel):
         if config.network == "dit":
             self.network = DiT(seen, config.channels, config.features, config.blocks, config.heads, patch, told)
         else:
-            widths = [_round(config.features * (1 + level / 2), config.heads) for level in range(config.levels)]
+            widths = [
+                _round(config.features * (_COARSE if level else 1), config.heads) for level in range(config.levels)
+            ]
             self.network = UNet(seen, config.channels, widths, config.blocks, patch, told, config.heads)
 
     @torch.no_grad()
@@ -197,8 +200,9 @@ class Flow(ImageModel):
     def sample(
         self, noise: Noise, labels: Int[Tensor, " batch"] | None = None, how: ImageSampling | None = None
     ) -> Float[Tensor, "batch channels height width"]:
+        """New pictures; the temperature scales all noise, what churn draws on the way as well."""
         how = how or ImageSampling()
-        field, x = self._field(noise.count, labels, how), self.prior(noise)
+        field, x = self._field(noise.count, labels, how), _temperature(how) * self.prior(noise)
         for number, (now, after, step) in enumerate(_way(how)):
             x, now = self._churn(x, now, after, how, noise, number)
             x = step(field, x, now, after)
@@ -212,7 +216,8 @@ class Flow(ImageModel):
         earlier = max(0.0, now - (how.churn or 0.0) * (after - now))
         if earlier == now or after == 1.0:  # no step of size is left to take fresh noise away again
             return x, now
-        return _noisier(x, now, earlier, noise.normal(f"churn {number}", *self.config.shape)), earlier
+        fresh = _temperature(how) * noise.normal(f"churn {number}", *self.config.shape)
+        return _noisier(x, now, earlier, fresh), earlier
 
     @torch.no_grad()
     def encode(
@@ -248,14 +253,15 @@ class Flow(ImageModel):
         """
         how = how or ImageSampling()
         field, way = self._field(len(images), labels, how), _way(how)
-        start = self.prior(noise)
-        x = start
+        temperature = _temperature(how)
+        x = start = temperature * self.prior(noise)
         for number, (now, after, step) in enumerate(way):
             held = known.amax((1, 2, 3), keepdim=True) > now
             again_held = bool(held.any()) and number < len(way) - 1
             x, begin = self._churn(x, now, after, how, noise, number)
             for again in range(_RESAMPLE if again_held else 1):
-                fresh = noise.normal(f"edit {number} {again}", *self.config.shape) if again else start
+                if again:
+                    fresh = temperature * noise.normal(f"edit {number} {again}", *self.config.shape)
                 before = _noisier(x, after, begin, fresh) if again else x
                 before = torch.where(known > now, torch.lerp(start, images, begin), before)
                 moved = step(field, before, begin, after)
@@ -325,6 +331,10 @@ def _way(how: ImageSampling) -> list[tuple[float, float, Step]]:
     if solver == "heun":
         steps[-1] = (*steps[-1][:2], SOLVERS["euler"])
     return steps
+
+
+def _temperature(how: ImageSampling) -> float:
+    return 1.0 if how.temperature is None else how.temperature
 
 
 def _noisier(x: Tensor, time: float, earlier: float, fresh: Tensor) -> Tensor:

@@ -22,8 +22,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
     "flow": {
         "batch": 32,
-        "learning_rate": 2e-3,
+        "learning_rate": 6e-3,
         "optimizer": "muon",
+        "muon_learning_rate": 0.01,
         "weight_decay": 0.01,
         "ema": 0.999,
         "cooldown": 0.7,
