@@ -13,7 +13,7 @@
 The folder given by `--out` keeps all; what it has already is not run again. The rules of time are in `picture_race.py`.
 """
 
-from picture_race import Ours, Race, Ruler, Setting
+from picture_race import STOCHASTIC, Ours, Race, Ruler, Setting
 
 
 def build(setting: Setting) -> None:
@@ -24,7 +24,7 @@ def build(setting: Setting) -> None:
 
 STYLES = {"noto": {"label": "noto"}, "openmoji": {"label": "openmoji"}}
 ENTRANTS = {
-    "flow": Ours("flow", "flow", {"condition": "class"}, {"": {}, "guidance 2": {"guidance": 2.0}, **STYLES}),
+    "flow": Ours("flow", "flow", {"condition": "class"}, {"": {}, "churn": STOCHASTIC, **STYLES}),
     "gan": Ours("gan", "gan", {"condition": "class"}, {"": {}, **STYLES}),
     "vae": Ours("vae", "vae", {"condition": "class"}, {"": {}, **STYLES}),
 }

@@ -86,6 +86,9 @@ class Finished:
     most: int | None = None
 
 
+STOCHASTIC = {"churn": 6.0}
+"""A flow that is drawn with fresh noise at each step, at three times the default's cost."""
+
 Entrant = Callable[[Setting], Finished]
 
 

@@ -1,13 +1,14 @@
 """How much of what models draw are scenes, by the exact judge; and how right and fast the judge itself is.
 
-    python benchmarks/scenes.py RUN... [--samples 1000] [--seed 1] [--temperature 0.7] [--steps 60 --churn 6] [--out FILE.json] [--quick]
+    python benchmarks/scenes.py RUN... [--samples 1000] [--seed 1] [--temperature 0.7] [--steps 60] [--churn 6] [--quick]
+        [--out FILE.json]
     python benchmarks/scenes.py --judge 10000        # the judge on so many rendered scenes of every kind
     python benchmarks/scenes.py --picture docs/images/scenes.png
 
 A RUN is a folder that was trained on a data folder of `scenes` (opened by `daedal.load`). A model that draws is judged by what
-it draws, with its own default options but for those that are given and that it has; one that only reconstructs (image tokens), by
-how rendered scenes come out of it: that is the ceiling of any model over its tokens. The first rows are rendered scenes, which
-say what a perfect model gets with as many samples: of 64 pairs some are missed by chance, and the divergence is not 0.
+it draws, with its own default options but for those that are given and that it has; one that only reconstructs (image tokens),
+by how rendered scenes come out of it: that is the ceiling of any model over its tokens. The first rows are rendered scenes,
+which say what a perfect model gets with as many samples: of 64 pairs some are missed by chance, and the divergence is not 0.
 """
 
 import argparse

@@ -32,6 +32,7 @@ from daedal.nn.unet import GridAttention, ResidualBlock, UNet
 
 _TIME_WIDTH = 64
 _STEPS, _SOLVER = 10, "heun"
+_CHURNED_STEPS, _CHURNED_SOLVER = 60, "euler"
 _COARSE = 2  # times as many channels as on the finest grid
 _RESAMPLE = 3  # times that a step of an edit is taken
 _GUIDED = (0.1, 0.9)  # the part of the way on which guidance acts
@@ -312,7 +313,7 @@ class Flow(ImageModel):
 
 def _times(how: ImageSampling) -> list[float]:
     """Where the solver stops on the way from noise to picture."""
-    steps = how.steps or _STEPS
+    steps = how.steps or (_CHURNED_STEPS if how.churn else _STEPS)
     return [step / steps for step in range(steps + 1)]
 
 
@@ -326,7 +327,7 @@ def _fine_times(steps: int) -> list[float]:
 def _way(how: ImageSampling) -> list[tuple[float, float, Step]]:
     """The steps from noise to picture: from when, to when and how. The last of Heun's is Euler's (Karras et al. 2022): a
     slope at the picture itself is mostly error, and leaves grain."""
-    solver = how.solver or _SOLVER
+    solver = how.solver or (_CHURNED_SOLVER if how.churn else _SOLVER)
     steps = [(now, after, SOLVERS[solver]) for now, after in pairwise(_times(how))]
     if solver == "heun":
         steps[-1] = (*steps[-1][:2], SOLVERS["euler"])
