@@ -9,12 +9,12 @@ Writes `flow-steps.svg`, `flow-loss.svg`, `flow-grid.png`, `flow-edit.png` and t
 
 import argparse
 import json
-import math
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from curves import PAPER, chart, lines
 from daedal.data.images import ImageDataset
 from daedal.evaluation.images.extractors import Request, default_extractor, extract, open_extractor
 from daedal.evaluation.images.frechet import frechet_distance
@@ -22,9 +22,6 @@ from daedal.inference.pictures import ImageGenerator
 
 EVALUATIONS = {"euler": 1, "heun": 2, "rk4": 4}
 PLAN = (("euler", (5, 10, 20, 40)), ("heun", (3, 5, 10, 100)), ("rk4", (2, 3, 5)))
-PAPER, INK, PALE = "#ffffff", "#333333", "#dddddd"
-COLOURS = ("#c2410c", "#1d4ed8", "#15803d")
-Line = tuple[str, list[tuple[float, float]]]
 
 
 def pixels(pictures: list) -> np.ndarray:
@@ -45,49 +42,6 @@ def steps(run: Path, data: ImageDataset, samples: int, name: str) -> dict[str, l
             found.setdefault(solver, []).append([count, count * EVALUATIONS[solver], distance])
             print(f"{solver:6} {count:4} steps {count * EVALUATIONS[solver]:4} evaluations {distance:9.3f}", flush=True)
     return found
-
-
-def chart(lines: list[Line], across: str, up: str, logarithmic: bool) -> str:
-    """Lines over a logarithmic or plain axis, as SVG."""
-    left, top, width, height = 60, 20, 560, 260
-    scale = math.log10 if logarithmic else float
-    points = [point for _, line in lines for point in line]
-    low, high = scale(min(x for x, _ in points)), scale(max(x for x, _ in points))
-    least, most = (edge(math.log10(y) for _, y in points) for edge in (min, max))
-    most = max(most, least + 0.05)
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return (
-            left + width * (scale(x) - low) / (high - low or 1),
-            top + height * (most - math.log10(y)) / (most - least),
-        )
-
-    parts = []
-    for tick in np.geomspace(10**least, 10**most, 5):
-        y = at(10**low if logarithmic else low, tick)[1]
-        parts.append(f'<path d="M{left} {y:.1f}H{left + width}" stroke="{PALE}"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:.3g}</text>')
-    ticks = np.geomspace(10**low, 10**high, 6) if logarithmic else np.linspace(low, high, 6)
-    below = f'y="{top + height + 18}" text-anchor="middle"'
-    parts += [f'<text x="{at(tick, 10**least)[0]:.1f}" {below}>{tick:.0f}</text>' for tick in ticks]
-    for number, (name, line) in enumerate(lines):
-        colour = COLOURS[number % len(COLOURS)]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in line))
-        x, y = at(*line[-1])
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<text x="{x + 6:.1f}" y="{y + 4:.1f}" fill="{colour}">{name}</text>')
-    parts.append(f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">{across}</text>')
-    parts.append(f'<text x="{left}" y="12">{up}</text>')
-    body = "\n".join([f'<rect width="100%" height="100%" fill="{PAPER}"/>', *parts])
-    box = f'viewBox="0 0 {left + width + 70} {top + height + 48}"'
-    style = f'font-family="sans-serif" font-size="12" fill="{INK}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {box} {style}>\n{body}\n</svg>\n'
-
-
-def loss(run: Path) -> list[Line]:
-    records = [json.loads(line) for line in (run / "training" / "metrics.jsonl").read_text().splitlines()]
-    learned = [(record["seconds"], record["loss"]) for record in records if "learning_rate_factor" in record]
-    return [("loss", learned)]
 
 
 def sheet(rows: list[list[Image.Image]], enlarged: int) -> Image.Image:
@@ -125,15 +79,15 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     data = ImageDataset.open(options.data)
-    (options.out / "flow-loss.svg").write_text(chart(loss(options.run), "seconds", "loss", False))
+    (options.out / "flow-loss.svg").write_text(chart(lines(options.run, "", "loss"), "seconds", "loss", False))
     generator = ImageGenerator.open(options.run)
     drawn = [picture.image for picture in generator.generate(64, seed=1)]
     sheet([drawn[row : row + 16] for row in range(0, 64, 16)], 2).save(options.out / "flow-grid.png", optimize=True)
     edits(options.run, data).save(options.out / "flow-edit.png", optimize=True)
     found = steps(options.run, data, options.samples, options.extractor or default_extractor(data))
     (options.out / "flow-steps.json").write_text(json.dumps(found, indent=1) + "\n")
-    lines = [(solver, [(point[1], point[2]) for point in points]) for solver, points in found.items()]
-    (options.out / "flow-steps.svg").write_text(chart(lines, "evaluations of the network", "Fréchet distance", True))
+    costs = [(solver, [(point[1], point[2]) for point in points]) for solver, points in found.items()]
+    (options.out / "flow-steps.svg").write_text(chart(costs, "evaluations of the network", "Fréchet distance", True))
 
 
 if __name__ == "__main__":
