@@ -134,6 +134,15 @@ def test_a_flow_learns_the_latents_of_a_vae_and_draws(digits: Path, tmp_path: Pa
         trainer_for("flow", digits, tmp_path / "no", tmp_path / "vector")
 
 
+def test_a_few_pictures_can_be_learned_though_not_measured(tmp_path: Path) -> None:
+    api.build_data(["scenes:60"], tmp_path / "few", size=32, workers=1)
+    result = api.train("vae", data=tmp_path / "few", out=tmp_path / "run", **{**RUN, **SMALL["vae"]})
+    assert result.steps == RUN["steps"]
+    assert "Not measured" in result.summary()
+    assert "needs 50" in result.summary()
+    assert api.load(tmp_path / "run").generate(1, seed=0)
+
+
 def test_samples_over_time_and_every_number_are_kept(digits: Path, tmp_path: Path) -> None:
     trainer_for("vqvae", digits, tmp_path / "run").train()
     run = RunFolder(tmp_path / "run")

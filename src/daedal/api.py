@@ -249,12 +249,22 @@ def _train(
     text = ""
     if group.main:
         watcher.noted("measuring")
-        text = evaluate(run.path, **measuring).summary()
+        text = _measured(run.path, measuring)
     group.wait()
     seconds = trainer.elapsed
     if group.main:
         text += f"\nTrained and measured in {format_duration(seconds)}. Run folder: {run.path}"
     return TrainingResult(run=run.path, steps=trainer.step, seconds=seconds, text=text)
+
+
+def _measured(run: Path, measuring: dict[str, Any]) -> str:
+    """What a finished run is worth. A folder of few pictures can be learned, though not measured."""
+    from daedal.evaluation.images.reference import TooFewPictures
+
+    try:
+        return evaluate(run, **measuring).summary()
+    except TooFewPictures as error:
+        return f"Not measured: {error}"
 
 
 def _image_evaluation(budget: float | None) -> float:

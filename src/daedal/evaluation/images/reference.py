@@ -18,6 +18,10 @@ LEAST = 50
 _ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 
+class TooFewPictures(DaedalError):
+    """A data folder holds too few pictures out to measure a model with."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """The pictures to measure against.
@@ -91,7 +95,7 @@ def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: Image
     name = next((name for name in names if dataset.manifest.splits[name].pictures >= LEAST), "")
     if not name:
         counts = " and ".join(f"{dataset.manifest.splits[name].pictures} {name}" for name in names)
-        raise DaedalError(
+        raise TooFewPictures(
             f"{dataset.folder} has {counts} pictures, and measuring needs {LEAST} of one at least",
             "Build the data with a larger --test",
         )
