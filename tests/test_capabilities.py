@@ -165,6 +165,11 @@ def test_it_goes_from_seed_to_seed(name: str, classes: bool) -> None:
     assert len({frame.tobytes() for frame in clip.frames}) == 5
 
 
+def test_frames_have_no_fresh_noise() -> None:
+    with pytest.raises(DaedalError, match="fresh noise"):
+        toy("flow").interpolate([1, 2], 3, churn=2.0)
+
+
 @able("interpolate")
 def test_it_goes_from_picture_to_picture(name: str) -> None:
     clip = toy(name).interpolate([photo(1), photo(2)], 4)

@@ -173,6 +173,8 @@ def test_without_churn_a_sample_is_the_picture_of_its_noise_and_with_it_another_
         drawn = model.sample(noise, how=ImageSampling(steps=40, churn=churn, solver="heun"))
         assert not torch.allclose(drawn, plain, atol=0.1)
         assert float(drawn.std()) == pytest.approx(UNET.deviation, rel=0.02)
+        cold = model.sample(noise, how=ImageSampling(steps=40, churn=churn, solver="heun", temperature=0.5))
+        assert float(cold.std()) == pytest.approx(UNET.deviation / 2, rel=0.02)
 
 
 def test_guidance_of_one_is_the_class_as_learned_and_more_is_something_else() -> None:

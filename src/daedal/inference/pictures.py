@@ -279,8 +279,8 @@ class ImageGenerator(Drawer):
         """How to draw, the one class of all, the points as they are known, and their latents."""
         self.require("interpolate")
         how = self._abilities.options(options)
-        if how.churn or how.temperature is not None:
-            raise DaedalError("The points of a clip are given: no chance draws them", "Leave churn and temperature out")
+        if how.churn:
+            raise DaedalError("Frames that each have fresh noise do not make a clip", "Leave churn out")
         openings = [self._noise(point, 0, 1) for point in points if isinstance(point, int)]
         if openings:
             self.require("sample")

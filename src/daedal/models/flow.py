@@ -192,7 +192,7 @@ class Flow(ImageModel):
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         how = how or ImageSampling()
-        field, x = self._field(len(latents), labels, how), latents
+        field, x = self._field(len(latents), labels, how), how.scaled(latents)
         for now, after, step in _way(how):
             x = step(field, x, now, after)
         return x
@@ -203,7 +203,7 @@ class Flow(ImageModel):
     ) -> Float[Tensor, "batch channels height width"]:
         """New pictures; the temperature scales all noise, what churn draws on the way as well."""
         how = how or ImageSampling()
-        field, x = self._field(noise.count, labels, how), _temperature(how) * self.prior(noise)
+        field, x = self._field(noise.count, labels, how), how.scaled(self.prior(noise))
         for number, (now, after, step) in enumerate(_way(how)):
             x, now = self._churn(x, now, after, how, noise, number)
             x = step(field, x, now, after)
@@ -217,7 +217,7 @@ class Flow(ImageModel):
         earlier = max(0.0, now - (how.churn or 0.0) * (after - now))
         if earlier == now or after == 1.0:  # no step of size is left to take fresh noise away again
             return x, now
-        fresh = _temperature(how) * noise.normal(f"churn {number}", *self.config.shape)
+        fresh = how.scaled(noise.normal(f"churn {number}", *self.config.shape))
         return _noisier(x, now, earlier, fresh), earlier
 
     @torch.no_grad()
@@ -254,15 +254,14 @@ class Flow(ImageModel):
         """
         how = how or ImageSampling()
         field, way = self._field(len(images), labels, how), _way(how)
-        temperature = _temperature(how)
-        x = start = temperature * self.prior(noise)
+        x = start = how.scaled(self.prior(noise))
         for number, (now, after, step) in enumerate(way):
             held = known.amax((1, 2, 3), keepdim=True) > now
             again_held = bool(held.any()) and number < len(way) - 1
             x, begin = self._churn(x, now, after, how, noise, number)
             for again in range(_RESAMPLE if again_held else 1):
                 if again:
-                    fresh = temperature * noise.normal(f"edit {number} {again}", *self.config.shape)
+                    fresh = how.scaled(noise.normal(f"edit {number} {again}", *self.config.shape))
                 before = _noisier(x, after, begin, fresh) if again else x
                 before = torch.where(known > now, torch.lerp(start, images, begin), before)
                 moved = step(field, before, begin, after)
@@ -332,10 +331,6 @@ def _way(how: ImageSampling) -> list[tuple[float, float, Step]]:
     if solver == "heun":
         steps[-1] = (*steps[-1][:2], SOLVERS["euler"])
     return steps
-
-
-def _temperature(how: ImageSampling) -> float:
-    return 1.0 if how.temperature is None else how.temperature
 
 
 def _noisier(x: Tensor, time: float, earlier: float, fresh: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """How to draw pictures: what a person may choose. Imports no PyTorch, so that the command line knows it at once."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -19,3 +19,7 @@ class ImageSampling(Config):
     truncation: float | None = Field(None, ge=0, le=1, description="0 draws the average picture, 1 every kind")
     temperature: float | None = Field(None, gt=0, description="under 1 likelier pictures, over 1 stranger ones")
     top_k: int | None = Field(None, ge=1, description="draw from so many of the likeliest tokens")
+
+    def scaled(self, noise: Any) -> Any:
+        """Noise, a tensor, at the temperature that was chosen."""
+        return noise if self.temperature is None else self.temperature * noise

@@ -255,13 +255,6 @@ class VAE(ImageModel):
             values = torch.cat((self.mixture.draw(noise, "vector"), self._parts(values)[1]), 1)
         return self._shaped(values)
 
-    def sample(
-        self, noise: Noise, labels: Int[Tensor, " batch"] | None = None, how: ImageSampling | None = None
-    ) -> Float[Tensor, "batch channels height width"]:
-        """New pictures; the temperature scales the noise."""
-        temperature = how.temperature if how is not None and how.temperature is not None else 1.0
-        return self.decode(self.prior(noise) * temperature, labels, how)
-
     @torch.no_grad()
     def encode(
         self,
@@ -287,9 +280,9 @@ class VAE(ImageModel):
         labels: Int[Tensor, " batch"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
-        """The pictures that are expected of latents."""
+        """The pictures that are expected of latents; the temperature scales these."""
         classes = self._classes(labels, len(latents))
-        vector, cells = self._parts(latents.flatten(1))
+        vector, cells = self._parts((how or ImageSampling()).scaled(latents).flatten(1))
         if self.config.latent:
             vector = self.flow.back(vector, self.class_flow(classes))
         ground, grid = self._ground(vector, classes), None
