@@ -37,13 +37,17 @@ def test_the_schedule_rises_holds_and_falls_to_nothing() -> None:
     assert trapezoid(1, 0.1, 0.5) == 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(16, 16), (48, 16), (16, 48)])
-def test_orthogonalised_matrices_point_where_the_nearest_orthogonal_ones_do(shape: tuple[int, int]) -> None:
+def test_orthogonalised_matrices_point_where_the_nearest_orthogonal_ones_do(
+    shape: tuple[int, int], dtype: torch.dtype
+) -> None:
     matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     u, _, v = torch.linalg.svd(matrices, full_matrices=False)
-    ours, nearest = orthogonalise(matrices).flatten(1), (u @ v).flatten(1)
-    assert torch.cosine_similarity(ours, nearest).min() > 0.85
-    assert torch.linalg.svdvals(orthogonalise(matrices)).max() < 2
+    found = orthogonalise(matrices, dtype)
+    assert found.dtype == torch.float32
+    assert torch.cosine_similarity(found.flatten(1), (u @ v).flatten(1)).min() > 0.85
+    assert torch.linalg.svdvals(found).max() < 2
 
 
 def test_matrices_orthogonalised_together_equal_each_alone() -> None:

@@ -41,7 +41,8 @@ def gpt_optimizer(model: GPT, plan: Plan) -> Optimizer:
 def _muon(splits: dict[Tensor, Sequence[int]], plan: Plan) -> list[torch.optim.Optimizer]:
     if not splits:
         return []
-    return [Muon(list(splits), list(splits.values()), plan.muon_learning_rate, plan.momentum, plan.weight_decay)]
+    dtype = torch.bfloat16 if plan.precision == "bf16" else torch.float32
+    return [Muon(list(splits), list(splits.values()), plan.muon_learning_rate, plan.momentum, plan.weight_decay, dtype)]
 
 
 def _kernels(model: Model) -> dict[Tensor, Sequence[int]]:
