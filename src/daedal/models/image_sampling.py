@@ -1,10 +1,13 @@
 """How to draw pictures: what a person may choose. Imports no PyTorch, so that the command line knows it at once."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from daedal.config import Config
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ImageSampling(Config):
@@ -20,6 +23,6 @@ class ImageSampling(Config):
     temperature: float | None = Field(None, gt=0, description="under 1 likelier pictures, over 1 stranger ones")
     top_k: int | None = Field(None, ge=1, description="draw from so many of the likeliest tokens")
 
-    def scaled(self, noise: Any) -> Any:
-        """Noise, a tensor, at the temperature that was chosen."""
+    def scaled(self, noise: "Tensor") -> "Tensor":
+        """Noise at the temperature that was chosen."""
         return noise if self.temperature is None else self.temperature * noise
