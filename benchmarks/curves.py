@@ -43,13 +43,13 @@ def chart(lines: list[Line], across: str, up: str, logarithmic: bool) -> str:
     for number, (name, line) in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in line))
-        x, y = at(*line[-1])
+        place = f'x="{left + width}" y="{top + 16 * (number + 1)}" text-anchor="end"'
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<text x="{x + 6:.1f}" y="{y + 4:.1f}" fill="{colour}">{name}</text>')
+        parts.append(f'<text {place} fill="{colour}">{name}</text>')
     parts.append(f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">{across}</text>')
     parts.append(f'<text x="{left}" y="12">{up}</text>')
     body = "\n".join([f'<rect width="100%" height="100%" fill="{PAPER}"/>', *parts])
-    box = f'viewBox="0 0 {left + width + 70} {top + height + 48}"'
+    box = f'viewBox="0 0 {left + width + 30} {top + height + 48}"'
     style = f'font-family="sans-serif" font-size="12" fill="{INK}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {box} {style}>\n{body}\n</svg>\n'
 
