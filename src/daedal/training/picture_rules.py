@@ -30,7 +30,17 @@ RECIPES: dict[str, dict[str, Any]] = {
         "cooldown": 0.7,
     },
 }
-"""Values of the plan for each family."""
+"""Values of the plan for each family, for pictures of up to 32 pixels a side."""
+
+
+def recipe(family: str, side: int) -> dict[str, Any]:
+    """The values of a family for pictures of so many pixels a side. A GAN's rate falls with the side: at 64 pixels
+    twice as much let the game run away."""
+    values = dict(RECIPES[family])
+    if family == "gan":
+        values["learning_rate"] *= min(1.0, 32 / side)
+    return values
+
 
 _LOOKED_AT = 500
 

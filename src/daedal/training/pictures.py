@@ -28,7 +28,7 @@ from daedal.training.groups import picture_optimizer
 from daedal.training.machine import Machine
 from daedal.training.optimizers import Optimizer
 from daedal.training.picture_plan import PLANS, PicturePlan
-from daedal.training.picture_rules import RECIPES, is_black_and_white, labels_of
+from daedal.training.picture_rules import is_black_and_white, labels_of, recipe
 from daedal.training.plan import Plan, Prediction
 from daedal.training.processes import Processes
 from daedal.training.rehearsal import step_seconds
@@ -63,7 +63,7 @@ class PictureFamily(Family):
         choose = Choice(given, {"data": self.data, "budget": time.budget, "init": self.init, "codec": self.codec_path})
         choose_machine(choose, machine)
         self._choose_model(choose)
-        for name, value in {**RECIPES[self.family], **given}.items():
+        for name, value in {**recipe(self.family, max(self.dataset.codec.shape[1:])), **given}.items():
             choose(name, value)
         choose("micro_batch", choose.values["batch"])
         draft = PLANS[self.family].parse({**UNPLANNED, **choose.values}, "plan")
