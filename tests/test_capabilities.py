@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.errors import DaedalError
 from daedal.inference.abilities import VERBS, kind
@@ -26,6 +27,7 @@ from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.image import ImageModel, ImageSampling
 from daedal.models.image_checkpoint import save_image_model
 from daedal.models.image_families import IMAGE_FAMILIES, image_family
+from daedal.models.layout import TokenLayout
 from daedal.models.model import Capability, Model
 from daedal.models.vqvae import VQVAE
 
@@ -34,6 +36,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "families.md"
 BEGIN, END = "<!-- the table begins: python tests/test_capabilities.py -->", "<!-- the table ends -->"
 CLASSES = ("bird", "cat", "dog")
 CODEC_OF_PIXELS = PixelCodec(3, 8, 8)
+CAPTIONS = CaptionCodec.train(["a red circle above a blue square", "two green stars"])
 
 TINY: dict[str, dict[str, Any]] = {
     "vae": {"filters": 8, "depth": 1, "latent": 4, "couplings": 2, "halvings": 1},
@@ -83,6 +86,25 @@ def token_gpt(classes: int) -> ImageModel:
     return TokenModel(gpt, codec)
 
 
+def captioned_gpt() -> ImageModel:
+    codec = single("vqvae", 0)
+    assert isinstance(codec, VQVAE)
+    layout = TokenLayout(codec.vocab_size, math.prod(codec.grid), words=CAPTIONS.vocab_size, window=CAPTIONS.window)
+    shape = {
+        "width": 16,
+        "depth": 1,
+        "heads": 2,
+        "context": layout.context,
+        "grid": codec.grid,
+        "grid_at": layout.window,
+    }
+    gpt = GPT(GPTConfig.of("qwen3", vocab_size=layout.vocab_size, **shape))
+    rough(gpt)
+    return TokenModel(gpt, codec)
+
+
+CAPTIONED: dict[str, Callable[[], ImageModel]] = {"gpt over vqvae": captioned_gpt}
+"""Toys that learned captions, of every family that can."""
 MAKERS: dict[str, Callable[[int], ImageModel]] = {
     **{family: lambda classes, family=family: single(family, classes) for family in IMAGE_FAMILIES},  # type: ignore[misc]
     "flow over vae": latent_flow,
@@ -151,6 +173,23 @@ def test_it_draws_the_class_that_it_is_asked_for(name: str) -> None:
     assert [picture.provenance.label for picture in mixed] == ["cat", "dog", "cat"]
     with pytest.raises(DaedalError, match="trained without classes"):
         toy(name).generate(label="cat")
+
+
+@able("prompt")
+def test_it_draws_what_a_text_says(name: str) -> None:
+    generator = ImageGenerator(CAPTIONED[name](), CODEC_OF_PIXELS, name, captions=CAPTIONS)
+    drawn = generator.generate(4, seed=1, prompt=["two green stars", "a blue square"])
+    assert [picture.provenance.label for picture in drawn] == ["two green stars", "a blue square"] * 2
+    assert different(drawn[:1], generator.generate(1, seed=1, prompt="a red circle"))
+    assert "class" not in generator.capabilities
+    assert close(drawn[1].image, generator.generate(1, seed=1, first=1, prompt="a blue square")[0].image)
+
+
+@able("caption")
+def test_it_says_what_pictures_show(name: str) -> None:
+    generator = ImageGenerator(CAPTIONED[name](), CODEC_OF_PIXELS, name, captions=CAPTIONS)
+    told = generator.caption([photo(), photo(1)])
+    assert told == [generator.caption([photo(seed)])[0] for seed in (0, 1)]
 
 
 @able("interpolate")
@@ -303,6 +342,8 @@ ASK: dict[Capability, Callable[[ImageGenerator], object]] = {
     "interpolate": lambda generator: generator.interpolate([photo(1), photo(2)], 3),
     "reconstruct": lambda generator: generator.reconstruct([photo()]),
     "edit": lambda generator: generator.edit(photo(), photo()),
+    "prompt": lambda generator: generator.generate(1, prompt="a red circle"),
+    "caption": lambda generator: generator.caption([photo()]),
     "score": lambda generator: generator.score([photo()]),
 }
 
@@ -320,7 +361,7 @@ def test_what_it_cannot_do_is_refused_in_one_line_that_says_what_it_can(name: st
         assert "\n" not in line
         refused = (
             "draw new pictures"
-            if "sample" not in generator.capabilities and capability == "class"
+            if "sample" not in generator.capabilities and capability in ("class", "prompt")
             else VERBS[capability]
         )
         assert line.startswith(f"{kind(generator.model)} cannot {refused}: it can ")

@@ -171,8 +171,8 @@ def test_dropout_works_in_training_only(name: str) -> None:
         assert not torch.equal(model(tokens), model(tokens))
 
 
-def test_the_last_places_of_the_context_are_those_of_the_grid() -> None:
-    model, plain = build("llama", grid=(5, 8)), build("llama")
+def test_the_places_of_the_grid_begin_where_the_picture_does() -> None:
+    model, plain = build("llama", grid=(5, 8), grid_at=8), build("llama")
     plain.load_state_dict({name: value for name, value in model.state_dict().items() if name in plain.state_dict()})
     tokens = ids(2, 20)
     with torch.no_grad():

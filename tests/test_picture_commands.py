@@ -127,7 +127,7 @@ def test_many_reconstructions_stand_below_their_pictures() -> None:
         ("generate {run} --guidance 2", "A Blots does not take guidance: it takes steps and temperature"),
         ("generate {run} --temperature 0", "temperature"),
         ("generate {run} --columns 0", "columns"),
-        ("generate {run} --prompt Once", "--prompt"),
+        ("generate {run} --prompt Once", "cannot draw what a text says"),
         ("generate {run} --max-tokens 5 --top-p 0.9", "--max-tokens, --top-p"),
         ("generate {run} --quantize int8", "--quantize"),
         ("generate {run} --out a.docx", ".png"),

@@ -119,7 +119,7 @@ def test_a_gpt_learns_the_tokens_of_pictures_and_draws(digits: Path, tmp_path: P
     painter = api.load(tmp_path / "gpt")
     one, many = painter.generate(1, seed=3, label="7"), painter.generate(3, seed=3, label="7")
     assert one[0].image.tobytes() == many[0].image.tobytes()
-    assert painter.capabilities == {"sample", "class"}
+    assert painter.capabilities == {"sample", "class", "edit"}
 
 
 def test_a_flow_learns_the_latents_of_a_vae_and_draws(digits: Path, tmp_path: Path) -> None:

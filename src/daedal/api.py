@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from daedal.config import Config
 from daedal.duration import format_duration, parse_duration
+from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
     from daedal.data.images.dataset import ImageDataset
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from daedal.training.plan import Plan
     from daedal.training.processes import Processes
     from daedal.training.run import RunFolder
+
+
+TEXT_TO_IMAGE = "text-to-image"
+_TOKENS_SHARE = 0.4  # of the budget of text to image: what tokens lose no GPT finds again
+_SHARED = ("steps", "seed", "device", "threads", "precision")  # options of both of its stages
+_REQUEST = "text-to-image.json"
 
 
 class TrainingResult(Config):
@@ -89,7 +96,8 @@ def train(
     """Train a model on a data folder within a time budget, then measure it.
 
     Args:
-        family: "gpt" for text; "vae", "vqvae", "gan" or "flow" for pictures.
+        family: "gpt" for text; "vae", "vqvae", "gan" or "flow" for pictures; "text-to-image" for a tokenizer and a GPT that
+            learns its tokens after their captions, in one budget.
         data: a data folder that `build_data` made.
         out: the run folder to make.
         budget: seconds, or a text such as "3m", for everything from this call to its end; 3 minutes unless `steps` is given.
@@ -103,18 +111,21 @@ def train(
         Interrupted: a signal asked to stop; `resume` goes on.
     """
     started = time.monotonic()
-    from daedal.training.processes import processes
+    from daedal.training.choice import DEFAULT_BUDGET
     from daedal.training.run import RunFolder
 
-    with processes(_device(options)) as group:
-        if group.main:
-            RunFolder.check_new(out)
-        plan, opened = _plan(family, data, budget, init, codec, options, group)
-        run = RunFolder.create(out) if group.main else RunFolder(out)
-        if group.main:
-            run.write_plan(plan)
-        group.wait()
-        return _train(plan, opened, run, group, progress, started)
+    RunFolder.check_new(out)
+    if family != TEXT_TO_IMAGE:
+        return _begin(family, data, out, budget, init, codec, progress, started, options)
+    if init is not None or options.get("condition", "caption") != "caption":
+        raise DaedalError("Text to image learns captions, and from nothing", "Leave --init and --condition away")
+    request = TextToImage(
+        data=str(data),
+        budget=None if "steps" in options else parse_duration(DEFAULT_BUDGET if budget is None else budget),
+        codec=None if codec is None else str(codec),
+        options=options,
+    )
+    return _in_stages(Path(out), request, progress, started)
 
 
 def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResult:
@@ -129,6 +140,8 @@ def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResul
     from daedal.training.run import RunFolder
 
     folder = RunFolder.open(run)
+    if (folder.training / _REQUEST).exists() and not folder.begun:
+        return _in_stages(folder.path, TextToImage.read(folder.training / _REQUEST), progress, started)
     plan = folder.plan
     # what another model brought is in the run's own checkpoint by now, were the other to be gone
     init = str(folder.path) if plan.init is not None and folder.state is not None else plan.init
@@ -191,6 +204,82 @@ def export(run: str | Path, to: str | Path) -> Path:
 
 
 # -- the parts of training ---------------------------------------------------------------------------------------------
+
+
+class TextToImage(Config):
+    """What was asked of a run of text to image, for its second stage.
+
+    Attributes:
+        budget: seconds for both stages; None where their steps are given.
+        codec: a tokenizer that there is already; then there is no first stage.
+    """
+
+    data: str
+    budget: float | None
+    codec: str | None
+    options: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> "TextToImage":
+        """
+        Raises:
+            DaedalError: the file is damaged.
+        """
+        from daedal.files import read_json
+
+        return cls.parse(read_json(path), str(path))
+
+
+def _in_stages(out: Path, request: TextToImage, progress: "Listener | None", started: float) -> TrainingResult:
+    """The tokens of pictures, then a GPT over them; goes on where it stands."""
+    from daedal.files import make_folder, write_json
+    from daedal.training.family import open_family
+    from daedal.training.picture_rules import require_captions
+    from daedal.training.pictures import PictureFamily
+    from daedal.training.run import RunFolder
+
+    opened = open_family("vqvae", request.data)
+    assert isinstance(opened, PictureFamily)
+    require_captions(opened.dataset)
+    folder = RunFolder(out)
+    make_folder(folder.training)
+    write_json(folder.training / _REQUEST, request.model_dump())
+    codec, budget = request.codec, request.budget
+    if codec is None:
+        tokens = RunFolder(folder.training / "tokens")
+        codec, share = str(tokens.path), None if budget is None else _TOKENS_SHARE * budget
+        budget = None if budget is None else (1 - _TOKENS_SHARE) * budget
+        if not tokens.begun:
+            shared = {name: request.options[name] for name in _SHARED if name in request.options}
+            _begin("vqvae", request.data, tokens.path, share, None, None, progress, started, shared)
+        elif not tokens.measured:
+            resume(tokens.path, progress)
+    options = {**request.options, "condition": "caption"}
+    return _begin("gpt", request.data, out, budget, None, codec, progress, time.monotonic(), options)
+
+
+def _begin(
+    family: str,
+    data: str | Path,
+    out: str | Path,
+    budget: str | float | None,
+    init: str | None,
+    codec: str | Path | None,
+    progress: "Listener | None",
+    started: float,
+    options: dict[str, Any],
+) -> TrainingResult:
+    """A run of one model, in a folder that is known to be free."""
+    from daedal.training.processes import processes
+    from daedal.training.run import RunFolder
+
+    with processes(_device(options)) as group:
+        plan, opened = _plan(family, data, budget, init, codec, options, group)
+        run = RunFolder(out)
+        if group.main:
+            run.write_plan(plan)
+        group.wait()
+        return _train(plan, opened, run, group, progress, started)
 
 
 def _device(options: dict[str, Any]) -> str:

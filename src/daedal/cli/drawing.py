@@ -114,6 +114,17 @@ def run_name(run: str) -> str:
     return Path(run).resolve().name
 
 
+def tell_prompts(generator: "ImageGenerator", prompts: Sequence[str] | None) -> None:
+    """Say what a model cannot know of prompts: words that no caption had, and what is too long to be read."""
+    captions = generator.captions
+    if captions is None or prompts is None:
+        return
+    if unknown := list(dict.fromkeys(word for prompt in prompts for word in captions.unknown(prompt))):
+        console.note(f"No caption that the model learned had {', '.join(unknown[:20])}")
+    if captions.too_long(prompts):
+        console.note(f"Only the first {captions.window} tokens of a prompt are read")
+
+
 def tell(pictures: "Sequence[Picture]", files: Sequence[str], destination: Destination, json: bool) -> None:
     """Say what was drawn and where it is."""
     if json:

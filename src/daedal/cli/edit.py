@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import Class, Destination, Drawing, drawing, open_pictures, tell
+from daedal.cli.drawing import Class, Destination, Drawing, drawing, open_pictures, tell, tell_prompts
 from daedal.cli.options import Switch, given
 
 
@@ -20,6 +20,7 @@ def edit(
     n: Annotated[int, Parameter(alias="-n")] = 4,
     seed: int | None = None,
     label: Class = None,
+    prompt: Annotated[list[str] | None, Parameter(negative=())] = None,
     out: Path | None = None,
     columns: int | None = None,
     replace: Switch = False,
@@ -45,6 +46,8 @@ def edit(
         Decides all chance; one is drawn, and told, if none is given.
     label
         What to draw, by name or number; give several to take them in turn. [default: what fits]
+    prompt
+        What to draw, in words; give several to take them in turn. [default: what fits]
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. [default: a new file here]
     columns
@@ -60,8 +63,8 @@ def edit(
     given_picture = generator.fit(image)
     if given_picture.note:
         console.note(given_picture.note)
+    tell_prompts(generator, prompt)
+    asked = {"seed": seed, "label": label, "prompt": prompt, **given(how)}
     with drawing() as progress:
-        pictures = generator.edit(
-            given_picture, mask, n, strength=strength, seed=seed, label=label, progress=progress, **given(how)
-        )
+        pictures = generator.edit(given_picture, mask, n, strength=strength, progress=progress, **asked)
     tell(pictures, destination.write(pictures, columns), destination, json)

@@ -29,6 +29,9 @@ WHAT = {
     "flow": "a flow (the diffusion family of today): noise that learns to become a picture",
 }
 """Each family in a few words."""
+TEXT_TO_IMAGE = "text-to-image"
+STAGES = "a tokenizer of pictures, and a GPT that draws with its tokens what captions say"
+"""What is trained for text to image."""
 
 _OPTIONS = """
     Parameters
@@ -46,10 +49,12 @@ _OPTIONS = """
 
 def __getattr__(name: str) -> Callable[..., None]:
     verb, _, family = name.partition("_")
+    if name == "train_text_to_image":
+        return _train(TEXT_TO_IMAGE, STAGES, options_of(plan_class("gpt"), frozenset({"condition"})))
     if verb not in ("plan", "train") or family not in WHAT:
         raise AttributeError(name)
     options = options_of(plan_class(family))
-    return (_plan if verb == "plan" else _train)(family, options)
+    return _plan(family, options) if verb == "plan" else _train(family, WHAT[family], options)
 
 
 def _values(options: type[Config]) -> Any:
@@ -78,7 +83,7 @@ def _plan(family: str, options: type[Config]) -> Callable[..., None]:
     return plan
 
 
-def _train(family: str, options: type[Config]) -> Callable[..., None]:
+def _train(family: str, what: str, options: type[Config]) -> Callable[..., None]:
     def train(
         *,
         data: Path,
@@ -105,7 +110,7 @@ def _train(family: str, options: type[Config]) -> Callable[..., None]:
         )
 
     opens = "; it opens in Hugging Face Transformers as it is" if family == "gpt" else ""
-    train.__doc__ = f"Train {WHAT[family]}.\n{_OPTIONS}    out\n        The run folder to write{opens}.\n"
+    train.__doc__ = f"Train {what}.\n{_OPTIONS}    out\n        The run folder to write{opens}.\n"
     return train
 
 

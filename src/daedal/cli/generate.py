@@ -1,13 +1,14 @@
 """`daedal generate`: write on from a prompt, or draw pictures, as the model can."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import Destination, drawing, open_pictures, run_name, tell
+from daedal.cli.drawing import Destination, drawing, open_pictures, run_name, tell, tell_prompts
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Quantize, Sampling, sampling
 from daedal.errors import DaedalError
@@ -39,6 +40,8 @@ def generate(
     logit_bias: LogitBias = None,
     options: Sampling = None,
     label: Annotated[list[str] | None, Parameter(name="--class", negative=(), group=_GROUP)] = None,
+    image: Annotated[Path | None, Parameter(group=_GROUP)] = None,
+    mask: Annotated[Path | None, Parameter(group=_GROUP)] = None,
     out: Annotated[Path | None, Parameter(group=_GROUP)] = None,
     columns: Annotated[int | None, Parameter(group=_GROUP)] = None,
     replace: Annotated[bool, Parameter(negative=(), show_default=False, group=_GROUP)] = False,
@@ -55,13 +58,17 @@ def generate(
     json
         Print the texts, or where the pictures are, as JSON, with their provenance.
     prompt
-        The text to go on from; give several for several. [default: nothing]
+        The text to go on from, or what to draw in words; give several for several. [default: nothing, or anything]
     quantize
         draft: an int8 copy guesses ahead and the model checks: the same text, sooner. int8: int8 weights alone, sooner still.
     logit_bias
         ID=BIAS, several times: added to the logit of a token; -100 bans it.
     label
         What to draw, by name or number; give several to take them in turn. [default: any]
+    image
+        A picture to draw anew where the mask says, in place of a new one; see daedal edit.
+    mask
+        A picture of the same size: what is white or transparent in it is drawn anew. [default: all is]
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. [default: a new file here]
     columns
@@ -70,10 +77,11 @@ def generate(
         Overwrite files that are there.
     """
     chosen = sampling(options, logit_bias)
-    of_text = {"prompt": prompt, "quantize": quantize} | {
-        name: value for name, value in chosen.items() if name not in _SHARED
-    }
-    of_pictures = {"class": label, "out": out, "columns": columns, "replace": replace or None, **given(how)}
+    of_text = {"quantize": quantize} | {name: value for name, value in chosen.items() if name not in _SHARED}
+    of_pictures = {
+        "class": label, "image": image, "mask": mask, "out": out, "columns": columns, "replace": replace or None,
+        **given(how),
+    }  # fmt: skip
     from daedal import api
     from daedal.inference.generator import Generator
     from daedal.models.checkpoint import resolve
@@ -82,10 +90,11 @@ def generate(
         _refuse(of_text, f"{model} draws pictures and writes no text")
         destination = Destination(out, f"samples-{run_name(model)}", replace)
         generator = open_pictures(model)
+        tell_prompts(generator, prompt)
         with drawing() as progress:
-            pictures = generator.generate(
-                _PICTURES if n is None else n, label=label, progress=progress, **chosen, **given(how)
-            )
+            asked: dict[str, Any] = {"n": _PICTURES if n is None else n, "label": label, "prompt": prompt}
+            draw = generator.generate if image is None else partial(generator.edit, image, mask)
+            pictures = draw(**asked, progress=progress, **chosen, **given(how))
         tell(pictures, destination.write(pictures, columns), destination, json)
     else:
         _refuse(of_pictures, f"{model} writes text and draws no pictures")

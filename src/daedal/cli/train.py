@@ -4,12 +4,13 @@ from pathlib import Path
 
 from cyclopts import App
 
-from daedal.cli.families import WHAT, finish
+from daedal.cli.families import STAGES, TEXT_TO_IMAGE, WHAT, finish
 from daedal.errors import DaedalError
 
 app = App(name="train", help_format="plaintext")
 for _family, _what in WHAT.items():
     app.command(f"daedal.cli.families:train_{_family}", name=_family, help=f"Train {_what}.")
+app.command("daedal.cli.families:train_text_to_image", name=TEXT_TO_IMAGE, help=f"Train {STAGES}.")
 
 
 @app.default

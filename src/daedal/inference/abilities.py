@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from daedal.codecs.caption import CaptionCodec, tidy
 from daedal.errors import DaedalError
 from daedal.models.coded import Coded
 from daedal.models.image import ImageModel, ImageSampling
@@ -17,9 +18,12 @@ from daedal.nn.noise import Noise
 Label = str | int
 Labels = Label | Sequence[Label] | None
 """A class by name or number, or several that are taken in turn."""
+Prompts = str | Sequence[str] | None
+"""What to draw, in words, or several that are taken in turn."""
 
 VERBS: dict[Capability, str] = {
-    "sample": "draw new pictures", "class": "draw a class", "interpolate": "interpolate", "reconstruct": "reconstruct",
+    "sample": "draw new pictures", "class": "draw a class", "prompt": "draw what a text says",
+    "caption": "say what a picture shows", "interpolate": "interpolate", "reconstruct": "reconstruct",
     "edit": "edit", "score": "score",
 }  # fmt: skip
 """What an image model may declare, in words."""
@@ -39,15 +43,24 @@ class Abilities:
     Args:
         name: that the model was opened by.
         classes: the names of its labels; empty where it was trained without.
+        captions: the codec of its captions; None where it was trained without.
     """
 
-    def __init__(self, model: ImageModel, name: str, classes: Sequence[str]) -> None:
-        count = model.config.classes
+    def __init__(
+        self, model: ImageModel, name: str, classes: Sequence[str], captions: CaptionCodec | None = None
+    ) -> None:
+        count, words, window = model.config.classes, model.config.words, model.config.window
+        if words and (captions is None or (captions.vocab_size, captions.window) != (words, window)):
+            raise DaedalError(f"{name} draws what captions say, and their codec is missing or another", "Restore it")
         if classes and count and len(classes) != count:
             raise DaedalError(f"{len(classes)} classes are named and the model knows {count}", "Name each of them")
-        self.name = name
+        self.name, self.captions = name, captions if words else None
         self.classes: tuple[str, ...] = (tuple(classes) or tuple(str(i) for i in range(count))) if count else ()
-        self.capabilities: frozenset[Capability] = model.capabilities - (frozenset() if count else {"class"})
+        self.capabilities: frozenset[Capability] = model.capabilities
+        if not count:
+            self.capabilities -= {"class"}
+        if not words:
+            self.capabilities -= {"prompt", "caption"}
         self._kind, self._options = kind(model), model.options
         self._declared = model.capabilities
 
@@ -104,14 +117,17 @@ class Abilities:
             )
         return number
 
-    def labels(self, label: Labels, noise: Noise) -> Int[Tensor, " batch"] | None:
-        """The class of each example of the noise: as given, in turn by the example's number, or drawn from its own noise."""
-        if label is None:
+    def labels(self, label: Labels, prompt: Prompts, noise: Noise) -> Int[Tensor, "batch *window"] | None:
+        """The class or caption of each example of the noise: as given, in turn by the example's number; or a class drawn from
+        its own noise."""
+        if label is None and prompt is None:
             return noise.integers("class", len(self.classes)) if self.classes else None
-        return self.given_labels(label, noise)
+        return self.given_labels(label, noise, prompt)
 
-    def given_labels(self, label: Labels, noise: Noise) -> Int[Tensor, " batch"] | None:
-        """The class of each example of the noise, where one is given."""
+    def given_labels(self, label: Labels, noise: Noise, prompt: Prompts = None) -> Int[Tensor, "batch *window"] | None:
+        """The class or caption of each example of the noise, where one is given."""
+        if prompt is not None:
+            return self._prompts(prompt, noise)
         if label is None:
             return None
         given = [label] if isinstance(label, str | int) else list(label)
@@ -120,6 +136,20 @@ class Abilities:
         numbers = [self.class_number(one) for one in given]
         examples = range(noise.first, noise.first + noise.count)
         return torch.tensor([numbers[i % len(numbers)] for i in examples], device=noise.device)
+
+    def _prompts(self, prompt: str | Sequence[str], noise: Noise) -> Int[Tensor, "batch window"]:
+        if "prompt" not in self._declared:
+            self.require("prompt")
+        if self.captions is None:
+            raise DaedalError(
+                f"{self.name} was trained without captions, and cannot draw what a text says",
+                "Ask for a class" if self.classes else "Leave the prompt out, or train with --condition caption",
+            )
+        given = [prompt] if isinstance(prompt, str) else list(prompt)
+        if not given or not all(tidy(one) for one in given):
+            raise DaedalError("The prompt says nothing", "Say what to draw, or leave it out")
+        rows = self.captions.encode(given).to(noise.device)
+        return rows[torch.arange(noise.first, noise.first + noise.count, device=noise.device) % len(rows)]
 
     def _words(self) -> str:
         return _listed([words for capability, words in VERBS.items() if capability in self.capabilities])

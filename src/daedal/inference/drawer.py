@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from daedal import __version__
+from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
@@ -29,8 +30,8 @@ from daedal.training.machine import choose_device
 Array = np.ndarray
 Progress = Callable[[int, int], None]
 """Told how many pictures are done, and of how many."""
-Chosen = Int[Tensor, " batch"] | None
-"""The class of each picture of a batch."""
+Chosen = Int[Tensor, "batch *window"] | None
+"""The class of each picture of a batch, or the ids of its caption."""
 Work = Callable[[Noise, Chosen], Tensor]
 """Draws a batch: the pictures that the noise belongs to, of these classes."""
 
@@ -43,10 +44,17 @@ class Drawer:
 
     Args:
         classes: the names of the labels that condition it.
+        captions: the codec of the captions that condition it.
     """
 
     def __init__(
-        self, model: ImageModel, codec: PixelCodec, name: str = "model", *, classes: Sequence[str] = ()
+        self,
+        model: ImageModel,
+        codec: PixelCodec,
+        name: str = "model",
+        *,
+        classes: Sequence[str] = (),
+        captions: CaptionCodec | None = None,
     ) -> None:
         if codec.shape != model.config.shape:
             raise DaedalError(
@@ -54,7 +62,7 @@ class Drawer:
                 "Use the codec that the model was trained with",
             )
         self.model, self.codec, self.name = model.eval(), codec, name
-        self._abilities = Abilities(model, name, classes)
+        self._abilities = Abilities(model, name, classes, captions)
 
     @classmethod
     def open(cls, folder_or_hub_id: Path | str, device: torch.device | str | None = None) -> Self:
@@ -73,7 +81,8 @@ class Drawer:
         classes = read_json(folder / "config.json").get("class_names") or []
         if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
             raise DaedalError(f"{folder / 'config.json'}: class_names is no list of names", "Restore it from a copy")
-        return cls(model, PixelCodec.load(folder), str(folder_or_hub_id), classes=classes)
+        captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
+        return cls(model, PixelCodec.load(folder), str(folder_or_hub_id), classes=classes, captions=captions)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -84,6 +93,11 @@ class Drawer:
     def classes(self) -> tuple[str, ...]:
         """The names of the labels that condition the model."""
         return self._abilities.classes
+
+    @property
+    def captions(self) -> CaptionCodec | None:
+        """The codec of the captions that the model draws, where it does."""
+        return self._abilities.captions
 
     @cached_property
     def fingerprint(self) -> str:
@@ -129,8 +143,11 @@ class Drawer:
     def _given_labels(self, label: Labels, count: int) -> Chosen:
         return self._abilities.given_labels(label, self._noise(0, 0, count))
 
-    def _label(self, number: int) -> str | None:
-        return self.classes[number] if number >= 0 else None
+    def _label(self, label: Int[Tensor, "*window"]) -> str | None:
+        """The class or caption of a picture."""
+        if self.captions is not None:
+            return self.captions.decode(label) or None
+        return self.classes[int(label)] if label >= 0 else None
 
     @torch.no_grad()
     def _in_batches(self, noise: Noise, labels: Chosen, progress: Progress | None, work: Work) -> Iterator[Tensor]:
@@ -171,7 +188,7 @@ class Drawer:
                     task=task,
                     seed=seed,
                     number=first + i,
-                    label=None if labels is None else self._label(int(labels[i])),
+                    label=None if labels is None else self._label(labels[i]),
                     source=None if sources is None else sources[i],
                     options=how,
                     version=__version__,

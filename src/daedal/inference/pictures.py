@@ -13,12 +13,13 @@ from torch import Tensor
 from daedal import __version__
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
-from daedal.inference.abilities import Label, Labels
+from daedal.inference.abilities import Label, Labels, Prompts
 from daedal.inference.clip import Clip, ClipProvenance
 from daedal.inference.drawer import Chosen, Drawer, Progress
 from daedal.inference.given import Given, Source, fit_mask
 from daedal.inference.picture import Picture
 from daedal.inference.reconstruction import PictureScore, Reconstruction
+from daedal.models.coded import TokenModel
 from daedal.models.directions import attribute_direction, principal_directions
 from daedal.models.image import ImageBatch, ImageSampling
 from daedal.nn.noise import Noise
@@ -42,6 +43,7 @@ class ImageGenerator(Drawer):
         *,
         seed: int | None = None,
         label: Labels = None,
+        prompt: Prompts = None,
         first: int = 0,
         progress: Progress | None = None,
         **options: Any,
@@ -51,6 +53,7 @@ class ImageGenerator(Drawer):
         Args:
             seed: drawn unless given, and told by the pictures.
             label: a class by name or number; several are taken in turn. A model of classes draws them unless given.
+            prompt: what to draw, in words; several are taken in turn. A model of captions draws anything unless given.
             first: the number of the first picture.
             options: the fields of `ImageSampling` that the family honours.
 
@@ -60,7 +63,7 @@ class ImageGenerator(Drawer):
         self.require("sample")
         how = self._abilities.options(options)
         noise = self._noise(seed, first, n)
-        labels = self._abilities.labels(label, noise)
+        labels = self._abilities.labels(label, prompt, noise)
         drawn = self._draw(noise, labels, progress, lambda part, chosen: self.model.sample(part, chosen, how))
         return self._pictures(drawn, "generate", noise.seed, first, labels, how)
 
@@ -73,6 +76,7 @@ class ImageGenerator(Drawer):
         strength: float = 1.0,
         seed: int | None = None,
         label: Labels = None,
+        prompt: Prompts = None,
         first: int = 0,
         progress: Progress | None = None,
         **options: Any,
@@ -83,6 +87,7 @@ class ImageGenerator(Drawer):
             mask: a picture of the size of the given one, or of the model's; all is drawn anew unless given.
             strength: how little of the given picture is left where it is drawn anew: 1 nothing, 0.4 its layout and colours.
             label: a class by name or number; several are taken in turn. None is whatever fits.
+            prompt: what to draw, in words; several are taken in turn. None is whatever fits.
 
         Raises:
             DaedalError: as `generate`, or a picture cannot be read, or the mask is of another size.
@@ -90,7 +95,7 @@ class ImageGenerator(Drawer):
         self.require("edit")
         how = self._abilities.options(options)
         noise = self._noise(seed, first, n)
-        labels = self._abilities.given_labels(label, noise)
+        labels = self._abilities.given_labels(label, noise, prompt)
         given = self.fit(picture)
         anew = given.anew(None if mask is None else fit_mask(mask, self.codec, given), strength)
         image = self.codec.encode(given.pixels).to(self.device)
@@ -103,6 +108,34 @@ class ImageGenerator(Drawer):
         source = hashlib.sha256(given.fingerprint.encode() + anew.tobytes()).hexdigest()
         drawn = self._draw(noise, labels, progress, redraw)
         return self._pictures(drawn, "edit", noise.seed, first, labels, how, [source] * n)
+
+    def caption(
+        self,
+        pictures: Sequence[Source | Given],
+        *,
+        seed: int = 0,
+        temperature: float = 0.0,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What each picture shows, in words.
+
+        Args:
+            temperature: 0 takes the likeliest word each time; 1 draws them as the model finds them likely.
+
+        Raises:
+            DaedalError: the model learned no captions, or a picture cannot be read.
+        """
+        self.require("caption")
+        captions = self.captions
+        assert isinstance(self.model, TokenModel)
+        assert captions is not None
+        model, (given, images) = self.model, self._read(pictures)
+
+        def tell(part: Noise, chosen: Chosen) -> Tensor:
+            return model.caption(images[part.first : part.first + part.count].to(self.device), part, temperature)
+
+        rows = torch.cat(list(self._in_batches(self._noise(seed, 0, len(given)), None, progress, tell)))
+        return [captions.decode(row) for row in rows]
 
     # -- clips ---------------------------------------------------------------------------------------------------------
 
@@ -284,7 +317,7 @@ class ImageGenerator(Drawer):
         openings = [self._noise(point, 0, 1) for point in points if isinstance(point, int)]
         if openings:
             self.require("sample")
-        labels = self._abilities.labels(label, openings[0]) if openings else self._given_labels(label, 1)
+        labels = self._abilities.labels(label, None, openings[0]) if openings else self._given_labels(label, 1)
         known = [point if isinstance(point, int) else self.fit(point) for point in points]
         return how, labels, known, [self._latent(point, labels, how) for point in known]
 
@@ -319,7 +352,7 @@ class ImageGenerator(Drawer):
             model=self.name,
             fingerprint=self.fingerprint,
             points=tuple(point if isinstance(point, int) else point.fingerprint for point in known),
-            label=None if labels is None else self._label(int(labels[0])),
+            label=None if labels is None else self._label(labels[0]),
             options=how,
             version=__version__,
             **more,

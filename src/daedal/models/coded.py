@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
-from daedal.models.model import Loss, Model, TokenBatch
+from daedal.models.layout import TokenLayout
+from daedal.models.model import Loss, Model
 from daedal.models.vqvae import VQVAE
 from daedal.nn.guidance import guided
 from daedal.nn.noise import Noise
@@ -42,12 +43,12 @@ def with_codec(model: Model, codec: Model) -> "Coded":
 class Coded(ImageModel):
     """What both kinds have in common: the codec is not trained."""
 
-    def __init__(self, inner: Model, codec: ImageModel, classes: int) -> None:
+    def __init__(self, inner: Model, codec: ImageModel, **condition: int) -> None:
         super().__init__()
         self.inner, self.codec = inner, codec.requires_grad_(False)
         self.family = inner.family  # type: ignore[misc]
         pixels = codec.config
-        self.config = ImageConfig(channels=pixels.channels, height=pixels.height, width=pixels.width, classes=classes)
+        self.config = ImageConfig(channels=pixels.channels, height=pixels.height, width=pixels.width, **condition)
 
     @property
     def players(self) -> dict[str, list[nn.Parameter]]:
@@ -64,7 +65,8 @@ class LatentModel(Coded):
     """A model of images over the latents of another; it can do what the inner model can, but give no likelihood."""
 
     def __init__(self, inner: ImageModel, codec: ImageModel) -> None:
-        super().__init__(inner, codec, inner.config.classes)
+        known = inner.config
+        super().__init__(inner, codec, classes=known.classes, words=known.words, window=known.window)
         self.inner: ImageModel = inner
         self.codec: ImageModel = codec
         self.capabilities = inner.capabilities - {"score"}  # type: ignore[misc]
@@ -81,7 +83,7 @@ class LatentModel(Coded):
     def decode(
         self,
         latents: Float[Tensor, "batch *latent"],
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         return self.codec.decode(self.inner.decode(latents, labels, how))
@@ -89,7 +91,7 @@ class LatentModel(Coded):
     def encode(
         self,
         images: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch *latent"]:
         return self.inner.encode(self.codec.encode(images), labels, how)
@@ -99,7 +101,7 @@ class LatentModel(Coded):
         images: Float[Tensor, "batch channels height width"],
         known: Float[Tensor, "batch 1 height width"],
         noise: Noise,
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """A code is known where all its pixels are; known pixels stay as they were."""
@@ -110,46 +112,99 @@ class LatentModel(Coded):
 
 
 class TokenModel(Coded):
-    """A GPT that writes the tokens of pictures, row by row.
+    """A GPT that writes the tokens of pictures, row by row, after their class or caption (`TokenLayout`)."""
 
-    The ids: those of the tokenizer, then one that begins a picture, then one for each class in its place.
-    """
-
-    capabilities = frozenset({"sample", "class"})
     options: ClassVar[frozenset[str]] = frozenset({"temperature", "top_k", "guidance"})
+    capabilities = frozenset({"sample", "class", "edit", "prompt", "caption"})
 
     def __init__(self, inner: GPT, codec: VQVAE) -> None:
-        super().__init__(inner, codec, inner.config.vocab_size - codec.vocab_size - 1)
+        layout = TokenLayout.of(inner.config, codec.vocab_size, math.prod(codec.grid))
+        super().__init__(inner, codec, classes=layout.classes, words=layout.words, window=layout.window)
+        self.layout = layout
         self.inner: GPT = inner
         self.codec: VQVAE = codec
 
     def prior(self, noise: Noise) -> Float[Tensor, "batch tokens"]:
         """The chance that decides each token."""
-        return noise.uniform("tokens", math.prod(self.codec.grid))
+        return noise.uniform("tokens", self.layout.places)
 
     @torch.no_grad()
     def decode(
         self,
         latents: Float[Tensor, "batch tokens"],
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures that the model writes when chance falls so: each token is where its number stands in the cumulated
-        probabilities. With guidance, each is asked for twice, with and without its class, in one doubled batch."""
-        how = how or ImageSampling()
-        labels, nothing, guidance = self.condition(len(latents), labels, how)
-        doubled = guidance.scale not in (0.0, 1.0)
-        cache = self.inner.new_cache(len(labels) * (2 if doubled else 1), latents.shape[1])
+        probabilities. With guidance, each is asked for twice, with and without its class or caption, in one doubled batch."""
+        return self._pictures(self._write(latents, labels, how or ImageSampling()))
 
-        def predict(begun: Tensor, labels: Tensor) -> Tensor:
-            said = begin_ids(labels, self.codec.vocab_size)[:, None] if begun.shape[1] == 0 else begun[:, -1:]
-            logits: Tensor = self.inner(said, cache)[:, -1, : self.codec.vocab_size]
+    @torch.no_grad()
+    def edit(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        known: Float[Tensor, "batch 1 height width"],
+        noise: Noise,
+        labels: Int[Tensor, "batch *window"] | None = None,
+        how: ImageSampling | None = None,
+    ) -> Float[Tensor, "batch channels height width"]:
+        """A token is known where all its pixels are; the others are written anew, each after those before it. A number between
+        0 and 1 is the chance with which a token is kept. Known pixels stay as they were."""
+        given = self.codec.encode_ids(images).flatten(1)
+        least = 1 - nn.functional.adaptive_max_pool2d(1 - known, self.codec.grid).flatten(1)
+        kept = noise.uniform("kept", self.layout.places) < least
+        ids = self._write(self.prior(noise), labels, how or ImageSampling(), torch.where(kept, given, -1))
+        return torch.where(known >= 1, images, self._pictures(ids))
+
+    @torch.no_grad()
+    def caption(
+        self, images: Float[Tensor, "batch channels height width"], noise: Noise, temperature: float = 0.0
+    ) -> Int[Tensor, "batch window"]:
+        """The words that the model writes after pictures, ends after them; 0 takes the likeliest each time."""
+        layout, count = self.layout, len(images)
+        ids = self.codec.encode_ids(images).flatten(1)
+        begin = ids.new_full((count, 1), layout.tokens)
+        said, written = torch.cat((begin, ids, begin + 1), 1), []
+        cache = self.inner.new_cache(count, layout.length + 1)
+        first, ended = ids.new_full((count,), layout.window), torch.zeros(count, dtype=torch.bool, device=ids.device)
+        for chance in noise.uniform("words", layout.window).unbind(1):
+            logits = self.inner(said, cache, first=first)[:, -1, layout.first_word :].double()
+            word = _choose(logits, chance, ImageSampling(temperature=temperature)) if temperature else logits.argmax(1)
+            written.append(torch.where(ended, layout.words - 1, word))
+            ended = written[-1] == layout.words - 1
+            said = (written[-1] + layout.first_word)[:, None]
+            if bool(ended.all()):
+                break
+        words = torch.stack(written, 1)
+        return nn.functional.pad(words, (0, layout.window - words.shape[1]), value=layout.words - 1)
+
+    def _write(
+        self,
+        chances: Float[Tensor, "batch tokens"],
+        labels: Int[Tensor, "batch *window"] | None,
+        how: ImageSampling,
+        given: Int[Tensor, "batch tokens"] | None = None,
+    ) -> Int[Tensor, "batch tokens"]:
+        """Tokens, one after the other; those that are given, where not -1, are taken as they are."""
+        layout = self.layout
+        labels, nothing, guidance = self.condition(len(chances), labels, how)
+        doubled = guidance.scale not in (0.0, 1.0)
+        cache = self.inner.new_cache(len(chances) * (2 if doubled else 1), layout.window + layout.places)
+
+        def predict(written: Tensor, labels: Tensor) -> Tensor:
+            said = written[:, -1:] if written.shape[1] else layout.opening(labels)
+            logits: Tensor = self.inner(said, cache)[:, -1, : layout.tokens]
             return logits.double()
 
-        ids = latents.new_empty((len(latents), 0), dtype=torch.int64)
-        for chance in latents.unbind(1):
-            logits = guided(predict, ids, labels, nothing, guidance, ids.shape[1] / latents.shape[1])
-            ids = torch.cat((ids, _choose(logits, chance, how)[:, None]), 1)
+        ids = torch.empty(len(chances), 0, dtype=torch.int64, device=chances.device)
+        for place, chance in enumerate(chances.unbind(1)):
+            logits = guided(predict, ids, labels, nothing, guidance, place / layout.places)
+            token = _choose(logits, chance, how)
+            token = token if given is None else torch.where(given[:, place] >= 0, given[:, place], token)
+            ids = torch.cat((ids, token[:, None]), 1)
+        return ids
+
+    def _pictures(self, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch channels height width"]:
         return self.codec.decode_ids(ids.view(-1, *self.codec.grid))
 
 
@@ -162,14 +217,3 @@ def _choose(
         logits = logits.masked_fill(logits < least, -torch.inf)
     cumulated = logits.softmax(-1).cumsum(-1)
     return torch.searchsorted(cumulated, chance.double()[:, None] * cumulated[:, -1:], right=True)[:, 0]
-
-
-def begin_ids(labels: Int[Tensor, " batch"], tokens: int) -> Int[Tensor, " batch"]:
-    """The id that begins a picture of each label, where a tokenizer has so many `tokens`; -1 is no class."""
-    return tokens + 1 + labels
-
-
-def token_batch(ids: Int[Tensor, "batch *grid"], labels: Int[Tensor, " batch"], tokens: int) -> TokenBatch:
-    """Grids of ids as sequences to learn: each begins with the id of its label."""
-    targets = ids.flatten(1)
-    return TokenBatch(torch.cat([begin_ids(labels, tokens)[:, None], targets[:, :-1]], 1), targets)

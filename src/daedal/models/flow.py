@@ -188,7 +188,7 @@ class Flow(ImageModel):
     def decode(
         self,
         latents: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         how = how or ImageSampling()
@@ -224,7 +224,7 @@ class Flow(ImageModel):
     def encode(
         self,
         images: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """The noise from which the flow leads to each picture: the same path, backwards."""
@@ -233,7 +233,7 @@ class Flow(ImageModel):
         return integrate(field, images, times, SOLVERS[how.solver or _SOLVER])
 
     def reconstruct(
-        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"] | None = None
+        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, "batch *window"] | None = None
     ) -> Float[Tensor, "batch channels height width"]:
         return self.decode(self.encode(images, labels), labels, _INVERSION)
 
@@ -243,7 +243,7 @@ class Flow(ImageModel):
         images: Float[Tensor, "batch channels height width"],
         known: Float[Tensor, "batch 1 height width"],
         noise: Noise,
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures with what is not known drawn anew.

@@ -33,7 +33,8 @@ class GPTConfig(Config):
     """The shape of a GPT. Lengths are in tokens, widths in channels.
 
     Attributes:
-        grid: rows and columns of the picture that the last tokens of the context make; the model is told the place of each.
+        grid: rows and columns of a picture's tokens; the model is told the place of each.
+        grid_at: the position from which the picture is written; what comes before is its caption.
     """
 
     architecture: Architecture = "qwen3"
@@ -53,6 +54,7 @@ class GPTConfig(Config):
     window_from: int = Field(default=0, ge=0)
     tied: bool = True
     grid: tuple[PositiveInt, PositiveInt] | None = None
+    grid_at: int = Field(default=0, ge=0)
     attention_bias: bool = False
     mlp_bias: bool = False
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -65,8 +67,8 @@ class GPTConfig(Config):
             raise ValueError(f"head_width ({self.head_width}) must be even for rotary positions")
         if self.architecture == "gpt2" and (self.kv_heads != self.heads or self.head_width * self.heads != self.width):
             raise ValueError("gpt2 needs kv_heads = heads and head_width x heads = width")
-        if self.grid is not None and math.prod(self.grid) > self.context:
-            raise ValueError(f"a grid of {self.grid} does not fit a context of {self.context}")
+        if self.grid is not None and self.grid_at + math.prod(self.grid) > self.context:
+            raise ValueError(f"a grid of {self.grid} from {self.grid_at} does not fit a context of {self.context}")
         return self
 
     @classmethod
@@ -175,20 +177,27 @@ class GPT(Model):
         )
 
     def hidden(
-        self, ids: Int[Tensor, "batch time"], cache: KVCache | None = None, start: Int[Tensor, " batch"] | None = None
+        self,
+        ids: Int[Tensor, "batch time"],
+        cache: KVCache | None = None,
+        start: Int[Tensor, " batch"] | None = None,
+        first: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch time width"]:
         """The state above the last block, after its norm.
 
         Args:
             cache: earlier columns; the new ones are added to it.
             start: the first real column of each row where rows are padded on the left; the cache remembers it.
+            first: the position of each row's first token, where it is not 0; the cache remembers it.
         """
         time, past = ids.shape[1], 0
         if cache is not None:
             past = cache.length
             if start is not None:
                 cache.start = start
-            start = cache.start
+            if first is not None:
+                cache.first = first
+            start, first = cache.start, cache.first
             if past + time > cache.capacity:
                 raise DaedalError(
                     f"{past + time} tokens do not fit a cache of {cache.capacity}", "Make the cache larger"
@@ -196,6 +205,8 @@ class GPT(Model):
         positions = torch.arange(past, past + time, device=ids.device)
         if start is not None:
             positions = (positions - start[:, None]).clamp_min(0)
+        if first is not None:
+            positions = positions + first[:, None]
         x = self.embedding(ids)
         turns = None
         if self.positions is not None:
@@ -207,10 +218,10 @@ class GPT(Model):
             x = x + self.positions(positions)
         if self.rows is not None and self.columns is not None:
             places = (self.rows.weight[:, None] + self.columns.weight).flatten(0, 1)
-            before = self.config.context - len(places)
-            x = x + F.pad(places, (0, 0, before, 0))[positions]
+            after = self.config.context - len(places) - self.config.grid_at
+            x = x + F.pad(places, (0, 0, self.config.grid_at, after))[positions]
         if self.rotary is not None:
-            turns = self.rotary.turns(positions, past + time)
+            turns = self.rotary.turns(positions, past + time if first is None else self.config.context)
         if self.config.dropout and self.training:
             x = F.dropout(x, self.config.dropout)
         if self.embedding_norm is not None:
@@ -231,14 +242,18 @@ class GPT(Model):
         return logits
 
     def forward(
-        self, ids: Int[Tensor, "batch time"], cache: KVCache | None = None, start: Int[Tensor, " batch"] | None = None
+        self,
+        ids: Int[Tensor, "batch time"],
+        cache: KVCache | None = None,
+        start: Int[Tensor, " batch"] | None = None,
+        first: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch time vocab"]:
         """Logits of the token after each position; see `hidden`."""
-        return self.head(self.hidden(ids, cache, start))
+        return self.head(self.hidden(ids, cache, start, first))
 
     def loss(self, batch: TokenBatch, player: str = "model") -> Loss:
         """Cross-entropy in nats, summed over the targets and divided by the count of the whole step."""
-        hidden = self.hidden(batch.inputs).flatten(0, 1)
+        hidden = self.hidden(batch.inputs, first=batch.first).flatten(0, 1)
         total = linear_cross_entropy(hidden, self.head_weight, batch.targets.flatten(), IGNORE, 1 / batch.moment.count)
         return Loss(total)
 

@@ -27,6 +27,8 @@ class ImageConfig(Config):
     height: int = Field(ge=4, le=1024)
     width: int = Field(ge=4, le=1024)
     classes: int = Field(0, ge=0, description="labels that condition it; 0 for none")
+    words: int = Field(0, ge=0, le=2**24, description="ids of the captions that condition it; 0 for none")
+    window: int = Field(0, ge=0, le=4096, description="ids of a caption")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -38,12 +40,12 @@ class ImageBatch:
     """Pictures to learn from.
 
     Attributes:
-        labels: the class of each, -1 where there is none.
+        labels: the class of each, -1 where there is none; or the ids of its caption, with -1 before them.
         noise: the random numbers that belong to each.
     """
 
     images: Float[Tensor, "batch channels height width"]
-    labels: Int[Tensor, " batch"]
+    labels: Int[Tensor, "batch *window"]
     noise: Noise
     moment: Moment = START
 
@@ -54,9 +56,10 @@ class ImageBatch:
     def to(self, device: torch.device) -> "ImageBatch":
         return replace(self, images=self.images.to(device), labels=self.labels.to(device), noise=self.noise.to(device))
 
-    def unlabelled(self, share: float) -> Int[Tensor, " batch"]:
+    def unlabelled(self, share: float) -> Int[Tensor, "batch *window"]:
         """The labels, hidden (-1) for a `share` of the examples: so a model learns both what to guide to and from where."""
-        return self.labels.masked_fill(self.noise.uniform("label") < share, -1)
+        hidden = self.noise.uniform("label") < share
+        return self.labels.masked_fill(hidden if self.labels.ndim == 1 else hidden[:, None], -1)
 
     def at(self, moment: Moment) -> "ImageBatch":
         """The same batch as part of a step."""
@@ -78,18 +81,19 @@ class ImageModel(Model):
         raise NotImplementedError(f"{type(self).__name__} has no prior")
 
     def condition(
-        self, count: int, labels: Int[Tensor, " batch"] | None, how: ImageSampling
-    ) -> tuple[Int[Tensor, " batch"], Int[Tensor, " batch"], ClassifierFree]:
+        self, count: int, labels: Int[Tensor, "batch *window"] | None, how: ImageSampling
+    ) -> tuple[Int[Tensor, "batch *window"], Int[Tensor, "batch *window"], ClassifierFree]:
         """For `count` pictures: the labels asked for, those that ask for nothing, and how strongly the first are asked for."""
-        nothing = torch.full((count,), -1, device=next(self.parameters()).device)
-        scale = 1.0 if how.guidance is None or not self.config.classes else how.guidance
+        config, width = self.config, (self.config.window,) if self.config.words else ()
+        nothing = torch.full((count, *width), -1, device=next(self.parameters()).device)
+        scale = 1.0 if how.guidance is None or not (config.classes or config.words) else how.guidance
         return nothing if labels is None else labels, nothing, ClassifierFree(scale)
 
     @abstractmethod
     def decode(
         self,
         latents: Float[Tensor, "batch *latent"],
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures of latents."""
@@ -97,14 +101,14 @@ class ImageModel(Model):
     def encode(
         self,
         images: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch *latent"]:
         """The latents of pictures, as well as the family finds them."""
         raise NotImplementedError(f"{type(self).__name__} has no latents of pictures")
 
     def sample(
-        self, noise: Noise, labels: Int[Tensor, " batch"] | None = None, how: ImageSampling | None = None
+        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
     ) -> Float[Tensor, "batch channels height width"]:
         """New pictures, one for each example of the noise; each depends on its own noise and label alone."""
         return self.decode(self.prior(noise), labels, how)
@@ -122,7 +126,7 @@ class ImageModel(Model):
         return shares[0] * one + shares[1] * other
 
     def reconstruct(
-        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"] | None = None
+        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, "batch *window"] | None = None
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures as they come through the model's latents."""
         return self.decode(self.encode(images, labels), labels)
@@ -132,7 +136,7 @@ class ImageModel(Model):
         images: Float[Tensor, "batch channels height width"],
         known: Float[Tensor, "batch 1 height width"],
         noise: Noise,
-        labels: Int[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures with what is not known (0 in the mask) drawn anew to fit what is (1)."""

@@ -38,11 +38,16 @@ START = Moment()
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Token ids and, for each position, the id that follows."""
+    """Token ids and, for each position, the id that follows.
+
+    Attributes:
+        first: the position of each row's first token, where it is not 0.
+    """
 
     inputs: Int[Tensor, "batch time"]
     targets: Int[Tensor, "batch time"]
     moment: Moment = START
+    first: Int[Tensor, " batch"] | None = None
 
     @property
     def count(self) -> int:
@@ -50,7 +55,8 @@ class TokenBatch:
         return int((self.targets != IGNORE).sum())
 
     def to(self, device: torch.device) -> "TokenBatch":
-        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
+        first = None if self.first is None else self.first.to(device)
+        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device), first=first)
 
     def at(self, moment: Moment) -> "TokenBatch":
         """The same batch as part of a step."""
@@ -66,7 +72,9 @@ class Loss:
     parts: dict[str, Tensor] = field(default_factory=dict)
 
 
-Capability = Literal["sample", "class", "complete", "interpolate", "reconstruct", "score", "edit", "stream"]
+Capability = Literal[
+    "sample", "class", "complete", "interpolate", "reconstruct", "score", "edit", "stream", "prompt", "caption"
+]
 
 
 class Model(nn.Module, ABC):

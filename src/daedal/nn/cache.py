@@ -14,6 +14,7 @@ class KVCache:
     Attributes:
         length: positions filled so far, the same for every row.
         start: the first real column of each row, or None where no row is padded.
+        first: the position of each row's first token, or None where all begin at 0.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class KVCache:
         self.keys = [torch.empty(shape, dtype=dtype, device=device) for _ in range(depth)]
         self.values = [torch.empty(shape, dtype=dtype, device=device) for _ in range(depth)]
         self.length, self.start = 0, start
+        self.first: Int[Tensor, " batch"] | None = None
 
     @property
     def capacity(self) -> int:
@@ -56,6 +58,7 @@ class KVCache:
     def select(self, rows: Int[Tensor, " kept"]) -> Self:
         """Keep these rows, in this order; a row may come twice."""
         self.start = None if self.start is None else self.start[rows]
+        self.first = None if self.first is None else self.first[rows]
         return self._move(lambda filled: filled[rows], len(rows), self.capacity)
 
     def grow(self, capacity: int) -> Self:

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from daedal.data.images.dataset import ImageDataset
+from daedal.codecs.caption import CaptionCodec
+from daedal.data.images.dataset import ImageDataset, ImageSplit
 from daedal.errors import DaedalError
-from daedal.models.checkpoint import load_model, save_model
-from daedal.models.coded import TokenModel, token_batch
+from daedal.models.checkpoint import load_model, resolve, save_model
+from daedal.models.coded import TokenModel
 from daedal.models.gpt import GPT
+from daedal.models.layout import TokenLayout
 from daedal.models.model import TokenBatch
 from daedal.models.vqvae import VQVAE
 from daedal.training.family import Family
 from daedal.training.groups import gpt_optimizer
 from daedal.training.machine import Machine
 from daedal.training.optimizers import Optimizer
-from daedal.training.picture_rules import labels_of
+from daedal.training.picture_rules import captions_of, classes_of, fingerprint_of, labels_of
 from daedal.training.pictures import VALIDATED, draw, open_codec, save_codecs, save_sheet
 from daedal.training.plan import GPTPlan, Plan
 from daedal.training.processes import Processes
@@ -49,19 +52,31 @@ class GridFamily(Family):
         self._initial = self._load(init) if init is not None else None
 
     def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> GPTPlan:
-        tokens, classes = math.prod(self.codec.grid), len(labels_of(self.dataset, given.get("condition")))
+        condition = given.get("condition")
+        classes, captions = classes_of(self.dataset, condition), self._captions(condition)
+        layout = TokenLayout(self.codec.vocab_size, math.prod(self.codec.grid), len(classes))
+        if captions is not None:
+            layout = replace(layout, words=captions.vocab_size, window=captions.window)
         facts = TokenFacts(
-            train=self.dataset.split("train").count * tokens,
-            validation=min(VALIDATED, self.dataset.split("validation").count) * tokens,
-            vocab_size=self.codec.vocab_size + 1 + classes,
+            train=self.dataset.split("train").count * layout.length,
+            validation=min(VALIDATED, self.dataset.split("validation").count) * layout.length,
+            vocab_size=layout.vocab_size,
             grid=self.codec.grid,
+            layout=layout,
         )
         settled = {"init": self.init, "codec": self.codec_path}
         return plan_gpt(facts, self.data, budget, machine, given, self._initial, settled)
 
     def task(self, plan: Plan) -> "GridTask":
         assert isinstance(plan, GPTPlan)
-        return GridTask(self._initial or new_gpt(plan), self.codec, self.dataset, plan)
+        model = self._initial or new_gpt(plan)
+        return GridTask(TokenModel(model, self.codec), self.dataset, plan, self._captions(plan.condition))
+
+    def _captions(self, condition: str | None) -> CaptionCodec | None:
+        """The captions' codec: that of the model to go on with, or a new one."""
+        if self.init is None or condition != "caption":
+            return captions_of(self.dataset, condition)
+        return CaptionCodec.load(resolve(self.init))
 
     def _load(self, init: str) -> GPT:
         model = load_model(init, dtype=torch.float32)
@@ -71,35 +86,42 @@ class GridFamily(Family):
 
 
 class GridTask:
-    """Trains a GPT on grids of ids. Each begins with the id of its class, or of no class."""
+    """Trains a GPT on grids of ids, each after its class or caption; and on some captions, each after its picture."""
 
     unit = "tokens"
 
-    def __init__(self, model: GPT, codec: VQVAE, dataset: ImageDataset, plan: GPTPlan) -> None:
-        self.model, self.codec, self.dataset = model, codec, dataset
-        self.fingerprint = dataset.split("train").fingerprint
-        self._classes = labels_of(dataset, plan.condition)
-        self._label_dropout = plan.label_dropout
-        labelled = bool(self._classes)
+    def __init__(
+        self, whole: TokenModel, dataset: ImageDataset, plan: GPTPlan, captions: CaptionCodec | None = None
+    ) -> None:
+        self.whole, self.model, self.codec, self.dataset = whole, whole.inner, whole.codec, dataset
+        self._captions, self._classes = captions, classes_of(dataset, plan.condition)
+        self._label_dropout, self._telling = plan.label_dropout, plan.telling
         train, validation = dataset.split("train"), dataset.split("validation")
-        self._train = PictureStream(train, dataset.codec, plan.seed, self._ids, labelled)
-        self._validation = (
-            PictureStream(validation, dataset.codec, 0, self._ids, labelled) if validation.count > 1 else None
-        )
+        self.fingerprint = fingerprint_of(train, captions)
+        self._train = self._stream(train, plan.seed)
+        self._validation = self._stream(validation, 0) if validation.count > 1 else None
         self._validated = min(VALIDATED, validation.count)
 
-    @property
-    def whole(self) -> TokenModel:
-        """The model of pictures, in pixels."""
-        return TokenModel(self.model, self.codec)
+    def _stream(self, split: ImageSplit, seed: int) -> PictureStream:
+        return PictureStream(
+            split, self.dataset.codec, seed, self._ids, labels_of(split, self._classes, self._captions)
+        )
 
     def save(self, folder: Path) -> None:
         save_model(self.model, folder, notes={"class_names": list(self._classes)})
-        save_codecs(self.dataset, self.codec, folder)
+        save_codecs(self.dataset, self.codec, folder, self._captions)
 
     def batch(self, first: int, count: int) -> TokenBatch:
-        batch = self._train.batch(first, count)
-        return token_batch(batch.images, batch.unlabelled(self._label_dropout), self.codec.vocab_size)
+        pictures, layout = self._train.batch(first, count), self.whole.layout
+        draw = layout.to_draw(pictures.images, pictures.unlabelled(self._label_dropout))
+        if self._captions is None:
+            return draw
+        tell, told = layout.to_tell(pictures.images, pictures.labels), pictures.noise.uniform("tell") < self._telling
+        return TokenBatch(
+            torch.where(told[:, None], tell.inputs, draw.inputs),
+            torch.where(told[:, None], tell.targets, draw.targets),
+            first=torch.where(told, layout.window, 0),
+        )
 
     def examples(self) -> tuple[()]:
         return ()
@@ -120,7 +142,7 @@ class GridTask:
         mine = islice(self._validation.in_order(self._validated), processes.rank, None, processes.count)
         with torch.no_grad(), autocast:
             for pictures in mine:
-                batch = token_batch(pictures.images, pictures.labels, self.codec.vocab_size)
+                batch = self.whole.layout.to_draw(pictures.images, pictures.labels)
                 loss = self.model.loss(batch.to(processes.device))
                 totals += torch.tensor([float(loss.total), batch.count])
         totals = processes.sum(totals)

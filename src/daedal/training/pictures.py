@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.raster import to_image
 from daedal.codecs.sheet import grid, pairs
 from daedal.data.images.dataset import ImageDataset
@@ -28,7 +29,7 @@ from daedal.training.groups import picture_optimizer
 from daedal.training.machine import Machine
 from daedal.training.optimizers import Optimizer
 from daedal.training.picture_plan import PLANS, PicturePlan
-from daedal.training.picture_rules import is_black_and_white, labels_of, recipe
+from daedal.training.picture_rules import classes_of, is_black_and_white, labels_of, recipe
 from daedal.training.plan import Plan, Prediction
 from daedal.training.processes import Processes
 from daedal.training.rehearsal import step_seconds
@@ -102,7 +103,7 @@ class PictureFamily(Family):
         if self._initial is not None:
             self._take_model(choose, self._initial)
             return
-        classes = labels_of(dataset, choose("condition", None))
+        classes = classes_of(dataset, choose("condition", None))
         shape = dataset.codec.shape if self.codec is None else self._codes(train.images[:1]).shape[1:]
         if len(shape) != 3:
             raise DaedalError(
@@ -158,10 +159,11 @@ class PictureTask:
         self.model, self.dataset, self.codec = model, dataset, codec
         self.fingerprint = dataset.split("train").fingerprint
         code = coder(codec) if codec is not None else None
-        labelled = plan.classes > 0
+        classes = classes_of(dataset, plan.condition)
         train, validation = dataset.split("train"), dataset.split("validation")
-        self._train = PictureStream(train, dataset.codec, plan.seed, code, labelled, plan.flip, plan.shift)
-        self._validation = PictureStream(validation, dataset.codec, 0, code, labelled) if validation.count > 1 else None
+        known, held = (labels_of(split, classes, None) for split in (train, validation))
+        self._train = PictureStream(train, dataset.codec, plan.seed, code, known, plan.flip, plan.shift)
+        self._validation = PictureStream(validation, dataset.codec, 0, code, held) if validation.count > 1 else None
         self.validated = min(VALIDATED, validation.count)
 
     @property
@@ -265,9 +267,13 @@ def open_codec(path: str, dataset: ImageDataset) -> ImageModel:
     return model.requires_grad_(False)
 
 
-def save_codecs(dataset: ImageDataset, codec: ImageModel | None, folder: Path) -> None:
-    """What turns codes into pictures, beside the model of the codes."""
+def save_codecs(
+    dataset: ImageDataset, codec: ImageModel | None, folder: Path, captions: CaptionCodec | None = None
+) -> None:
+    """What turns codes into pictures and captions into ids, beside the model of the codes."""
     dataset.codec.save(folder)
+    if captions is not None:
+        captions.save(folder)
     if codec is not None and not (folder / CODEC).is_dir():
         with atomic_folder(folder / CODEC) as temporary:
             save_image_model(codec, temporary)

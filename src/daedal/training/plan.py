@@ -109,18 +109,19 @@ class Plan(Config):
 class GPTPlan(Plan):
     """The training of a GPT on a stream of tokens."""
 
-    derived = Plan.derived | {"vocab_size", "grid"}
+    derived = Plan.derived | {"vocab_size", "grid", "window"}
 
     family: Literal["gpt"] = Field("gpt", description="what kind of model")
     architecture: Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"] = Field(
         "qwen3", description="the Transformer's parts; all but swift open in Transformers, vLLM and llama.cpp"
     )
-    condition: Literal["class"] | None = Field(
-        None, description="class: learn the labels of pictures, so that a class can be asked for"
+    condition: Literal["class", "caption"] | None = Field(
+        None, description="class, caption: learn the labels or captions of pictures, so that they can be asked for"
     )
     label_dropout: float = Field(
-        0.1, ge=0, le=1, description="share of the labels of pictures hidden in training, for guidance"
+        0.1, ge=0, le=1, description="share of the labels or captions hidden in training, for guidance"
     )
+    telling: float = Field(0.1, ge=0, le=1, description="share of captions that are learned from their pictures")
     vocab_size: int = Field(ge=2, description="how many tokens the codec knows")
     width: int = Field(ge=8, le=65536, description="features of the residual stream")
     depth: int = Field(ge=1, le=1024, description="Transformer blocks")
@@ -130,6 +131,7 @@ class GPTPlan(Plan):
     mlp_width: int = Field(ge=1, description="features inside the MLP")
     context: int = Field(ge=2, description="tokens that the model sees at once")
     grid: tuple[int, int] | None = Field(None, description="rows and columns of tokens, where they make a picture")
+    window: int = Field(0, ge=0, description="tokens of a caption")
     tied: bool = Field(True, description="the output layer shares the embedding's weights")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of features dropped in training")
 
@@ -167,12 +169,12 @@ def _amount(number: int) -> str:
     return f"{number / 1e6:.1f} M" if number >= 1_000_000 else f"{number:,}"
 
 
-def options_of(plan: type[Plan]) -> type[Config]:
-    """The values of a plan that a person may set by hand; None leaves one to the planner."""
+def options_of(plan: type[Plan], settled: frozenset[str] = frozenset()) -> type[Config]:
+    """The values of a plan, but for those that are `settled`, that a person may set by hand; None leaves one to the planner."""
     fields: dict[str, Any] = {
         name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
         for name, field in plan.model_fields.items()
-        if name not in plan.derived
+        if name not in plan.derived | settled
     }
     options: type[Config] = create_model(f"{plan.__name__}Options", __base__=Config, **fields)
     options.__doc__ = f"Values of the {plan.__name__} that a person set by hand; None leaves one to the planner."

@@ -12,6 +12,7 @@ import torch
 
 from daedal.errors import DaedalError
 from daedal.models.gpt import GPT, GPTConfig
+from daedal.models.layout import TokenLayout
 from daedal.models.model import Moment, TokenBatch
 from daedal.training.choice import UNPLANNED, Choice, Time, choose_length, choose_machine, choose_rhythm
 from daedal.training.groups import gpt_optimizer
@@ -33,6 +34,7 @@ class TokenFacts(NamedTuple):
         train: how many there are to learn from.
         validation: how many to validate on.
         grid: rows and columns of tokens that make a picture, where they do: then a sequence is a picture.
+        layout: of such a sequence.
         text: a piece of the validation text, as bytes; empty where the tokens are no text.
     """
 
@@ -40,6 +42,7 @@ class TokenFacts(NamedTuple):
     validation: int
     vocab_size: int
     grid: tuple[int, int] | None = None
+    layout: TokenLayout | None = None
     text: bytes = b""
 
 
@@ -121,12 +124,12 @@ def gpt_config(plan: GPTPlan) -> GPTConfig:
         "kv_heads",
         "head_width",
         "mlp_width",
-        "context",
         "tied",
         "grid",
         "dropout",
     )
-    return GPTConfig.of(plan.architecture, **{name: getattr(plan, name) for name in shape})
+    values = {name: getattr(plan, name) for name in shape}
+    return GPTConfig.of(plan.architecture, **{**values, "context": plan.context + plan.window, "grid_at": plan.window})
 
 
 def _choose_shape(choose: Choice, computation: float, facts: TokenFacts) -> None:
@@ -151,7 +154,9 @@ def _choose_shape(choose: Choice, computation: float, facts: TokenFacts) -> None
     choose("tied", True)
     longest = 64 if width < 160 else 128 if width < 256 else 256 if width < 512 else 512 if width < 1024 else 1024
     choose.values["grid"] = facts.grid
-    choose("context", math.prod(facts.grid) if facts.grid else max(2, min(longest, facts.train // 8)))
+    if facts.layout is not None:
+        choose.values["window"] = facts.layout.window
+    choose("context", facts.layout.length if facts.layout else max(2, min(longest, facts.train // 8)))
 
 
 def _tokens_per_weight(computation: float) -> float:
@@ -171,7 +176,8 @@ def _take_shape(choose: Choice, model: GPT) -> None:
         if choose.given.get(name, settled) != settled:
             raise DaedalError(f"The model to start from has {name} {settled}", f"Leave --{name.replace('_', '-')} away")
         choose.values[name] = settled
-    if choose("context", min(config.context, 1024)) > config.context:
+    choose.values["window"] = config.grid_at
+    if choose("context", min(config.context - config.grid_at, 1024)) > config.context:
         raise DaedalError(
             f"The model to start from has a context of {config.context}", "Give a --context of at most that"
         )

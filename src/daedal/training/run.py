@@ -34,7 +34,7 @@ class RunFolder:
     def check_new(cls, path: str | Path) -> None:
         """Refuse a folder that is taken, before anything is measured or trained for it."""
         run = cls(path)
-        if (run.training / "plan.json").exists():
+        if run.begun or (run.training / "text-to-image.json").exists():
             raise DaedalError(
                 f"{path} already holds a run", f"Go on with it by --resume {path}, or choose another --out"
             )
@@ -47,6 +47,16 @@ class RunFolder:
         if not run.path.is_dir():
             raise DaedalError(f"There is no run folder at {path}", "Check the path")
         return run
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has a plan, with which training begins."""
+        return (self.training / "plan.json").exists()
+
+    @property
+    def measured(self) -> bool:
+        """Whether the model was measured, with which training ends."""
+        return (self.path / "evaluation.json").exists()
 
     @property
     def codec(self) -> Path:

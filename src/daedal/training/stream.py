@@ -26,7 +26,7 @@ class PictureStream:
 
     Args:
         coder: makes codes of pictures; each picture's are kept, unless pictures are changed as they are learned.
-        labelled: whether labels are given; -1 for every picture otherwise.
+        labels: the class or the caption's ids of each picture; -1 for every picture unless given.
         flip: mirror half of the pictures that are learned.
         shift: move pictures by up to so many pixels; what comes in at the edge repeats it.
     """
@@ -37,7 +37,7 @@ class PictureStream:
         codec: PixelCodec,
         seed: int = 0,
         coder: Coder | None = None,
-        labelled: bool = False,
+        labels: Int[Tensor, "pictures *window"] | None = None,
         flip: bool = False,
         shift: int = 0,
     ) -> None:
@@ -46,7 +46,7 @@ class PictureStream:
                 f"The {split.name} split has {split.count} picture{'s' * (split.count != 1)}", "Give more pictures"
             )
         self.split, self.codec, self.seed = split, codec, seed
-        self._coder, self._labelled, self._flip, self._shift = coder, labelled, flip, shift
+        self._coder, self._labels, self._flip, self._shift = coder, labels, flip, shift
         self._kept: dict[int, Tensor] = {}
 
     def batch(self, first: int, count: int) -> ImageBatch:
@@ -65,7 +65,7 @@ class PictureStream:
         return self._batch(np.arange(first, last), Noise(self.seed, first, last - first), learned=False)
 
     def _batch(self, indexes: Int[np.ndarray, " count"], noise: Noise, learned: bool) -> ImageBatch:
-        labels = torch.from_numpy(self.split.labels[indexes]) if self._labelled else torch.full((len(indexes),), -1)
+        labels = torch.full((len(indexes),), -1) if self._labels is None else self._labels[torch.from_numpy(indexes)]
         changed = learned and (self._flip or self._shift > 0)
         if self._coder is None or changed:
             images = self.codec.encode_batch(self.split.images[indexes])

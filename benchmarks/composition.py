@@ -1,0 +1,81 @@
+"""How well models that draw from words compose scenes: the tables of docs/text-to-image.md.
+
+    python benchmarks/composition.py RUN... [--per-task 100] [--seed 1] [--guidance 2] [--temperature 0.7] [--quick]
+        [--out FILE.json]
+
+A RUN was trained with captions on `scenes:N,pairs=trained,relation-pairs=trained` (opened by `daedal.load`), so that the
+held-out columns ask for what it never saw. The first tables are ceilings: true pictures, which say what the judge gets wrong,
+and what each run's own tokenizer makes of them, which says what no model over its tokens can exceed.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import daedal
+from daedal.evaluation.images.composition import Composition, ceiling, composition, table
+from daedal.inference.pictures import ImageGenerator
+from daedal.models.coded import Coded
+
+
+def drawer(model: ImageGenerator, how: dict[str, Any]) -> Any:
+    """What draws prompts with a model."""
+
+    def draw(prompts: Sequence[str], seed: int) -> list[np.ndarray]:
+        return [np.asarray(picture.image) for picture in model.generate(len(prompts), prompt=prompts, seed=seed, **how)]
+
+    return draw
+
+
+def through(model: ImageGenerator) -> Any:
+    """What the codec of a model makes of pictures."""
+    whole = model.model
+    assert isinstance(whole, Coded)
+
+    @torch.no_grad()
+    def pass_through(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return list(model.codec.decode_batch(whole.codec.reconstruct(model.codec.encode_batch(np.stack(pictures)))))
+
+    return pass_through
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    parser.add_argument("--per-task", type=int, default=100, help="prompts for each task and part")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--guidance", type=float)
+    parser.add_argument("--temperature", type=float)
+    parser.add_argument("--out", type=Path, help="write the numbers here as JSON")
+    parser.add_argument("--quick", action="store_true", help="five prompts each: only to see that it runs")
+    options = parser.parse_args()
+    per_task = 5 if options.quick else options.per_task
+    how = {name: value for name in ("guidance", "temperature") if (value := getattr(options, name)) is not None}
+    found: dict[str, Composition] = {}
+    for run in options.runs:
+        model = daedal.load(run)
+        assert isinstance(model, ImageGenerator)
+        side = model.codec.shape[1]
+        if not found:
+            found["true pictures"] = ceiling(side, per_task, options.seed)
+        if isinstance(model.model, Coded):
+            found[f"{run}, through its tokens"] = ceiling(side, per_task, options.seed, through=through(model))
+        start = time.process_time()
+        found[run] = composition(drawer(model, how), side, per_task, options.seed, model_hash=model.fingerprint)
+        print(f"{run}: {time.process_time() - start:.0f} CPU seconds", flush=True)
+    for name, scores in found.items():
+        print(f"\n{name}\n\n{table(scores)}")
+    if options.out:
+        options.out.write_text(
+            json.dumps({name: scores.model_dump() for name, scores in found.items()}, indent=1) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""A GPT that draws what captions say, and says what pictures show: the invariants of drawing, and the whole way by command."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from command_line import daedal, mistake
+from daedal import api
+from daedal.codecs.caption import CaptionCodec
+from daedal.codecs.image import PixelCodec
+from daedal.errors import DaedalError
+from daedal.inference.pictures import ImageGenerator
+from daedal.models.coded import TokenModel
+from daedal.models.gpt import GPT, GPTConfig
+from daedal.models.image import ImageSampling
+from daedal.models.layout import TokenLayout
+from daedal.models.vqvae import VQVAE, VQVAEConfig
+from daedal.nn.noise import Noise
+from runs import logged, same, stop_at
+from test_picture_training import SMALL, trainer_for
+from tiny_models import shaken
+
+torch.set_num_threads(1)
+CODEC = CaptionCodec.train(["a red circle above a blue square", "two green stars", "a large pink moon"])
+GUIDED = pytest.mark.parametrize("guidance", [1.0, 3.0])
+
+
+@pytest.fixture(scope="module")
+def model() -> TokenModel:
+    tokenizer = shaken(
+        VQVAE(VQVAEConfig(channels=3, height=8, width=8, filters=8, depth=1, halvings=1, levels=(3, 3)))
+    ).eval()
+    layout = TokenLayout(tokenizer.vocab_size, 16, words=CODEC.vocab_size, window=CODEC.window)
+    config = GPTConfig.of(
+        "swift", vocab_size=layout.vocab_size, width=16, depth=2, heads=2, context=layout.context, grid=tokenizer.grid,
+        grid_at=layout.window,
+    )  # fmt: skip
+    gpt = GPT(config)
+    generator = torch.Generator().manual_seed(0)
+    gpt.initialise(generator)
+    with torch.no_grad():
+        for parameter in gpt.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    return TokenModel(gpt.eval(), tokenizer)
+
+
+def prompts(texts: Sequence[str]) -> Tensor:
+    return CODEC.encode(texts)
+
+
+def pictures(count: int) -> Tensor:
+    return Noise(5, 0, count).uniform("picture", 3, 8, 8) * 2 - 1
+
+
+@GUIDED
+def test_what_is_written_with_a_cache_is_what_is_written_without(model: TokenModel, guidance: float) -> None:
+    noise, rows = Noise(0, 0, 3), prompts(["two green stars", "", "a large pink moon"])
+    drawn = model.sample(noise, rows, ImageSampling(guidance=guidance))
+    chances, ids = model.prior(noise), torch.empty(3, 0, dtype=torch.int64)
+    for place in range(16):
+        asked, free = (
+            model.inner(torch.cat((model.layout.opening(labels), ids), 1))[:, -1, : model.layout.tokens].double()
+            for labels in (rows, torch.full_like(rows, -1))
+        )
+        cumulated = torch.lerp(free, asked, guidance).softmax(-1).cumsum(-1)
+        ids = torch.cat((ids, torch.searchsorted(cumulated, chances[:, place : place + 1].double(), right=True)), 1)
+    torch.testing.assert_close(drawn, model.codec.decode_ids(ids.view(3, 4, 4)), atol=1e-5, rtol=0)
+
+
+@GUIDED
+def test_a_prompt_is_drawn_alone_as_it_is_beside_others(model: TokenModel, guidance: float) -> None:
+    noise, how = Noise(0, 0, 3), ImageSampling(guidance=guidance)
+    rows = prompts(["two green stars", "a red circle above a blue square", ""])
+    together = model.sample(noise, rows, how)
+    for row in range(3):
+        alone = model.sample(noise.part(row, row + 1), rows[row : row + 1], how)
+        torch.testing.assert_close(alone[0], together[row], atol=1e-5, rtol=0)
+    assert not torch.equal(together, model.sample(noise, rows.roll(1, 0), how))
+
+
+def test_guidance_of_one_is_none_and_nothing_asked_cannot_be_asked_for_more(model: TokenModel) -> None:
+    noise, rows = Noise(0, 0, 4), prompts(["two green stars"] * 4)
+    assert torch.equal(model.sample(noise, rows), model.sample(noise, rows, ImageSampling(guidance=1.0)))
+    assert torch.equal(model.sample(noise), model.sample(noise, None, ImageSampling(guidance=4.0)))
+
+
+def test_an_edit_of_everything_is_a_sample_and_one_of_nothing_the_picture(model: TokenModel) -> None:
+    noise, rows, images = Noise(0, 0, 2), prompts(["two green stars", "a large pink moon"]), pictures(2)
+    everything = torch.zeros(2, 1, 8, 8)
+    assert torch.equal(model.edit(images, everything, noise, rows), model.sample(noise, rows))
+    assert torch.equal(model.edit(images, everything + 1, noise, rows), images)
+    half = everything.clone()
+    half[..., :4] = 1
+    edited = model.edit(images, half, noise, rows)
+    assert torch.equal(edited[..., :4], images[..., :4])
+    assert not torch.equal(edited[..., 4:], images[..., 4:])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_picture_is_told_alone_as_it_is_beside_others(model: TokenModel, temperature: float) -> None:
+    noise, images = Noise(0, 0, 3), pictures(3)
+    together = model.caption(images, noise, temperature)
+    assert together.shape == (3, CODEC.window)
+    for row in range(3):
+        alone = model.caption(images[row : row + 1], noise.part(row, row + 1), temperature)
+        assert CODEC.decode(alone[0]) == CODEC.decode(together[row])
+
+
+def test_what_is_told_with_a_cache_is_what_is_learned(model: TokenModel) -> None:
+    images = pictures(2)
+    told = model.caption(images, Noise(0, 0, 2))
+    ids = model.codec.encode_ids(images)
+    rows = torch.full_like(told, -1)
+    for row, words in zip(rows, told, strict=True):
+        said = [int(word) for word in words if word != CODEC.end_id]
+        row[CODEC.window - len(said) :] = torch.tensor(said, dtype=torch.int64)
+    batch = model.layout.to_tell(ids, rows)
+    logits = model.inner(batch.inputs, first=batch.first)[:, 17:, model.layout.first_word :]
+    likeliest, asked = logits.argmax(-1), batch.targets[:, 17:]
+    known = asked >= 0
+    assert torch.equal(likeliest[known], asked[known] - model.layout.first_word)
+
+
+def test_prompts_are_words_of_a_person() -> None:
+    with pytest.raises(DaedalError, match="trained without captions"):
+        _generator(captions=False).generate(1, prompt="a red circle")
+
+
+def _generator(captions: bool) -> ImageGenerator:
+    tokenizer = VQVAE(VQVAEConfig(channels=3, height=8, width=8, filters=8, depth=1, halvings=1, levels=(3, 3)))
+    gpt = GPT(GPTConfig.of("qwen3", vocab_size=tokenizer.vocab_size + 1, width=16, depth=1, heads=2, context=16))
+    for part in (tokenizer, gpt):
+        part.initialise(torch.Generator().manual_seed(0))
+    assert not captions
+    return ImageGenerator(TokenModel(gpt, tokenizer), PixelCodec(3, 8, 8), "plain")
+
+
+# -- the whole way -----------------------------------------------------------------------------------------------------
+
+SHAPE = {"width": 16, "depth": 1, "heads": 1, "head_width": 16, "mlp_width": 32, "architecture": "swift"}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("captions") / "scenes"
+    api.build_data(["scenes:80"], folder, size=32, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tokens(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("captions") / "tokens"
+    trainer_for("vqvae", scenes, folder, **{**SMALL["vqvae"], "halvings": 3}).train()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def painter(scenes: Path, tokens: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("captions") / "painter"
+    changes = {**SHAPE, "condition": "caption", "steps": 40, "telling": 0.5}
+    trainer_for("gpt", scenes, folder, tokens, learning_rate=0.01, **changes).train()
+    return folder
+
+
+def test_a_run_on_captions_that_was_stopped_goes_on_bit_for_bit(scenes: Path, tokens: Path, tmp_path: Path) -> None:
+    from daedal.training.trainer import Interrupted
+
+    changes = {**SHAPE, "condition": "caption"}
+    trainer_for("gpt", scenes, tmp_path / "whole", tokens, **changes).train()
+    first = trainer_for("gpt", scenes, tmp_path / "stopped", tokens, **changes)
+    stop_at(first, 5)
+    with pytest.raises(Interrupted):
+        first.train()
+    trainer_for("gpt", scenes, tmp_path / "stopped", tokens, **changes).train()
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_it_learns_to_draw_and_to_tell_and_hides_some_captions(
+    scenes: Path, tokens: Path, painter: Path, tmp_path: Path
+) -> None:
+    losses = logged(painter, "loss")
+    assert losses[-1] < losses[0] - 0.3
+    opened = trainer_for("gpt", scenes, tmp_path / "unused", tokens, **SHAPE, condition="caption", telling=0.25)
+    batch = opened.task.batch(0, 400)
+    told = batch.first > 0
+    assert 60 < int(told.sum()) < 140
+    hidden = (batch.inputs[:, 0] == opened.task.whole.layout.end) & (
+        batch.inputs[:, opened.task.whole.layout.window - 1] == opened.task.whole.layout.end
+    )
+    assert 10 < int(hidden[~told].sum()) < 60
+
+
+def test_a_run_folder_draws_prompts_and_tells_pictures(painter: Path, tmp_path: Path) -> None:
+    opened = api.load(painter)
+    assert {"prompt", "caption", "edit"} <= opened.capabilities
+    drawn = opened.generate(2, prompt=["a red circle", "two blue stars"], seed=1)
+    assert [picture.provenance.label for picture in drawn] == ["a red circle", "two blue stars"]
+    assert len(opened.caption([picture.image for picture in drawn])) == 2
+
+
+def test_the_commands_draw_and_tell(painter: Path, tmp_path: Path) -> None:
+    out, drawn = tmp_path / "drawn.png", ("generate", painter, "--prompt", "a red unicorn", "-n", "1", "--seed", "1")
+    done = daedal(*drawn, "--out", out)
+    assert done.code == 0, done.err
+    assert "No caption that the model learned had unicorn" in done.err
+    told = daedal("caption", painter, out, "--json")
+    assert told.code == 0, told.err
+    assert [entry["picture"] for entry in json.loads(told.out)] == [str(out)]
+    Image.fromarray(np.full((32, 32), 255, np.uint8)).save(tmp_path / "mask.png")
+    part = ("--image", out, "--mask", tmp_path / "mask.png", "--out", tmp_path / "edited.png")
+    assert daedal(*drawn, *part).code == 0
+    with Image.open(out) as one, Image.open(tmp_path / "edited.png") as other:
+        assert math.isclose(np.abs(np.asarray(one, int) - np.asarray(other, int)).max(), 0, abs_tol=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(["--prompt", " "], "The prompt says nothing"), (["--class", "3"], "There is no class 3")],
+)
+def test_a_mistake_is_one_line(painter: Path, tmp_path: Path, given: list[str], said: str) -> None:
+    assert said in mistake("generate", painter, *given, "--out", tmp_path / "no.png")
+    assert not (tmp_path / "no.png").exists()
+
+
+# -- both stages by one command ----------------------------------------------------------------------------------------
+
+
+def _ask(scenes: Path, out: Path, *more: str) -> tuple[str | Path, ...]:
+    shape = [part for name, value in SHAPE.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    run = ("--steps", "4", "--batch", "8", "--threads", "1", "--precision", "fp32", *shape, *more)
+    return ("train", "text-to-image", "--data", scenes, "--out", out, *run)
+
+
+def test_one_command_trains_tokens_and_what_draws_with_them(scenes: Path, tmp_path: Path) -> None:
+    done = daedal(*_ask(scenes, tmp_path / "run"))
+    assert done.code == 0, done.err
+    assert {"prompt", "caption"} <= api.load(tmp_path / "run").capabilities
+    assert api.load(tmp_path / "run" / "training" / "tokens").capabilities == {"reconstruct"}
+    assert "already holds a run" in mistake(*_ask(scenes, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("stage", ["training/tokens", "."])
+def test_it_goes_on_in_the_stage_that_it_was_stopped_in(
+    scenes: Path, tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from daedal.training.trainer import Trainer
+
+    assert daedal(*_ask(scenes, tmp_path / "whole")).code == 0
+    run, init = (tmp_path / "stopped").resolve(), Trainer.__init__
+
+    def stopping(self: Trainer, task: object, plan: object, folder: object, *more: object) -> None:
+        init(self, task, plan, folder, *more)  # type: ignore[arg-type]
+        if self.run.path.resolve() == (run / stage).resolve():
+            stop_at(self, 2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "__init__", stopping)
+        stopped = daedal(*_ask(scenes, run))
+    assert f"Go on with: daedal train --resume {run}" in stopped.err
+    assert daedal("train", "--resume", run).code == 0
+    assert same(tmp_path / "whole", run)
+
+
+def test_a_tokenizer_that_is_there_is_taken(scenes: Path, tokens: Path, tmp_path: Path) -> None:
+    assert daedal(*_ask(scenes, tmp_path / "run", "--codec", str(tokens))).code == 0
+    assert not (tmp_path / "run" / "training" / "tokens").exists()
+
+
+def test_pictures_without_captions_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    api.build_data(["digits"], tmp_path / "digits", workers=1)
+    assert "has a caption" in mistake(*_ask(tmp_path / "digits", tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
