@@ -32,7 +32,7 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         ("trian gpt", "Unknown command 'trian'. Did you mean 'train'? See daedal --help."),
         (
             "dance",
-            "Unknown command 'dance'. Choose data, plan, train, generate, interpolate, edit, reconstruct, chat, evaluate or "
+            "Unknown command 'dance'. Choose data, plan, train, generate, interpolate, edit, reconstruct, caption, chat, evaluate or "
             "export. See daedal --help.",
         ),
         ("train gtp", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
