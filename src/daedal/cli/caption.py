@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import drawing, open_pictures
+from daedal.cli.drawing import drawing, fit, open_pictures
 from daedal.cli.options import Switch
 
 
@@ -36,10 +36,7 @@ def caption(
     """
     generator = open_pictures(run)
     generator.require("caption")
-    given = [generator.fit(picture) for picture in pictures]
-    for picture in given:
-        if picture.note:
-            console.note(picture.note)
+    given = [fit(generator, picture) for picture in pictures]
     with drawing() as progress:
         found = generator.caption(given, temperature=temperature, seed=seed, progress=progress)
     if json:

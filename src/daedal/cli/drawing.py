@@ -13,6 +13,7 @@ from daedal.errors import DaedalError
 from daedal.models.image_sampling import ImageSampling
 
 if TYPE_CHECKING:
+    from daedal.inference.given import Given
     from daedal.inference.picture import Picture
     from daedal.inference.pictures import ImageGenerator
     from daedal.inference.reconstruction import Reconstruction
@@ -112,6 +113,14 @@ def free(name: str) -> Path:
 def run_name(run: str) -> str:
     """What a run is called in the name of a file."""
     return Path(run).resolve().name
+
+
+def fit(generator: "ImageGenerator", picture: Path) -> "Given":
+    """A picture as the model sees it; says what was changed."""
+    given = generator.fit(picture)
+    if given.note:
+        console.note(given.note)
+    return given
 
 
 def tell_prompts(generator: "ImageGenerator", prompts: Sequence[str] | None) -> None:

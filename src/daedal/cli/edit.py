@@ -5,8 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from daedal.cli import console
-from daedal.cli.drawing import Class, Destination, Drawing, drawing, open_pictures, tell, tell_prompts
+from daedal.cli.drawing import Class, Destination, Drawing, drawing, fit, open_pictures, tell, tell_prompts
 from daedal.cli.options import Switch, given
 
 
@@ -60,9 +59,7 @@ def edit(
     destination = Destination(out, f"edits-{image.stem}", replace)
     generator = open_pictures(run)
     generator.require("edit")
-    given_picture = generator.fit(image)
-    if given_picture.note:
-        console.note(given_picture.note)
+    given_picture = fit(generator, image)
     tell_prompts(generator, prompt)
     asked = {"seed": seed, "label": label, "prompt": prompt, **given(how)}
     with drawing() as progress:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import Class, Destination, drawing, open_pictures, run_name
+from daedal.cli.drawing import Class, Destination, drawing, fit, open_pictures, run_name
 from daedal.cli.options import Switch
 
 if TYPE_CHECKING:
@@ -47,10 +47,7 @@ def reconstruct(
     destination = Destination(out, f"reconstructions-{run_name(run)}", replace)
     generator = open_pictures(run)
     generator.require("reconstruct")
-    given = [generator.fit(picture) for picture in pictures]
-    for picture in given:
-        if picture.note:
-            console.note(picture.note)
+    given = [fit(generator, picture) for picture in pictures]
     with drawing() as progress:
         found = generator.reconstruct(given, label=label, progress=progress)
     destination.write_pairs(found)
