@@ -59,6 +59,23 @@ def pictures(count: int) -> Tensor:
     return Noise(5, 0, count).uniform("picture", 3, 8, 8) * 2 - 1
 
 
+def test_tokens_that_stand_for_nearly_the_same_begin_alike(model: TokenModel) -> None:
+    known = model.inner.config
+    config = GPTConfig.of(
+        "swift", vocab_size=known.vocab_size, width=512, depth=2, heads=2, context=known.context, grid=known.grid,
+        grid_at=known.grid_at,
+    )  # fmt: skip
+    whole = TokenModel(GPT(config), model.codec)
+    whole.initialise(torch.Generator().manual_seed(0))
+    tables = [table.weight.detach() for table in whole.inner.token_tables]
+    assert len(tables) == 3  # what is read and predicted, what stands above, and the values of every other layer
+    for table in tables:
+        vectors = torch.nn.functional.normalize(table[: whole.layout.tokens], dim=1)
+        alike = vectors @ vectors.T
+        assert alike[0, 1] > alike[0, 8] + 0.1  # of three times three levels, 8 is in the corner opposite to 0
+        assert vectors.mean(0).norm() < 0.7  # and they are not all the same
+
+
 @GUIDED
 def test_what_is_written_with_a_cache_is_what_is_written_without(model: TokenModel, guidance: float) -> None:
     noise, rows = Noise(0, 0, 3), prompts(["two green stars", "", "a large pink moon"])

@@ -156,8 +156,8 @@ def test_a_new_model_knows_nothing_and_is_the_same_for_a_seed(name: str) -> None
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_parameter_learns(name: str) -> None:
-    model, tokens = build(name), ids(2, 9)
-    model.loss(TokenBatch(tokens[:, :-1], tokens[:, 1:], Moment(16))).total.backward()
+    model, tokens = build(name), ids(2, 13)
+    model.loss(TokenBatch(tokens[:, :-1], tokens[:, 1:], Moment(24))).total.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
     assert model.players == {"model": list(model.parameters())}
 

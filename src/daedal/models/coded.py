@@ -22,6 +22,7 @@ from daedal.nn.noise import Noise
 
 CODEC = "codec"
 """The folder of a run that holds the model whose codes the run learned."""
+_SMOOTH = 0.8  # of the variance of the first vectors of tokens
 
 
 def with_codec(model: Model, codec: Model) -> "Coded":
@@ -123,6 +124,22 @@ class TokenModel(Coded):
         self.layout = layout
         self.inner: GPT = inner
         self.codec: VQVAE = codec
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw the weights of the GPT anew. Tokens that stand for nearly the same begin with nearly the same vectors: each
+        channel of a table is, for the most part, a smooth function of the code drawn by chance (Rahimi & Recht 2007)."""
+        super().initialise(generator)
+        tokens = torch.arange(self.codec.vocab_size, device=next(self.codec.parameters()).device)
+        codes = self.codec.quantizer.codes(tokens[None, None])[0, :, 0].mT.float().cpu()
+        codes = (codes - codes.mean(0)) / codes.std(0).clamp_min(1e-6)
+        for table in self.inner.token_tables:
+            width = table.embedding_dim
+            angles = codes @ torch.randn(codes.shape[1], width, generator=generator)
+            angles += 2 * math.pi * torch.rand(width, generator=generator)
+            rows = table.weight[: len(codes)]
+            smooth = math.sqrt(2) * rows.std() * angles.cos().to(rows.device)
+            rows.mul_(math.sqrt(1 - _SMOOTH)).add_(smooth, alpha=math.sqrt(_SMOOTH))
 
     def prior(self, noise: Noise) -> Float[Tensor, "batch tokens"]:
         """The chance that decides each token."""

@@ -33,7 +33,7 @@ class GPTConfig(Config):
     """The shape of a GPT. Lengths are in tokens, widths in channels.
 
     Attributes:
-        grid: rows and columns of a picture's tokens; the model is told the place of each.
+        grid: rows and columns of a picture's tokens; the model is told the place of each, and what stands above it.
         grid_at: the position from which the picture is written; what comes before is its caption.
     """
 
@@ -125,9 +125,10 @@ class GPT(Model):
             self.positions = _table(config.context, config.width)
         else:
             self.rotary = Rotary(config.head_width, config.rope_theta, config.context, config.rope_scaling)
-        self.rows = self.columns = None
+        self.rows = self.columns = self.above = None
         if config.grid is not None:
             self.rows, self.columns = (_table(count, config.width) for count in config.grid)
+            self.above = _table(config.vocab_size, config.width)
         blocks = (_block(config, layer) for layer in range(config.depth))
         self.transformer = Transformer(blocks, _norm(config, config.width))
         self.unembedding = None if config.tied else nn.Linear(config.width, config.vocab_size, bias=False)
@@ -220,6 +221,7 @@ class GPT(Model):
             places = (self.rows.weight[:, None] + self.columns.weight).flatten(0, 1)
             after = self.config.context - len(places) - self.config.grid_at
             x = x + F.pad(places, (0, 0, self.config.grid_at, after))[positions]
+            x = x + self._above(ids if cache is None else cache.remember(ids), positions)
         if self.rotary is not None:
             turns = self.rotary.turns(positions, past + time if first is None else self.config.context)
         if self.config.dropout and self.training:
@@ -229,6 +231,21 @@ class GPT(Model):
         frame = Frame(time, past, start, turns, cache, x.device, x.dtype, ids, x)
         out: Tensor = self.transformer(x, frame)
         return out
+
+    def _above(
+        self, ids: Int[Tensor, "batch total"], positions: Int[Tensor, "*batch time"]
+    ) -> Float[Tensor, "batch time width"]:
+        """The vectors of the tokens above the places to predict; none for the first row of a picture, and outside of it.
+
+        Attention finds them too, but only after much training.
+        """
+        assert self.above is not None
+        assert self.config.grid is not None
+        rows, columns = self.config.grid
+        time, place = positions.shape[-1], positions - self.config.grid_at
+        back = F.pad(ids, (columns - 1, 0))[:, : ids.shape[1]][:, -time:]
+        vectors: Tensor = self.above(back) * ((place >= columns) & (place < rows * columns))[..., None]
+        return vectors
 
     @property
     def head_weight(self) -> Float[Tensor, "vocab width"]:
@@ -256,6 +273,12 @@ class GPT(Model):
         hidden = self.hidden(batch.inputs, first=batch.first).flatten(0, 1)
         total = linear_cross_entropy(hidden, self.head_weight, batch.targets.flatten(), IGNORE, 1 / batch.moment.count)
         return Loss(total)
+
+    @property
+    def token_tables(self) -> list[nn.Embedding]:
+        """The tables with a vector for each token."""
+        tables = (module for module in self.modules() if isinstance(module, nn.Embedding))
+        return [table for table in tables if table.num_embeddings == self.config.vocab_size]
 
     @torch.no_grad()
     def token_log_likelihoods(

@@ -7,7 +7,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 
 from daedal.nn.cache import KVCache
-from daedal.nn.dot_product import dot_product_attention
+from daedal.nn.dot_product import dot_product_attention, learns_in_mixed_precision
 from daedal.nn.position import rotate
 
 
@@ -86,6 +86,8 @@ class Attention(nn.Module):
         both, value = (
             self.qkv(x).view(batch, time, -1, self.head_width).split((self.heads + self.kv_heads, self.kv_heads), dim=2)
         )
+        if learns_in_mixed_precision(both):
+            both = both.float()  # once, for the norm, the turns and the products
         if self.norm is not None:
             both = self.norm(both)
         if frame.turns is not None:

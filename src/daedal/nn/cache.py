@@ -15,6 +15,7 @@ class KVCache:
         length: positions filled so far, the same for every row.
         start: the first real column of each row, or None where no row is padded.
         first: the position of each row's first token, or None where all begin at 0.
+        ids: the tokens so far, for models that look at them again (`remember`).
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class KVCache:
         self.values = [torch.empty(shape, dtype=dtype, device=device) for _ in range(depth)]
         self.length, self.start = 0, start
         self.first: Int[Tensor, " batch"] | None = None
+        self.ids: Int[Tensor, "batch length"] | None = None
 
     @property
     def capacity(self) -> int:
@@ -55,10 +57,16 @@ class KVCache:
         values[:, :, self.length : end] = value
         return keys[:, :, :end], values[:, :, :end]
 
+    def remember(self, ids: Int[Tensor, "batch time"]) -> Int[Tensor, "batch total"]:
+        """Take note of the tokens of a pass; gives all so far."""
+        self.ids = ids if self.ids is None else torch.cat((self.ids, ids), 1)
+        return self.ids
+
     def select(self, rows: Int[Tensor, " kept"]) -> Self:
         """Keep these rows, in this order; a row may come twice."""
         self.start = None if self.start is None else self.start[rows]
         self.first = None if self.first is None else self.first[rows]
+        self.ids = None if self.ids is None else self.ids[rows]
         return self._move(lambda filled: filled[rows], len(rows), self.capacity)
 
     def grow(self, capacity: int) -> Self:

@@ -18,7 +18,12 @@ def dot_product_attention(
 
     In fp32 where a CPU learns in mixed precision: backwards, PyTorch's kernel takes three to nine times as long in bf16.
     """
-    if query.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu"):
+    if learns_in_mixed_precision(query):
         with torch.autocast("cpu", enabled=False):
             return F.scaled_dot_product_attention(query.float(), key.float(), value.float(), **how)
     return F.scaled_dot_product_attention(query, key, value, **how)
+
+
+def learns_in_mixed_precision(x: Tensor) -> bool:
+    """Whether `x` is part of what a CPU learns from in mixed precision."""
+    return x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")

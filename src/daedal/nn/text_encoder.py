@@ -29,7 +29,9 @@ class TextEncoder(nn.Module):
         blocks = (
             Block(
                 RMSNorm(width, _EPS, gain=False),
-                Attention(width, heads, heads, head_width, norm=QueryKeyNorm(heads, heads, head_width, _EPS, gain=False)),
+                Attention(
+                    width, heads, heads, head_width, norm=QueryKeyNorm(heads, heads, head_width, _EPS, gain=False)
+                ),
                 RMSNorm(width, _EPS, gain=False),
                 GatedMLP(width, -(-8 * width // 3 // 32) * 32, F.silu),
             )

@@ -27,7 +27,7 @@ from daedal.training.picture_rules import captions_of, classes_of, fingerprint_o
 from daedal.training.pictures import VALIDATED, draw, open_codec, save_codecs, save_sheet
 from daedal.training.plan import GPTPlan, Plan
 from daedal.training.processes import Processes
-from daedal.training.rules import TokenFacts, new_gpt, plan_gpt
+from daedal.training.rules import TokenFacts, gpt_config, plan_gpt
 from daedal.training.stream import PictureStream
 
 
@@ -69,8 +69,10 @@ class GridFamily(Family):
 
     def task(self, plan: Plan) -> "GridTask":
         assert isinstance(plan, GPTPlan)
-        model = self._initial or new_gpt(plan)
-        return GridTask(TokenModel(model, self.codec), self.dataset, plan, self._captions(plan.condition))
+        whole = TokenModel(self._initial or GPT(gpt_config(plan)), self.codec)
+        if self._initial is None:
+            whole.initialise(torch.Generator().manual_seed(plan.seed))
+        return GridTask(whole, self.dataset, plan, self._captions(plan.condition))
 
     def _captions(self, condition: str | None) -> CaptionCodec | None:
         """The captions' codec: that of the model to go on with, or a new one."""
