@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daedal.data.images.captions import Phrasing, describe, phrasing
+from daedal.data.images.layout import scene
+from daedal.data.images.scene_options import SceneOptions
 from daedal.data.images.scenes import (
     COLOURS,
     HELD_OUT_PAIRS,
@@ -24,7 +26,16 @@ from daedal.data.images.scenes import (
 )
 from daedal.data.images.shapes import SHAPES
 from daedal.errors import DaedalError
-from daedal.evaluation.images.composition import Composition, Picture, ceiling, composition, fits, render, table
+from daedal.evaluation.images.composition import (
+    Composition,
+    Picture,
+    ceiling,
+    composition,
+    fits,
+    never_trained,
+    render,
+    table,
+)
 from daedal.evaluation.images.intervals import mover, wilson
 from daedal.evaluation.images.prompts import MAIN_TASKS, TASKS, Part, Prompt, Task, parts_of, prompts
 
@@ -271,3 +282,20 @@ def test_a_table_has_a_row_for_each_task_and_a_column_for_each_part() -> None:
     assert lines[2].startswith("| position | 100.0% [61.0%, 100.0%] |")
     assert lines[3] == "| concepts-1 | 100.0% [61.0%, 100.0%] |  |  |"
     assert len(lines) == 4
+
+
+def test_what_training_leaves_out_is_found_in_its_scenes() -> None:
+    def left_out(**world: str) -> tuple[Part, ...]:
+        options = SceneOptions.parse(world, "test")
+        return never_trained(scene(number, 1, options) for number in range(2000))
+
+    assert left_out() == ()
+    assert left_out(pairs="trained") == ("held-out pairs",)
+    assert left_out(pairs="trained", relation_pairs="trained") == ("held-out pairs", "held-out relations")
+
+
+def test_only_the_parts_that_are_asked_for_are_scored() -> None:
+    found = composition(
+        lambda prompts, seed: [shown(CIRCLE)] * len(prompts), SIDE, 2, 0, tasks=MAIN_TASKS, parts=("seen",)
+    )
+    assert {part for scores in found.scores.values() for part in scores} == {"seen"}

@@ -9,7 +9,7 @@ drawn ones, or what becomes of them in a tokenizer: what a model that learns its
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import permutations
 from typing import Literal
 
@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 
 from daedal.config import Config
 from daedal.data.images.judge import STRICT, read
-from daedal.data.images.scenes import MOST_THINGS, Thing, relations
+from daedal.data.images.scenes import HELD_OUT_PAIRS, HELD_OUT_RELATIONS, MOST_THINGS, Scene, Thing, relations
 from daedal.data.images.scenes import draw as draw_scene
 from daedal.errors import DaedalError
 from daedal.evaluation.images.intervals import MOVER, WILSON, mover, wilson
@@ -68,6 +68,7 @@ def composition(
     seed: int,
     *,
     tasks: Sequence[Task] = TASKS,
+    parts: Sequence[Part] = PARTS,
     most: int = MOST_THINGS,
     choose: Choose | None = None,
     best_of: int = 1,
@@ -79,6 +80,7 @@ def composition(
         side: of the pictures, in pixels.
         per_task: prompts for each task and part.
         seed: of the prompts, and of the seeds that `draw` is given.
+        parts: of the tasks, those to measure.
         most: things in the scenes that the model was trained on, at most: more of them are `held-out counts`.
         choose: picks one of `best_of` pictures for each prompt.
 
@@ -97,7 +99,8 @@ def composition(
         several = [drawn[first : first + best_of] for first in range(0, len(drawn), best_of)]
         return [each[choose(prompt.text, each)] for prompt, each in zip(asked, several, strict=True)]
 
-    return _scored(show, side, per_task, seed, tasks, most, model_hash, {"best_of": best_of} if best_of > 1 else {})
+    conditions = {"best_of": best_of} if best_of > 1 else {}
+    return _scored(show, side, per_task, seed, tasks, parts, most, model_hash, conditions)
 
 
 def ceiling(
@@ -120,7 +123,23 @@ def ceiling(
         pictures = render(asked, side)
         return _checked(through(pictures), len(asked), side) if through else pictures
 
-    return _scored(show, side, per_task, seed, tasks, most, model_hash, {})
+    return _scored(show, side, per_task, seed, tasks, PARTS, most, model_hash, {})
+
+
+def never_trained(scenes: Iterable[Scene]) -> tuple[Part, ...]:
+    """The parts that scenes to learn from leave out: what they have of `seen` is for the prompts to say."""
+    pairs, related = set(HELD_OUT_PAIRS), set(HELD_OUT_RELATIONS)
+    for made in scenes:
+        pairs.difference_update((thing.colour, thing.shape) for thing in made.things)
+        if made.relation is not None:
+            one, other = made.things[:2]
+            related.difference_update(
+                (held, a.shape, b.shape) for a, b in ((one, other), (other, one)) for held in relations(a, b)
+            )
+    left: list[tuple[Part, bool]] = [
+        ("held-out pairs", pairs == HELD_OUT_PAIRS), ("held-out relations", related == HELD_OUT_RELATIONS)
+    ]  # fmt: skip
+    return tuple(part for part, never in left if never)
 
 
 def render(asked: Sequence[Prompt], side: int) -> list[Picture]:
@@ -187,6 +206,7 @@ def _scored(
     per_task: int,
     seed: int,
     tasks: Sequence[Task],
+    parts: Sequence[Part],
     most: int,
     model_hash: str,
     conditions: dict[str, int],
@@ -205,7 +225,7 @@ def _scored(
 
     scores: dict[Row, dict[Part, Measurement]] = {task: {} for task in tasks}
     for task in tasks:
-        for part in parts_of(task, most):
+        for part in (part for part in parts_of(task, most) if part in parts):
             asked = prompts(task, part, per_task, seed, most)
             pictures = show(asked, _seed_of(seed, task, part))
             hits = sum(fits(prompt, picture) for prompt, picture in zip(asked, pictures, strict=True))

@@ -18,7 +18,7 @@ from daedal.evaluation.images.classifier import ClassifierExtractor
 from daedal.evaluation.images.extractors import Extractor, Features, Request, default_extractor, extract, open_extractor
 from daedal.evaluation.images.metrics import Compared, all_metrics
 from daedal.evaluation.images.parts import Drawn
-from daedal.evaluation.images.reference import Reference, open_reference
+from daedal.evaluation.images.reference import Reference, of_scenes, open_reference
 from daedal.evaluation.images.report import (
     NEIGHBOURS,
     RECONSTRUCTIONS,
@@ -110,7 +110,7 @@ def expected_seconds(model: ImageModel, dataset: ImageDataset, within: float = S
     one. Two batches are timed."""
     pixels = math.prod(dataset.codec.shape)
     labelled = default_extractor(dataset) == "classifier"
-    speeds = parts.model_speeds(model, _TRIED)
+    speeds = parts.model_speeds(model, _TRIED, of_scenes(dataset))
     return Sizes.within(within, speeds, labelled, pixels).seconds(speeds, labelled, pixels)
 
 
@@ -123,7 +123,7 @@ class _Work:
         self.sampling: dict[str, Any] = {}
         self.class_rows: tuple[Any, ...] = ()
         self._can = generator.capabilities
-        self.speeds = parts.model_speeds(generator.model, _TRIED)
+        self.speeds = parts.model_speeds(generator.model, _TRIED, reference.scenes)
 
     def extractor(self, name: str | None, resize: str | None, seconds: float) -> Extractor | None:
         """What the samples are seen by; None where the model draws none."""
@@ -172,6 +172,7 @@ class _Work:
         drawn = parts.draw(
             self.generator, sizes.samples, self.seed,
             lambda done: self.tell(30 + 30 * done / sizes.samples, 100, "drawing samples"),
+            held_out.told(sizes.samples) if "prompt" in self._can else (),
         )  # fmt: skip
         self.sampling = {"pictures": sizes.samples, "seed": self.seed}
         self.sheets[SAMPLES] = grid_png(drawn.pictures[:_SHOWN])
@@ -193,6 +194,9 @@ class _Work:
             found += more
         if held_out.scenes:
             found += parts.scenes(drawn.pictures, model_hash, held_out.fingerprint, self.seed)
+            if "prompt" in self._can and sizes.prompts:
+                self.tell(78, 100, "composing")
+                found += parts.composed(self.generator, held_out.learned_scenes(), sizes.prompts, self.seed)
         return found + self._copies(drawn, pictures, model_hash, missing, sizes), baselines, missing
 
     def _baselines(

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from daedal.data.images.scenes import Scene
 from daedal.errors import DaedalError
 from daedal.evaluation.images import memorization
 from daedal.evaluation.images.classifier import ClassifierExtractor
@@ -47,8 +48,12 @@ class Drawn:
 
 
 @torch.no_grad()
-def model_speeds(model: ImageModel, count: int) -> Speeds:
-    """How many pictures a second the model draws, scores and reconstructs; a first picture warms it up."""
+def model_speeds(model: ImageModel, count: int, scenes: bool = False) -> Speeds:
+    """How many pictures a second the model draws, scores and reconstructs; a first picture warms it up.
+
+    Args:
+        scenes: whether composition can be judged, if the model draws from words.
+    """
     device = next(model.parameters()).device
     noise = Noise(0, 0, count, device)
     labels = noise.integers("class", model.config.classes) if model.config.classes else None
@@ -67,7 +72,8 @@ def model_speeds(model: ImageModel, count: int) -> Speeds:
             back = _rate(lambda: model.reconstruct(shown), count)
     finally:
         model.train(was_training)
-    return Speeds(draws=draws, scores=scores, reconstructs=back)
+    composes = draws / 2 if draws and scenes and model.config.words else None  # guidance doubles the work
+    return Speeds(draws=draws, scores=scores, reconstructs=back, composes=composes)
 
 
 def _rate(work: Callable[[], Tensor], count: int) -> float:
@@ -89,12 +95,30 @@ def scenes(pictures: Pictures, model_hash: str, data_hash: str, seed: int) -> tu
     return scene_scores(pictures[:_JUDGED], model_hash=model_hash, data_hash=data_hash, seed=seed)[1]
 
 
-def draw(generator: ImageGenerator, count: int, seed: int, progress: Callable[[int], None]) -> Drawn:
-    """The first pictures of a seed; a model of classes draws those too."""
+def composed(generator: ImageGenerator, scenes: Iterable[Scene], per_task: int, seed: int) -> tuple[Measurement, ...]:
+    """How well a model that draws from words composes, on what it can have seen and on what `scenes`, which it learned
+    from, leave out."""
+    from daedal.evaluation.images.composition import composition, never_trained
+    from daedal.evaluation.images.prompts import MAIN_TASKS
+
+    def show(prompts: Sequence[str], seed: int) -> list[UInt8[np.ndarray, "side side 3"]]:
+        drawn = generator.generate(len(prompts), prompt=list(prompts), seed=seed)
+        return [generator.codec.lay(picture.image) for picture in drawn]
+
+    asked = ("seen", *never_trained(scenes))
+    return composition(
+        show, generator.codec.height, per_task, seed, tasks=MAIN_TASKS, parts=asked, model_hash=generator.fingerprint
+    ).measurements
+
+
+def draw(
+    generator: ImageGenerator, count: int, seed: int, progress: Callable[[int], None], prompts: Sequence[str] = ()
+) -> Drawn:
+    """The first pictures of a seed; a model of classes draws those too, and one of captions what `prompts` say."""
     pictures, labels = [], []
     numbers = {name: number for number, name in enumerate(generator.classes)}
     for start in range(0, count, _BATCH):
-        for picture in generator.generate(min(_BATCH, count - start), seed=seed, first=start):
+        for picture in generator.generate(min(_BATCH, count - start), seed=seed, first=start, prompt=prompts or None):
             pictures.append(generator.codec.lay(picture.image))
             labels.append(numbers.get(picture.provenance.label or "", -1))
         progress(len(pictures))

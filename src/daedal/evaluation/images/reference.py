@@ -1,13 +1,17 @@
 """What a model is measured against: a split of its own data, of another data folder, or a folder of pictures."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from daedal.codecs.caption import tidy
 from daedal.codecs.image import PixelCodec
 from daedal.data.images.dataset import ImageDataset
+from daedal.data.images.scenes import Scene
 from daedal.data.manifest import MANIFEST
 from daedal.errors import DaedalError
 from daedal.evaluation.images.report import ImageDataFacts
@@ -30,6 +34,7 @@ class Reference:
         name: of the split or the folder.
         own: whether they are of the run's own data.
         train_data: what the model learned from, where it is at hand.
+        captions: of the pictures; empty where they have none.
     """
 
     name: str
@@ -38,19 +43,26 @@ class Reference:
     fingerprint: str
     own: bool
     train_data: ImageDataset | None
+    captions: tuple[str, ...] = ()
 
     @property
     def train_pictures(self) -> UInt8[np.ndarray, "n height width channels"] | None:
         return None if self.train_data is None else self.train_data.split("train").images
 
+    def told(self, count: int) -> tuple[str, ...]:
+        """So many captions, in turn where there are fewer; none unless each says something."""
+        known = tuple(caption for caption in self.captions if tidy(caption))
+        return tuple(islice(cycle(known), count)) if known else ()
+
     @property
     def scenes(self) -> bool:
         """Whether they are scenes, which a judge can read."""
-        data = self.train_data
-        if data is None or data.codec.channels != 3 or not 32 <= data.codec.height == data.codec.width <= 128:
-            return False
-        truths = data.split("train").truths
-        return bool(truths) and all(truths[:8])
+        return self.train_data is not None and of_scenes(self.train_data)
+
+    def learned_scenes(self) -> Iterator[Scene]:
+        """What the pictures that the model learned from show, where they are scenes."""
+        truths = () if self.train_data is None else self.train_data.split("train").truths
+        return (Scene.model_validate_json(truth) for truth in truths if truth)
 
     def facts(self, used: int) -> ImageDataFacts:
         """Their facts for the report."""
@@ -61,6 +73,14 @@ class Reference:
             sources=tuple(Path(each.source).name or each.source for each in manifest.sources) if manifest else (),
             licences=tuple(sorted({each.licence or "unknown" for each in manifest.sources})) if manifest else (),
         )  # fmt: skip
+
+
+def of_scenes(data: ImageDataset) -> bool:
+    """Whether pictures are scenes, which a judge can read."""
+    if data.codec.channels != 3 or not 32 <= data.codec.height == data.codec.width <= 128:
+        return False
+    truths = data.split("train").truths
+    return bool(truths) and all(truths[:8])
 
 
 def open_reference(against: str | Path | ImageDataset | None, folder: RunFolder | None, codec: PixelCodec) -> Reference:
@@ -101,7 +121,7 @@ def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: Image
         )
     split = dataset.split(name)
     train = learned if learned is not None else dataset
-    return Reference(name, split.images, split.labels, split.fingerprint, own, train)
+    return Reference(name, split.images, split.labels, split.fingerprint, own, train, tuple(split.captions))
 
 
 def _of_files(path: Path, codec: PixelCodec, learned: ImageDataset | None) -> Reference:

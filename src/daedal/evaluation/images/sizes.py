@@ -10,6 +10,9 @@ SECONDS = 25.0
 _SAMPLES = (100, 250, 500, 1000, 2000, 5000)
 _SCORED = (16, 64, 256, 1000)
 _RECONSTRUCTED = (16, 64, 256)
+_PROMPTS = (10, 25, 50, 100)
+CELLS = 13
+"""Tasks and parts of composition at most."""
 _VIEWS = (15_000, 30_000, 60_000, 120_000, 240_000)
 _REFERENCE = (250, 500, 1000, 2000)
 TRAIN = 10_000
@@ -19,22 +22,29 @@ _FIXED = 3.0
 
 
 class Speeds(Config):
-    """Pictures a second of the parts whose time depends on the model; None for what it cannot do."""
+    """Pictures a second of the parts whose time depends on the model; None for what it cannot do.
+
+    Attributes:
+        composes: pictures a second that are drawn from prompts, where composition can be judged.
+    """
 
     draws: float | None
+    composes: float | None = None
     scores: float | None = None
     reconstructs: float | None = None
     features: float = 3000.0
 
 
 class Sizes(Config):
-    """How many pictures each part takes, and how many the classifier is shown while it learns."""
+    """How many pictures each part takes, and how many the classifier is shown while it learns; prompts are those of each task
+    and part of composition."""
 
     samples: int
     reference: int
     scored: int
     reconstructed: int
     views: int
+    prompts: int = 0
     train: int = TRAIN
 
     @classmethod
@@ -52,10 +62,14 @@ class Sizes(Config):
         left -= scored / speeds.scores if speeds.scores else 0.0
         back = _largest(_RECONSTRUCTED, 0.15 * left * speeds.reconstructs) if speeds.reconstructs else 0
         left -= back / speeds.reconstructs if speeds.reconstructs else 0.0
+        prompts = _largest(_PROMPTS, 0.5 * left * speeds.composes / CELLS) if speeds.composes else 0
+        left -= prompts * CELLS / speeds.composes if speeds.composes else 0.0
         rate = 1 / (1 / speeds.draws + 3 / speeds.features + 2e-3) if speeds.draws else 0.0
         samples = _largest(_SAMPLES, 0.7 * left * rate) if rate else 0
         reference = max(samples, _largest(_REFERENCE, 0.25 * left * speeds.features))
-        return cls(samples=samples, reference=reference, scored=scored, reconstructed=back, views=views)
+        return cls(
+            samples=samples, reference=reference, scored=scored, reconstructed=back, views=views, prompts=prompts
+        )
 
     def seconds(self, speeds: Speeds, trains: bool, pixels: int) -> float:
         """About how long an evaluation of these sizes takes."""
@@ -63,6 +77,7 @@ class Sizes(Config):
         total += self.scored / speeds.scores if speeds.scores else 0.0
         total += self.reconstructed / speeds.reconstructs if speeds.reconstructs else 0.0
         total += self.samples * (1 / speeds.draws + 2e-3) if speeds.draws else 0.0
+        total += self.prompts * CELLS / speeds.composes if speeds.composes else 0.0
         return total + (3 * self.samples + self.reference) / speeds.features
 
 
