@@ -145,7 +145,12 @@ class Dalle(nn.Module):
 
     @torch.no_grad()
     def draw(
-        self, words: Tensor, generator: torch.Generator, temperature: float, cond_scale: float, filter_thres: float = 0.5
+        self,
+        words: Tensor,
+        generator: torch.Generator,
+        temperature: float,
+        cond_scale: float,
+        filter_thres: float = 0.5,
     ) -> Tensor:
         """Codes of pictures `[n places]`."""
         count, guided = len(words), cond_scale != 1
@@ -232,7 +237,7 @@ def train(
         optimizer.param_groups[0]["lr"] = 1e-3 * 0.1**clock.fraction
         loss = vae.loss(deck.deal(), 0.5**clock.fraction)
         step(loss, optimizer)
-        vae_steps, error = vae_steps + 1, 0.99 * error + 0.01 * float(loss)
+        vae_steps, error = vae_steps + 1, 0.99 * error + 0.01 * loss.item()
     facts: dict[str, Any] = {"vae_steps": vae_steps, "vae_loss": error, "vae_seconds": clock.used}
 
     clock = Clock((1 - vae_share) * seconds)
@@ -248,7 +253,7 @@ def train(
         asked = words[rows] * (torch.rand(batch, 1) >= hidden)
         loss = dalle.loss(asked, tokens[rows].flatten(1))
         step(loss, optimizer, dalle)
-        steps, error = steps + 1, 0.99 * error + 0.01 * float(loss)
+        steps, error = steps + 1, 0.99 * error + 0.01 * loss.item()
     parameters = sum(each.numel() for model in (vae, dalle) for each in model.parameters())
     used = len(tokens.unique())
     facts |= {"steps": steps, "loss": error, "codes_used": used, "parameters": parameters}
@@ -266,7 +271,7 @@ def step(loss: Tensor, optimizer: torch.optim.Optimizer, clipped: nn.Module | No
 
 def floats(pictures: np.ndarray) -> Tensor:
     """Pictures uint8 [n h w 3] as floats `[n 3 h w]` from -1 to 1."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def numbered(captions: Sequence[str], vocabulary: dict[str, int], window: int) -> Tensor:

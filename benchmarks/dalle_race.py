@@ -1,4 +1,4 @@
-"""Text to image beside DALL-E 1 as the DALLE-pytorch project builds it, for the same seconds: the table of docs/text-to-image.md.
+"""Text to image beside DALL-E 1 as the DALLE-pytorch project builds it, for the same seconds: docs/text-to-image.md's table.
 
     python benchmarks/dalle_race.py DATA [--seconds 900] [--per-task 50] [--only dalle] [--out runs/dalle-race] [--quick]
 
@@ -104,18 +104,20 @@ def record_of(name: str, options: argparse.Namespace) -> Path:
 
 def tell(options: argparse.Namespace) -> None:
     """One table for each way: a row for each task and part, a column for each entrant, and their ratio."""
-    records = {
-        name: json.loads(path.read_text()) for name in ENTRANTS if (path := record_of(name, options)).exists()
-    }
+    records = {name: json.loads(path.read_text()) for name in ENTRANTS if (path := record_of(name, options)).exists()}
     for name, record in records.items():
         print(f"{name}: {', '.join(f'{key} {value:,.5g}' for key, value in record.items() if key != 'scores')}")
     for way in next(iter(records.values()))["scores"]:
-        print(f"\n{way}\n\n| task | part | {' | '.join(records)} | ratio |\n| --- | --- |{' ---: |' * (len(records) + 1)}")
+        print(
+            f"\n{way}\n\n| task | part | {' | '.join(records)} | ratio |\n| --- | --- |{' ---: |' * (len(records) + 1)}"
+        )
         scores = [record["scores"][way]["scores"] for record in records.values()]
         for task, parts in scores[0].items():
             for part in parts:
                 found = [each[task][part] for each in scores]
-                cells = [f"{each['value']:.1%} [{each['interval'][0]:.1%}, {each['interval'][1]:.1%}]" for each in found]
+                cells = [
+                    f"{each['value']:.1%} [{each['interval'][0]:.1%}, {each['interval'][1]:.1%}]" for each in found
+                ]
                 ours_, theirs = found[0]["value"], found[-1]["value"]
                 ratio = f"{ours_ / theirs:.1f}" if len(found) == 2 and theirs else "-"
                 print(f"| {task} | {part} | {' | '.join(cells)} | {ratio} |")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from daedal.data.images import duplicates
-from daedal.data.images.annotate import Annotated, annotate, natural, wanted_tables, wants_sidecars
+from daedal.data.images.annotate import Annotated, annotate, natural, wanted_tables
 from daedal.data.images.assemble import fingerprint_of, write_splits
 from daedal.data.images.batch import Batcher
 from daedal.data.images.builtin import BUILTINS
@@ -181,7 +181,8 @@ class _Build:
             Reading(
                 columns=Columns(options.image_column, labels, captions),
                 tables=wanted_tables(options),
-                sidecars=wants_sidecars(options),
+                sidecars=options.captions == "sidecar",
+                metadata=options.captions == "metadata",
                 size=options.size,
                 seed=options.seed,
             ),
