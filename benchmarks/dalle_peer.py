@@ -204,49 +204,36 @@ class DallePeer:
         return list(to_bytes(self.vae.decode(self.vae.encode(floats(np.stack(pictures))))))
 
 
-def train(
-    pictures: np.ndarray,
-    captions: Sequence[str],
-    seconds: float,
-    seed: int,
-    *,
-    vae_share: float = 0.4,
-    vae_batch: int = 16,
-    batch: int = 16,
-    codes: int = 512,
-    dim: int = 256,
-    depth: int = 4,
-    rate: float = 4.5e-4,
-    hidden: float = 0.2,
-) -> DallePeer:
-    """Both parts, one after the other.
-
-    Args:
-        pictures: uint8 [n side side 3].
-        seconds: of the CPU, for both.
-        vae_share: of the time, for the discrete VAE.
-        hidden: share of the captions that are.
-    """
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    vae = DiscreteVAE(codes)
-    clock, deck = Clock(vae_share * seconds), Deck(pictures, vae_batch, pictures.shape[1])
-    optimizer = torch.optim.Adam(vae.parameters(), lr=1e-3)
-    vae_steps, error = 0, 0.0
+def train_vae(pictures: np.ndarray, seconds: float, batch: int = 4, **shape: Any) -> tuple[DiscreteVAE, dict[str, Any]]:
+    """A discrete VAE of pictures uint8 [n side side 3], and how it was trained."""
+    vae, clock, deck = DiscreteVAE(**shape), Clock(seconds), Deck(pictures, batch, pictures.shape[1])
+    optimizer, steps, error = torch.optim.Adam(vae.parameters(), lr=1e-3), 0, 0.0
     while not clock.over:
         optimizer.param_groups[0]["lr"] = 1e-3 * 0.1**clock.fraction
-        loss = vae.loss(deck.deal(), 0.5**clock.fraction)
+        loss = vae.loss(deck.deal(), temperature=0.5**clock.fraction)
         step(loss, optimizer)
-        vae_steps, error = vae_steps + 1, 0.99 * error + 0.01 * loss.item()
-    facts: dict[str, Any] = {"vae_steps": vae_steps, "vae_loss": error, "vae_seconds": clock.used}
+        steps, error = steps + 1, 0.99 * error + 0.01 * loss.item()
+    return vae.eval(), {"vae_steps": steps, "vae_loss": error, "vae_seconds": clock.used}
 
-    clock = Clock((1 - vae_share) * seconds)
-    tokens = torch.cat([vae.encode(floats(pictures[first : first + 250])) for first in range(0, len(pictures), 250)])
-    told = [tidy(caption).replace(",", " ,").split() for caption in captions]
-    vocabulary = {word: number for number, word in enumerate(sorted({w for words in told for w in words}), 1)}
-    words = numbered(captions, vocabulary, max(map(len, told)))
-    dalle = Dalle(len(vocabulary) + 1, words.shape[1], codes, tokens.shape[1], dim, depth)
-    optimizer, steps, error = torch.optim.Adam(dalle.parameters(), lr=rate), 0, 0.0
+
+def train_dalle(
+    tokens: Tensor,
+    words: Tensor,
+    seconds: float,
+    *,
+    codes: int,
+    batch: int = 4,
+    rate: float = 4.5e-4,
+    hidden: float = 0.2,
+    **shape: int,
+) -> tuple[Dalle, dict[str, Any]]:
+    """A transformer of tokens `[n side side]` after words `[n window]`, and how it was trained.
+
+    Args:
+        hidden: share of the captions that are.
+    """
+    dalle = Dalle(int(words.max()) + 1, words.shape[1], codes, tokens.shape[1], **shape)
+    clock, optimizer, steps, error = Clock(seconds), torch.optim.Adam(dalle.parameters(), lr=rate), 0, 0.0
     while not clock.over:
         optimizer.param_groups[0]["lr"] = rate * min(1.0, 5 * (1 - clock.fraction))
         rows = torch.randint(len(words), (batch,))
@@ -254,11 +241,23 @@ def train(
         loss = dalle.loss(asked, tokens[rows].flatten(1))
         step(loss, optimizer, dalle)
         steps, error = steps + 1, 0.99 * error + 0.01 * loss.item()
-    parameters = sum(each.numel() for model in (vae, dalle) for each in model.parameters())
-    used = len(tokens.unique())
-    facts |= {"steps": steps, "loss": error, "codes_used": used, "parameters": parameters}
-    facts["cpu_seconds"] = facts.pop("vae_seconds") + clock.used
-    return DallePeer(vae.eval(), dalle.eval(), vocabulary, facts)
+    return dalle.eval(), {"steps": steps, "loss": error, "seconds": clock.used}
+
+
+def train(pictures: np.ndarray, captions: Sequence[str], seconds: float, seed: int, codes: int = 512) -> DallePeer:
+    """Both, one after the other, in so many seconds of the CPU; two fifths are the VAE's."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    vae, facts = train_vae(pictures, 0.4 * seconds, codes=codes)
+    clock = Clock(0.6 * seconds)
+    tokens = torch.cat([vae.encode(floats(pictures[first : first + 250])) for first in range(0, len(pictures), 250)])
+    told = {word for caption in captions for word in words_of(caption)}
+    vocabulary = {word: number for number, word in enumerate(sorted(told), 1)}
+    words = numbered(captions, vocabulary, max(len(words_of(caption)) for caption in captions))
+    dalle, more = train_dalle(tokens, words, clock.seconds - clock.used, codes=codes)
+    facts |= more | {"codes_used": len(tokens.unique()), "cpu_seconds": facts.pop("vae_seconds") + clock.used}
+    facts["parameters"] = sum(each.numel() for model in (vae, dalle) for each in model.parameters())
+    return DallePeer(vae, dalle, vocabulary, facts)
 
 
 def step(loss: Tensor, optimizer: torch.optim.Optimizer, clipped: nn.Module | None = None) -> None:
@@ -274,10 +273,14 @@ def floats(pictures: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def words_of(caption: str) -> list[str]:
+    return tidy(caption).replace(",", " ,").split()
+
+
 def numbered(captions: Sequence[str], vocabulary: dict[str, int], window: int) -> Tensor:
     """The numbers of words `[n window]`, 0 behind them."""
     rows = torch.zeros(len(captions), window, dtype=torch.int64)
     for row, caption in zip(rows, captions, strict=True):
-        known = [vocabulary[word] for word in tidy(caption).replace(",", " ,").split() if word in vocabulary][:window]
+        known = [vocabulary[word] for word in words_of(caption) if word in vocabulary][:window]
         row[: len(known)] = torch.tensor(known, dtype=torch.int64)
     return rows
