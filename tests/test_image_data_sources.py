@@ -100,7 +100,8 @@ def test_parquet_as_hugging_face_writes_it_gives_pictures_classes_and_captions(t
 def test_json_lines_beside_pictures_are_captions(tmp_path: Path) -> None:
     for number in range(4):
         write(tmp_path / "in" / f"{number}.png", noise(number))
-    lines = [json.dumps({"file_name": f"{number}.png", "text": f"thing {number}"}) for number in range(4)]
+    said = [["thing 0", "a thing"], "thing 1", ["thing 2"], "thing 3"]
+    lines = [json.dumps({"file_name": f"{number}.png", "text": text}) for number, text in enumerate(said)]
     (tmp_path / "in" / "metadata.jsonl").write_text("\n".join(lines))
     dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
     assert dataset.split("train").captions == ("thing 0", "thing 1", "thing 2", "thing 3")
