@@ -279,9 +279,7 @@ def main() -> None:
     parser.add_argument("archives", type=Path, nargs=2, help="archives of drawings, each with a captions.csv")
     parser.add_argument("--minutes", type=float, default=30, help="for the training")
     parser.add_argument("--run", type=Path, help="judge this run, which was trained on the same data")
-    parser.add_argument(
-        "--prompts", type=int, default=400, help="trained captions to draw; held-out pairs are drawn all"
-    )
+    parser.add_argument("--prompts", type=int, default=400, help="captions of each kind to draw, at most")
     parser.add_argument("--views", type=int, default=200_000, help="pictures that each judge is shown")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=0)
@@ -296,9 +294,11 @@ def main() -> None:
     judge = kept_judge(options.out / f"judge-{options.views}.safetensors", train + held, objects, options.views)
     blind = kept_judge(options.out / f"judge-blind-{options.views}.safetensors", train, objects, options.views)
     both = np.flatnonzero(np.bincount(train.objects)[train.objects] == 2)
-    asked = {"trained": train.some(np.random.default_rng(0).permutation(both)[: options.prompts]), "held-out": held}
-    if options.quick:
-        asked["held-out"] = held.some(np.arange(20))
+    order = np.random.default_rng(0)
+    asked = {
+        "trained": train.some(order.permutation(both)[: options.prompts]),
+        "held-out": held.some(order.permutation(len(held.captions))[: options.prompts]),
+    }
     generator = ImageGenerator.open(run)
     rows: list[dict[str, Any]] = []
     for part, drawings in asked.items():
