@@ -148,14 +148,15 @@ class Judge(nn.Module):
                 )
             ),
             nn.Flatten(),
-            nn.Linear(widths[-1] * 16, 256),
-            nn.ReLU(),
+            nn.Linear(widths[-1] * 16, 256, bias=False),
+            nn.BatchNorm1d(256),
         )
-        self.objects, self.styles = nn.Linear(256, objects), nn.Linear(256, 2)
+        self.objects, self.styles = nn.Parameter(torch.randn(objects, 256)), nn.Linear(256, 2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.stages(x)
-        return self.objects(features), self.styles(features)
+        # angles alone: with two drawings of each object, lengths would only tell which was seen last
+        return 20 * F.normalize(features) @ F.normalize(self.objects).T, self.styles(features)
 
 
 def as_planes(pictures: np.ndarray) -> Tensor:
@@ -183,7 +184,7 @@ def varied(x: Tensor, draw: torch.Generator) -> Tensor:
     return (x + torch.randn(x.shape, generator=draw) * chance(0.0, 0.12, 1, 1, 1)).clamp(-1, 1)
 
 
-def train_judge(real: Drawings, objects: int, views: int, batch: int = 128, rate: float = 4e-3) -> Judge:
+def train_judge(real: Drawings, objects: int, views: int, batch: int = 32, rate: float = 3e-3) -> Judge:
     torch.manual_seed(0)
     judge, draw, steps = Judge(objects), torch.Generator().manual_seed(0), max(1, views // batch)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=rate, weight_decay=0.02)
@@ -195,7 +196,7 @@ def train_judge(real: Drawings, objects: int, views: int, batch: int = 128, rate
             order = torch.cat((order, torch.randperm(len(pictures), generator=draw)))
         rows, order = order[:batch], order[batch:]
         said, style = judge(varied(pictures[rows], draw))
-        loss = F.cross_entropy(said, real.objects[rows], label_smoothing=0.05) + F.cross_entropy(
+        loss = F.cross_entropy(said, real.objects[rows], label_smoothing=0.05) + 0.2 * F.cross_entropy(
             style, real.styles[rows]
         )
         optimizer.zero_grad(set_to_none=True)

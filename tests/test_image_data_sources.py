@@ -12,8 +12,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pyarrow import parquet
 
+from daedal.api import build_data
 from daedal.data.images import ImageDataset, ImageOptions, build
 from daedal.data.images.kinds import kind_of, split_of, split_of_file
+from daedal.data.images.rows import with_bytes
 from daedal.errors import DaedalError
 from image_files import encoded, noise, write, write_idx, write_mnist, write_zip
 
@@ -168,9 +170,18 @@ def test_a_folder_of_hugging_face_says_its_captions(tmp_path: Path, source: str)
         write(tmp_path / "in" / "train" / f"{number}.png", noise(number))
     lines = [json.dumps({"file_name": f"{number}.png", "text": f"thing {number}"}) for number in range(4)]
     (tmp_path / "in" / "train" / "metadata.jsonl").write_text("\n".join(lines))
-    dataset = build(source.format(folder=tmp_path / "in"), tmp_path / "out", ImageOptions(split=ALL))
+    dataset = build_data([source.format(folder=tmp_path / "in")], tmp_path / "out", split=ALL, workers=1)
+    assert isinstance(dataset, ImageDataset)
     assert pixels(dataset) == wanted(4)
     assert sorted(dataset.split("train").captions) == [f"thing {number}" for number in range(4)]
+
+
+def test_a_row_of_the_hub_names_no_file_outside_its_dataset(tmp_path: Path) -> None:
+    path = write(tmp_path / "secret.png", noise(0))
+    row = {"image": {"bytes": None, "path": str(path)}, "text": "a"}
+    for source in ("owner/name", str(tmp_path / "in")):
+        assert with_bytes(row, "image", source) == row
+    assert with_bytes(row, "image", str(tmp_path))["image"]["bytes"] == path.read_bytes()
 
 
 def test_digits_and_scenes_come_with_the_package(tmp_path: Path) -> None:

@@ -82,11 +82,11 @@ def read_hub_pictures(source: str, wanted: Columns) -> Iterator[Event]:
         yield from _told(source, chosen, wanted)
         names = getattr(features.get(chosen.label or ""), "names", None)
         hub = parse_hub_name(source)
-        read = (_with_bytes(row, chosen.image or "", hub.name) for row in rows)
+        read = (with_bytes(row, chosen.image or "", hub.name) for row in rows)
         yield from _pictures(source, read, chosen, names, named_split(hub.split))
 
 
-def _with_bytes(row: Mapping[str, Any], column: str, source: str) -> Mapping[str, Any]:
+def with_bytes(row: Mapping[str, Any], column: str, source: str) -> Mapping[str, Any]:
     """A row whose picture is a file of the dataset, read; a path of this machine outside the dataset is not followed."""
     match row.get(column):
         case {"path": str(path), **rest} if rest.get("bytes") is None and ("://" in path or _inside(path, source)):
