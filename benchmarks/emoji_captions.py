@@ -281,7 +281,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30, help="for the training")
     parser.add_argument("--run", type=Path, help="judge this run, which was trained on the same data")
     parser.add_argument("--prompts", type=int, default=400, help="captions of each kind to draw, at most")
-    parser.add_argument("--views", type=int, default=200_000, help="pictures that each judge is shown")
+    parser.add_argument("--views", type=int, default=150_000, help="pictures that each judge is shown")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs") / "emoji-captions", help="where everything is kept")
