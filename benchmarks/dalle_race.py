@@ -118,9 +118,15 @@ def tell(options: argparse.Namespace) -> None:
                 cells = [
                     f"{each['value']:.1%} [{each['interval'][0]:.1%}, {each['interval'][1]:.1%}]" for each in found
                 ]
-                ours_, theirs = found[0]["value"], found[-1]["value"]
-                ratio = f"{ours_ / theirs:.1f}" if len(found) == 2 and theirs else "-"
+                ratio = ratio_of(*found) if len(found) == 2 else "-"
                 print(f"| {task} | {part} | {' | '.join(cells)} | {ratio} |")
+
+
+def ratio_of(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """How many times as good ours is; where theirs is nothing, by the upper end of its interval."""
+    if theirs["value"]:
+        return f"{ours['value'] / theirs['value']:.1f}"
+    return f"over {ours['value'] / theirs['interval'][1]:.1f}" if ours["value"] else "-"
 
 
 def main() -> None:
