@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec, tidy
 from daedal.errors import DaedalError
 
-KNOWN = ("A red circle above a blue square.", "two green stars", "", "a large  pink moon\tbeside it", "ein Löwe, 獅子")
+KNOWN = (
+    "A red circle above a blue square.",
+    "two green stars",
+    "",
+    "a large  pink moon\tbeside it",
+    "ein Löwe, 獅子",
+    "獅 子 a獅子",
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +51,21 @@ def test_an_empty_caption_says_nothing_and_a_long_one_is_cut(codec: CaptionCodec
 def test_words_that_no_caption_had_are_told_in_their_order(codec: CaptionCodec) -> None:
     assert codec.unknown("A RED unicorn above two zebras, a unicorn!") == ("unicorn", "zebras")
     assert codec.unknown("a red circle") == ()
+
+
+def test_where_no_spaces_stand_each_character_is_a_word() -> None:
+    codec = CaptionCodec.train(["红色的圆在蓝色的方上面", "あかい まる", "a red circle"])
+    assert codec.unknown("蓝色的圆") == ()
+    assert codec.unknown("绿色的圆, a green circle") == ("绿", "green")
+    (row,) = codec.encode(["蓝色的圆在红色的方上 面"])
+    assert codec.decode(row) == "蓝色的圆在红色的方上面"
+    assert codec.window == (row >= 0).sum() == 11
+
+
+def test_a_caption_of_ten_thousand_words_is_learned_and_cut() -> None:
+    codec = CaptionCodec.train(["a red circle", " ".join(f"word{number}" for number in range(10_000)), "红" * 10_000])
+    assert codec.window == 64
+    assert -1 not in codec.encode(["红" * 10_000])[0].tolist()
 
 
 def test_what_cannot_be_seen_is_left_out() -> None:

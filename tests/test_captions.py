@@ -294,3 +294,34 @@ def test_pictures_without_captions_are_refused_before_anything_is_written(tmp_pa
     api.build_data(["digits"], tmp_path / "digits", workers=1)
     assert "has a caption" in mistake(*_ask(tmp_path / "digits", tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_captions_in_other_scripts_missing_endless_or_unseen_are_learned_and_drawn(tmp_path: Path) -> None:
+    said = [
+        "一个红色的圆",
+        "",
+        "word " * 10_000,
+        "\x00\u200b",
+        "两颗绿色的星",
+        "a\x07 red\u202e circle",
+        *["一个蓝色的方"] * 10,
+    ]
+    (tmp_path / "in").mkdir()
+    for number, caption in enumerate(said):
+        pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "in" / f"{number:02d}.png")
+        (tmp_path / "in" / f"{number:02d}.txt").write_text(caption)
+    api.build_data(tmp_path / "in", tmp_path / "data", captions="sidecar", near_duplicates="off", workers=1)
+    done = daedal(*_ask(tmp_path / "data", tmp_path / "run"))
+    assert done.code == 0, done.err
+    out = tmp_path / "drawn"
+    asked = ["一个绿色的方", "a\x1b[31m red\x00 circle", "unicorn " * 10_000]
+    drawn = daedal("generate", tmp_path / "run", *[f"--prompt={each}" for each in asked], "-n", "3", "--out", out)
+    assert drawn.code == 0, drawn.err
+    assert "No caption that the model learned had" in drawn.err
+    assert "unicorn" in drawn.err
+    assert "Only the first 64 tokens of a prompt are read" in drawn.err
+    assert not {"\x00", "\x1b"} & set(drawn.err + drawn.out)
+    assert "says nothing" in mistake(
+        "generate", tmp_path / "run", "--prompt", "\x00\u200b", "--out", tmp_path / "no.png"
+    )

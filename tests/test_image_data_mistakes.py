@@ -110,6 +110,33 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, tmp_path / "in", "No picture has a text file beside it", captions="sidecar")
 
 
+def test_captions_that_say_nothing_are_refused(tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 4)
+    table = tmp_path / "captions.csv"
+    table.write_text("file,caption,tone\n000.png,,a\n001.png,,b\n")
+    refused(tmp_path, tmp_path / "in", "Empty for every picture", "the column 'caption'", captions=str(table))
+    refused(tmp_path, tmp_path / "in", "says what it shows", "--captions FILE.csv", captions="metadata")
+
+
+def test_a_template_for_captions_that_cannot_be_filled_in_is_refused(tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 4)
+    table = tmp_path / "captions.csv"
+    table.write_text("file,name,tone\n000.png,a,dark\n001.png,b,\n")
+    refused(
+        tmp_path, tmp_path / "in", "no column 'style'", "tone", captions=str(table), caption_template="{style} {name}"
+    )
+    refused(tmp_path, tmp_path / "in", "columns of a table", "--captions FILE.csv", caption_template="{tone}")
+    for template in ("no column", "{}", "{0}", "{name", "{name!r}", "{name:>9}", "{name.__class__}", "{name[0]}"):
+        with pytest.raises(DaedalError, match="write columns in braces"):
+            ImageOptions.parse({"caption_template": template}, "data build")
+    for others, part in (
+        ({"captions": "sidecar"}, "captions are sidecar"),
+        ({"caption_column": "name"}, "leave the caption"),
+    ):
+        with pytest.raises(DaedalError, match=part):
+            ImageOptions.parse({"caption_template": "{name}", **others}, "data build")
+
+
 def test_lists_of_labels_must_be_as_long_as_the_pictures(tmp_path: Path) -> None:
     write_mnist(tmp_path / "mnist")
     write_idx(tmp_path / "mnist" / "train-labels-idx1-ubyte.gz", np.arange(39) % 10)

@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pyarrow import parquet
 
+from daedal.api import build_data
 from daedal.data.images import ImageDataset, ImageOptions, build
 from daedal.data.images.kinds import kind_of, split_of, split_of_file
+from daedal.data.images.rows import with_bytes
 from daedal.errors import DaedalError
 from image_files import encoded, noise, write, write_idx, write_mnist, write_zip
 
@@ -98,10 +102,86 @@ def test_parquet_as_hugging_face_writes_it_gives_pictures_classes_and_captions(t
 def test_json_lines_beside_pictures_are_captions(tmp_path: Path) -> None:
     for number in range(4):
         write(tmp_path / "in" / f"{number}.png", noise(number))
-    lines = [json.dumps({"file_name": f"{number}.png", "text": f"thing {number}"}) for number in range(4)]
+    said = [["thing 0", "a thing"], "thing 1", ["thing 2"], "thing 3"]
+    lines = [json.dumps({"file_name": f"{number}.png", "text": text}) for number, text in enumerate(said)]
     (tmp_path / "in" / "metadata.jsonl").write_text("\n".join(lines))
     dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
     assert dataset.split("train").captions == ("thing 0", "thing 1", "thing 2", "thing 3")
+
+
+def exif(**values: object) -> Image.Exif:
+    made = Image.Exif()
+    made[0x010E] = values.get("description", "")
+    if "comment" in values:
+        made.get_ifd(0x8769)[0x9286] = values["comment"]
+    return made
+
+
+def test_the_file_of_a_picture_says_what_it_shows(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("Software", "a program")
+    texts.add_itxt("Description", "a red\n 圆")
+    packed = PngInfo()
+    packed.add_text("comment", "a packed comment", zip=True)
+    options: dict[str, dict[str, object]] = {
+        "a.png": {"pnginfo": texts},
+        "b.png": {"pnginfo": packed},
+        "c.jpg": {"exif": exif(description="told by EXIF")},
+        "d.jpg": {"comment": b"a comment of JPEG"},
+        "e.webp": {"exif": exif(comment=b"UNICODE\0" + "told by ô".encode("utf-16-be"))},
+        "f.jpg": {"exif": exif(comment=b"ASCII\0\0\0told in ASCII")},
+        "g.gif": {"comment": b"a comment of GIF"},
+        "h.png": {},
+    }
+    (tmp_path / "in").mkdir()
+    for number, (name, how) in enumerate(options.items()):
+        Image.fromarray(noise(number, 16, 16)).save(tmp_path / "in" / name, **how)
+    given = ImageOptions(split=ALL, captions="metadata", near_duplicates="off")
+    dataset = build(tmp_path / "in", tmp_path / "out", given)
+    said = dict(zip(dataset.split("train").names, dataset.split("train").captions, strict=True))
+    assert said == {
+        "in/a.png": "a red 圆", "in/b.png": "a packed comment", "in/c.jpg": "told by EXIF", "in/d.jpg": "a comment of JPEG",
+        "in/e.webp": "told by ô", "in/f.jpg": "told in ASCII", "in/g.gif": "a comment of GIF", "in/h.png": "",
+    }  # fmt: skip
+    notes = " ".join(dataset.manifest.notes)
+    assert "captions are from the file of each picture" in notes
+    assert "1 pictures have no caption, as in/h.png" in notes
+    unasked = build(tmp_path / "in", tmp_path / "unasked", ImageOptions(split=ALL, near_duplicates="off"))
+    assert not any(unasked.split("train").captions)
+
+
+def test_a_caption_is_put_together_from_several_columns(tmp_path: Path) -> None:
+    archives = []
+    for place, style in enumerate(("flat", "round")):
+        members = {f"{number}.png": encoded(noise(50 * place + number)) for number in range(4)}
+        rows = [f"{number}.png,{'thing {x} ' + str(number) if number else ''},{style}" for number in range(4)]
+        members["captions.csv"] = "\n".join(["file,name,style", *rows]).encode()
+        archives.append(write_zip(tmp_path / f"{style}.zip", members))
+    given = ImageOptions(split=ALL, caption_template="a {name} in the style of {style}")
+    dataset = build(archives, tmp_path / "out", given)
+    made = [["", *(f"a thing {{x}} {n} in the style of {style}" for n in (1, 2, 3))] for style in ("flat", "round")]
+    assert list(dataset.split("train").captions) == [*made[0], *made[1]]
+    assert any("'a {name} in the style of {style}', of the columns" in note for note in dataset.manifest.notes)
+
+
+@pytest.mark.parametrize("source", ["hf:{folder}", "{folder}"])
+def test_a_folder_of_hugging_face_says_its_captions(tmp_path: Path, source: str) -> None:
+    for number in range(4):
+        write(tmp_path / "in" / "train" / f"{number}.png", noise(number))
+    lines = [json.dumps({"file_name": f"{number}.png", "text": f"thing {number}"}) for number in range(4)]
+    (tmp_path / "in" / "train" / "metadata.jsonl").write_text("\n".join(lines))
+    dataset = build_data([source.format(folder=tmp_path / "in")], tmp_path / "out", split=ALL, workers=1)
+    assert isinstance(dataset, ImageDataset)
+    assert pixels(dataset) == wanted(4)
+    assert sorted(dataset.split("train").captions) == [f"thing {number}" for number in range(4)]
+
+
+def test_a_row_of_the_hub_names_no_file_outside_its_dataset(tmp_path: Path) -> None:
+    path = write(tmp_path / "secret.png", noise(0))
+    row = {"image": {"bytes": None, "path": str(path)}, "text": "a"}
+    for source in ("owner/name", str(tmp_path / "in")):
+        assert with_bytes(row, "image", source) == row
+    assert with_bytes(row, "image", str(tmp_path))["image"]["bytes"] == path.read_bytes()
 
 
 def test_digits_and_scenes_come_with_the_package(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def build(
     Parameters
     ----------
     sources
-        Files, folders, archives, hf:NAME[:SPLIT], python-docs, python-code, digits or scenes. Whether it is text or pictures
-        that they hold is seen from them.
+        Files, folders, archives, hf:NAME[:SPLIT], python-docs, python-code, digits, scenes or emoji-scenes:N,from=PATH.
+        Whether it is text or pictures that they hold is seen from them.
     out
         The data folder to write.
     workers

@@ -1,6 +1,7 @@
 """Captions and rows of ids of one width, for models that draw what a caption says.
 
 - a caption is tidied first: lower case, one space between words, nothing that cannot be seen, no full stop at its end
+- where a script puts no spaces between words, its characters are the words
 - its ids stand at the end of the row, where the picture follows; what is before them is -1, as is a row that says nothing
 - longer captions than a row are cut
 """
@@ -24,7 +25,10 @@ CAPTION_CODEC = "caption_codec.json"
 _LARGEST_WINDOW = 64
 _VOCABULARY = 2048  # words are whole tokens where there are not more of them
 _READ = 100_000  # characters of a caption that are looked at
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Thai, Lao, Burmese, Khmer, kana and Chinese characters: no spaces tell their words apart, so that each stands for itself."""
+_BETWEEN = re.compile(rf"(?<=[{_UNSPACED}]) ?(?=[{_UNSPACED}])")
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:['’-][^\W_{_UNSPACED}]+)*")
 
 
 class CaptionCodec:
@@ -52,8 +56,8 @@ class CaptionCodec:
         known = sorted({caption for caption in told if caption})
         if not known:
             raise DaedalError("None of the pictures has a caption", "Build the data with --captions")
-        text = TextCodec.train("bpe", (f" {caption}" for caption in known), _VOCABULARY)
-        longest = max(len(ids) for ids in text.encode_batch([f" {caption}" for caption in known]))
+        text = TextCodec.train("bpe", map(_apart, known), _VOCABULARY)
+        longest = max(len(ids) for ids in text.encode_batch([_apart(caption) for caption in known]))
         return cls(text, window or min(longest, _LARGEST_WINDOW), {word for each in known for word in _words(each)})
 
     @property
@@ -71,7 +75,7 @@ class CaptionCodec:
         """A row of ids for each caption."""
         rows = torch.full((len(captions), self.window), -1)
         told = [tidy(caption) for caption in captions]
-        for row, ids in zip(rows, self.text.encode_batch([f" {each}" if each else "" for each in told]), strict=True):
+        for row, ids in zip(rows, self.text.encode_batch([_apart(each) if each else "" for each in told]), strict=True):
             kept = ids[: self.window]
             row[self.window - len(kept) :] = torch.tensor(kept, dtype=torch.int64)
         return rows
@@ -80,11 +84,11 @@ class CaptionCodec:
         """The caption of ids, up to the one that ends it."""
         ids = [id for id in row.tolist() if id >= 0]
         ids = ids[: ids.index(self.end_id)] if self.end_id in ids else ids
-        return self.text.decode(ids).strip()
+        return _BETWEEN.sub("", self.text.decode(ids).strip())
 
     def too_long(self, captions: Sequence[str]) -> int:
         """How many captions do not fit into a row."""
-        rows = self.text.encode_batch([f" {tidy(caption)}" for caption in captions])
+        rows = self.text.encode_batch([_apart(tidy(caption)) for caption in captions])
         return sum(len(ids) > self.window for ids in rows)
 
     def unknown(self, caption: str) -> tuple[str, ...]:
@@ -115,7 +119,12 @@ def tidy(caption: str) -> str:
     """A caption as it is learned and looked up."""
     text = unicodedata.normalize("NFKC", caption[:_READ]).lower()
     seen = "".join(" " if character.isspace() else character for character in text if _is_seen(character))
-    return " ".join(seen.split()).rstrip(". ")
+    return _BETWEEN.sub("", " ".join(seen.split())).rstrip(". ")
+
+
+def _apart(caption: str) -> str:
+    """A tidy caption with a space before each of its words."""
+    return f" {_BETWEEN.sub(' ', caption)}"
 
 
 def _is_seen(character: str) -> bool:

@@ -147,7 +147,9 @@ def _kind_of_hub(source: str) -> str:
         import datasets  # type: ignore[import-untyped]
 
         name = parse_hub_name(source)
-        features = datasets.load_dataset_builder(name.name, name.configuration).info.features or {}
-        return "images" if any(isinstance(each, datasets.Image) for each in features.values()) else "text"
+        info = datasets.load_dataset_builder(name.name, name.configuration).info
+        if info.features is None:  # of a folder of pictures they are known when it is read
+            return "images" if info.builder_name == "imagefolder" else "text"
+        return "images" if any(isinstance(each, datasets.Image) for each in info.features.values()) else "text"
     except Exception:  # `datasets` raises many kinds
         return "other"

@@ -1,17 +1,19 @@
 """Which class and which caption each picture has, from what the user named or the sources hold."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from daedal.data.images import tables
 from daedal.data.images.kinds import named_split, path_of, without_end
-from daedal.data.images.options import ImageOptions
+from daedal.data.images.options import ImageOptions, columns_of
 from daedal.data.images.seen import Seen
 from daedal.data.images.tables import Row, Rows
 from daedal.errors import DaedalError
 
 _FEWEST_PER_CLASS = 2
+_NO_TABLES = ("folders", "none", "sidecar", "metadata")
 
 
 @dataclass
@@ -37,11 +39,6 @@ def wanted_tables(options: ImageOptions) -> frozenset[str]:
     """Names of the files in the sources that are read as tables."""
     named = {Path(each).name for each in (options.labels, options.captions) if each}
     return tables.USUAL | named
-
-
-def wants_sidecars(options: ImageOptions) -> bool:
-    """Whether text files beside pictures are captions."""
-    return options.captions == "sidecar"
 
 
 def annotate(seen: Seen, options: ImageOptions) -> Annotated:
@@ -129,11 +126,20 @@ class _Annotator:
     # -- captions ----------------------------------------------------------------------------------------------------
 
     def _caption(self) -> None:
-        wanted = self.options.captions
-        if wanted == "none":
+        wanted, template = self.options.captions, self.options.caption_template
+        if template is not None:
+            self.result.captions, self.result.captions_from = self._filled(wanted, template)
+        elif wanted == "none":
             self.result.captions = [None] * len(self.seen)
         elif wanted == "sidecar":
             self._sidecars()
+        elif wanted == "metadata":
+            if not any(self.result.captions):
+                raise DaedalError(
+                    "No picture's own file says what it shows",
+                    "Use --captions FILE.csv, or --captions sidecar for cat.txt beside cat.png",
+                )
+            self.result.captions_from = "the file of each picture"
         elif wanted is not None:
             found = self._values(wanted, self.options.caption_column, tables.CAPTIONS, "--caption-column", "captions")
             self.result.captions, self.result.captions_from = found
@@ -195,7 +201,7 @@ class _Annotator:
 
     def _named(self, wanted: str | None) -> list[tuple[str, Rows]]:
         """The tables of a name, or the usual ones, each with the beginning of the names that it speaks of."""
-        if wanted in ("folders", "none", "sidecar"):
+        if wanted in _NO_TABLES:
             return []
         key = wanted or ""
         if key not in self._tables:
@@ -247,23 +253,48 @@ class _Annotator:
                     f"Name it with {option}",
                 )
             columns[rows.label] = chosen
+        which = " and ".join(sorted({f"the column {name!r}" for name in columns.values()}))
+        return self._from_rows(named, lambda rows, row: row.get(columns[rows.label]), which)
+
+    def _filled(self, wanted: str | None, template: str) -> tuple[list[str | None], str]:
+        """The template, filled in from the row of every picture; nothing where the row leaves one of its columns empty."""
+        named, columns = self._named(wanted), columns_of(template)
+        if not named:
+            raise DaedalError(
+                "--caption-template takes columns of a table, and the sources have none",
+                "Name one by --captions FILE.csv",
+            )
+        for _, rows in named:
+            for column in columns:
+                tables.choose_column(rows.label, rows.columns, column, (), "--caption-template")
+
+        def fill(_: Rows, row: Row) -> str | None:
+            return template.format_map(row) if all(row.get(column) for column in columns) else None
+
+        return self._from_rows(named, fill, f"{template!r}, of the columns")
+
+    def _from_rows(
+        self, named: list[tuple[str, Rows]], value: Callable[[Rows, Row], str | None], which: str
+    ) -> tuple[list[str | None], str]:
+        """What the row of every picture says, and where that is from, in words."""
         values: list[str | None] = []
         for name in self.seen.names:
-            value = None
-            for container, rows in named:
-                if name.startswith(container) and (row := rows.of(name)) is not None:
-                    value = row.get(columns[rows.label]) or None
-                    break
-            values.append(value)
+            found = next(
+                ((rows, row) for container, rows in named if name.startswith(container) and (row := rows.of(name))),
+                None,
+            )
+            values.append(value(*found) or None if found else None)
         first = named[0][1]
-        if not any(values):
+        if not any(rows.used for _, rows in named):
             raise DaedalError(
                 f"{first.label} names no picture of the sources: it names {next(iter(first.by_file), '')!r}, a picture is"
                 f" {self.seen.names[0]!r}",
                 "Give the table that belongs to these pictures, or choose its column with --file-column",
             )
-        which = " and ".join(sorted({f"the column {name!r}" for name in columns.values()}))
-        return values, f"{which} of {first.label}" + (f" and {len(named) - 1} more" if len(named) > 1 else "")
+        where = f"{which} of {first.label}" + (f" and {len(named) - 1} more" if len(named) > 1 else "")
+        if not any(values):
+            raise DaedalError(f"Empty for every picture: {where}", f"Choose another of {', '.join(first.columns)}")
+        return values, where
 
     def _tell_unused(self, rows: Rows) -> None:
         if unused := rows.unused():

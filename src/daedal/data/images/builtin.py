@@ -18,7 +18,7 @@ from daedal.data.images.scene_options import SceneOptions
 from daedal.data.images.scenes import LARGEST_SIDE, SMALLEST_SIDE, Scene, draw
 from daedal.errors import DaedalError
 
-BUILTINS = ("digits", "scenes")
+BUILTINS = ("digits", "scenes", "emoji-scenes")
 _COUNTS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
 
@@ -35,7 +35,7 @@ def read_builtin(name: str, size: int | None, seed: int) -> Iterator[Picture]:
     """
     source = name.partition(":")[0]
     if source == "scenes":
-        return _scenes(SceneOptions.parse_source(name), _side(size), seed)
+        return _scenes(SceneOptions.parse_source(name), side_of(size), seed)
     if source != "digits":
         raise DaedalError(f"There is no built-in source {name!r}", f"Known are {', '.join(BUILTINS)}")
     if name != "digits":
@@ -43,7 +43,12 @@ def read_builtin(name: str, size: int | None, seed: int) -> Iterator[Picture]:
     return _digits()
 
 
-def _side(size: int | None) -> int:
+def side_of(size: int | None) -> int:
+    """The side of drawn scenes, in pixels.
+
+    Raises:
+        DaedalError: they are not drawn at this size.
+    """
     side = size or SMALLEST_SIDE
     if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
         raise DaedalError(

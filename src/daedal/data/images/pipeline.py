@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from daedal.data.images import duplicates
-from daedal.data.images.annotate import Annotated, annotate, natural, wanted_tables, wants_sidecars
+from daedal.data.images.annotate import Annotated, annotate, natural, wanted_tables
 from daedal.data.images.assemble import fingerprint_of, write_splits
 from daedal.data.images.batch import Batcher
 from daedal.data.images.builtin import BUILTINS
 from daedal.data.images.dataset import ImageDataset, images_path
+from daedal.data.images.emoji_scenes import EMOJI_SCENES, read_emoji_scenes, resolve_emoji_scenes
 from daedal.data.images.events import Event
 from daedal.data.images.gallery import Gallery, gather
 from daedal.data.images.options import ImageOptions
@@ -174,6 +175,8 @@ class _Build:
 
     def _events(self, item: Item, place: Place) -> Iterator[Event]:
         options = self.options
+        if item.kind == "pictures" and item.path.partition(":")[0] == EMOJI_SCENES:
+            return read_emoji_scenes(item.path, options.size, options.seed)
         captions = options.caption_column if options.captions is None else None
         labels = options.label_column if options.labels is None else None
         return read_item(
@@ -181,7 +184,8 @@ class _Build:
             Reading(
                 columns=Columns(options.image_column, labels, captions),
                 tables=wanted_tables(options),
-                sidecars=wants_sidecars(options),
+                sidecars=options.captions == "sidecar",
+                metadata=options.captions == "metadata",
                 size=options.size,
                 seed=options.seed,
             ),
@@ -262,6 +266,8 @@ class _Build:
 def _resolve(source: str, role: Role, out: Path) -> Named:
     if source.startswith("hf:"):
         return Named(source=source, role=role, items=(Item(kind="hub", label=source, path=source),))
+    if source.partition(":")[0] == EMOJI_SCENES:
+        return resolve_emoji_scenes(source, role, out)
     if source.partition(":")[0] in BUILTINS:
         return Named(source=source, role=role, items=(Item(kind="pictures", label=source, path=source),))
     return resolve_path(source, role, BUILTINS, out)

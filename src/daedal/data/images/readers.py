@@ -11,6 +11,7 @@ from daedal.data.images.builtin import read_builtin
 from daedal.data.images.events import Aside, Event, Found, Table
 from daedal.data.images.idx import read_idx
 from daedal.data.images.kinds import kind_of, split_of
+from daedal.data.images.metadata import caption_inside
 from daedal.data.images.picture import Picture
 from daedal.data.images.rows import Columns, read_hub_pictures, read_parquet_pictures
 from daedal.data.sources import Item
@@ -27,6 +28,7 @@ class Reading(NamedTuple):
         columns: of Parquet files and hub datasets.
         tables: names of files that say something about pictures.
         sidecars: whether text files beside pictures are their captions.
+        metadata: whether the captions are in the files of the pictures.
         size: of the pictures that built-in sources draw.
         seed: of built-in sources.
     """
@@ -34,6 +36,7 @@ class Reading(NamedTuple):
     columns: Columns
     tables: frozenset[str]
     sidecars: bool
+    metadata: bool
     size: int | None
     seed: int
 
@@ -133,7 +136,8 @@ def _read_plain(label: str, stream: BinaryIO, size: int, name: str, reading: Rea
         if len(data) > _MOST:
             yield Lost(label, "too large", f"a file of more than {_MOST >> 20} MiB", size)
         else:
-            yield Found(Picture(label, encoded=data, split=split_of(label)))
+            caption = caption_inside(data) if reading.metadata else None
+            yield Found(Picture(label, encoded=data, caption=caption, split=split_of(label)))
     elif kind in ("idx-images", "idx-labels"):
         yield from read_idx(label, stream)
     elif kind == "parquet":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from daedal.data.document import Lost, Note
@@ -80,7 +81,24 @@ def read_hub_pictures(source: str, wanted: Columns) -> Iterator[Event]:
         rows = stream.cast_column(chosen.image, Image(decode=False))
         yield from _told(source, chosen, wanted)
         names = getattr(features.get(chosen.label or ""), "names", None)
-        yield from _pictures(source, iter(rows), chosen, names, named_split(parse_hub_name(source).split))
+        hub = parse_hub_name(source)
+        read = (with_bytes(row, chosen.image or "", hub.name) for row in rows)
+        yield from _pictures(source, read, chosen, names, named_split(hub.split))
+
+
+def with_bytes(row: Mapping[str, Any], column: str, source: str) -> Mapping[str, Any]:
+    """A row whose picture is a file of the dataset, read; a path of this machine outside the dataset is not followed."""
+    match row.get(column):
+        case {"path": str(path), **rest} if rest.get("bytes") is None and ("://" in path or _inside(path, source)):
+            from datasets.utils.file_utils import xopen  # type: ignore[import-untyped]
+
+            with xopen(path, "rb") as file:
+                return {**row, column: {"bytes": file.read()}}
+    return row
+
+
+def _inside(path: str, folder: str) -> bool:
+    return Path(path).resolve().is_relative_to(Path(folder).resolve())
 
 
 def _choose(label: str, wanted: Columns, able: list[str], others: list[str]) -> Columns:

@@ -1,5 +1,6 @@
 """Which scenes to draw, as a source names them: `scenes:5000,objects=1-2,ground=plain,shapes=circle+star`."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -25,6 +26,25 @@ from daedal.errors import DaedalError
 
 About = Literal["relation", "count", "anything"]
 Share = Literal["all", "trained", "held-out"]
+
+
+def source_options(rest: str, source: str, known: Sequence[str]) -> dict[str, object]:
+    """What follows a source's name, by the names of options: `5000,objects=1-2`; what has no name is `count`.
+
+    Raises:
+        DaedalError: an option that is not known, or is given twice.
+    """
+    given: dict[str, object] = {}
+    for part in filter(None, rest.split(",")):
+        name, equals, value = part.partition("=")
+        key, value = (name.strip().replace("-", "_"), value) if equals else ("count", part)
+        if key not in known:
+            listed = ", ".join(name.replace("_", "-") for name in known)
+            raise DaedalError(f"{source}: there is no option {name.strip()!r}", f"Known are {listed}")
+        if key in given:
+            raise DaedalError(f"{source}: {key} is given twice", "Join several values by +")
+        given[key] = value.strip()
+    return given
 
 
 class SceneOptions(Config):
@@ -72,17 +92,7 @@ class SceneOptions(Config):
             raise DaedalError(
                 f"{source!r} is no source of scenes", "Write scenes, scenes:5000 or scenes:5000,objects=1"
             )
-        given: dict[str, object] = {}
-        for part in filter(None, rest.split(",")):
-            name, equals, value = part.partition("=")
-            key, value = (name.strip().replace("-", "_"), value) if equals else ("count", part)
-            if key not in cls.model_fields:
-                known = ", ".join(name.replace("_", "-") for name in cls.model_fields)
-                raise DaedalError(f"{source}: there is no option {name.strip()!r}", f"Known are {known}")
-            if key in given:
-                raise DaedalError(f"{source}: {key} is given twice", "Join several values by +")
-            given[key] = value.strip()
-        return cls.parse(given, source)
+        return cls.parse(source_options(rest, source, tuple(cls.model_fields)), source)
 
     @field_validator("objects", mode="before")
     @classmethod

@@ -156,7 +156,9 @@ def _json_lines(label: str, text: str) -> Iterator[Row]:
             value = None
         if not isinstance(value, dict):
             raise DaedalError(f"{label}: line {number + 1} is not a JSON object", "Correct that line")
-        yield {str(name): "" if each is None else str(each) for name, each in value.items()}
+        # of several captions of one picture the first stands for them
+        firsts = {name: (each[0] if each else None) if isinstance(each, list) else each for name, each in value.items()}
+        yield {name: "" if each is None else str(each) for name, each in firsts.items()}
 
 
 def _delimited(text: str) -> Iterator[Row]:
