@@ -20,6 +20,8 @@ from daedal.training.machine import Machine
 from daedal.training.plan import GPTPlan, Prediction
 from daedal.training.rehearsal import step_seconds
 
+_OF_PICTURES = 4.0  # times as many tokens to a weight where they are a picture's: neighbours say most of each
+_PICTURES = 32  # a step
 _EPOCHS = 6.0  # more passes than this over a text teach little that is new: a short text wants a smaller model
 _LADDER = (
     (64, 2), (96, 2), (96, 3), (128, 3), (128, 4), (160, 4), (192, 4), (192, 5), (256, 5), (256, 6), (320, 6), (384, 6),
@@ -73,7 +75,7 @@ def plan_gpt(
         _choose_shape(choose, computation, facts)
     else:
         _take_shape(choose, model)
-    _choose_optimisation(choose, machine, facts.train, fine_tuning=model is not None)
+    _choose_optimisation(choose, machine, facts, fine_tuning=model is not None)
     for name, value in given.items():
         choose(name, value)
 
@@ -134,7 +136,7 @@ def gpt_config(plan: GPTPlan) -> GPTConfig:
 
 def _choose_shape(choose: Choice, computation: float, facts: TokenFacts) -> None:
     """The width and depth on the ladder whose training would use `computation` at the best ratio of tokens to weights."""
-    ratio = _tokens_per_weight(computation)
+    ratio = _tokens_per_weight(computation) * (_OF_PICTURES if facts.layout else 1.0)
 
     def mismatch(size: tuple[int, int]) -> float:
         width, depth = size
@@ -183,13 +185,15 @@ def _take_shape(choose: Choice, model: GPT) -> None:
         )
 
 
-def _choose_optimisation(choose: Choice, machine: Machine, train_tokens: int, fine_tuning: bool) -> None:
+def _choose_optimisation(choose: Choice, machine: Machine, facts: TokenFacts, fine_tuning: bool) -> None:
     """Batch, optimizer, learning rates."""
     width, context = choose.values["width"], choose.values["context"]
     tokens = 1024 if width < 256 else 2048 if width < 384 else 4096 if width < 512 else 16384
+    if facts.layout is not None:
+        tokens = max(tokens, _PICTURES * context)
     if not machine.device.startswith("cpu"):
         tokens = max(tokens, 16384)
-    batch = choose("batch", max(1, min(tokens, train_tokens) // context))
+    batch = choose("batch", max(1, min(tokens, facts.train) // context))
     # Newton-Schulz takes about 5 width / tokens of a step's time; even at a fifth Muon is ahead of AdamW (docs/log.md)
     muon = choose("optimizer", "muon" if 5 * width <= batch * context and not fine_tuning else "adamw") == "muon"
     choose("learning_rate", 1e-4 if fine_tuning else 0.01 if muon else 0.004 * (128 / width) ** 0.5)
