@@ -25,6 +25,7 @@ from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT
 from daedal.nn.film import GROUP, FilmNorm
 from daedal.nn.guidance import Interval, guided
+from daedal.nn.mlp import GatedMLP
 from daedal.nn.noise import Noise
 from daedal.nn.norm import QueryKeyNorm
 from daedal.nn.ode import SOLVERS, Step, integrate
@@ -374,8 +375,8 @@ def _last(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
             yield film
         case AdaptiveBlock(modulation=nn.Linear() as modulation):
             yield modulation
-        case Block():
-            yield from (module.attention.out, module.mlp.down)
+        case Block(mlp=GatedMLP() as mlp):
+            yield from (module.attention.out, mlp.down)
         case UNet():
             yield module.head
         case DiT():

@@ -137,6 +137,8 @@ class PictureFamily(Family):
     def _take_model(self, choose: Choice, model: ImageModel) -> None:
         """The shape of the model that training goes on with."""
         for name, settled in model.config.model_dump().items():
+            if name not in PLANS[self.family].model_fields:
+                continue  # a flow's levels of values, which follow from what it learns
             if choose.given.get(name, settled) != settled:
                 raise DaedalError(
                     f"The model to start from has {name} {settled}", f"Leave --{name.replace('_', '-')} away"
