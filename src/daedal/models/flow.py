@@ -36,6 +36,7 @@ from daedal.nn.unet import GridAttention, ResidualBlock, UNet
 
 _TIME_WIDTH = 64
 _TEXT_HEAD = 32
+_PLACE = 2  # channels that say where a pixel is
 _STEPS, _SOLVER = 10, "heun"
 _CHURNED_STEPS, _CHURNED_SOLVER = 60, "euler"
 _COARSE = 2  # times as many channels as on the finest grid
@@ -95,7 +96,7 @@ class Flow(ImageModel):
             self.text = TextEncoder(config.words, config.window, words, config.text_depth, words // _TEXT_HEAD)
             self.gist = nn.Linear(words, told)
         patch = config.patch or _patch(min(config.height, config.width))
-        seen = 2 * config.channels
+        seen = 2 * config.channels + (_PLACE if words else 0)
         self.direct = nn.Conv2d(config.channels, config.channels, 3, padding=1)
         self.direct_gain = nn.Linear(told, config.channels)
         self.network: nn.Module
@@ -158,12 +159,13 @@ class Flow(ImageModel):
         told = self.time(math.sqrt(2) * torch.cat((angles.sin(), angles.cos()), 1))
         if self.config.classes:
             told = told + self.label(read.clamp_min(0)) * (read >= 0)[:, None]
-        words = None if self.text is None else read
+        seen, words = [scale * x, detail], None if self.text is None else read
         if words is not None:
             told = told + self.gist(words.mean(1))
+            seen.append(_places(x))
         told = F.silu(told)
         gain = (self.direct_gain(told) + time[:, None])[:, :, None, None]
-        out: Tensor = self.network(torch.cat((scale * x, detail), 1), told, words) + gain * self.direct(detail)
+        out: Tensor = self.network(torch.cat(seen, 1), told, words) + gain * self.direct(detail)
         return out
 
     def _precondition(self, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -356,6 +358,12 @@ def _way(how: ImageSampling) -> list[tuple[float, float, Step]]:
     if solver == "heun":
         steps[-1] = (*steps[-1][:2], SOLVERS["euler"])
     return steps
+
+
+def _places(x: Tensor) -> Float[Tensor, "batch 2 height width"]:
+    """Row and column of each pixel, from -1 to 1: captions say what is above or beside what (Liu et al. 2018)."""
+    down, across = (torch.linspace(-1, 1, size, device=x.device) for size in x.shape[2:])
+    return torch.stack(torch.meshgrid(down, across, indexing="ij")).expand(len(x), -1, -1, -1)
 
 
 def _noisier(x: Tensor, time: float, earlier: float, fresh: Tensor) -> Tensor:
