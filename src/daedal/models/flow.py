@@ -30,6 +30,7 @@ from daedal.nn.noise import Noise
 from daedal.nn.norm import QueryKeyNorm
 from daedal.nn.ode import SOLVERS, Step, integrate
 from daedal.nn.ode import Field as Slope
+from daedal.nn.position import places
 from daedal.nn.text_encoder import TextEncoder
 from daedal.nn.transformer import AdaptiveBlock, Block
 from daedal.nn.unet import GridAttention, ResidualBlock, UNet
@@ -162,7 +163,7 @@ class Flow(ImageModel):
         seen, words = [scale * x, detail], None if self.text is None else read
         if words is not None:
             told = told + self.gist(words.mean(1))
-            seen.append(_places(x))
+            seen.append(places(x.shape[2], x.shape[3], x.device).expand(len(x), -1, -1, -1))
         told = F.silu(told)
         gain = (self.direct_gain(told) + time[:, None])[:, :, None, None]
         out: Tensor = self.network(torch.cat(seen, 1), told, words) + gain * self.direct(detail)
@@ -358,12 +359,6 @@ def _way(how: ImageSampling) -> list[tuple[float, float, Step]]:
     if solver == "heun":
         steps[-1] = (*steps[-1][:2], SOLVERS["euler"])
     return steps
-
-
-def _places(x: Tensor) -> Float[Tensor, "batch 2 height width"]:
-    """Row and column of each pixel, from -1 to 1: captions say what is above or beside what (Liu et al. 2018)."""
-    down, across = (torch.linspace(-1, 1, size, device=x.device) for size in x.shape[2:])
-    return torch.stack(torch.meshgrid(down, across, indexing="ij")).expand(len(x), -1, -1, -1)
 
 
 def _noisier(x: Tensor, time: float, earlier: float, fresh: Tensor) -> Tensor:
