@@ -31,7 +31,7 @@ from daedal.nn.norm import QueryKeyNorm
 from daedal.nn.ode import SOLVERS, Step, integrate
 from daedal.nn.ode import Field as Slope
 from daedal.nn.position import places
-from daedal.nn.text_encoder import TextEncoder
+from daedal.nn.text_encoder import TextEncoder, filled
 from daedal.nn.transformer import AdaptiveBlock, Block
 from daedal.nn.unet import GridAttention, ResidualBlock, UNet
 
@@ -146,9 +146,8 @@ class Flow(ImageModel):
         return keep * x + said * self._network(x, scale, time, read)
 
     def _read(self, labels: Int[Tensor, "batch *window"]) -> Tensor:
-        """What the network is told of labels: captions as the vectors of their words, classes as they are. It is the same on
-        the whole way."""
-        return labels if self.text is None else self.text(labels)
+        """What the network is told of labels, the same on the whole way: classes as they are, captions as vectors of words."""
+        return labels if self.text is None else filled(self.text(labels), labels)
 
     def _network(self, x: Tensor, scale: Tensor, time: Tensor, read: Tensor) -> Tensor:
         """The network's own word on the picture and on its finest detail, which it sees at the size of the noise: late on the
