@@ -1,7 +1,7 @@
 """How well models that draw from words compose scenes: the tables of docs/text-to-image.md.
 
-    python benchmarks/composition.py RUN... [--per-task 100] [--seed 1] [--guidance 2] [--temperature 0.7] [--quick]
-        [--out FILE.json]
+    python benchmarks/composition.py RUN... [--per-task 100] [--seed 1] [--guidance 2] [--temperature 0.7]
+        [--steps 60] [--churn 10] [--solver euler] [--quick] [--out FILE.json]
 
 A RUN was trained with captions on `scenes:N,pairs=trained,relation-pairs=trained` (opened by `daedal.load`), so that the
 held-out columns ask for what it never saw. The first tables are ceilings: true pictures, which say what the judge gets wrong,
@@ -52,11 +52,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--guidance", type=float)
     parser.add_argument("--temperature", type=float)
+    parser.add_argument("--steps", type=int, help="of a flow, as the next two")
+    parser.add_argument("--churn", type=float)
+    parser.add_argument("--solver")
     parser.add_argument("--out", type=Path, help="write the numbers here as JSON")
     parser.add_argument("--quick", action="store_true", help="five prompts each: only to see that it runs")
     options = parser.parse_args()
     per_task = 5 if options.quick else options.per_task
-    how = {name: value for name in ("guidance", "temperature") if (value := getattr(options, name)) is not None}
+    names = ("guidance", "temperature", "steps", "churn", "solver")
+    how = {name: value for name in names if (value := getattr(options, name)) is not None}
     found: dict[str, Composition] = {}
     for run in options.runs:
         model = daedal.load(run)

@@ -72,9 +72,9 @@ def single(family: str, classes: int, **shape: Any) -> ImageModel:
     return model
 
 
-def latent_flow(classes: int) -> ImageModel:
+def latent_flow(classes: int, **shape: Any) -> ImageModel:
     codec = single("vae", 0, latent=0, grid=2, couplings=0)
-    return LatentModel(single("flow", classes, channels=2, height=4, width=4, values=0), codec)
+    return LatentModel(single("flow", classes, channels=2, height=4, width=4, values=0, **shape), codec)
 
 
 def token_gpt(classes: int) -> ImageModel:
@@ -103,7 +103,12 @@ def captioned_gpt() -> ImageModel:
     return TokenModel(gpt, codec)
 
 
-CAPTIONED: dict[str, Callable[[], ImageModel]] = {"gpt over vqvae": captioned_gpt}
+WORDS = {"words": CAPTIONS.vocab_size, "window": CAPTIONS.window, "text_width": 32}
+CAPTIONED: dict[str, Callable[[], ImageModel]] = {
+    "gpt over vqvae": captioned_gpt,
+    "flow": lambda: single("flow", 0, **WORDS),
+    "flow over vae": lambda: latent_flow(0, **WORDS),
+}
 """Toys that learned captions, of every family that can."""
 MAKERS: dict[str, Callable[[int], ImageModel]] = {
     **{family: lambda classes, family=family: single(family, classes) for family in IMAGE_FAMILIES},  # type: ignore[misc]

@@ -97,7 +97,7 @@ def train(
 
     Args:
         family: "gpt" for text; "vae", "vqvae", "gan" or "flow" for pictures; "text-to-image" for a tokenizer and a GPT that
-            learns its tokens after their captions, in one budget.
+            learns its tokens after their captions, in one budget, or, with `prior="flow"`, for a flow that learns captions.
         data: a data folder that `build_data` made.
         out: the run folder to make.
         budget: seconds, or a text such as "3m", for everything from this call to its end; 3 minutes unless `steps` is given.
@@ -119,6 +119,11 @@ def train(
         return _begin(family, data, out, budget, init, codec, progress, started, options)
     if init is not None or options.get("condition", "caption") != "caption":
         raise DaedalError("Text to image learns captions, and from nothing", "Leave --init and --condition away")
+    prior = options.pop("prior", "tokens")
+    if prior == "flow":  # all in one stage
+        return _begin(prior, data, out, budget, None, codec, progress, started, {**options, "condition": "caption"})
+    if prior != "tokens":
+        raise DaedalError(f"There is no prior {prior!r} of text to image", "Use tokens or flow")
     request = TextToImage(
         data=str(data),
         budget=None if "steps" in options else parse_duration(DEFAULT_BUDGET if budget is None else budget),

@@ -8,7 +8,9 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, create_model
 
 from daedal.cli import console, faults
 from daedal.cli.options import Switch, fields, given
@@ -30,7 +32,7 @@ WHAT = {
 }
 """Each family in a few words."""
 TEXT_TO_IMAGE = "text-to-image"
-STAGES = "a tokenizer of pictures, and a GPT that draws with its tokens what captions say"
+STAGES = "a tokenizer of pictures, and a GPT that draws with its tokens what captions say; or a flow that draws it"
 """What is trained for text to image."""
 
 _OPTIONS = """
@@ -50,11 +52,22 @@ _OPTIONS = """
 def __getattr__(name: str) -> Callable[..., None]:
     verb, _, family = name.partition("_")
     if name == "train_text_to_image":
-        return _train(TEXT_TO_IMAGE, STAGES, options_of(plan_class("gpt"), frozenset({"condition"})))
+        return _train(TEXT_TO_IMAGE, STAGES, _of_text_to_image())
     if verb not in ("plan", "train") or family not in WHAT:
         raise AttributeError(name)
     options = options_of(plan_class(family))
     return _plan(family, options) if verb == "plan" else _train(family, WHAT[family], options)
+
+
+def _of_text_to_image() -> type[Config]:
+    """The options of both priors; the plan of the one that is chosen refuses what is the other's alone."""
+    settled = frozenset({"condition"})
+    tokens, flow = (options_of(plan_class(family), settled).model_fields for family in ("gpt", "flow"))
+    prior = Field(None, description="tokens: a tokenizer and a GPT; flow: a flow, all in one stage")
+    fields: dict[str, Any] = {"prior": (Literal["tokens", "flow"] | None, prior)}
+    fields |= {name: (field.annotation, field) for name, field in (flow | tokens).items()}
+    options: type[Config] = create_model("TextToImageOptions", __base__=Config, **fields)
+    return options
 
 
 def _values(options: type[Config]) -> Any:

@@ -292,8 +292,8 @@ class ImageGenerator(Drawer):
 
         def likelihood(part: Noise, chosen: Chosen) -> Tensor:
             shown = images[part.first : part.first + part.count].to(self.device)
-            unknown = torch.full((part.count,), -1, device=self.device)
-            return self.model.log_likelihood(ImageBatch(shown, unknown if chosen is None else chosen, part), samples)
+            known, _, _ = self.model.condition(part.count, chosen, ImageSampling())
+            return self.model.log_likelihood(ImageBatch(shown, known, part), samples)
 
         batches = self._in_batches(self._noise(0, 0, len(given)), labels, progress, likelihood)
         bits = math.log(2) * math.prod(self.codec.shape)

@@ -77,7 +77,7 @@ class LatentModel(Coded):
         return self.inner.prior(noise)
 
     def sample(
-        self, noise: Noise, labels: Int[Tensor, " batch"] | None = None, how: ImageSampling | None = None
+        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
     ) -> Float[Tensor, "batch channels height width"]:
         return self.codec.decode(self.inner.sample(noise, labels, how))
 

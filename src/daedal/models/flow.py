@@ -3,6 +3,8 @@
 - the straight path `x_t = (1 - t) noise + t picture`; the network learns the mean of `picture - noise` given `x_t`
 - preconditioned as by Karras et al. (2022): what a Gaussian of the data's variance says in closed form is not learned
 - the network is a U-Net or a diffusion transformer; class condition with label dropout, for guidance
+- a caption is read by a Transformer of its own: the mean of its words is told like a class, and the network's attention reads
+  each word (Nichol et al. 2022), which binds a colour to its shape
 - samples, inversions and likelihoods follow one ordinary differential equation; a mask is what is known of a picture
 """
 
@@ -23,14 +25,19 @@ from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT
 from daedal.nn.film import GROUP, FilmNorm
 from daedal.nn.guidance import Interval, guided
+from daedal.nn.mlp import GatedMLP
 from daedal.nn.noise import Noise
 from daedal.nn.norm import QueryKeyNorm
 from daedal.nn.ode import SOLVERS, Step, integrate
 from daedal.nn.ode import Field as Slope
-from daedal.nn.transformer import AdaptiveBlock
+from daedal.nn.position import places
+from daedal.nn.text_encoder import TextEncoder, filled
+from daedal.nn.transformer import AdaptiveBlock, Block
 from daedal.nn.unet import GridAttention, ResidualBlock, UNet
 
 _TIME_WIDTH = 64
+_TEXT_HEAD = 32
+_PLACE = 2  # channels that say where a pixel is
 _STEPS, _SOLVER = 10, "heun"
 _CHURNED_STEPS, _CHURNED_SOLVER = 60, "euler"
 _COARSE = 2  # times as many channels as on the finest grid
@@ -51,7 +58,11 @@ class FlowShape(Config):
     )
     patch: int | None = Field(None, ge=1, le=32, description="pixels a side of a position of the finest grid; by size")
     heads: int = Field(2, ge=1, le=256, description="heads of attention; the finest grid of the unet has none")
-    label_dropout: float = Field(0.1, ge=0, le=1, description="share of labels hidden in training, for guidance")
+    text_width: int = Field(128, ge=32, le=4096, multiple_of=32, description="features of a word of a caption")
+    text_depth: int = Field(2, ge=1, le=64, description="Transformer blocks that read a caption")
+    label_dropout: float = Field(
+        0.1, ge=0, le=1, description="share of labels or captions hidden in training, for guidance"
+    )
     time_mean: float = Field(0.0, ge=-4, le=4, description="centre of the logit-normal times; more learns detail more")
     time_spread: float = Field(1.0, gt=0, le=4, description="spread of the logit-normal times")
     deviation: float = Field(0.5, gt=0, le=100, description="standard deviation of what is learned")
@@ -67,7 +78,7 @@ class Flow(ImageModel):
     """Carries noise (time 0) to pictures (time 1). `Flow(config)` under `torch.device("meta")` allocates nothing."""
 
     family = "flow"
-    capabilities = frozenset({"sample", "class", "interpolate", "reconstruct", "edit", "score"})
+    capabilities = frozenset({"sample", "class", "interpolate", "reconstruct", "edit", "score", "prompt"})
     options = frozenset({"steps", "solver", "churn", "temperature", "guidance"})
 
     def __init__(self, config: FlowConfig) -> None:
@@ -80,18 +91,23 @@ class Flow(ImageModel):
         told = config.features * (1 if config.network == "dit" else 4)
         self.time = nn.Sequential(nn.Linear(_TIME_WIDTH, told), nn.SiLU(), nn.Linear(told, told))
         self.label = nn.Embedding(config.classes, told, _weight=torch.empty(config.classes, told))
+        words = config.text_width if config.words else 0
+        self.text: TextEncoder | None = None
+        if words:
+            self.text = TextEncoder(config.words, config.window, words, config.text_depth, words // _TEXT_HEAD)
+            self.gist = nn.Linear(words, told)
         patch = config.patch or _patch(min(config.height, config.width))
-        seen = 2 * config.channels
+        seen = 2 * config.channels + (_PLACE if words else 0)
         self.direct = nn.Conv2d(config.channels, config.channels, 3, padding=1)
         self.direct_gain = nn.Linear(told, config.channels)
         self.network: nn.Module
         if config.network == "dit":
-            self.network = DiT(seen, config.channels, config.features, config.blocks, config.heads, patch, told)
+            self.network = DiT(seen, config.channels, config.features, config.blocks, config.heads, patch, told, words)
         else:
             widths = [
                 _round(config.features * (_COARSE if level else 1), config.heads) for level in range(config.levels)
             ]
-            self.network = UNet(seen, config.channels, widths, config.blocks, patch, told, config.heads)
+            self.network = UNet(seen, config.channels, widths, config.blocks, patch, told, config.heads, words)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -120,13 +136,20 @@ class Flow(ImageModel):
         self,
         x: Float[Tensor, "batch channels height width"],
         time: Float[Tensor, " batch"],
-        labels: Int[Tensor, " batch"],
+        labels: Int[Tensor, "batch *window"],
     ) -> Float[Tensor, "batch channels height width"]:
-        """The mean of `picture - noise` at `x` and `time`; label -1 is any class."""
-        keep, said, scale = self._precondition(time)
-        return keep * x + said * self._network(x, scale, time, labels)
+        """The mean of `picture - noise` at `x` and `time`; label -1 is any class, a caption of -1 says nothing."""
+        return self._velocity(x, time, self._read(labels))
 
-    def _network(self, x: Tensor, scale: Tensor, time: Tensor, labels: Tensor) -> Tensor:
+    def _velocity(self, x: Tensor, time: Tensor, read: Tensor) -> Tensor:
+        keep, said, scale = self._precondition(time)
+        return keep * x + said * self._network(x, scale, time, read)
+
+    def _read(self, labels: Int[Tensor, "batch *window"]) -> Tensor:
+        """What the network is told of labels, the same on the whole way: classes as they are, captions as vectors of words."""
+        return labels if self.text is None else filled(self.text(labels), labels)
+
+    def _network(self, x: Tensor, scale: Tensor, time: Tensor, read: Tensor) -> Tensor:
         """The network's own word on the picture and on its finest detail, which it sees at the size of the noise: late on the
         way that is most of what there is to say, and far below the picture in size. A word on it is said directly, too."""
         detail = x - F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
@@ -135,10 +158,14 @@ class Flow(ImageModel):
         angles = time[:, None] * (2 * rates)
         told = self.time(math.sqrt(2) * torch.cat((angles.sin(), angles.cos()), 1))
         if self.config.classes:
-            told = told + self.label(labels.clamp_min(0)) * (labels >= 0)[:, None]
+            told = told + self.label(read.clamp_min(0)) * (read >= 0)[:, None]
+        seen, words = [scale * x, detail], None if self.text is None else read
+        if words is not None:
+            told = told + self.gist(words.mean(1))
+            seen.append(places(x.shape[2], x.shape[3], x.device).expand(len(x), -1, -1, -1))
         told = F.silu(told)
         gain = (self.direct_gain(told) + time[:, None])[:, :, None, None]
-        out: Tensor = self.network(torch.cat((scale * x, detail), 1), told) + gain * self.direct(detail)
+        out: Tensor = self.network(torch.cat(seen, 1), told, words) + gain * self.direct(detail)
         return out
 
     def _precondition(self, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -162,7 +189,7 @@ class Flow(ImageModel):
         keep, said, scale = self._precondition(time)
         x = torch.lerp(start, images, time[:, None, None, None])
         target = (images - start - keep * x) / said
-        error = F.mse_loss(self._network(x, scale, time, labels).float(), target, reduction="none")
+        error = F.mse_loss(self._network(x, scale, time, self._read(labels)).float(), target, reduction="none")
         return Loss(error.mean((1, 2, 3)).sum() / batch.moment.count)
 
     def _draw_times(self, noise: Noise) -> Float[Tensor, " batch"]:
@@ -199,7 +226,7 @@ class Flow(ImageModel):
 
     @torch.no_grad()
     def sample(
-        self, noise: Noise, labels: Int[Tensor, " batch"] | None = None, how: ImageSampling | None = None
+        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
     ) -> Float[Tensor, "batch channels height width"]:
         """New pictures; the temperature scales all noise, what churn draws on the way as well."""
         how = how or ImageSampling()
@@ -299,13 +326,13 @@ class Flow(ImageModel):
 
     def _field(self, count: int, labels: Tensor | None, how: ImageSampling) -> Slope:
         labels, nothing, scale = self.condition(count, labels, how)
-        guidance = Interval(scale, *_GUIDED)
+        asked, free, guidance = self._read(labels), self._read(nothing), Interval(scale, *_GUIDED)
 
         def field(x: Tensor, time: float) -> Tensor:
-            def predict(x: Tensor, labels: Tensor) -> Tensor:
-                return self.velocity(x, x.new_full((len(x),), time), labels)
+            def predict(x: Tensor, read: Tensor) -> Tensor:
+                return self._velocity(x, x.new_full((len(x),), time), read)
 
-            return guided(predict, x, labels, nothing, guidance, time)
+            return guided(predict, x, asked, free, guidance, time)
 
         return field
 
@@ -350,6 +377,8 @@ def _last(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
             yield film
         case AdaptiveBlock(modulation=nn.Linear() as modulation):
             yield modulation
+        case Block(mlp=GatedMLP() as mlp):
+            yield from (module.attention.out, mlp.down)
         case UNet():
             yield module.head
         case DiT():

@@ -18,7 +18,9 @@ class ImageSampling(Config):
     churn: float | None = Field(
         None, ge=0, le=100, description="fresh noise before each step, in steps back; 0 for none"
     )
-    guidance: float | None = Field(None, ge=0, description="how strongly the class is asked for; 1 as learned")
+    guidance: float | None = Field(
+        None, ge=0, description="how strongly the class or prompt is asked for; 1 as learned"
+    )
     truncation: float | None = Field(None, ge=0, le=1, description="0 draws the average picture, 1 every kind")
     temperature: float | None = Field(None, gt=0, description="under 1 likelier pictures, over 1 stranger ones")
     top_k: int | None = Field(None, ge=1, description="draw from so many of the likeliest tokens")

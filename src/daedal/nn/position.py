@@ -1,4 +1,4 @@
-"""Rotary positions (Su et al. 2021) and the scalings that stretch their context."""
+"""Positions: rotary ones (Su et al. 2021), the scalings that stretch their context, and the places of pixels."""
 
 import math
 from typing import Literal, Self
@@ -97,6 +97,12 @@ class GridRotary:
         ]
         angle = torch.cat(angles, 1)
         return torch.polar(torch.ones_like(angle), angle).unsqueeze(1)
+
+
+def places(height: int, width: int, device: torch.device) -> Float[Tensor, "2 height width"]:
+    """Row and column of each pixel, from -1 to 1, for convolutions, which cannot tell where they are (Liu et al. 2018)."""
+    down, across = (torch.linspace(-1, 1, size, device=device) for size in (height, width))
+    return torch.stack(torch.meshgrid(down, across, indexing="ij"))
 
 
 def _llama3(base: Tensor, scaling: RopeScaling) -> tuple[Tensor, float]:

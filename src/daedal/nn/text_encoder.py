@@ -1,5 +1,6 @@
 """What a caption says, as vectors: the one Transformer, in which every word sees every other (Devlin et al. 2019)."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -43,3 +44,13 @@ class TextEncoder(nn.Module):
         x = self.word(ids + 1) + self.place.weight
         out: Tensor = self.transformer(x, Frame(ids.shape[1], device=x.device, dtype=x.dtype))
         return out
+
+
+def filled(
+    words: Float[Tensor, "batch window width"], ids: Int[Tensor, "batch window"]
+) -> Float[Tensor, "batch window width"]:
+    """The vectors of rows of ids, with the mean of a row's words wherever there is none (-1): else a short caption would be
+    lost among places that say nothing, in a mean or an attention over all. A row without words stays as it is."""
+    said = (ids >= 0)[..., None]
+    said = said | ~said.any(1, keepdim=True)
+    return torch.where(said, words, (words * said).sum(1, keepdim=True) / said.sum(1, keepdim=True))

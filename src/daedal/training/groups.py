@@ -10,7 +10,7 @@ from daedal.models.gpt import GPT
 from daedal.models.model import Model
 from daedal.nn.attention import Attention
 from daedal.nn.mlp import GatedMLP
-from daedal.nn.transformer import AdaptiveBlock
+from daedal.nn.transformer import Block
 from daedal.nn.unet import GridAttention, UNet
 from daedal.training.optimizers import Muon, Optimizer
 from daedal.training.plan import Plan
@@ -55,7 +55,9 @@ def _kernels(model: Model) -> dict[Tensor, Sequence[int]]:
             stacked.update({part.weight: (part.out_channels,) for part in inner if part not in ends})
         elif isinstance(module, GridAttention):
             stacked[module.qkv.weight] = (module.out.in_channels,) * 3
-        elif isinstance(module, AdaptiveBlock):
+            if module.words is not None:
+                stacked[module.words.weight] = (module.out.in_channels,) * 2
+        elif isinstance(module, Block):
             stacked.update(_stacked((module.attention, module.mlp)))
     return stacked
 

@@ -17,8 +17,8 @@ class PicturePlan(Plan, ImageConfig):
 
     derived = Plan.derived | frozenset(ImageConfig.model_fields)
 
-    condition: Literal["class"] | None = Field(
-        None, description="class: learn the labels, so that a class can be asked for"
+    condition: Literal["class", "caption"] | None = Field(
+        None, description="class, caption: learn the labels or captions, so that they can be asked for"
     )
     flip: bool = Field(False, description="learn every picture mirrored as well")
     shift: int = Field(0, ge=0, le=64, description="learn every picture moved by up to so many pixels")
@@ -30,21 +30,30 @@ class PicturePlan(Plan, ImageConfig):
     def of_model(self) -> str:
         codes = f"codes of {self.codec}, " if self.codec else "pictures of "
         classes = f", {self.classes} classes" if self.classes else ""
-        return f"{self.family}, {codes}{self.width} x {self.height}, {self.channels} channels{classes}"
+        captions = f", captions of up to {self.window} tokens" if self.words else ""
+        return f"{self.family}, {codes}{self.width} x {self.height}, {self.channels} channels{classes}{captions}"
 
     def of_batch(self) -> str:
         return f"{self.batch} pictures"
 
 
-class VAEPlan(PicturePlan, VAEShape):
+class ClassPlan(PicturePlan):
+    """Of a family that learns no captions."""
+
+    condition: Literal["class"] | None = Field(
+        None, description="class: learn the labels, so that a class can be asked for"
+    )
+
+
+class VAEPlan(ClassPlan, VAEShape):
     family: Literal["vae"] = Field("vae", description="what kind of model")
 
 
-class VQVAEPlan(PicturePlan, VQVAEShape):
+class VQVAEPlan(ClassPlan, VQVAEShape):
     family: Literal["vqvae"] = Field("vqvae", description="what kind of model")
 
 
-class GANPlan(PicturePlan, GANShape):
+class GANPlan(ClassPlan, GANShape):
     family: Literal["gan"] = Field("gan", description="what kind of model")
 
 

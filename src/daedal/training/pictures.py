@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from daedal.codecs.sheet import grid, pairs
 from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder, atomic_path, make_folder
-from daedal.models.checkpoint import load_model
+from daedal.models.checkpoint import load_model, resolve
 from daedal.models.coded import CODEC, Coded, with_codec
 from daedal.models.image import ImageBatch, ImageModel
 from daedal.models.image_checkpoint import save_image_model
@@ -29,7 +30,14 @@ from daedal.training.groups import picture_optimizer
 from daedal.training.machine import Machine
 from daedal.training.optimizers import Optimizer
 from daedal.training.picture_plan import PLANS, PicturePlan
-from daedal.training.picture_rules import classes_of, is_black_and_white, labels_of, recipe
+from daedal.training.picture_rules import (
+    captions_of,
+    classes_of,
+    fingerprint_of,
+    is_black_and_white,
+    labels_of,
+    recipe,
+)
 from daedal.training.plan import Plan, Prediction
 from daedal.training.processes import Processes
 from daedal.training.rehearsal import step_seconds
@@ -95,7 +103,13 @@ class PictureFamily(Family):
                 values["values"] = 0  # codes are no bytes
             model = known.model(known.config.parse(values, "plan"))
             model.initialise(torch.Generator().manual_seed(plan.seed))
-        return PictureTask(model, self.dataset, plan, self.codec)
+        captions = self._captions if plan.condition == "caption" else None
+        return PictureTask(model, self.dataset, plan, self.codec, captions)
+
+    @cached_property
+    def _captions(self) -> CaptionCodec | None:
+        """The captions' codec: that of the model to go on with, or a new one."""
+        return captions_of(self.dataset, "caption") if self.init is None else CaptionCodec.load(resolve(self.init))
 
     def _choose_model(self, choose: Choice) -> None:
         """What the pictures are, and the shape of the network."""
@@ -103,7 +117,8 @@ class PictureFamily(Family):
         if self._initial is not None:
             self._take_model(choose, self._initial)
             return
-        classes = classes_of(dataset, choose("condition", None))
+        condition = choose("condition", None)
+        classes, captions = classes_of(dataset, condition), self._captions if condition == "caption" else None
         shape = dataset.codec.shape if self.codec is None else self._codes(train.images[:1]).shape[1:]
         if len(shape) != 3:
             raise DaedalError(
@@ -111,6 +126,8 @@ class PictureFamily(Family):
                 "Train the vae with --latent 0 --grid 4",
             )
         settled = {**dict(zip(("channels", "height", "width"), map(int, shape), strict=True)), "classes": len(classes)}
+        if captions is not None:
+            settled.update(words=captions.vocab_size, window=captions.window)
         choose.values.update(settled)
         if self.family == "vae" and is_black_and_white(train):
             choose("likelihood", "bernoulli")
@@ -120,12 +137,14 @@ class PictureFamily(Family):
     def _take_model(self, choose: Choice, model: ImageModel) -> None:
         """The shape of the model that training goes on with."""
         for name, settled in model.config.model_dump().items():
+            if name not in PLANS[self.family].model_fields:
+                continue  # a flow's levels of values, which follow from what it learns
             if choose.given.get(name, settled) != settled:
                 raise DaedalError(
                     f"The model to start from has {name} {settled}", f"Leave --{name.replace('_', '-')} away"
                 )
             choose.values[name] = settled
-        choose("condition", "class" if model.config.classes else None)
+        choose("condition", "class" if model.config.classes else "caption" if model.config.words else None)
 
     def _codes(self, pixels: Any) -> Tensor:
         images = self.dataset.codec.encode_batch(pixels)
@@ -151,17 +170,25 @@ class PictureTask:
 
     Args:
         codec: makes the codes that the model learns; without one it learns pixels.
+        captions: makes ids of the captions that the model learns.
     """
 
     unit = "pictures"
 
-    def __init__(self, model: ImageModel, dataset: ImageDataset, plan: PicturePlan, codec: ImageModel | None) -> None:
-        self.model, self.dataset, self.codec = model, dataset, codec
-        self.fingerprint = dataset.split("train").fingerprint
+    def __init__(
+        self,
+        model: ImageModel,
+        dataset: ImageDataset,
+        plan: PicturePlan,
+        codec: ImageModel | None,
+        captions: CaptionCodec | None = None,
+    ) -> None:
+        self.model, self.dataset, self.codec, self._captions = model, dataset, codec, captions
+        self.fingerprint = fingerprint_of(dataset.split("train"), captions)
         code = coder(codec) if codec is not None else None
         classes = classes_of(dataset, plan.condition)
         train, validation = dataset.split("train"), dataset.split("validation")
-        known, held = (labels_of(split, classes, None) for split in (train, validation))
+        known, held = (labels_of(split, classes, captions) for split in (train, validation))
         self._train = PictureStream(train, dataset.codec, plan.seed, code, known, plan.flip, plan.shift)
         self._validation = PictureStream(validation, dataset.codec, 0, code, held) if validation.count > 1 else None
         self.validated = min(VALIDATED, validation.count)
@@ -173,7 +200,7 @@ class PictureTask:
 
     def save(self, folder: Path) -> None:
         save_image_model(self.model, folder, self.dataset.classes if self.model.config.classes else ())
-        save_codecs(self.dataset, self.codec, folder)
+        save_codecs(self.dataset, self.codec, folder, self._captions)
 
     def batch(self, first: int, count: int) -> ImageBatch:
         return self._train.batch(first, count)
@@ -206,10 +233,18 @@ class PictureTask:
 
     @torch.no_grad()
     def sample(self, seed: int, path: Path) -> str:
-        """Pictures drawn from nothing; where the model draws none, held-out ones and what becomes of them."""
-        if "sample" in self.model.capabilities:
-            return save_sheet(draw(self.whole, next(self.model.parameters()).device, seed), self.dataset, path)
-        return save_pairs(self.model, self._validation or self._train, self.dataset, path)
+        """Pictures drawn from nothing; held-out ones, each above what is drawn of its caption, where there are captions, and
+        each above what becomes of it where the model draws none."""
+        device = next(self.model.parameters()).device
+        if "sample" in self.model.capabilities and self._captions is None:
+            return save_sheet(draw(self.whole, device, seed), self.dataset, path)
+        held = self._validation or self._train
+        batch = held.some(0, min(_SAMPLES // 2, held.split.count)).to(device)
+        shown = self.dataset.codec.encode_batch(held.split.images[: batch.count])
+        if self._captions is None:
+            return save_pairs(shown, self.model.reconstruct(batch.images), self.dataset, path)
+        drawn = self.whole.to(device).sample(Noise(seed, 0, batch.count, device), batch.labels)
+        return save_pairs(shown, drawn, self.dataset, path)
 
 
 def draw(model: ImageModel, device: torch.device, seed: int) -> Tensor:
@@ -224,12 +259,9 @@ def save_sheet(pictures: Tensor, dataset: ImageDataset, path: Path) -> str:
     return _save(grid(_images(pictures, dataset), _COLUMNS, scale=1, gap=0), path)
 
 
-def save_pairs(model: ImageModel, stream: PictureStream, dataset: ImageDataset, path: Path) -> str:
-    """Write pictures, each above what becomes of it, as a PNG file; says where."""
-    device = next(model.parameters()).device
-    images = stream.some(0, min(_SAMPLES // 2, stream.split.count)).images.to(device)
-    before, after = (_images(each, dataset) for each in (images, model.reconstruct(images)))
-    return _save(pairs(before, after, _COLUMNS, scale=1, gap=0), path)
+def save_pairs(above: Tensor, below: Tensor, dataset: ImageDataset, path: Path) -> str:
+    """Write pictures, each above another, as a PNG file; says where."""
+    return _save(pairs(_images(above, dataset), _images(below, dataset), _COLUMNS, scale=1, gap=0), path)
 
 
 def _images(pictures: Tensor, dataset: ImageDataset) -> list[Image.Image]:
