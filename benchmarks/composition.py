@@ -1,11 +1,12 @@
 """How well models that draw from words compose scenes: the tables of docs/text-to-image.md.
 
     python benchmarks/composition.py RUN... [--per-task 100] [--seed 1] [--guidance 2] [--temperature 0.7]
-        [--steps 60] [--churn 10] [--solver euler] [--quick] [--out FILE.json]
+        [--steps 60] [--churn 10] [--solver euler] [--quick] [--out FILE.json] [--write README.md docs/text-to-image.md]
 
 A RUN was trained with captions on `scenes:N,pairs=trained,relation-pairs=trained` (opened by `daedal.load`), so that the
 held-out columns ask for what it never saw. The first tables are ceilings: true pictures, which say what the judge gets wrong,
-and what each run's own tokenizer makes of them, which says what no model over its tokens can exceed.
+and what each run's own tokenizer makes of them, which says what no model over its tokens can exceed. `--write` puts the table of the
+last run into pages, where they have room for it: between the lines of `BEGIN` and `END`.
 """
 
 import argparse
@@ -20,8 +21,12 @@ import torch
 
 import daedal
 from daedal.evaluation.images.composition import Composition, ceiling, composition, table
+from daedal.evaluation.images.prompts import MAIN_TASKS, PARTS
+from daedal.evaluation.measurement import Measurement
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.coded import Coded
+
+BEGIN, END = "<!-- composition -->", "<!-- end of composition -->"
 
 
 def drawer(model: ImageGenerator, how: dict[str, Any]) -> Any:
@@ -45,6 +50,31 @@ def through(model: ImageGenerator) -> Any:
     return pass_through
 
 
+def beside(scores: Composition, tokens: Composition | None) -> str:
+    """The main tasks of a run, and what its tokens allow, in Markdown."""
+    columns = [(part, scores, part) for part in PARTS if part in scores.scores["position"]]
+    columns += [("true scenes through its tokens", tokens, "seen")] if tokens else []
+    rows = [("task", *(title for title, *_ in columns)), ("---", *("---:" for _ in columns))]
+    for row in ("overall", *MAIN_TASKS):
+        cells = [found.scores[row].get(part) for _, found, part in columns]
+        rows.append((row, *(cell(each) if each else "" for each in cells)))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def cell(score: Measurement) -> str:
+    low, high = score.interval or (0.0, 1.0)
+    return f"{100 * score.value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def write(page: Path, text: str) -> None:
+    """Put a table where a page has room for it."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{page} has no {BEGIN} ... {END}")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", metavar="RUN")
@@ -56,6 +86,7 @@ def main() -> None:
     parser.add_argument("--churn", type=float)
     parser.add_argument("--solver")
     parser.add_argument("--out", type=Path, help="write the numbers here as JSON")
+    parser.add_argument("--write", type=Path, nargs="+", default=[], metavar="PAGE", help="put the last table here")
     parser.add_argument("--quick", action="store_true", help="five prompts each: only to see that it runs")
     options = parser.parse_args()
     per_task = 5 if options.quick else options.per_task
@@ -75,6 +106,9 @@ def main() -> None:
         print(f"{run}: {time.process_time() - start:.0f} CPU seconds", flush=True)
     for name, scores in found.items():
         print(f"\n{name}\n\n{table(scores)}")
+    last = options.runs[-1]
+    for page in options.write:
+        write(page, beside(found[last], found.get(f"{last}, through its tokens")))
     if options.out:
         options.out.write_text(
             json.dumps({name: scores.model_dump() for name, scores in found.items()}, indent=1) + "\n"

@@ -61,7 +61,7 @@ class Abilities:
             self.capabilities -= {"class"}
         if not words:
             self.capabilities -= {"prompt", "caption"}
-        self._kind, self._options = kind(model), model.options
+        self._kind, self._options, self._prompted = kind(model), model.options, model.prompted
         self._declared = model.capabilities
 
     def require(self, capability: Capability) -> None:
@@ -75,8 +75,8 @@ class Abilities:
                 f"{self._kind} cannot {VERBS[capability]}: it can {self._words()}", "Use a model that can"
             )
 
-    def options(self, values: dict[str, Any]) -> ImageSampling:
-        """How to draw.
+    def options(self, values: dict[str, Any], prompt: Prompts = None) -> ImageSampling:
+        """How to draw; where a prompt is given, what it leaves open is as the family draws those best.
 
         Raises:
             DaedalError: there is no such option, its value makes no sense, or the family does not honour it.
@@ -89,7 +89,7 @@ class Abilities:
                 f"{self._kind} does not take {_listed(refused)}: it takes {takes}, and can {self._words()}",
                 "Leave it out" if len(refused) == 1 else "Leave them out",
             )
-        return how
+        return how if prompt is None else self._prompted.but(**how.model_dump(exclude_none=True))
 
     def class_number(self, label: Label) -> int:
         """The number of a class, by name or number.

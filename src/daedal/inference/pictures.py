@@ -61,7 +61,7 @@ class ImageGenerator(Drawer):
             DaedalError: the family cannot do it, or there is no such class or option.
         """
         self.require("sample")
-        how = self._abilities.options(options)
+        how = self._abilities.options(options, prompt)
         noise = self._noise(seed, first, n)
         labels = self._abilities.labels(label, prompt, noise)
         drawn = self._draw(noise, labels, progress, lambda part, chosen: self.model.sample(part, chosen, how))
@@ -93,7 +93,7 @@ class ImageGenerator(Drawer):
             DaedalError: as `generate`, or a picture cannot be read, or the mask is of another size.
         """
         self.require("edit")
-        how = self._abilities.options(options)
+        how = self._abilities.options(options, prompt)
         noise = self._noise(seed, first, n)
         labels = self._abilities.given_labels(label, noise, prompt)
         given = self.fit(picture)

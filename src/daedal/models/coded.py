@@ -116,6 +116,7 @@ class TokenModel(Coded):
     """A GPT that writes the tokens of pictures, row by row, after their class or caption (`TokenLayout`)."""
 
     options: ClassVar[frozenset[str]] = frozenset({"temperature", "top_k", "guidance"})
+    prompted: ClassVar[ImageSampling] = ImageSampling(guidance=2.0, temperature=0.7)
     capabilities = frozenset({"sample", "class", "edit", "prompt", "caption"})
 
     def __init__(self, inner: GPT, codec: VQVAE) -> None:

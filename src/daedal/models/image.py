@@ -74,6 +74,8 @@ class ImageModel(Model):
 
     options: ClassVar[frozenset[str]] = frozenset()
     """The fields of `ImageSampling` that it honours."""
+    prompted: ClassVar[ImageSampling] = ImageSampling()
+    """How it draws what a prompt says, unless told otherwise."""
     config: ImageConfig
 
     def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:

@@ -169,12 +169,13 @@ class _Work:
     ) -> tuple[list[Measurement], list[ImageBaseline], list[str]]:
         """What samples tell, beside the baselines."""
         held_out, model_hash = self.reference, self.generator.fingerprint
+        told = held_out.told(sizes.samples) if "prompt" in self._can else ()
         drawn = parts.draw(
             self.generator, sizes.samples, self.seed,
             lambda done: self.tell(30 + 30 * done / sizes.samples, 100, "drawing samples"),
-            held_out.told(sizes.samples) if "prompt" in self._can else (),
+            told,
         )  # fmt: skip
-        self.sampling = {"pictures": sizes.samples, "seed": self.seed}
+        self.sampling = {"pictures": sizes.samples, "seed": self.seed, **({"captions": held_out.name} if told else {})}
         self.sheets[SAMPLES] = grid_png(drawn.pictures[:_SHOWN])
         self.tell(60, 100, "reading features")
         reference_features, sample_features = extract(by, pictures), extract(by, drawn.pictures)
