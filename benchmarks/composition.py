@@ -5,8 +5,8 @@
 
 A RUN was trained with captions on `scenes:N,pairs=trained,relation-pairs=trained` (opened by `daedal.load`), so that the
 held-out columns ask for what it never saw. The first tables are ceilings: true pictures, which say what the judge gets wrong,
-and what each run's own tokenizer makes of them, which says what no model over its tokens can exceed. `--write` puts the table of the
-last run into pages, where they have room for it: between the lines of `BEGIN` and `END`.
+and what each run's own tokenizer makes of them, which says what no model over its tokens can exceed. `--write`
+puts the table of the last run into pages, where they have room for it: between the lines of `BEGIN` and `END`.
 """
 
 import argparse
