@@ -86,7 +86,7 @@ def plan_gpt(
     steps = choose_length(choose, time, per_step, "a smaller --width and --depth")
     forward = per_step / draft.tokens_per_step / 3  # seconds to validate a token: a forward pass only
     choose_rhythm(choose, steps, per_step, facts.validation * forward)
-    choose("compile", _compile_pays(machine, steps * per_step))
+    choose("compile", facts.layout is None and _compile_pays(machine, steps * per_step))
     tokens = steps * draft.tokens_per_step
     prediction = Prediction(
         parameters=model.parameter_count,
@@ -203,7 +203,7 @@ def _choose_optimisation(choose: Choice, machine: Machine, facts: TokenFacts, fi
 
 
 def _compile_pays(machine: Machine, seconds: float) -> bool:
-    """torch.compile takes about half a minute and saves about a quarter of a step (docs/log.md)."""
+    """torch.compile takes about half a minute and saves about a quarter of a step (docs/log.md); of pictures' a twentieth."""
     return machine.compiler and seconds > 300
 
 
