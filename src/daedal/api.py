@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 TEXT_TO_IMAGE = "text-to-image"
-_TOKENS_SHARE = 0.4  # of the budget of text to image: what tokens lose no GPT finds again
+_TOKENS_SHARE = 0.25  # of the budget of text to image: with more, tokens lose hardly less (docs/log.md)
 _SHARED = ("steps", "seed", "device", "threads", "precision")  # options of both of its stages
 _REQUEST = "text-to-image.json"
 
@@ -112,9 +112,13 @@ def train(
     """
     started = time.monotonic()
     from daedal.training.choice import DEFAULT_BUDGET
+    from daedal.training.processes import processes
     from daedal.training.run import RunFolder
 
-    RunFolder.check_new(out)
+    with processes(_device(options)) as group:
+        if group.main:
+            RunFolder.check_new(out)
+        group.wait()
     if family != TEXT_TO_IMAGE:
         return _begin(family, data, out, budget, init, codec, progress, started, options)
     if init is not None or options.get("condition", "caption") != "caption":
@@ -241,26 +245,30 @@ def _in_stages(out: Path, request: TextToImage, progress: "Listener | None", sta
     from daedal.training.family import open_family
     from daedal.training.picture_rules import require_captions
     from daedal.training.pictures import PictureFamily
+    from daedal.training.processes import processes
     from daedal.training.run import RunFolder
 
     opened = open_family("vqvae", request.data)
     assert isinstance(opened, PictureFamily)
     require_captions(opened.dataset)
     folder = RunFolder(out)
-    make_folder(folder.training)
-    write_json(folder.training / _REQUEST, request.model_dump())
     codec, budget = request.codec, request.budget
-    if codec is None:
-        tokens = RunFolder(folder.training / "tokens")
-        codec, share = str(tokens.path), None if budget is None else _TOKENS_SHARE * budget
-        budget = None if budget is None else (1 - _TOKENS_SHARE) * budget
-        if not tokens.begun:
-            shared = {name: request.options[name] for name in _SHARED if name in request.options}
-            _begin("vqvae", request.data, tokens.path, share, None, None, progress, started, shared)
-        elif not tokens.measured:
-            resume(tokens.path, progress)
-    options = {**request.options, "condition": "caption"}
-    return _begin("gpt", request.data, out, budget, None, codec, progress, time.monotonic(), options)
+    with processes(_device(request.options)) as group:
+        if group.main:
+            make_folder(folder.training)
+            write_json(folder.training / _REQUEST, request.model_dump())
+        if codec is None:
+            tokens = RunFolder(folder.training / "tokens")
+            codec, share = str(tokens.path), None if budget is None else _TOKENS_SHARE * budget
+            budget = None if budget is None else (1 - _TOKENS_SHARE) * budget
+            begun, measured = group.agree([tokens.begun, tokens.measured])
+            if not begun:
+                shared = {name: request.options[name] for name in _SHARED if name in request.options}
+                _begin("vqvae", request.data, tokens.path, share, None, None, progress, started, shared)
+            elif not measured:
+                resume(tokens.path, progress)
+        options = {**request.options, "condition": "caption"}
+        return _begin("gpt", request.data, out, budget, None, codec, progress, time.monotonic(), options)
 
 
 def _begin(
