@@ -26,7 +26,7 @@ from daedal.evaluation.images.sizes import Speeds
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.subject import curve_points
 from daedal.inference.pictures import ImageGenerator
-from daedal.models.image import ImageBatch, ImageModel
+from daedal.models.image import ImageBatch, ImageModel, ImageSampling
 from daedal.nn.noise import Noise
 from daedal.training.run import RunFolder
 
@@ -66,7 +66,7 @@ def model_speeds(model: ImageModel, count: int, scenes: bool = False) -> Speeds:
             model.sample(noise.part(0, 1), None if labels is None else labels[:1])
             draws = _rate(lambda: model.sample(noise, labels), count)
         if "score" in model.capabilities:
-            unknown = torch.full((count,), -1, device=device)
+            unknown, _, _ = model.condition(count, None, ImageSampling())
             scores = _rate(lambda: model.log_likelihood(ImageBatch(shown, unknown, noise)), count)
         if "reconstruct" in model.capabilities:
             back = _rate(lambda: model.reconstruct(shown), count)
@@ -225,8 +225,9 @@ def likelihood(
     for start in range(0, len(chosen), _SCORED):
         some = chosen[start : start + _SCORED]
         shown = generator.codec.encode_batch(pictures[some]).to(device)
-        known = labels[some] if generator.classes and "class" in generator.capabilities else np.full(len(some), -1)
-        batch = ImageBatch(shown, torch.from_numpy(np.array(known)).to(device), Noise(seed, start, len(some), device))
+        told = torch.from_numpy(np.array(labels[some])).to(device) if "class" in generator.capabilities else None
+        known, _, _ = model.condition(len(some), told, ImageSampling())
+        batch = ImageBatch(shown, known, Noise(seed, start, len(some), device))
         nats += model.log_likelihood(batch).double().tolist()
     values = -np.array(nats)
     dimensions = math.prod(generator.codec.shape)
