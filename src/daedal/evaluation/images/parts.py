@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from daedal.codecs.caption import tidy
 from daedal.data.images.scenes import Scene
 from daedal.errors import DaedalError
 from daedal.evaluation.images import memorization
@@ -21,7 +22,7 @@ from daedal.evaluation.images.intervals import STUDENT, WILSON, mean_interval, w
 from daedal.evaluation.images.memorization import Nearest
 from daedal.evaluation.images.reconstruction import errors
 from daedal.evaluation.images.reference import Reference
-from daedal.evaluation.images.report import ClassRow, LossCurve
+from daedal.evaluation.images.report import ClassRow, ImageBaseline, LossCurve
 from daedal.evaluation.images.sizes import Speeds
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.subject import curve_points
@@ -271,6 +272,22 @@ def reconstruct(
             ("PSNR", "dB", found.psnr, "higher"), ("SSIM", "", found.ssim, "higher"), ("MSE", "", found.mse, "lower"),
         )
     ], returned  # fmt: skip
+
+
+def matched(
+    generator: ImageGenerator, pictures: Pictures, captions: Sequence[str], reference: Reference
+) -> tuple[list[Measurement], ImageBaseline]:
+    """What a CLIP finds among held-out pictures that have a caption and their captions, and what chance would."""
+    from daedal.evaluation.images.retrieval import distinct, retrieval
+    from daedal.inference.matching import Matcher
+
+    matcher = Matcher(generator.model, generator.codec, generator.name, captions=generator.captions)
+    known = [place for place, caption in enumerate(captions) if tidy(caption)]
+    texts, right = distinct([captions[place] for place in known])
+    return retrieval(
+        matcher.embed_pictures([pictures[place] for place in known]).cpu(), matcher.embed_texts(texts).cpu(), right,
+        model_hash=generator.fingerprint, data_hash=reference.fingerprint,
+    )  # fmt: skip
 
 
 def curve(folder: RunFolder) -> LossCurve | None:
