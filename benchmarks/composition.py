@@ -1,7 +1,8 @@
 """How well models that draw from words compose scenes: the tables of docs/text-to-image.md.
 
     python benchmarks/composition.py RUN... [--per-task 100] [--seed 1] [--guidance 2] [--temperature 0.7]
-        [--steps 60] [--churn 10] [--solver euler] [--quick] [--out FILE.json] [--write README.md docs/text-to-image.md]
+        [--steps 60] [--churn 10] [--solver euler] [--best-of 8 --judge CLIP] [--quick] [--out FILE.json]
+        [--write README.md docs/text-to-image.md]
 
 A RUN was trained with captions on `scenes:N,pairs=trained,relation-pairs=trained` (opened by `daedal.load`), so that the
 held-out columns ask for what it never saw. The first tables are ceilings: true pictures, which say what the judge gets wrong,
@@ -23,6 +24,7 @@ import daedal
 from daedal.evaluation.images.composition import Composition, ceiling, composition, table
 from daedal.evaluation.images.prompts import MAIN_TASKS, PARTS
 from daedal.evaluation.measurement import Measurement
+from daedal.inference.matching import Matcher
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.coded import Coded
 
@@ -85,6 +87,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of a flow, as the next two")
     parser.add_argument("--churn", type=float)
     parser.add_argument("--solver")
+    parser.add_argument(
+        "--best-of", type=int, default=1, help="pictures drawn for each prompt, of which the judge takes one"
+    )
+    parser.add_argument("--judge", help="the run folder of a CLIP")
     parser.add_argument("--out", type=Path, help="write the numbers here as JSON")
     parser.add_argument("--write", type=Path, nargs="+", default=[], metavar="PAGE", help="put the last table here")
     parser.add_argument("--quick", action="store_true", help="five prompts each: only to see that it runs")
@@ -92,6 +98,9 @@ def main() -> None:
     per_task = 5 if options.quick else options.per_task
     names = ("guidance", "temperature", "steps", "churn", "solver")
     how = {name: value for name in names if (value := getattr(options, name)) is not None}
+    judge = daedal.load(options.judge) if options.judge else None
+    assert judge is None or isinstance(judge, Matcher)
+    choose = None if judge is None else judge.choose
     found: dict[str, Composition] = {}
     for run in options.runs:
         model = daedal.load(run)
@@ -102,7 +111,10 @@ def main() -> None:
         if isinstance(model.model, Coded):
             found[f"{run}, through its tokens"] = ceiling(side, per_task, options.seed, through=through(model))
         start = time.process_time()
-        found[run] = composition(drawer(model, how), side, per_task, options.seed, model_hash=model.fingerprint)
+        found[run] = composition(
+            drawer(model, how), side, per_task, options.seed, choose=choose, best_of=options.best_of,
+            model_hash=model.fingerprint,
+        )  # fmt: skip
         print(f"{run}: {time.process_time() - start:.0f} CPU seconds", flush=True)
     for name, scores in found.items():
         print(f"\n{name}\n\n{table(scores)}")

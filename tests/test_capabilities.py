@@ -19,6 +19,7 @@ from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.errors import DaedalError
 from daedal.inference.abilities import VERBS, kind
+from daedal.inference.matching import Matcher
 from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.checkpoint import save_model
@@ -43,6 +44,7 @@ TINY: dict[str, dict[str, Any]] = {
     "vqvae": {"filters": 8, "depth": 1, "levels": (3, 3), "halvings": 1},
     "gan": {"latent": 4, "breadth": 8, "widest": 16},
     "flow": {"features": 8, "levels": 2, "patch": 1},
+    "clip": {"breadth": 8, "widest": 8, "features": 8, "text_depth": 1, "embedding": 8},
 }
 """Shapes of toys. A family that is not here is as large as it is by default."""
 VALUES: dict[str, Any] = {
@@ -112,6 +114,7 @@ CAPTIONED: dict[str, Callable[[], ImageModel]] = {
 """Toys that learned captions, of every family that can."""
 MAKERS: dict[str, Callable[[int], ImageModel]] = {
     **{family: lambda classes, family=family: single(family, classes) for family in IMAGE_FAMILIES},  # type: ignore[misc]
+    "clip": lambda classes: single("clip", 0, **WORDS),  # which knows nothing but captions
     "flow over vae": latent_flow,
     "gpt over vqvae": token_gpt,
 }
@@ -119,7 +122,10 @@ MAKERS: dict[str, Callable[[int], ImageModel]] = {
 
 @cache
 def toy(name: str, classes: bool = False) -> ImageGenerator:
-    return ImageGenerator(MAKERS[name](3 if classes else 0), CODEC_OF_PIXELS, name, classes=CLASSES if classes else ())
+    model, named = MAKERS[name](3 if classes else 0), CLASSES if classes else ()
+    return ImageGenerator(
+        model, CODEC_OF_PIXELS, name, classes=named, captions=CAPTIONS if model.config.words else None
+    )
 
 
 def able(capability: Capability) -> Any:
@@ -195,6 +201,15 @@ def test_it_says_what_pictures_show(name: str) -> None:
     generator = ImageGenerator(CAPTIONED[name](), CODEC_OF_PIXELS, name, captions=CAPTIONS)
     told = generator.caption([photo(), photo(1)])
     assert told == [generator.caption([photo(seed)])[0] for seed in (0, 1)]
+
+
+@able("match")
+def test_it_tells_how_well_texts_fit_pictures(name: str) -> None:
+    generator = toy(name)
+    matcher = Matcher(generator.model, CODEC_OF_PIXELS, name, captions=generator.captions)
+    near = matcher.similarity([photo(), photo(1)], ["a red circle", "two green stars"])
+    assert near.shape == (2, 2)
+    assert bool((near.abs() <= 1.0001).all())
 
 
 @able("interpolate")
@@ -327,6 +342,8 @@ def save(generator: ImageGenerator, folder: Path) -> None:
     """Write what training writes."""
     model = generator.model
     generator.codec.save(folder)
+    if generator.captions is not None:
+        generator.captions.save(folder)
     if not isinstance(model, Coded):
         save_image_model(model, folder, generator.classes)
         return
@@ -350,6 +367,9 @@ ASK: dict[Capability, Callable[[ImageGenerator], object]] = {
     "prompt": lambda generator: generator.generate(1, prompt="a red circle"),
     "caption": lambda generator: generator.caption([photo()]),
     "score": lambda generator: generator.score([photo()]),
+    "match": lambda generator: Matcher(generator.model, CODEC_OF_PIXELS, captions=generator.captions).embed_pictures(
+        [photo()]
+    ),
 }
 
 

@@ -12,6 +12,7 @@ from command_line import daedal, mistake
 from daedal import api
 from daedal.codecs.caption import CaptionCodec
 from daedal.data.images.dataset import ImageDataset
+from daedal.evaluation.images.parts import model_speeds
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.image import ImageBatch, ImageSampling
 from daedal.models.image_checkpoint import load_image_model, save_image_model
@@ -98,6 +99,10 @@ def test_likelihood_and_latents_need_no_caption_and_heed_one() -> None:
     told = model.log_likelihood(batch)
     assert torch.isfinite(told).all()
     assert not torch.equal(told, model.log_likelihood(_batch(blank)))
+
+
+def test_how_fast_it_scores_is_measured() -> None:
+    assert model_speeds(_model(UNET), 2).scores
 
 
 # -- learning ----------------------------------------------------------------------------------------------------------

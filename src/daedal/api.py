@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from daedal.evaluation.images.report import ImageReport
     from daedal.evaluation.report import EvaluationReport
     from daedal.inference.generator import Generator
+    from daedal.inference.matching import Matcher
     from daedal.inference.pictures import ImageGenerator
     from daedal.training.family import Family
     from daedal.training.metrics import Listener
@@ -96,8 +97,9 @@ def train(
     """Train a model on a data folder within a time budget, then measure it.
 
     Args:
-        family: "gpt" for text; "vae", "vqvae", "gan" or "flow" for pictures; "text-to-image" for a tokenizer and a GPT that
-            learns its tokens after their captions, in one budget, or, with `prior="flow"`, for a flow that learns captions.
+        family: "gpt" for text; "vae", "vqvae", "gan" or "flow" for pictures; "clip" for pictures and their captions;
+            "text-to-image" for a tokenizer and a GPT that learns its tokens after their captions, in one budget, or, with
+            `prior="flow"`, for a flow that learns captions.
         data: a data folder that `build_data` made.
         out: the run folder to make.
         budget: seconds, or a text such as "3m", for everything from this call to its end; 3 minutes unless `steps` is given.
@@ -160,17 +162,22 @@ def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResul
         return _train(plan, opened, folder, group, progress, started)
 
 
-def load(run_or_hub_id: str | Path, **options: Any) -> "Generator | ImageGenerator":
+def load(run_or_hub_id: str | Path, **options: Any) -> "Generator | ImageGenerator | Matcher":
     """A model and its codec, ready to generate and to do what else it can.
 
-    A language model streams, scores and chats; a model of images draws, morphs, edits and reconstructs.
+    A language model streams, scores and chats; a model of images draws, morphs, edits and reconstructs; a CLIP matches
+    pictures and texts.
     """
     from daedal.inference.generator import Generator
+    from daedal.inference.matching import Matcher
     from daedal.inference.pictures import ImageGenerator
     from daedal.models.checkpoint import resolve
+    from daedal.models.image_checkpoint import stored_family
 
     folder = resolve(run_or_hub_id)
-    return (ImageGenerator if of_pictures(folder) else Generator).open(str(run_or_hub_id), **options)
+    if not of_pictures(folder):
+        return Generator.open(str(run_or_hub_id), **options)
+    return (Matcher if stored_family(folder) == "clip" else ImageGenerator).open(str(run_or_hub_id), **options)
 
 
 def of_pictures(folder: Path) -> bool:
@@ -185,7 +192,7 @@ def evaluate(
 ) -> "EvaluationReport | ImageReport":
     """Measure a model on a data folder's held-out split; on its own data unless `data` is given.
 
-    A model of images is measured against the pictures of `data`, by drawing some.
+    A model of images is measured against the pictures of `data`, by drawing some; a CLIP by what it finds among them.
     """
     from daedal.models.checkpoint import resolve
 

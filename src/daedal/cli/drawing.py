@@ -13,7 +13,9 @@ from daedal.errors import DaedalError
 from daedal.models.image_sampling import ImageSampling
 
 if TYPE_CHECKING:
+    from daedal.inference.drawer import Drawer
     from daedal.inference.given import Given
+    from daedal.inference.matching import Matcher
     from daedal.inference.picture import Picture
     from daedal.inference.pictures import ImageGenerator
     from daedal.inference.reconstruction import Reconstruction
@@ -29,16 +31,31 @@ def open_pictures(run: str) -> "ImageGenerator":
     Raises:
         DaedalError: there is none, or it writes text.
     """
-    from daedal import api
     from daedal.inference.pictures import ImageGenerator
+
+    _of_pictures(run)
+    return ImageGenerator.open(run)
+
+
+def open_matcher(run: str) -> "Matcher":
+    """The CLIP in a run folder.
+
+    Raises:
+        DaedalError: there is none.
+    """
+    from daedal.inference.matching import Matcher
+
+    _of_pictures(run)
+    return Matcher.open(run)
+
+
+def _of_pictures(run: str) -> None:
+    from daedal import api
     from daedal.models.checkpoint import resolve
 
     if not api.of_pictures(resolve(run)):
         raise DaedalError(f"{run} writes text and draws no pictures", "Name the run of a model of images")
     api.use_fastest_threads()
-    generator = api.load(run)
-    assert isinstance(generator, ImageGenerator)
-    return generator
 
 
 @contextmanager
@@ -115,7 +132,7 @@ def run_name(run: str) -> str:
     return Path(run).resolve().name
 
 
-def fit(generator: "ImageGenerator", picture: Path) -> "Given":
+def fit(generator: "Drawer", picture: Path) -> "Given":
     """A picture as the model sees it; says what was changed."""
     given = generator.fit(picture)
     if given.note:
@@ -123,7 +140,7 @@ def fit(generator: "ImageGenerator", picture: Path) -> "Given":
     return given
 
 
-def tell_prompts(generator: "ImageGenerator", prompts: Sequence[str] | None) -> None:
+def tell_prompts(generator: "Drawer", prompts: Sequence[str] | None) -> None:
     """Say what a model cannot know of prompts: words that no caption had, and what is too long to be read."""
     captions = generator.captions
     if captions is None or prompts is None:

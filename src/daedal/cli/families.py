@@ -28,6 +28,7 @@ WHAT = {
     "vae": "a VAE: an encoder and a decoder that meet in a small space of latents",
     "vqvae": "a tokenizer of pictures: grids of ids, by FSQ or VQ, that a GPT can learn",
     "gan": "a GAN: a generator that draws and a discriminator that tells its pictures from real ones",
+    "clip": "a CLIP: it tells which text fits which picture, learned from captions",
     "flow": "a flow (the diffusion family of today): noise that learns to become a picture",
 }
 """Each family in a few words."""

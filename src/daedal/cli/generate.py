@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import Destination, drawing, open_pictures, run_name, tell, tell_prompts
+from daedal.cli.drawing import Destination, drawing, open_matcher, open_pictures, run_name, tell, tell_prompts
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Quantize, Sampling, sampling
 from daedal.errors import DaedalError
@@ -42,6 +42,8 @@ def generate(
     label: Annotated[list[str] | None, Parameter(name="--class", negative=(), group=_GROUP)] = None,
     image: Annotated[Path | None, Parameter(group=_GROUP)] = None,
     mask: Annotated[Path | None, Parameter(group=_GROUP)] = None,
+    best_of: Annotated[int | None, Parameter(group=_GROUP)] = None,
+    judge: Annotated[str | None, Parameter(group=_GROUP)] = None,
     out: Annotated[Path | None, Parameter(group=_GROUP)] = None,
     columns: Annotated[int | None, Parameter(group=_GROUP)] = None,
     replace: Annotated[bool, Parameter(negative=(), show_default=False, group=_GROUP)] = False,
@@ -69,6 +71,10 @@ def generate(
         A picture to draw anew where the mask says, in place of a new one; see daedal edit.
     mask
         A picture of the same size: what is white or transparent in it is drawn anew. [default: all is]
+    best_of
+        How many pictures to draw for each that is kept: the one that the judge finds nearest to its prompt. [default: 1]
+    judge
+        The run folder of a CLIP that chooses.
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. [default: a new file here]
     columns
@@ -79,8 +85,8 @@ def generate(
     chosen = sampling(options, logit_bias)
     of_text = {"quantize": quantize} | {name: value for name, value in chosen.items() if name not in _SHARED}
     of_pictures = {
-        "class": label, "image": image, "mask": mask, "out": out, "columns": columns, "replace": replace or None,
-        **given(how),
+        "class": label, "image": image, "mask": mask, "best_of": best_of, "judge": judge, "out": out,
+        "columns": columns, "replace": replace or None, **given(how),
     }  # fmt: skip
     from daedal import api
     from daedal.inference.generator import Generator
@@ -88,12 +94,18 @@ def generate(
 
     if api.of_pictures(resolve(model)):
         _refuse(of_text, f"{model} draws pictures and writes no text")
+        if (best_of is None) != (judge is None):
+            raise DaedalError("--best-of and --judge go together", "Give both, as in --best-of 8 --judge CLIP_RUN")
+        if judge is not None and not prompt:
+            raise DaedalError("Without a prompt there is nothing to judge by", "Give --prompt, or leave --judge out")
         destination = Destination(out, f"samples-{run_name(model)}", replace)
         generator = open_pictures(model)
         tell_prompts(generator, prompt)
         with drawing() as progress:
             asked: dict[str, Any] = {"n": _PICTURES if n is None else n, "label": label, "prompt": prompt}
             draw = generator.generate if image is None else partial(generator.edit, image, mask)
+            if judge is not None and best_of is not None:
+                draw = partial(open_matcher(judge).draw, draw, best_of=best_of)
             pictures = draw(**asked, progress=progress, **chosen, **given(how))
         tell(pictures, destination.write(pictures, columns), destination, json)
     else:

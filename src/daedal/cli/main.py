@@ -19,6 +19,7 @@ _COMMANDS = {
     "edit": "Draw parts of a picture anew, to fit the rest.",
     "reconstruct": "Show how pictures come back through a model's latents, and measure the error.",
     "caption": "Say what pictures show, with a model that draws what captions say.",
+    "match": "Say which text fits a picture, or which picture a text, with a CLIP.",
     "chat": "Talk with a model in the terminal.",
     "evaluate": "Measure a model beside its baselines, and write the report.",
     "export": "Write a model so that Transformers, vLLM and llama.cpp's converter open it as it is.",

@@ -24,7 +24,7 @@ Prompts = str | Sequence[str] | None
 VERBS: dict[Capability, str] = {
     "sample": "draw new pictures", "class": "draw a class", "prompt": "draw what a text says",
     "caption": "say what a picture shows", "interpolate": "interpolate", "reconstruct": "reconstruct",
-    "edit": "edit", "score": "score",
+    "edit": "edit", "score": "score", "match": "match pictures and texts",
 }  # fmt: skip
 """What an image model may declare, in words."""
 _LISTED = 20

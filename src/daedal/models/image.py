@@ -4,7 +4,6 @@ A picture is `[channels, height, width]` with values from -1 to 1. A latent is w
 vector, a grid, or a whole picture of noise.
 """
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -69,7 +68,8 @@ class ImageBatch:
 class ImageModel(Model):
     """A family of image models.
 
-    A family without `sample` (a tokenizer) leaves out `prior`; one without `interpolate` and `reconstruct` leaves out `encode`.
+    A family without `sample` (a tokenizer) leaves out `prior`; one without `interpolate` and `reconstruct` leaves out `encode`;
+    one that draws nothing leaves out `decode`.
     """
 
     options: ClassVar[frozenset[str]] = frozenset()
@@ -91,7 +91,6 @@ class ImageModel(Model):
         scale = 1.0 if how.guidance is None or not (config.classes or config.words) else how.guidance
         return nothing if labels is None else labels, nothing, ClassifierFree(scale)
 
-    @abstractmethod
     def decode(
         self,
         latents: Float[Tensor, "batch *latent"],
@@ -99,6 +98,7 @@ class ImageModel(Model):
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures of latents."""
+        raise NotImplementedError(f"{type(self).__name__} draws no pictures")
 
     def encode(
         self,

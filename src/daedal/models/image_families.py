@@ -6,7 +6,7 @@ from typing import NamedTuple
 from daedal.config import Config
 from daedal.models.image import ImageConfig, ImageModel
 
-IMAGE_FAMILIES = {"vae": "VAE", "vqvae": "VQVAE", "gan": "GAN", "flow": "Flow"}
+IMAGE_FAMILIES = {"vae": "VAE", "vqvae": "VQVAE", "gan": "GAN", "flow": "Flow", "clip": "CLIP"}
 """The name of each family, and of its classes: `VAE`, `VAEShape`, `VAEConfig` in `models/vae.py`."""
 
 

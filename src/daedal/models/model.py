@@ -73,7 +73,7 @@ class Loss:
 
 
 Capability = Literal[
-    "sample", "class", "complete", "interpolate", "reconstruct", "score", "edit", "stream", "prompt", "caption"
+    "sample", "class", "complete", "interpolate", "reconstruct", "score", "edit", "stream", "prompt", "caption", "match"
 ]
 
 

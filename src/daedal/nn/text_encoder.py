@@ -40,6 +40,22 @@ class TextEncoder(nn.Module):
         )
         self.transformer = Transformer(blocks, RMSNorm(width, _EPS, gain=False))
 
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all weights anew: variance kept, each block the identity."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                scale = module.in_features**-0.5 if isinstance(module, nn.Linear) else 1.0
+                module.weight.copy_(scale * torch.randn(module.weight.shape, generator=generator))
+            elif isinstance(module, QueryKeyNorm):
+                for gain in module.parameters():
+                    gain.fill_(1.0)
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.out.weight.zero_()
+            elif isinstance(module, GatedMLP):
+                module.down.weight.zero_()
+
     def forward(self, ids: Int[Tensor, "batch window"]) -> Float[Tensor, "batch window width"]:
         x = self.word(ids + 1) + self.place.weight
         out: Tensor = self.transformer(x, Frame(ids.shape[1], device=x.device, dtype=x.dtype))

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from daedal.models.clip import CLIPShape
 from daedal.models.flow import FlowShape
 from daedal.models.gan import GANShape
 from daedal.models.image import ImageConfig
@@ -61,4 +62,19 @@ class FlowPlan(PicturePlan, FlowShape):
     family: Literal["flow"] = Field("flow", description="what kind of model")
 
 
-PLANS: dict[str, type[PicturePlan]] = {"vae": VAEPlan, "vqvae": VQVAEPlan, "gan": GANPlan, "flow": FlowPlan}
+class CLIPPlan(PicturePlan, CLIPShape):
+    """A picture is set beside the whole batch, which is therefore learned at once."""
+
+    derived = PicturePlan.derived | {"condition", "micro_batch"}
+
+    family: Literal["clip"] = Field("clip", description="what kind of model")
+    condition: Literal["caption"] = Field("caption", description="captions are what it learns")
+
+
+PLANS: dict[str, type[PicturePlan]] = {
+    "vae": VAEPlan,
+    "vqvae": VQVAEPlan,
+    "gan": GANPlan,
+    "flow": FlowPlan,
+    "clip": CLIPPlan,
+}

@@ -34,6 +34,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "ema": 0.999,
         "cooldown": 0.7,
     },
+    "clip": {"batch": 128, "learning_rate": 1e-3, "beta2": 0.99, "weight_decay": 0.01, "ema": 0.999, "cooldown": 0.7},
 }
 """Values of the plan for each family, for pictures of up to 32 pixels a side."""
 

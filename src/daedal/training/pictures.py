@@ -19,6 +19,7 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder, atomic_path, make_folder
 from daedal.models.checkpoint import load_model, resolve
+from daedal.models.clip import CLIP
 from daedal.models.coded import CODEC, Coded, with_codec
 from daedal.models.image import ImageBatch, ImageModel
 from daedal.models.image_checkpoint import save_image_model
@@ -50,7 +51,7 @@ _FITTED = 20_000
 
 
 class PictureFamily(Family):
-    """A VAE, a tokenizer, a GAN or a flow.
+    """A VAE, a tokenizer, a GAN, a flow or a CLIP.
 
     Args:
         codec: the run folder of a VAE whose latents a flow learns.
@@ -117,7 +118,7 @@ class PictureFamily(Family):
         if self._initial is not None:
             self._take_model(choose, self._initial)
             return
-        condition = choose("condition", None)
+        condition = choose("condition", PLANS[self.family].model_fields["condition"].default)
         classes, captions = classes_of(dataset, condition), self._captions if condition == "caption" else None
         shape = dataset.codec.shape if self.codec is None else self._codes(train.images[:1]).shape[1:]
         if len(shape) != 3:
@@ -234,17 +235,26 @@ class PictureTask:
     @torch.no_grad()
     def sample(self, seed: int, path: Path) -> str:
         """Pictures drawn from nothing; held-out ones, each above what is drawn of its caption, where there are captions, and
-        each above what becomes of it where the model draws none."""
+        each above what becomes of it where the model draws none. Of a CLIP, captions of held-out ones."""
         device = next(self.model.parameters()).device
         if "sample" in self.model.capabilities and self._captions is None:
             return save_sheet(draw(self.whole, device, seed), self.dataset, path)
         held = self._validation or self._train
+        if isinstance(self.model, CLIP):
+            return self._matches(self.model, held)
         batch = held.some(0, min(_SAMPLES // 2, held.split.count)).to(device)
         shown = self.dataset.codec.encode_batch(held.split.images[: batch.count])
         if self._captions is None:
             return save_pairs(shown, self.model.reconstruct(batch.images), self.dataset, path)
         drawn = self.whole.to(device).sample(Noise(seed, 0, batch.count, device), batch.labels)
         return save_pairs(shown, drawn, self.dataset, path)
+
+    def _matches(self, model: CLIP, held: PictureStream) -> str:
+        """The captions of some pictures, each with that of them which the model finds nearest to the picture."""
+        batch = held.some(0, min(_SAMPLES, held.split.count)).to(next(model.parameters()).device)
+        nearest = (model.embed_pictures(batch.images) @ model.embed_texts(batch.labels).mT).argmax(1)
+        told = held.split.captions
+        return "\n".join(f"{told[at]}: {told[found]}" for at, found in enumerate(nearest.tolist()))
 
 
 def draw(model: ImageModel, device: torch.device, seed: int) -> Tensor:

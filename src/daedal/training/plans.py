@@ -6,7 +6,7 @@ from typing import Any
 from daedal.errors import DaedalError
 from daedal.training.plan import GPTPlan, Plan
 
-FAMILIES = ("gpt", "vae", "vqvae", "gan", "flow")
+FAMILIES = ("gpt", "vae", "vqvae", "gan", "flow", "clip")
 
 
 def plan_class(family: str) -> type[Plan]:

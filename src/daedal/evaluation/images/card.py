@@ -54,13 +54,17 @@ def image_model_card(report: ImageReport) -> str:
     if report.plan is not None:
         known = [(key, _inline(str(report.plan[key]))) for key in _PLAN if report.plan.get(key) is not None]
         parts += ["## Training", _table(("value", "of the plan"), known), "All values: `training/plan.json`."]
-    parts += ["## Intended use and limits", _LIMITS]
+    parts += ["## Intended use and limits", _LIMITS_OF_MATCHING if "match" in model.capabilities else _LIMITS]
     return visible("\n\n".join(parts)) + "\n"
 
 
 _LIMITS = (
     "For learning, experiments and play. It draws pictures like those it was trained on, with their errors and prejudices, and "
     "may copy some of them; look at the nearest training pictures above. It was not filtered for safety."
+)
+_LIMITS_OF_MATCHING = (
+    "For learning, experiments and play. It knows the pictures and words that it was trained on, with their errors and "
+    "prejudices, and finds some text nearest to any picture, however little it fits. Decide nothing about people by it."
 )
 
 
@@ -69,7 +73,9 @@ def _header(report: ImageReport) -> str:
     data = report.data
     licences = [licence for licence in data.licences if licence != "unknown"]
     licence = licences[0] if len(licences) == 1 == len(data.licences) else "unknown"
-    task = "unconditional-image-generation" if "sample" in report.model.capabilities else "image-to-image"
+    can = report.model.capabilities
+    tasks = {"sample": "unconditional-image-generation", "match": "zero-shot-image-classification"}
+    task = next((task for name, task in tasks.items() if name in can), "image-to-image")
     lines = [
         "---", f"pipeline_tag: {task}", f"license: {json.dumps(licence)}", "tags:", "- daedal",
         f"- {json.dumps(report.model.family)}", "model-index:", f"- name: {json.dumps(report.model.name)}", "  results:",
@@ -90,6 +96,8 @@ def _use(report: ImageReport) -> str:
     lines = ["import daedal", "", 'model = daedal.load("PATH/TO/THIS/FOLDER")']
     if "sample" in report.model.capabilities:
         lines.append('model.generate(1, seed=1)[0].save("picture.png")')
+    elif "match" in report.model.capabilities:
+        lines.append('print(model.classify(["picture.png"], ["a text", "another text"]))')
     else:
         lines.append('model.reconstruct(["picture.png"])[0].save("both.png")')
     return "```python\n" + "\n".join(lines) + "\n```"

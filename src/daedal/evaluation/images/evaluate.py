@@ -160,6 +160,11 @@ class _Work:
             more, back = parts.reconstruct(self.generator, pictures[some], labels[some], held_out, self.seed)
             found += more
             self.sheets[RECONSTRUCTIONS] = pairs_png(pictures[some][:16], back[:16])
+        if "match" in self._can:
+            self.tell(50, 100, "matching pictures and texts")
+            told = [held_out.captions[place] for place in kept]
+            more, chance = parts.matched(self.generator, pictures, told, held_out)
+            found, baselines = found + more, [*baselines, chance]
         if not found:
             raise DaedalError("This model can neither draw, nor score, nor reconstruct pictures", "Evaluate another")
         return found, baselines, missing

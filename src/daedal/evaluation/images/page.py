@@ -14,7 +14,16 @@ _MORE = """
 img { max-width: 100%; height: auto; display: block; margin: .7rem 0; border-radius: 6px; background: #fff; }
 img.small { image-rendering: pixelated; }
 """
-_HEADLINES = ("fid", "kid", "precision", "recall", "bits-per-dimension", "reconstruction-psnr")
+_HEADLINES = (
+    "fid",
+    "kid",
+    "precision",
+    "recall",
+    "bits-per-dimension",
+    "reconstruction-psnr",
+    "text-recall-1",
+    "picture-recall-1",
+)
 _SHEETS = (
     (SAMPLES, "What it draws", "The first ones drawn, not chosen."),
     (NEIGHBOURS, "What it copies", "The samples that are nearest to a training picture, each above that picture. If both are "

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from daedal.codecs.caption import tidy
 from daedal.data.images.scenes import Scene
 from daedal.errors import DaedalError
 from daedal.evaluation.images import memorization
@@ -21,12 +22,12 @@ from daedal.evaluation.images.intervals import STUDENT, WILSON, mean_interval, w
 from daedal.evaluation.images.memorization import Nearest
 from daedal.evaluation.images.reconstruction import errors
 from daedal.evaluation.images.reference import Reference
-from daedal.evaluation.images.report import ClassRow, LossCurve
+from daedal.evaluation.images.report import ClassRow, ImageBaseline, LossCurve
 from daedal.evaluation.images.sizes import Speeds
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.subject import curve_points
 from daedal.inference.pictures import ImageGenerator
-from daedal.models.image import ImageBatch, ImageModel
+from daedal.models.image import ImageBatch, ImageModel, ImageSampling
 from daedal.nn.noise import Noise
 from daedal.training.run import RunFolder
 
@@ -66,7 +67,7 @@ def model_speeds(model: ImageModel, count: int, scenes: bool = False) -> Speeds:
             model.sample(noise.part(0, 1), None if labels is None else labels[:1])
             draws = _rate(lambda: model.sample(noise, labels), count)
         if "score" in model.capabilities:
-            unknown = torch.full((count,), -1, device=device)
+            unknown, _, _ = model.condition(count, None, ImageSampling())
             scores = _rate(lambda: model.log_likelihood(ImageBatch(shown, unknown, noise)), count)
         if "reconstruct" in model.capabilities:
             back = _rate(lambda: model.reconstruct(shown), count)
@@ -225,8 +226,9 @@ def likelihood(
     for start in range(0, len(chosen), _SCORED):
         some = chosen[start : start + _SCORED]
         shown = generator.codec.encode_batch(pictures[some]).to(device)
-        known = labels[some] if generator.classes and "class" in generator.capabilities else np.full(len(some), -1)
-        batch = ImageBatch(shown, torch.from_numpy(np.array(known)).to(device), Noise(seed, start, len(some), device))
+        told = torch.from_numpy(np.array(labels[some])).to(device) if "class" in generator.capabilities else None
+        known, _, _ = model.condition(len(some), told, ImageSampling())
+        batch = ImageBatch(shown, known, Noise(seed, start, len(some), device))
         nats += model.log_likelihood(batch).double().tolist()
     values = -np.array(nats)
     dimensions = math.prod(generator.codec.shape)
@@ -270,6 +272,22 @@ def reconstruct(
             ("PSNR", "dB", found.psnr, "higher"), ("SSIM", "", found.ssim, "higher"), ("MSE", "", found.mse, "lower"),
         )
     ], returned  # fmt: skip
+
+
+def matched(
+    generator: ImageGenerator, pictures: Pictures, captions: Sequence[str], reference: Reference
+) -> tuple[list[Measurement], ImageBaseline]:
+    """What a CLIP finds among held-out pictures that have a caption and their captions, and what chance would."""
+    from daedal.evaluation.images.retrieval import distinct, retrieval
+    from daedal.inference.matching import Matcher
+
+    matcher = Matcher(generator.model, generator.codec, generator.name, captions=generator.captions)
+    known = [place for place, caption in enumerate(captions) if tidy(caption)]
+    texts, right = distinct([captions[place] for place in known])
+    return retrieval(
+        matcher.embed_pictures([pictures[place] for place in known]).cpu(), matcher.embed_texts(texts).cpu(), right,
+        model_hash=generator.fingerprint, data_hash=reference.fingerprint,
+    )  # fmt: skip
 
 
 def curve(folder: RunFolder) -> LossCurve | None:

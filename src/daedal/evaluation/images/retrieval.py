@@ -1,0 +1,89 @@
+"""How well a CLIP finds a picture's text among those of others, and a text's pictures among others, beside chance.
+
+A text is met where any picture with an equal caption is among the first k; a picture, where its own caption is.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from daedal.codecs.caption import tidy
+from daedal.errors import DaedalError
+from daedal.evaluation.images.intervals import WILSON, wilson
+from daedal.evaluation.images.report import ImageBaseline
+from daedal.evaluation.measurement import Measurement, define
+
+FIRST = (1, 5, 10)
+"""Among how many of the first something must be to be found."""
+FEWEST = 2
+
+
+def retrieval(
+    pictures: Float[Tensor, "pictures embedding"],
+    texts: Float[Tensor, "texts embedding"],
+    right: Bool[Tensor, "pictures texts"],
+    *,
+    model_hash: str,
+    data_hash: str,
+) -> tuple[list[Measurement], ImageBaseline]:
+    """Recall in both directions, and what chance would find.
+
+    Args:
+        pictures: directions of held-out pictures.
+        texts: directions of their captions, equal ones once.
+        right: which caption is which picture's.
+    """
+    near = pictures @ texts.mT
+    found, chance = [], []
+    for name, quantity, scores, fits, pieces in (
+        ("text of a picture", "text-recall", near, right, "pictures"),
+        ("picture of a text", "picture-recall", near.mT, right.mT, "texts"),
+    ):
+        n, others = scores.shape
+        places = _first_right(scores, fits)
+        for first in FIRST:
+            hits = int((places < first).sum())
+            about = {
+                "name": f"{name}, in the first {first}", "unit": "", "n": n, "pieces": pieces, "better": "higher",
+                "definition": define(f"{quantity}-{first}", 1, pictures=len(pictures), texts=len(texts)),
+                "data_hash": data_hash,
+            }  # fmt: skip
+            found.append(Measurement.parse({
+                **about, "value": hits / n, "interval": wilson(hits, n), "interval_method": WILSON, "model_hash": model_hash,
+            }, name))  # fmt: skip
+            lucky = [_chance(others, int(count), first) for count in fits.sum(1).tolist()]
+            chance.append(Measurement.parse({**about, "value": float(np.mean(lucky))}, name))
+    return found, ImageBaseline(
+        name="chance", why="what an order that knows nothing finds, on average", measurements=tuple(chance)
+    )
+
+
+def distinct(captions: Sequence[str]) -> tuple[list[str], Bool[Tensor, "pictures texts"]]:
+    """Captions, equal ones once, and which is whose.
+
+    Raises:
+        DaedalError: there are fewer than two.
+    """
+    told = [tidy(caption) for caption in captions]
+    texts = list(dict.fromkeys(told))
+    if len(texts) < FEWEST:
+        raise DaedalError("The pictures have no two different captions", "Measure on pictures that have")
+    place = {text: at for at, text in enumerate(texts)}
+    right = torch.zeros(len(told), len(texts), dtype=torch.bool)
+    right[torch.arange(len(told)), torch.tensor([place[text] for text in told])] = True
+    return texts, right
+
+
+def _first_right(scores: Float[Tensor, "n others"], right: Bool[Tensor, "n others"]) -> Int[Tensor, " n"]:
+    """How many others are at least as near as the nearest right one: of equal ones the right one is taken to be last."""
+    best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
+    return ((scores >= best) & ~right).sum(1)
+
+
+def _chance(others: int, right: int, first: int) -> float:
+    """That one of `right` is among the first of `others` in an order by chance."""
+    return 1 - math.comb(others - right, first) / math.comb(others, min(first, others)) if others > first else 1.0

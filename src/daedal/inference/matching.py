@@ -1,0 +1,153 @@
+"""A CLIP and its codecs together: how well texts fit pictures, naming without training, ranking, choosing among drawings."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from daedal.codecs.caption import tidy
+from daedal.errors import DaedalError
+from daedal.inference.drawer import Drawer, Progress
+from daedal.inference.given import Given, Source
+from daedal.inference.picture import Picture
+from daedal.models.clip import CLIP
+
+Pictures = Sequence[Source | Given]
+
+
+class Ranked(NamedTuple):
+    """A picture among others: its place among those given, and its cosine similarity to the text."""
+
+    place: int
+    similarity: float
+
+
+class Matcher(Drawer):
+    """Tells which texts fit which pictures. Opened from a run folder of a CLIP by `daedal.load`.
+
+    Raises:
+        DaedalError: the model is no CLIP.
+    """
+
+    model: CLIP
+
+    def __init__(self, *parts: Any, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        self.require("match")
+
+    def embed_pictures(
+        self, pictures: Pictures, *, progress: Progress | None = None
+    ) -> Float[Tensor, "pictures embedding"]:
+        """The directions of pictures, each of length 1.
+
+        Raises:
+            DaedalError: there is none, or one cannot be read.
+        """
+        given, images = self._read(pictures)
+        return torch.cat(list(self._in_batches(
+            self._noise(0, 0, len(given)), None, progress,
+            lambda part, _: self.model.embed_pictures(images[part.first : part.first + part.count].to(self.device)),
+        )))  # fmt: skip
+
+    def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "texts embedding"]:
+        """The directions of texts, each of length 1. `captions.unknown` tells words that the model never saw.
+
+        Raises:
+            DaedalError: there is none, or one says nothing.
+        """
+        ids = self._ids(texts)
+        return torch.cat(list(self._in_batches(
+            self._noise(0, 0, len(ids)), ids, None, lambda _, chosen: self.model.embed_texts(chosen)  # type: ignore[arg-type]
+        )))  # fmt: skip
+
+    def similarity(self, pictures: Pictures, texts: Sequence[str]) -> Float[Tensor, "pictures texts"]:
+        """Cosine similarities, from -1 to 1.
+
+        Raises:
+            DaedalError: as `embed_pictures` and `embed_texts`.
+        """
+        said = self.embed_texts(texts)
+        return self.embed_pictures(pictures) @ said.mT
+
+    def probabilities(self, pictures: Pictures, texts: Sequence[str]) -> Float[Tensor, "pictures texts"]:
+        """For each picture, how likely each text is if one of them is right.
+
+        Raises:
+            DaedalError: as `similarity`.
+        """
+        return (self.similarity(pictures, texts) / self.model.temperature.detach()).softmax(1)
+
+    def classify(self, pictures: Pictures, labels: Sequence[str], template: str = "{}") -> list[dict[str, float]]:
+        """For each picture the probabilities of the labels, the likeliest first: naming without training on the names.
+
+        Args:
+            template: the caption that a label becomes, such as "a {}".
+
+        Raises:
+            DaedalError: there is no label, the template has no place for one, or as `similarity`.
+        """
+        if "{}" not in template:
+            raise DaedalError(f"The template {template!r} has no place for a label", "Put {} where it belongs")
+        found = self.probabilities(pictures, [template.replace("{}", label) for label in labels])
+        return [
+            dict(sorted(zip(labels, row, strict=True), key=lambda entry: -entry[1])) for row in found.double().tolist()
+        ]
+
+    def rank(self, text: str, pictures: Pictures) -> list[Ranked]:
+        """The pictures, the nearest to the text first.
+
+        Raises:
+            DaedalError: as `similarity`.
+        """
+        near = self.similarity(pictures, [text])[:, 0].double().tolist()
+        return sorted((Ranked(*entry) for entry in enumerate(near)), key=lambda entry: -entry.similarity)
+
+    def choose(self, text: str, pictures: Pictures) -> int:
+        """The place of the picture that is nearest to the text.
+
+        Raises:
+            DaedalError: as `similarity`.
+        """
+        return self.rank(text, pictures)[0].place
+
+    def draw(
+        self,
+        draw: Callable[..., list[Picture]],
+        n: int,
+        *,
+        best_of: int,
+        prompt: str | Sequence[str],
+        first: int = 0,
+        **options: Any,
+    ) -> list[Picture]:
+        """`n` pictures, each the nearest to its prompt of `best_of` that are drawn for it. What a picture's provenance says
+        draws that picture again, alone.
+
+        Args:
+            draw: `generate` of a model that draws what a text says, or another with its arguments.
+            prompt: several are taken in turn.
+            first: the number of the first picture.
+            options: of `draw`.
+
+        Raises:
+            DaedalError: there is nothing to choose from, or as `draw`.
+        """
+        if best_of < 2:
+            raise DaedalError(f"best_of is {best_of}: there is nothing to choose from", "Draw at least 2 for each")
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        self._ids(prompts)
+        each = [text for text in prompts for _ in range(best_of)]
+        drawn = draw(n=n * best_of, prompt=each, first=first * best_of, **options)
+        several = [drawn[start : start + best_of] for start in range(0, len(drawn), best_of)]
+        return [
+            those[self.choose(prompts[number % len(prompts)], those)] for number, those in enumerate(several, first)
+        ]
+
+    def _ids(self, texts: Sequence[str]) -> Int[Tensor, "texts window"]:
+        if not texts or not all(tidy(text) for text in texts):
+            what = "One of the texts says nothing" if texts else "No text is given"
+            raise DaedalError(what, "Say what a picture may show")
+        assert self.captions is not None
+        return self.captions.encode(texts).to(self.device)
