@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -283,6 +286,16 @@ def test_it_goes_on_in_the_stage_that_it_was_stopped_in(
     assert f"Go on with: daedal train --resume {run}" in stopped.err
     assert daedal("train", "--resume", run).code == 0
     assert same(tmp_path / "whole", run)
+
+
+def test_two_processes_train_both_stages_as_one_does(scenes: Path, tmp_path: Path) -> None:
+    small = [str(part) for part in _ask(scenes, tmp_path / "two")]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29613"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "src"}
+    done = subprocess.run([*launcher, "-m", "daedal", *small], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert daedal(*_ask(scenes, tmp_path / "one")).code == 0
+    assert logged(tmp_path / "one", "loss") == pytest.approx(logged(tmp_path / "two", "loss"), rel=1e-2)
 
 
 def test_a_tokenizer_that_is_there_is_taken(scenes: Path, tokens: Path, tmp_path: Path) -> None:

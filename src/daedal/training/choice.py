@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from daedal.errors import DaedalError
 from daedal.training.machine import Machine
+from daedal.training.processes import process_count
 
 DEFAULT_BUDGET = 180.0
 FEWEST_STEPS = 20
@@ -84,6 +85,14 @@ def choose_length(choose: Choice, time: Time, per_step: float, smaller: str) -> 
             f"Give at least --budget {least}s, or {smaller}",
         )
     return steps
+
+
+def largest_share(batch: int, most: int) -> int:
+    """The largest micro batch of at most `most` examples by which the processes can share a batch; where they cannot, training
+    says so."""
+    processes = process_count()
+    whole = batch // processes if batch % processes == 0 else batch
+    return max(size for size in range(1, whole + 1) if whole % size == 0 and size <= most)
 
 
 def choose_rhythm(choose: Choice, steps: int, per_step: float, validation: float) -> None:

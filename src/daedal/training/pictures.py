@@ -25,7 +25,15 @@ from daedal.models.image import ImageBatch, ImageModel
 from daedal.models.image_checkpoint import save_image_model
 from daedal.models.image_families import image_family
 from daedal.nn.noise import Noise
-from daedal.training.choice import UNPLANNED, Choice, Time, choose_length, choose_machine, choose_rhythm
+from daedal.training.choice import (
+    UNPLANNED,
+    Choice,
+    Time,
+    choose_length,
+    choose_machine,
+    choose_rhythm,
+    largest_share,
+)
 from daedal.training.family import Family
 from daedal.training.groups import picture_optimizer
 from daedal.training.machine import Machine
@@ -75,7 +83,8 @@ class PictureFamily(Family):
         self._choose_model(choose)
         for name, value in {**recipe(self.family, max(self.dataset.codec.shape[1:])), **given}.items():
             choose(name, value)
-        choose("micro_batch", choose.values["batch"])
+        batch = choose.values["batch"]  # a contrast is with all of a batch
+        choose("micro_batch", batch if self.family == "clip" else largest_share(batch, batch))
         draft = PLANS[self.family].parse({**UNPLANNED, **choose.values}, "plan")
         task = self.task(draft)
         per_step = step_seconds(

@@ -17,6 +17,11 @@ from torch import Tensor
 _BUCKET_ELEMENTS = 8 * 2**20
 
 
+def process_count() -> int:
+    """How many processes torchrun has started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 class Processes:
     """This process's place among those that train together.
 
@@ -83,7 +88,7 @@ class Processes:
 @contextmanager
 def processes(device: str) -> Iterator[Processes]:
     """Join the group that torchrun describes in the environment, if it does; leave it at the end."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    count = process_count()
     if count == 1:
         yield Processes(torch.device(device))
         return

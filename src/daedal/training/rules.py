@@ -14,7 +14,15 @@ from daedal.errors import DaedalError
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Moment, TokenBatch
-from daedal.training.choice import UNPLANNED, Choice, Time, choose_length, choose_machine, choose_rhythm
+from daedal.training.choice import (
+    UNPLANNED,
+    Choice,
+    Time,
+    choose_length,
+    choose_machine,
+    choose_rhythm,
+    largest_share,
+)
 from daedal.training.groups import gpt_optimizer
 from daedal.training.machine import Machine
 from daedal.training.plan import GPTPlan, Prediction
@@ -199,7 +207,7 @@ def _choose_optimisation(choose: Choice, machine: Machine, facts: TokenFacts, fi
     choose("learning_rate", 1e-4 if fine_tuning else 0.01 if muon else 0.004 * (128 / width) ** 0.5)
     choose("cooldown", 0.7)
     most = max(1, (8192 if machine.device.startswith("cpu") else 65536) // context)
-    choose("micro_batch", max(size for size in range(1, batch + 1) if batch % size == 0 and size <= most))
+    choose("micro_batch", largest_share(batch, most))
 
 
 def _compile_pays(machine: Machine, seconds: float) -> bool:
