@@ -33,7 +33,7 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         (
             "dance",
             "Unknown command 'dance'. Choose data, plan, train, generate, interpolate, edit, reconstruct, caption, "
-            "chat, evaluate or export. See daedal --help.",
+            "match, chat, evaluate or export. See daedal --help.",
         ),
         ("train gtp", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
         ("train gpt --data d --out r now", "Unexpected argument 'now'. See daedal train gpt --help."),

@@ -121,22 +121,22 @@ def train(
         if group.main:
             RunFolder.check_new(out)
         group.wait()
-    if family != TEXT_TO_IMAGE:
-        return _begin(family, data, out, budget, init, codec, progress, started, options)
-    if init is not None or options.get("condition", "caption") != "caption":
-        raise DaedalError("Text to image learns captions, and from nothing", "Leave --init and --condition away")
-    prior = options.pop("prior", "tokens")
-    if prior == "flow":  # all in one stage
-        return _begin(prior, data, out, budget, None, codec, progress, started, {**options, "condition": "caption"})
-    if prior != "tokens":
-        raise DaedalError(f"There is no prior {prior!r} of text to image", "Use tokens or flow")
-    request = TextToImage(
-        data=str(data),
-        budget=None if "steps" in options else parse_duration(DEFAULT_BUDGET if budget is None else budget),
-        codec=None if codec is None else str(codec),
-        options=options,
-    )
-    return _in_stages(Path(out), request, progress, started)
+        if family != TEXT_TO_IMAGE:
+            return _begin(family, data, out, budget, init, codec, progress, started, options)
+        if init is not None or options.get("condition", "caption") != "caption":
+            raise DaedalError("Text to image learns captions, and from nothing", "Leave --init and --condition away")
+        prior = options.pop("prior", "tokens")
+        if prior == "flow":  # all in one stage
+            return _begin(prior, data, out, budget, None, codec, progress, started, {**options, "condition": "caption"})
+        if prior != "tokens":
+            raise DaedalError(f"There is no prior {prior!r} of text to image", "Use tokens or flow")
+        request = TextToImage(
+            data=str(data),
+            budget=None if "steps" in options else parse_duration(DEFAULT_BUDGET if budget is None else budget),
+            codec=None if codec is None else str(codec),
+            options=options,
+        )
+        return _in_stages(Path(out), request, progress, started)
 
 
 def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResult:
