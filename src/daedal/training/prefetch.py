@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+import torch
+
 T = TypeVar("T")
 
 
@@ -14,7 +16,11 @@ class Prefetch(Generic[T]):
 
     def __init__(self, make: Callable[[int], T], first: int, ahead: int = 3) -> None:
         self._make, self._next, self._ahead = make, first, ahead
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+        # With OpenMP threads of its own the worker would have those of training sleep between any two operations: more of them
+        # than cores do not wait awake. That made a step on two cores twice as long.
+        self._worker = ThreadPoolExecutor(
+            1, thread_name_prefix="prefetch", initializer=torch.set_num_threads, initargs=(1,)
+        )
         self._ready: deque[Future[T]] = deque()
 
     def get(self) -> T:
