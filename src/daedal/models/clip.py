@@ -29,14 +29,14 @@ _FIRST_TEMPERATURE, _LEAST_TEMPERATURE = 0.07, 0.01
 class CLIPShape(Config):
     """What a person may choose of a CLIP."""
 
-    breadth: int = Field(32, ge=4, le=1024, description="channels at the finest grid; they double with each halving")
+    breadth: int = Field(16, ge=4, le=1024, description="channels at the finest grid; they double with each halving")
     widest: int = Field(128, ge=4, le=4096, description="channels of any grid at most")
     depth: int = Field(1, ge=1, le=16, description="residual blocks of each grid")
     patch: int = Field(2, ge=1, le=16, description="side in pixels of a cell of the finest grid")
     features: int = Field(256, ge=8, le=4096, description="features of a picture")
-    text_width: int = Field(128, ge=32, le=4096, multiple_of=32, description="features of a word of a caption")
+    text_width: int = Field(96, ge=32, le=4096, multiple_of=32, description="features of a word of a caption")
     text_depth: int = Field(2, ge=1, le=64, description="Transformer blocks that read a caption")
-    embedding: int = Field(64, ge=2, le=4096, description="numbers of the vector that stands for a picture or a text")
+    embedding: int = Field(128, ge=2, le=4096, description="numbers of the vector that stands for a picture or a text")
 
 
 class CLIPConfig(CLIPShape, ImageConfig):

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from daedal.models.clip import CLIP
 from daedal.models.gpt import GPT
 from daedal.models.model import Model
 from daedal.nn.attention import Attention
@@ -17,7 +18,8 @@ from daedal.training.plan import Plan
 
 
 def picture_optimizer(model: Model, player: str, plan: Plan) -> Optimizer:
-    """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a flow's network."""
+    """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a flow's or
+    a CLIP's networks."""
     splits = _kernels(model) if plan.optimizer == "muon" else {}
     parameters = [parameter for parameter in model.players[player] if parameter not in splits]
     groups = [
@@ -46,7 +48,8 @@ def _muon(splits: dict[Tensor, Sequence[int]], plan: Plan) -> list[torch.optim.O
 
 
 def _kernels(model: Model) -> dict[Tensor, Sequence[int]]:
-    """The kernels between a U-Net's first and last layer, or the matrices of a transformer's attention and MLPs."""
+    """The kernels between the first and last layer of a U-Net or of a CLIP's tower, and the matrices of a transformer's
+    attention and MLPs."""
     stacked: dict[Tensor, Sequence[int]] = {}
     for module in model.modules():  # what holds others comes before them
         if isinstance(module, UNet):
@@ -59,6 +62,10 @@ def _kernels(model: Model) -> dict[Tensor, Sequence[int]]:
                 stacked[module.words.weight] = (module.out.in_channels,) * 2
         elif isinstance(module, Block):
             stacked.update(_stacked((module.attention, module.mlp)))
+        elif isinstance(module, CLIP):
+            tower = module.tower
+            inner = [part for part in (*tower.blocks.modules(), *tower.widen) if isinstance(part, nn.Conv2d)]
+            stacked.update({part.weight: (part.out_channels,) for part in inner})
     return stacked
 
 

@@ -34,7 +34,16 @@ RECIPES: dict[str, dict[str, Any]] = {
         "ema": 0.999,
         "cooldown": 0.7,
     },
-    "clip": {"batch": 128, "learning_rate": 1e-3, "beta2": 0.99, "weight_decay": 0.01, "ema": 0.999, "cooldown": 0.7},
+    "clip": {
+        "batch": 128,
+        "learning_rate": 3e-3,
+        "optimizer": "muon",
+        "muon_learning_rate": 0.02,
+        "beta2": 0.99,
+        "weight_decay": 0.05,
+        "ema": 0.999,
+        "cooldown": 0.7,
+    },
 }
 """Values of the plan for each family, for pictures of up to 32 pixels a side."""
 
