@@ -25,7 +25,11 @@ def refused(tmp_path: Path, source: Any, says: str, **options: Any) -> None:
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:
     refused(tmp_path, [], "No source is given")
-    refused(tmp_path, tmp_path / "nothing", "nothing does not exist.*python-docs, python-code, digits, scenes, emoji-scenes, hf:NAME")
+    refused(
+        tmp_path,
+        tmp_path / "nothing",
+        "nothing does not exist.*python-docs, python-code, digits, scenes, emoji-scenes, hf:NAME",
+    )
     refused(tmp_path, "hf:", "names no dataset")
 
 
