@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 TEXT_TO_IMAGE = "text-to-image"
 _TOKENS_SHARE = 0.25  # of the budget of text to image: with more, tokens lose hardly less (docs/log.md)
 _SHARED = ("steps", "seed", "device", "threads", "precision")  # options of both of its stages
-_REQUEST = "text-to-image.json"
 
 
 class TrainingResult(Config):
@@ -151,8 +150,8 @@ def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResul
     from daedal.training.run import RunFolder
 
     folder = RunFolder.open(run)
-    if (folder.training / _REQUEST).exists() and not folder.begun:
-        return _in_stages(folder.path, TextToImage.read(folder.training / _REQUEST), progress, started)
+    if folder.request.exists() and not folder.begun:
+        return _in_stages(folder.path, TextToImage.read(folder.request), progress, started)
     plan = folder.plan
     # what another model brought is in the run's own checkpoint by now, were the other to be gone
     init = str(folder.path) if plan.init is not None and folder.state is not None else plan.init
@@ -263,7 +262,7 @@ def _in_stages(out: Path, request: TextToImage, progress: "Listener | None", sta
     with processes(_device(request.options)) as group:
         if group.main:
             make_folder(folder.training)
-            write_json(folder.training / _REQUEST, request.model_dump())
+            write_json(folder.request, request.model_dump())
         if codec is None:
             tokens = RunFolder(folder.training / "tokens")
             codec, share = str(tokens.path), None if budget is None else _TOKENS_SHARE * budget

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
+from daedal.api import TEXT_TO_IMAGE
 from daedal.cli import console, faults
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.watch import watching
@@ -32,7 +33,6 @@ WHAT = {
     "flow": "a flow (the diffusion family of today): noise that learns to become a picture",
 }
 """Each family in a few words."""
-TEXT_TO_IMAGE = "text-to-image"
 STAGES = "a tokenizer of pictures, and a GPT that draws with its tokens what captions say; or a flow that draws it"
 """What is trained for text to image."""
 

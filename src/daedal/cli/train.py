@@ -4,7 +4,8 @@ from pathlib import Path
 
 from cyclopts import App
 
-from daedal.cli.families import STAGES, TEXT_TO_IMAGE, WHAT, finish
+from daedal.api import TEXT_TO_IMAGE
+from daedal.cli.families import STAGES, WHAT, finish
 from daedal.errors import DaedalError
 
 app = App(name="train", help_format="plaintext")

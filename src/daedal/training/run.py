@@ -34,7 +34,7 @@ class RunFolder:
     def check_new(cls, path: str | Path) -> None:
         """Refuse a folder that is taken, before anything is measured or trained for it."""
         run = cls(path)
-        if run.begun or (run.training / "text-to-image.json").exists():
+        if run.begun or run.request.exists():
             raise DaedalError(
                 f"{path} already holds a run", f"Go on with it by --resume {path}, or choose another --out"
             )
@@ -52,6 +52,11 @@ class RunFolder:
     def begun(self) -> bool:
         """Whether it has a plan, with which training begins."""
         return (self.training / "plan.json").exists()
+
+    @property
+    def request(self) -> Path:
+        """What was asked of a run of two stages, for the second of them."""
+        return self.training / "text-to-image.json"
 
     @property
     def measured(self) -> bool:
