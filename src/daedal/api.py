@@ -121,12 +121,13 @@ def train(
             RunFolder.check_new(out)
         group.wait()
         if family != TEXT_TO_IMAGE:
-            return _begin(family, data, out, budget, init, codec, progress, started, options)
+            return _begin(family, data, out, budget, init, codec, progress, started, options, group)
         if init is not None or options.get("condition", "caption") != "caption":
             raise DaedalError("Text to image learns captions, and from nothing", "Leave --init and --condition away")
         prior = options.pop("prior", "tokens")
         if prior == "flow":  # all in one stage
-            return _begin(prior, data, out, budget, None, codec, progress, started, {**options, "condition": "caption"})
+            options = {**options, "condition": "caption"}
+            return _begin(prior, data, out, budget, None, codec, progress, started, options, group)
         if prior != "tokens":
             raise DaedalError(f"There is no prior {prior!r} of text to image", "Use tokens or flow")
         request = TextToImage(
@@ -270,11 +271,11 @@ def _in_stages(out: Path, request: TextToImage, progress: "Listener | None", sta
             begun, measured = group.agree([tokens.begun, tokens.measured])
             if not begun:
                 shared = {name: request.options[name] for name in _SHARED if name in request.options}
-                _begin("vqvae", request.data, tokens.path, share, None, None, progress, started, shared)
+                _begin("vqvae", request.data, tokens.path, share, None, None, progress, started, shared, group)
             elif not measured:
                 resume(tokens.path, progress)
         options = {**request.options, "condition": "caption"}
-        return _begin("gpt", request.data, out, budget, None, codec, progress, time.monotonic(), options)
+        return _begin("gpt", request.data, out, budget, None, codec, progress, time.monotonic(), options, group)
 
 
 def _begin(
@@ -287,18 +288,17 @@ def _begin(
     progress: "Listener | None",
     started: float,
     options: dict[str, Any],
+    group: "Processes",
 ) -> TrainingResult:
     """A run of one model, in a folder that is known to be free."""
-    from daedal.training.processes import processes
     from daedal.training.run import RunFolder
 
-    with processes(_device(options)) as group:
-        plan, opened = _plan(family, data, budget, init, codec, options, group)
-        run = RunFolder(out)
-        if group.main:
-            run.write_plan(plan)
-        group.wait()
-        return _train(plan, opened, run, group, progress, started)
+    plan, opened = _plan(family, data, budget, init, codec, options, group)
+    run = RunFolder(out)
+    if group.main:
+        run.write_plan(plan)
+    group.wait()
+    return _train(plan, opened, run, group, progress, started)
 
 
 def _device(options: dict[str, Any]) -> str:
