@@ -15,10 +15,10 @@ def config(**values: object) -> VQVAEConfig:
     return VQVAEConfig.parse(small | values, "test")
 
 
-KINDS = [{"quantizer": "fsq"}, {"quantizer": "vq"}, {"quantizer": "fsq", "critic": 0.5}]
+KINDS = [{"quantizer": "fsq"}, {"quantizer": "vq"}, {"quantizer": "fsq", "critic": 0.5}, {"rate": 0.5}]
 
 
-@pytest.mark.parametrize("values", KINDS, ids=["fsq", "vq", "critic"])
+@pytest.mark.parametrize("values", KINDS, ids=["fsq", "vq", "critic", "rate"])
 def test_accumulated_batches_learn_what_one_large_batch_learns(values: dict[str, object]) -> None:
     model = shaken(VQVAE(config(**values)))
     batch = pictures(model.config, 6).at(Moment(6, 0.25, 3))
@@ -46,7 +46,7 @@ def test_any_size_has_its_grid_of_ids(height: int, width: int, channels: int, ha
     torch.testing.assert_close(model.decode_ids(ids), model.reconstruct(batch.images), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("values", KINDS, ids=["fsq", "vq", "critic"])
+@pytest.mark.parametrize("values", KINDS, ids=["fsq", "vq", "critic", "rate"])
 def test_a_meta_model_takes_the_weights_of_a_real_one(values: dict[str, object]) -> None:
     model = shaken(VQVAE(config(**values)))
     with torch.device("meta"):
@@ -57,7 +57,7 @@ def test_a_meta_model_takes_the_weights_of_a_real_one(values: dict[str, object])
     assert torch.equal(empty.reconstruct(images), model.reconstruct(images))
 
 
-@pytest.mark.parametrize("values", KINDS, ids=["fsq", "vq", "critic"])
+@pytest.mark.parametrize("values", KINDS, ids=["fsq", "vq", "critic", "rate"])
 def test_a_few_steps_learn_and_the_same_seed_learns_the_same(values: dict[str, object]) -> None:
     def learned() -> tuple[VQVAE, list[float]]:
         model, losses = shaken(VQVAE(config(**values))), []

@@ -2,6 +2,8 @@
 
 - an encoder, a quantizer of `nn/quantizer.py` (FSQ by default: Mentzer et al. 2023), a decoder
 - the loss is `mean (x - y)^2 + 0.2 mean |x - y|` of a picture x and its reconstruction y, and what the quantizer asks
+- the nats that it takes to say the tokens have a price (`nn/rate.py`): what costs a GPT more to learn than the picture
+  gains by it, such as grain, is left out
 - a critic that tells pictures from reconstructions may join (Esser et al. 2021) from the first step: its pull on each
   reconstruction is a share, slowly rising, of the pull of the loss above, so that it can never outweigh it
 """
@@ -21,6 +23,7 @@ from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampli
 from daedal.models.model import Loss, Moment, assembling
 from daedal.nn.convolution import Decoder, Encoder, Halve, initialise, pad_to_multiple
 from daedal.nn.quantizer import FSQ, VQ, Quantized, Quantizer
+from daedal.nn.rate import Rate
 
 _ABSOLUTE = 0.2
 """Weight of the absolute error beside the squared one: edges come out sharper."""
@@ -40,15 +43,20 @@ class VQVAEShape(Config):
     )
     codes: int = Field(256, ge=2, le=65536, description="vectors in the codebook of vq")
     code_width: int = Field(8, ge=1, le=256, description="length of the vectors of vq")
+    rate: float = Field(
+        0.0, ge=0, le=100, description="price of a nat that tells a value of the picture, in its error; of fsq alone"
+    )
     filters: int = Field(48, ge=4, le=2048, description="channels of the network where the picture is smallest")
     depth: int = Field(2, ge=0, le=64, description="residual blocks of the encoder, and of the decoder")
     halvings: int = Field(2, ge=1, le=6, description="how often the picture is halved on the way to the tokens")
     critic: float = Field(0.0, ge=0, le=2, description="share of a critic in what shapes the pictures; 0 for none")
 
     @model_validator(mode="after")
-    def _vocabulary_is_bounded(self) -> Self:
+    def _consistent(self) -> Self:
         if math.prod(self.levels) > 65536:
             raise ValueError(f"levels give a vocabulary of {math.prod(self.levels):,}; at most 65,536 fit")
+        if self.rate and self.quantizer != "fsq":
+            raise ValueError("rate is the price of fsq's levels; leave it away, or choose fsq")
         return self
 
 
@@ -104,6 +112,7 @@ class VQVAE(ImageModel):
         self.from_codes = nn.Conv2d(self.quantizer.channels, config.filters, 1)
         self.decoder = Decoder(config.channels, *trunk)
         self.critic = Critic(config.channels, max(8, config.filters // 2)) if config.critic else None
+        self.rate = Rate(config.levels) if config.rate else None
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -147,11 +156,15 @@ class VQVAE(ImageModel):
         error = (pictures - batch.images).flatten(1)
         rebuilt = error.square().mean(1) + _ABSOLUTE * error.abs().mean(1)
         total = (rebuilt + quantized.cost).sum() / count
-        squared = error.detach().square().mean(1)
+        parts = {"squared_error": error.detach().square().mean(1).sum() / count}
+        if self.rate is not None and quantized.levels is not None:
+            nats = self.rate(quantized.codes, quantized.levels).flatten(1)
+            total = total + self.config.rate * nats.sum() / (error.shape[1] * count)
+            parts["nats"] = nats.detach().mean(1).sum() / count
         if self.critic is not None and self.training:
             # its value is nothing, and where nothing is learned it has no gradient
             total = total + self._pull(pictures, rebuilt, batch.moment.fraction) / count
-        return Loss(total, {"squared_error": squared.sum() / count})
+        return Loss(total, parts)
 
     def _pull(self, pictures: Tensor, rebuilt: Float[Tensor, " batch"], fraction: float) -> Float[Tensor, ""]:
         """A term whose gradient at each reconstruction is the critic's, as long as its share of the loss's own."""

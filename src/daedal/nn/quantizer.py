@@ -25,11 +25,13 @@ class Quantized:
         codes: the quantized ones; gradients pass through them as if nothing had been done (straight-through).
         ids: of each place.
         cost: what quantizing adds to the loss of each example.
+        levels: the codes before they were rounded, counted from the lowest level, where there are levels.
     """
 
     codes: Float[Tensor, "batch channels h w"]
     ids: Int[Tensor, "batch h w"]
     cost: Float[Tensor, " batch"]
+    levels: Float[Tensor, "batch channels h w"] | None = None
 
 
 class Quantizer(nn.Module, ABC):
@@ -99,7 +101,7 @@ class FSQ(Quantizer):
         half = _column([count // 2 for count in self.levels], bounded)
         rounded = bounded + (bounded.round() - bounded).detach()
         ids = ((bounded.detach().round() + half).long() * _column(self.basis, bounded).long()).sum(1)
-        return Quantized((rounded / half).to(x.dtype), ids, x.new_zeros(len(x)))
+        return Quantized((rounded / half).to(x.dtype), ids, x.new_zeros(len(x)), bounded + half)
 
     def codes(self, ids: Int[Tensor, "batch h w"]) -> Float[Tensor, "batch channels h w"]:
         levels, basis = _column(self.levels, ids), _column(self.basis, ids)

@@ -40,6 +40,7 @@ from daedal.training.machine import Machine
 from daedal.training.optimizers import Optimizer
 from daedal.training.picture_plan import PLANS, PicturePlan
 from daedal.training.picture_rules import (
+    TOKEN_RATE,
     captions_of,
     classes_of,
     fingerprint_of,
@@ -141,6 +142,8 @@ class PictureFamily(Family):
         choose.values.update(settled)
         if self.family == "vae" and is_black_and_white(train):
             choose("likelihood", "bernoulli")
+        if self.family == "vqvae" and choose.given.get("quantizer", "fsq") == "fsq":
+            choose("rate", TOKEN_RATE)
         if self.family == "flow":
             choose("deviation", round(float(self._codes(train.images[:500]).std()), 3))
 
