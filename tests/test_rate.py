@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 import torch
 
+from daedal.errors import DaedalError
 from daedal.models.vqvae import VQVAE, VQVAEConfig
 from daedal.nn.convolution import initialise
 from daedal.nn.quantizer import FSQ
@@ -75,5 +76,5 @@ def test_tokens_that_cost_something_are_cheaper_to_say() -> None:
 
 
 def test_a_learned_codebook_has_no_price() -> None:
-    with pytest.raises(Exception, match="fsq"):
+    with pytest.raises(DaedalError, match="fsq"):
         VQVAEConfig.parse({"channels": 1, "height": 8, "width": 8, "quantizer": "vq", "rate": 0.1}, "test")

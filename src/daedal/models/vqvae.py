@@ -157,7 +157,8 @@ class VQVAE(ImageModel):
         rebuilt = error.square().mean(1) + _ABSOLUTE * error.abs().mean(1)
         total = (rebuilt + quantized.cost).sum() / count
         parts = {"squared_error": error.detach().square().mean(1).sum() / count}
-        if self.rate is not None and quantized.levels is not None:
+        if self.rate is not None:
+            assert quantized.levels is not None
             nats = self.rate(quantized.codes, quantized.levels).flatten(1)
             total = total + self.config.rate * nats.sum() / (error.shape[1] * count)
             parts["nats"] = nats.detach().mean(1).sum() / count
