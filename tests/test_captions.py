@@ -123,6 +123,19 @@ def test_an_edit_of_everything_is_a_sample_and_one_of_nothing_the_picture(model:
     assert not torch.equal(edited[..., 4:], images[..., 4:])
 
 
+def test_the_likelihood_of_tokens_is_that_of_writing_them_one_by_one(model: TokenModel) -> None:
+    rows, images = prompts(["two green stars", ""]), pictures(2)
+    ids, total = model.codec.encode_ids(images).flatten(1), torch.zeros(2, dtype=torch.float64)
+    for place in range(16):
+        written = torch.cat((model.layout.opening(rows), ids[:, :place]), 1)
+        chances = model.inner(written)[:, -1, : model.layout.tokens].double().softmax(-1)
+        total += chances.gather(1, ids[:, place : place + 1])[:, 0].log()
+    found = model.token_log_likelihood(images, rows)
+    torch.testing.assert_close(found, total.detach(), atol=1e-4, rtol=0)
+    assert torch.equal(found[1], model.token_log_likelihood(images)[1])  # an empty caption says nothing
+    assert not torch.equal(found[0], model.token_log_likelihood(images)[0])
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_picture_is_told_alone_as_it_is_beside_others(model: TokenModel, temperature: float) -> None:
     noise, images = Noise(0, 0, 3), pictures(3)
@@ -223,6 +236,15 @@ def test_a_run_folder_draws_prompts_and_tells_pictures(painter: Path, tmp_path: 
     drawn = opened.generate(2, prompt=["a red circle", "two blue stars"], seed=1)
     assert [picture.provenance.label for picture in drawn] == ["a red circle", "two blue stars"]
     assert len(opened.caption([picture.image for picture in drawn])) == 2
+
+
+def test_its_evaluation_says_how_likely_it_finds_tokens_and_what_captions_save(painter: Path, tmp_path: Path) -> None:
+    api.build_data(["scenes:60"], tmp_path / "others", size=32, workers=1, test=("scenes:60,objects=2",))
+    report = api.evaluate(painter, tmp_path / "others", samples=50, seconds=3, extractor="random")
+    found = {each.name: each for each in report.measurements}
+    assert found["nats of a picture's tokens"].value > 0
+    assert "nats that a caption saves" in found
+    assert "after=caption" in found["nats of a picture's tokens"].definition
 
 
 def test_the_commands_draw_and_tell(painter: Path, tmp_path: Path) -> None:

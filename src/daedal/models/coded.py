@@ -175,6 +175,20 @@ class TokenModel(Coded):
         return torch.where(known >= 1, images, self._pictures(ids))
 
     @torch.no_grad()
+    def token_log_likelihood(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        labels: Int[Tensor, "batch *window"] | None = None,
+    ) -> Float[Tensor, " batch"]:
+        """Log-likelihood of the tokens of pictures after their classes or captions, in nats: not that of pixels, which
+        many pictures of the same tokens share."""
+        ids = self.codec.encode_ids(images).flatten(1)
+        labels, _, _ = self.condition(len(images), labels, ImageSampling())
+        opening = self.layout.opening(labels)
+        logits = self.inner(torch.cat((opening, ids[:, :-1]), 1))[:, opening.shape[1] - 1 :, : self.layout.tokens]
+        return logits.double().log_softmax(-1).gather(2, ids[..., None])[..., 0].sum(1)
+
+    @torch.no_grad()
     def caption(
         self, images: Float[Tensor, "batch channels height width"], noise: Noise, temperature: float = 0.0
     ) -> Int[Tensor, "batch window"]:

@@ -33,6 +33,7 @@ from daedal.evaluation.images.sizes import SECONDS, Sizes
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.subject import run_folder, subject_name
 from daedal.inference.pictures import ImageGenerator
+from daedal.models.coded import TokenModel
 from daedal.models.image import ImageModel
 
 _SHOWN = 64
@@ -154,6 +155,11 @@ class _Work:
         if "score" in self._can and sizes.scored:
             self.tell(88, 100, "scoring held-out pictures")
             found += parts.likelihood(self.generator, pictures, labels, sizes.scored, held_out, self.seed)
+        if isinstance(self.generator.model, TokenModel):
+            self.tell(90, 100, "scoring tokens of held-out pictures")
+            some = spread(len(pictures), sizes.samples)
+            said = [held_out.captions[place] for place in kept[some]] if held_out.captions else []
+            found += parts.written(self.generator, pictures[some], labels[some], said, held_out)
         if "reconstruct" in self._can and sizes.reconstructed:
             self.tell(94, 100, "reconstructing")
             some = spread(len(pictures), sizes.reconstructed)

@@ -27,6 +27,7 @@ from daedal.evaluation.images.sizes import Speeds
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.subject import curve_points
 from daedal.inference.pictures import ImageGenerator
+from daedal.models.coded import TokenModel
 from daedal.models.image import ImageBatch, ImageModel, ImageSampling
 from daedal.nn.noise import Noise
 from daedal.training.run import RunFolder
@@ -246,6 +247,44 @@ def likelihood(
             n=len(values), pieces="pictures", definition=define(quantity, 1, **how), **about,
         ))  # fmt: skip
     return found
+
+
+@torch.no_grad()
+def written(
+    generator: ImageGenerator,
+    pictures: Pictures,
+    labels: Int[np.ndarray, " n"],
+    captions: Sequence[str],
+    reference: Reference,
+) -> list[Measurement]:
+    """Nats of the tokens of held-out pictures after what is said of them, and how many more without."""
+    model, device = generator.model, generator.device
+    assert isinstance(model, TokenModel)
+    said, given = "nothing", torch.from_numpy(np.array(labels))
+    if generator.captions is not None and any(captions):
+        said, given = "caption", generator.captions.encode(captions)
+    elif generator.classes and bool((given >= 0).any()):
+        said = "class"
+    found: dict[str, list[float]] = {"after": [], "without": []}
+    for start in range(0, len(pictures), _SCORED):
+        shown = generator.codec.encode_batch(pictures[start : start + _SCORED]).to(device)
+        told = given[start : start + _SCORED].to(device)
+        found["after"] += model.token_log_likelihood(shown, told if said != "nothing" else None).tolist()
+        found["without"] += model.token_log_likelihood(shown).tolist() if said != "nothing" else []
+    after, without = (-np.array(values) for values in found.values())
+    about: dict[str, Any] = {"model_hash": generator.fingerprint, "data_hash": reference.fingerprint}
+    how: dict[str, object] = {"after": said, "tokens": model.layout.places, reference.name: len(pictures)}
+    measured = {"nats of a picture's tokens": ("token-nats-per-picture", after, "lower")}
+    if said != "nothing":
+        measured[f"nats that a {said} saves"] = ("token-nats-saved", without - after, "higher")
+    return [
+        Measurement.parse({
+            "name": name, "value": float(values.mean()), "unit": "nats", "interval": mean_interval(values),
+            "interval_method": STUDENT, "n": len(values), "pieces": "pictures", "better": better,
+            "definition": define(quantity, 1, **how), **about,
+        }, name)
+        for name, (quantity, values, better) in measured.items()
+    ]  # fmt: skip
 
 
 @torch.no_grad()
