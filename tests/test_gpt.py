@@ -173,12 +173,25 @@ def test_dropout_works_in_training_only(name: str) -> None:
 
 def test_the_places_of_the_grid_begin_where_the_picture_does() -> None:
     model, plain = build("llama", grid=(5, 8), grid_at=8), build("llama")
+    assert model.before is not None
+    model.before.weight.data.zero_()
     plain.load_state_dict({name: value for name, value in model.state_dict().items() if name in plain.state_dict()})
     tokens = ids(2, 20)
     with torch.no_grad():
         same = (model(tokens) == plain(tokens)).all(0).all(-1)
     assert same[:8].all()
     assert not same[8:].any()
+
+
+def test_the_first_layer_knows_the_token_before_where_there_is_a_grid() -> None:
+    model, tokens = build("llama", grid=(5, 8), grid_at=8), ids(1, 6)
+    other, met = tokens.clone(), []
+    other[0, 2] = (other[0, 2] + 1) % VOCAB
+    model.transformer.register_forward_pre_hook(lambda module, given: met.append(given[0]))
+    with torch.no_grad():
+        model(tokens)
+        model(other)
+    assert (met[0] == met[1]).all(-1)[0].tolist() == [True, True, False, False, True, True]
 
 
 def test_sampling_follows_the_generator() -> None:

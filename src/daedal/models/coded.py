@@ -186,7 +186,8 @@ class TokenModel(Coded):
         labels, _, _ = self.condition(len(images), labels, ImageSampling())
         opening = self.layout.opening(labels)
         logits = self.inner(torch.cat((opening, ids[:, :-1]), 1))[:, opening.shape[1] - 1 :, : self.layout.tokens]
-        return logits.double().log_softmax(-1).gather(2, ids[..., None])[..., 0].sum(1)
+        found: Tensor = logits.double().log_softmax(-1).gather(2, ids[..., None])[..., 0].sum(1)
+        return found
 
     @torch.no_grad()
     def caption(

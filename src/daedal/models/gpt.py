@@ -125,10 +125,10 @@ class GPT(Model):
             self.positions = _table(config.context, config.width)
         else:
             self.rotary = Rotary(config.head_width, config.rope_theta, config.context, config.rope_scaling)
-        self.rows = self.columns = self.above = None
+        self.rows = self.columns = self.above = self.before = None
         if config.grid is not None:
             self.rows, self.columns = (_table(count, config.width) for count in config.grid)
-            self.above = _table(config.vocab_size, config.width)
+            self.above, self.before = (_table(config.vocab_size, config.width) for _ in range(2))
         blocks = (_block(config, layer) for layer in range(config.depth))
         self.transformer = Transformer(blocks, _norm(config, config.width))
         self.unembedding = None if config.tied else nn.Linear(config.width, config.vocab_size, bias=False)
@@ -206,6 +206,7 @@ class GPT(Model):
         positions = torch.arange(past, past + time, device=ids.device)
         if start is not None:
             positions = (positions - start[:, None]).clamp_min(0)
+        columns = positions
         if first is not None:
             positions = positions + first[:, None]
         x = self.embedding(ids)
@@ -221,7 +222,8 @@ class GPT(Model):
             places = (self.rows.weight[:, None] + self.columns.weight).flatten(0, 1)
             after = self.config.context - len(places) - self.config.grid_at
             x = x + F.pad(places, (0, 0, self.config.grid_at, after))[positions]
-            x = x + self._above(ids if cache is None else cache.remember(ids), positions)
+            known = ids if cache is None else cache.remember(ids)
+            x = x + self._above(known, positions) + self._before(known, columns)
         if self.rotary is not None:
             turns = self.rotary.turns(positions, past + time if first is None else self.config.context)
         if self.config.dropout and self.training:
@@ -245,6 +247,18 @@ class GPT(Model):
         time, place = positions.shape[-1], positions - self.config.grid_at
         back = F.pad(ids, (columns - 1, 0))[:, : ids.shape[1]][:, -time:]
         vectors: Tensor = self.above(back) * ((place >= columns) & (place < rows * columns))[..., None]
+        return vectors
+
+    def _before(
+        self, ids: Int[Tensor, "batch total"], columns: Int[Tensor, "*batch time"]
+    ) -> Float[Tensor, "batch time width"]:
+        """The vectors of the tokens before those of some columns of a row; none for its first.
+
+        So the noun of a caption has its adjective with it from the first layer on, and what is drawn in red finds which noun is.
+        """
+        assert self.before is not None
+        back = F.pad(ids, (1, 0))[:, : ids.shape[1]][:, -columns.shape[-1] :]
+        vectors: Tensor = self.before(back) * (columns > 0)[..., None]
         return vectors
 
     @property
