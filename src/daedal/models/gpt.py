@@ -254,7 +254,7 @@ class GPT(Model):
     ) -> Float[Tensor, "batch time width"]:
         """The vectors of the tokens before those of some columns of a row; none for its first.
 
-        So the noun of a caption has its adjective with it from the first layer on, and what is drawn in red finds which noun is.
+        So a noun of a caption has its adjective with it from the first layer on, and what is drawn in red finds the red noun.
         """
         assert self.before is not None
         back = F.pad(ids, (1, 0))[:, : ids.shape[1]][:, -columns.shape[-1] :]
