@@ -39,8 +39,10 @@ class LanguageFamily(Family):
         self._initial = _initial(init, dataset) if init is not None else None
 
     def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> GPTPlan:
-        if "condition" in given:
-            raise DaedalError("--condition is for pictures, and this data is text", "Leave it away")
+        for name in ("condition", "label_dropout", "telling"):
+            if name in given:
+                option = name.replace("_", "-")
+                raise DaedalError(f"--{option} is for pictures, and this data is text", "Leave it away")
         validation, codec = self.dataset.split("validation"), self.dataset.codec
         facts = TokenFacts(
             train=self.dataset.split("train").tokens,

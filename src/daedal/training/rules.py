@@ -28,7 +28,7 @@ from daedal.training.machine import Machine
 from daedal.training.plan import GPTPlan, Prediction
 from daedal.training.rehearsal import step_seconds
 
-_OF_PICTURES = 4.0  # times as many tokens to a weight where they are a picture's: neighbours say most of each
+_OF_PICTURES = 8.0  # times as many tokens to a weight where they are a picture's: neighbours say most of each
 _PICTURES = 32  # a step
 _EPOCHS = 6.0  # more passes than this over a text teach little that is new: a short text wants a smaller model
 _LADDER = (
