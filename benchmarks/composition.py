@@ -5,9 +5,10 @@
         [--write README.md docs/text-to-image.md]
 
 A RUN was trained with captions on `scenes:N,pairs=trained,relation-pairs=trained` (opened by `daedal.load`), so that the
-held-out columns ask for what it never saw. The first tables are ceilings: true pictures, which say what the judge gets wrong,
-and what each run's own tokenizer makes of them, which says what no model over its tokens can exceed. `--write`
-puts the table of the last run into pages, where they have room for it: between the lines of `BEGIN` and `END`.
+held-out columns ask for what it never saw. With `--best-of`, single drawings are told beside the best of several. The first
+tables are ceilings: true pictures, which say what the judge gets wrong, and what each run's own tokenizer makes of them, which
+says what no model over its tokens can exceed. `--write` puts the table of the last run into pages, where they have room for it:
+between the lines of `BEGIN` and `END`.
 """
 
 import argparse
@@ -52,9 +53,10 @@ def through(model: ImageGenerator) -> Any:
     return pass_through
 
 
-def beside(scores: Composition, tokens: Composition | None) -> str:
-    """The main tasks of a run, and what its tokens allow, in Markdown."""
+def beside(scores: Composition, best: Composition | None, of: int, tokens: Composition | None) -> str:
+    """The main tasks of a run, the best `of` several drawings, and what its tokens allow, in Markdown."""
     columns = [(part, scores, part) for part in PARTS if part in scores.scores["position"]]
+    columns += [(f"{part}, best of {of}", best, part) for part in ("seen", "held-out pairs")] if best else []
     columns += [("true scenes through its tokens", tokens, "seen")] if tokens else []
     rows = [("task", *(title for title, *_ in columns)), ("---", *("---:" for _ in columns))]
     for row in ("overall", *MAIN_TASKS):
@@ -90,7 +92,7 @@ def main() -> None:
     parser.add_argument(
         "--best-of", type=int, default=1, help="pictures drawn for each prompt, of which the judge takes one"
     )
-    parser.add_argument("--judge", help="the run folder of a CLIP")
+    parser.add_argument("--judge", help="the run folder of a CLIP; a model that can caption pictures judges its own")
     parser.add_argument("--out", type=Path, help="write the numbers here as JSON")
     parser.add_argument("--write", type=Path, nargs="+", default=[], metavar="PAGE", help="put the last table here")
     parser.add_argument("--quick", action="store_true", help="five prompts each: only to see that it runs")
@@ -100,7 +102,6 @@ def main() -> None:
     how = {name: value for name in names if (value := getattr(options, name)) is not None}
     judge = daedal.load(options.judge) if options.judge else None
     assert judge is None or isinstance(judge, Matcher)
-    choose = None if judge is None else judge.choose
     found: dict[str, Composition] = {}
     for run in options.runs:
         model = daedal.load(run)
@@ -110,17 +111,19 @@ def main() -> None:
             found["true pictures"] = ceiling(side, per_task, options.seed)
         if isinstance(model.model, Coded):
             found[f"{run}, through its tokens"] = ceiling(side, per_task, options.seed, through=through(model))
-        start = time.process_time()
-        found[run] = composition(
-            drawer(model, how), side, per_task, options.seed, choose=choose, best_of=options.best_of,
-            model_hash=model.fingerprint,
-        )  # fmt: skip
-        print(f"{run}: {time.process_time() - start:.0f} CPU seconds", flush=True)
+        for name, of in ((run, 1), (f"{run}, best of {options.best_of}", options.best_of))[: min(options.best_of, 2)]:
+            start = time.process_time()
+            found[name] = composition(
+                drawer(model, how), side, per_task, options.seed, best_of=of,
+                choose=(judge or model).choose if of > 1 else None, model_hash=model.fingerprint,
+            )  # fmt: skip
+            print(f"{name}: {time.process_time() - start:.0f} CPU seconds", flush=True)
     for name, scores in found.items():
         print(f"\n{name}\n\n{table(scores)}")
     last = options.runs[-1]
     for page in options.write:
-        write(page, beside(found[last], found.get(f"{last}, through its tokens")))
+        best = found.get(f"{last}, best of {options.best_of}")
+        write(page, beside(found[last], best, options.best_of, found.get(f"{last}, through its tokens")))
     if options.out:
         options.out.write_text(
             json.dumps({name: scores.model_dump() for name, scores in found.items()}, indent=1) + "\n"

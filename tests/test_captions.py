@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from daedal import api
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.errors import DaedalError
+from daedal.inference.choosing import draw_best
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.coded import TokenModel
 from daedal.models.gpt import GPT, GPTConfig
@@ -138,6 +140,22 @@ def test_the_likelihood_of_tokens_is_that_of_writing_them_one_by_one(model: Toke
     assert not torch.equal(found[0], model.token_log_likelihood(images)[0])
 
 
+def test_the_likelihood_of_a_caption_is_that_of_saying_it_word_by_word(model: TokenModel) -> None:
+    layout, rows, images = model.layout, prompts(["two green stars", "a large pink moon"]), pictures(2)
+    found = model.caption_log_likelihood(images, rows)
+    for row in range(2):
+        words = [*rows[row][rows[row] >= 0].tolist(), layout.words - 1]
+        ids, total = model.codec.encode_ids(images[row : row + 1]).flatten(1), 0.0
+        said = torch.cat((ids.new_full((1, 1), layout.tokens), ids, ids.new_full((1, 1), layout.tokens + 1)), 1)
+        for word in words:
+            logits = model.inner(said, first=torch.tensor([layout.window]))[0, -1, layout.first_word :]
+            total += float(logits.detach().double().log_softmax(-1)[word])
+            said = torch.cat((said, torch.tensor([[word + layout.first_word]])), 1)
+        assert math.isclose(float(found[row]), total, abs_tol=1e-4)
+        alone = model.caption_log_likelihood(images[row : row + 1], rows[row : row + 1])
+        torch.testing.assert_close(alone[0], found[row], atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_picture_is_told_alone_as_it_is_beside_others(model: TokenModel, temperature: float) -> None:
     noise, images = Noise(0, 0, 3), pictures(3)
@@ -240,6 +258,21 @@ def test_a_run_folder_draws_prompts_and_tells_pictures(painter: Path, tmp_path: 
     assert len(opened.caption([picture.image for picture in drawn])) == 2
 
 
+def test_it_keeps_the_drawing_of_which_it_would_say_the_prompt(painter: Path, tmp_path: Path) -> None:
+    artist = api.load(painter)
+    assert isinstance(artist, ImageGenerator)
+    asked: dict[str, Any] = {"prompt": "two blue stars", "seed": 1}
+    drawn = artist.generate(8, **asked)
+    likely = artist.caption_log_likelihood("two blue stars", [picture.image for picture in drawn])
+    best = draw_best(artist.generate, artist, 2, best_of=4, **asked)
+    assert [picture.provenance.number for picture in best] == [int(likely[:4].argmax()), 4 + int(likely[4:].argmax())]
+    out = tmp_path / "best.png"
+    done = daedal(
+        "generate", painter, "--prompt", "two blue stars", "-n", "2", "--best-of", "4", "--seed", "1", "--out", out
+    )
+    assert done.code == 0, done.err
+
+
 def test_its_evaluation_says_how_likely_it_finds_tokens_and_what_captions_save(painter: Path, tmp_path: Path) -> None:
     api.build_data(["scenes:60"], tmp_path / "others", size=32, workers=1, test=("scenes:60,objects=2",))
     report = api.evaluate(painter, tmp_path / "others", samples=50, seconds=3, extractor="random")
@@ -266,7 +299,13 @@ def test_the_commands_draw_and_tell(painter: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [(["--prompt", " "], "The prompt says nothing"), (["--class", "3"], "There is no class 3")],
+    [
+        (["--prompt", " "], "The prompt says nothing"),
+        (["--class", "3"], "There is no class 3"),
+        (["--best-of", "4"], "Without a prompt there is nothing to judge by"),
+        (["--prompt", "two stars", "--best-of", "1"], "there is nothing to choose from"),
+        (["--prompt", "two stars", "--judge", "no-run"], "--judge has nothing to choose from"),
+    ],
 )
 def test_a_mistake_is_one_line(painter: Path, tmp_path: Path, given: list[str], said: str) -> None:
     assert said in mistake("generate", painter, *given, "--out", tmp_path / "no.png")

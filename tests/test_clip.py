@@ -20,6 +20,7 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.evaluation.images.report import ImageReport
 from daedal.evaluation.images.retrieval import distinct, retrieval
+from daedal.inference.choosing import draw_best
 from daedal.inference.matching import Matcher
 from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
@@ -166,14 +167,14 @@ def test_of_several_drawings_the_nearest_is_kept_and_can_be_drawn_again(judge: M
     artist = daedal.load(painter)
     assert isinstance(artist, ImageGenerator)
     prompts = ["a red circle", "two blue stars"]
-    best = judge.draw(artist.generate, 3, best_of=4, prompt=prompts, seed=3)
+    best = draw_best(artist.generate, judge, 3, best_of=4, prompt=prompts, seed=3)
     asked = [prompts[number % 2] for number in range(3)]
     for number, (picture, text) in enumerate(zip(best, asked, strict=True)):
         drawn = [artist.generate(1, prompt=text, seed=3, first=4 * number + each)[0] for each in range(4)]
         assert picture.provenance.label == text
         assert _alike(picture, drawn[judge.choose(text, drawn)])
         assert _alike(picture, artist.generate(1, prompt=text, seed=3, first=picture.provenance.number)[0])
-    (second,) = judge.draw(artist.generate, 1, best_of=4, prompt=prompts, seed=3, first=1)
+    (second,) = draw_best(artist.generate, judge, 1, best_of=4, prompt=prompts, seed=3, first=1)
     assert second.provenance == best[1].provenance
 
 
@@ -300,7 +301,7 @@ def test_mistakes_are_one_line(run: Path, painter: Path, files: list[Path], scen
     assert "cannot match pictures and texts" in mistake("match", painter, files[0], "--text", "a")
     assert "A CLIP cannot draw new pictures: it can match" in mistake("generate", run, "--seed", "1")
     drawn = ("generate", painter, "--prompt", "a red circle", "--out", tmp_path / "out.png")
-    assert "go together" in mistake(*drawn, "--best-of", "2")
+    assert "cannot tell what a picture shows" in mistake(*drawn, "--best-of", "2")
     assert "nothing to choose from" in mistake(*drawn, "--best-of", "1", "--judge", run)
     assert "nothing to judge by" in mistake("generate", painter, "--best-of", "2", "--judge", run)
     assert "cannot match" in mistake(*drawn, "--best-of", "2", "--judge", painter)

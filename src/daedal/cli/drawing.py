@@ -13,6 +13,7 @@ from daedal.errors import DaedalError
 from daedal.models.image_sampling import ImageSampling
 
 if TYPE_CHECKING:
+    from daedal.inference.choosing import Judge
     from daedal.inference.drawer import Drawer
     from daedal.inference.given import Given
     from daedal.inference.matching import Matcher
@@ -47,6 +48,19 @@ def open_matcher(run: str) -> "Matcher":
 
     _of_pictures(run)
     return Matcher.open(run)
+
+
+def open_judge(run: str | None, generator: "ImageGenerator") -> "Judge":
+    """The CLIP in a run folder, or the model itself where it can say what pictures show.
+
+    Raises:
+        DaedalError: there is none.
+    """
+    if run is not None:
+        return open_matcher(run)
+    if "caption" not in generator.capabilities:
+        raise DaedalError(f"{generator.name} cannot tell what a picture shows", "Name a CLIP that chooses by --judge")
+    return generator
 
 
 def _of_pictures(run: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import Destination, drawing, open_matcher, open_pictures, run_name, tell, tell_prompts
+from daedal.cli.drawing import Destination, drawing, open_judge, open_pictures, run_name, tell, tell_prompts
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Quantize, Sampling, sampling
 from daedal.errors import DaedalError
@@ -72,9 +72,9 @@ def generate(
     mask
         A picture of the same size: what is white or transparent in it is drawn anew. [default: all is]
     best_of
-        How many pictures to draw for each that is kept: the one that the judge finds nearest to its prompt. [default: 1]
+        How many pictures to draw for each that is kept: the one that fits its prompt best. [default: 1]
     judge
-        The run folder of a CLIP that chooses.
+        The run folder of a CLIP that chooses. [default: a model that can caption pictures judges its own]
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. [default: a new file here]
     columns
@@ -89,23 +89,24 @@ def generate(
         "columns": columns, "replace": replace or None, **given(how),
     }  # fmt: skip
     from daedal import api
+    from daedal.inference.choosing import draw_best
     from daedal.inference.generator import Generator
     from daedal.models.checkpoint import resolve
 
     if api.of_pictures(resolve(model)):
         _refuse(of_text, f"{model} draws pictures and writes no text")
-        if (best_of is None) != (judge is None):
-            raise DaedalError("--best-of and --judge go together", "Give both, as in --best-of 8 --judge CLIP_RUN")
-        if judge is not None and not prompt:
-            raise DaedalError("Without a prompt there is nothing to judge by", "Give --prompt, or leave --judge out")
+        if judge is not None and best_of is None:
+            raise DaedalError("--judge has nothing to choose from", "Give --best-of, as in --best-of 8")
+        if best_of is not None and not prompt:
+            raise DaedalError("Without a prompt there is nothing to judge by", "Give --prompt, or leave --best-of out")
         destination = Destination(out, f"samples-{run_name(model)}", replace)
         generator = open_pictures(model)
         tell_prompts(generator, prompt)
         with drawing() as progress:
             asked: dict[str, Any] = {"n": _PICTURES if n is None else n, "label": label, "prompt": prompt}
             draw = generator.generate if image is None else partial(generator.edit, image, mask)
-            if judge is not None and best_of is not None:
-                draw = partial(open_matcher(judge).draw, draw, best_of=best_of)
+            if best_of is not None:
+                draw = partial(draw_best, draw, open_judge(judge, generator), best_of=best_of)
             pictures = draw(**asked, progress=progress, **chosen, **given(how))
         tell(pictures, destination.write(pictures, columns), destination, json)
     else:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from daedal import __version__
-from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
+from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec, tidy
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
@@ -139,6 +139,14 @@ class Drawer:
         if not given:
             raise DaedalError("No picture is given", "Name at least one")
         return given, self.codec.encode_batch(np.stack([one.pixels for one in given]))
+
+    def _texts(self, texts: Sequence[str]) -> Int[Tensor, "texts window"]:
+        """The ids of texts that pictures are held against."""
+        if not texts or not all(tidy(text) for text in texts):
+            what = "One of the texts says nothing" if texts else "No text is given"
+            raise DaedalError(what, "Say what a picture may show")
+        assert self.captions is not None
+        return self.captions.encode(texts).to(self.device)
 
     def _given_labels(self, label: Labels, count: int) -> Chosen:
         return self._abilities.given_labels(label, self._noise(0, 0, count))

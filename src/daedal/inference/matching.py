@@ -1,17 +1,15 @@
 """A CLIP and its codecs together: how well texts fit pictures, naming without training, ranking, choosing among drawings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from daedal.codecs.caption import tidy
 from daedal.errors import DaedalError
 from daedal.inference.drawer import Drawer, Progress
 from daedal.inference.given import Given, Source
-from daedal.inference.picture import Picture
 from daedal.models.clip import CLIP
 
 Pictures = Sequence[Source | Given]
@@ -57,7 +55,7 @@ class Matcher(Drawer):
         Raises:
             DaedalError: there is none, or one says nothing.
         """
-        ids = self._ids(texts)
+        ids = self._texts(texts)
         return torch.cat(list(self._in_batches(
             self._noise(0, 0, len(ids)), ids, None, lambda _, chosen: self.model.embed_texts(chosen)  # type: ignore[arg-type]
         )))  # fmt: skip
@@ -111,43 +109,3 @@ class Matcher(Drawer):
             DaedalError: as `similarity`.
         """
         return self.rank(text, pictures)[0].place
-
-    def draw(
-        self,
-        draw: Callable[..., list[Picture]],
-        n: int,
-        *,
-        best_of: int,
-        prompt: str | Sequence[str],
-        first: int = 0,
-        **options: Any,
-    ) -> list[Picture]:
-        """`n` pictures, each the nearest to its prompt of `best_of` that are drawn for it. What a picture's provenance says
-        draws that picture again, alone.
-
-        Args:
-            draw: `generate` of a model that draws what a text says, or another with its arguments.
-            prompt: several are taken in turn.
-            first: the number of the first picture.
-            options: of `draw`.
-
-        Raises:
-            DaedalError: there is nothing to choose from, or as `draw`.
-        """
-        if best_of < 2:
-            raise DaedalError(f"best_of is {best_of}: there is nothing to choose from", "Draw at least 2 for each")
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        self._ids(prompts)
-        each = [text for text in prompts for _ in range(best_of)]
-        drawn = draw(n=n * best_of, prompt=each, first=first * best_of, **options)
-        several = [drawn[start : start + best_of] for start in range(0, len(drawn), best_of)]
-        return [
-            those[self.choose(prompts[number % len(prompts)], those)] for number, those in enumerate(several, first)
-        ]
-
-    def _ids(self, texts: Sequence[str]) -> Int[Tensor, "texts window"]:
-        if not texts or not all(tidy(text) for text in texts):
-            what = "One of the texts says nothing" if texts else "No text is given"
-            raise DaedalError(what, "Say what a picture may show")
-        assert self.captions is not None
-        return self.captions.encode(texts).to(self.device)

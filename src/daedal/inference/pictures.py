@@ -137,6 +137,31 @@ class ImageGenerator(Drawer):
         rows = torch.cat(list(self._in_batches(self._noise(seed, 0, len(given)), None, progress, tell)))
         return [captions.decode(row) for row in rows]
 
+    def caption_log_likelihood(self, text: str, pictures: Sequence[Source | Given]) -> Float[Tensor, " pictures"]:
+        """How likely the model would say a text of each picture, in nats.
+
+        Raises:
+            DaedalError: the model learned no captions, the text says nothing, or a picture cannot be read.
+        """
+        self.require("caption")
+        assert isinstance(self.model, TokenModel)
+        model, (given, images) = self.model, self._read(pictures)
+        words = self._texts([text]).expand(len(given), -1)
+
+        def tell(part: Noise, chosen: Chosen) -> Tensor:
+            assert chosen is not None
+            return model.caption_log_likelihood(images[part.first : part.first + part.count].to(self.device), chosen)
+
+        return torch.cat(list(self._in_batches(self._noise(0, 0, len(given)), words, None, tell)))
+
+    def choose(self, text: str, pictures: Sequence[Source | Given]) -> int:
+        """The place of the picture of which the model would most likely say the text.
+
+        Raises:
+            DaedalError: as `caption_log_likelihood`.
+        """
+        return int(self.caption_log_likelihood(text, pictures).argmax())
+
     # -- clips ---------------------------------------------------------------------------------------------------------
 
     def interpolate(

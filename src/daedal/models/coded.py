@@ -211,6 +211,18 @@ class TokenModel(Coded):
         words = torch.stack(written, 1)
         return nn.functional.pad(words, (0, layout.window - words.shape[1]), value=layout.words - 1)
 
+    @torch.no_grad()
+    def caption_log_likelihood(
+        self, images: Float[Tensor, "batch channels height width"], words: Int[Tensor, "batch window"]
+    ) -> Float[Tensor, " batch"]:
+        """Log-likelihood of captions, their ends included, after pictures, in nats."""
+        layout = self.layout
+        batch = layout.to_tell(self.codec.encode_ids(images), words)
+        logits = self.inner(batch.inputs, first=batch.first)[:, layout.places + 1 :, layout.first_word :]
+        asked = batch.targets[:, layout.places + 1 :] - layout.first_word
+        chances = logits.double().log_softmax(-1).gather(2, asked.clamp_min(0)[..., None])[..., 0]
+        return (chances * (asked >= 0)).sum(1)
+
     def _write(
         self,
         chances: Float[Tensor, "batch tokens"],
