@@ -221,7 +221,8 @@ class TokenModel(Coded):
         logits = self.inner(batch.inputs, first=batch.first)[:, layout.places + 1 :, layout.first_word :]
         asked = batch.targets[:, layout.places + 1 :] - layout.first_word
         chances = logits.double().log_softmax(-1).gather(2, asked.clamp_min(0)[..., None])[..., 0]
-        return (chances * (asked >= 0)).sum(1)
+        found: Tensor = (chances * (asked >= 0)).sum(1)
+        return found
 
     def _write(
         self,
