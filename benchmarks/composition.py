@@ -111,7 +111,8 @@ def main() -> None:
             found["true pictures"] = ceiling(side, per_task, options.seed)
         if isinstance(model.model, Coded):
             found[f"{run}, through its tokens"] = ceiling(side, per_task, options.seed, through=through(model))
-        for name, of in ((run, 1), (f"{run}, best of {options.best_of}", options.best_of))[: min(options.best_of, 2)]:
+        for of in sorted({1, options.best_of}):
+            name = run if of == 1 else f"{run}, best of {of}"
             start = time.process_time()
             found[name] = composition(
                 drawer(model, how), side, per_task, options.seed, best_of=of,

@@ -73,9 +73,8 @@ def test_tokens_that_stand_for_nearly_the_same_begin_alike(model: TokenModel) ->
     whole = TokenModel(GPT(config), model.codec)
     whole.initialise(torch.Generator().manual_seed(0))
     tables = [table.weight.detach() for table in whole.inner.token_tables]
-    assert (
-        len(tables) == 4
-    )  # what is read and predicted, what stands above and before, and the values of every other layer
+    # What is read and predicted, what stands above, what comes before, and the values of every other layer
+    assert len(tables) == 4
     for table in tables:
         vectors = torch.nn.functional.normalize(table[: whole.layout.tokens], dim=1)
         alike = vectors @ vectors.T

@@ -89,7 +89,6 @@ def generate(
         "columns": columns, "replace": replace or None, **given(how),
     }  # fmt: skip
     from daedal import api
-    from daedal.inference.choosing import draw_best
     from daedal.inference.generator import Generator
     from daedal.models.checkpoint import resolve
 
@@ -106,6 +105,8 @@ def generate(
             asked: dict[str, Any] = {"n": _PICTURES if n is None else n, "label": label, "prompt": prompt}
             draw = generator.generate if image is None else partial(generator.edit, image, mask)
             if best_of is not None:
+                from daedal.inference.choosing import draw_best
+
                 draw = partial(draw_best, draw, open_judge(judge, generator), best_of=best_of)
             pictures = draw(**asked, progress=progress, **chosen, **given(how))
         tell(pictures, destination.write(pictures, columns), destination, json)

@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
@@ -244,10 +244,8 @@ class GPT(Model):
         assert self.above is not None
         assert self.config.grid is not None
         rows, columns = self.config.grid
-        time, place = positions.shape[-1], positions - self.config.grid_at
-        back = F.pad(ids, (columns - 1, 0))[:, : ids.shape[1]][:, -time:]
-        vectors: Tensor = self.above(back) * ((place >= columns) & (place < rows * columns))[..., None]
-        return vectors
+        place = positions - self.config.grid_at
+        return _earlier(self.above, ids, columns - 1, (place >= columns) & (place < rows * columns))
 
     def _before(
         self, ids: Int[Tensor, "batch total"], columns: Int[Tensor, "*batch time"]
@@ -257,9 +255,7 @@ class GPT(Model):
         So a noun of a caption has its adjective with it from the first layer on, and what is drawn in red finds the red noun.
         """
         assert self.before is not None
-        back = F.pad(ids, (1, 0))[:, : ids.shape[1]][:, -columns.shape[-1] :]
-        vectors: Tensor = self.before(back) * (columns > 0)[..., None]
-        return vectors
+        return _earlier(self.before, ids, 1, columns > 0)
 
     @property
     def head_weight(self) -> Float[Tensor, "vocab width"]:
@@ -355,6 +351,15 @@ def _block(config: GPTConfig, layer: int) -> Block:
         mlp(config.width, config.mlp_width, ACTIVATIONS[config.activation], config.mlp_bias),
         config.dropout,
     )
+
+
+def _earlier(
+    table: nn.Embedding, ids: Int[Tensor, "batch total"], distance: int, there: Bool[Tensor, "*batch time"]
+) -> Float[Tensor, "batch time width"]:
+    """The vectors of the tokens so far before each of the last `time`, where they are `there`; none elsewhere."""
+    back = F.pad(ids, (distance, 0))[:, : ids.shape[1]][:, -there.shape[-1] :]
+    vectors: Tensor = table(back) * there[..., None]
+    return vectors
 
 
 def _table(rows: int, width: int) -> nn.Embedding:

@@ -31,7 +31,7 @@ from daedal.training.rehearsal import step_seconds
 _OF_PICTURES = 8.0  # times as many tokens to a weight where they are a picture's: neighbours say most of each
 _PICTURES = 32  # a step
 _EPOCHS = 6.0  # more passes than this over a text teach little that is new: a short text wants a smaller model
-_EPOCHS_OF_PICTURES = 30.0
+_EPOCHS_OF_PICTURES = 30.0  # with six a few thousand pictures would get one of the smallest models; not searched
 _LADDER = (
     (64, 2), (96, 2), (96, 3), (128, 3), (128, 4), (160, 4), (192, 4), (192, 5), (256, 5), (256, 6), (320, 6), (384, 6),
     (384, 8), (512, 8), (512, 10), (640, 10), (768, 12), (1024, 16), (1280, 20), (1600, 24), (2048, 28), (2560, 32),
