@@ -60,9 +60,9 @@ class Generator:
         self.stop_ids = frozenset(stop_ids) | ({codec.eos_id} if codec.eos_id is not None else frozenset())
         small = int8_copy(model) if quantize else None
         if quantize == "int8" and small is not None:
-            self._engine = Engine(TorchNetwork(small))
+            self.engine = Engine(TorchNetwork(small))
         else:
-            self._engine = Engine(TorchNetwork(model), draft=None if small is None else TorchNetwork(small))
+            self.engine = Engine(TorchNetwork(model), draft=None if small is None else TorchNetwork(small))
         self._inboxes: dict[Row, deque[Event]] = {}
 
     @classmethod
@@ -119,7 +119,7 @@ class Generator:
         samples: Counter[str] = Counter()
         rows = []
         for text in texts:
-            rows += [_Writer(self, text, self._read(text), samples[text] + i, chosen) for i in range(n)]
+            rows += [_Writer(self, text, self.read(text), samples[text] + i, chosen) for i in range(n)]
             samples[text] += n
         for _ in self._write(rows, chosen):
             pass
@@ -132,7 +132,7 @@ class Generator:
             DaedalError: as `generate`, at once and not with the first piece.
         """
         chosen = _options(options)
-        return self._stream(_Writer(self, prompt, self._read(prompt), 0, chosen), chosen)
+        return self._stream(_Writer(self, prompt, self.read(prompt), 0, chosen), chosen)
 
     def chat(self, messages: Messages, **options: Any) -> Completion:
         """The model's answer to a conversation: messages with `role` and `content`.
@@ -159,10 +159,21 @@ class Generator:
         """
         return score(self.model, self.codec, text, given)
 
+    @cached_property
+    def turn_ends(self) -> tuple[frozenset[int], tuple[str, ...]]:
+        """What ends an answer in a conversation: special tokens, and texts."""
+        ends = [(stop, self.codec.encode(stop, special=True)) for stop in self.template.stops]
+        special = {ids[0] for _, ids in ends if len(ids) == 1 and ids[0] in self.codec.special_ids}
+        return frozenset(special), tuple(stop for stop, ids in ends if len(ids) != 1 or ids[0] not in special)
+
     # -- one at a time -------------------------------------------------------------------------------------------------
 
-    def _read(self, prompt: str) -> list[int]:
-        """The ids of a prompt; for an empty one, what begins a document."""
+    def read(self, prompt: str) -> list[int]:
+        """The ids of a prompt; for an empty one, what begins a document.
+
+        Raises:
+            DaedalError: it is empty, and the model has no token that begins a text.
+        """
         ids = [*self.codec.prefix_ids, *self.codec.encode(prompt)]
         first = self.codec.eos_id if self.codec.bos_id is None else self.codec.bos_id
         if not ids and first is None:
@@ -174,19 +185,19 @@ class Generator:
         written: dict[Row, _Writer] = {}
         try:
             for writer in rows:
-                row = self._engine.submit(Request(writer.ids, options, writer.sample, writer.stop_ids))
+                row = self.engine.submit(Request(writer.ids, options, writer.sample, writer.stop_ids))
                 written[row], self._inboxes[row] = writer, deque()
             while True:
                 for row, writer in written.items():
                     yield from ((writer, piece) for piece in self._take(row, writer))
                 if all(writer.finish_reason is not None for writer in written.values()):
                     return
-                for event in self._engine.step():
+                for event in self.engine.step():
                     # Another text of this generator may be under way, and takes its own
                     self._inboxes[event.row].append(event)
         finally:
             for row in written:
-                self._engine.cancel(row)
+                self.engine.cancel(row)
                 del self._inboxes[row]
 
     def _take(self, row: Row, writer: "_Writer") -> Iterator[str]:
@@ -198,7 +209,7 @@ class Generator:
             if isinstance(event, Token):
                 yield writer.take(event)
                 if writer.finish_reason is not None:
-                    self._engine.cancel(row)
+                    self.engine.cancel(row)
 
     def _stream(self, row: "_Writer", options: SamplingOptions) -> Iterator[Chunk]:
         for _, piece in self._write([row], options):
@@ -210,10 +221,8 @@ class Generator:
     def _answering(self, messages: Messages, options: dict[str, Any]) -> "tuple[_Writer, SamplingOptions]":
         if not messages:
             raise DaedalError("The conversation has no messages", "Give at least one")
+        special, stops = self.turn_ends
         chosen = _options(options)
-        ends = [(stop, self.codec.encode(stop, special=True)) for stop in self.template.stops]
-        special = {ids[0] for _, ids in ends if len(ids) == 1 and ids[0] in self.codec.special_ids}
-        stops = [stop for stop, ids in ends if len(ids) != 1 or ids[0] not in special]
         chosen = chosen.but(stop=(*chosen.stop, *stops))
         context = self.model.config.context
         answer = min(chosen.max_tokens or context // 4, context // 2)

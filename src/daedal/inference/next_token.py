@@ -57,7 +57,7 @@ def shape(
     shaped = logits
     for place, row in enumerate(rows):
         options, constraint = row.options, row.request.constraint
-        if not options.reshapes and constraint is None:
+        if not options.reshapes and constraint is None and not row.early:
             continue
         if shaped is logits:
             shaped = logits.float().clone()
@@ -73,6 +73,8 @@ def shape(
                 presence=options.presence_penalty,
                 frequency=options.frequency_penalty,
             )
+        if row.early:
+            shaped[place, list(row.request.stop_ids)] = float("-inf")
         if constraint is not None:
             try:
                 shaped[place].masked_fill_(~constraint.mask().to(shaped.device), float("-inf"))

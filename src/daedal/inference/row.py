@@ -21,6 +21,10 @@ Logprob = tuple[float, tuple[tuple[int, float], ...]]
 """Natural log-probability of a token, and the most likely ids at its place with theirs."""
 
 
+class TooLong(DaedalError):
+    """A prompt leaves no room in the context."""
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
     """One sample of one prompt.
@@ -33,6 +37,7 @@ class Request:
         constraint: what the text must match; not shared between requests, for it remembers how far the text is.
         echo: the prompt's own log-probabilities are wanted, with this many most likely ids at each place.
         writes: whether anything is to be written; without, the prompt is only read.
+        least: tokens to write before one may end the text.
     """
 
     ids: Sequence[int]
@@ -43,6 +48,7 @@ class Request:
     constraint: Constraint | None = None
     echo: int | None = None
     writes: bool = True
+    least: int = 0
 
 
 @dataclass(eq=False)
@@ -75,6 +81,11 @@ class Row:
     @property
     def options(self) -> SamplingOptions:
         return self.request.options
+
+    @property
+    def early(self) -> bool:
+        """Whether it is too early for the text to end."""
+        return len(self.ids) - len(self.request.ids) < self.request.least
 
     @property
     def seen(self) -> list[int]:
@@ -149,7 +160,7 @@ def open_row(request: Request, context: int, vocab: int, device: torch.device) -
     if not ids:
         raise DaedalError("A prompt has no tokens", "Give at least one")
     if len(ids) > context - request.writes:
-        raise DaedalError(
+        raise TooLong(
             f"The prompt has {len(ids)} tokens, and this model's context of {context} leaves no room to write",
             f"Shorten the prompt to at most {context - 1} tokens",
         )
