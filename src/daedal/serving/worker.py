@@ -146,11 +146,19 @@ def main() -> int:
 
 
 def _open(model: str, quantize: Any, rows: int) -> Desk:
+    from daedal.codecs.raster import IMAGE_CODEC
     from daedal.models.checkpoint import resolve
     from daedal.training.machine import use_fastest_threads
 
     use_fastest_threads()
     folder = resolve(model)
+    if (folder / IMAGE_CODEC).is_file():
+        from daedal.inference.pictures import ImageGenerator
+        from daedal.serving.image_desk import ImageDesk
+
+        if quantize is not None:
+            raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
+        return ImageDesk(ImageGenerator.open(str(folder)))
     from daedal.inference.generator import Generator
     from daedal.serving.text_desk import TextDesk
 
