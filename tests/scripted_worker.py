@@ -103,12 +103,12 @@ def sample(
     command: dict[str, Any], options: dict[str, Any], index: int, verb: str, said: str, cancelled: set[int]
 ) -> Iterator[dict[str, Any]]:
     reason, stopped = ("context" if verb == "cut" else "stop"), None
-    for stop in options["stop"]:
+    for stop in options.get("stop", ()):
         before, found, _ = said.partition(stop)
         said, stopped, reason = (before, stop, "stop") if found else (said, stopped, reason)
     ids = ids_of(said)
-    if options["max_tokens"] is not None and len(ids) > options["max_tokens"]:
-        ids, reason, stopped = ids[: options["max_tokens"]], "length", None
+    if options.get("max_tokens") is not None and len(ids) > options.get("max_tokens"):
+        ids, reason, stopped = ids[: options.get("max_tokens")], "length", None
     held = b""
     for id in ids:
         if command["id"] in cancelled:
@@ -119,8 +119,8 @@ def sample(
         told = held.decode("utf-8", "ignore") if not _partial(held) else ""
         held = held if not told else b""
         event: dict[str, Any] = {"event": "text", "index": index, "text": told, "count": 1}
-        if options["logprobs"] is not None:
-            event["tokens"] = [token(id, -0.25 if index == 1 else -0.5, options["logprobs"])]
+        if options.get("logprobs") is not None:
+            event["tokens"] = [token(id, -0.25 if index == 1 else -0.5, options.get("logprobs"))]
         yield event
     if verb == "crash":
         sys.exit(1)

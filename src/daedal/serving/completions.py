@@ -94,9 +94,10 @@ def answer(
         samples = generated.samples
         if body.samples > body.n:
             samples = sorted(samples, key=lambda sample: -sample.mean_logprob)[: body.n]
+        first = len(choices)
         choices.extend(
             {
-                "index": len(choices) + place,
+                "index": first + place,
                 "text": echo + sample.text,
                 "logprobs": _logprobs(generated, sample, body, len(echo)),
                 "finish_reason": sample.finish_reason,
