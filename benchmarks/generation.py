@@ -23,6 +23,8 @@ import torch
 
 from daedal.inference.engine import Engine
 from daedal.inference.generator import Generator
+from daedal.inference.network import TorchNetwork
+from daedal.inference.row import Request, Row, Token
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.scoring import log_likelihoods
 from daedal.inference.weights import quantize
@@ -35,12 +37,18 @@ Tokens = list[list[int]]
 
 
 def ours(engine: Engine, prompts: Tokens, new: int) -> Tokens:
-    decoding = engine.start(prompts, SamplingOptions(temperature=0, max_tokens=new))
-    rows: Tokens = [[] for _ in prompts]
-    while not decoding.done:
-        for token in decoding.advance():
-            rows[token.row].append(token.id)
-    return rows
+    options = SamplingOptions(temperature=0, max_tokens=new)
+    said: dict[Row, list[int]] = {engine.submit(Request(prompt, options)): [] for prompt in prompts}
+    while engine.busy:
+        for event in engine.step():
+            if isinstance(event, Token):
+                said[event.row].append(event.id)
+    return list(said.values())
+
+
+def engine_of(model: GPT, draft: GPT | None = None) -> Engine:
+    """Without what is known of earlier texts, and without guesses from the text itself: random weights repeat themselves."""
+    return Engine(TorchNetwork(model), None if draft is None else TorchNetwork(draft), prefixes=0, lookup=False)
 
 
 def theirs(model, prompts: Tokens, new: int, **settings: str) -> Tokens:  # type: ignore[no-untyped-def]
@@ -81,7 +89,7 @@ def race(shape: str, streams: int, vocab: int, new: int, rounds: int) -> dict[st
     assert isinstance(model, GPT)
     small = quantize(model)
     prompts = torch.randint(0, vocab, (streams, PROMPT)).tolist()
-    exact, drafted, int8 = Engine(model), Engine(model, draft=small), Engine(small)
+    exact, drafted, int8 = engine_of(model), engine_of(model, small), engine_of(small)
     sides: dict[str, Callable[[], Tokens]] = {
         "transformers fp32": lambda: theirs(peer, prompts, new),
         "transformers fp32, static cache": lambda: theirs(peer, prompts, new, cache_implementation="static"),
@@ -156,7 +164,7 @@ def profile(shape: str, streams: int, vocab: int) -> None:
     depth, width, heads = SHAPES[shape]
     model = GPT(GPTConfig.of("gpt2", vocab_size=vocab, width=width, depth=depth, heads=heads, context=1024)).eval()
     prompts = torch.randint(0, vocab, (streams, PROMPT)).tolist()
-    for name, engine in (("fp32", Engine(model)), ("int8", Engine(quantize(model)))):
+    for name, engine in (("fp32", engine_of(model)), ("int8", engine_of(quantize(model)))):
         ours(engine, prompts, 4)
         with torch.profiler.profile() as trace:
             ours(engine, prompts, 32)

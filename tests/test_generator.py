@@ -46,7 +46,7 @@ def test_a_prompt_given_twice_has_twice_as_many_samples(monkeypatch: pytest.Monk
     twice = GENERATOR.generate(["the", "the"], n=2, seed=5, max_tokens=8)
     assert twice == GENERATOR.generate("the", n=4, seed=5, max_tokens=8)
     assert len({c.text for c in twice}) == 4
-    monkeypatch.setattr("daedal.inference.generator._BATCH", 3)
+    monkeypatch.setattr(GENERATOR.engine, "rows", 3)
     assert GENERATOR.generate("the", n=4, seed=5, max_tokens=8) == twice
 
 

@@ -1,0 +1,123 @@
+"""What is wrong with a request, in the one shape that clients of the API read."""
+
+import re
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+M = TypeVar("M", bound=BaseModel)
+
+_TYPES = {
+    400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+    405: "invalid_request_error", 408: "timeout_error", 409: "conflict_error", 413: "request_too_large",
+    415: "invalid_request_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error",
+}  # fmt: skip
+_ANTHROPIC = {
+    400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+    413: "request_too_large", 429: "rate_limit_error", 500: "api_error", 503: "overloaded_error",
+}  # fmt: skip
+_CODES = {"extra_forbidden": "unknown_parameter", "missing": "missing_required_parameter"}
+_FAULTS, _LONGEST = 10, 200
+"""Faults of a request that are told, and characters of what a client sent that are repeated."""
+_RETRIED = (408, 409, 429, 500, 503)
+_PRIVATE = re.compile(r"(?:[A-Za-z]:)?(?:/[\w.@+-]+){2,}/?| at 0x[0-9a-f]+")
+"""Paths and addresses: what a client has no use for, and an attacker has."""
+
+
+class ApiError(Exception):
+    """A request that cannot be answered.
+
+    Args:
+        param: the field at fault, such as "messages[0].content".
+        code: what kind of fault, for programs.
+        retry_after: seconds after which it is worth while to try again.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str | None = None,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.param, self.code, self.retry_after = status, message, param, code, retry_after
+        self.type = type or _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What tells a client whether to try again."""
+        headers = {}
+        if self.retry_after is not None:
+            headers["retry-after"] = str(max(1, round(self.retry_after)))
+        if self.status not in _RETRIED or (self.status == 500 and self.code != "server_error"):
+            headers["x-should-retry"] = "false"
+        if self.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        return headers
+
+
+def body(error: ApiError, connection: HTTPConnection) -> bytes:
+    """The error as JSON: in Anthropic's shape on Anthropic's routes, in OpenAI's on all others."""
+    if connection.url.path.startswith("/v1/messages"):
+        kind = _ANTHROPIC.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
+        return orjson.dumps({"type": "error", "error": {"type": kind, "message": error.message}})
+    told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return orjson.dumps({"error": told})
+
+
+def response(error: ApiError, connection: HTTPConnection) -> Response:
+    """The answer that tells of an error."""
+    return Response(body(error, connection), error.status, error.headers, media_type="application/json")
+
+
+def event(error: ApiError, connection: HTTPConnection) -> bytes:
+    """The error in the middle of a stream of events."""
+    name = b"event: error\n" if connection.url.path.startswith("/v1/messages") else b""
+    return name + b"data: " + body(error, connection) + b"\n\n"
+
+
+def clean(message: str) -> str:
+    """A message from inside without what is nobody's business."""
+    return _PRIVATE.sub("…", " ".join(message.split()))[:400]
+
+
+def parse(model: type[M], values: Any) -> M:
+    """A request as `model` describes it.
+
+    Raises:
+        ApiError: 400, with the first field at fault as `param`.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+    first = faults[0]
+    told = "; ".join(f"{_path(fault['loc']) or 'the request'}: {_said(fault)}" for fault in faults[:_FAULTS])
+    if len(faults) > _FAULTS:
+        told += f"; and {len(faults) - _FAULTS} more"
+    raise ApiError(400, told, param=_path(first["loc"]) or None, code=_CODES.get(first["type"], "invalid_value"))
+
+
+def _said(fault: Any) -> str:
+    text = str(fault["msg"]).removeprefix("Value error, ")
+    return "there is no such field" if fault["type"] == "extra_forbidden" else text[:_LONGEST]
+
+
+def _path(places: tuple[int | str, ...]) -> str:
+    """Where in a request: without what only pydantic knows of, such as the member of a union."""
+    path = ""
+    for place in places:
+        if isinstance(place, int):
+            path += f"[{place}]"
+        elif re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", place) and not re.search(
+            r"\[|\(|^(str|int|list|function-)", place
+        ):
+            path += f".{place}" if path else place
+    return path[:_LONGEST]

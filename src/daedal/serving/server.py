@@ -1,0 +1,113 @@
+"""The server on its port: it starts, tells that it is ready, and stops as it should."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from daedal.errors import DaedalError
+from daedal.serving.app import Application
+from daedal.serving.settings import Settings
+from daedal.serving.supervisor import Command
+
+log = logging.getLogger("daedal.serving")
+
+_HEADERS = 20.0
+"""Seconds that a client has to send the first line and the headers."""
+_CONNECTIONS = 4096
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP that waits for nobody's headers for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._late = self.loop.call_later(_HEADERS, transport.abort)
+
+    def on_headers_complete(self) -> None:
+        self._late.cancel()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._late.cancel()
+        super().connection_lost(exc)
+
+
+class _Server(uvicorn.Server):
+    """On the first signal it takes no more requests and lets those under way finish; on the second it stops at once."""
+
+    def __init__(self, config: uvicorn.Config, application: Application, drain: float) -> None:
+        super().__init__(config)
+        self._application, self._drain, self._asked = application, drain, False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._asked or self._loop is None:
+            self.should_exit = self.force_exit = True
+            return
+        self._asked = True
+        self._application.guard.closing = self._application.models.closing = True
+        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._finish()))
+
+    async def _finish(self) -> None:
+        under_way = self._application.guard.under_way
+        if under_way:
+            log.warning("stopping: %d requests have %.0f seconds to finish", under_way, self._drain)
+        await self._application.guard.finished(self._drain)
+        self.should_exit = True
+
+
+def serve(settings: Settings, announce: Callable[[str], None], command: Command | None = None) -> None:
+    """Serve until a signal ends it.
+
+    Args:
+        announce: told the server's address when it listens.
+
+    Raises:
+        DaedalError: the settings do not hold together, or the port is taken.
+    """
+    application = Application(settings, command)
+    listening = _bind(settings.host, settings.port)
+    config = uvicorn.Config(
+        application,
+        http=_Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=2,
+        limit_concurrency=_CONNECTIONS,
+        backlog=2048,
+    )
+    config.load()
+    server = _Server(config, application, settings.drain)
+    port = listening.getsockname()[1]
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    announce(f"http://{shown}:{port}")
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(server.serve([listening]))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listening.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise DaedalError(f"Nothing can listen on {host}:{port} ({error.strerror})", "Choose another --port") from None
