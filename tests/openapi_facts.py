@@ -53,7 +53,9 @@ class Description:
     def _object(self, name: str, schema: dict[str, Any]) -> None:
         properties, required = self._flat(schema)
         fact: dict[str, Any] = {"fields": sorted(properties), "required": sorted(required)}
-        enums = {key: values for key, value in sorted(properties.items()) if key != "model" and (values := self._enum(value))}
+        enums = {
+            key: values for key, value in sorted(properties.items()) if key != "model" and (values := self._enum(value))
+        }
         if enums:
             fact["enums"] = enums
         self.facts[name] = fact

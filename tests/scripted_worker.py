@@ -33,10 +33,8 @@ _WORDS: dict[bytes, int] = {}
 
 def ids_of(text: str) -> list[int]:
     """Token ids: bytes that are not ASCII alone, words whole."""
-    ids: list[int] = []
-    for piece in re.findall(rb"[\x80-\xff]|\s?[^\s\x80-\xff]+|\s", text.encode()):
-        ids.append(piece[0] if len(piece) == 1 else _WORDS.setdefault(piece, 256 + len(_WORDS)))
-    return ids
+    pieces = re.findall(rb"[\x80-\xff]|\s?[^\s\x80-\xff]+|\s", text.encode())
+    return [piece[0] if len(piece) == 1 else _WORDS.setdefault(piece, 256 + len(_WORDS)) for piece in pieces]
 
 
 def spelling(id: int) -> bytes:
@@ -46,8 +44,16 @@ def spelling(id: int) -> bytes:
 
 
 def token(id: int, logprob: float | None, top: int) -> dict[str, Any]:
-    likely = [[id, list(spelling(id)), logprob], *([other, [other], -3.0 - other / 100] for other in range(65, 65 + top))]
-    return {"id": id, "bytes": list(spelling(id)), "logprob": logprob, "top": likely[:top] if logprob is not None else []}
+    likely = [
+        [id, list(spelling(id)), logprob],
+        *([other, [other], -3.0 - other / 100] for other in range(65, 65 + top)),
+    ]
+    return {
+        "id": id,
+        "bytes": list(spelling(id)),
+        "logprob": logprob,
+        "top": likely[:top] if logprob is not None else [],
+    }
 
 
 def written(prompt: dict[str, Any]) -> str:
@@ -69,7 +75,11 @@ def events(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str, A
         counts = [len(one.get("ids") or ids_of(one.get("text", ""))) for one in command["inputs"]]
         width = command["dimensions"] or INFO["width"]
         vectors = [struct.pack(f"<{width}f", *[count / 10] * width) for count in counts]
-        yield {"event": "result", "vectors": [base64.b64encode(vector).decode() for vector in vectors], "tokens": counts}
+        yield {
+            "event": "result",
+            "vectors": [base64.b64encode(vector).decode() for vector in vectors],
+            "tokens": counts,
+        }
     elif op == "stats":
         yield {"event": "result", "running": 0, "waiting": 0, "cache_tokens": 0, "cache_hits": 0, "cache_queries": 0}
     else:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import httpx
@@ -26,8 +27,8 @@ CALL = '<tool_call>\\n{"name": "weather", "arguments": {"city": "Paris"}}\\n</to
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serve() as address:
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serve(tmp_path_factory.mktemp("served")) as address:
         yield address
 
 
@@ -118,7 +119,9 @@ def test_tools_are_called_whole_and_streamed(client: OpenAI) -> None:
 
 
 def test_a_conversation_goes_on_after_a_call(client: OpenAI) -> None:
-    first = client.chat.completions.create(model=NAME, messages=user(f"say {CALL}"), tools=TOOLS, tool_choice="required")
+    first = client.chat.completions.create(
+        model=NAME, messages=user(f"say {CALL}"), tools=TOOLS, tool_choice="required"
+    )
     said = first.choices[0].message
     answered: Any = {"role": "tool", "tool_call_id": said.tool_calls[0].id, "content": "Sun"}  # type: ignore[index]
     talk = [*user("Weather?"), said.model_dump(), answered, *user("say It is sunny")]
@@ -133,9 +136,9 @@ class Person(BaseModel):
 
 def test_an_answer_is_parsed_into_a_model(client: OpenAI) -> None:
     said = user('say {"name": "Ada", "age": 36}')
-    assert client.chat.completions.parse(model=NAME, messages=said, response_format=Person).choices[0].message.parsed == Person(
-        name="Ada", age=36
-    )
+    assert client.chat.completions.parse(model=NAME, messages=said, response_format=Person).choices[
+        0
+    ].message.parsed == Person(name="Ada", age=36)
     assert client.responses.parse(model=NAME, input=said[0]["content"], text_format=Person).output_parsed == Person(
         name="Ada", age=36
     )
@@ -189,14 +192,16 @@ def test_a_developer_speaks_as_the_system(client: OpenAI) -> None:
     ("asked", "param", "code"),
     [
         ({"temperature": 3}, "temperature", None),
-        ({"audio": {"voice": "x", "format": "wav"}}, "audio", "unsupported_parameter"),
+        ({"audio": {"voice": "x", "format": "wav"}}, "audio", None),
         ({"extra_body": {"temprature": 1}}, "temprature", "unknown_parameter"),
         ({"tool_choice": "required"}, "tool_choice", None),
         ({"messages": user("too long")}, None, "context_length_exceeded"),
         ({"messages": []}, "messages", None),
     ],
 )
-def test_a_mistake_is_a_bad_request_that_names_it(client: OpenAI, asked: Any, param: str | None, code: str | None) -> None:
+def test_a_mistake_is_a_bad_request_that_names_it(
+    client: OpenAI, asked: Any, param: str | None, code: str | None
+) -> None:
     for stream in (False, True):
         with pytest.raises(openai.BadRequestError) as refused:
             client.chat.completions.create(**{"model": NAME, "messages": user("say x"), "stream": stream, **asked})
@@ -225,7 +230,10 @@ def test_texts_go_on_from_strings_and_token_ids(client: OpenAI, url: str) -> Non
     for prompts in (["say a", "say b"], [ids, ids]):
         made = client.completions.create(model=NAME, prompt=prompts, n=2)  # type: ignore[arg-type]
         assert [choice.index for choice in made.choices] == [0, 1, 2, 3]
-    assert [choice.text for choice in client.completions.create(model=NAME, prompt=["say a", "say b"]).choices] == ["a", "b"]
+    assert [choice.text for choice in client.completions.create(model=NAME, prompt=["say a", "say b"]).choices] == [
+        "a",
+        "b",
+    ]
 
 
 def test_texts_are_streamed(client: OpenAI) -> None:
@@ -322,10 +330,10 @@ def test_a_conversation_goes_on_from_a_response(client: OpenAI) -> None:
 
 def test_a_response_is_streamed_with_every_event(client: OpenAI) -> None:
     events = list(client.responses.create(model=NAME, input="say Hello there", stream=True))
-    assert [event.type for event in events] == [
+    assert [kind for kind, _ in groupby(event.type for event in events)] == [
         "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
-        "response.output_text.delta", "response.output_text.delta", "response.output_text.done",
-        "response.content_part.done", "response.output_item.done", "response.completed",
+        "response.output_text.delta", "response.output_text.done", "response.content_part.done",
+        "response.output_item.done", "response.completed",
     ]  # fmt: skip
     assert [event.sequence_number for event in events] == list(range(len(events)))
     ended: Any = events[-1]
@@ -351,7 +359,10 @@ def test_a_response_calls_tools(client: OpenAI) -> None:
     deltas = [event.delta for event in events if event.type == "response.function_call_arguments.delta"]
     assert json.loads("".join(deltas)) == {"city": "Paris"}
     answered: Any = [{"type": "function_call_output", "call_id": call.call_id, "output": "Sun"}, *user("say Sunny")]  # type: ignore[union-attr]
-    assert client.responses.create(model=NAME, input=answered, previous_response_id=made.id, tools=tools).output_text == "Sunny"
+    assert (
+        client.responses.create(model=NAME, input=answered, previous_response_id=made.id, tools=tools).output_text
+        == "Sunny"
+    )
     whole: Any = [*user("Weather?"), *(item.model_dump(exclude_none=True) for item in made.output), *answered]
     assert client.responses.create(model=NAME, input=whole, tools=tools).output_text == "Sunny"
 

@@ -10,8 +10,21 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from daedal.serving.schema import base, chat, completions, content, embeddings, formats, items, messages, moderations
-from daedal.serving.schema import responses, sampling, tokens, tools
+from daedal.serving.schema import (
+    base,
+    chat,
+    completions,
+    content,
+    embeddings,
+    formats,
+    items,
+    messages,
+    moderations,
+    responses,
+    sampling,
+    tokens,
+    tools,
+)
 
 FACTS: dict[str, Any] = json.loads((Path(__file__).parent / "openapi_facts.json").read_text())
 OBJECTS: dict[str, Any] = FACTS["objects"]
@@ -87,6 +100,11 @@ LEAST: dict[type[BaseModel], dict[str, Any]] = {
 }
 """Of each body, one that passes."""
 CALL = {"type": "function", "function": {"name": "f"}}
+
+
+def part(role: str, **values: Any) -> list[Any]:
+    """A conversation of one turn with one part."""
+    return [{"role": role, "content": [values]}]
 
 
 def names(model: type[BaseModel]) -> set[str]:
@@ -198,7 +216,7 @@ def test_every_official_value_is_taken_or_refused_by_name(name: str) -> None:
         (responses.ResponseRequest, {"input": [{"type": "function_call", "name": "f"}]}, "input.0"),
         (responses.ResponseRequest, {"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format"),
         (responses.ResponseRequest, {"tool_choice": {"type": "function"}}, "tool_choice"),
-        (messages.MessageRequest, {"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0"),
+        (messages.MessageRequest, {"messages": part("user", type="text")}, "messages.0.content.0"),
         (messages.MessageRequest, {"temperature": 1.5}, "temperature"),
         (messages.MessageRequest, {"stop_sequences": "x"}, "stop_sequences"),
         (tokens.TokenizeRequest, {"messages": [{"role": "user", "content": "x"}]}, ""),
@@ -222,11 +240,11 @@ def test_the_wrong_field_is_named(model: type[BaseModel], values: dict[str, Any]
         (chat.ChatRequest, {"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools.0.type"),
         (chat.ChatRequest, {"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice.type"),
         (chat.ChatRequest, {"response_format": {"type": "grammar"}}, "response_format.type"),
-        (responses.ResponseRequest, {"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input.0.content.0.type"),
+        (responses.ResponseRequest, {"input": part("user", type="input_image")}, "input.0.content.0.type"),
         (responses.ResponseRequest, {"input": [{"type": "reasoning"}]}, "input.0.type"),
         (responses.ResponseRequest, {"tools": [{"type": "web_search"}]}, "tools.0.type"),
         (responses.ResponseRequest, {"include": ["reasoning.encrypted_content"]}, "include"),
-        (messages.MessageRequest, {"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages.0.content.0.type"),
+        (messages.MessageRequest, {"messages": part("user", type="image")}, "messages.0.content.0.type"),
         (messages.MessageRequest, {"thinking": {"type": "enabled"}}, "thinking.type"),
         (messages.MessageRequest, {"tools": [{"type": "web_search_20250305", "name": "x"}]}, "tools.0.type"),
     ],

@@ -12,7 +12,12 @@ from daedal.serving.errors import ApiError
 from daedal.serving.grammar import constraint
 from daedal.serving.tools import Function, Toolbox, conversation
 
-CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 WEATHER, TIME = Function("weather", "Tells the weather", CITY), Function("time", "", {})
 CALLED = '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris"}}\n</tool_call>'
 ASKED = '<tool_call>\n{"name": "time", "arguments": {}}\n</tool_call>'
@@ -22,7 +27,7 @@ class Bytes:
     """A vocabulary of bytes."""
 
     eos_token_id, bos_token_id = 256, None
-    tokens = [bytes([byte]) for byte in range(256)] + [b"<end>"]  # noqa: RUF012
+    tokens = [bytes([byte]) for byte in range(256)] + [b"<end>"]
     special_token_ids = [256]  # noqa: RUF012
 
     def __call__(self, text: bytes | str) -> list[int]:
@@ -59,7 +64,12 @@ def test_auto_lets_the_model_write_words_or_calls_or_both() -> None:
 
 
 def test_required_and_named_choices_force_a_call() -> None:
-    for text, required, named in [(CALLED, True, True), (ASKED, True, False), ("Hello", False, False), ("", False, False)]:
+    for text, required, named in [
+        (CALLED, True, True),
+        (ASKED, True, False),
+        ("Hello", False, False),
+        ("", False, False),
+    ]:
         assert accepts(grammar("required"), text) is required
         assert accepts(grammar("function", ["weather"]), text) is named
         assert accepts(grammar("required", ["weather"]), text) is named
@@ -88,7 +98,9 @@ def test_a_schema_cannot_loosen_the_form_of_json() -> None:
 
 
 def test_descriptions_cannot_break_out_of_a_grammar() -> None:
-    tricky = Function("f", 'x"\nstart: /.*/', {"description": '"\n\nstart: /.*/\n', "properties": {'a"b\\\n': {"const": "é/"}}})
+    tricky = Function(
+        "f", 'x"\nstart: /.*/', {"description": '"\n\nstart: /.*/\n', "properties": {'a"b\\\n': {"const": "é/"}}}
+    )
     made = constraint(Toolbox.choose([tricky], "required"), None)
     assert made is not None
     arguments = json.dumps({'a"b\\\n': "é/"}, ensure_ascii=False)

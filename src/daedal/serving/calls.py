@@ -1,8 +1,8 @@
 """Calls of tools in the text of an answer, found as the text comes.
 
-    <tool_call>
-    {"name": "weather", "arguments": {"city": "Paris"}}
-    </tool_call>
+<tool_call>
+{"name": "weather", "arguments": {"city": "Paris"}}
+</tool_call>
 """
 
 import re

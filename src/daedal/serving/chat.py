@@ -6,13 +6,15 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from daedal.serving import sse
+from daedal.serving.access import owner
 from daedal.serving.answers import fingerprint, json_answer, new_id, now, usage
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chunks import DONE, ChatChunks
 from daedal.serving.errors import parse
-from daedal.serving.generation import Events, Generated, Sample, collect, opened, owner, text_model
+from daedal.serving.generation import Events, Generated, Sample, collect, text_model
 from daedal.serving.grammar import constraint
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import Token, chat_logprobs
@@ -31,8 +33,8 @@ async def chat_completions(request: Request) -> Response:
     head = {"id": new_id("chatcmpl-"), "created": now(), "model": body.model, "fingerprint": fingerprint(model.info)}
     calls = tools.mode != "none"
     if body.stream:
-        begun = await unless_gone(request, opened(events))
-        return sse.stream(request, _chunks(begun, body, calls, ChatChunks(**head, counted=body.stream_options.include_usage)))
+        chunks = ChatChunks(**head, counted=body.stream_options.include_usage)
+        return sse.stream(request, _chunks(events, body, calls, chunks))
     generated = await unless_gone(request, collect(events, body.n))
     return json_answer(answer(generated, body, calls, **head))
 
@@ -184,3 +186,6 @@ def _told(chunks: ChatChunks, index: int, pieces: Sequence[Piece], untold: list[
         told.append(chunks.piece(index, piece, untold))
         untold.clear()
     return told
+
+
+routes = [Route("/v1/chat/completions", chat_completions, methods=["POST"])]

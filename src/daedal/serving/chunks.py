@@ -50,7 +50,11 @@ class ChatChunks:
     def piece(self, index: int, piece: Piece, tokens: Sequence[Token]) -> bytes:
         """Words or a part of a call, and the log-probabilities of the tokens that they came with."""
         if piece.kind == "words":
-            return self.text(index, piece.text) if not tokens else self._chunk(index, {"content": piece.text}, tokens, None)
+            return (
+                self.text(index, piece.text)
+                if not tokens
+                else self._chunk(index, {"content": piece.text}, tokens, None)
+            )
         if piece.kind == "name":
             call = {"id": new_id("call_"), "type": "function", "function": {"name": piece.text, "arguments": ""}}
         else:

@@ -6,12 +6,14 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from daedal.serving import sse
+from daedal.serving.access import owner
 from daedal.serving.answers import fingerprint, json_answer, new_id, now, usage
 from daedal.serving.chunks import DONE, TextChunks
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import Events, Generated, Sample, collect, merged, opened, owner, text_model, together
+from daedal.serving.generation import Events, Generated, Sample, collect, merged, text_model, together
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import CompletionLogprobs
 from daedal.serving.schema.completions import MAX_SEQUENCES, CompletionRequest, Prompt
@@ -23,7 +25,7 @@ async def completions(request: Request) -> Response:
     body = parse(CompletionRequest, await read_json(request))
     model = await text_model(request, body.model)
     if len(body.prompts) * body.samples > MAX_SEQUENCES:
-        message = f"{len(body.prompts)} prompts of {body.samples} texts are more than {MAX_SEQUENCES} texts."
+        message = f"{len(body.prompts)} prompts of {body.samples} texts are more than {MAX_SEQUENCES} texts"
         raise ApiError(400, message, param="n" if body.best_of is None else "best_of", code="invalid_value")
     check_ids(body.prompts, model.info["vocab_size"], "prompt")
     asker = owner(request)
@@ -33,8 +35,8 @@ async def completions(request: Request) -> Response:
     if body.echo:
         echoes = await unless_gone(request, together([_echo(model, asker, prompt) for prompt in body.prompts]))
     if body.stream:
-        begun = await unless_gone(request, together([opened(stream) for stream in streams]))
-        return sse.stream(request, _chunks(begun, body, echoes, TextChunks(**head, counted=body.stream_options.include_usage)))
+        chunks = TextChunks(**head, counted=body.stream_options.include_usage)
+        return sse.stream(request, _chunks(streams, body, echoes, chunks))
     made = await unless_gone(request, together([collect(stream, body.samples) for stream in streams]))
     return json_answer(answer(made, body, echoes, **head))
 
@@ -47,7 +49,7 @@ def check_ids(prompts: Sequence[Prompt], vocab: int, param: str) -> None:
     """
     for prompt in prompts:
         if not isinstance(prompt, str) and (largest := max(prompt)) >= vocab:
-            message = f"The model has no token {largest}: its vocabulary has {vocab} tokens."
+            message = f"The model has no token {largest}: its vocabulary has {vocab} tokens"
             raise ApiError(400, message, param=param, code="invalid_value")
 
 
@@ -163,3 +165,6 @@ def _total(made: Sequence[Generated]) -> dict[str, Any]:
     return usage(
         sum(one.prompt_tokens for one in made), sum(one.cached_tokens for one in made), sum(one.written for one in made)
     )
+
+
+routes = [Route("/v1/completions", completions, methods=["POST"])]

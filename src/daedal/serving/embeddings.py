@@ -6,11 +6,13 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
+from daedal.serving.access import owner
 from daedal.serving.answers import json_answer
 from daedal.serving.completions import as_prompt, check_ids
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import owner, text_model
+from daedal.serving.generation import text_model
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.schema.embeddings import EmbeddingRequest
 
@@ -21,7 +23,7 @@ async def embeddings(request: Request) -> Response:
     model = await text_model(request, body.model)
     width = model.info["width"]
     if body.dimensions is not None and body.dimensions > width:
-        message = f"The model's vectors have {width} numbers, not {body.dimensions}."
+        message = f"The model's vectors have {width} numbers, not {body.dimensions}"
         raise ApiError(400, message, param="dimensions", code="invalid_value")
     check_ids(body.input, model.info["vocab_size"], "input")
     inputs = [as_prompt(text) for text in body.input]
@@ -46,3 +48,6 @@ def _written(vector: str, form: str) -> Any:
         return vector
     numbers = memoryview(base64.b64decode(vector)).cast("f")
     return orjson.Fragment(b"[" + b",".join(b"%.9g" % number for number in numbers) + b"]")
+
+
+routes = [Route("/v1/embeddings", embeddings, methods=["POST"])]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -10,13 +10,10 @@ from starlette.requests import Request
 
 from daedal.serving.errors import ApiError
 from daedal.serving.supervisor import Model
+from daedal.serving.wire import Event
 
 T = TypeVar("T")
-Event = dict[str, Any]
 Events = AsyncIterator[Event]
-
-_PATIENCE = 1.0
-"""Seconds that a stream waits for its first event, so that a refusal is an answer with its own status."""
 
 
 @dataclass
@@ -94,14 +91,9 @@ async def text_model(request: Request, name: str) -> Model:
     """
     model: Model = await request.app.state.models.open(name)
     if model.info["kind"] != "text":
-        message = f"The model {name!r} makes images, not text; use /v1/images/generations."
+        message = f"The model {name!r} makes images, not text; use /v1/images/generations"
         raise ApiError(400, message, param="model", code="unsupported_model")
     return model
-
-
-def owner(request: Request) -> str:
-    """Whose request it is."""
-    return str(request.state.key.name)
 
 
 async def collect(events: Events, samples: int) -> Generated:
@@ -111,41 +103,6 @@ async def collect(events: Events, samples: int) -> Generated:
         async for event in stream:
             generated.take(event)
     return generated
-
-
-async def opened(events: Events) -> Events:
-    """The events, the first of which is awaited for a while here already.
-
-    Raises:
-        ApiError: the engine refuses the request.
-    """
-    first = asyncio.ensure_future(anext(events, None))  # type: ignore[arg-type]
-    try:
-        await asyncio.wait({first}, timeout=_PATIENCE)
-    except asyncio.CancelledError:
-        await _abandon(first, events)
-        raise
-    if first.done():
-        first.result()
-    return _after(first, events)
-
-
-async def _after(first: "asyncio.Future[Event | None]", events: Events) -> Events:
-    try:
-        event = await first
-        if event is not None:
-            yield event
-            async for event in events:
-                yield event
-    finally:
-        await _abandon(first, events)
-
-
-async def _abandon(first: "asyncio.Future[Event | None]", events: Events) -> None:
-    first.cancel()
-    with suppress(asyncio.CancelledError, ApiError):
-        await first
-    await events.aclose()  # type: ignore[attr-defined]
 
 
 async def together(works: Sequence[Awaitable[T]]) -> list[T]:

@@ -8,7 +8,9 @@ from daedal.serving.answers import new_id
 from daedal.serving.calls import Piece
 from daedal.serving.generation import Generated
 
-_TEXT = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":'
+_TEXT = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":'
+)
 _JSON = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
     b'"delta":{"type":"input_json_delta","partial_json":'
@@ -67,10 +69,6 @@ class MessageWriter:
         counted = usage(generated)
         del counted["service_tier"]
         return before + self._close() + _event("message_delta", delta=ended, usage=counted) + _event("message_stop")
-
-    def error(self, body: dict[str, Any]) -> bytes:
-        """The stream breaks off."""
-        return b"event: error\ndata: " + orjson.dumps(body) + b"\n\n"
 
     def _next(self, block: dict[str, Any]) -> bytes:
         before = self._close()

@@ -1,83 +1,57 @@
 """Anthropic's POST /v1/messages and POST /v1/messages/count_tokens, errors in Anthropic's shape."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from functools import wraps
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from daedal.serving import sse
+from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, new_id
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chat import split
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import Events, Generated, Sample, collect, opened, owner, text_model
+from daedal.serving.generation import Events, Generated, Sample, collect, text_model
 from daedal.serving.grammar import constraint
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.message_writer import MessageWriter, usage
 from daedal.serving.schema.messages import Block, CountRequest, MessageRequest, Turn
 from daedal.serving.tools import Function, Toolbox, arguments_of, conversation
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
 VERSIONS = ("2023-06-01", "2023-01-01")
-_TYPES = {
-    400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
-    413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error",
-}  # fmt: skip
 _STOPPED = {"length": "max_tokens", "context": "model_context_window_exceeded"}
 
 
-def error_body(error: ApiError) -> dict[str, Any]:
-    """An error in Anthropic's shape."""
-    kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
-    message = f"{error.param}: {error.message}" if error.param else error.message
-    return {"type": "error", "error": {"type": kind, "message": message}}
+def _check_version(request: Request) -> None:
+    """
+    Raises:
+        ApiError: the request is in a form of which we know nothing.
+    """
+    if request.headers.get("anthropic-version", VERSIONS[0]) not in VERSIONS:
+        raise ApiError(400, f"anthropic-version is {' or '.join(VERSIONS)}", param="anthropic-version")
 
 
-def error_answer(error: ApiError) -> Response:
-    """An error in Anthropic's shape, as an answer."""
-    headers = {} if error.retry_after is None else {"retry-after": str(max(1, round(error.retry_after)))}
-    return json_answer(error_body(error), error.status, headers)
-
-
-def _told(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose errors have Anthropic's shape."""
-
-    @wraps(endpoint)
-    async def told(request: Request) -> Response:
-        try:
-            version = request.headers.get("anthropic-version", VERSIONS[0])
-            if version not in VERSIONS:
-                raise ApiError(400, f"anthropic-version is one of {', '.join(VERSIONS)}.", param="anthropic-version")
-            return await endpoint(request)
-        except ApiError as error:
-            return error_answer(error)
-
-    return told
-
-
-@_told
 async def messages(request: Request) -> Response:
     """The assistant's next turn."""
+    _check_version(request)
     body = parse(MessageRequest, await read_json(request))
     model = await text_model(request, body.model)
     tools = toolbox(body)
     events = model.run("generate", owner(request), **command(body, tools, model.info["tool_template"]))
     writer = MessageWriter(new_id("msg_"), body.model)
     if body.stream:
-        begun = await unless_gone(request, opened(events))
-        return sse.stream(request, _events(begun, body, tools, writer))
+        return sse.stream(request, _events(events, body, tools, writer))
     generated = await unless_gone(request, collect(events, 1))
     return json_answer(answer(generated, body, tools, writer))
 
 
-@_told
 async def count_tokens(request: Request) -> Response:
     """How many tokens the model would read."""
+    _check_version(request)
     body = parse(CountRequest, await read_json(request))
     model = await text_model(request, body.model)
     prompt = conversation(turns(body), toolbox(body), model.info["tool_template"])
@@ -103,7 +77,7 @@ def turns(body: CountRequest) -> list[dict[str, Any]]:
         ApiError: the last turn is the assistant's.
     """
     if body.messages[-1].role == "assistant":
-        message = "The last turn is the assistant's: this server does not go on with a turn that was begun."
+        message = "The last turn is the assistant's: this server does not go on with a turn that was begun"
         raise ApiError(400, message, param="messages", code="unsupported_parameter")
     system = "\n".join(block.text for block in body.system)
     first = [{"role": "system", "content": system}] if system else []
@@ -151,7 +125,8 @@ def answer(generated: Generated, body: MessageRequest, tools: Toolbox, writer: M
     words, calls = (sample.text, []) if tools.mode == "none" else split(sample.text)
     content: list[dict[str, Any]] = [{"type": "text", "text": words, "citations": None}] if words or not calls else []
     content.extend(
-        {"type": "tool_use", "id": new_id("toolu_"), "name": name, "input": _input(arguments)} for name, arguments in calls
+        {"type": "tool_use", "id": new_id("toolu_"), "name": name, "input": _input(arguments)}
+        for name, arguments in calls
     )
     reason, stop = ended(sample, bool(calls), body.stop_sequences)
     return {
@@ -178,26 +153,26 @@ def ended(sample: Sample, called: bool, stops: Sequence[str]) -> tuple[str, str 
     return ("tool_use" if called else "end_turn"), None
 
 
-async def _events(
-    events: Events, body: MessageRequest, tools: Toolbox, writer: MessageWriter
-) -> AsyncIterator[bytes]:
-    """The stream, which tells of an error in its own shape."""
+async def _events(events: Events, body: MessageRequest, tools: Toolbox, writer: MessageWriter) -> AsyncIterator[bytes]:
+    """The stream."""
     generated = Generated.of(1)
     reader = CallReader() if tools.mode != "none" else None
-    try:
-        async with aclosing(events) as stream:  # type: ignore[type-var]
-            async for event in stream:
-                generated.take(event)
-                if event["event"] == "started":
-                    yield writer.begin(generated)
-                elif event["event"] == "text" and event["text"]:
-                    text = event["text"]
-                    for piece in [Piece("words", text)] if reader is None else reader.feed(text):
-                        yield writer.piece(piece)
-    except ApiError as error:
-        yield writer.error(error_body(error))
-        return
+    async with aclosing(events) as stream:  # type: ignore[type-var]
+        async for event in stream:
+            generated.take(event)
+            if event["event"] == "started":
+                yield writer.begin(generated)
+            elif event["event"] == "text" and event["text"]:
+                text = event["text"]
+                for piece in [Piece("words", text)] if reader is None else reader.feed(text):
+                    yield writer.piece(piece)
     for piece in reader.finish() if reader else ():
         yield writer.piece(piece)
     reason, stop = ended(generated.samples[0], reader is not None and reader.calls > 0, body.stop_sequences)
     yield writer.finish(reason, stop, generated)
+
+
+routes = [
+    Route("/v1/messages", messages, methods=["POST"]),
+    Route("/v1/messages/count_tokens", count_tokens, methods=["POST"]),
+]

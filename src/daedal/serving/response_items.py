@@ -68,7 +68,9 @@ def resolved(items: Sequence[Item], before: Sequence[Kept]) -> list[Kept]:
             continue
         referred = known.get(item.id)
         if referred is None:
-            message = "No item with this id is in the conversation; only items of previous_response_id can be referred to."
+            message = (
+                "No item with this id is in the conversation; only items of previous_response_id can be referred to"
+            )
             raise ApiError(404, message, param=f"input[{place}].id", code="item_not_found")
         found.append(referred)
     return found

@@ -6,12 +6,14 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from daedal.serving import sse
+from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, new_id, now
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import Events, Generated, opened, owner, text_model
+from daedal.serving.generation import Events, Generated, text_model
 from daedal.serving.grammar import constraint
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.response_items import Kept, resolved, turns
@@ -39,8 +41,7 @@ async def create_response(request: Request) -> Response:
     prompt = await unless_gone(request, _prompt(model, owner(request), body, tools, [*before, *given]))
     events = model.run("generate", owner(request), **command(body, tools, prompt))
     writer = ResponseWriter(blank(body), body.alternatives is not None)
-    begun = await unless_gone(request, opened(events))
-    written = _events(request, begun, writer, tools, given, body.stream)
+    written = _events(request, events, writer, tools, given, body.stream)
     if body.stream:
         return sse.stream(request, written)
     await unless_gone(request, _all(written))
@@ -77,7 +78,7 @@ async def cancel_response(request: Request) -> Response:
         ApiError: always: no response is made in the background.
     """
     await load(request, request.path_params["response_id"])
-    message = "Only a response made in the background can be cancelled, and this one was not; close its stream instead."
+    message = "Only a response made in the background can be cancelled, and this one was not; close its stream instead"
     raise ApiError(400, message, param="response_id", code="invalid_value")
 
 
@@ -90,7 +91,7 @@ async def input_items(request: Request) -> Response:
     if query.after is not None:
         ids = [item["id"] for item in items]
         if query.after not in ids:
-            raise ApiError(404, "The response has no item with this id.", param="after", code="item_not_found")
+            raise ApiError(404, "The response has no item with this id", param="after", code="item_not_found")
         items = items[ids.index(query.after) + 1 :]
     page = items[: query.limit]
     return json_answer(
@@ -128,11 +129,13 @@ def command(body: ResponseRequest, tools: Toolbox, prompt: dict[str, Any]) -> di
     }
 
 
-async def _prompt(model: Model, asker: str, body: InputRequest, tools: Toolbox, items: Sequence[Kept]) -> dict[str, Any]:
+async def _prompt(
+    model: Model, asker: str, body: InputRequest, tools: Toolbox, items: Sequence[Kept]
+) -> dict[str, Any]:
     """The conversation: of it, with `truncation: auto`, only the last turns that fit."""
     said = turns(items)
     if not said and not body.instructions:
-        raise ApiError(400, "There is nothing to answer: give input.", param="input", code="missing_required_parameter")
+        raise ApiError(400, "There is nothing to answer: give input", param="input", code="missing_required_parameter")
 
     def after(left_out: int) -> dict[str, Any]:
         rest = said[left_out:]
@@ -163,11 +166,14 @@ async def _events(
     """The stream of a response; when it ends, the response is kept, and then the last event says so."""
     generated = Generated.of(1)
     reader = CallReader() if tools.mode != "none" else None
-    for event in writer.begin():
-        yield event
+    begun = False
     try:
         async with aclosing(events) as stream:  # type: ignore[type-var]
             async for event in stream:
+                if not begun:
+                    begun = True
+                    for told in writer.begin():
+                        yield told
                 generated.take(event)
                 if event["event"] == "text":
                     text = event["text"]
@@ -175,7 +181,7 @@ async def _events(
                     for told in writer.take(pieces, event.get("tokens") or ()):
                         yield told
     except ApiError as error:
-        if not streamed:
+        if not (streamed and begun):
             raise
         yield writer.fail("server_error", error.message)
         return
@@ -255,3 +261,13 @@ def _choice(choice: ResponseToolChoice | None) -> Any:
 def _tool(tool: ResponseTool) -> dict[str, Any]:
     own = {"name": tool.name, "description": tool.description or None, "parameters": tool.parameters}
     return {"type": "function", **own, "strict": tool.strict}
+
+
+routes = [
+    Route("/v1/responses", create_response, methods=["POST"]),
+    Route("/v1/responses/input_tokens", input_tokens, methods=["POST"]),
+    Route("/v1/responses/{response_id}", get_response, methods=["GET"]),
+    Route("/v1/responses/{response_id}", delete_response, methods=["DELETE"]),
+    Route("/v1/responses/{response_id}/cancel", cancel_response, methods=["POST"]),
+    Route("/v1/responses/{response_id}/input_items", input_items, methods=["GET"]),
+]

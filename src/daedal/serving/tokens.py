@@ -4,12 +4,14 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
+from daedal.serving.access import owner
 from daedal.serving.answers import json_answer
 from daedal.serving.chat import toolbox, turns
 from daedal.serving.completions import check_ids
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import owner, text_model
+from daedal.serving.generation import text_model
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.schema.tokens import DetokenizeRequest, TokenizeRequest, TokenizerQuery
 from daedal.serving.supervisor import Model
@@ -67,9 +69,16 @@ async def tokenizer_info(request: Request) -> Response:
 
 async def _model(request: Request, name: str | None) -> Model:
     if name is None:
-        served = request.app.state.models.list()
+        served = await request.app.state.models.cards()
         if len(served) != 1:
-            message = f"Say which model: {len(served)} are served."
+            message = f"Say which model: {len(served)} are served"
             raise ApiError(400, message, param="model", code="missing_required_parameter")
         name = str(served[0].id)
     return await text_model(request, name)
+
+
+routes = [
+    Route("/tokenize", tokenize, methods=["POST"]),
+    Route("/detokenize", detokenize, methods=["POST"]),
+    Route("/tokenizer_info", tokenizer_info, methods=["GET"]),
+]

@@ -73,10 +73,10 @@ class Toolbox:
         if mode == "none":
             return cls()
         if not functions:
-            raise ApiError(400, "A tool choice needs tools.", param=param, code="invalid_value")
+            raise ApiError(400, "A tool choice needs tools", param=param, code="invalid_value")
         for name in names or ():
             if name not in known:
-                raise ApiError(400, f"There is no tool {name!r}.", param=param, code="invalid_value")
+                raise ApiError(400, f"There is no tool {name!r}", param=param, code="invalid_value")
         allowed = tuple(known if names is None else names)
         must = mode in ("required", "function")
         named = mode == "function"
@@ -97,7 +97,11 @@ def conversation(turns: Sequence[Turn], tools: Toolbox, native: bool) -> dict[st
     """
     shown = [function.shown() for function in tools.functions]
     if native:
-        return {"messages": [_with_objects(turn) for turn in turns], "tools": shown or None, "add_generation_prompt": True}
+        return {
+            "messages": [_with_objects(turn) for turn in turns],
+            "tools": shown or None,
+            "add_generation_prompt": True,
+        }
     messages = _in_words(turns)
     if shown:
         messages = _instructed(messages, _INSTRUCTIONS.format(tools="\n".join(map(_line, shown))))

@@ -61,12 +61,14 @@ def _refused(marks: list[Any]) -> Refused | None:
 
 def refusal(why: str) -> PydanticCustomError:
     """For a validator: the field has a value that the official API knows and we do not support."""
-    return PydanticCustomError("unsupported_parameter", "This server does not support this parameter: {why}.", {"why": why})
+    return PydanticCustomError(
+        "unsupported_parameter", "This server does not support this parameter: {why}", {"why": why}
+    )
 
 
 def fault(what: str) -> PydanticCustomError:
     """For a validator: the value of the field is wrong."""
-    return PydanticCustomError("invalid_value", "{what}.", {"what": what})
+    return PydanticCustomError("invalid_value", "{what}", {"what": what})
 
 
 def _metadata(values: dict[str, str]) -> dict[str, str]:

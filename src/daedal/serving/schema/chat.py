@@ -117,7 +117,9 @@ class ChatRequest(Sampled):
         None, ge=0, le=MAX_TOP, description=f"the likeliest tokens at each place, at most {MAX_TOP}; needs `logprobs`"
     )
     prompt_cache_key: str | None = Field(
-        None, max_length=512, description="accepted and not needed: equal prefixes are found by themselves, within a key"
+        None,
+        max_length=512,
+        description="accepted and not needed: equal prefixes are found by themselves, within a key",
     )
     safety_identifier: str | None = Field(
         None, max_length=512, description="accepted and not used: we keep no record of end users"

@@ -52,7 +52,10 @@ class CompletionRequest(Sampled):
     )
     echo: bool = Field(False, description="the prompt before the text; with `logprobs`, those of its tokens too")
     logprobs: int | None = Field(
-        None, ge=0, le=MAX_TOP, description=f"log-probabilities of the tokens and of this many likely ones, at most {MAX_TOP}"
+        None,
+        ge=0,
+        le=MAX_TOP,
+        description=f"log-probabilities of the tokens and of this many likely ones, at most {MAX_TOP}",
     )
     max_tokens: int = Field(16, ge=0, description="tokens at most; 0 only with `echo`")
     suffix: Annotated[Any, Refused("no model here was trained to fill a gap", ("",))] = None
@@ -79,6 +82,8 @@ class CompletionRequest(Sampled):
     def _something(cls, value: int, info: Any) -> int:
         if value == 0 and not info.data.get("echo", True):
             raise fault("max_tokens: 0 is for reading a prompt, with echo: true")
+        if value == 0 and max(info.data.get("n", 1), info.data.get("best_of") or 1) > 1:
+            raise fault("Texts of no tokens are all alike: with max_tokens: 0, n is 1")
         return value
 
     @property
@@ -89,5 +94,3 @@ class CompletionRequest(Sampled):
     def samples(self) -> int:
         """Texts that are written for each prompt."""
         return max(self.n, self.best_of or 1)
-
-

@@ -50,7 +50,9 @@ class Item(Request):
     role: Literal["user", "assistant", "system", "developer"] | None = Field(
         None, description="of a message; `developer` is the same as `system`"
     )
-    content: list[ItemPart] = Field(default_factory=list, description="of a message: a text or text parts, which are joined")
+    content: list[ItemPart] = Field(
+        default_factory=list, description="of a message: a text or text parts, which are joined"
+    )
     phase: Annotated[Any, Refused("turns have no phases", ("final_answer",))] = None
     call_id: Identifier | None = Field(None, description="of a function call and its output")
     name: FunctionName | None = Field(None, description="of a function call")

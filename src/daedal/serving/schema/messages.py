@@ -162,7 +162,9 @@ class Thinking(Request):
 class Who(Request):
     """Whom the request is for."""
 
-    user_id: str | None = Field(None, max_length=512, description="accepted and not used: we keep no record of end users")
+    user_id: str | None = Field(
+        None, max_length=512, description="accepted and not used: we keep no record of end users"
+    )
 
 
 class CountRequest(Request):
@@ -172,7 +174,9 @@ class CountRequest(Request):
     messages: list[Turn] = Field(min_length=1, max_length=MAX_MESSAGES, description="the conversation")
     system: list[SystemBlock] = Field(default_factory=list, max_length=MAX_PARTS, description="a text or text blocks")
     tools: list[MessageTool] = Field(default_factory=list, max_length=MAX_TOOLS, description="tools that can be called")
-    tool_choice: MessageToolChoice | None = Field(None, description="`auto`, `any`, `tool` or `none`; enforced by a grammar")
+    tool_choice: MessageToolChoice | None = Field(
+        None, description="`auto`, `any`, `tool` or `none`; enforced by a grammar"
+    )
     output_config: OutputConfig = Field(default_factory=OutputConfig, description="`format` constrains each token")
     thinking: Thinking | None = None
     cache_control: Cached = None

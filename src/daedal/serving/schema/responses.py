@@ -52,7 +52,9 @@ class TextFormat(Request):
 class TextConfig(Request):
     """How the text of an answer is."""
 
-    format: TextFormat = Field(default_factory=TextFormat, description="`text`, `json_object` or `json_schema`, enforced")
+    format: TextFormat = Field(
+        default_factory=TextFormat, description="`text`, `json_object` or `json_schema`, enforced"
+    )
     verbosity: Annotated[Any, Refused("ask for it in words", ("medium",))] = None
 
 
@@ -130,7 +132,9 @@ class InputRequest(Request):
 
     model: ModelName
     input: list[Item] = Field(
-        default_factory=list, max_length=MAX_MESSAGES, description="a text, or items: messages, function calls and outputs"
+        default_factory=list,
+        max_length=MAX_MESSAGES,
+        description="a text, or items: messages, function calls and outputs",
     )
     instructions: str | None = Field(
         None, description="a system message before everything else; not carried over to the next response"
@@ -170,7 +174,9 @@ class ResponseRequest(InputRequest):
     include: list[str] = Field(
         default_factory=list, max_length=20, description=f"`{LOGPROBS}`; what no answer here can hold is accepted"
     )
-    max_output_tokens: int | None = Field(None, ge=1, description="tokens at most; unless given, until the context is full")
+    max_output_tokens: int | None = Field(
+        None, ge=1, description="tokens at most; unless given, until the context is full"
+    )
     max_tool_calls: int | None = Field(
         None, ge=0, description="accepted: it bounds calls of built-in tools, and there are none"
     )

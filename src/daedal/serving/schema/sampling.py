@@ -22,7 +22,9 @@ MinP = Annotated[
 ]
 RepetitionPenalty = Annotated[
     float,
-    Field(gt=0, le=10, description="an extension: over 1 makes tokens of the prompt and the text less likely, once each"),
+    Field(
+        gt=0, le=10, description="an extension: over 1 makes tokens of the prompt and the text less likely, once each"
+    ),
 ]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Obfuscation = Annotated[bool, Field(description="accepted; chunks are not padded")]
@@ -31,7 +33,9 @@ Obfuscation = Annotated[bool, Field(description="accepted; chunks are not padded
 class StreamOptions(Request):
     """What a stream carries besides the text."""
 
-    include_usage: bool = Field(False, description="a last chunk with `usage` and no choices; the others have `usage: null`")
+    include_usage: bool = Field(
+        False, description="a last chunk with `usage` and no choices; the others have `usage: null`"
+    )
     include_obfuscation: Annotated[
         Any, Refused("chunks are not padded with random characters; leave it out or give false", (False,))
     ] = None
@@ -52,7 +56,10 @@ class Sampled(Request):
     presence_penalty: Penalty = Field(0.0, description="taken once from the logits of tokens that are in the text")
     repetition_penalty: RepetitionPenalty = 1.0
     seed: int | None = Field(
-        None, ge=-(2**63), lt=2**63, description="the same seed gives the same text on the same machine, whatever else runs"
+        None,
+        ge=-(2**63),
+        lt=2**63,
+        description="the same seed gives the same text on the same machine, whatever else runs",
     )
     stop: list[str] = Field(
         default_factory=list, description=f"a text or up to {MAX_STOPS}; the answer ends before the first that comes"
@@ -75,7 +82,7 @@ class Sampled(Request):
         if len(value) > MAX_BIASES:
             raise fault(f"At most {MAX_BIASES} tokens can have a bias")
         if not all(key.isascii() and key.isdigit() and len(key) < 10 for key in value):
-            raise fault("The keys are token ids, such as \"50256\"")
+            raise fault('The keys are token ids, such as "50256"')
         if not all(-100 <= bias <= 100 for bias in value.values()):
             raise fault("A bias is between -100 and 100")
         return value
