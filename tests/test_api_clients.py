@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from api_server import serve
 from openai import OpenAI
 from pydantic import BaseModel
+
+from api_server import serve
 
 NAME = "scripted"
 TOOLS: Any = [

@@ -3,7 +3,8 @@
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import orjson
 from starlette.responses import Response
@@ -19,9 +20,27 @@ def now() -> int:
     return int(time.time())
 
 
-def fingerprint(info: Mapping[str, Any]) -> str:
-    """Of a model's weights, settings and software: with the same one, a seed gives the same text."""
-    return f"fp_{str(info['fingerprint'])[:16]}"
+@dataclass(frozen=True)
+class Head:
+    """What a completion and each of its chunks begin with.
+
+    Attributes:
+        fingerprint: of the model's weights and settings: with the same one, a seed gives the same text.
+    """
+
+    id: str
+    created: int
+    model: str
+    fingerprint: str
+
+    @classmethod
+    def new(cls, prefix: str, model: str, info: Mapping[str, Any]) -> Self:
+        return cls(new_id(prefix), now(), model, f"fp_{str(info['fingerprint'])[:16]}")
+
+    def fields(self, kind: str) -> dict[str, Any]:
+        """As JSON has them."""
+        own = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        return {**own, "system_fingerprint": self.fingerprint}
 
 
 def usage(prompt: int, cached: int, written: int) -> dict[str, Any]:

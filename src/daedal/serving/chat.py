@@ -9,12 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daedal.serving import sse
-from daedal.serving.access import owner
-from daedal.serving.answers import fingerprint, json_answer, new_id, now, usage
+from daedal.serving.answers import Head, json_answer, new_id, usage
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chunks import DONE, ChatChunks
 from daedal.serving.errors import parse
-from daedal.serving.generation import Events, Generated, Sample, collect, text_model
+from daedal.serving.generation import Events, Generated, Sample, collect, generate, text_model
 from daedal.serving.grammar import constraint
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import Token, chat_logprobs
@@ -29,14 +28,14 @@ async def chat_completions(request: Request) -> Response:
     body = parse(ChatRequest, await read_json(request))
     model = await text_model(request, body.model)
     tools = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
-    events = model.run("generate", owner(request), **command(body, tools, model.info["tool_template"]))
-    head = {"id": new_id("chatcmpl-"), "created": now(), "model": body.model, "fingerprint": fingerprint(model.info)}
+    events = generate(request, model, command(body, tools, model.info["tool_template"]))
+    head = Head.new("chatcmpl-", body.model, model.info)
     calls = tools.mode != "none"
     if body.stream:
-        chunks = ChatChunks(**head, counted=body.stream_options.include_usage)
+        chunks = ChatChunks(head, body.stream_options.include_usage)
         return sse.stream(request, _chunks(events, body, calls, chunks))
     generated = await unless_gone(request, collect(events, body.n))
-    return json_answer(answer(generated, body, calls, **head))
+    return json_answer(answer(generated, body, calls, head))
 
 
 def toolbox(tools: Sequence[Tool], choice: ToolChoice | None, several: bool) -> Toolbox:
@@ -84,9 +83,7 @@ def command(body: ChatRequest, tools: Toolbox, native: bool) -> dict[str, Any]:
     }
 
 
-def answer(
-    generated: Generated, body: ChatRequest, calls: bool, *, id: str, created: int, model: str, fingerprint: str
-) -> dict[str, Any]:
+def answer(generated: Generated, body: ChatRequest, calls: bool, head: Head) -> dict[str, Any]:
     """The whole completion.
 
     Args:
@@ -96,14 +93,10 @@ def answer(
         _choice(index, sample, calls, body.alternatives is not None) for index, sample in enumerate(generated.samples)
     ]
     return {
-        "id": id,
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
+        **head.fields("chat.completion"),
         "choices": choices,
         "usage": usage(generated.prompt_tokens, generated.cached_tokens, generated.written),
         "service_tier": "default",
-        "system_fingerprint": fingerprint,
         "metadata": body.metadata,
     }
 
@@ -146,7 +139,7 @@ async def _chunks(events: Events, body: ChatRequest, calls: bool, chunks: ChatCh
     readers = [CallReader() for _ in range(body.n)] if calls else None
     untold: list[list[Token]] = [[] for _ in range(body.n)]  # tokens whose text is held back
     logprobs = body.alternatives is not None
-    async with aclosing(events) as stream:  # type: ignore[type-var]
+    async with aclosing(events) as stream:
         async for event in stream:
             kind = event["event"]
             if kind == "text":

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from daedal.serving.answers import new_id
+from daedal.serving.answers import Head, new_id
 from daedal.serving.calls import Piece
 from daedal.serving.logprobs import Token, chat_logprobs
 
@@ -23,16 +23,9 @@ class ChatChunks:
         counted: the last chunk has `usage`, so the others have it as null.
     """
 
-    def __init__(self, id: str, created: int, model: str, fingerprint: str, counted: bool = False) -> None:
-        head = {
-            "id": id,
-            "object": "chat.completion.chunk",
-            "created": created,
-            "model": model,
-            "service_tier": "default",
-            "system_fingerprint": fingerprint,
-        }
-        self._head = b"data: " + orjson.dumps(head)[:-1]
+    def __init__(self, head: Head, counted: bool = False) -> None:
+        fields = {**head.fields("chat.completion.chunk"), "service_tier": "default"}
+        self._head = b"data: " + orjson.dumps(fields)[:-1]
         self._tail = (b',"usage":null}' if counted else b"}") + _END
         self._after = b'},"logprobs":null,"finish_reason":null}]' + self._tail
         self._texts: list[bytes] = []
@@ -78,15 +71,8 @@ class ChatChunks:
 class TextChunks:
     """Chunks of one text completion: its choices are those of all prompts."""
 
-    def __init__(self, id: str, created: int, model: str, fingerprint: str, counted: bool = False) -> None:
-        head = {
-            "id": id,
-            "object": "text_completion",
-            "created": created,
-            "model": model,
-            "system_fingerprint": fingerprint,
-        }
-        self._head = b"data: " + orjson.dumps(head)[:-1]
+    def __init__(self, head: Head, counted: bool = False) -> None:
+        self._head = b"data: " + orjson.dumps(head.fields("text_completion"))[:-1]
         self._tail = (b',"usage":null}' if counted else b"}") + _END
         self._after = b',"logprobs":null,"finish_reason":null}]' + self._tail
 

@@ -10,10 +10,10 @@ from starlette.routing import Route
 
 from daedal.serving import sse
 from daedal.serving.access import owner
-from daedal.serving.answers import fingerprint, json_answer, new_id, now, usage
+from daedal.serving.answers import Head, json_answer, usage
 from daedal.serving.chunks import DONE, TextChunks
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import Events, Generated, Sample, collect, merged, text_model, together
+from daedal.serving.generation import Events, Generated, Sample, collect, generate, merged, text_model, together
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import CompletionLogprobs
 from daedal.serving.schema.completions import MAX_SEQUENCES, CompletionRequest, Prompt
@@ -29,16 +29,16 @@ async def completions(request: Request) -> Response:
         raise ApiError(400, message, param="n" if body.best_of is None else "best_of", code="invalid_value")
     check_ids(body.prompts, model.info["vocab_size"], "prompt")
     asker = owner(request)
-    streams = [model.run("generate", asker, **command(body, prompt)) for prompt in body.prompts]
-    head = {"id": new_id("cmpl-"), "created": now(), "model": body.model, "fingerprint": fingerprint(model.info)}
+    streams = [generate(request, model, command(body, prompt)) for prompt in body.prompts]
+    head = Head.new("cmpl-", body.model, model.info)
     echoes = [""] * len(body.prompts)
     if body.echo:
         echoes = await unless_gone(request, together([_echo(model, asker, prompt) for prompt in body.prompts]))
     if body.stream:
-        chunks = TextChunks(**head, counted=body.stream_options.include_usage)
+        chunks = TextChunks(head, body.stream_options.include_usage)
         return sse.stream(request, _chunks(streams, body, echoes, chunks))
     made = await unless_gone(request, together([collect(stream, body.samples) for stream in streams]))
-    return json_answer(answer(made, body, echoes, **head))
+    return json_answer(answer(made, body, echoes, head))
 
 
 def check_ids(prompts: Sequence[Prompt], vocab: int, param: str) -> None:
@@ -80,16 +80,7 @@ def command(body: CompletionRequest, prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def answer(
-    made: Sequence[Generated],
-    body: CompletionRequest,
-    echoes: Sequence[str],
-    *,
-    id: str,
-    created: int,
-    model: str,
-    fingerprint: str,
-) -> dict[str, Any]:
+def answer(made: Sequence[Generated], body: CompletionRequest, echoes: Sequence[str], head: Head) -> dict[str, Any]:
     """The whole completion: of each prompt, the `n` best texts."""
     choices: list[dict[str, Any]] = []
     for generated, echo in zip(made, echoes, strict=True):
@@ -107,13 +98,9 @@ def answer(
             for place, sample in enumerate(samples)
         )
     return {
-        "id": id,
-        "object": "text_completion",
-        "created": created,
-        "model": model,
+        **head.fields("text_completion"),
         "choices": choices,
         "usage": _total(made),
-        "system_fingerprint": fingerprint,
     }
 
 
@@ -134,7 +121,7 @@ async def _chunks(
     made = [Generated.of(body.n) for _ in streams]
     top = body.logprobs
     written = [[CompletionLogprobs(top or 0, len(echo)) for _ in range(body.n)] for echo in echoes]
-    async with aclosing(merged(streams)) as events:  # type: ignore[type-var]
+    async with aclosing(merged(streams)) as events:
         async for number, event in events:
             kind, first = event["event"], number * body.n
             if kind == "text":

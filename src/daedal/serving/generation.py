@@ -1,19 +1,20 @@
 """One generation of the engine, as the text endpoints follow it: who asks, its events, and all of it together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
 
+from daedal.serving.access import owner
 from daedal.serving.errors import ApiError
 from daedal.serving.supervisor import Model
 from daedal.serving.wire import Event
 
 T = TypeVar("T")
-Events = AsyncIterator[Event]
+Events = AsyncGenerator[Event]
 
 
 @dataclass
@@ -96,10 +97,15 @@ async def text_model(request: Request, name: str) -> Model:
     return model
 
 
+def generate(request: Request, model: Model, command: Mapping[str, Any]) -> Events:
+    """What comes of a command, from when it is first waited for. Closing it cancels the command."""
+    return cast(Events, model.run("generate", owner(request), **command))
+
+
 async def collect(events: Events, samples: int) -> Generated:
     """Everything that the events tell."""
     generated = Generated.of(samples)
-    async with aclosing(events) as stream:  # type: ignore[type-var]
+    async with aclosing(events) as stream:
         async for event in stream:
             generated.take(event)
     return generated
@@ -120,12 +126,12 @@ async def together(works: Sequence[Awaitable[T]]) -> list[T]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def merged(streams: Sequence[Events]) -> AsyncIterator[tuple[int, Event]]:
+async def merged(streams: Sequence[Events]) -> AsyncGenerator[tuple[int, Event]]:
     """The events of several streams as they come, each with the number of its stream.
 
     A stream is not read further before what it gave has been taken, so a slow reader does not make memory grow.
     """
-    waiting = {asyncio.ensure_future(anext(stream, None)): number for number, stream in enumerate(streams)}  # type: ignore[arg-type]
+    waiting = {asyncio.ensure_future(anext(stream, None)): number for number, stream in enumerate(streams)}
     try:
         while waiting:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -133,11 +139,11 @@ async def merged(streams: Sequence[Events]) -> AsyncIterator[tuple[int, Event]]:
                 number = waiting.pop(future)
                 event = future.result()
                 if event is not None:
-                    waiting[asyncio.ensure_future(anext(streams[number], None))] = number  # type: ignore[arg-type]
+                    waiting[asyncio.ensure_future(anext(streams[number], None))] = number
                     yield number, event
     finally:
         for future in waiting:
             future.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         for stream in streams:
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()

@@ -15,7 +15,7 @@ from daedal.serving.answers import json_answer, new_id
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chat import split
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import Events, Generated, Sample, collect, text_model
+from daedal.serving.generation import Events, Generated, Sample, collect, generate, text_model
 from daedal.serving.grammar import constraint
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.message_writer import MessageWriter, usage
@@ -41,7 +41,7 @@ async def messages(request: Request) -> Response:
     body = parse(MessageRequest, await read_json(request))
     model = await text_model(request, body.model)
     tools = toolbox(body)
-    events = model.run("generate", owner(request), **command(body, tools, model.info["tool_template"]))
+    events = generate(request, model, command(body, tools, model.info["tool_template"]))
     writer = MessageWriter(new_id("msg_"), body.model)
     if body.stream:
         return sse.stream(request, _events(events, body, tools, writer))
@@ -157,7 +157,7 @@ async def _events(events: Events, body: MessageRequest, tools: Toolbox, writer: 
     """The stream."""
     generated = Generated.of(1)
     reader = CallReader() if tools.mode != "none" else None
-    async with aclosing(events) as stream:  # type: ignore[type-var]
+    async with aclosing(events) as stream:
         async for event in stream:
             generated.take(event)
             if event["event"] == "started":

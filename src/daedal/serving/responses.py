@@ -13,7 +13,7 @@ from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, new_id, now
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import Events, Generated, text_model
+from daedal.serving.generation import Events, Generated, generate, text_model
 from daedal.serving.grammar import constraint
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.response_items import Kept, resolved, turns
@@ -39,7 +39,7 @@ async def create_response(request: Request) -> Response:
     before = await history(request, body.previous_response_id)
     given = resolved(body.input, before)
     prompt = await unless_gone(request, _prompt(model, owner(request), body, tools, [*before, *given]))
-    events = model.run("generate", owner(request), **command(body, tools, prompt))
+    events = generate(request, model, command(body, tools, prompt))
     writer = ResponseWriter(blank(body), body.alternatives is not None)
     written = _events(request, events, writer, tools, given, body.stream)
     if body.stream:
@@ -168,7 +168,7 @@ async def _events(
     reader = CallReader() if tools.mode != "none" else None
     begun = False
     try:
-        async with aclosing(events) as stream:  # type: ignore[type-var]
+        async with aclosing(events) as stream:
             async for event in stream:
                 if not begun:
                     begun = True
