@@ -33,8 +33,14 @@ def application(folder: Path, **settings: Any) -> Application:
 def serve(folder: Path, **settings: Any) -> Iterator[str]:
     """The address of a server that is ready."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application(folder, **settings), log_level="warning", ws="none"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
+    config = uvicorn.Config(application(folder, **settings), log_level="warning", ws="none")
+    server = uvicorn.Server(config)
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(server.serve([listening]))
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     try:

@@ -7,6 +7,7 @@ The last line of the prompt is the script:
     cut TEXT            TEXT, and then the context is full
     command             the command itself, as JSON
     too long            refused: the context is too small
+    fail TEXT           TEXT, and then an error of the engine
     crash TEXT          TEXT, and then the worker breaks down
     slow TEXT           TEXT, a tenth of a second between tokens
 
@@ -98,7 +99,7 @@ def generated(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str
         return
     if script == "command":
         said = json.dumps({name: value for name, value in command.items() if name != "id"})
-    elif verb not in ("say", "vary", "cut", "crash", "slow"):
+    elif verb not in ("say", "vary", "cut", "fail", "crash", "slow"):
         said = "ok"
     yield {"event": "started", "prompt_tokens": len(ids), "cached_tokens": len(ids) // 2}
     if command["echo"] is not None:
@@ -106,6 +107,9 @@ def generated(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str
         yield {"event": "prompt", "tokens": echoed}
     for index in range(command["n"]):
         yield from sample(command, options, index, verb, f"{said}{index}" if verb == "vary" else said, cancelled)
+    if verb == "fail":
+        yield {"event": "error", "status": 500, "message": "It broke", "param": None, "code": "generation_failed"}
+        return
     yield {"event": "done"}
 
 
