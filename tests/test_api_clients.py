@@ -4,15 +4,19 @@ import asyncio
 import json
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
 import openai
 import pytest
+from anthropic import Anthropic
 from openai import OpenAI
 from pydantic import BaseModel
 
 from api_server import serve
+from daedal.serving.keys import KeyRing
 
 NAME = "scripted"
 TOOLS: Any = [
@@ -444,3 +448,101 @@ def test_raw_responses_and_the_asynchronous_client(client: OpenAI, url: str) -> 
             return [one.choices[0].message.content or "", "".join(told)]
 
     assert asyncio.run(ask()) == ["Hello", "Hello"]
+
+
+# -- Anthropic's client ------------------------------------------------------------------------------------------------
+
+INPUT: Any = [
+    {"name": "weather", "description": "Tells the weather", "input_schema": TOOLS[0]["function"]["parameters"]}
+]
+
+
+@pytest.fixture(scope="module")
+def claude(url: str) -> Anthropic:
+    return Anthropic(base_url=url, api_key="none", max_retries=0)
+
+
+def test_a_message_is_answered(claude: Anthropic) -> None:
+    made = claude.messages.create(model=NAME, max_tokens=50, system="Be brief", messages=user("say Hello there"))
+    assert made.content[0].text == "Hello there"  # type: ignore[union-attr]
+    assert (made.stop_reason, made.stop_sequence) == ("end_turn", None)
+    usage = made.usage
+    assert usage.output_tokens == 2
+    assert (usage.cache_read_input_tokens or 0) > 0
+    assert claude.messages.count_tokens(
+        model=NAME, system="Be brief", messages=user("say Hello there")
+    ).input_tokens == (usage.input_tokens + (usage.cache_read_input_tokens or 0))
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "stop"),
+    [
+        ({"messages": user("say a b"), "max_tokens": 1}, "max_tokens", None),
+        ({"messages": user("cut a b")}, "model_context_window_exceeded", None),
+        ({"messages": user("say a b"), "stop_sequences": ["x", " b"]}, "stop_sequence", " b"),
+        ({"messages": user(f"say {CALL}"), "tools": INPUT}, "tool_use", None),
+    ],
+)
+def test_a_message_says_why_it_ended(claude: Anthropic, asked: Any, reason: str, stop: str | None) -> None:
+    asked = {"model": NAME, "max_tokens": 50, **asked}
+    made = claude.messages.create(**asked)
+    with claude.messages.stream(**asked) as stream:
+        streamed = stream.get_final_message()
+    for one in (made, streamed):
+        assert (one.stop_reason, one.stop_sequence) == (reason, stop)
+    assert made.usage.output_tokens == streamed.usage.output_tokens
+
+
+def test_a_message_calls_tools_and_goes_on(claude: Anthropic) -> None:
+    asked: Any = {"model": NAME, "max_tokens": 50, "tools": INPUT, "messages": user(f"say Let me see.\\n{CALL}")}
+    made = claude.messages.create(**asked)
+    words, call = made.content
+    assert (words.text, call.name, call.input) == ("Let me see.", "weather", {"city": "Paris"})  # type: ignore[union-attr]
+    with claude.messages.stream(**asked) as stream:
+        assert [block.type for block in stream.get_final_message().content] == ["text", "tool_use"]
+        assert stream.get_final_message().content[1].input == {"city": "Paris"}  # type: ignore[union-attr]
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "Sun"}]}  # type: ignore[union-attr]
+    talk: Any = [
+        *user("Weather?"),
+        {"role": "assistant", "content": made.content},
+        {"role": "user", "content": [result]},
+    ]
+    talk[-1]["content"].append({"type": "text", "text": "say Sunny"})
+    assert claude.messages.create(**{**asked, "messages": talk}).content[0].text == "Sunny"  # type: ignore[union-attr]
+
+
+def test_a_mistake_in_a_message_is_told_as_anthropic_tells_it(claude: Anthropic) -> None:
+    with pytest.raises(anthropic.BadRequestError) as refused:
+        claude.messages.create(model=NAME, max_tokens=5, messages=user("too long"))
+    assert refused.value.body["error"]["type"] == "invalid_request_error"  # type: ignore[index]
+    with pytest.raises(anthropic.NotFoundError):
+        claude.messages.create(model="nobody", max_tokens=5, messages=user("say x"))
+    with pytest.raises(anthropic.BadRequestError):
+        claude.messages.create(model=NAME, max_tokens=5, messages=[*user("x"), {"role": "assistant", "content": "I"}])
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_one_key_has_stored_no_other_key_finds(tmp_path: Path) -> None:
+    ring, secrets = KeyRing(), {}
+    for name in ("ann", "bob"):
+        ring, secrets[name] = ring.add(name, "user")
+    ring.save(tmp_path / "keys.json")
+    with serve(tmp_path / "data", keys=tmp_path / "keys.json") as url:
+        ann, bob = (OpenAI(base_url=f"{url}/v1", api_key=secrets[name], max_retries=0) for name in ("ann", "bob"))
+        made = ann.responses.create(model="alias", input="say Hello")
+        assert ann.responses.retrieve(made.id).output_text == "Hello"
+        for ask in (
+            lambda: bob.responses.retrieve(made.id),
+            lambda: bob.responses.delete(made.id),
+            lambda: bob.responses.input_items.list(made.id),
+            lambda: bob.responses.create(model="alias", input="say x", previous_response_id=made.id),
+        ):
+            with pytest.raises(openai.NotFoundError):
+                ask()
+        with pytest.raises(openai.AuthenticationError):
+            OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0).responses.create(model="alias", input="say x")
+        Anthropic(base_url=url, api_key=secrets["bob"]).messages.create(
+            model="alias", max_tokens=5, messages=user("say x")
+        )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from itertools import groupby
 from typing import Any
 
 from starlette.requests import Request
@@ -19,10 +20,11 @@ from daedal.serving.generation import Events, Generated, Sample, collect, genera
 from daedal.serving.grammar import constraint
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.message_writer import MessageWriter, usage
-from daedal.serving.schema.messages import Block, CountRequest, MessageRequest, Turn
+from daedal.serving.schema.messages import Block, CountRequest, MessageRequest
 from daedal.serving.tools import Function, Toolbox, arguments_of, conversation
 
-VERSIONS = ("2023-06-01", "2023-01-01")
+VERSIONS = ("2026-10-21", "2023-06-01")
+"""Of Anthropic's API. What the newer one no longer has (temperature, top_p, top_k) we honour in both."""
 _STOPPED = {"length": "max_tokens", "context": "model_context_window_exceeded"}
 
 
@@ -80,22 +82,24 @@ def turns(body: CountRequest) -> list[dict[str, Any]]:
         message = "The last turn is the assistant's: this server does not go on with a turn that was begun"
         raise ApiError(400, message, param="messages", code="unsupported_parameter")
     system = "\n".join(block.text for block in body.system)
-    first = [{"role": "system", "content": system}] if system else []
-    return first + [part for turn in body.messages for part in _turns(turn)]
+    made: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+    for speaker, said in groupby(body.messages, lambda turn: turn.role):
+        made.extend(_turns(speaker, [block for turn in said for block in turn.content]))
+    return made
 
 
-def _turns(turn: Turn) -> list[dict[str, Any]]:
-    """One of Anthropic's turns: results of calls are turns of their own."""
-    made: list[dict[str, Any]] = [_result(block) for block in turn.content if block.type == "tool_result"]
-    words = "".join(block.text or "" for block in turn.content if block.type == "text")
-    calls = [_call(block) for block in turn.content if block.type == "tool_use"]
+def _turns(speaker: str, blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """What one says until another does: results of calls are turns of their own."""
+    made: list[dict[str, Any]] = [_result(block) for block in blocks if block.type == "tool_result"]
+    words = "\n".join(block.text or "" for block in blocks if block.type == "text")
+    calls = [_call(block) for block in blocks if block.type == "tool_use"]
     if words or calls or not made:
-        made.append({"role": turn.role, "content": words, **({"tool_calls": calls} if calls else {})})
+        made.append({"role": speaker, "content": words, **({"tool_calls": calls} if calls else {})})
     return made
 
 
 def _result(block: Block) -> dict[str, Any]:
-    text = "".join(part.text or "" for part in block.content)
+    text = "\n".join(part.text or "" for part in block.content)
     return {"role": "tool", "content": f"Error: {text}" if block.is_error else text, "tool_call_id": block.tool_use_id}
 
 

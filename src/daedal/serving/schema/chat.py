@@ -39,7 +39,7 @@ class Message(Request):
         description="`developer` is the same as `system`; `function` is refused"
     )
     content: list[TextPart] = Field(
-        default_factory=list, validate_default=True, description="a text or text parts, which are joined"
+        default_factory=list, validate_default=True, description="a text or text parts, each of which begins a line"
     )
     name: str | None = Field(None, max_length=256, description="given to the model's chat template, which may show it")
     tool_calls: list[ToolCall] = Field(

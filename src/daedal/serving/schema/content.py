@@ -53,5 +53,5 @@ def in_parts(value: Any) -> Any:
 
 
 def joined(parts: Sequence[TextPart]) -> str:
-    """The text of all parts."""
-    return "".join(part.text or part.refusal for part in parts)
+    """The text of all parts, each on lines of its own."""
+    return "\n".join(part.text or part.refusal for part in parts)

@@ -51,7 +51,7 @@ class Item(Request):
         None, description="of a message; `developer` is the same as `system`"
     )
     content: list[ItemPart] = Field(
-        default_factory=list, description="of a message: a text or text parts, which are joined"
+        default_factory=list, description="of a message: a text or text parts, each of which begins a line"
     )
     phase: Annotated[Any, Refused("turns have no phases", ("final_answer",))] = None
     call_id: Identifier | None = Field(None, description="of a function call and its output")
@@ -100,5 +100,5 @@ def in_items(value: Any) -> Any:
 
 
 def joined(parts: list[ItemPart]) -> str:
-    """The text of all parts."""
-    return "".join(part.text or part.refusal for part in parts)
+    """The text of all parts, each on lines of its own."""
+    return "\n".join(part.text or part.refusal for part in parts)

@@ -34,7 +34,9 @@ class Block(Request):
     name: FunctionName | None = Field(None, description="of a call: which tool")
     input: dict[str, Any] | None = Field(None, description="of a call: its arguments")
     tool_use_id: Identifier | None = Field(None, description="of a result: which call it answers")
-    content: "list[Block]" = Field(default_factory=list, description="of a result: a text or text blocks, joined")
+    content: "list[Block]" = Field(
+        default_factory=list, description="of a result: a text or text blocks, each of which begins a line"
+    )
     is_error: bool = Field(False, description="of a result: shown to the model as an error")
     cache_control: Cached = None
     caller: Annotated[Any, Refused("the model alone calls tools", ({"type": "direct"},))] = None
@@ -201,7 +203,9 @@ class MessageRequest(CountRequest):
     min_p: MinP = 0.0
     stop_sequences: list[str] = Field(default_factory=list, description="texts before which the answer ends")
     stream: bool = Field(False, description="server-sent events, `message_start` to `message_stop`")
-    temperature: float = Field(1.0, ge=0, le=1, description="0 always takes the most likely token")
+    temperature: float = Field(
+        1.0, ge=0, le=1, description="0 always takes the most likely token; honoured in every version"
+    )
     top_k: TopK = 0
     top_p: TopP = 1.0
     container: Annotated[Any, Refused("there are no containers")] = None
