@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daedal.errors import DaedalError
-from daedal.serving import files, health
+from daedal.serving import files, health, texts
 from daedal.serving.access import Envelope, Guard, is_loopback
 from daedal.serving.errors import ApiError, response
 from daedal.serving.keys import KeyRing
@@ -47,7 +47,7 @@ class Application:
         self.store = Store(settings.data, settings.quota)
         self.metrics = self.models.metrics
         self.starlette = Starlette(
-            routes=[*health.routes, *files.routes],
+            routes=[*health.routes, *files.routes, *texts.routes],
             exception_handlers={ApiError: _told, HTTPException: _told},
             middleware=_cors(settings),
             lifespan=self._lifespan,

@@ -92,6 +92,8 @@ class Models:
         self._tasks = Background()
         self._round: asyncio.Task[None] | None = None
         self.closing = False
+        self.failed = asyncio.Event()  # a model that the server is for cannot be loaded; `failure` says why
+        self.failure = ""
         for alias, target in settings.aliases.items():
             if target not in settings.models and settings.folder is None:
                 raise DaedalError(
@@ -228,7 +230,8 @@ class Models:
         try:
             await self.open(name)
         except ApiError as error:
-            log.error("%s", error.message)
+            self.failure = error.message
+            self.failed.set()
 
     async def _look_after(self) -> None:
         """Unload what nobody has used for long."""
