@@ -131,6 +131,11 @@ async def merged(streams: Sequence[Events]) -> AsyncGenerator[tuple[int, Event]]
 
     A stream is not read further before what it gave has been taken, so a slow reader does not make memory grow.
     """
+    if len(streams) == 1:
+        async with aclosing(streams[0]) as stream:
+            async for event in stream:
+                yield 0, event
+        return
     waiting = {asyncio.ensure_future(anext(stream, None)): number for number, stream in enumerate(streams)}
     try:
         while waiting:
@@ -145,5 +150,5 @@ async def merged(streams: Sequence[Events]) -> AsyncGenerator[tuple[int, Event]]
         for future in waiting:
             future.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        for stream in streams:
-            await stream.aclose()
+        for other in streams:
+            await other.aclose()
