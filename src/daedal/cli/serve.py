@@ -19,7 +19,7 @@ def serve(
     models: Path | None = None,
     alias: Annotated[list[str], Parameter(negative=())] | None = None,
     keys: Path | None = None,
-    quantize: Literal["draft", "int8"] | None = None,
+    quantize: Literal["draft", "int8", "int4"] | None = None,
     allow_host: Annotated[list[str], Parameter(negative=())] | None = None,
     cors_origin: Annotated[list[str], Parameter(negative=())] | None = None,
     data: Path | None = None,

@@ -28,7 +28,13 @@ class _Server(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        watching = asyncio.ensure_future(self._give_up())
         await super().serve(sockets)
+        watching.cancel()
+
+    async def _give_up(self) -> None:
+        await self._application.models.failed.wait()
+        self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._asked or self._loop is None:
@@ -53,7 +59,7 @@ def serve(settings: Settings, announce: Callable[[str], None], command: Command 
         announce: told the server's address when it listens.
 
     Raises:
-        DaedalError: the settings do not hold together, or the port is taken.
+        DaedalError: the settings do not hold together, the port is taken, or a model that was named cannot be loaded.
     """
     application = Application(settings, command)
     listening = _bind(settings.host, settings.port)
@@ -71,6 +77,8 @@ def serve(settings: Settings, announce: Callable[[str], None], command: Command 
     finally:
         listening.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if application.models.failure:
+        raise DaedalError(application.models.failure)
 
 
 def configure(application: Application) -> uvicorn.Config:

@@ -93,6 +93,8 @@ class Models:
         self._tasks = Background()
         self._round: asyncio.Task[None] | None = None
         self.closing = False
+        self.failed = asyncio.Event()  # a model that the server is for cannot be loaded; `failure` says why
+        self.failure = ""
         for alias, target in settings.aliases.items():
             if target not in settings.models and settings.folder is None:
                 raise DaedalError(
@@ -225,7 +227,12 @@ class Models:
         try:
             await self.open(name)
         except ApiError as error:
-            log.error("%s", error.message)
+            self.failure = error.message
+            self.failed.set()
+
+    async def _try_again(self, name: str) -> None:
+        with suppress(ApiError):  # the log has it
+            await self.open(name)
 
     async def _look_after(self) -> None:
         """Unload what nobody has used for long, and try again to load what could not be."""
@@ -235,7 +242,7 @@ class Models:
                 kept = process.name in self._settings.models
                 unused = time.monotonic() - process.used
                 if kept and process.wanted and not (process.ready or process.loading or process.resting):
-                    self._tasks.begin(self._first(process.name))
+                    self._tasks.begin(self._try_again(process.name))
                 elif not kept and process.ready and not process.calls and 0 < self._settings.idle * 60 < unused:
                     log.info("model %s was not used for %.0f minutes, and is unloaded", process.name, unused / 60)
                     await process.stop()

@@ -1,0 +1,53 @@
+"""A server on a port of this machine, with a model that says what it is told to (scripted_worker.py)."""
+
+import asyncio
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from daedal.serving import texts
+from daedal.serving.app import Application
+from daedal.serving.settings import Settings
+
+WORKER = Path(__file__).parent / "scripted_worker.py"
+
+
+def application(folder: Path, **settings: Any) -> Application:
+    """The server's application with a model named "scripted", which "alias" is another name for."""
+    given = {"data": folder, "models": {"scripted": "."}, "aliases": {"alias": "scripted"}, **settings}
+    made = Application(Settings(**given), lambda name, where: [sys.executable, str(WORKER)])
+    paths = {route.path for route in made.starlette.routes}  # type: ignore[attr-defined]
+    made.starlette.router.routes.extend(route for route in texts.routes if route.path not in paths)
+    return made
+
+
+@contextmanager
+def serve(folder: Path, **settings: Any) -> Iterator[str]:
+    """The address of a server that is ready."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application(folder, **settings), log_level="warning", ws="none")
+    server = uvicorn.Server(config)
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(server.serve([listening]))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    try:
+        while httpx.get(f"{url}/ready").status_code != 200:
+            time.sleep(0.02)
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()
