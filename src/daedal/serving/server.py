@@ -8,34 +8,14 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from daedal.errors import DaedalError
 from daedal.serving.app import Application
+from daedal.serving.protocol import Protocol
 from daedal.serving.settings import Settings
 from daedal.serving.supervisor import Command
 
 log = logging.getLogger("daedal.serving")
-
-_HEADERS = 20.0
-"""Seconds that a client has to send the first line and the headers."""
-_CONNECTIONS = 4096
-
-
-class _Protocol(HttpToolsProtocol):
-    """HTTP that waits for nobody's headers for ever."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._late = self.loop.call_later(_HEADERS, transport.abort)
-
-    def on_headers_complete(self) -> None:
-        self._late.cancel()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._late.cancel()
-        super().connection_lost(exc)
 
 
 class _Server(uvicorn.Server):
@@ -83,19 +63,7 @@ def serve(settings: Settings, announce: Callable[[str], None], command: Command 
     """
     application = Application(settings, command)
     listening = _bind(settings.host, settings.port)
-    config = uvicorn.Config(
-        application,
-        http=_Protocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=2,
-        limit_concurrency=_CONNECTIONS,
-        backlog=2048,
-    )
+    config = configure(application)
     config.load()
     server = _Server(config, application, settings.drain)
     port = listening.getsockname()[1]
@@ -111,6 +79,22 @@ def serve(settings: Settings, announce: Callable[[str], None], command: Command 
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if application.models.failure:
         raise DaedalError(application.models.failure)
+
+
+def configure(application: Application) -> uvicorn.Config:
+    """What uvicorn is told."""
+    return uvicorn.Config(
+        application,
+        http=Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=2,
+        backlog=2048,
+    )
 
 
 def _bind(host: str, port: int) -> socket.socket:
