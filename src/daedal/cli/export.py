@@ -7,7 +7,7 @@ from daedal.cli import console
 
 
 def export(run: str, /, *, to: Path, quantize: Literal["f32", "f16", "bf16", "q8_0", "q4_0"] | None = None) -> None:
-    """Write a model so that others open it: a folder for Transformers and vLLM, or a `.gguf` file for llama.cpp and Ollama.
+    """Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.
 
     Parameters
     ----------

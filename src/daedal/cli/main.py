@@ -22,7 +22,7 @@ _COMMANDS = {
     "match": "Say which text fits a picture, or which picture a text, with a CLIP.",
     "chat": "Talk with a model in the terminal.",
     "evaluate": "Measure a model beside its baselines, and write the report.",
-    "export": "Write a model so that Transformers, vLLM and llama.cpp's converter open it as it is.",
+    "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",
 }
 
 

@@ -65,7 +65,8 @@ def write_gguf(
         raise DaedalError(f"There is no quantization {quantize!r}", f"Choose one of {', '.join(get_args(Quantize))}")
     config = model.config
     _check(config)
-    words = vocabulary(codec, config.vocab_size)
+    # Ollama has an engine of its own for qwen3, which reads merges only
+    words = vocabulary(codec, config.vocab_size, pieces=config.architecture != "qwen3")
     template = ChatTemplate.load(folder)
     parameters = dict(model.named_parameters())
     shapes = {entry: _take(entry, config, parameters).shape for entry in tensor_names(config)}

@@ -66,8 +66,11 @@ class Vocabulary:
     space_prefix: bool = False
 
 
-def vocabulary(codec: TextCodec, size: int) -> Vocabulary:
+def vocabulary(codec: TextCodec, size: int, pieces: bool = True) -> Vocabulary:
     """The vocabulary of `codec`, with fillers up to the `size` that the model has.
+
+    Args:
+        pieces: whether the reader takes SentencePiece's form where both are possible.
 
     Raises:
         DaedalError: llama.cpp has no such tokenizer.
@@ -81,9 +84,9 @@ def vocabulary(codec: TextCodec, size: int) -> Vocabulary:
     if codec.kind in ("byte", "char"):
         return _merged(codec, state, size, _CUTS_NOTHING_OF_A_CHARACTER)
     if cuts == (PATTERN,):
-        if "unused" in {piece.kind for piece in codec.pieces()}:
-            return _merged(codec, state, size, _CUTS_NUMBERS)
-        return _own_pieces(codec, size)
+        if pieces and "unused" not in {piece.kind for piece in codec.pieces()}:
+            return _own_pieces(codec, size)
+        return _merged(codec, state, size, _CUTS_NUMBERS)
     pre = _PATTERNS.get((cuts, bool(state["model"].get("ignore_merges"))))
     if pre is None:
         raise DaedalError("llama.cpp does not know how this tokenizer cuts words", "Export to a folder")
