@@ -3,15 +3,20 @@
 Two models with random weights: 6x384 with 16k ids, and GPT-2's shape. Each stream sends its own prompt and gets so many new
 tokens, greedy. The sides take turns, and each has the median of its rounds.
 
-- `daedal serve` and `transformers serve`, and `llama-server` where there is one: over HTTP, streamed, by `serve_load.py`
-- llama.cpp itself, without a server, through its Node binding: `llama_cpp.mjs`
+- `daedal`, `transformers` (continuous batching, which is faster) and `llama-server`: over HTTP, streamed; `serve_load.py`
+- `llama-node`: llama.cpp in one process, without a server, through its Node binding; `llama_cpp.mjs`
+- `llama-bench`: llama.cpp's own `llama-batched-bench`, without sampling, text or a server: what its engine can do at most
 
-    pip install 'daedal[bench]'; npm install --prefix DIR node-llama-cpp
-    python benchmarks/serve_peers.py --node DIR --threads 1,2
-    python benchmarks/serve_peers.py --node DIR --llama-server /usr/bin/llama-server --shapes 6x384 --sides llama.cpp,daedal
+    pip install 'daedal[bench]'
+    npm install --prefix NODE node-llama-cpp
+    git clone --depth 1 https://github.com/ggml-org/llama.cpp && cmake -G Ninja -B BUILD llama.cpp \\
+        -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON && ninja -C BUILD llama-server llama-batched-bench
+    python benchmarks/serve_peers.py --node NODE --llama BUILD/bin --threads 1,2
 
-Float32 beside float32 and int8 beside Q8_0 make ratios; one beside the other does not. Each line is one measurement, as JSON;
-the last is all of them. Clients take their part of the machine too: on two cores let the servers have both and say so.
+llama.cpp is run at its best: flash attention, large batches, and threads that are bound to cores (unbound, they wait for each
+other where anything else runs: its two threads were ten times slower than one). The Node binding cannot bind them and takes
+its own time for each token. Float32 beside float32 and int8 beside Q8_0 make ratios; one beside the other does not. Each line
+is one measurement, as JSON; the last is all of them. The load takes its part of the machine too.
 """
 
 import argparse
@@ -42,14 +47,10 @@ SHAPES: dict[str, dict[str, Any]] = {
     "12x768": {"architecture": "gpt2", "vocab_size": 50257, "width": 768, "depth": 12, "heads": 12, "context": 1024},
 }
 SIDES = (
-    "daedal",
-    "daedal-int8",
-    "llama.cpp-f32",
-    "llama.cpp-q8_0",
-    "llama-server-f32",
-    "llama-server-q8_0",
-    "transformers",
-)
+    "daedal", "daedal-int8", "transformers", "llama-node-f32", "llama-node-q8_0", "llama-server-f32",
+    "llama-server-q8_0", "llama-bench-f32", "llama-bench-q8_0",
+)  # fmt: skip
+_BOUND = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
 
 
 def words(count: int) -> list[str]:
@@ -90,11 +91,10 @@ def prompts(codec: TextCodec, length: int, count: int) -> list[str]:
 
 
 @contextmanager
-def server(command: Sequence[str], port: int, threads: int, log: Path) -> Iterator[str]:
+def server(command: Sequence[str], port: int, environment: dict[str, str], log: Path) -> Iterator[str]:
     """A server that runs while the block does; gives its address once it answers."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | environment)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -119,57 +119,71 @@ def free_port() -> int:
 
 def measure(side: str, run: Path, codec: TextCodec, threads: int, streams: int, given: argparse.Namespace) -> Any:
     """Some rounds of one side."""
-    port, name = free_port(), str(run)
+    port, name, extra, bound = free_port(), str(run), {}, {}
     if side.startswith("llama"):
-        quantize = side.rpartition("-")[2]
+        _, kind, quantize = side.split("-")
         file = run.with_name(f"{run.name}-{quantize}.gguf")
         if not file.exists():
             export(run, file, quantize)
-        if side.startswith("llama.cpp"):
-            script = str(Path(__file__).with_name("llama_cpp.mjs"))
-            sizes = {"threads": threads, "streams": streams, "prompt": given.prompt, "tokens": given.tokens}
-            options = [
-                text for key, value in {**sizes, "rounds": given.rounds}.items() for text in (f"--{key}", str(value))
-            ]
-            command = ["node", script, str(given.node), str(file), *options, "--flash", "on", "--batch", "2048"]
-            out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            return [json.loads(line) for line in out.splitlines()]
-        room = streams * (given.prompt + given.tokens + 16)
-        command = [
-            str(given.llama_server),
-            "-m",
-            str(file),
-            "--port",
-            str(port),
-            "-t",
-            str(threads),
-            "-np",
-            str(streams),
-        ]
-        command += ["-c", str(room), "-fa", "on", "-b", "2048", "-ub", "2048", "--no-webui"]
-        extra = {"ignore_eos": True}
+        if kind == "node":
+            return _node(file, threads, streams, given)
+        if kind == "bench":
+            return [_bench(file, threads, streams, given) for _ in range(given.rounds)]
+        command = _llama(given, "llama-server", file, threads, streams)
+        command += ["--port", str(port), "-np", str(streams)]
+        extra, bound = {"ignore_eos": True}, _BOUND
     elif side == "transformers":
         command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(run), "--port", str(port)]
         command += ["--device", "cpu", "--host", "127.0.0.1", *given.transformers.split()]
-        extra = {}
     else:
         command = [sys.executable, "-m", "daedal", "serve", str(run), "--port", str(port)]
         command += ["--quantize", "int8"] if side == "daedal-int8" else []
-        name, extra = run.name, {}
-    with server(command, port, threads, run.with_suffix(".log")) as url:
+        name = run.name
+    with server(command, port, {"OMP_NUM_THREADS": str(threads), **bound}, run.with_suffix(".log")) as url:
         texts = prompts(codec, given.prompt, streams * (given.rounds + 1))
         return load(url, name, texts, streams, given.tokens, given.rounds, extra=extra)
+
+
+def _node(file: Path, threads: int, streams: int, given: argparse.Namespace) -> list[Any]:
+    script = str(Path(__file__).with_name("llama_cpp.mjs"))
+    values = {"threads": threads, "streams": streams, "prompt": given.prompt, "tokens": given.tokens}
+    values |= {"rounds": given.rounds, "flash": "on", "batch": 2048}
+    options = [text for key, value in values.items() for text in (f"--{key}", str(value))]
+    ended = subprocess.run(["node", script, str(given.node), str(file), *options], capture_output=True, text=True)
+    ended.check_returncode()
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def _bench(file: Path, threads: int, streams: int, given: argparse.Namespace) -> dict[str, Any]:
+    command = _llama(given, "llama-batched-bench", file, threads, streams)
+    command += ["-npp", str(given.prompt), "-ntg", str(given.tokens), "-npl", str(streams), "--output-format", "jsonl"]
+    environment = os.environ | _BOUND | {"OMP_NUM_THREADS": str(threads)}
+    out = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    (found,) = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    tokens = streams * given.tokens
+    return {
+        "streams": streams,
+        "tokens": tokens,
+        "tokens_per_second": tokens / found["t"],
+        "decode_tokens_per_second": found["speed_tg"],
+        "first_token_p50": found["t_pp"],
+        "first_token_max": found["t_pp"],
+    }
+
+
+def _llama(given: argparse.Namespace, program: str, file: Path, threads: int, streams: int) -> list[str]:
+    room = str(streams * (given.prompt + given.tokens + 64))
+    sizes = ["-c", room, "-b", "2048", "-ub", "2048", "-fa", "on", "-t", str(threads), "-tb", str(threads)]
+    return [str(given.llama / program), "-m", str(file), *sizes]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", default=",".join(SHAPES))
-    parser.add_argument(
-        "--sides", default="daedal,daedal-int8,llama.cpp-f32,llama.cpp-q8_0,transformers", help=", ".join(SIDES)
-    )
+    parser.add_argument("--sides", default=",".join(SIDES))
     parser.add_argument("--node", type=Path, help="the folder that has node-llama-cpp")
-    parser.add_argument("--llama-server", type=Path, default=Path("llama-server"))
-    parser.add_argument("--transformers", default="", help="more options of `transformers serve`")
+    parser.add_argument("--llama", type=Path, help="the folder that has llama-server and llama-batched-bench")
+    parser.add_argument("--transformers", default="--continuous-batching", help="options of `transformers serve`")
     parser.add_argument("--threads", default="1")
     parser.add_argument("--streams", default="1,4,16")
     parser.add_argument("--prompt", type=int, default=64)
