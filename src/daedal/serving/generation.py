@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -99,7 +99,7 @@ async def text_model(request: Request, name: str) -> Model:
 
 def generate(request: Request, model: Model, command: Mapping[str, Any]) -> Events:
     """What comes of a command, from when it is first waited for. Closing it cancels the command."""
-    return cast(Events, model.run("generate", owner(request), **command))
+    return model.run("generate", owner(request), **command)
 
 
 async def collect(events: Events, samples: int) -> Generated:
@@ -142,10 +142,10 @@ async def merged(streams: Sequence[Events]) -> AsyncGenerator[tuple[int, Event]]
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 number = waiting.pop(future)
-                event = future.result()
-                if event is not None:
+                happened = future.result()
+                if happened is not None:
                     waiting[asyncio.ensure_future(anext(streams[number], None))] = number
-                    yield number, event
+                    yield number, happened
     finally:
         for future in waiting:
             future.cancel()
