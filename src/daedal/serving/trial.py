@@ -35,8 +35,11 @@ class Trial:
 
 
 @contextmanager
-def trial(arguments: Sequence[str]) -> Iterator[Trial]:
+def trial(arguments: Sequence[str], where: Path | None = None) -> Iterator[Trial]:
     """A server of `daedal serve` with these arguments.
+
+    Args:
+        where: the folder in which it is started.
 
     Raises:
         DaedalError: it does not get ready.
@@ -46,7 +49,7 @@ def trial(arguments: Sequence[str]) -> Iterator[Trial]:
         command = [sys.executable, "-m", "daedal", "serve", *arguments, "--port", "0", "--data", f"{folder}/state"]
         began = time.perf_counter()
         with log.open("w") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=file)
+            process = subprocess.Popen(command, stdout=file, stderr=file, cwd=where)
         try:
             url = _wait(process, log)
             yield Trial(url, process.pid, time.perf_counter() - began)
