@@ -21,9 +21,10 @@ WORKER = Path(__file__).parent / "scripted_worker.py"
 
 
 def application(folder: Path, **settings: Any) -> Application:
-    """The server's application with a model named "scripted", which "alias" is another name for."""
-    given = {"data": folder, "models": {"scripted": "."}, "aliases": {"alias": "scripted"}, **settings}
-    made = Application(Settings(**given), lambda name, where: [sys.executable, str(WORKER)])
+    """The server's application with a model named "scripted", which "alias" is another name for; or with other models."""
+    given = {"data": folder, "models": {"scripted": "."}, "aliases": {"alias": "scripted"}} | settings
+    scripted = given["models"] == {"scripted": "."}
+    made = Application(Settings(**given), (lambda name, where: [sys.executable, str(WORKER)]) if scripted else None)
     paths = {route.path for route in made.starlette.routes}  # type: ignore[attr-defined]
     made.starlette.router.routes.extend(route for route in texts.routes if route.path not in paths)
     return made
