@@ -24,7 +24,7 @@ _COMMANDS = {
     "chat": "Talk with a model in the terminal.",
     "serve": "Serve models to whatever speaks the OpenAI API.",
     "evaluate": "Measure a model beside its baselines, and write the report.",
-    "export": "Write a model so that Transformers, vLLM and llama.cpp's converter open it as it is.",
+    "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",
 }
 
 

@@ -1,8 +1,6 @@
 """`daedal serve`: models behind the OpenAI API."""
 
-import logging
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,7 +19,7 @@ def serve(
     models: Path | None = None,
     alias: Annotated[list[str], Parameter(negative=())] | None = None,
     keys: Path | None = None,
-    quantize: Literal["draft", "int8"] | None = None,
+    quantize: Literal["draft", "int8", "int4"] | None = None,
     allow_host: Annotated[list[str], Parameter(negative=())] | None = None,
     cors_origin: Annotated[list[str], Parameter(negative=())] | None = None,
     data: Path | None = None,
@@ -63,14 +61,15 @@ def serve(
     drain_seconds
         What is under way has so long to finish when the server is told to stop.
     """
+    from daedal.serving import log
     from daedal.serving.server import serve as run
     from daedal.serving.settings import Settings
 
-    named, other = _named(runs or [], alias or [])
-    if not named and models is None:
-        raise DaedalError("There is nothing to serve", "Name a run folder, or a folder of them with --models")
     if models is not None and not models.is_dir():
         raise DaedalError(f"{models} is no folder", "Name one that holds run folders")
+    named, other = _named(runs or [], alias or [], models)
+    if not named and models is None:
+        raise DaedalError("There is nothing to serve", "Name a run folder, or a folder of them with --models")
     values = {
         "host": host,
         "port": port,
@@ -88,34 +87,47 @@ def serve(
         "drain": drain_seconds,
     }
     settings = Settings.parse(values, "serve")
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    log.begin()
     first = next(iter(named), "MODEL")
     run(settings, lambda address: note(_greeting(address, list(named), first, models, keys is not None)))
 
 
-def _named(runs: list[str], aliases: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+def _named(runs: list[str], aliases: list[str], folder: Path | None) -> tuple[dict[str, str], dict[str, str]]:
     """Models by name, and names of names."""
     models: dict[str, str] = {}
     for run in runs:
-        name = Path(run).name if Path(run).exists() else run
-        if not Path(run).exists() and (run.startswith((".", "/", "~")) or run.count("/") != 1):
-            raise DaedalError(f"{run} is missing", "Name a run folder, or the id of a model on the Hugging Face hub")
+        name = _name(run)
         if name in models:
             raise DaedalError(f"Two models go by the name {name}", "Rename a folder, or give one with --alias NAME=RUN")
         models[name] = run
     others: dict[str, str] = {}
     for text in aliases:
-        alias, equals, run = text.partition("=")
-        if not alias or not equals or not run:
+        alias, _, run = text.partition("=")
+        if not alias or not run:
             raise DaedalError(f"{text!r} is no alias", "Write it as NAME=RUN, such as gpt-4o-mini=runs/mine")
+        if alias in models or alias in others:
+            raise DaedalError(f"Two models go by the name {alias}", "Choose another alias")
         known = next((name for name, where in models.items() if run in (name, where)), None)
         if known is not None:
             others[alias] = known
-        elif Path(run).exists():
-            models[alias] = run
+        elif folder is not None and run in os.listdir(folder):
+            others[alias] = run
         else:
-            raise DaedalError(f"The alias {alias} is for {run}, which is missing", "Name a run folder")
+            _name(run)
+            models[alias] = run
     return models, others
+
+
+def _name(run: str) -> str:
+    """What a run goes by: the last part of its folder's name, or its id on the hub."""
+    path = Path(run)
+    if (path / "config.json").is_file():
+        return path.resolve().name
+    if path.exists():
+        raise DaedalError(f"{run} is no run folder: it has no config.json", "Name one that daedal train has made")
+    if run.startswith((".", "/", "~")) or run.count("/") != 1:
+        raise DaedalError(f"{run} is missing", "Name a run folder, or the id of a model on the Hugging Face hub")
+    return run
 
 
 def _state() -> Path:

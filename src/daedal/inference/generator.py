@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self, get_args
 
 import torch
 
@@ -16,16 +16,14 @@ from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.completion import Chunk, Completion, Provenance, Score, TokenLogprob
 from daedal.inference.engine import Engine
-from daedal.inference.network import TorchNetwork
+from daedal.inference.network import Quantize, networks
 from daedal.inference.row import Event, Fault, FinishReason, Request, Row, Token
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.scoring import fingerprint, score
 from daedal.inference.text import TextStream
-from daedal.inference.weights import quantize as int8_copy
 from daedal.models.checkpoint import load_model, resolve, stop_ids
 from daedal.models.gpt import GPT
 
-Quantize = Literal["draft", "int8"]
 Messages = Sequence[Mapping[str, Any]]
 
 
@@ -34,8 +32,8 @@ class Generator:
 
     Args:
         stop_ids: tokens that end a text, besides the codec's own.
-        quantize: "int8" reads a quarter of the bytes for each token, at a small loss of quality; "draft" lets an int8
-            copy guess ahead and the model itself check, for single texts: faster, and the text is the model's own.
+        quantize: "int8" reads a quarter of the bytes for each token and "int4" an eighth, at a loss of quality; "draft" lets
+            an int8 copy guess ahead and the model itself check, for single texts: faster, and the text is the model's own.
     """
 
     def __init__(
@@ -53,16 +51,14 @@ class Generator:
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
                 "Use the tokenizer that the model was trained with",
             )
-        if quantize not in (None, "int8", "draft"):
-            raise DaedalError(f"quantize: there is no {quantize!r}", 'Choose "int8" or "draft", or leave it out')
+        if quantize not in (None, *get_args(Quantize)):
+            raise DaedalError(
+                f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
+            )
         self.model, self.codec, self.name, self.quantize = model.eval(), codec, name, quantize
         self.template = template or ChatTemplate()
         self.stop_ids = frozenset(stop_ids) | ({codec.eos_id} if codec.eos_id is not None else frozenset())
-        small = int8_copy(model) if quantize else None
-        if quantize == "int8" and small is not None:
-            self.engine = Engine(TorchNetwork(small))
-        else:
-            self.engine = Engine(TorchNetwork(model), draft=None if small is None else TorchNetwork(small))
+        self.engine = Engine(*networks(model, quantize))
         self._inboxes: dict[Row, deque[Event]] = {}
 
     @classmethod

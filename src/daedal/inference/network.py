@@ -1,18 +1,17 @@
-"""A GPT as the engine runs it: the module itself, in the form that is fastest for the rows at hand."""
+"""A GPT as the engine runs it: in ONNX Runtime on a CPU, in PyTorch elsewhere and where ONNX Runtime cannot."""
 
-from functools import cached_property
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.inference.weights import pack
+from daedal.inference.engine import Network
 from daedal.models.gpt import GPT
 from daedal.nn.cache import KVCache
 
-_PACKED_FROM = 4
-"""Rows from which packed weights are faster; they cost as much memory as the model, and nothing before they are used."""
+Quantize = Literal["draft", "int8", "int4"]
 
 
 class TorchNetwork:
@@ -34,11 +33,36 @@ class TorchNetwork:
     def __call__(
         self, ids: Int[Tensor, "rows time"], cache: KVCache, every: bool = False
     ) -> Float[Tensor, "rows _ vocab"]:
-        several = len(ids) >= _PACKED_FROM or (every and ids.numel() >= _PACKED_FROM)
-        model = self._packed if several else self.model
-        hidden = model.hidden(ids, cache)
-        return model.head(hidden if every else hidden[:, -1:])
+        hidden = self.model.hidden(ids, cache)
+        return self.model.head(hidden if every else hidden[:, -1:])
 
-    @cached_property
-    def _packed(self) -> GPT:
-        return pack(self.model)
+
+def networks(model: GPT, quantize: Quantize | None = None) -> tuple[Network, Network | None]:
+    """The form of a model that generates fastest here, and one that guesses ahead for it, if that is wanted.
+
+    Raises:
+        DaedalError: the model cannot be quantized.
+    """
+    weight = model.embedding.weight
+    if weight.device.type == "cpu" and weight.dtype == torch.float32:
+        from daedal.inference.onnx import OnnxNetwork
+
+        try:
+            match quantize:
+                case "int8":
+                    return OnnxNetwork(model, 8), None
+                case "int4":
+                    return OnnxNetwork(model, 4), None
+                case "draft":
+                    return OnnxNetwork(model), OnnxNetwork(model, 8)
+                case None:
+                    return OnnxNetwork(model), None
+        except DaedalError:
+            if quantize is not None:
+                raise
+    if quantize is not None:
+        raise DaedalError(
+            f"Quantized weights are for float32 models on the CPU, and this one is {weight.dtype} on {weight.device}",
+            'Load it with dtype="float32" on the CPU, or leave quantize out',
+        )
+    return TorchNetwork(model), None

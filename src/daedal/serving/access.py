@@ -1,94 +1,29 @@
-"""Who is let in: the outermost layers of the server, around all routes.
+"""Who is let in: the layer around all routes.
 
-- every answer has an id, and headers that keep browsers from doing anything with it but show it
 - a host that is not the server's own is refused: a page elsewhere cannot reach a server on loopback by a name of its own
+- so is a request that a page of another origin sends, though it could not read the answer
 - once there are keys, every route is closed without one, but for those that say whether the server is well
 """
 
 import asyncio
 import ipaddress
-import logging
 import re
 import time
-import uuid
 from collections import Counter
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection, Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from daedal.serving.errors import ApiError, response
+from daedal.serving.errors import ApiError, shown
 from daedal.serving.keys import LOCAL, Key, KeyRing
-from daedal.serving.limits import Gone
-from daedal.serving.metrics import Metrics
 from daedal.serving.settings import Settings
-
-log = logging.getLogger("daedal.serving")
 
 OPEN = frozenset({"/health", "/ready"})
 """Routes that need no key."""
 _READING = re.compile(r"/(tokenize|detokenize|tokenizer_info)|/v1/messages/count_tokens")
 """What a key that may only look may ask for besides GET."""
 _ADMIN = re.compile(r"/metrics|/v1/models/.+/(load|unload)")
-_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",
-}
-
-
-class Envelope:
-    """Gives every answer an id and its headers, writes the log, and turns what goes wrong into the one shape of errors."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began, id = time.perf_counter(), f"req_{uuid.uuid4().hex}"
-        scope.setdefault("state", {})["id"] = id
-        status: int | None = None
-
-        async def sent(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = id
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        self._metrics.requests_open.inc()
-        try:
-            await self._app(scope, receive, sent)
-        except Gone:
-            status = status or 499
-        except ApiError as error:
-            await self._fail(error, scope, receive, sent, status)
-        except Exception:
-            log.exception("request %s failed", id)
-            hidden = ApiError(500, f"Something went wrong here; the log knows it as {id}", code="server_error")
-            await self._fail(hidden, scope, receive, sent, status)
-        finally:
-            self._metrics.requests_open.dec()
-            seconds, key = time.perf_counter() - began, scope["state"].get("key")
-            route = getattr(scope.get("route"), "path", "none")
-            self._metrics.requests.labels(route, str(status or 499)).inc()
-            self._metrics.request_seconds.labels(route).observe(seconds)
-            who = key.name if isinstance(key, Key) else "-"
-            log.info(
-                "%s %s %s %s %.1fms %s", who, scope["method"], _shown(scope["path"]), status or 499, 1e3 * seconds, id
-            )
-
-    async def _fail(self, error: ApiError, scope: Scope, receive: Receive, send: Send, status: int | None) -> None:
-        if status is None:
-            await response(error, HTTPConnection(scope))(scope, receive, send)
-        else:
-            raise error  # the answer has begun: the connection is cut
 
 
 class Guard:
@@ -105,6 +40,11 @@ class Guard:
             return
         headers, path = Headers(scope=scope), scope["path"]
         self._check_host(headers)
+        self._check_origin(headers)
+        if (
+            not path.isprintable()
+        ):  # what is compared here and what is routed must be the same: "$" ignores a last line break
+            raise ApiError(404, f"There is no such route: {shown(path)}", code="route_not_found")
         if path in OPEN:
             await self._app(scope, receive, send)
             return
@@ -149,7 +89,15 @@ class Guard:
             # An address names nobody's page; on a public one, keys are asked for
             if address.is_loopback or not is_loopback(self._settings.host):
                 return
-        raise ApiError(403, f"This server does not answer to the host {host[:100]!r}", code="host_not_allowed")
+        raise ApiError(403, f"This server does not answer to the host '{shown(host)}'", code="host_not_allowed")
+
+    def _check_origin(self, headers: Headers) -> None:
+        """A browser sends forms of any page anywhere; it says which page."""
+        origin = headers.get("origin")
+        if origin is None or origin in self._settings.origins:
+            return
+        if origin.partition("://")[2] != headers.get("host"):
+            raise ApiError(403, f"Pages of '{shown(origin)}' may not use this server", code="origin_not_allowed")
 
     def _key(self, headers: Headers) -> Key:
         if self._keys is None:
@@ -201,8 +149,3 @@ def _host(header: str) -> str:
 def _bearer(header: str) -> str:
     kind, _, token = header.partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
-
-
-def _shown(path: str) -> str:
-    """A path as the log shows it: no line breaks, and no colours of a terminal."""
-    return path.encode("unicode_escape").decode()[:200]

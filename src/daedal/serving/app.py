@@ -1,29 +1,32 @@
 """The server as one application: its layers, its routes, and what they share."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daedal.errors import DaedalError
-from daedal.serving import files, health
-from daedal.serving.access import Envelope, Guard, is_loopback
-from daedal.serving.errors import ApiError, response
+from daedal.serving import files, health, texts
+from daedal.serving.access import Guard, is_loopback
+from daedal.serving.envelope import Answers, Envelope
 from daedal.serving.keys import KeyRing
 from daedal.serving.settings import Settings
 from daedal.serving.store import Store
 from daedal.serving.supervisor import Command, Models
 
-_TOLD = {
-    404: ("There is no such route", "route_not_found"),
-    405: ("The route does not take that method", "method_not_allowed"),
-}
+_THREADS = 32
+"""That wait for disks at the same time."""
+
+
+class _Routes(Starlette):
+    """Routes without layers of Starlette's own: what they raise comes out, to where all errors are answered."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self.router
 
 
 class Application:
@@ -46,12 +49,7 @@ class Application:
         self.models = Models(settings, command)
         self.store = Store(settings.data, settings.quota)
         self.metrics = self.models.metrics
-        self.starlette = Starlette(
-            routes=[*health.routes, *files.routes],
-            exception_handlers={ApiError: _told, HTTPException: _told},
-            middleware=_cors(settings),
-            lifespan=self._lifespan,
-        )
+        self.starlette = _Routes(routes=[*health.routes, *files.routes, *texts.routes], lifespan=self._lifespan)
         for name, part in (
             ("settings", settings),
             ("models", self.models),
@@ -61,13 +59,14 @@ class Application:
             setattr(self.starlette.state, name, part)
         self.starlette.router.redirect_slashes = False
         self.guard = Guard(self.starlette, settings, keys)
-        self._app: ASGIApp = Envelope(self.guard, self.metrics)
+        self._app: ASGIApp = Envelope(_cors(Answers(self.guard), settings), self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="disk"))
         await self.models.start()
         try:
             yield
@@ -76,27 +75,19 @@ class Application:
             self.store.close()
 
 
-async def _told(request: Request, error: Exception) -> Response:
-    """An error in the one shape that all have."""
-    if isinstance(error, HTTPException):
-        message, code = _TOLD.get(error.status_code, ("The request cannot be answered", "invalid_request"))
-        error = ApiError(error.status_code, f"{message}: {request.method} {request.url.path[:200]}", code=code)
-    assert isinstance(error, ApiError)
-    return response(error, request)
+def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Browsers let no page of another origin read an answer, but for those that are listed.
 
-
-def _cors(settings: Settings) -> list[Middleware]:
-    """Browsers let no page of another origin in, but for those that are listed."""
+    Around the guard: a browser asks before it sends, without the key.
+    """
     if not settings.origins:
-        return []
+        return app
     if "*" in settings.origins:
         raise DaedalError("Every page of the web could use this server", "List the origins that may")
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.origins),
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["authorization", "content-type", "x-api-key", "anthropic-version"],
-            expose_headers=["x-request-id", "retry-after"],
-        )
-    ]
+    return CORSMiddleware(
+        app,
+        allow_origins=settings.origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "retry-after", "x-should-retry"],
+    )

@@ -7,7 +7,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from daedal.serving.access import owner
-from daedal.serving.errors import ApiError
+from daedal.serving.errors import ApiError, shown
 from daedal.serving.forms import read_form
 from daedal.serving.store import Files, StoredFile
 
@@ -36,7 +36,7 @@ async def index(request: Request) -> Response:
         if name not in ("purpose", "after", "limit", "order"):
             raise ApiError(400, "There is no such field", param=name, code="unknown_parameter")
     limit = query.get("limit", str(_MOST))
-    if not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
+    if not 1 <= _number(limit) <= _MOST:
         raise ApiError(400, f"limit is a number from 1 to {_MOST}", param="limit", code="invalid_value")
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
@@ -75,7 +75,7 @@ async def _found(request: Request) -> StoredFile:
     id = request.path_params["id"]
     file = await _files(request).get(owner(request), id)
     if file is None:
-        raise ApiError(404, f"There is no file {id[:100]!r}", param="id", code="file_not_found")
+        raise ApiError(404, f"There is no file '{shown(id)}'", param="id", code="file_not_found")
     return file
 
 
@@ -88,15 +88,15 @@ def _seconds(texts: dict[str, str]) -> int | None:
     anchor, seconds = (texts.get(f"expires_after[{name}]") for name in ("anchor", "seconds"))
     if anchor is None and seconds is None:
         return None
-    if (
-        anchor != "created_at"
-        or seconds is None
-        or not seconds.isdecimal()
-        or not _SHORTEST <= int(seconds) <= _LONGEST
-    ):
+    if anchor != "created_at" or not _SHORTEST <= _number(seconds or "") <= _LONGEST:
         said = f"expires_after is created_at and {_SHORTEST} to {_LONGEST} seconds"
         raise ApiError(400, said, param="expires_after", code="invalid_value")
-    return int(seconds)
+    return _number(seconds or "")
+
+
+def _number(text: str) -> int:
+    """A number of a client's; -1 for what is none."""
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
 def _told(file: StoredFile) -> dict[str, Any]:

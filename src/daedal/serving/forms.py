@@ -1,15 +1,16 @@
 """Forms with files, as `/v1/files` and the routes of pictures take them."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from daedal.serving.errors import ApiError
-from daedal.serving.limits import Gone, require_plain
+from daedal.serving.errors import ApiError, shown
+from daedal.serving.limits import incoming, require_plain
 
 _TEXT = 2**20
 """Bytes of a field that is no file."""
@@ -56,12 +57,14 @@ async def read_form(request: Request, files: Collection[str], texts: Collection[
         files, texts: the fields that there may be.
 
     Raises:
-        ApiError: 415, it is no form; 413, it is too large; 400, it is damaged or has other fields.
+        ApiError: 415, it is no form; 413, it is too large; 408, it comes too slowly; 400, it is damaged or has other fields.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data" or options.get(b"charset", b"utf-8").lower() != b"utf-8":
         raise ApiError(415, "Send a form: content-type: multipart/form-data", code="unsupported_media_type")
     require_plain(request)
-    parser = MultiPartParser(request.headers, _capped(request), max_files=16, max_fields=64, max_part_size=_TEXT)
+    pieces = incoming(request, request.app.state.settings.upload)
+    parser = MultiPartParser(request.headers, pieces, max_files=16, max_fields=64, max_part_size=_TEXT)
     try:
         parsed = await parser.parse()
     except MultiPartException as error:
@@ -76,7 +79,7 @@ async def read_form(request: Request, files: Collection[str], texts: Collection[
                 form.files.setdefault(bare, []).append(value)
             elif isinstance(value, str) and name in texts:
                 if name in form.texts:
-                    raise ApiError(400, "It is given twice", param=name[:100], code="invalid_value")
+                    raise ApiError(400, "It is given twice", param=shown(name), code="invalid_value")
                 form.texts[name] = value
             else:
                 known = bare in files or name in texts
@@ -87,20 +90,7 @@ async def read_form(request: Request, files: Collection[str], texts: Collection[
                     if known
                     else "There is no such field"
                 )
-                raise ApiError(400, said, param=name[:100], code="invalid_value" if known else "unknown_parameter")
+                raise ApiError(400, said, param=shown(name), code="invalid_value" if known else "unknown_parameter")
         yield form
     finally:
         await parsed.close()
-
-
-async def _capped(request: Request) -> AsyncGenerator[bytes]:
-    """The body as it comes in, up to the limit of uploads."""
-    size, most = 0, request.app.state.settings.upload
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                raise ApiError(413, f"The upload is larger than {most:,} bytes", code="request_too_large")
-            yield part
-    except ClientDisconnect:
-        raise Gone from None

@@ -1,7 +1,8 @@
 """What is checked of a request before any work is done for it, and work that ends when nobody waits for it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import orjson
@@ -13,8 +14,11 @@ T = TypeVar("T")
 
 _DEPTH = 64
 """Levels of a request's JSON."""
+_VALUES = 2**18
+"""Values in a request's JSON: reading more would keep everybody waiting."""
 _SECONDS = 60.0
-"""That a client has to send a request."""
+"""That a client has to send a request, and one more for each `_SLOWEST` bytes of it."""
+_SLOWEST = 2**15
 
 
 class Gone(Exception):
@@ -30,29 +34,42 @@ def require_plain(request: Request) -> None:
         raise ApiError(415, "Compressed requests are not taken: send it plain", code="unsupported_encoding")
 
 
+async def incoming(request: Request, most: int) -> AsyncGenerator[bytes]:
+    """The body of a request, in pieces as they come.
+
+    Raises:
+        ApiError: 413, it is too large, which is found out while it comes in; 408, it comes too slowly.
+        Gone: the client has left.
+    """
+    declared = request.headers.get("content-length", "0")
+    if len(declared) > 18 or int(declared) > most:
+        raise _too_large(most)
+    size, began = 0, asyncio.get_running_loop().time()
+    pieces = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout_at(began + _SECONDS + size / _SLOWEST):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            raise ApiError(408, "The request came too slowly", code="too_slow") from None
+        except ClientDisconnect:
+            raise Gone from None
+        if piece is None:
+            return
+        size += len(piece)
+        if size > most:
+            raise _too_large(most)
+        yield piece
+
+
 async def read_body(request: Request, limit: int | None = None) -> bytes:
     """The body of a request.
 
     Raises:
-        ApiError: 413, it is too large, which is found out while it comes in; 408, it comes too slowly.
+        ApiError: as `incoming`.
     """
-    most = request.app.state.settings.body if limit is None else limit
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
-        raise _too_large(most)
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    raise _too_large(most)
-                parts.append(part)
-    except TimeoutError:
-        raise ApiError(408, f"The request took more than {_SECONDS:.0f} seconds to arrive", code="too_slow") from None
-    except ClientDisconnect:
-        raise Gone from None
-    return b"".join(parts)
+    async with aclosing(incoming(request, request.app.state.settings.body if limit is None else limit)) as pieces:
+        return b"".join([piece async for piece in pieces])
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -60,13 +77,15 @@ async def read_json(request: Request) -> dict[str, Any]:
 
     Raises:
         ApiError: 415, it says that it is something else (so no form of another page can send it); 400, it is no JSON object,
-            or nested too deeply; 413 and 408 as `read_body`.
+            or nested too deeply; 413, it holds too much; 408, it comes too slowly.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ApiError(415, "Send JSON, with the header content-type: application/json", code="unsupported_media_type")
     require_plain(request)
     data = await read_body(request)
+    if sum(map(data.count, (b",", b"[", b"{"))) > _VALUES:
+        raise ApiError(413, f"The JSON holds more than {_VALUES:,} values", code="request_too_large")
     try:
         values = orjson.loads(data)
     except (orjson.JSONDecodeError, RecursionError) as error:

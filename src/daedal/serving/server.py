@@ -8,34 +8,14 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from daedal.errors import DaedalError
 from daedal.serving.app import Application
+from daedal.serving.protocol import Protocol
 from daedal.serving.settings import Settings
 from daedal.serving.supervisor import Command
 
 log = logging.getLogger("daedal.serving")
-
-_HEADERS = 20.0
-"""Seconds that a client has to send the first line and the headers."""
-_CONNECTIONS = 4096
-
-
-class _Protocol(HttpToolsProtocol):
-    """HTTP that waits for nobody's headers for ever."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._late = self.loop.call_later(_HEADERS, transport.abort)
-
-    def on_headers_complete(self) -> None:
-        self._late.cancel()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._late.cancel()
-        super().connection_lost(exc)
 
 
 class _Server(uvicorn.Server):
@@ -48,7 +28,13 @@ class _Server(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        watching = asyncio.ensure_future(self._give_up())
         await super().serve(sockets)
+        watching.cancel()
+
+    async def _give_up(self) -> None:
+        await self._application.models.failed.wait()
+        self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._asked or self._loop is None:
@@ -73,23 +59,11 @@ def serve(settings: Settings, announce: Callable[[str], None], command: Command 
         announce: told the server's address when it listens.
 
     Raises:
-        DaedalError: the settings do not hold together, or the port is taken.
+        DaedalError: the settings do not hold together, the port is taken, or a model that was named cannot be loaded.
     """
     application = Application(settings, command)
     listening = _bind(settings.host, settings.port)
-    config = uvicorn.Config(
-        application,
-        http=_Protocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=2,
-        limit_concurrency=_CONNECTIONS,
-        backlog=2048,
-    )
+    config = configure(application)
     config.load()
     server = _Server(config, application, settings.drain)
     port = listening.getsockname()[1]
@@ -103,6 +77,24 @@ def serve(settings: Settings, announce: Callable[[str], None], command: Command 
     finally:
         listening.close()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if application.models.failure:
+        raise DaedalError(application.models.failure)
+
+
+def configure(application: Application) -> uvicorn.Config:
+    """What uvicorn is told."""
+    return uvicorn.Config(
+        application,
+        http=Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=2,
+        backlog=2048,
+    )
 
 
 def _bind(host: str, port: int) -> socket.socket:

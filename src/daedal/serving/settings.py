@@ -38,7 +38,7 @@ class Settings(Config):
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     data: Path
-    quantize: Literal["int8", "draft"] | None = None
+    quantize: Literal["draft", "int8", "int4"] | None = None
     rows: int = Field(32, ge=1, le=1024)
     waiting: int = Field(256, ge=0)
     per_key: int = Field(256, ge=1)

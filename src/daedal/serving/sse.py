@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from daedal.serving.errors import ApiError, event, response
+from daedal.serving.errors import event, response, told
+from daedal.serving.limits import Gone
 
 _QUIET = 10.0
 """Seconds without a piece after which a comment is sent."""
@@ -32,53 +33,60 @@ class _EventStream(Response):
         self._request, self._chunks = request, chunks
         self.background = None
         self.status_code = 200
+        self._begun = self._busy = self._quiet = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(scope, receive, send))
-        leaving = asyncio.ensure_future(_left(receive))
+        others = [asyncio.ensure_future(_left(receive)), asyncio.ensure_future(self._keep_alive(send))]
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-        finally:
-            leaving.cancel()
+            await asyncio.wait({sending, others[0]}, return_when=asyncio.FIRST_COMPLETED)
             if not sending.done():
-                sending.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+                raise Gone
+            sending.result()
+        finally:
+            for task in (sending, *others):
+                task.cancel()
+            await asyncio.gather(sending, *others, return_exceptions=True)
             close = getattr(self._chunks, "aclose", None)
             if close is not None:
                 await close()
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-        pending: asyncio.Future[bytes] | None = None
         try:
-            while True:
-                pending = pending or asyncio.ensure_future(anext(self._chunks))
-                done, _ = await asyncio.wait({pending}, timeout=_QUIET)
-                try:
-                    chunk = pending.result() if done else b": still at it\n\n"
-                except StopAsyncIteration:
-                    break
-                except ApiError as error:
-                    if not begun:
-                        await response(error, self._request)(scope, receive, send)
-                        return
-                    await send({"type": "http.response.body", "body": event(error, self._request), "more_body": True})
-                    break
-                if done:
-                    pending = None
-                if not begun:
-                    begun = True
-                    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            if not begun:
-                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            if pending is not None and not pending.done():
-                pending.cancel()
-                await asyncio.gather(pending, return_exceptions=True)
+            async for chunk in self._chunks:
+                await self._piece(send, chunk)
+        except Gone:
+            raise
+        except Exception as raised:
+            error = told(raised, self._request)
+            if not self._begun:
+                self._begun = self._busy = True
+                await response(error, self._request)(scope, receive, send)
+                return
+            await self._piece(send, event(error, self._request))
+        await self._begin(send)
+        self._busy = True
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _begin(self, send: Send) -> None:
+        if not self._begun:
+            self._begun = True
+            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+
+    async def _piece(self, send: Send, piece: bytes) -> None:
+        self._busy = True
+        await self._begin(send)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        self._busy = False
+        self._quiet = False
+
+    async def _keep_alive(self, send: Send) -> None:
+        """A comment where nothing else was sent for a while, and nothing is being sent."""
+        while True:
+            self._quiet = True
+            await asyncio.sleep(_QUIET)
+            if self._quiet and not self._busy:
+                await self._piece(send, b": still at it\n\n")
 
 
 async def _left(receive: Receive) -> None:

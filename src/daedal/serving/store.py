@@ -30,6 +30,8 @@ T = TypeVar("T")
 _PIECE = 2**20
 _SPARE = 2**28
 """Bytes that stay free on the disk."""
+_ABANDONED = 3600.0
+"""Seconds without a byte after which nobody writes a file any more."""
 _MIGRATIONS = (
     """
     CREATE TABLE files (
@@ -105,8 +107,10 @@ class Files:
     def __init__(self, database: Database, folder: Path, quota: int) -> None:
         self._database, self._folder, self._quota = database, folder, quota
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob("*.part"):  # of a server that was killed
-            left.unlink(missing_ok=True)
+        for left in folder.glob("*.part"):  # of a server that was killed, but not of another that is writing now
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - _ABANDONED:
+                    left.unlink()
 
     async def add(
         self, owner: str, source: BinaryIO, filename: str, purpose: str, seconds: int | None = None
@@ -137,18 +141,16 @@ class Files:
         return self._folder / file.sha256
 
     def _add(self, owner: str, source: BinaryIO, filename: str, purpose: str, seconds: int | None) -> StoredFile:
+        self._forget_expired(owner)
         with self._database.transaction() as rows:
-            (held,) = rows.execute("SELECT coalesce(sum(bytes), 0) FROM files WHERE owner = ?", (owner,)).fetchone()
+            held = _held(rows, owner)
         digest, size = hashlib.sha256(), 0
         part = self._folder / f"{secrets.token_hex(16)}.part"
         try:
             with part.open("xb") as target:
                 while piece := source.read(_PIECE):
                     size += len(piece)
-                    if held + size > self._quota:
-                        raise ApiError(
-                            413, f"Your files may have {self._quota:,} bytes together", code="quota_exceeded"
-                        )
+                    self._check_quota(held + size)
                     if shutil.disk_usage(self._folder).free < _SPARE:
                         raise ApiError(503, "The server's disk is full", code="disk_full", retry_after=60)
                     digest.update(piece)
@@ -160,6 +162,7 @@ class Files:
             id = f"file-{secrets.token_hex(16)}"
             file = StoredFile(id, owner, filename, purpose, size, digest.hexdigest(), now, expires)
             with self._database.transaction() as rows:
+                self._check_quota(_held(rows, owner) + size)  # others may have come in the meantime
                 # Named within the transaction: a file that is deleted at this moment does not take the bytes with it
                 os.replace(part, self.path(file))
                 _synchronise(self._folder)
@@ -172,14 +175,22 @@ class Files:
             part.unlink(missing_ok=True)
         return file
 
+    def _check_quota(self, size: int) -> None:
+        if size > self._quota:
+            raise ApiError(413, f"Your files may have {self._quota:,} bytes together", code="quota_exceeded")
+
+    def _forget_expired(self, owner: str) -> None:
+        with self._database.transaction() as rows:
+            query = "SELECT id FROM files WHERE owner = ? AND expires_at <= ?"
+            expired = rows.execute(query, (owner, int(time.time()))).fetchall()
+        for (id,) in expired:
+            self._delete(owner, id)
+
     def _get(self, owner: str, id: str) -> StoredFile | None:
         with self._database.transaction() as rows:
-            row = rows.execute("SELECT * FROM files WHERE id = ? AND owner = ?", (id, owner)).fetchone()
-        file = None if row is None else StoredFile(*row)
-        if file is not None and file.expires_at is not None and file.expires_at <= time.time():
-            self._delete(owner, id)
-            return None
-        return file
+            query = "SELECT * FROM files WHERE id = ? AND owner = ? AND (expires_at IS NULL OR expires_at > ?)"
+            row = rows.execute(query, (id, owner, int(time.time()))).fetchone()
+        return None if row is None else StoredFile(*row)
 
     def _page(self, owner: str, purpose: str | None, after: str | None, limit: int, newest: bool) -> list[StoredFile]:
         order, beyond = ("DESC", "<") if newest else ("ASC", ">")
@@ -196,15 +207,15 @@ class Files:
 
     def _delete(self, owner: str, id: str) -> bool:
         with self._database.transaction() as rows:
-            found = rows.execute(
-                "DELETE FROM files WHERE id = ? AND owner = ? RETURNING sha256", (id, owner)
-            ).fetchone()
-            if found is None:
-                return False
+            query = "DELETE FROM files WHERE id = ? AND owner = ? RETURNING sha256"
+            found = rows.execute(query, (id, owner)).fetchone()
+        if found is None:
+            return False
+        # Once the row is gone for good, and while nobody adds one: no row is ever without its bytes
+        with self._database.transaction() as rows:
             (others,) = rows.execute("SELECT count(*) FROM files WHERE sha256 = ?", found).fetchone()
             if not others:
-                with suppress(FileNotFoundError):
-                    (self._folder / found[0]).unlink()
+                (self._folder / found[0]).unlink(missing_ok=True)
         return True
 
 
@@ -269,6 +280,12 @@ class Store:
 async def _in_thread(work: Callable[[], T]) -> T:
     """Work that waits for the disk; once begun it is finished, even where nobody waits for it any more."""
     return await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(work)))
+
+
+def _held(rows: sqlite3.Connection, owner: str) -> int:
+    """Bytes of an owner's files."""
+    (held,) = rows.execute("SELECT coalesce(sum(bytes), 0) FROM files WHERE owner = ?", (owner,)).fetchone()
+    return int(held)
 
 
 def _synchronise(folder: Path) -> None:

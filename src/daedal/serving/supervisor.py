@@ -13,7 +13,7 @@ from typing import Any
 
 from daedal.errors import DaedalError
 from daedal.serving.background import Background
-from daedal.serving.errors import ApiError
+from daedal.serving.errors import ApiError, shown
 from daedal.serving.metrics import Metrics
 from daedal.serving.process import ModelProcess
 from daedal.serving.settings import Settings
@@ -64,7 +64,8 @@ class Model:
                         written.inc(event["count"])
                     case "started":
                         count.prompt_tokens.labels(name).inc(event["prompt_tokens"])
-                        count.cached_tokens.labels(name).inc(event["cached_tokens"])
+                        count.cache_queries.labels(name).inc(event["prompt_tokens"])
+                        count.cache_hits.labels(name).inc(event["cached_tokens"])
                     case "finished":
                         count.finished.labels(name, event["reason"]).inc()
                 yield event
@@ -92,6 +93,8 @@ class Models:
         self._tasks = Background()
         self._round: asyncio.Task[None] | None = None
         self.closing = False
+        self.failed = asyncio.Event()  # a model that the server is for cannot be loaded; `failure` says why
+        self.failure = ""
         for alias, target in settings.aliases.items():
             if target not in settings.models and settings.folder is None:
                 raise DaedalError(
@@ -120,15 +123,14 @@ class Models:
     async def cards(self) -> list[ModelCard]:
         """All models that can be asked for."""
         places = await asyncio.to_thread(self._places)
-        return [await asyncio.to_thread(self._card, name, where) for name, where in places.items()]
+        return await asyncio.to_thread(lambda: [self._card(name, where) for name, where in places.items()])
 
     async def card(self, name: str) -> ModelCard:
         """
         Raises:
             ApiError: 404, there is no such model.
         """
-        name, where = await self._find(name)
-        return self._card(name, where)
+        return await asyncio.to_thread(self._card, *await self._find(name))
 
     def _card(self, name: str, where: str) -> ModelCard:
         process = self._processes.get(name)
@@ -141,16 +143,14 @@ class Models:
         return ModelCard(name, created, loaded, dict(process.info) if process is not None else {}, aliases)
 
     async def _find(self, name: str) -> tuple[str, str]:
-        places = await asyncio.to_thread(self._places)
         name = self._settings.aliases.get(name, name)
+        if name in self._settings.models:
+            return name, self._settings.models[name]
+        places = await asyncio.to_thread(self._places)
         if name not in places:
             there = ", ".join(list(places)[:10]) or "none"
-            raise ApiError(
-                404,
-                f"There is no model {name[:100]!r} here. The models are: {there}",
-                param="model",
-                code="model_not_found",
-            )
+            said = f"There is no model '{shown(name)}' here. The models are: {there}"
+            raise ApiError(404, said, param="model", code="model_not_found")
         return name, places[name]
 
     # -- loading ---------------------------------------------------------------------------------------------------------
@@ -161,21 +161,20 @@ class Models:
         Raises:
             ApiError: 404, there is no such model; 503, it cannot be loaded.
         """
-        process = await self._process(name)
+        process, where = await self._process(name)
         process.used = time.monotonic()
         if not process.ready:
-            if not process.loading:
+            if not process.loading and not process.resting:
                 async with self._lock:
-                    await self._make_way(process)
+                    await self._make_way(process, where)
             await process.load()
         return Model(process, self.metrics)
 
-    async def _process(self, name: str) -> ModelProcess:
+    async def _process(self, name: str) -> tuple[ModelProcess, str]:
         name, where = await self._find(name)
         if name not in self._processes:
-            command = self._command(name, where)
-            self._processes[name] = ModelProcess(name, command, self._settings.waiting, lambda: None)
-        return self._processes[name]
+            self._processes[name] = ModelProcess(name, self._command(name, where), self._settings.waiting)
+        return self._processes[name], where
 
     async def unload(self, name: str) -> None:
         """End a model's process; it is loaded again when it is asked for.
@@ -183,27 +182,26 @@ class Models:
         Raises:
             ApiError: 404, there is no such model; 409, it is busy.
         """
-        process = await self._process(name)
+        process, _ = await self._process(name)
         if process.calls:
             raise ApiError(409, f"The model {process.name} is busy", code="model_busy", retry_after=5)
         await process.stop()
 
-    async def _make_way(self, wanted: ModelProcess) -> None:
+    async def _make_way(self, wanted: ModelProcess, where: str) -> None:
         """Unload models that nobody uses, the longest unused first, until there is memory for another."""
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * self._settings.memory
-        _, where = await self._find(wanted.name)
-        need = await asyncio.to_thread(_weight, Path(where))
-        loaded = [process for process in self._processes.values() if process.ready and process is not wanted]
-        loaded.sort(key=lambda process: process.used)
-        while loaded and sum(process.bytes for process in loaded) + need > total:
-            idle = next((process for process in loaded if not process.calls), None)
+        wanted.weight = await asyncio.to_thread(_weight, Path(where))
+        held = [process for process in self._processes.values() if process is not wanted and process.bytes]
+        held.sort(key=lambda process: process.used)
+        while held and sum(process.bytes for process in held) + wanted.weight > total:
+            idle = next((process for process in held if process.ready and not process.calls), None)
             if idle is None:
                 raise ApiError(
                     503, f"There is no memory for the model {wanted.name} now", code="overloaded", retry_after=10
                 )
             log.info("model %s makes way for %s", idle.name, wanted.name)
             await idle.stop()
-            loaded.remove(idle)
+            held.remove(idle)
 
     # -- all of them -----------------------------------------------------------------------------------------------------
 
@@ -213,9 +211,10 @@ class Models:
 
     @property
     def ready(self) -> bool:
-        """Whether all models that are loaded from the start are there."""
+        """Whether all models that are loaded from the start are there, or were unloaded for good reason."""
+        started = [self._processes.get(name) for name in self._settings.models]
         return not self.closing and all(
-            name in self._processes and self._processes[name].ready for name in self._settings.models
+            process is not None and (process.ready or not process.wanted) for process in started
         )
 
     async def start(self) -> None:
@@ -228,22 +227,23 @@ class Models:
         try:
             await self.open(name)
         except ApiError as error:
-            log.error("%s", error.message)
+            self.failure = error.message
+            self.failed.set()
+
+    async def _try_again(self, name: str) -> None:
+        with suppress(ApiError):  # the log has it
+            await self.open(name)
 
     async def _look_after(self) -> None:
-        """Unload what nobody has used for long."""
+        """Unload what nobody has used for long, and try again to load what could not be."""
         while True:
             await asyncio.sleep(_ROUND)
-            idle = self._settings.idle * 60
             for process in self.processes:
+                kept = process.name in self._settings.models
                 unused = time.monotonic() - process.used
-                if (
-                    idle
-                    and process.ready
-                    and not process.calls
-                    and unused > idle
-                    and process.name not in self._settings.models
-                ):
+                if kept and process.wanted and not (process.ready or process.loading or process.resting):
+                    self._tasks.begin(self._try_again(process.name))
+                elif not kept and process.ready and not process.calls and 0 < self._settings.idle * 60 < unused:
                     log.info("model %s was not used for %.0f minutes, and is unloaded", process.name, unused / 60)
                     await process.stop()
 

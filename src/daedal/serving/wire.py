@@ -26,7 +26,7 @@ class Call:
         self._news = asyncio.Event()
 
     def put(self, event: Event | ApiError) -> None:
-        """An event has come."""
+        """An event has come, or the end."""
         if isinstance(event, dict) and event["event"] == "text":
             waiting = self._last.get(event["index"])
             if waiting is not None:
@@ -37,11 +37,6 @@ class Call:
                 return
             self._last[event["index"]] = event
         self._events.append(event)
-        self._news.set()
-
-    def fail(self, error: ApiError) -> None:
-        """No more events will come."""
-        self._events.append(error)
         self._news.set()
 
     async def events(self) -> AsyncIterator[Event]:

@@ -129,7 +129,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="daedal.serving.worker", description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--quantize", choices=["int8", "draft"])
+    parser.add_argument("--quantize", choices=["int8", "int4", "draft"])
     parser.add_argument("--rows", type=int, default=32)
     given = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its models itself
