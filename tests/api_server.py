@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import uvicorn
 
-from daedal.serving import texts
 from daedal.serving.app import Application
 from daedal.serving.settings import Settings
 
@@ -24,10 +23,7 @@ def application(folder: Path, **settings: Any) -> Application:
     """The server's application with a model named "scripted", which "alias" is another name for; or with other models."""
     given = {"data": folder, "models": {"scripted": "."}, "aliases": {"alias": "scripted"}} | settings
     scripted = given["models"] == {"scripted": "."}
-    made = Application(Settings(**given), (lambda name, where: [sys.executable, str(WORKER)]) if scripted else None)
-    paths = {route.path for route in made.starlette.routes}  # type: ignore[attr-defined]
-    made.starlette.router.routes.extend(route for route in texts.routes if route.path not in paths)
-    return made
+    return Application(Settings(**given), (lambda name, where: [sys.executable, str(WORKER)]) if scripted else None)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from openai import OpenAI
 
@@ -82,23 +83,53 @@ def test_a_model_that_may_call_may_also_write(client: OpenAI) -> None:
 
 
 def test_a_schema_that_cannot_be_enforced_is_a_bad_request(client: OpenAI) -> None:
-    import openai
-
-    form = {
-        "type": "json_schema",
-        "json_schema": {"name": "x", "schema": {"type": "object", "unheard-of": 1, "minimum": "x"}},
-    }
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "array", "uniqueItems": True}}}
     with pytest.raises(openai.BadRequestError) as refused:
         ask(client, response_format=form)
     assert refused.value.code == "invalid_constraint"
 
 
-def test_the_prompt_is_read_as_the_library_reads_it(client: OpenAI, folder: Path) -> None:
-    generator = Generator.open(str(folder))
-    made: Any = client.completions.create(model="tiny", prompt=TEXTS[0], max_tokens=0, echo=True, logprobs=1).choices[0]
-    known = made.logprobs.token_logprobs[1:]
-    score = generator.score([TEXTS[0]])[0] if hasattr(generator, "score") else None
-    assert made.text == TEXTS[0]
-    assert made.logprobs.text_offset[0] == 0
-    assert all(logprob < 0 for logprob in known)
-    assert score is None or sum(known) == pytest.approx(score, rel=1e-4)
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_prompt_is_read_as_the_library_reads_it(client: OpenAI, folder: Path, text: str) -> None:
+    made: Any = client.completions.create(model="tiny", prompt=text, max_tokens=0, echo=True, logprobs=1).choices[0]
+    codec = TextCodec.load(folder)
+    first = codec.encode(text)[0]
+    score = Generator.open(folder).score(text[len(codec.decode([first])) :], given=codec.decode([first]))
+    assert made.text == text
+    assert sum(made.logprobs.token_logprobs[1:]) == pytest.approx(score.log_likelihood, rel=1e-4)
+    starts = [*made.logprobs.text_offset, len(text)]
+    for token, start, end in zip(made.logprobs.tokens, starts, starts[1:], strict=False):
+        assert token == text[start:end] or token.startswith("bytes:")
+
+
+def test_lm_eval_finds_the_same_numbers_through_the_api(url: str, folder: Path) -> None:
+    pytest.importorskip("lm_eval")
+    pytest.importorskip("tenacity")
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.openai_completions import LocalCompletionsAPI
+
+    from daedal.interop.lm_eval import DaedalLM
+
+    asked = [(TEXTS[0], " It sleeps"), (TEXTS[1], " not"), ("The quick", " brown fox"), ("naïve", " café 東京")]
+
+    def requests(kind: str, arguments: Any) -> list[Any]:
+        return [Instance(kind, {}, one, number) for number, one in enumerate(arguments)]
+
+    ours = DaedalLM(Generator.open(folder))
+    for tokenized, batch in ((True, 3), (False, 1)):
+        theirs = LocalCompletionsAPI(
+            model="tiny",
+            base_url=f"{url}/v1/completions",
+            tokenizer=str(folder),
+            tokenized_requests=tokenized,
+            batch_size=batch,
+            max_length=1024,
+        )
+        found = theirs.loglikelihood(requests("loglikelihood", asked), disable_tqdm=True)
+        known = ours.loglikelihood(requests("loglikelihood", asked))
+        assert [value for value, _ in found] == pytest.approx([value for value, _ in known], rel=1e-4)
+        assert [greedy for _, greedy in found] == [greedy for _, greedy in known]
+    until = [("The quick", {"until": ["."], "max_gen_toks": 12}), ("To be", {"until": ["e"], "max_gen_toks": 12})]
+    assert theirs.generate_until(requests("generate_until", until), disable_tqdm=True) == ours.generate_until(
+        requests("generate_until", until)
+    )
