@@ -16,7 +16,25 @@ import uvicorn
 from daedal.serving.app import Application
 from daedal.serving.settings import Settings
 
+NAME = "scripted"
+TOOLS: Any = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "Tells the weather",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    }
+]
+CALL = '<tool_call>\\n{"name": "weather", "arguments": {"city": "Paris"}}\\n</tool_call>'
+"""As a script, that one is called."""
 WORKER = Path(__file__).parent / "scripted_worker.py"
+
+
+def user(text: str) -> Any:
+    """A conversation of one turn."""
+    return [{"role": "user", "content": text}]
 
 
 def application(folder: Path, **settings: Any) -> Application:
@@ -29,8 +47,15 @@ def application(folder: Path, **settings: Any) -> Application:
 @contextmanager
 def serve(folder: Path, **settings: Any) -> Iterator[str]:
     """The address of a server that is ready."""
+    with running(application(folder, **settings)) as url:
+        yield url
+
+
+@contextmanager
+def running(application: Application) -> Iterator[str]:
+    """The address of an application that is ready."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(application(folder, **settings), log_level="warning", ws="none")
+    config = uvicorn.Config(application, log_level="warning", ws="none")
     server = uvicorn.Server(config)
 
     def run() -> None:
