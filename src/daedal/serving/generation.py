@@ -142,10 +142,10 @@ async def merged(streams: Sequence[Events]) -> AsyncGenerator[tuple[int, Event]]
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 number = waiting.pop(future)
-                happened = future.result()
-                if happened is not None:
+                came = future.result()
+                if came is not None:
                     waiting[asyncio.ensure_future(anext(streams[number], None))] = number
-                    yield number, happened
+                    yield number, came
     finally:
         for future in waiting:
             future.cancel()
