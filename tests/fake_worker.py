@@ -1,6 +1,7 @@
 """A worker that gives trouble: what `daedal.serving.process` must live with. It says what its prompt tells it to.
 
     count N MS          N tokens, MS milliseconds apart (0 unless given)
+    flood N             N tokens of 2,000 letters, as fast as it can
     crash               one token, and then the process dies
     hang                one token, and then it takes no more commands
     garbage             one token, and then a line that is no event
@@ -58,9 +59,21 @@ class Trouble:
             if self.hung.wait(0.05 if command.get("prompt") == {"text": "hang"} else 0):
                 time.sleep(3600)
 
+    def flood(self, id: int, count: int) -> None:
+        line = json.dumps({"id": id, "event": "text", "index": 0, "text": "x" * 2000, "count": 1}) + "\n"
+        for _ in range(0, count, 50):
+            if id in self.cancelled:
+                return
+            self.say((line * 50)[:-1])
+        self.say({"id": id, "event": "finished", "index": 0, "reason": "stop", "stop": None, "tokens": count})
+        self.say({"id": id, "event": "done"})
+
     def write(self, id: int, prompt: str) -> None:
         self.say({"id": id, "event": "started", "prompt_tokens": 3, "cached_tokens": 1})
         verb, count, pause, *_ = [*prompt.split(), "1", "0"]
+        if verb == "flood":
+            self.flood(id, int(count))
+            return
         written = int(count) if verb == "count" else 1
         for number in range(written):
             if id in self.cancelled:

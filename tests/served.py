@@ -107,8 +107,15 @@ def served(place: Path, /, *options: str, ready: bool = True, **settings: Any) -
     given = {"data": place / "data", "models": {"m": "."}, **settings}
     application = Application(Settings(**given), command(place, *options))
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(configure(application))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**16)
+    config = configure(application)
+    server = uvicorn.Server(config)
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(server.serve([listening]))
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     with httpx.Client(base_url=url, timeout=20) as client:
