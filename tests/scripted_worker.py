@@ -3,6 +3,7 @@
 The last line of the prompt is the script:
 
     say TEXT            TEXT
+    many NUMBER         so many words
     vary TEXT           TEXT and the number of the sample; the second sample is the most likely one
     cut TEXT            TEXT, and then the context is full
     command             the command itself, as JSON
@@ -99,6 +100,8 @@ def generated(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str
         return
     if script == "command":
         said = json.dumps({name: value for name, value in command.items() if name != "id"})
+    elif verb == "many":
+        said = " ".join(["word"] * int(said))
     elif verb not in ("say", "vary", "cut", "fail", "crash", "slow"):
         said = "ok"
     yield {"event": "started", "prompt_tokens": len(ids), "cached_tokens": len(ids) // 2}

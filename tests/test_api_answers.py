@@ -4,14 +4,16 @@ The facts are in openapi_facts.json, which openapi_facts.py writes.
 """
 
 import json
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from api_server import serve
+from api_server import application, running, serve
 
 OBJECTS: dict[str, Any] = json.loads((Path(__file__).parent / "openapi_facts.json").read_text())["objects"]
 INSIDE = {
@@ -264,3 +266,30 @@ def test_nothing_that_a_field_can_hold_is_our_fault(server: httpx.Client, path: 
             told = server.post(path, json={"model": "scripted", **least, field: value})
             assert told.status_code < 500, (field, value, told.text)
             assert len(told.content) < 5000
+
+
+# -- clients that leave ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_client_that_leaves_frees_its_place_at_once(tmp_path: Path, streamed: bool) -> None:
+    slow = "slow " + "a " * 50
+    served = application(tmp_path)
+    with running(served) as url:
+        (process,) = served.models.processes
+        for path, body in (
+            ("/v1/chat/completions", {"messages": user(slow), "n": 2}),
+            ("/v1/completions", {"prompt": [slow, slow], "echo": True}),
+            ("/v1/responses", {"input": slow, "truncation": "auto"}),
+            ("/v1/messages", {"messages": user(slow), "max_tokens": 100}),
+        ):
+            asked = {"model": "scripted", "stream": streamed, **body}
+            with suppress(httpx.ReadTimeout), httpx.stream("POST", url + path, json=asked, timeout=0.3) as answer:
+                pieces = answer.iter_bytes()  # the client leaves when nothing holds this any more
+                next(pieces)
+                assert streamed
+                assert process.calls
+            left = time.monotonic()
+            while process.calls:
+                assert time.monotonic() - left < 1
+                time.sleep(0.01)

@@ -1,34 +1,17 @@
-"""The clients that people have talk to a server on a port and need no change: openai's, and Anthropic's."""
+"""OpenAI's Python client talks to a server on a port and needs no change."""
 
 import asyncio
 import json
 from collections.abc import Iterator
-from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-import anthropic
 import httpx
 import openai
 import pytest
-from anthropic import Anthropic
 from openai import OpenAI
 from pydantic import BaseModel
 
-from api_server import serve
-from daedal.serving.keys import KeyRing
-
-NAME = "scripted"
-TOOLS: Any = [
-    {
-        "type": "function",
-        "function": {
-            "name": "weather",
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-        },
-    }
-]
-CALL = '<tool_call>\\n{"name": "weather", "arguments": {"city": "Paris"}}\\n</tool_call>'
+from api_server import CALL, NAME, TOOLS, serve, user
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +23,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def client(url: str) -> OpenAI:
     return OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
-
-
-def user(text: str) -> Any:
-    return [{"role": "user", "content": text}]
 
 
 # -- chat --------------------------------------------------------------------------------------------------------------
@@ -295,116 +274,6 @@ def test_a_mistake_in_a_text_is_named(client: OpenAI, asked: Any, param: str) ->
     assert refused.value.param == param
 
 
-# -- responses ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_response_is_made_kept_and_forgotten(client: OpenAI) -> None:
-    made = client.responses.create(model=NAME, input="say Hello", instructions="Be kind", metadata={"a": "b"})
-    assert made.output_text == "Hello"
-    assert made.status == "completed"
-    assert made.usage is not None
-    assert made.usage.input_tokens_details.cached_tokens > 0
-    assert client.responses.retrieve(made.id) == made
-    listed = client.responses.input_items.list(made.id).data
-    assert [item.type for item in listed] == ["message"]
-    with pytest.raises(openai.BadRequestError):
-        client.responses.cancel(made.id)
-    client.responses.delete(made.id)
-    with pytest.raises(openai.NotFoundError):
-        client.responses.retrieve(made.id)
-
-
-def test_a_response_that_is_not_stored_is_not_found(client: OpenAI) -> None:
-    made = client.responses.create(model=NAME, input="say Hello", store=False)
-    with pytest.raises(openai.NotFoundError):
-        client.responses.retrieve(made.id)
-    with pytest.raises(openai.NotFoundError) as refused:
-        client.responses.create(model=NAME, input="say x", previous_response_id=made.id)
-    assert refused.value.param == "previous_response_id"
-
-
-def test_a_conversation_goes_on_from_a_response(client: OpenAI) -> None:
-    first = client.responses.create(model=NAME, input="say One")
-    second = client.responses.create(model=NAME, input="say Two", previous_response_id=first.id)
-    third = client.responses.create(
-        model=NAME, input=[*user("command")], previous_response_id=second.id, instructions="Be kind"
-    )
-    said = json.loads(third.output_text)["prompt"]["messages"]
-    assert [turn["content"] for turn in said] == ["Be kind", "say One", "One", "say Two", "Two", "command"]
-
-
-def test_a_response_is_streamed_with_every_event(client: OpenAI) -> None:
-    events = list(client.responses.create(model=NAME, input="say Hello there", stream=True))
-    assert [kind for kind, _ in groupby(event.type for event in events)] == [
-        "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
-        "response.output_text.delta", "response.output_text.done", "response.content_part.done",
-        "response.output_item.done", "response.completed",
-    ]  # fmt: skip
-    assert [event.sequence_number for event in events] == list(range(len(events)))
-    ended: Any = events[-1]
-    assert ended.response.output_text == "Hello there"
-    assert client.responses.retrieve(ended.response.id).output_text == "Hello there"
-    with client.responses.stream(model=NAME, input="say Hello there") as stream:
-        assert stream.get_final_response().output_text == "Hello there"
-
-
-def test_a_response_calls_tools(client: OpenAI) -> None:
-    tools: Any = [{"type": "function", **TOOLS[0]["function"]}]
-    asked: Any = {"model": NAME, "input": f"say Let me see.\\n{CALL}", "tools": tools}
-    made = client.responses.create(**asked)
-    words, call = made.output
-    assert (words.type, call.type) == ("message", "function_call")
-    assert json.loads(call.arguments) == {"city": "Paris"}  # type: ignore[union-attr]
-    events = list(client.responses.create(**asked, stream=True))
-    kinds = [event.type for event in events if "output_text" not in event.type and "content_part" not in event.type]
-    assert kinds[2:5] == ["response.output_item.added", "response.output_item.done", "response.output_item.added"]
-    assert kinds[-3:] == [
-        "response.function_call_arguments.done", "response.output_item.done", "response.completed",
-    ]  # fmt: skip
-    deltas = [event.delta for event in events if event.type == "response.function_call_arguments.delta"]
-    assert json.loads("".join(deltas)) == {"city": "Paris"}
-    answered: Any = [{"type": "function_call_output", "call_id": call.call_id, "output": "Sun"}, *user("say Sunny")]  # type: ignore[union-attr]
-    assert (
-        client.responses.create(model=NAME, input=answered, previous_response_id=made.id, tools=tools).output_text
-        == "Sunny"
-    )
-    whole: Any = [*user("Weather?"), *(item.model_dump(exclude_none=True) for item in made.output), *answered]
-    assert client.responses.create(model=NAME, input=whole, tools=tools).output_text == "Sunny"
-
-
-def test_a_response_that_is_cut_off_is_incomplete(client: OpenAI) -> None:
-    made = client.responses.create(model=NAME, input="cut Hello")
-    assert (made.status, made.output_text) == ("incomplete", "Hello")
-    assert made.incomplete_details is not None
-    assert made.incomplete_details.reason == "max_output_tokens"
-    assert list(client.responses.create(model=NAME, input="cut Hello", stream=True))[-1].type == "response.incomplete"
-
-
-def test_a_response_tells_log_probabilities(client: OpenAI) -> None:
-    made = client.responses.create(
-        model=NAME, input="say a b", include=["message.output_text.logprobs"], top_logprobs=2
-    )
-    content: Any = made.output[0].content[0]  # type: ignore[union-attr, index]
-    assert [one.token for one in content.logprobs] == ["a", " b"]
-    assert len(content.logprobs[0].top_logprobs) == 2
-
-
-def test_the_oldest_turns_are_left_out_where_that_is_asked_for(client: OpenAI) -> None:
-    long: Any = [turn for number in range(50) for turn in user(f"number {number} of many")]
-    with pytest.raises(openai.BadRequestError) as refused:
-        client.responses.create(model=NAME, input=[*long, *user("command")])
-    assert refused.value.code == "context_length_exceeded"
-    made = client.responses.create(
-        model=NAME, input=[*long, *user("command")], truncation="auto", instructions="Be kind", max_output_tokens=5000
-    )
-    said = [turn["content"] for turn in json.loads(made.output_text)["prompt"]["messages"]]
-    assert said[0] == "Be kind"
-    assert said[-2:] == ["number 49 of many", "command"]
-    assert 10 < len(said) < 50
-    counted = client.responses.input_tokens.count(model=NAME, input=[*long, *user("x")]).input_tokens
-    assert counted > 200
-
-
 # -- vectors, tokens ---------------------------------------------------------------------------------------------------
 
 
@@ -448,101 +317,3 @@ def test_raw_responses_and_the_asynchronous_client(client: OpenAI, url: str) -> 
             return [one.choices[0].message.content or "", "".join(told)]
 
     assert asyncio.run(ask()) == ["Hello", "Hello"]
-
-
-# -- Anthropic's client ------------------------------------------------------------------------------------------------
-
-INPUT: Any = [
-    {"name": "weather", "description": "Tells the weather", "input_schema": TOOLS[0]["function"]["parameters"]}
-]
-
-
-@pytest.fixture(scope="module")
-def claude(url: str) -> Anthropic:
-    return Anthropic(base_url=url, api_key="none", max_retries=0)
-
-
-def test_a_message_is_answered(claude: Anthropic) -> None:
-    made = claude.messages.create(model=NAME, max_tokens=50, system="Be brief", messages=user("say Hello there"))
-    assert made.content[0].text == "Hello there"  # type: ignore[union-attr]
-    assert (made.stop_reason, made.stop_sequence) == ("end_turn", None)
-    usage = made.usage
-    assert usage.output_tokens == 2
-    assert (usage.cache_read_input_tokens or 0) > 0
-    assert claude.messages.count_tokens(
-        model=NAME, system="Be brief", messages=user("say Hello there")
-    ).input_tokens == (usage.input_tokens + (usage.cache_read_input_tokens or 0))
-
-
-@pytest.mark.parametrize(
-    ("asked", "reason", "stop"),
-    [
-        ({"messages": user("say a b"), "max_tokens": 1}, "max_tokens", None),
-        ({"messages": user("cut a b")}, "model_context_window_exceeded", None),
-        ({"messages": user("say a b"), "stop_sequences": ["x", " b"]}, "stop_sequence", " b"),
-        ({"messages": user(f"say {CALL}"), "tools": INPUT}, "tool_use", None),
-    ],
-)
-def test_a_message_says_why_it_ended(claude: Anthropic, asked: Any, reason: str, stop: str | None) -> None:
-    asked = {"model": NAME, "max_tokens": 50, **asked}
-    made = claude.messages.create(**asked)
-    with claude.messages.stream(**asked) as stream:
-        streamed = stream.get_final_message()
-    for one in (made, streamed):
-        assert (one.stop_reason, one.stop_sequence) == (reason, stop)
-    assert made.usage.output_tokens == streamed.usage.output_tokens
-
-
-def test_a_message_calls_tools_and_goes_on(claude: Anthropic) -> None:
-    asked: Any = {"model": NAME, "max_tokens": 50, "tools": INPUT, "messages": user(f"say Let me see.\\n{CALL}")}
-    made = claude.messages.create(**asked)
-    words, call = made.content
-    assert (words.text, call.name, call.input) == ("Let me see.", "weather", {"city": "Paris"})  # type: ignore[union-attr]
-    with claude.messages.stream(**asked) as stream:
-        assert [block.type for block in stream.get_final_message().content] == ["text", "tool_use"]
-        assert stream.get_final_message().content[1].input == {"city": "Paris"}  # type: ignore[union-attr]
-    result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "Sun"}]}  # type: ignore[union-attr]
-    talk: Any = [
-        *user("Weather?"),
-        {"role": "assistant", "content": made.content},
-        {"role": "user", "content": [result]},
-    ]
-    talk[-1]["content"].append({"type": "text", "text": "say Sunny"})
-    assert claude.messages.create(**{**asked, "messages": talk}).content[0].text == "Sunny"  # type: ignore[union-attr]
-
-
-def test_a_mistake_in_a_message_is_told_as_anthropic_tells_it(claude: Anthropic) -> None:
-    with pytest.raises(anthropic.BadRequestError) as refused:
-        claude.messages.create(model=NAME, max_tokens=5, messages=user("too long"))
-    assert refused.value.body["error"]["type"] == "invalid_request_error"  # type: ignore[index]
-    with pytest.raises(anthropic.NotFoundError):
-        claude.messages.create(model="nobody", max_tokens=5, messages=user("say x"))
-    with pytest.raises(anthropic.BadRequestError):
-        claude.messages.create(model=NAME, max_tokens=5, messages=[*user("x"), {"role": "assistant", "content": "I"}])
-
-
-# -- keys --------------------------------------------------------------------------------------------------------------
-
-
-def test_what_one_key_has_stored_no_other_key_finds(tmp_path: Path) -> None:
-    ring, secrets = KeyRing(), {}
-    for name in ("ann", "bob"):
-        ring, secrets[name] = ring.add(name, "user")
-    ring.save(tmp_path / "keys.json")
-    with serve(tmp_path / "data", keys=tmp_path / "keys.json") as url:
-        ann, bob = (OpenAI(base_url=f"{url}/v1", api_key=secrets[name], max_retries=0) for name in ("ann", "bob"))
-        made = ann.responses.create(model="alias", input="say Hello")
-        assert ann.responses.retrieve(made.id).output_text == "Hello"
-        for ask in (
-            lambda: bob.responses.retrieve(made.id),
-            lambda: bob.responses.delete(made.id),
-            lambda: bob.responses.input_items.list(made.id),
-            lambda: bob.responses.create(model="alias", input="say x", previous_response_id=made.id),
-        ):
-            with pytest.raises(openai.NotFoundError):
-                ask()
-        with pytest.raises(openai.AuthenticationError):
-            OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0).responses.create(model="alias", input="say x")
-        Anthropic(base_url=url, api_key=secrets["bob"]).messages.create(
-            model="alias", max_tokens=5, messages=user("say x")
-        )

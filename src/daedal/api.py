@@ -1,7 +1,7 @@
 """What the command line can do, as functions: build data, plan, train, load, evaluate, export."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,11 +212,16 @@ def use_fastest_threads() -> int:
     return use()
 
 
-def export(run: str | Path, to: str | Path) -> Path:
-    """Write what Transformers, vLLM and llama.cpp's converter open."""
+def export(
+    run: str | Path,
+    to: str | Path,
+    quantize: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write what Transformers and vLLM open; if `to` ends in `.gguf`, what llama.cpp and Ollama open."""
     from daedal.interop.export import export as write
 
-    return write(Path(run), Path(to))
+    return write(run, to, quantize, progress)
 
 
 # -- the parts of training ---------------------------------------------------------------------------------------------

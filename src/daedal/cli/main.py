@@ -13,6 +13,7 @@ _GROUPS = {
     "plan": "Show what a training run would do, why, and how long it would take.",
     "train": "Train a model, or go on with a run that was stopped.",
     "keys": "Make and revoke the keys of a server.",
+    "bench": "Measure how fast a model answers on this machine.",
 }
 _COMMANDS = {
     "generate": "Write text or draw pictures with a trained model.",
@@ -24,7 +25,7 @@ _COMMANDS = {
     "chat": "Talk with a model in the terminal.",
     "serve": "Serve models to whatever speaks the OpenAI API.",
     "evaluate": "Measure a model beside its baselines, and write the report.",
-    "export": "Write a model so that Transformers, vLLM and llama.cpp's converter open it as it is.",
+    "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",
 }
 
 

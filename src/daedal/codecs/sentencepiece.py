@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-_KINDS = {"normal": 1, "unknown": 2, "control": 3, "unused": 5, "byte": 6}
+KINDS = {"normal": 1, "unknown": 2, "control": 3, "user": 4, "unused": 5, "byte": 6}
+"""The numbers of the kinds, in SentencePiece's files and in llama.cpp's."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def write_model(pieces: Iterable[Piece]) -> bytes:
     """A byte-pair model with byte fallback that leaves the text as it is, but for `▁` in place of the space."""
     body, count, unknown = b"", 0, 0
     for piece in pieces:
-        entry = _text(1, piece.text) + _key(2, 5) + struct.pack("<f", piece.score) + _number(3, _KINDS[piece.kind])
+        entry = _text(1, piece.text) + _key(2, 5) + struct.pack("<f", piece.score) + _number(3, KINDS[piece.kind])
         body += _message(1, entry)
         unknown = count if piece.kind == "unknown" else unknown
         count += 1

@@ -134,7 +134,11 @@ class TextCodec:
 
     def sentencepiece(self) -> bytes:
         """The same vocabulary as a SentencePiece model; only for a codec that we trained."""
-        return write_model([self._piece(id, token) for id, token in self._tokens])
+        return write_model(self.pieces())
+
+    def pieces(self) -> list[Piece]:
+        """The pieces of that model."""
+        return [self._piece(id, token) for id, token in self._tokens]
 
     def _piece(self, id: int, token: str) -> Piece:
         if token == UNUSED:
@@ -161,9 +165,9 @@ class TextCodec:
         """How it was trained; for a codec of others seen from its merges, "other" if it is not byte-level."""
         if self._settings.get("daedal_codec") in ("byte", "char", "bpe"):
             return str(self._settings["daedal_codec"])
-        if not self._byte_level:
+        if not self.byte_level:
             return "other"
-        merges = _state(self._tokenizer)["model"].get("merges", [])
+        merges = self.state()["model"].get("merges", [])
         joined = ("".join(pair) if isinstance(pair, list) else pair.replace(" ", "") for pair in merges)
         if not merges:
             return "byte"
@@ -203,11 +207,15 @@ class TextCodec:
 
     def fingerprint(self) -> str:
         """SHA-256 of the vocabulary, the merges and the special tokens."""
-        state = _state(self._tokenizer)
+        state = self.state()
         added = sorted((i, token.content) for i, token in self._added.items())
         kept = {key: state.get(key) for key in ("model", "normalizer", "pre_tokenizer")}
         canonical = json.dumps([kept, added], sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def state(self) -> dict[str, Any]:
+        """What `tokenizer.json` says."""
+        return _state(self._tokenizer)
 
     @cached_property
     def _marking(self) -> Tokenizer:
@@ -220,8 +228,9 @@ class TextCodec:
         return sorted((id, token) for token, id in self._tokenizer.get_vocab(with_added_tokens=True).items())
 
     @cached_property
-    def _byte_level(self) -> bool:
-        state = _state(self._tokenizer)
+    def byte_level(self) -> bool:
+        """Whether tokens are made of bytes, each with a printable stand-in."""
+        state = self.state()
         return '"ByteLevel"' in json.dumps([state.get("pre_tokenizer"), state.get("decoder")])
 
     @cached_property
@@ -231,7 +240,7 @@ class TextCodec:
     def _bytes_of(self, id: int, token: str) -> bytes:
         if id in self._added:
             return b"" if self._added[id].special else self._added[id].content.encode()
-        if self._byte_level:
+        if self.byte_level:
             return b"".join(bytes([_BYTE_OF[c]]) if c in _BYTE_OF else c.encode() for c in token)
         fallback = _BYTE_FALLBACK.fullmatch(token)
         return bytes([int(fallback[1], 16)]) if fallback else token.replace("▁", " ").encode()

@@ -1,16 +1,20 @@
-"""A run as others take it: the checkpoint alone, which Transformers, vLLM and llama.cpp's converter open as it is.
+"""A run as others take it: the checkpoint alone, which Transformers and vLLM open as it is, or a GGUF file for llama.cpp.
 
 The run folder already is such a checkpoint; an export leaves out the training state and is checked first.
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder, read_json
 from daedal.models.checkpoint import load_model, resolve, weight_files
+from daedal.models.coded import CODEC
+from daedal.models.gpt import GPT
 from daedal.models.huggingface import CLASSES, read_config
+from daedal.models.image_checkpoint import is_image_config
 
 _FILES = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
@@ -19,28 +23,51 @@ _FILES = (
 )  # fmt: skip
 
 
-def export(run: Path | str, to: Path | str) -> Path:
-    """Write the checkpoint of a run, or of a Hugging Face id, to the folder `to`.
+def export(
+    run: Path | str,
+    to: Path | str,
+    quantize: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write the checkpoint of a run, or of a Hugging Face id, to the folder `to`; to a file if it is called `*.gguf`.
+
+    Args:
+        quantize: the numbers of a GGUF file; see `daedal.interop.gguf.Quantize`. float32 unless given.
+        progress: called with the bytes of a GGUF file that are written and those that there will be.
 
     Raises:
         DaedalError: the run is damaged, `to` holds something already, or its architecture opens in Daedal only.
     """
     folder, to = resolve(run), Path(to)
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise DaedalError(f"{to} exists already", "Choose a folder that is new or empty")
-    config = read_config(read_json(folder / "config.json"), str(folder / "config.json"))
+    single = to.suffix.lower() == ".gguf"
+    if quantize is not None and not single:
+        raise DaedalError("Only a GGUF file can be quantized", f"Export to {to}.gguf, or leave out --quantize")
+    if to.exists() and (single or not to.is_dir() or any(to.iterdir())):
+        raise DaedalError(
+            f"{to} exists already", "Choose a new name" if single else "Choose a folder that is new or empty"
+        )
+    values = read_json(folder / "config.json")
+    if is_image_config(values) or (folder / CODEC).is_dir():
+        raise DaedalError(f"{folder} holds a model of pictures, which opens in Daedal only", "Export a model of text")
+    config = read_config(values, str(folder / "config.json"))
     if config.architecture not in CLASSES:
         raise DaedalError(
             f"The architecture {config.architecture!r} opens in Daedal only",
             f"Train one of {', '.join(CLASSES)} to leave with the model",
         )
-    load_model(folder)
+    model = load_model(folder)
     codec = TextCodec.load(folder)
     if codec.vocab_size > config.vocab_size:
         raise DaedalError(
             f"{folder}: the tokenizer has {codec.vocab_size} ids and the model {config.vocab_size}",
             "Restore the files that belong together",
         )
+    if single:
+        from daedal.interop.gguf import write_gguf
+
+        assert isinstance(model, GPT)
+        write_gguf(model, codec, folder, to, quantize or "f32", progress)
+        return to
     with atomic_folder(to) as temporary:
         for name in _FILES:
             if (folder / name).is_file():

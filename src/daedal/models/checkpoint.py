@@ -190,7 +190,7 @@ def _shards(model: GPT, dtype: torch.dtype, max_shard_bytes: int) -> list[list[T
 def _extract(parameters: dict[str, torch.nn.Parameter], entry: TensorName, dtype: torch.dtype) -> Tensor:
     tensor = parameters[entry.parameter].detach()
     tensor = tensor if entry.rows is None else tensor[slice(*entry.rows)]
-    tensor = _unpair(tensor.T if entry.transposed else tensor, entry.paired).to("cpu", dtype)
+    tensor = unpair(tensor.T if entry.transposed else tensor, entry.paired).to("cpu", dtype)
     return tensor.clone(memory_format=torch.contiguous_format)  # safetensors refuses views of one storage
 
 
@@ -199,7 +199,8 @@ def _pair(tensor: Tensor, width: int) -> Tensor:
     return tensor.view(-1, 2, width // 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2) if width else tensor
 
 
-def _unpair(tensor: Tensor, width: int) -> Tensor:
+def unpair(tensor: Tensor, width: int) -> Tensor:
+    """From neighbours (2i, 2i + 1) to Hugging Face's order of rotary channels, in heads of this `width`; 0 for others."""
     return tensor.view(-1, width // 2, 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2) if width else tensor
 
 

@@ -1,5 +1,6 @@
 """POST /v1/completions: texts that go on, with all that evaluation harnesses read of a prompt's own log-probabilities."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -38,7 +39,9 @@ async def completions(request: Request) -> Response:
         chunks = TextChunks(head, body.stream_options.include_usage)
         return sse.stream(request, _chunks(streams, body, echoes, chunks))
     made = await unless_gone(request, together([collect(stream, body.samples) for stream in streams]))
-    return json_answer(answer(made, body, echoes, head))
+    if body.logprobs is None:
+        return json_answer(answer(made, body, echoes, head))
+    return await asyncio.to_thread(lambda: json_answer(answer(made, body, echoes, head)))  # of long prompts, large
 
 
 def check_ids(prompts: Sequence[Prompt], vocab: int, param: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -99,7 +99,7 @@ async def text_model(request: Request, name: str) -> Model:
 
 def generate(request: Request, model: Model, command: Mapping[str, Any]) -> Events:
     """What comes of a command, from when it is first waited for. Closing it cancels the command."""
-    return cast(Events, model.run("generate", owner(request), **command))
+    return model.run("generate", owner(request), **command)
 
 
 async def collect(events: Events, samples: int) -> Generated:
@@ -131,19 +131,24 @@ async def merged(streams: Sequence[Events]) -> AsyncGenerator[tuple[int, Event]]
 
     A stream is not read further before what it gave has been taken, so a slow reader does not make memory grow.
     """
+    if len(streams) == 1:
+        async with aclosing(streams[0]) as stream:
+            async for event in stream:
+                yield 0, event
+        return
     waiting = {asyncio.ensure_future(anext(stream, None)): number for number, stream in enumerate(streams)}
     try:
         while waiting:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 number = waiting.pop(future)
-                event = future.result()
-                if event is not None:
+                came = future.result()
+                if came is not None:
                     waiting[asyncio.ensure_future(anext(streams[number], None))] = number
-                    yield number, event
+                    yield number, came
     finally:
         for future in waiting:
             future.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        for stream in streams:
-            await stream.aclose()
+        for other in streams:
+            await other.aclose()

@@ -87,7 +87,9 @@ def _name(value: str) -> str:
 
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 """Up to 16 notes of a caller's own."""
-FunctionName = Annotated[str, AfterValidator(_name)]
+FunctionName = Annotated[
+    str, AfterValidator(_name), Field(description="letters, digits, underscores and dashes, at most 64")
+]
 ModelName = Annotated[str, Field(min_length=1, max_length=256, description="name or alias of a model that is served")]
 EndUser = Annotated[
     str,

@@ -114,7 +114,7 @@ class ChatRequest(Sampled):
         description="shown by the model's own template, or in a system message where it has none for tools",
     )
     top_logprobs: int | None = Field(
-        None, ge=0, le=MAX_TOP, description=f"the likeliest tokens at each place, at most {MAX_TOP}; needs `logprobs`"
+        None, ge=0, le=MAX_TOP, description="the likeliest tokens at each place; needs `logprobs`"
     )
     prompt_cache_key: str | None = Field(
         None,

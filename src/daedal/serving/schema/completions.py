@@ -47,15 +47,14 @@ class CompletionRequest(Sampled):
         None,
         ge=1,
         le=MAX_BEST_OF,
-        description=f"writes this many texts (at most {MAX_BEST_OF}) and answers with the `n` of highest mean "
-        "log-probability; not streamed",
+        description="writes this many texts and answers with the `n` of highest mean log-probability; not streamed",
     )
     echo: bool = Field(False, description="the prompt before the text; with `logprobs`, those of its tokens too")
     logprobs: int | None = Field(
         None,
         ge=0,
         le=MAX_TOP,
-        description=f"log-probabilities of the tokens and of this many likely ones, at most {MAX_TOP}",
+        description="log-probabilities of the tokens and of this many likely ones",
     )
     max_tokens: int = Field(16, ge=0, description="tokens at most; 0 only with `echo`")
     suffix: Annotated[Any, Refused("no model here was trained to fill a gap", ("",))] = None

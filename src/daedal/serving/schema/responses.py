@@ -188,9 +188,7 @@ class ResponseRequest(InputRequest):
     stream_options: ResponseStreamOptions | None = None
     temperature: Temperature = 1.0
     top_k: TopK = 0
-    top_logprobs: int | None = Field(
-        None, ge=0, le=MAX_TOP, description=f"the likeliest tokens at each place, at most {MAX_TOP}"
-    )
+    top_logprobs: int | None = Field(None, ge=0, le=MAX_TOP, description="the likeliest tokens at each place")
     top_p: TopP = 1.0
     prompt_cache_key: str | None = Field(
         None, max_length=512, description="given back; equal prefixes are found by themselves, within a key"

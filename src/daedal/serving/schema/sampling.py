@@ -52,7 +52,7 @@ class Sampled(Request):
     )
     min_p: MinP = 0.0
     min_tokens: int = Field(0, ge=0, description="an extension: the text does not end before it has this many tokens")
-    n: int = Field(1, ge=1, le=MAX_SAMPLES, description=f"how many texts, at most {MAX_SAMPLES}")
+    n: int = Field(1, ge=1, le=MAX_SAMPLES, description="how many texts")
     presence_penalty: Penalty = Field(0.0, description="taken once from the logits of tokens that are in the text")
     repetition_penalty: RepetitionPenalty = 1.0
     seed: int | None = Field(

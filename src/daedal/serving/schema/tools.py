@@ -16,7 +16,7 @@ Description = Annotated[str, Field(max_length=MAX_DESCRIPTION, description="show
 class FunctionDefinition(Request):
     """A function that the model may call."""
 
-    name: FunctionName = Field(description="letters, digits, underscores and dashes, at most 64")
+    name: FunctionName
     description: Description = ""
     parameters: JSONSchema = Field(
         default_factory=dict, description="JSON schema of the arguments; a call always follows it, strict or not"
