@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 
 from daedal.serving.app import Application
+from daedal.serving.server import configure
 from daedal.serving.settings import Settings
 
 NAME = "scripted"
@@ -55,7 +56,7 @@ def serve(folder: Path, **settings: Any) -> Iterator[str]:
 def running(application: Application) -> Iterator[str]:
     """The address of an application that is ready."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(application, log_level="warning", ws="none")
+    config = configure(application)
     server = uvicorn.Server(config)
 
     def run() -> None:

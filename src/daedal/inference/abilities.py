@@ -106,13 +106,14 @@ class Abilities:
             )
         if isinstance(label, str) and label in self.classes:
             return self.classes.index(label)
-        number = int(label) if str(label).isdecimal() else -1
+        said = str(label)[:100]
+        number = int(label) if said.isdecimal() and len(said) < 10 else -1
         if not 0 <= number < len(self.classes):
-            near = difflib.get_close_matches(str(label), self.classes, n=1)
+            near = difflib.get_close_matches(said, self.classes, n=1)
             more = len(self.classes) - _LISTED
             names = ", ".join(self.classes[:_LISTED]) + (f" and {more} more" if more > 0 else "")
             raise DaedalError(
-                f"There is no class {label}. The classes are {names}",
+                f"There is no class {said}. The classes are {names}",
                 f"Did you mean {near[0]}?" if near else "Choose one of them",
             )
         return number

@@ -4,6 +4,7 @@ By llguidance, an Earley parser over the bytes of tokens (github.com/guidance-ai
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -19,8 +20,14 @@ from daedal.errors import DaedalError
 
 Kind = Literal["json_object", "json_schema", "regex", "lark"]
 
+_START, _STEP = 1.0, 0.02
+"""Seconds of work that a text may take for its constraint, and more for each of its tokens: others wait meanwhile."""
 _JSON = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """One way to write JSON: where whitespace is free, a small model may write nothing else for ever."""
+
+
+class Unconstrainable(DaedalError):
+    """What a text must match is not valid, cannot be enforced, or takes too much work."""
 
 
 class Constraint:
@@ -28,6 +35,7 @@ class Constraint:
 
     def __init__(self, matcher: LLMatcher, vocab: int) -> None:
         self._matcher, self._vocab = matcher, vocab
+        self._left = _START
 
     @property
     def complete(self) -> bool:
@@ -38,10 +46,14 @@ class Constraint:
         """The tokens that may come next.
 
         Raises:
-            DaedalError: the grammar turned out to take too much work.
+            Unconstrainable: nothing can match, or the grammar turned out to take too much work.
         """
+        began = time.thread_time()
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         self._check()
+        self._left += _STEP - (time.thread_time() - began)
+        if self._left < 0:
+            raise _refused("it takes too much work to find out what may come")
         return torch.from_numpy(np.unpackbits(bits, bitorder="little")[: self._vocab].astype(np.bool_))
 
     def add(self, id: int) -> None:
@@ -54,7 +66,9 @@ class Constraint:
         return list(self._matcher.compute_ff_tokens())
 
     def copy(self) -> "Constraint":
-        return Constraint(self._matcher.deep_copy(), self._vocab)
+        copied = Constraint(self._matcher.deep_copy(), self._vocab)
+        copied._left = self._left
+        return copied
 
     def _check(self) -> None:
         if self._matcher.is_error():
@@ -78,7 +92,7 @@ class ConstraintCompiler:
             value: the schema, the pattern or the Lark grammar; nothing for "json_object".
 
         Raises:
-            DaedalError: it is not valid, says something that cannot be enforced, or is too large.
+            Unconstrainable: it is not valid, says something that cannot be enforced, or is too large.
         """
         try:
             grammar = self._grammar(kind, value)
@@ -87,7 +101,9 @@ class ConstraintCompiler:
         matcher = LLMatcher(self._tokenizer, grammar, log_level=0, limits=self._limits)
         if matcher.is_error():
             raise _refused(matcher.get_error())
-        return Constraint(matcher, self._vocab)
+        constraint = Constraint(matcher, self._vocab)
+        constraint.mask()  # what nothing can match, or takes too much work at once, is known before anything is written
+        return constraint
 
     def _grammar(self, kind: Kind, value: str | Mapping[str, Any] | None) -> str:
         if kind == "json_object":
@@ -104,7 +120,7 @@ class ConstraintCompiler:
     @cached_property
     def _tokenizer(self) -> LLTokenizer:
         if not self._stop_ids:
-            raise DaedalError(
+            raise Unconstrainable(
                 "This model has no token that ends a text, so none can be constrained", "Use another model"
             )
         return LLTokenizer(
@@ -115,9 +131,15 @@ class ConstraintCompiler:
 
     @cached_property
     def _limits(self) -> LLParserLimits:
-        # Below the library's own: a schema of a thousand fields passes, and no step takes a tenth of a second
+        # While it works the interpreter waits, so a step is short: at most a tenth of a second or so. A schema of two
+        # thousand fields passes: each of them is four items in a row
         return LLParserLimits(
-            initial_lexer_fuel=1_000_000, max_lexer_states=50_000, max_grammar_size=100_000, verbose_errors=False
+            initial_lexer_fuel=1_000_000,
+            max_lexer_states=50_000,
+            max_grammar_size=100_000,
+            max_items_in_row=10_000,
+            step_max_items=10_000,
+            verbose_errors=False,
         )
 
 
@@ -134,8 +156,8 @@ class _Vocabulary:
         return self._codec.encode(text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
 
 
-def _refused(reason: str) -> DaedalError:
+def _refused(reason: str) -> Unconstrainable:
     line = " ".join(reason.split())[:200]
-    return DaedalError(
+    return Unconstrainable(
         f"The text cannot be constrained so: {line}", "Correct or simplify the schema, pattern or grammar"
     )

@@ -243,12 +243,16 @@ class Engine:
         chosen = next_tokens(rows, logits)
         events: list[Event] = []
         for row in rows:
-            if row in chosen.faults:
+            try:
+                if row in chosen.faults:
+                    raise chosen.faults[row]
+                finish = self._add(row, chosen.ids[row])
+            except DaedalError as error:
                 self._leave(row)
-                events.append(Fault(row, chosen.faults[row]))
+                events.append(Fault(row, error))
             else:
                 logprob, top = chosen.logprobs.get(row, (None, ()))
-                events.append(Token(row, chosen.ids[row], logprob, top, self._add(row, chosen.ids[row])))
+                events.append(Token(row, chosen.ids[row], logprob, top, finish))
         return events
 
     def _add(self, row: Row, id: int) -> FinishReason | None:

@@ -21,6 +21,10 @@ _NUCLEUS_GUESS = 256
 """Most nuclei are smaller than this; only where one is larger are the rows sorted in full."""
 
 
+class NothingLeft(DaedalError):
+    """What was asked for rules out every token."""
+
+
 def penalise(
     logits: Float[Tensor, "batch vocab"],
     seen: Bool[Tensor, "batch vocab"],
@@ -38,7 +42,8 @@ def penalise(
     """
     if repetition != 1:
         weaker = torch.where(logits > 0, logits / repetition, logits * repetition)
-        logits = torch.where(seen, weaker, logits)
+        most = torch.finfo(logits.dtype).max / 4
+        logits = torch.where(seen, weaker.clamp(-most, most), logits)  # so that no penalty overflows
     if presence or frequency:
         logits = logits - counts * frequency - (counts > 0) * presence
     return logits
@@ -152,7 +157,7 @@ def log_probabilities(
 
 def _unusable(tops: list[float]) -> None:
     if all(top == -math.inf for top in tops if not math.isfinite(top)):
-        raise DaedalError("Every token is ruled out: nothing is left to choose", "Loosen the logit bias or the mask")
+        raise NothingLeft("Every token is ruled out: nothing is left to choose", "Loosen the logit bias or the mask")
     raise DaedalError(
         "The model's logits are not finite numbers (NaN or infinity)",
         "Its weights are damaged or its training diverged: use an earlier checkpoint, or load it as float32",

@@ -26,7 +26,8 @@ from daedal.serving.tools import Function, Toolbox, conversation
 async def chat_completions(request: Request) -> Response:
     """The assistant's next turn of a conversation, or `n` of them."""
     body = parse(ChatRequest, await read_json(request))
-    model = await text_model(request, body.model)
+    form = "tools" if body.tools else "response_format"
+    model = await text_model(request, body.model, prompt="messages", constraint=form)
     tools = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
     events = generate(request, model, command(body, tools, model.info["tool_template"]))
     head = Head.new("chatcmpl-", body.model, model.info)

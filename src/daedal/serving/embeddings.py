@@ -21,7 +21,7 @@ from daedal.serving.schema.embeddings import EmbeddingRequest
 async def embeddings(request: Request) -> Response:
     """One vector for each input."""
     body = parse(EmbeddingRequest, await read_json(request))
-    model = await text_model(request, body.model)
+    model = await text_model(request, body.model, prompt="input", inputs="input")
     width = model.info["width"]
     if body.dimensions is not None and body.dimensions > width:
         message = f"The model's vectors have {width} numbers, not {body.dimensions}"

@@ -125,8 +125,8 @@ def escaped(text: str) -> str:
 
 
 def clean(message: str) -> str:
-    """A message from inside without what is nobody's business."""
-    return _PRIVATE.sub("…", " ".join(message.split()))[:400]
+    """A message from inside without what is nobody's business, and printable."""
+    return escaped(_PRIVATE.sub("…", " ".join(message.split()))[:400])
 
 
 def parse(model: type[M], values: Any) -> M:

@@ -84,8 +84,11 @@ class Generated:
         return cls([Sample() for _ in range(samples)])
 
 
-async def text_model(request: Request, name: str) -> Model:
+async def text_model(request: Request, name: str, **fields: str) -> Model:
     """The model of this name, if it writes text.
+
+    Args:
+        fields: how the request names fields of commands.
 
     Raises:
         ApiError: there is none, or it does something else.
@@ -94,6 +97,7 @@ async def text_model(request: Request, name: str) -> Model:
     if model.info["kind"] != "text":
         message = f"The model {name!r} makes images, not text; use /v1/images/generations"
         raise ApiError(400, message, param="model", code="unsupported_model")
+    model.fields = fields
     return model
 
 

@@ -5,6 +5,7 @@ import io
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,11 +111,19 @@ class ImageDesk:
             # Chance belongs to a seed and a picture's number: a job in several batches draws what it would in one
             seed = self._generator.wish(1, seed=command.get("seed"), **_wished(values)).noise.seed
         except DaedalError as error:
-            raise Refused(400, str(error)) from None
+            raise Refused(400, str(error), "invalid_value", self._at_fault(_wished(values))) from None
         if command.get("strength") is not None:
             values["strength"] = command["strength"]
         form, quality = command.get("format") or "png", command.get("quality")
         return Job(command["id"], task, values, seed, command.get("n", 1), command.get("previews") or 0, form, quality)
+
+    def _at_fault(self, values: dict[str, Any]) -> str | None:
+        """The first of some values without which nothing is wrong."""
+        for name in values:
+            with suppress(DaedalError):
+                self._generator.wish(1, **{other: value for other, value in values.items() if other != name})
+                return "prompt" if name == "label" else name
+        return None
 
     def begin(self, job: Job) -> None:
         """Start what was prepared."""
@@ -140,7 +149,10 @@ class ImageDesk:
         except DaedalError as error:
             batch, self._batch = self._batch, None
             jobs = batch.jobs if batch is not None else [job] if job is not None else []
-            return [Refused(400, str(error)).event(job.id) for job in jobs]
+            refused = Refused(
+                400, str(error), "invalid_value", "image" if jobs and jobs[0].task != "generate" else None
+            )
+            return [refused.event(job.id) for job in jobs]
         return self._shown(self._batch, drawn)
 
     def stats(self) -> Event:
@@ -234,7 +246,7 @@ def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list
 
 
 def _opened(encoded: str, name: str) -> bytes:
-    """The bytes of a picture, not too large to be opened.
+    """The bytes of a picture that can be read, and is not too large for that.
 
     Raises:
         Refused: they are none.
@@ -245,6 +257,8 @@ def _opened(encoded: str, name: str) -> bytes:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                 width, height = picture.size
+                if width * height <= _PIXELS:
+                    picture.load()
     except Exception:  # on damaged files the decoders raise whatever they stumble over
         raise Refused(400, "That is no picture that can be read", "invalid_image", name) from None
     if width * height > _PIXELS:

@@ -34,7 +34,8 @@ from daedal.serving.tools import Function, Toolbox, Turn, conversation
 async def create_response(request: Request) -> Response:
     """Answer, and keep the answer unless `store` is false."""
     body = parse(ResponseRequest, await read_json(request))
-    model = await text_model(request, body.model)
+    form = "tools" if body.tools else "text.format"
+    model = await text_model(request, body.model, prompt="input", constraint=form)
     tools = toolbox(body)
     before = await history(request, body.previous_response_id)
     given = resolved(body.input, before)
@@ -51,7 +52,7 @@ async def create_response(request: Request) -> Response:
 async def input_tokens(request: Request) -> Response:
     """How many tokens the model would read."""
     body = parse(InputTokensRequest, await read_json(request))
-    model = await text_model(request, body.model)
+    model = await text_model(request, body.model, prompt="input")
     before = await history(request, body.previous_response_id)
     items = [*before, *resolved(body.input, before)]
     prompt = await unless_gone(request, _prompt(model, owner(request), body, toolbox(body), items))

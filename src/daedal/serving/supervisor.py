@@ -5,8 +5,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,16 @@ class ModelCard:
 
 
 class Model:
-    """A model that is loaded, for one request."""
+    """A model that is loaded, for one request.
+
+    Attributes:
+        fields: what the request calls fields of commands, where it has other names for them: errors name its own.
+    """
 
     def __init__(self, process: ModelProcess, metrics: Metrics) -> None:
         self._process, self._metrics = process, metrics
         self.name, self.info = process.name, process.info
+        self.fields: Mapping[str, str] = {}
 
     async def run(self, op: str, owner: str, **fields: Any) -> AsyncGenerator[Event]:
         """The events of a command until its last. Leaving early cancels it.
@@ -54,7 +59,7 @@ class Model:
         name, count = self.name, self._metrics
         written, next_token = count.generation_tokens.labels(name), count.next_token.labels(name)
         before, first = time.perf_counter(), True
-        async with aclosing(self._process.run(op, owner, **fields)) as events:
+        async with self._named(), aclosing(self._process.run(op, owner, **fields)) as events:
             async for event in events:
                 match event["event"]:
                     case "text":
@@ -76,7 +81,16 @@ class Model:
         Raises:
             ApiError: as `run`.
         """
-        return await self._process.ask(op, owner, **fields)
+        async with self._named():
+            return await self._process.ask(op, owner, **fields)
+
+    @asynccontextmanager
+    async def _named(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        except ApiError as error:
+            error.param = self.fields.get(error.param or "", error.param)
+            raise
 
 
 class Models:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daedal.errors import DaedalError
-from daedal.inference.constraint import Constraint, ConstraintCompiler
+from daedal.inference.constraint import Constraint, ConstraintCompiler, Unconstrainable
 from daedal.inference.embedding import embed
 from daedal.inference.generator import Generator
+from daedal.inference.logits import NothingLeft
 from daedal.inference.row import Fault, Logprob, Read, Request, Row, Token, TooLong
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.text import TextStream
@@ -119,8 +120,10 @@ class TextDesk:
                     return {"event": "result", "ids": ids, "pieces": [self._codec.name(id) for id in ids]}
                 case "detokenize":
                     return {"event": "result", "text": self._codec.decode(self._known(command["ids"]))}
+        except Unconstrainable as error:
+            raise Refused(400, str(error), "invalid_constraint", "constraint") from None
         except TooLong as error:
-            raise Refused(400, str(error), "context_length_exceeded") from None
+            raise Refused(400, str(error), "context_length_exceeded", "inputs") from None
         except DaedalError as error:
             raise Refused(400, str(error)) from None
         raise Refused(400, "A language model cannot do that", "unsupported_operation")
@@ -131,6 +134,8 @@ class TextDesk:
         limit, echo = given.pop("max_tokens", None), command.get("echo")
         stops = (*given.pop("stop", ()), *turn_ends)
         biases = {int(id): bias for id, bias in (given.pop("logit_bias", None) or {}).items()}
+        if beyond := [id for id in biases if not 0 <= id < self._generator.model.config.vocab_size]:
+            raise Refused(400, f"There is no token {beyond[0]}", "invalid_value", "logit_bias")
         options = SamplingOptions.parse({**given, "logit_bias": biases, "max_tokens": limit or None}, "request")
         constraint = self._constraint(command.get("constraint"))
         requests = []
@@ -162,13 +167,20 @@ class TextDesk:
         if asked is None:
             return None
         value = next((asked[name] for name in ("schema", "pattern", "grammar") if name in asked), None)
-        try:
-            return self._compiler.compile(asked["kind"], value)
-        except DaedalError as error:
-            raise Refused(400, str(error), "invalid_constraint") from None
+        return self._compiler.compile(asked["kind"], value)
 
     def _ids(self, prompt: Mapping[str, Any]) -> tuple[list[int], frozenset[int], tuple[str, ...]]:
-        """The tokens of a prompt, and the tokens and texts that end what is written after it."""
+        """The tokens of a prompt, and the tokens and texts that end what is written after it.
+
+        Raises:
+            Refused: the model cannot read it.
+        """
+        try:
+            return self._read_prompt(prompt)
+        except DaedalError as error:
+            raise Refused(400, str(error), "invalid_prompt", "prompt") from None
+
+    def _read_prompt(self, prompt: Mapping[str, Any]) -> tuple[list[int], frozenset[int], tuple[str, ...]]:
         stop_ids = self._generator.stop_ids
         if "ids" in prompt:
             return self._known(prompt["ids"]), stop_ids, ()
@@ -202,7 +214,8 @@ class TextDesk:
                 self._samples[row] = job.samples[row] = Sample(job, index, stream)
         except DaedalError as error:
             self.cancel(job.id)
-            raise Refused(400, str(error), "context_length_exceeded" if isinstance(error, TooLong) else None) from None
+            code = "context_length_exceeded" if isinstance(error, TooLong) else "invalid_prompt"
+            raise Refused(400, str(error), code, "prompt") from None
 
     def cancel(self, id: int) -> None:
         """Nobody waits for that any more."""
@@ -229,7 +242,7 @@ class TextDesk:
                     if sample.finished:
                         events += self._finished(happened.row, sample, pieces.pop(happened.row), happened.finish)
                 case Fault():
-                    events.append(_error(sample.answer.id, 500, str(happened.error), "generation_failed"))
+                    events.append(_failed(sample.answer.id, happened))
                     self.cancel(sample.answer.id)
         return events + list(pieces.values())
 
@@ -319,5 +332,11 @@ class TextDesk:
         return [{"id": job.id, "event": "result", "vectors": job.found, "tokens": job.tokens}]
 
 
-def _error(id: int, status: int, message: str, code: str) -> Event:
-    return {"id": id, "event": "error", "status": status, "message": message, "param": None, "code": code}
+def _failed(id: int, fault: Fault) -> Event:
+    """Why a text could not be written: for what was asked of it, or for nothing that its request could help."""
+    error = fault.error
+    if isinstance(error, Unconstrainable):
+        return Refused(400, str(error), "invalid_constraint", "constraint").event(id)
+    if isinstance(error, NothingLeft):
+        return Refused(400, str(error), "invalid_value", "min_tokens" if fault.row.request.least else None).event(id)
+    return Refused(500, str(error), "generation_failed").event(id)

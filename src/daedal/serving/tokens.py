@@ -21,7 +21,7 @@ from daedal.serving.tools import conversation
 async def tokenize(request: Request) -> Response:
     """The token ids that the model would read."""
     body = parse(TokenizeRequest, await read_json(request))
-    model = await _model(request, body.model)
+    model = await _model(request, body.model, prompt="messages" if body.messages else "prompt")
     prompt: dict[str, Any] = {"text": body.prompt}
     if body.messages:
         tools = toolbox(body.tools, None, True)
@@ -67,14 +67,14 @@ async def tokenizer_info(request: Request) -> Response:
     )
 
 
-async def _model(request: Request, name: str | None) -> Model:
+async def _model(request: Request, name: str | None, **fields: str) -> Model:
     if name is None:
         served = await request.app.state.models.cards()
         if len(served) != 1:
             message = f"Say which model: {len(served)} are served"
             raise ApiError(400, message, param="model", code="missing_required_parameter")
         name = str(served[0].id)
-    return await text_model(request, name)
+    return await text_model(request, name, **fields)
 
 
 routes = [
