@@ -125,7 +125,7 @@ def test_formats(client: OpenAI, form: Any, start: bytes) -> None:
     [
         ({"size": "1024x1024"}, "size"),
         ({"size": "../../etc"}, "size"),
-        ({"prompt": "a giraffe"}, None),
+        ({"prompt": "a giraffe"}, "prompt"),
         ({"prompt": None}, "prompt"),
         ({"n": 0}, "n"),
         ({"n": 10**9}, "n"),

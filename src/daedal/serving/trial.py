@@ -29,24 +29,30 @@ class Trial:
     pid: int
     seconds: float
 
+    def engines(self) -> list[int]:
+        """The processes of its models."""
+        return _children(self.pid)
+
     def memory(self) -> int:
         """Bytes that the server and its models hold."""
-        return sum(_resident(pid) for pid in (self.pid, *_children(self.pid)))
+        return sum(resident(pid) for pid in (self.pid, *self.engines()))
 
 
 @contextmanager
-def trial(arguments: Sequence[str], where: Path | None = None) -> Iterator[Trial]:
+def trial(arguments: Sequence[str], where: Path | None = None, state: Path | None = None) -> Iterator[Trial]:
     """A server of `daedal serve` with these arguments.
 
     Args:
         where: the folder in which it is started.
+        state: the folder of its files and answers; one that is gone afterwards, unless given.
 
     Raises:
         DaedalError: it does not get ready.
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        command = [sys.executable, "-m", "daedal", "serve", *arguments, "--port", "0", "--data", f"{folder}/state"]
+        command = [sys.executable, "-m", "daedal", "serve", *arguments, "--port", "0"]
+        command += ["--data", str(state or Path(folder) / "state")]
         began = time.perf_counter()
         with log.open("w") as file:
             process = subprocess.Popen(command, stdout=file, stderr=file, cwd=where)
@@ -86,7 +92,8 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in text.split()]
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
