@@ -121,6 +121,7 @@ def test_penalties_follow_their_definitions() -> None:
     seen = torch.tensor([[True, True, False, False]])
     counts = torch.tensor([[3.0, 0.0, 0.0, 0.0]])
     assert penalise(row, seen, counts, repetition=2).tolist() == [[1.0, -4.0, 1.0, -1.0]]
+    assert penalise(row, seen, counts, repetition=1e-45).isfinite().all()
     assert penalise(row, seen, counts, presence=0.5).tolist() == [[1.5, -2.0, 1.0, -1.0]]
     assert penalise(row, seen, counts, frequency=0.5).tolist() == [[0.5, -2.0, 1.0, -1.0]]
 

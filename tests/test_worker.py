@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from daedal.codecs.text import TextCodec
+from daedal.inference.constraint import Constraint, Unconstrainable
 from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
 from daedal.serving.desk import Refused
@@ -176,6 +177,23 @@ def test_what_is_wrong_is_refused_and_leaves_nothing_behind(fields: dict[str, An
     assert (event["event"], event["status"], event["code"]) == ("error", 400, code)
     assert len(event["message"]) < 400
     assert not desk.busy
+
+
+def test_a_text_that_cannot_go_on_as_it_must_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stuck(self: Constraint, id: int) -> None:
+        raise Unconstrainable("The text cannot be constrained so: too many items")
+
+    for fields, code, param in (
+        ({"constraint": {"kind": "regex", "pattern": ""}, "min_tokens": 5}, "invalid_value", "min_tokens"),
+        ({"constraint": {"kind": "json_object"}}, "invalid_constraint", "constraint"),
+    ):
+        if code == "invalid_constraint":
+            monkeypatch.setattr(Constraint, "add", stuck)
+        desk = TextDesk(GENERATOR)
+        events = carry_out(desk, generate(1, n=2, **fields), generate(2))
+        assert (events[1][-1]["status"], events[1][-1]["code"], events[1][-1]["param"]) == (400, code, param)
+        assert text(events[2]) == GENERATOR.generate("the cat", temperature=0, max_tokens=10)[0].text
+        assert not desk.busy
 
 
 def test_a_cancelled_command_says_nothing_more() -> None:
