@@ -87,6 +87,21 @@ def test_what_a_quantized_row_gives_does_not_depend_on_the_others() -> None:
         torch.testing.assert_close(network(new[3:4], alone), together[3:4], atol=1e-5, rtol=0)
 
 
+@torch.no_grad()
+def test_a_network_follows_its_cache_wherever_it_goes() -> None:
+    """Memory that was freed comes back as that of another layer: what is bound must not be the old place."""
+    model = MODELS["gpt2"]
+    network, text = OnnxNetwork(model), torch.randint(0, VOCAB, (1, 30))
+    expected = model(text)
+    for _ in range(20):
+        cache = network.new_cache(1, 32)
+        cache.keys[1], cache.values[0] = cache.values[0], cache.keys[1]
+        found = network(text, cache, every=True)
+        cache.resize(2, 64)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+        torch.testing.assert_close(network(text[:, :1], cache.rows(1, 2)), expected[:, :1], atol=1e-4, rtol=0)
+
+
 def test_blocks_come_back_as_near_as_their_bits_allow() -> None:
     weight = torch.randn(5, 200) * torch.logspace(-3, 3, 5)[:, None]
     for bits, middle in ((8, 128), (4, 8)):

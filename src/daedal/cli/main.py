@@ -13,6 +13,7 @@ _GROUPS = {
     "plan": "Show what a training run would do, why, and how long it would take.",
     "train": "Train a model, or go on with a run that was stopped.",
     "keys": "Make and revoke the keys of a server.",
+    "bench": "Measure how fast a model answers on this machine.",
 }
 _COMMANDS = {
     "generate": "Write text or draw pictures with a trained model.",

@@ -94,7 +94,7 @@ class _Binding:
 
     def run(self, given: dict[str, "np.ndarray[Any, Any]"], cache: KVCache, logits: Tensor) -> None:
         binding, shape = self._binding, tuple(cache.keys[0].shape)
-        places = shape, cache.keys[0].data_ptr()
+        places = shape, *(tensor.data_ptr() for tensor in (*cache.keys, *cache.values))
         if places != self._bound:
             for side, stored in (("keys", cache.keys), ("values", cache.values)):
                 for layer, tensor in enumerate(stored):

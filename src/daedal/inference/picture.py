@@ -69,10 +69,18 @@ class Picture:
         """
         return save_image(self.image, path, self.provenance.model_dump(mode="json"))
 
-    def png(self) -> bytes:
-        """The picture as a PNG that says in itself where it comes from."""
-        buffer = io.BytesIO()
-        self.image.save(buffer, format="PNG", pnginfo=_told(self.provenance.model_dump(mode="json")))
+    def encoded(self, form: str = "png", quality: int | None = None) -> bytes:
+        """The picture as the file that `save` would write; a PNG says in itself where it comes from.
+
+        Args:
+            form: "png", "jpeg" or "webp".
+            quality: percent, of a picture that is kept with loss; as `save` has it unless given.
+        """
+        buffer, kind = io.BytesIO(), form.upper()
+        options: dict[str, Any] = dict(_LOSSLESS.get(kind, {})) if quality is None else {"quality": quality}
+        if kind == "PNG":
+            options["pnginfo"] = _told(self.provenance.model_dump(mode="json"))
+        (opaque(self.image) if kind in _OPAQUE else self.image).save(buffer, format=kind, **options)
         return buffer.getvalue()
 
     @classmethod

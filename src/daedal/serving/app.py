@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daedal.errors import DaedalError
-from daedal.serving import files, health, texts
+from daedal.serving import files, health, images, texts
 from daedal.serving.access import Guard, is_loopback
 from daedal.serving.envelope import Answers, Envelope
 from daedal.serving.keys import KeyRing
@@ -49,7 +49,9 @@ class Application:
         self.models = Models(settings, command)
         self.store = Store(settings.data, settings.quota)
         self.metrics = self.models.metrics
-        self.starlette = _Routes(routes=[*health.routes, *files.routes, *texts.routes], lifespan=self._lifespan)
+        self.starlette = _Routes(
+            routes=[*health.routes, *files.routes, *texts.routes, *images.routes], lifespan=self._lifespan
+        )
         for name, part in (
             ("settings", settings),
             ("models", self.models),

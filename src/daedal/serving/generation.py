@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -99,7 +99,7 @@ async def text_model(request: Request, name: str) -> Model:
 
 def generate(request: Request, model: Model, command: Mapping[str, Any]) -> Events:
     """What comes of a command, from when it is first waited for. Closing it cancels the command."""
-    return cast(Events, model.run("generate", owner(request), **command))
+    return model.run("generate", owner(request), **command)
 
 
 async def collect(events: Events, samples: int) -> Generated:

@@ -40,6 +40,8 @@ class Job:
     seed: int
     left: int
     previews: int
+    format: str
+    quality: int | None
     first: int = 0
     sketched: int = 0
     wish: Wish | None = None
@@ -111,7 +113,8 @@ class ImageDesk:
             raise Refused(400, str(error)) from None
         if command.get("strength") is not None:
             values["strength"] = command["strength"]
-        return Job(command["id"], task, values, seed, command.get("n", 1), command.get("previews") or 0)
+        form, quality = command.get("format") or "png", command.get("quality")
+        return Job(command["id"], task, values, seed, command.get("n", 1), command.get("previews") or 0, form, quality)
 
     def begin(self, job: Job) -> None:
         """Start what was prepared."""
@@ -222,7 +225,7 @@ def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list
             "id": job.id,
             "event": kind,
             "index": job.first + i,
-            "png": base64.b64encode(picture.png()).decode(),
+            "png": base64.b64encode(picture.encoded(job.format, job.quality)).decode(),
             "seed": job.seed,
             **more,
         }

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +45,7 @@ class Model:
         self._process, self._metrics = process, metrics
         self.name, self.info = process.name, process.info
 
-    async def run(self, op: str, owner: str, **fields: Any) -> AsyncIterator[Event]:
+    async def run(self, op: str, owner: str, **fields: Any) -> AsyncGenerator[Event]:
         """The events of a command until its last. Leaving early cancels it.
 
         Raises:
