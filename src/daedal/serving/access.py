@@ -142,8 +142,8 @@ def is_loopback(host: str) -> bool:
 
 def _host(header: str) -> str:
     """The name in a Host header, without its port."""
-    bare = header[1:].partition("]")[0] if header.startswith("[") else header.rpartition(":")[0] or header
-    return bare.lower()
+    host = re.fullmatch(r"\[(.*)\](:\d*)?|([^:\[\]]*)(:\d*)?", header)
+    return (host[1] or host[3] or "").lower() if host else ""
 
 
 def _bearer(header: str) -> str:

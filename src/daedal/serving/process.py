@@ -283,8 +283,7 @@ class Pace:
 
     def __init__(self) -> None:
         self.last = 0.0
-        self._since = 0.0
-        self._gap = 1.0
+        self._since, self._gap, self._count = 0.0, 1.0, 0
 
     def begin(self) -> None:
         """There is something to do, after nothing."""
@@ -293,7 +292,8 @@ class Pace:
     def done(self) -> None:
         """A command is finished."""
         now = time.monotonic()
-        self._gap += 0.1 * (now - max(self.last, self._since) - self._gap)
+        self._count += 1
+        self._gap += max(0.1, 1 / self._count) * (now - max(self.last, self._since) - self._gap)
         self.last = now
 
     def seconds(self, count: int) -> float:

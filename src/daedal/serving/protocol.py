@@ -34,6 +34,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.access_log = False  # that one would hold queries, and whatever secret a client has put into one
         if len(self.connections) > _CONNECTIONS:
             transport.abort()
         else:

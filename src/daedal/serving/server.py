@@ -92,7 +92,7 @@ def configure(application: Application) -> uvicorn.Config:
         server_header=False,
         lifespan="on",
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=1,
         backlog=2048,
     )
 
