@@ -141,7 +141,7 @@ def load(
 
 def middle(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The median of each number of some rounds."""
-    numbers = [name for name, value in records[0].items() if isinstance(value, int | float)]
+    numbers = [name for name, value in records[0].items() if isinstance(value, float)]
     return {**records[0], **{name: statistics.median(record[name] for record in records) for name in numbers}}
 
 
