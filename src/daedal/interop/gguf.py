@@ -101,6 +101,7 @@ def write_gguf(
                 progress(done, total)
         if turns is not None:
             file.write(turns.data)
+            writer.write_padding(file, turns.nbytes)
 
 
 def _arch(config: GPTConfig) -> gguf.MODEL_ARCH:
