@@ -7,11 +7,12 @@ say the same tokens is checked in every round.
 
     python benchmarks/generation.py            # 10 minutes on an idle machine
     python benchmarks/generation.py --quick    # one minute, one small model: does it work
-    python benchmarks/generation.py --run RUN --text FILE   # what int8 weights cost in loss, for a model of yours
+    python benchmarks/generation.py --run RUN --text FILE   # what fewer bits cost, for a model of yours
 """
 
 import argparse
 import json
+import math
 import platform
 import statistics
 import tempfile
@@ -20,12 +21,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
-from daedal.inference.engine import Engine
+from daedal.inference.engine import Engine, Network
 from daedal.inference.generator import Generator
+from daedal.inference.network import TorchNetwork
+from daedal.inference.onnx import OnnxNetwork
+from daedal.inference.row import Request, Row, Token
 from daedal.inference.sampling import SamplingOptions
-from daedal.inference.scoring import log_likelihoods
-from daedal.inference.weights import quantize
 from daedal.models.checkpoint import load_model
 from daedal.models.gpt import GPT
 
@@ -35,12 +38,18 @@ Tokens = list[list[int]]
 
 
 def ours(engine: Engine, prompts: Tokens, new: int) -> Tokens:
-    decoding = engine.start(prompts, SamplingOptions(temperature=0, max_tokens=new))
-    rows: Tokens = [[] for _ in prompts]
-    while not decoding.done:
-        for token in decoding.advance():
-            rows[token.row].append(token.id)
-    return rows
+    options = SamplingOptions(temperature=0, max_tokens=new)
+    said: dict[Row, list[int]] = {engine.submit(Request(prompt, options)): [] for prompt in prompts}
+    while engine.busy:
+        for event in engine.step():
+            if isinstance(event, Token):
+                said[event.row].append(event.id)
+    return list(said.values())
+
+
+def engine_of(network: Network, draft: Network | None = None) -> Engine:
+    """Without what is known of earlier texts, and without guesses from the text itself: random weights repeat themselves."""
+    return Engine(network, draft, prefixes=0, lookup=False)
 
 
 def theirs(model, prompts: Tokens, new: int, **settings: str) -> Tokens:  # type: ignore[no-untyped-def]
@@ -79,15 +88,17 @@ def race(shape: str, streams: int, vocab: int, new: int, rounds: int) -> dict[st
         peer.save_pretrained(folder)
         model = load_model(folder)
     assert isinstance(model, GPT)
-    small = quantize(model)
+    whole, small = OnnxNetwork(model), OnnxNetwork(model, 8)
     prompts = torch.randint(0, vocab, (streams, PROMPT)).tolist()
-    exact, drafted, int8 = Engine(model), Engine(model, draft=small), Engine(small)
+    exact, drafted, int8 = engine_of(whole), engine_of(whole, small), engine_of(small)
+    plain = engine_of(TorchNetwork(model))
     sides: dict[str, Callable[[], Tokens]] = {
         "transformers fp32": lambda: theirs(peer, prompts, new),
         "transformers fp32, static cache": lambda: theirs(peer, prompts, new, cache_implementation="static"),
         "daedal fp32": lambda: ours(exact, prompts, new),
         "daedal fp32, int8 draft": lambda: ours(drafted, prompts, new),
         "daedal int8": lambda: ours(int8, prompts, new),
+        "daedal fp32 in PyTorch": lambda: ours(plain, prompts, new),
     }
     if streams > 1:
         del sides["daedal fp32, int8 draft"]  # drafts are for a single stream
@@ -139,14 +150,19 @@ def _fastest(work: Callable[[], object]) -> float:
     return min(times)
 
 
-def cost_of_int8(run: str, text: str) -> None:
-    """The loss of a model with its own weights and with int8 ones, on the same text."""
+def cost_of_quantizing(run: str, text: str) -> None:
+    """Bits per byte of a text by a model with its own weights, with int8 and with int4 ones; each window sees what is in it."""
     generator = Generator.open(run, device="cpu")
-    ids = generator.codec.encode(Path(text).read_text(encoding="utf-8"))[:20_000]
-    losses = [-log_likelihoods(model, ids, 1).mean().item() for model in (generator.model, quantize(generator.model))]
-    print(
-        f"loss on {len(ids) - 1} tokens: fp32 {losses[0]:.5f}, int8 {losses[1]:.5f} ({losses[1] - losses[0]:+.5f} nats)"
-    )
+    model, codec = generator.model, generator.codec
+    ids = codec.encode(Path(text).read_text(encoding="utf-8"))[:40_000]
+    size = sum(len(codec.token_bytes(id)) for id in ids)
+    for bits in (32, 8, 4):
+        network, nats = OnnxNetwork(model, bits), 0.0  # type: ignore[arg-type]
+        for first in range(0, len(ids) - 1, model.config.context):
+            window = torch.tensor(ids[first : first + model.config.context + 1])
+            logits = network(window[None, :-1], network.new_cache(1, len(window)), every=True)[0]
+            nats += F.cross_entropy(logits, window[1:], reduction="sum").item()
+        print(f"{bits:2d} bits: {nats / math.log(2) / size:.4f} bits per byte on {len(ids) - 1:,} tokens", flush=True)
 
 
 def profile(shape: str, streams: int, vocab: int) -> None:
@@ -156,7 +172,7 @@ def profile(shape: str, streams: int, vocab: int) -> None:
     depth, width, heads = SHAPES[shape]
     model = GPT(GPTConfig.of("gpt2", vocab_size=vocab, width=width, depth=depth, heads=heads, context=1024)).eval()
     prompts = torch.randint(0, vocab, (streams, PROMPT)).tolist()
-    for name, engine in (("fp32", Engine(model)), ("int8", Engine(quantize(model)))):
+    for name, engine in (("fp32", engine_of(OnnxNetwork(model))), ("int8", engine_of(OnnxNetwork(model, 8)))):
         ours(engine, prompts, 4)
         with torch.profiler.profile() as trace:
             ours(engine, prompts, 32)
@@ -172,14 +188,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--profile", action="store_true", help="where our time goes, instead of the race")
-    parser.add_argument("--run", metavar="RUN", help="a model whose loss with int8 weights is measured, on --text")
+    parser.add_argument(
+        "--run", metavar="RUN", help="a model whose bits per byte with fewer bits are measured, on --text"
+    )
     parser.add_argument("--text", metavar="FILE")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.run:
         if not given.text:
             parser.error("--run needs --text FILE")
-        cost_of_int8(given.run, given.text)
+        cost_of_quantizing(given.run, given.text)
         return
     shapes = ["6x384"] if given.quick else list(SHAPES)
     if given.profile:

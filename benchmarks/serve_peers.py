@@ -3,7 +3,7 @@
 Two models with random weights: 6x384 with 16k ids, and GPT-2's shape. Each stream sends its own prompt and gets so many new
 tokens, greedy. The sides take turns, and each has the median of its rounds.
 
-- `daedal`, `transformers` (continuous batching, which is faster) and `llama-server`: over HTTP, streamed; `serve_load.py`
+- `daedal`, `transformers` (continuous batching, which is faster) and `llama-server`: over HTTP, streamed; `daedal.serving.load`
 - `llama-node`: llama.cpp in one process, without a server, through its Node binding; `llama_cpp.mjs`
 - `llama-bench`: llama.cpp's own `llama-batched-bench`, without sampling, text or a server: what its engine can do at most
 
@@ -40,7 +40,7 @@ from daedal.codecs.text import TextCodec
 from daedal.interop.export import export
 from daedal.models.checkpoint import save_model
 from daedal.models.gpt import GPT, GPTConfig
-from serve_load import load, middle
+from daedal.serving.load import load, middle
 
 SHAPES: dict[str, dict[str, Any]] = {
     "6x384": {"architecture": "qwen3", "vocab_size": 16384, "width": 384, "depth": 6, "heads": 6, "context": 1024},

@@ -32,8 +32,8 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         ("trian gpt", "Unknown command 'trian'. Did you mean 'train'? See daedal --help."),
         (
             "dance",
-            "Unknown command 'dance'. Choose data, plan, train, generate, interpolate, edit, reconstruct, caption, "
-            "match, chat, evaluate or export. See daedal --help.",
+            "Unknown command 'dance'. Choose data, plan, train, keys, bench, generate, interpolate, edit, reconstruct, "
+            "caption, match, chat, serve, evaluate or export. See daedal --help.",
         ),
         ("train gtp", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
         ("train gpt --data d --out r now", "Unexpected argument 'now'. See daedal train gpt --help."),

@@ -1,5 +1,6 @@
 """What the documentation shows runs: every bash and python block of README.md and docs/, in order, in an empty folder.
 
+A block that begins with `daedal serve` serves, on a free port, until the page ends.
 A block after the comment `<!-- not run: REASON -->` is skipped. Long budgets are shortened as `QUICKER` says,
 and nothing else is changed. Output is shown in ```text blocks, which are not compared: it holds times.
 """
@@ -8,10 +9,13 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from daedal.serving.trial import trial
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,9 +54,18 @@ RUNNABLE = [page for page in PAGES if blocks(page)]
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
 def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with ExitStack() as servers:
+        _run(page, tmp_path, servers)
+
+
+def _run(page: Path, tmp_path: Path, servers: ExitStack) -> None:
+    path, address = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "http://127.0.0.1:8000"
     for block in blocks(page):
-        code = block.code
+        code = block.code.replace("http://127.0.0.1:8000", address)
+        if code.startswith("daedal serve"):
+            arguments = code.splitlines()[0].partition("#")[0].split()[2:]
+            address = servers.enter_context(trial(arguments, tmp_path)).url
+            continue
         for long, short in QUICKER.items():
             code = code.replace(long, short)
         command = ["bash", "-euo", "pipefail", "-c", code] if block.kind == "bash" else [sys.executable, "-c", code]

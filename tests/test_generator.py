@@ -14,6 +14,7 @@ from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
 from test_engine import random_model
+from tiny_models import tiny_gpt
 
 torch.set_num_threads(1)
 CODEC = TextCodec.train("bpe", ["the cat sat on the mat. grüße aus köln 日本語 🙂 "] * 20, 300)
@@ -46,7 +47,7 @@ def test_a_prompt_given_twice_has_twice_as_many_samples(monkeypatch: pytest.Monk
     twice = GENERATOR.generate(["the", "the"], n=2, seed=5, max_tokens=8)
     assert twice == GENERATOR.generate("the", n=4, seed=5, max_tokens=8)
     assert len({c.text for c in twice}) == 4
-    monkeypatch.setattr("daedal.inference.generator._BATCH", 3)
+    monkeypatch.setattr(GENERATOR.engine, "rows", 3)
     assert GENERATOR.generate("the", n=4, seed=5, max_tokens=8) == twice
 
 
@@ -168,12 +169,17 @@ def test_a_run_folder_opens_and_gives_the_same_text(tmp_path: Path) -> None:
     assert ours.text == theirs.text
     assert opened.fingerprint == GENERATOR.fingerprint
     assert Generator.open(tmp_path, dtype="bfloat16").model.embedding.weight.dtype == torch.bfloat16
-    drafted = Generator.open(tmp_path, quantize="draft").generate("the cat", max_tokens=12, seed=3)
-    assert drafted[0].text == ours.text
-    assert drafted[0].provenance.quantize == "draft"
     for options in ({"quantize": "int3"}, {"dtype": "int7"}, {"device": "abacus"}):
         with pytest.raises(DaedalError):
             Generator.open(tmp_path, **options)  # type: ignore[arg-type]
+
+
+def test_a_draft_gives_the_same_text_and_fewer_bits_say_so() -> None:
+    model = tiny_gpt(CODEC, context=32, width=32)
+    plain, drafted, eight = (Generator(model, CODEC, quantize=quantize) for quantize in (None, "draft", "int8"))  # type: ignore[arg-type]
+    (expected,), (found,) = (g.generate("the cat", max_tokens=12, seed=3) for g in (plain, drafted))
+    assert (found.text, found.provenance.quantize) == (expected.text, "draft")
+    assert eight.generate("the cat", max_tokens=12, seed=3)[0].provenance.quantize == "int8"
 
 
 def test_a_tokenizer_that_is_not_the_models_is_refused() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from daedal.errors import DaedalError
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.model import IGNORE, Moment, TokenBatch
+from daedal.nn.cache import KVCache
 
 VOCAB, CONTEXT = 61, 48
 MODELS: dict[str, dict[str, Any]] = {
@@ -45,33 +46,53 @@ def test_cached_logits_equal_uncached_ones_however_the_text_is_cut(name: str, cu
         torch.testing.assert_close(torch.cat(pieces, 1), model(tokens), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", MODELS)
+def ragged(model: GPT, tokens: torch.Tensor, lengths: list[int], capacity: int) -> KVCache:
+    """A cache whose rows have read so many tokens, each by itself."""
+    cache = model.new_cache(len(lengths), capacity)
+    for row, length in enumerate(lengths):
+        model(tokens[row : row + 1, :length], cache.rows(row, row + 1))
+    cache.lengths = lengths
+    return cache
+
+
+ONE_BY_ONE = [name for name in MODELS if "grid" not in name]
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_a_ragged_batch_equals_its_rows_one_by_one(name: str) -> None:
-    model, tokens = build(name), ids(3, 20)
-    start = torch.tensor([0, 4, 13])
-    cache = model.new_cache(3, 20)
+    model, tokens, lengths = build(name), ids(3, 20), [12, 3, 7]
     with torch.no_grad():
-        together = torch.cat(
-            [model(tokens[:, :16], cache, start), *(model(t, cache) for t in tokens[:, 16:].split(1, 1))], 1
-        )
-        for row, first in enumerate(start.tolist()):
-            alone = model(tokens[row : row + 1, first:])
-            torch.testing.assert_close(together[row : row + 1, first:], alone, atol=1e-5, rtol=0)
-    assert together.isfinite().all()
+        cache = ragged(model, tokens, list(lengths), 20)
+        for time in (1, 3, 1, 2):
+            new = torch.stack([tokens[row, length : length + time] for row, length in enumerate(lengths)])
+            together = model(new, cache)
+            for row, length in enumerate(lengths):
+                alone = model(tokens[row : row + 1, : length + time])[:, -time:]
+                torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=0)
+            lengths = [length + time for length in lengths]
+    assert cache.lengths == lengths
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_rows_of_a_cache_can_be_dropped_and_repeated(name: str) -> None:
-    model, tokens = build(name), ids(3, 12)
-    start = torch.tensor([0, 2, 5])
-    cache = model.new_cache(3, 12)
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+def test_rows_of_a_cache_can_be_dropped_repeated_copied_and_kept(name: str) -> None:
+    model, tokens, lengths = build(name), ids(3, 12), [11, 9, 6]
     with torch.no_grad():
-        model(tokens[:, :11], cache, start)
-        rows = torch.tensor([2, 0, 2])
-        kept = model(tokens[rows, 11:], cache.select(rows))
-        for i, row in enumerate(rows.tolist()):
-            alone = model(tokens[row : row + 1, start[row] :])[:, -1:]
-            torch.testing.assert_close(kept[i : i + 1], alone, atol=1e-5, rtol=0)
+        alone = [model(tokens[row : row + 1, : length + 1])[:, -1:] for row, length in enumerate(lengths)]
+
+        def check(cache: KVCache, rows: list[int]) -> None:
+            new = torch.stack([tokens[row, lengths[row] : lengths[row] + 1] for row in rows])
+            torch.testing.assert_close(model(new, cache), torch.cat([alone[row] for row in rows]), atol=1e-5, rtol=0)
+
+        check(ragged(model, tokens, list(lengths), 12).select([2, 0, 2]), [2, 0, 2])
+        cache = ragged(model, tokens, list(lengths), 12)
+        cache.copy(0, 2)
+        check(cache.resize(4, 16).rows(0, 3), [0, 1, 0])
+        cache = ragged(model, tokens, list(lengths), 12)
+        kept = cache.read(1, 0, 9)
+        fresh = model.new_cache(1, 10)
+        fresh.write(0, 0, kept[:, :, :4])
+        fresh.write(0, 4, kept[:, :, 4:])
+        check(fresh, [1])
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -12,9 +12,9 @@ from daedal.nn.noise import Noise
 M = TypeVar("M", bound=ImageModel)
 
 
-def tiny_gpt(codec: TextCodec, architecture: str = "qwen3", context: int = 16, seed: int = 0) -> GPT:
+def tiny_gpt(codec: TextCodec, architecture: str = "qwen3", context: int = 16, seed: int = 0, width: int = 16) -> GPT:
     """A GPT whose predictions are far from uniform, so that a wrong window shows in the result."""
-    config = GPTConfig.of(architecture, vocab_size=codec.vocab_size, width=16, depth=2, heads=2, context=context)  # type: ignore[arg-type]
+    config = GPTConfig.of(architecture, vocab_size=codec.vocab_size, width=width, depth=2, heads=2, context=context)  # type: ignore[arg-type]
     model = GPT(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -12,6 +12,8 @@ _GROUPS = {
     "data": "Build data from files, folders, archives, data sets and built-in sources, and look at it.",
     "plan": "Show what a training run would do, why, and how long it would take.",
     "train": "Train a model, or go on with a run that was stopped.",
+    "keys": "Make and revoke the keys of a server.",
+    "bench": "Measure how fast a model answers on this machine.",
 }
 _COMMANDS = {
     "generate": "Write text or draw pictures with a trained model.",
@@ -21,6 +23,7 @@ _COMMANDS = {
     "caption": "Say what pictures show, with a model that draws what captions say.",
     "match": "Say which text fits a picture, or which picture a text, with a CLIP.",
     "chat": "Talk with a model in the terminal.",
+    "serve": "Serve models to whatever speaks the OpenAI API.",
     "evaluate": "Measure a model beside its baselines, and write the report.",
     "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",
 }

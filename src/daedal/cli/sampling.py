@@ -18,7 +18,7 @@ class _Flags(SamplingOptions):
 Sampling = Annotated[_Flags | None, fields("Sampling")]
 LogitBias = Annotated[list[str] | None, Parameter(negative=(), group="Sampling")]
 """`ID=BIAS`, several times: a number that is added to the logit of a token."""
-Quantize = Literal["draft", "int8"] | None
+Quantize = Literal["draft", "int8", "int4"] | None
 """How the weights are held; as they are unless given."""
 
 

@@ -77,6 +77,16 @@ class ChatTemplate:
             raise DaedalError(f"{settings_path}: no chat template is named default", f"It has {', '.join(named)}")
         return cls(named["default"], tokens, named)
 
+    @property
+    def plain(self) -> bool:
+        """Whether the model brought no template."""
+        return self.source == PLAIN
+
+    @property
+    def renders_tools(self) -> bool:
+        """Whether the template tells the model of tools."""
+        return "tools" in self.source
+
     def render(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = True, **values: Any) -> str:
         """The prompt for a conversation.
 

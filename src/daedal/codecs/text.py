@@ -193,6 +193,12 @@ class TextCodec:
         """The bytes that a token adds to the text; none for a special token or an id that has no token."""
         return self._bytes.get(id, b"")
 
+    def name(self, id: int) -> str:
+        """What to call a token: its text, and for a special one its mark."""
+        if id in self._added:
+            return self._added[id].content
+        return self.token_bytes(id).decode("utf-8", "replace")
+
     @cached_property
     def prefix_ids(self) -> tuple[int, ...]:
         """What the tokenizer puts before every text that a model reads (Llama's `<s>`, say); nothing for those we train."""

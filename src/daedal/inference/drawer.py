@@ -1,7 +1,7 @@
 """A model of images with its codec, and what everything that it draws has in common: chance, classes, batches, provenance."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -178,7 +178,7 @@ class Drawer:
 
     def _pictures(
         self,
-        drawn: Iterator[UInt8[Array, "height width channels"]],
+        drawn: Iterable[UInt8[Array, "height width channels"]],
         task: Literal["generate", "edit", "reconstruct"],
         seed: int | None,
         first: int,

@@ -1,346 +1,357 @@
-"""The engine: prompts of token ids in, tokens out, many rows at a time.
+"""The engine: requests come and go between steps, and all that run share each step.
 
-- prompts of unequal length share a batch, padded on the left; a prompt's samples share its prefill
-- a row that has ended is dropped, and its place is given up when enough of them have
-- a row's tokens depend on the seed, the prompt and the number of the sample, not on what else is in the batch
+- a row has a slot of a preallocated cache; running rows lie side by side, so that a step is one pass over them
+- a long prompt is read in parts, and the others go on between them; what was read before is not read again (`prefix.py`)
+- a row's tokens depend on its seed, its prompt and the number of its sample, not on what else runs
+- owners take turns (`waiting.py`)
+- where memory is full, the youngest row gives up its slot and later reads again what it had written
 - where the context is full, a row stops, or slides: its last half is read again and it goes on from there
-- with a draft (a cheaper copy of the model), a single row guesses some tokens ahead and the model checks them in one
-  pass (Leviathan et al. 2023). A guess stays only if it is what the model itself chooses, so the text is the model's own
+- a single row may guess some tokens ahead, and the model checks them in one pass (Leviathan et al. 2023). A guess stays
+  only if it is what the model itself chooses, so the text is the model's own
 """
 
-import hashlib
-from collections import deque
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.inference.logits import choose, gumbel, log_probabilities, penalise
-from daedal.inference.sampling import SamplingOptions
-from daedal.inference.weights import pack
-from daedal.models.gpt import GPT
+from daedal.inference.guess import look_up
+from daedal.inference.logits import choose, log_probabilities
+from daedal.inference.next_token import next_tokens, shape
+from daedal.inference.prefix import PrefixCache
+from daedal.inference.row import Event, Fault, FinishReason, Read, Request, Row, Token, open_row
+from daedal.inference.waiting import Waiting
+from daedal.nn.cache import KVCache
 
-FinishReason = Literal["stop", "length", "context"]
-
-_CHUNK = 512
-"""Columns of one pass of a long prompt: bounds the memory of the attention mask, and how long Ctrl-C waits."""
+_CHUNK = 256
+"""Tokens of prompts that are read in a step: bounds how long the other rows wait."""
 _ROOM = 256
-"""Columns that a cache starts with beyond the prompt; it doubles when they are full."""
-_PACKED_FROM = 4
-"""Rows from which packed weights are faster; they cost as much memory as the model, and nothing before they are used."""
+"""Columns that a cache starts with; it doubles when they are full."""
+_ECHOED = 64
+"""Of those, when the logits of each are wanted: bounds the memory."""
 _AHEAD = 7
-"""Tokens that a draft guesses before the model checks them."""
+"""Tokens that are guessed before the model checks them."""
 
 
-@dataclass(frozen=True)
-class Token:
-    """One chosen token.
+class Network(Protocol):
+    """What the engine needs of a model."""
 
-    Attributes:
-        logprob: natural log-probability of `id` in the model's own distribution, if it was asked for.
-        top: the most likely ids and theirs.
-        finish: why the row ends with this token, or None: "stop" (the model ended the text), "length", "context".
-    """
+    vocab: int
+    context: int
 
-    row: int
-    id: int
-    logprob: float | None = None
-    top: tuple[tuple[int, float], ...] = ()
-    finish: FinishReason | None = None
+    @property
+    def device(self) -> torch.device: ...
 
+    def new_cache(self, rows: int, capacity: int) -> KVCache: ...
 
-@dataclass
-class Row:
-    """One sample of one prompt.
-
-    Attributes:
-        ids: prompt and output.
-        visible: how many of the last ids the model sees.
-        room: tokens that may still be generated.
-        limit: what ends the row when there is no more room.
-    """
-
-    number: int
-    ids: list[int]
-    visible: int
-    room: int
-    limit: FinishReason
-    generator: torch.Generator
-    noise: deque[Tensor] = field(default_factory=deque)
-    alive: bool = True
-
-    def noise_at(self, place: int, vocab: int) -> Float[Tensor, " vocab"]:
-        """The noise of the token `place` tokens ahead."""
-        while len(self.noise) <= place:
-            self.noise.append(gumbel(self.generator, vocab))
-        return self.noise[place]
+    def __call__(
+        self, ids: Int[Tensor, "rows time"], cache: KVCache, every: bool = False
+    ) -> Float[Tensor, "rows _ vocab"]:
+        """Read the next tokens of each row. Logits after the last, or after `every` one."""
 
 
 class Engine:
-    """Generates with one model.
+    """Generates with one model: `submit` requests, then `step` while `busy`.
 
     Args:
-        draft: a cheaper model of the same shape, whose guesses make a single row faster and change nothing else.
+        draft: a cheaper network with the same cache, whose guesses make a single row faster and change nothing else.
+        rows: that run at the same time, at most.
+        memory: bytes of the cache, at most, but for a single row.
+        prefixes: bytes of what is kept of earlier texts.
+        lookup: whether a single row without a draft guesses what followed earlier in its own text.
     """
-
-    def __init__(self, model: GPT, draft: GPT | None = None) -> None:
-        self.model, self.draft = model, draft
-
-    @cached_property
-    def _packed(self) -> GPT:
-        return pack(self.model)
-
-    def network(self, rows: int) -> GPT:
-        """The form of the model that is fastest for this many rows."""
-        return self.model if rows < _PACKED_FROM else self._packed
-
-    @property
-    def vocab(self) -> int:
-        return self.model.config.vocab_size
-
-    @property
-    def context(self) -> int:
-        return self.model.config.context
-
-    def start(
-        self,
-        prompts: Sequence[Sequence[int]],
-        options: SamplingOptions,
-        samples: Sequence[Sequence[int]] | None = None,
-        stop_ids: Collection[int] = (),
-    ) -> "Decoding":
-        """Begin to generate. Rows are numbered from 0, in the order of the prompts and of their samples.
-
-        Args:
-            options: with a seed, unless greedy.
-            samples: the numbers of the samples wanted of each prompt; a number picks the random numbers. One, number 0,
-                of each prompt unless given.
-            stop_ids: tokens that end a text; they are part of what is given.
-
-        Raises:
-            DaedalError: a prompt is empty or leaves no room in the context, or a biased id is not in the vocabulary.
-        """
-        for ids in prompts:
-            if not ids:
-                raise DaedalError("A prompt has no tokens", "Give at least one")
-            if len(ids) >= self.context:
-                raise DaedalError(
-                    f"The prompt has {len(ids)} tokens, and this model's context of {self.context} leaves no room to "
-                    "write",
-                    f"Shorten the prompt to at most {self.context - 1} tokens",
-                )
-            if max(ids) >= self.vocab or min(ids) < 0:
-                raise DaedalError(
-                    f"The prompt has ids that are not in the vocabulary of {self.vocab}", "Check the codec"
-                )
-        beyond = [token for token in options.logit_bias if token >= self.vocab]
-        if beyond:
-            raise DaedalError(
-                f"logit_bias: {beyond[0]} is not in the vocabulary of {self.vocab} tokens",
-                f"Give ids from 0 to {self.vocab - 1}",
-            )
-        return Decoding(self, prompts, options, samples or [(0,)] * len(prompts), frozenset(stop_ids))
-
-
-class Decoding:
-    """Rows that are being generated. `advance` until `done`; `drop` ends a row early."""
 
     def __init__(
         self,
-        engine: Engine,
-        prompts: Sequence[Sequence[int]],
-        options: SamplingOptions,
-        samples: Sequence[Sequence[int]],
-        stop_ids: frozenset[int],
+        network: Network,
+        draft: Network | None = None,
+        *,
+        rows: int = 64,
+        memory: int = 2**32,
+        prefixes: int = 2**28,
+        lookup: bool = True,
     ) -> None:
-        self.engine, self.options, self.stop_ids = engine, options, stop_ids
-        self.rows: list[Row] = []
-        for prompt, numbers in zip(prompts, samples, strict=True):
-            for sample in numbers:
-                generator = _generator(options.seed or 0, prompt, sample)
-                room, limit = _room(engine.context - len(prompt), options)
-                self.rows.append(Row(len(self.rows), list(prompt), len(prompt), room, limit, generator))
-        with torch.inference_mode():
-            self._bias = self._dense_bias()
-            self._seen, self._counts = self._histories()
-            self._logits: Tensor | None = self._read(prompts)
-            if len(self.rows) > len(prompts):
-                copies = torch.tensor([i for i, numbers in enumerate(samples) for _ in numbers], device=self._device)
-                self._cache.select(copies)
-                self._logits = self._logits[copies]
+        self.network, self.draft, self.rows, self.memory, self.lookup = network, draft, rows, memory, lookup
+        self.prefixes = PrefixCache(prefixes)
+        self.running: list[Row] = []  # in slot 0, 1, ...
+        self._reading: Row | None = None  # in the slot after them
+        self._waiting = Waiting()
+        self._cache = network.new_cache(1, min(_ROOM, network.context + _AHEAD + 1))
+        self._column = self._cache.bytes // self._cache.capacity  # bytes of one column of one row
+        self._part: KVCache | None = None
+
+    def submit(self, request: Request) -> Row:
+        """Take a request in.
+
+        Raises:
+            DaedalError: the prompt is empty or leaves no room in the context, or an id is not in the vocabulary.
+        """
+        row = open_row(request, self.network.context, self.network.vocab, self.network.device)
+        self._waiting.add(row, {other.request.owner for other in self.running})
+        return row
 
     @property
-    def done(self) -> bool:
-        return not any(row.alive for row in self.rows)
+    def busy(self) -> bool:
+        return bool(self.running or self._reading or self._waiting)
 
-    def drop(self, number: int) -> None:
-        """End a row: no more of its tokens are wanted."""
-        next(row for row in self.rows if row.number == number).alive = False
+    @property
+    def waiting(self) -> int:
+        """Rows that have not begun."""
+        return len(self._waiting)
+
+    @property
+    def cached(self) -> int:
+        """Tokens whose keys and values are in the cache."""
+        return sum(row.read for row in self.running)
 
     @torch.inference_mode()
-    def advance(self) -> list[Token]:
-        """The next token of every row that has not ended; of a single row, maybe several."""
-        if self.done:
+    def cancel(self, row: Row) -> None:
+        """End a row: no more of its tokens are wanted."""
+        if row in self.running:
+            self._leave(row)
+        elif row is self._reading:
+            self._reading = None
+        else:
+            self._waiting.take(row)
+
+    @torch.inference_mode()
+    def step(self) -> list[Event]:
+        """Read prompts for a while, then give the next token of every running row; of a single row, maybe several."""
+        ran = bool(self.running)
+        events = self._read()
+        return events + self._write() if ran else events
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> list[Event]:
+        """Read prompts, at most `_CHUNK` tokens; the first token of those that are done."""
+        events: list[Event] = []
+        ready: list[tuple[Row, Tensor]] = []
+        budget = _CHUNK
+        while budget > 0 and (row := self._reading or self._admit()) is not None:
+            self._reading = row
+            try:
+                logits, used = self._read_on(row, budget)
+            except DaedalError as error:
+                self._reading = None
+                events.append(Fault(row, error))
+                continue
+            budget -= used
+            if logits is None:
+                continue
+            self._reading = None
+            if len(row.ids) == len(row.request.ids):
+                self.prefixes.save(row.request.owner, row.ids, self._cache, len(self.running))
+                events.append(Read(row))
+                self._waiting.charge(row, len(row.ids) - row.cached)
+            if not row.request.writes:
+                continue
+            self.running.append(row)
+            self._part = None
+            ready.append((row, logits))
+            for twin in self._twins(row):
+                self._cache.copy(self.running.index(row), len(self.running))
+                twin.read, twin.cached = row.read, row.cached
+                self.running.append(twin)
+                events.append(Read(twin))
+                ready.append((twin, logits))
+        if ready:
+            events += self._choose([row for row, _ in ready], torch.cat([logits for _, logits in ready]))
+        return events
+
+    def _read_on(self, row: Row, budget: int) -> tuple[Float[Tensor, "1 vocab"] | None, int]:
+        """Read some more of a row's text; the logits after it, once it has been read, and how many tokens it took."""
+        seen, every = row.seen, row.request.echo is not None and len(row.echoed) < len(row.request.ids)
+        if row.read == 0:
+            self._reserve(len(seen), len(self.running) + 1)
+            if not every:
+                # One token at least is read, for the logits after it
+                row.read = self.prefixes.load(row.request.owner, seen[:-1], self._cache, len(self.running))
+            if len(row.ids) == len(row.request.ids):
+                row.cached = row.read
+        slot = len(self.running)
+        part = self._cache.rows(slot, slot + 1)
+        part.lengths = [row.read]
+        new = seen[row.read : row.read + min(budget, _ECHOED if every else budget)]
+        logits = self.network(torch.tensor([new], device=self.network.device), part, every)
+        if every:
+            self._echo(row, new, logits[0])
+        row.read += len(new)
+        self._cache.lengths[slot] = row.read
+        return (logits[:, -1] if row.read == len(seen) else None), len(new)
+
+    def _echo(self, row: Row, new: Sequence[int], logits: Float[Tensor, "time vocab"]) -> None:
+        """Note the log-probabilities of the prompt's tokens after those just read."""
+        if not row.echoed:
+            row.echoed.append(None)
+        following = row.ids[len(row.echoed) : len(row.echoed) + len(new)]
+        if following:
+            chosen = torch.tensor(following, device=logits.device)
+            logprobs, tops = log_probabilities(logits[: len(following)], chosen, row.request.echo or 0)
+            row.echoed += zip(logprobs, map(tuple, tops), strict=True)
+
+    def _admit(self) -> Row | None:
+        """The next row to read, if there is room for it."""
+        row = self._waiting.first()
+        if row is None or len(self.running) >= self.rows:
+            return None
+        if self.running:
+            capacity = max(self._cache.capacity, self._round(len(row.seen) + min(row.room, _ROOM)))
+            if (len(self.running) + 1) * capacity * self._column > self.memory:
+                return None
+        self._waiting.take(row)
+        return row
+
+    def _twins(self, row: Row) -> list[Row]:
+        """Waiting rows that have the same text to read, as far as there are slots: one reading is enough."""
+        found: list[Row] = []
+        while (twin := self._waiting.twin(row)) is not None:
+            slots = len(self.running) + len(found) + 1
+            if slots > self.rows or slots * self._cache.capacity * self._column > self.memory:
+                break
+            self._waiting.take(twin)
+            found.append(twin)
+        if found:
+            self._reserve(row.read, len(self.running) + len(found))
+        return found
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def _write(self) -> list[Event]:
+        """One pass over all running rows."""
+        if len(self.running) == 1 and (guesses := self._guess(self.running[0])):
+            return self._check(self.running[0], guesses)
+        self._reserve(max(row.read for row in self.running) + 1, len(self.running))
+        running = list(self.running)
+        if not running:
             return []
-        if self._logits is None:
-            self._make_way()
-        if self._logits is None:
-            if self.engine.draft is not None and len(self.rows) == 1 and (ahead := self._ahead(self.rows[0])) > 0:
-                return self._speculate(self.engine.draft, self.rows[0], ahead)
-            pending = torch.tensor([[row.ids[-1]] for row in self.rows], device=self._device)
-            self._reserve(1)
-            self._logits = self.engine.network(len(self.rows))(pending, self._cache)[:, -1]
-        logits, self._logits = self._logits, None
-        return self._choose(logits)
+        if self._part is None:
+            self._part = self._cache.rows(0, len(running))
+        self._part.lengths = [row.read for row in running]
+        pending = torch.tensor([[row.ids[-1]] for row in running], device=self.network.device)
+        logits = self.network(pending, self._part)[:, -1]
+        for slot, row in enumerate(running):
+            row.read += 1
+            self._cache.lengths[slot] = row.read
+        return self._choose(running, logits)
 
-    def _choose(self, logits: Float[Tensor, "batch vocab"]) -> list[Token]:
-        """Choose a token for every living row and take it into the row."""
-        shaped, options = self._reshape(logits), self.options
-        noise = None
-        if not options.greedy:
-            noise = torch.stack([row.noise_at(0, self.engine.vocab) for row in self.rows]).to(self._device)
-            for row in self.rows:
-                row.noise.popleft()
-        chosen = choose(shaped, options, noise)
-        logprobs: list[float] | list[None] = [None] * len(chosen)
-        tops: list[list[tuple[int, float]]] = [[] for _ in chosen]
-        if options.logprobs is not None:
-            logprobs, tops = log_probabilities(logits, torch.tensor(chosen, device=self._device), options.logprobs)
-        if self._counts is not None and self._seen is not None:
-            places = torch.arange(len(chosen), device=self._device), torch.tensor(chosen, device=self._device)
-            self._seen[places] = True
-            self._counts[places] += 1
-        tokens = []
-        for row, id, logprob, top in zip(self.rows, chosen, logprobs, tops, strict=True):
-            row.ids.append(id)
-            row.visible += 1
-            if row.alive:
-                row.room -= 1
-                finish = self._finish(row, id)
-                row.alive = finish is None
-                tokens.append(Token(row.number, id, logprob, tuple(top), finish))
-        return tokens
+    def _choose(self, rows: Sequence[Row], logits: Float[Tensor, "rows vocab"]) -> list[Event]:
+        """Choose a token for every row and take it into the row."""
+        chosen = next_tokens(rows, logits)
+        events: list[Event] = []
+        for row in rows:
+            if row in chosen.faults:
+                self._leave(row)
+                events.append(Fault(row, chosen.faults[row]))
+            else:
+                logprob, top = chosen.logprobs.get(row, (None, ()))
+                events.append(Token(row, chosen.ids[row], logprob, top, self._add(row, chosen.ids[row])))
+        return events
 
-    def _finish(self, row: Row, id: int) -> FinishReason | None:
-        if id in self.stop_ids:
-            return "stop"
-        return None if row.room > 0 else row.limit
-
-    def _reshape(self, logits: Float[Tensor, "batch vocab"]) -> Float[Tensor, "batch vocab"]:
-        """Logit bias and penalties."""
-        options = self.options
-        if self._bias is not None:
-            logits = logits.float() + self._bias
-        if self._seen is not None and self._counts is not None:
-            logits = penalise(
-                logits.float(),
-                self._seen,
-                self._counts,
-                repetition=options.repetition_penalty,
-                presence=options.presence_penalty,
-                frequency=options.frequency_penalty,
-            )
-        return logits
+    def _add(self, row: Row, id: int) -> FinishReason | None:
+        """Take a token into a row; why the row ends with it, if it does."""
+        row.ids.append(id)
+        row.visible += 1
+        row.room -= 1
+        self._waiting.charge(row, 1)
+        if row.history is not None:
+            row.history.add(id)
+        constraint, finish = row.request.constraint, None
+        if constraint is not None:
+            constraint.add(id)
+        if id in row.request.stop_ids or (constraint is not None and constraint.complete):
+            finish = "stop"
+        elif row.room <= 0:
+            finish = row.limit
+        if finish is not None:
+            self._leave(row, keep=True)
+        elif row.visible > self.network.context:
+            self._leave(row)
+            row.visible, row.read = max(1, self.network.context // 2), 0
+            self._waiting.give_back(row)
+        return finish  # type: ignore[return-value]
 
     # -- a single row that guesses ahead -------------------------------------------------------------------------------
 
-    def _ahead(self, row: Row) -> int:
-        """How many tokens may be guessed: the last token of a text needs no guess after it."""
-        return min(_AHEAD, row.room - 1, self.engine.context - row.visible)
+    def _guess(self, row: Row) -> list[int]:
+        """Tokens that may come next. The last token of a text needs no guess after it."""
+        ahead = min(_AHEAD, row.room - 1, self.network.context - row.visible)
+        if ahead <= 0 or self._reading is not None:
+            return []
+        if row.request.constraint is not None:
+            return row.request.constraint.forced()[:ahead]
+        if self.draft is not None:
+            return self._draft(self.draft, row, ahead)
+        return look_up(row.ids, min(ahead, row.caution.limit())) if self.lookup else []
 
-    def _speculate(self, draft: GPT, row: Row, ahead: int) -> list[Token]:
-        cache, model = self._cache, self.engine.network(ahead + 1)
-        self._reserve(ahead + 1)
-        base, fed = cache.length, [row.ids[-1]]
+    def _draft(self, draft: Network, row: Row, ahead: int) -> list[int]:
+        """What the draft would write. It reads the model's own keys and values, and the penalties of the last certain token."""
+        self._reserve(row.read + ahead + 1, 1)
+        part, fed = self._cache.rows(0, 1), [row.ids[-1]]
+        part.lengths = [row.read]
         for place in range(ahead):
-            # The draft reads the model's own keys and values, and the penalties of the last token that is certain
-            logits = self._reshape(draft(torch.tensor([fed[-1:]], device=self._device), cache)[:, -1])
-            noise = None if self.options.greedy else row.noise_at(place, self.engine.vocab)[None].to(self._device)
-            fed.extend(choose(logits, self.options, noise))
-        cache.length = base
-        checked = model(torch.tensor([fed], device=self._device), cache)[0]
-        tokens: list[Token] = []
-        for place in range(ahead + 1):
-            tokens += self._choose(checked[place : place + 1])
-            if not row.alive or place == ahead or row.ids[-1] != fed[place + 1]:
+            logits = draft(torch.tensor([fed[-1:]], device=self.network.device), part)[:, -1]
+            noise = None
+            if not row.options.greedy:
+                noise = row.noise_at(place, self.network.vocab)[None].to(logits.device)
+            fed.extend(choose(shape([row], logits), row.options, noise))
+        return fed[1:]
+
+    def _check(self, row: Row, guesses: list[int]) -> list[Event]:
+        """Let the model read its last token and the guesses, and keep them as far as it would have written them itself."""
+        self._reserve(row.read + len(guesses) + 1, 1)
+        part, fed = self._cache.rows(0, 1), [row.ids[-1], *guesses]
+        part.lengths = [row.read]
+        checked = self.network(torch.tensor([fed], device=self.network.device), part, every=True)[0]
+        events: list[Event] = []
+        for place in range(len(fed)):
+            row.read += 1
+            self._cache.lengths[0] = row.read
+            events += self._choose([row], checked[place : place + 1])
+            if row not in self.running or place + 1 == len(fed) or row.ids[-1] != fed[place + 1]:
+                row.caution.learn(len(guesses), place)
                 break
-        cache.length = base + len(tokens)
-        return tokens
+        return events
 
-    # -- the cache ---------------------------------------------------------------------------------------------------
+    # -- slots -------------------------------------------------------------------------------------------------------
 
-    @property
-    def _device(self) -> torch.device:
-        return self.engine.model.embedding.weight.device
+    def _leave(self, row: Row, keep: bool = False) -> None:
+        """Give up a running row's slot; the last row, and one that is being read, move up."""
+        if row not in self.running:
+            return
+        slot, last = self.running.index(row), len(self.running) - 1
+        if keep:
+            known = row.seen[: row.read]
+            self.prefixes.save(row.request.owner, known, self._cache, slot)
+        if slot != last:
+            self._cache.copy(last, slot)
+            self.running[slot] = self.running[last]
+        self.running.pop()
+        if self._reading is not None and self._reading.read > 0:
+            self._cache.copy(last + 1, last)
+        self._part = None
 
-    def _read(self, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "batch vocab"]:
-        """Fill a new cache with these ids; gives the logits after each."""
-        model, longest = self.engine.model, max(map(len, prompts))
-        ids = torch.tensor([[0] * (longest - len(p)) + list(p) for p in prompts], device=self._device)
-        start = None
-        if any(len(p) < longest for p in prompts):
-            start = torch.tensor([longest - len(p) for p in prompts], device=self._device)
-        room = min(_ROOM, max(row.room for row in self.rows if row.alive))
-        self._cache = model.new_cache(len(prompts), longest + room)
-        for first in range(0, longest, _CHUNK):
-            hidden = model.hidden(ids[:, first : first + _CHUNK], self._cache, start)
-        return model.head(hidden[:, -1])
+    def _reserve(self, columns: int, rows: int) -> None:
+        """Make room for so many columns in so many slots; where memory is full, the youngest rows give way."""
+        capacity = self._cache.capacity
+        if columns > capacity:
+            capacity = self._round(max(columns, 2 * capacity))
+            while len(self.running) > 1 and rows * capacity * self._column > self.memory:
+                youngest = self.running[-1]
+                self._leave(youngest)
+                youngest.read = 0
+                self._waiting.give_back(youngest)
+                rows -= 1
+        batch = self._cache.batch
+        if rows > batch:
+            batch = min(max(rows, 2 * batch), self.rows + 1)
+        if (batch, capacity) != (self._cache.batch, self._cache.capacity):
+            self._cache.resize(batch, capacity)
+            self._part = None
 
-    def _make_way(self) -> None:
-        """Give up the places of ended rows once they are a quarter of all, and slide rows whose context is full."""
-        beyond = [row for row in self.rows if row.visible > self.engine.context]
-        sliding = [row for row in beyond if row.alive]
-        alive = [i for i, row in enumerate(self.rows) if row.alive]
-        if beyond or len(alive) <= 0.75 * len(self.rows):
-            kept = torch.tensor(alive, device=self._device)
-            self.rows = [self.rows[i] for i in alive]
-            if self._seen is not None and self._counts is not None:
-                self._seen, self._counts = self._seen[kept], self._counts[kept]
-            if not sliding:
-                self._cache.select(kept)
-        if sliding:
-            for row in sliding:
-                row.visible = max(1, self.engine.context // 2)
-            self._logits = self._read([row.ids[-row.visible :] for row in self.rows])
-
-    def _reserve(self, columns: int) -> None:
-        needed = self._cache.length + columns
-        if needed > self._cache.capacity:
-            self._cache.grow(max(needed, 2 * self._cache.capacity))
-
-    # -- what penalties remember ---------------------------------------------------------------------------------------
-
-    def _dense_bias(self) -> Float[Tensor, " vocab"] | None:
-        if not self.options.logit_bias:
-            return None
-        bias = torch.zeros(self.engine.vocab, device=self._device)
-        bias[list(self.options.logit_bias)] = torch.tensor(list(self.options.logit_bias.values()), device=self._device)
-        return bias
-
-    def _histories(self) -> tuple[Tensor | None, Tensor | None]:
-        """Which tokens each row has seen, and how often each is in its output."""
-        if not self.options.penalises:
-            return None, None
-        seen = torch.zeros(len(self.rows), self.engine.vocab, dtype=torch.bool, device=self._device)
-        for i, row in enumerate(self.rows):
-            seen[i, row.ids] = True
-        return seen, torch.zeros(seen.shape, device=self._device)
-
-
-def _room(left: int, options: SamplingOptions) -> tuple[int, FinishReason]:
-    """How many tokens a row may generate where its context has `left` places, and what the limit is called."""
-    if options.max_tokens is not None and (options.overflow == "slide" or options.max_tokens <= left):
-        return options.max_tokens, "length"
-    return left, "context"
-
-
-def _generator(seed: int, prompt: Sequence[int], sample: int) -> torch.Generator:
-    """A sample's own random numbers, from the seed, the prompt and the sample's number."""
-    material = f"{seed}:{sample}:{','.join(map(str, prompt))}".encode()
-    digest = hashlib.blake2b(material, digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    def _round(self, columns: int) -> int:
+        """A cache of at least so many columns; no longer than the context and a last guess."""
+        return min(-(-columns // _ROOM) * _ROOM, self.network.context + _AHEAD + 1)

@@ -2,11 +2,11 @@
 
 import hashlib
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self, get_args
 
 import torch
 
@@ -15,19 +15,16 @@ from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.completion import Chunk, Completion, Provenance, Score, TokenLogprob
-from daedal.inference.engine import Engine, FinishReason, Token
+from daedal.inference.engine import Engine
+from daedal.inference.network import Quantize, networks
+from daedal.inference.row import Event, Fault, FinishReason, Request, Row, Token
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.scoring import fingerprint, score
 from daedal.inference.text import TextStream
-from daedal.inference.weights import quantize as int8_copy
 from daedal.models.checkpoint import load_model, resolve, stop_ids
 from daedal.models.gpt import GPT
 
-Quantize = Literal["draft", "int8"]
 Messages = Sequence[Mapping[str, Any]]
-
-_BATCH = 64
-"""Rows at a time; what a row gives does not depend on it."""
 
 
 class Generator:
@@ -35,8 +32,8 @@ class Generator:
 
     Args:
         stop_ids: tokens that end a text, besides the codec's own.
-        quantize: "int8" reads a quarter of the bytes for each token, at a small loss of quality; "draft" lets an int8
-            copy guess ahead and the model itself check, for single texts: faster, and the text is the model's own.
+        quantize: "int8" reads a quarter of the bytes for each token and "int4" an eighth, at a loss of quality; "draft" lets
+            an int8 copy guess ahead and the model itself check, for single texts: faster, and the text is the model's own.
     """
 
     def __init__(
@@ -54,16 +51,15 @@ class Generator:
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
                 "Use the tokenizer that the model was trained with",
             )
-        if quantize not in (None, "int8", "draft"):
-            raise DaedalError(f"quantize: there is no {quantize!r}", 'Choose "int8" or "draft", or leave it out')
+        if quantize not in (None, *get_args(Quantize)):
+            raise DaedalError(
+                f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
+            )
         self.model, self.codec, self.name, self.quantize = model.eval(), codec, name, quantize
         self.template = template or ChatTemplate()
         self.stop_ids = frozenset(stop_ids) | ({codec.eos_id} if codec.eos_id is not None else frozenset())
-        small = int8_copy(model) if quantize else None
-        if quantize == "int8" and small is not None:
-            self._engine = Engine(small)
-        else:
-            self._engine = Engine(model, draft=small)
+        self.engine = Engine(*networks(model, quantize))
+        self._inboxes: dict[Row, deque[Event]] = {}
 
     @classmethod
     def open(
@@ -119,11 +115,10 @@ class Generator:
         samples: Counter[str] = Counter()
         rows = []
         for text in texts:
-            rows += [_Writer(self, text, self._read(text), samples[text] + i, chosen) for i in range(n)]
+            rows += [_Writer(self, text, self.read(text), samples[text] + i, chosen) for i in range(n)]
             samples[text] += n
-        for first in range(0, len(rows), _BATCH):
-            for _ in self._write(rows[first : first + _BATCH], chosen):
-                pass
+        for _ in self._write(rows, chosen):
+            pass
         return [row.completion() for row in rows]
 
     def stream(self, prompt: str, **options: Any) -> Iterator[Chunk]:
@@ -133,7 +128,7 @@ class Generator:
             DaedalError: as `generate`, at once and not with the first piece.
         """
         chosen = _options(options)
-        return self._stream(_Writer(self, prompt, self._read(prompt), 0, chosen), chosen)
+        return self._stream(_Writer(self, prompt, self.read(prompt), 0, chosen), chosen)
 
     def chat(self, messages: Messages, **options: Any) -> Completion:
         """The model's answer to a conversation: messages with `role` and `content`.
@@ -160,10 +155,21 @@ class Generator:
         """
         return score(self.model, self.codec, text, given)
 
+    @cached_property
+    def turn_ends(self) -> tuple[frozenset[int], tuple[str, ...]]:
+        """What ends an answer in a conversation: special tokens, and texts."""
+        ends = [(stop, self.codec.encode(stop, special=True)) for stop in self.template.stops]
+        special = {ids[0] for _, ids in ends if len(ids) == 1 and ids[0] in self.codec.special_ids}
+        return frozenset(special), tuple(stop for stop, ids in ends if len(ids) != 1 or ids[0] not in special)
+
     # -- one at a time -------------------------------------------------------------------------------------------------
 
-    def _read(self, prompt: str) -> list[int]:
-        """The ids of a prompt; for an empty one, what begins a document."""
+    def read(self, prompt: str) -> list[int]:
+        """The ids of a prompt; for an empty one, what begins a document.
+
+        Raises:
+            DaedalError: it is empty, and the model has no token that begins a text.
+        """
         ids = [*self.codec.prefix_ids, *self.codec.encode(prompt)]
         first = self.codec.eos_id if self.codec.bos_id is None else self.codec.bos_id
         if not ids and first is None:
@@ -172,18 +178,34 @@ class Generator:
 
     def _write(self, rows: "list[_Writer]", options: SamplingOptions) -> "Iterator[tuple[_Writer, str]]":
         """Generate rows together; gives every new piece of text."""
-        prompts = list(dict.fromkeys(tuple(row.ids) for row in rows))
-        ordered = [row for prompt in prompts for row in rows if tuple(row.ids) == prompt]
-        samples = [[row.sample for row in rows if tuple(row.ids) == prompt] for prompt in prompts]
-        stop_ids = set[int]().union(*(row.stop_ids for row in rows))
-        decoding = self._engine.start(prompts, options, samples, stop_ids)
-        while not decoding.done:
-            for token in decoding.advance():
-                row = ordered[token.row]
-                if row.finish_reason is None:
-                    yield row, row.take(token)
-                    if row.finish_reason is not None:
-                        decoding.drop(token.row)
+        written: dict[Row, _Writer] = {}
+        try:
+            for writer in rows:
+                row = self.engine.submit(Request(writer.ids, options, writer.sample, writer.stop_ids))
+                written[row], self._inboxes[row] = writer, deque()
+            while True:
+                for row, writer in written.items():
+                    yield from ((writer, piece) for piece in self._take(row, writer))
+                if all(writer.finish_reason is not None for writer in written.values()):
+                    return
+                for event in self.engine.step():
+                    # Another text of this generator may be under way, and takes its own
+                    self._inboxes[event.row].append(event)
+        finally:
+            for row in written:
+                self.engine.cancel(row)
+                del self._inboxes[row]
+
+    def _take(self, row: Row, writer: "_Writer") -> Iterator[str]:
+        """What has come for a text."""
+        while self._inboxes[row] and writer.finish_reason is None:
+            event = self._inboxes[row].popleft()
+            if isinstance(event, Fault):
+                raise event.error
+            if isinstance(event, Token):
+                yield writer.take(event)
+                if writer.finish_reason is not None:
+                    self.engine.cancel(row)
 
     def _stream(self, row: "_Writer", options: SamplingOptions) -> Iterator[Chunk]:
         for _, piece in self._write([row], options):
@@ -195,10 +217,8 @@ class Generator:
     def _answering(self, messages: Messages, options: dict[str, Any]) -> "tuple[_Writer, SamplingOptions]":
         if not messages:
             raise DaedalError("The conversation has no messages", "Give at least one")
+        special, stops = self.turn_ends
         chosen = _options(options)
-        ends = [(stop, self.codec.encode(stop, special=True)) for stop in self.template.stops]
-        special = {ids[0] for _, ids in ends if len(ids) == 1 and ids[0] in self.codec.special_ids}
-        stops = [stop for stop, ids in ends if len(ids) != 1 or ids[0] not in special]
         chosen = chosen.but(stop=(*chosen.stop, *stops))
         context = self.model.config.context
         answer = min(chosen.max_tokens or context // 4, context // 2)

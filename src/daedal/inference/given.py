@@ -1,6 +1,7 @@
 """Pictures that a person gives a model: opened with care, and brought to the model's size by the rule of its training data."""
 
 import hashlib
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from daedal.errors import DaedalError
 from daedal.inference.picture import Picture
 
 Array = np.ndarray
-Source = Path | str | Image.Image | Picture | UInt8[Array, "height width channels"]
-"""What is taken for a picture: a file, or one in memory."""
+Source = Path | str | bytes | Image.Image | Picture | UInt8[Array, "height width channels"]
+"""What is taken for a picture: a file, what a file holds, or one in memory."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def open_picture(source: Source) -> Opened:
         if source.dtype != np.uint8 or source.ndim not in (2, 3):
             raise DaedalError(f"An array of {source.dtype} {source.shape} is no picture", "Give uint8 [h, w, channels]")
         return Opened("the picture", to_image(source if source.ndim == 3 else source[:, :, None]))
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), "the picture")
     path = Path(source)
     if not path.exists():
         raise DaedalError(f"{path} is missing", "Check the path of the picture")
@@ -132,19 +135,23 @@ def open_picture(source: Source) -> Opened:
         raise DaedalError(f"{path} is a folder", "Name a picture in it")
     if path.stat().st_size == 0:
         raise DaedalError(f"{path} is empty", "Name another picture")
+    return _decode(path, str(path))
+
+
+def _decode(source: Path | io.BytesIO, name: str) -> Opened:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as file:
+            with Image.open(source, formats=FORMATS) as file:
                 frames = int(getattr(file, "n_frames", 1))
                 file.load()
-                return Opened(str(path), file.copy(), frames)
+                return Opened(name, file.copy(), frames)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         reason = str(error).partition(",")[0]
-        raise DaedalError(f"{path} is too large ({reason})", "Make it smaller first") from None
+        raise DaedalError(f"{name} is too large ({reason})", "Make it smaller first") from None
     except UnidentifiedImageError:
-        raise DaedalError(f"{path} is not a picture of a known format", "Save it as a PNG") from None
+        raise DaedalError(f"{name} is not a picture of a known format", "Save it as a PNG") from None
     except Exception as error:  # on damaged files the decoders raise whatever they stumble over
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DaedalError(f"{path} is damaged or cannot be read ({reason})", "Name another picture") from None
+        raise DaedalError(f"{name} is damaged or cannot be read ({reason})", "Name another picture") from None

@@ -69,6 +69,20 @@ class Picture:
         """
         return save_image(self.image, path, self.provenance.model_dump(mode="json"))
 
+    def encoded(self, form: str = "png", quality: int | None = None) -> bytes:
+        """The picture as the file that `save` would write; a PNG says in itself where it comes from.
+
+        Args:
+            form: "png", "jpeg" or "webp".
+            quality: percent, of a picture that is kept with loss; as `save` has it unless given.
+        """
+        buffer, kind = io.BytesIO(), form.upper()
+        options: dict[str, Any] = dict(_LOSSLESS.get(kind, {})) if quality is None else {"quality": quality}
+        if kind == "PNG":
+            options["pnginfo"] = _told(self.provenance.model_dump(mode="json"))
+        (opaque(self.image) if kind in _OPAQUE else self.image).save(buffer, format=kind, **options)
+        return buffer.getvalue()
+
     @classmethod
     def open(cls, path: Path | str) -> Self:
         """A picture that was saved.
@@ -108,9 +122,7 @@ def save_image(image: Image.Image, path: Path | str, record: Mapping[str, Any]) 
     kind = picture_format(path)
     options = dict(_LOSSLESS.get(kind, {}))
     if kind == "PNG":
-        text = PngInfo()
-        text.add_itxt(_KEY, json.dumps(record, ensure_ascii=False), zip=True)
-        options["pnginfo"] = text
+        options["pnginfo"] = _told(record)
     with atomic_path(path) as temporary:
         try:
             (opaque(image) if kind in _OPAQUE else image).save(temporary, format=kind, **options)
@@ -119,6 +131,12 @@ def save_image(image: Image.Image, path: Path | str, record: Mapping[str, Any]) 
     if kind != "PNG":
         write_json(path.with_name(path.name + ".json"), dict(record))
     return path
+
+
+def _told(record: Mapping[str, Any]) -> PngInfo:
+    text = PngInfo()
+    text.add_itxt(_KEY, json.dumps(record, ensure_ascii=False), zip=True)
+    return text
 
 
 def picture_format(path: Path) -> str:

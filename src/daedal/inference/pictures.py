@@ -13,11 +13,11 @@ from torch import Tensor
 from daedal import __version__
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
-from daedal.inference.abilities import Label, Labels, Prompts
+from daedal.inference.abilities import Label, Labels
 from daedal.inference.clip import Clip, ClipProvenance
-from daedal.inference.drawer import Chosen, Drawer, Progress
-from daedal.inference.given import Given, Source, fit_mask
-from daedal.inference.picture import Picture
+from daedal.inference.drawer import Chosen, Progress
+from daedal.inference.given import Given, Source
+from daedal.inference.painter import Painter
 from daedal.inference.reconstruction import PictureScore, Reconstruction
 from daedal.models.coded import TokenModel
 from daedal.models.directions import attribute_direction, principal_directions
@@ -28,86 +28,12 @@ Point = int | Source | Given
 """A place among a model's latents: that of the first picture of a seed, or of a given picture."""
 
 
-class ImageGenerator(Drawer):
+class ImageGenerator(Painter):
     """Draws pictures with a model.
 
     Args:
         classes: the names of the labels that condition it.
     """
-
-    # -- new pictures --------------------------------------------------------------------------------------------------
-
-    def generate(
-        self,
-        n: int = 1,
-        *,
-        seed: int | None = None,
-        label: Labels = None,
-        prompt: Prompts = None,
-        first: int = 0,
-        progress: Progress | None = None,
-        **options: Any,
-    ) -> list[Picture]:
-        """`n` new pictures. Picture number i of a seed is the same whatever `n` and `first` are.
-
-        Args:
-            seed: drawn unless given, and told by the pictures.
-            label: a class by name or number; several are taken in turn. A model of classes draws them unless given.
-            prompt: what to draw, in words; several are taken in turn. A model of captions draws anything unless given.
-            first: the number of the first picture.
-            options: the fields of `ImageSampling` that the family honours.
-
-        Raises:
-            DaedalError: the family cannot do it, or there is no such class or option.
-        """
-        self.require("sample")
-        how = self._abilities.options(options, prompt)
-        noise = self._noise(seed, first, n)
-        labels = self._abilities.labels(label, prompt, noise)
-        drawn = self._draw(noise, labels, progress, lambda part, chosen: self.model.sample(part, chosen, how))
-        return self._pictures(drawn, "generate", noise.seed, first, labels, how)
-
-    def edit(
-        self,
-        picture: Source | Given,
-        mask: Source | None = None,
-        n: int = 1,
-        *,
-        strength: float = 1.0,
-        seed: int | None = None,
-        label: Labels = None,
-        prompt: Prompts = None,
-        first: int = 0,
-        progress: Progress | None = None,
-        **options: Any,
-    ) -> list[Picture]:
-        """`n` pictures that are the given one where the mask is black, and drawn anew to fit it where it is white or clear.
-
-        Args:
-            mask: a picture of the size of the given one, or of the model's; all is drawn anew unless given.
-            strength: how little of the given picture is left where it is drawn anew: 1 nothing, 0.4 its layout and colours.
-            label: a class by name or number; several are taken in turn. None is whatever fits.
-            prompt: what to draw, in words; several are taken in turn. None is whatever fits.
-
-        Raises:
-            DaedalError: as `generate`, or a picture cannot be read, or the mask is of another size.
-        """
-        self.require("edit")
-        how = self._abilities.options(options, prompt)
-        noise = self._noise(seed, first, n)
-        labels = self._abilities.given_labels(label, noise, prompt)
-        given = self.fit(picture)
-        anew = given.anew(None if mask is None else fit_mask(mask, self.codec, given), strength)
-        image = self.codec.encode(given.pixels).to(self.device)
-        known = torch.from_numpy(1 - anew).to(self.device)[None]
-
-        def redraw(part: Noise, chosen: Chosen) -> Tensor:
-            shown, kept = image.expand(part.count, -1, -1, -1), known.expand(part.count, -1, -1, -1)
-            return torch.where(kept >= 1, shown, self.model.edit(shown, kept, part, chosen, how))
-
-        source = hashlib.sha256(given.fingerprint.encode() + anew.tobytes()).hexdigest()
-        drawn = self._draw(noise, labels, progress, redraw)
-        return self._pictures(drawn, "edit", noise.seed, first, labels, how, [source] * n)
 
     def caption(
         self,
@@ -253,23 +179,6 @@ class ImageGenerator(Drawer):
         return attribute_direction(latents, torch.arange(len(latents), device=latents.device) < len(having))
 
     # -- given pictures ------------------------------------------------------------------------------------------------
-
-    def encode(
-        self, pictures: Sequence[Source | Given], *, label: Labels = None, progress: Progress | None = None
-    ) -> Float[Tensor, "batch *latent"]:
-        """The model's latents of pictures.
-
-        Raises:
-            DaedalError: the family has none to interpolate between, or a picture cannot be read.
-        """
-        self.require("interpolate")
-        given, images = self._read(pictures)
-
-        def find(part: Noise, chosen: Chosen) -> Tensor:
-            return self.model.encode(images[part.first : part.first + part.count].to(self.device), chosen)
-
-        labels = self._given_labels(label, len(given))
-        return torch.cat(list(self._in_batches(self._noise(0, 0, len(given)), labels, progress, find)))
 
     def reconstruct(
         self, pictures: Sequence[Source | Given], *, label: Labels = None, progress: Progress | None = None

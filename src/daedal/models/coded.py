@@ -5,6 +5,8 @@
 """
 
 import math
+from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 from daedal.errors import DaedalError
 from daedal.models.gpt import GPT
-from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
+from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling, Sketch
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Loss, Model
 from daedal.models.vqvae import VQVAE
@@ -76,10 +78,11 @@ class LatentModel(Coded):
     def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:
         return self.inner.prior(noise)
 
-    def sample(
+    def drawing(
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Float[Tensor, "batch channels height width"]:
-        return self.codec.decode(self.inner.sample(noise, labels, how))
+    ) -> Iterator[Sketch]:
+        for sketch in self.inner.drawing(noise, labels, how):
+            yield Sketch(sketch.done, lambda show=sketch.show: self.codec.decode(show()))  # type: ignore[misc]
 
     def decode(
         self,
@@ -155,7 +158,16 @@ class TokenModel(Coded):
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures that the model writes when chance falls so: each token is where its number stands in the cumulated
         probabilities. With guidance, each is asked for twice, with and without its class or caption, in one doubled batch."""
-        return self._pictures(self._write(latents, labels, how or ImageSampling()))
+        *_, ids = self._write(latents, labels, how or ImageSampling())
+        return self._pictures(ids)
+
+    @torch.no_grad()
+    def drawing(
+        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
+    ) -> Iterator[Sketch]:
+        for ids in self._write(self.prior(noise), labels, how or ImageSampling()):
+            if ids.shape[1] % self.codec.grid[1] == 0:
+                yield Sketch(ids.shape[1] / self.layout.places, partial(self._so_far, ids))
 
     @torch.no_grad()
     def edit(
@@ -171,7 +183,7 @@ class TokenModel(Coded):
         given = self.codec.encode_ids(images).flatten(1)
         least = 1 - nn.functional.adaptive_max_pool2d(1 - known, self.codec.grid).flatten(1)
         kept = noise.uniform("kept", self.layout.places) < least
-        ids = self._write(self.prior(noise), labels, how or ImageSampling(), torch.where(kept, given, -1))
+        *_, ids = self._write(self.prior(noise), labels, how or ImageSampling(), torch.where(kept, given, -1))
         return torch.where(known >= 1, images, self._pictures(ids))
 
     @torch.no_grad()
@@ -230,8 +242,8 @@ class TokenModel(Coded):
         labels: Int[Tensor, "batch *window"] | None,
         how: ImageSampling,
         given: Int[Tensor, "batch tokens"] | None = None,
-    ) -> Int[Tensor, "batch tokens"]:
-        """Tokens, one after the other; those that are given, where not -1, are taken as they are."""
+    ) -> Iterator[Int[Tensor, "batch written"]]:
+        """Tokens, one after the other, with all before them; those that are given, where not -1, are taken as they are."""
         layout = self.layout
         labels, nothing, guidance = self.condition(len(chances), labels, how)
         doubled = guidance.scale not in (0.0, 1.0)
@@ -248,7 +260,14 @@ class TokenModel(Coded):
             token = _choose(logits, chance, how)
             token = token if given is None else torch.where(given[:, place] >= 0, given[:, place], token)
             ids = torch.cat((ids, token[:, None]), 1)
-        return ids
+            yield ids
+
+    def _so_far(self, ids: Int[Tensor, "batch written"]) -> Float[Tensor, "batch channels height width"]:
+        """The pictures of their first rows of tokens, grey below."""
+        (rows, columns), written = self.codec.grid, ids.shape[1]
+        pictures = self._pictures(nn.functional.pad(ids, (0, rows * columns - written)))
+        pictures[:, :, pictures.shape[2] * written // (rows * columns) :] = 0.0
+        return pictures
 
     def _pictures(self, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch channels height width"]:
         return self.codec.decode_ids(ids.view(-1, *self.codec.grid))

@@ -10,6 +10,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -20,7 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from daedal.config import Config
-from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
+from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling, Sketch
 from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT
 from daedal.nn.film import GROUP, FilmNorm
@@ -225,16 +226,17 @@ class Flow(ImageModel):
         return x
 
     @torch.no_grad()
-    def sample(
+    def drawing(
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Float[Tensor, "batch channels height width"]:
+    ) -> Iterator[Sketch]:
         """New pictures; the temperature scales all noise, what churn draws on the way as well."""
         how = how or ImageSampling()
         field, x = self._field(noise.count, labels, how), how.scaled(self.prior(noise))
         for number, (now, after, step) in enumerate(_way(how)):
-            x, now = self._churn(x, now, after, how, noise, number)
-            x = step(field, x, now, after)
-        return x
+            before, now = self._churn(x, now, after, how, noise, number)
+            x = step(field, before, now, after)
+            # Where the flow would lead if it went straight on
+            yield Sketch(after, partial(torch.lerp, before, x, (1 - now) / (after - now)))
 
     def _churn(
         self, x: Tensor, now: float, after: float, how: ImageSampling, noise: Noise, number: int

@@ -2,7 +2,7 @@
 
 - one class for the architectures gpt2, llama, mistral, qwen2 and qwen3, which open elsewhere, and swift, which learns
   faster and does not: `_block` says what each is made of
-- a cache of keys and values; prompts of unequal length in one batch, padded on the left
+- a cache of keys and values, whose rows may be of unequal length
 - initialisation in one place, the same on every device
 """
 
@@ -181,31 +181,27 @@ class GPT(Model):
         self,
         ids: Int[Tensor, "batch time"],
         cache: KVCache | None = None,
-        start: Int[Tensor, " batch"] | None = None,
         first: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch time width"]:
         """The state above the last block, after its norm.
 
         Args:
-            cache: earlier columns; the new ones are added to it.
-            start: the first real column of each row where rows are padded on the left; the cache remembers it.
+            cache: earlier columns, of each row as many as it has; the new ones are added to it.
             first: the position of each row's first token, where it is not 0; the cache remembers it.
         """
-        time, past = ids.shape[1], 0
+        time, past, lengths = ids.shape[1], 0, None
         if cache is not None:
             past = cache.length
-            if start is not None:
-                cache.start = start
             if first is not None:
                 cache.first = first
-            start, first = cache.start, cache.first
+            first = cache.first
             if past + time > cache.capacity:
                 raise DaedalError(
                     f"{past + time} tokens do not fit a cache of {cache.capacity}", "Make the cache larger"
                 )
-        positions = torch.arange(past, past + time, device=ids.device)
-        if start is not None:
-            positions = (positions - start[:, None]).clamp_min(0)
+            if not cache.even:
+                lengths = torch.tensor(cache.lengths, device=ids.device)
+        positions = torch.arange(time, device=ids.device) + (past if lengths is None else lengths[:, None])
         columns = positions
         if first is not None:
             positions = positions + first[:, None]
@@ -222,6 +218,8 @@ class GPT(Model):
             places = (self.rows.weight[:, None] + self.columns.weight).flatten(0, 1)
             after = self.config.context - len(places) - self.config.grid_at
             x = x + F.pad(places, (0, 0, self.config.grid_at, after))[positions]
+            if lengths is not None:
+                raise DaedalError("Rows of pictures are written together", "Give each row as many tokens")
             known = ids if cache is None else cache.remember(ids)
             x = x + self._above(known, positions) + self._before(known, columns)
         if self.rotary is not None:
@@ -230,7 +228,7 @@ class GPT(Model):
             x = F.dropout(x, self.config.dropout)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
-        frame = Frame(time, past, start, turns, cache, x.device, x.dtype, ids, x)
+        frame = Frame(time, past, lengths, turns, cache, x.device, x.dtype, ids, x)
         out: Tensor = self.transformer(x, frame)
         return out
 
@@ -272,11 +270,10 @@ class GPT(Model):
         self,
         ids: Int[Tensor, "batch time"],
         cache: KVCache | None = None,
-        start: Int[Tensor, " batch"] | None = None,
         first: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch time vocab"]:
         """Logits of the token after each position; see `hidden`."""
-        return self.head(self.hidden(ids, cache, start, first))
+        return self.head(self.hidden(ids, cache, first))
 
     def loss(self, batch: TokenBatch, player: str = "model") -> Loss:
         """Cross-entropy in nats, summed over the targets and divided by the count of the whole step."""

@@ -4,6 +4,7 @@ A picture is `[channels, height, width]` with values from -1 to 1. A latent is w
 vector, a grid, or a whole picture of noise.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -65,6 +66,19 @@ class ImageBatch:
         return replace(self, moment=moment)
 
 
+@dataclass(frozen=True)
+class Sketch:
+    """Pictures that are being drawn.
+
+    Attributes:
+        done: how much of the work is done; 1 at the end.
+        show: what is known of the pictures so far; at the end, the pictures.
+    """
+
+    done: float
+    show: Callable[[], Float[Tensor, "batch channels height width"]]
+
+
 class ImageModel(Model):
     """A family of image models.
 
@@ -113,7 +127,15 @@ class ImageModel(Model):
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
     ) -> Float[Tensor, "batch channels height width"]:
         """New pictures, one for each example of the noise; each depends on its own noise and label alone."""
-        return self.decode(self.prior(noise), labels, how)
+        *_, last = self.drawing(noise, labels, how)
+        return last.show()
+
+    def drawing(
+        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
+    ) -> Iterator[Sketch]:
+        """What `sample` does, step by step."""
+        pictures = self.decode(self.prior(noise), labels, how)
+        yield Sketch(1.0, lambda: pictures)
 
     def mix(
         self, one: Float[Tensor, "*latent"], other: Float[Tensor, "*latent"], fraction: float

@@ -16,9 +16,9 @@ class Frame:
     """What every layer of one forward pass shares: positions, who may see whom, and the cache.
 
     Attributes:
-        past: columns that lie in the cache before this pass.
         time: columns of this pass.
-        start: first real column of each row, where rows are padded on the left.
+        past: columns that lie in the cache before this pass; of the longest row, where rows differ.
+        lengths: such columns of each row, where rows differ.
         turns: what the rotary scheme turns queries and keys by.
         ids, origin: the tokens, and what the first layer receives for them.
         condition: what adaptive blocks are told of each row.
@@ -26,7 +26,7 @@ class Frame:
 
     time: int
     past: int = 0
-    start: Int[Tensor, " batch"] | None = None
+    lengths: Int[Tensor, " batch"] | None = None
     turns: Complex[Tensor, "*batch time 1 pairs"] | None = None
     cache: KVCache | None = None
     device: torch.device | None = None
@@ -39,16 +39,14 @@ class Frame:
     def mask(self, window: int | None) -> Float[Tensor, "#batch 1 time total"]:
         """0 where a column may be seen, minus infinity elsewhere; the same for all layers with this window."""
         if window not in self._masks:
-            total = self.past + self.time
-            column = torch.arange(total, device=self.device)
-            query = torch.arange(self.past, total, device=self.device)[:, None]
+            column = torch.arange(self.past + self.time, device=self.device)
+            query = torch.arange(self.time, device=self.device)[:, None]
+            query = query + (self.past if self.lengths is None else self.lengths[:, None, None, None])
             seen = column <= query
             if window is not None:
                 seen &= column > query - window
-            seen = seen[None, None]
-            if self.start is not None:
-                # A padded column sees itself, or its softmax would be over nothing (NaN)
-                seen = (seen & (column >= self.start[:, None, None, None])) | (column == query)
+            if self.lengths is None:
+                seen = seen[None, None]
             mask = torch.zeros(seen.shape, dtype=self.dtype, device=self.device)
             self._masks[window] = mask.masked_fill_(~seen, float("-inf"))
         return self._masks[window]
@@ -174,10 +172,10 @@ def attend(
     if window is not None and total <= window:
         window = None
     grouped = query.shape[1] != key.shape[1]
-    if frame.start is None and query.shape[2] == 1:
+    if frame.lengths is None and query.shape[2] == 1:
         if window is not None:
             key, value = key[:, :, -window:], value[:, :, -window:]
         return dot_product_attention(query, key, value, dropout_p=dropout, enable_gqa=grouped)
-    if frame.start is None and frame.past == 0 and window is None:
+    if frame.lengths is None and frame.past == 0 and window is None:
         return dot_product_attention(query, key, value, is_causal=True, dropout_p=dropout, enable_gqa=grouped)
     return dot_product_attention(query, key, value, attn_mask=frame.mask(window), dropout_p=dropout, enable_gqa=grouped)

@@ -1,6 +1,6 @@
-"""Keys and values of the positions that a model has already seen."""
+"""Keys and values of the tokens that a model has already seen."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -9,11 +9,12 @@ from torch import Tensor
 
 
 class KVCache:
-    """Keys and values, preallocated. All rows advance together; prompts of unequal length are padded on the left.
+    """Keys and values of some rows, preallocated. Column i of a row is its token i, and each row has a length of its own.
+
+    Columns beyond a row's length hold whatever was there before; nobody sees them.
 
     Attributes:
-        length: positions filled so far, the same for every row.
-        start: the first real column of each row, or None where no row is padded.
+        lengths: columns filled so far, of each row. To forget a row's last columns is to make its length smaller.
         first: the position of each row's first token, or None where all begin at 0.
         ids: the tokens so far, for models that look at them again (`remember`).
     """
@@ -27,14 +28,15 @@ class KVCache:
         head_width: int,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
-        start: Int[Tensor, " batch"] | None = None,
     ) -> None:
         shape = (batch, kv_heads, capacity, head_width)
-        self.keys = [torch.empty(shape, dtype=dtype, device=device) for _ in range(depth)]
-        self.values = [torch.empty(shape, dtype=dtype, device=device) for _ in range(depth)]
-        self.length, self.start = 0, start
+        # Zeros, since what is hidden is multiplied by zero and must be a number; they cost nothing until they are touched
+        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(depth)]
+        self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(depth)]
+        self.lengths = [0] * batch
         self.first: Int[Tensor, " batch"] | None = None
         self.ids: Int[Tensor, "batch length"] | None = None
+        self._places: tuple[Tensor, Tensor] | None = None
 
     @property
     def capacity(self) -> int:
@@ -44,39 +46,95 @@ class KVCache:
     def batch(self) -> int:
         return self.keys[0].shape[0]
 
+    @property
+    def length(self) -> int:
+        """Columns that a pass over all rows must look at."""
+        return max(self.lengths, default=0)
+
+    @property
+    def even(self) -> bool:
+        """Whether all rows are of one length."""
+        return len(set(self.lengths)) < 2
+
+    @property
+    def bytes(self) -> int:
+        return 2 * len(self.keys) * self.keys[0].nbytes
+
+    def rows(self, first: int, last: int) -> "KVCache":
+        """Some neighbouring rows, on the same storage, with lengths of their own."""
+        part = object.__new__(KVCache)
+        part.keys, part.values = ([one[first:last] for one in stored] for stored in (self.keys, self.values))
+        part.lengths = self.lengths[first:last]
+        part.first = part.ids = part._places = None
+        return part
+
     def append(
         self,
         layer: int,
         key: Float[Tensor, "batch kv_heads time width"],
         value: Float[Tensor, "batch kv_heads time width"],
     ) -> tuple[Float[Tensor, "batch kv_heads total width"], Float[Tensor, "batch kv_heads total width"]]:
-        """Write new columns of one layer; gives all columns so far. `length` moves when the whole pass is done."""
-        end = self.length + key.shape[2]
-        keys, values = self.keys[layer], self.values[layer]
-        keys[:, :, self.length : end] = key
-        values[:, :, self.length : end] = value
+        """Write new columns of one layer; gives all columns so far. `advance` when the whole pass is done."""
+        keys, values, time = self.keys[layer], self.values[layer], key.shape[2]
+        end = self.length + time
+        if self.even:
+            keys[:, :, end - time : end] = key
+            values[:, :, end - time : end] = value
+        else:
+            if self._places is None:
+                rows = torch.arange(self.batch, device=key.device)[:, None]
+                columns = torch.tensor(self.lengths, device=key.device)[:, None] + torch.arange(time, device=key.device)
+                self._places = rows, columns
+            rows, columns = self._places
+            keys[rows, :, columns] = key.transpose(1, 2)
+            values[rows, :, columns] = value.transpose(1, 2)
         return keys[:, :, :end], values[:, :, :end]
 
+    def advance(self, time: int) -> None:
+        """A pass over `time` tokens of each row is done."""
+        self.lengths = [length + time for length in self.lengths]
+        self._places = None
+
     def remember(self, ids: Int[Tensor, "batch time"]) -> Int[Tensor, "batch total"]:
-        """Take note of the tokens of a pass; gives all so far."""
+        """Take note of the tokens of a pass, of rows of one length; gives all so far."""
         self.ids = ids if self.ids is None else torch.cat((self.ids, ids), 1)
         return self.ids
 
-    def select(self, rows: Int[Tensor, " kept"]) -> Self:
+    def copy(self, source: int, target: int) -> None:
+        """Make one row what another is."""
+        end = self.lengths[target] = self.lengths[source]
+        for stored in (*self.keys, *self.values):
+            stored[target, :, :end] = stored[source, :, :end]
+
+    def read(self, row: int, start: int, stop: int) -> Float[Tensor, "twice_depth kv_heads columns width"]:
+        """A copy of some columns of a row: the keys of all layers, then the values."""
+        return torch.stack([stored[row, :, start:stop] for stored in (*self.keys, *self.values)])
+
+    def write(self, row: int, start: int, columns: Float[Tensor, "twice_depth kv_heads columns width"]) -> None:
+        """Put back what `read` gave, and make the row end there."""
+        self.lengths[row] = start + columns.shape[2]
+        for stored, new in zip((*self.keys, *self.values), columns, strict=True):
+            stored[row, :, start : self.lengths[row]] = new
+
+    def select(self, rows: Sequence[int]) -> Self:
         """Keep these rows, in this order; a row may come twice."""
-        self.start = None if self.start is None else self.start[rows]
-        self.first = None if self.first is None else self.first[rows]
-        self.ids = None if self.ids is None else self.ids[rows]
-        return self._move(lambda filled: filled[rows], len(rows), self.capacity)
+        places = torch.tensor(rows, device=self.keys[0].device)
+        self.first = None if self.first is None else self.first[places]
+        self.ids = None if self.ids is None else self.ids[places]
+        return self._move(places, [self.lengths[row] for row in rows], self.capacity)
 
-    def grow(self, capacity: int) -> Self:
-        """Make room for more columns."""
-        return self._move(lambda filled: filled, self.batch, capacity)
+    def resize(self, batch: int, capacity: int) -> Self:
+        """Make room for more rows or columns, or give up rows at the end or columns that are empty."""
+        kept = torch.arange(min(batch, self.batch), device=self.keys[0].device)
+        lengths = self.lengths[: len(kept)] + [0] * (batch - len(kept))
+        return self._move(kept, lengths, capacity)
 
-    def _move(self, chosen: Callable[[Tensor], Tensor], batch: int, capacity: int) -> Self:
-        """New storage that holds what was chosen of the filled columns; the empty ones are never touched."""
+    def _move(self, rows: Int[Tensor, " kept"], lengths: list[int], capacity: int) -> Self:
+        """New storage that holds the filled columns of these rows; the empty ones are never touched."""
+        end = max(lengths, default=0)
         for stored in (self.keys, self.values):
             for layer, old in enumerate(stored):
-                stored[layer] = old.new_empty((batch, old.shape[1], capacity, old.shape[3]))
-                stored[layer][:, :, : self.length] = chosen(old[:, :, : self.length])
+                stored[layer] = old.new_zeros((len(lengths), old.shape[1], capacity, old.shape[3]))
+                stored[layer][: len(rows), :, :end] = old[rows, :, :end]
+        self.lengths = lengths
         return self

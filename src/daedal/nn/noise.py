@@ -6,7 +6,7 @@ run what an uninterrupted one sees, and a picture of sixteen is the picture alon
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -38,6 +38,15 @@ class Noise:
         """The noise of examples `start` to `stop` of these."""
         return replace(self, first=self.first + start, count=max(0, min(stop, self.count) - start))
 
+    @staticmethod
+    def join(parts: Sequence["Noise"]) -> "Noise":
+        """The noise of examples of several seeds, as one batch."""
+        return (
+            parts[0]
+            if len(parts) == 1
+            else _Joined(parts[0].seed, 0, sum(part.count for part in parts), parts[0].device, tuple(parts))
+        )
+
     def normal(self, stream: str, *shape: int) -> Float[Tensor, "batch *shape"]:
         """Standard normal numbers; another `stream` has others."""
         return self._draw(stream, lambda generator: generator.standard_normal(shape, dtype=np.float32))
@@ -51,9 +60,24 @@ class Noise:
         return self._draw(stream, lambda generator: generator.integers(high, size=shape))
 
     def _draw(self, stream: str, draw: Callable[[np.random.Generator], Any]) -> Tensor:
+        return torch.from_numpy(np.stack(self._rows(stream, draw))).to(self.device)
+
+    def _rows(self, stream: str, draw: Callable[[np.random.Generator], Any]) -> list[Any]:
         key = np.array([self.seed, zlib.crc32(stream.encode())], dtype=np.uint64)
-        rows = [
+        return [
             draw(np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, 0, example], dtype=np.uint64))))
             for example in range(self.first, self.first + self.count)
         ]
-        return torch.from_numpy(np.stack(rows)).to(self.device)
+
+
+@dataclass(frozen=True)
+class _Joined(Noise):
+    """What `join` gives."""
+
+    parts: tuple[Noise, ...] = ()
+
+    def part(self, start: int, stop: int) -> Self:
+        raise TypeError("joined noise has no parts that follow each other")
+
+    def _rows(self, stream: str, draw: Callable[[np.random.Generator], Any]) -> list[Any]:
+        return [row for part in self.parts for row in part._rows(stream, draw)]

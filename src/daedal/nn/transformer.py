@@ -96,7 +96,7 @@ class Transformer(nn.Module):
         for layer, block in enumerate(self.blocks):
             x = block(x, frame, layer)
         if frame.cache is not None:
-            frame.cache.length += frame.time
+            frame.cache.advance(frame.time)
         out: Tensor = self.norm(x)
         return out
 

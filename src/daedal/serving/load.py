@@ -1,16 +1,10 @@
 """A load for any server that speaks OpenAI's `/v1/completions`: so many streams at once, and when each token came.
 
 Plain sockets on one event loop, and nothing is parsed before the last token is there: the load takes little from the machine
-that it measures. Every stream sends its own prompt over a connection of its own.
-
-    python benchmarks/serve_load.py http://127.0.0.1:8000 --model NAME --prompts prompts.json --streams 1,4,16 --tokens 128
-
-`prompts.json` is a list of texts, used in turn. Each line of the output is one round, as JSON: tokens per second of all streams
-together, the seconds to the first token and between two events. A server may put several tokens in one event, so tokens are
-counted by its `usage`, or are as many as were asked for where it tells none (an error where it says that it stopped earlier).
+that it measures. Every stream sends its own prompt over a connection of its own. A server may put several tokens in one event,
+so tokens are counted by its `usage`, or are as many as were asked for where it tells none (an error where it stopped earlier).
 """
 
-import argparse
 import asyncio
 import itertools
 import json
@@ -18,7 +12,6 @@ import statistics
 import time
 import urllib.parse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 
@@ -112,7 +105,7 @@ async def _round(host: str, port: int, bodies: list[dict[str, Any]], key: str | 
 def load(
     url: str,
     model: str,
-    prompts: Sequence[str],
+    prompts: Sequence[str | list[int]],
     streams: int,
     tokens: int,
     rounds: int = 3,
@@ -141,28 +134,5 @@ def load(
 
 def middle(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The median of each number of some rounds."""
-    numbers = [name for name, value in records[0].items() if isinstance(value, float)]
-    return {**records[0], **{name: statistics.median(record[name] for record in records) for name in numbers}}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("url")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--prompts", type=Path, required=True)
-    parser.add_argument("--streams", default="1,4,16")
-    parser.add_argument("--tokens", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--key")
-    parser.add_argument("--extra", type=json.loads, default={}, help="more fields of the requests, as JSON")
-    given = parser.parse_args()
-    prompts = json.loads(given.prompts.read_text())
-    for streams in map(int, given.streams.split(",")):
-        for record in load(
-            given.url, given.model, prompts, streams, given.tokens, given.rounds, given.key, given.extra
-        ):
-            print(json.dumps(record), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    numbers = [name for name, value in records[0].items() if isinstance(value, int | float)]
+    return {name: type(records[0][name])(statistics.median(record[name] for record in records)) for name in numbers}

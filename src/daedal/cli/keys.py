@@ -1,0 +1,57 @@
+"""`daedal keys`: who may use a server."""
+
+from pathlib import Path
+from typing import Literal
+
+from cyclopts import App
+
+from daedal.cli import console
+from daedal.serving.keys import KeyRing
+
+app = App(name="keys", help_format="plaintext")
+
+
+@app.command
+def add(name: str, /, *, file: Path, scope: Literal["admin", "user", "read"] = "user") -> None:
+    """Make a key, and show it this once: the file keeps only a hash.
+
+    Parameters
+    ----------
+    name
+        What the key is called: in the log, and to revoke it.
+    file
+        The file of the keys; it is made if there is none.
+    scope
+        admin: load and unload models, see the metrics. user: use models, keep files. read: look, and count tokens.
+    """
+    ring, token = (KeyRing.load(file) if file.exists() else KeyRing()).add(name, scope)
+    ring.save(file)
+    console.show(token)
+
+
+@app.command(name="list")
+def show(*, file: Path) -> None:
+    """Show the names and scopes of the keys.
+
+    Parameters
+    ----------
+    file
+        The file of the keys.
+    """
+    for key in KeyRing.load(file).keys:
+        console.show(f"{key.name}  {key.scope}")
+
+
+@app.command
+def revoke(name: str, /, *, file: Path) -> None:
+    """Take a key away. A server that runs goes on with it until it is started again.
+
+    Parameters
+    ----------
+    name
+        What the key is called.
+    file
+        The file of the keys.
+    """
+    KeyRing.load(file).without(name).save(file)
+    console.show(f"{name} is revoked")

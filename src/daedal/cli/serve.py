@@ -1,0 +1,147 @@
+"""`daedal serve`: models behind the OpenAI API."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from daedal.cli.console import note
+from daedal.errors import DaedalError
+
+
+def serve(
+    runs: Annotated[list[str], Parameter(name="RUN", negative=())] | None = None,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    models: Path | None = None,
+    alias: Annotated[list[str], Parameter(negative=())] | None = None,
+    keys: Path | None = None,
+    quantize: Literal["draft", "int8", "int4"] | None = None,
+    allow_host: Annotated[list[str], Parameter(negative=())] | None = None,
+    cors_origin: Annotated[list[str], Parameter(negative=())] | None = None,
+    data: Path | None = None,
+    rows: int = 32,
+    max_waiting: int = 256,
+    idle_minutes: float = 30.0,
+    drain_seconds: float = 30.0,
+) -> None:
+    """Serve models to whatever speaks the OpenAI API: text, images and embeddings of your own.
+
+    Parameters
+    ----------
+    runs
+        Run folders or ids of the Hugging Face hub, loaded at the start; each goes by the last part of its name.
+    host
+        Where to listen. Other machines reach a server that does not listen on loopback: that needs --keys.
+    port
+        0 takes a free one.
+    models
+        A folder of run folders: each is loaded when a request names it.
+    alias
+        NAME=RUN, several times: another name for a model, such as gpt-4o-mini=runs/mine.
+    keys
+        The file of the keys that are let in; daedal keys add makes it.
+    quantize
+        int8: int8 weights, faster. draft: an int8 copy guesses ahead for single texts, and the model checks.
+    allow_host
+        A host name that the server answers to, besides localhost; several times.
+    cors_origin
+        An origin whose pages may use the server from a browser; several times.
+    data
+        Where files and answers are kept. [default: ~/.local/state/daedal/server]
+    rows
+        Texts that a model writes at the same time.
+    max_waiting
+        Requests that may wait for a model; more are told to come back later.
+    idle_minutes
+        A model that was loaded on demand is unloaded after so long without use; 0 for never.
+    drain_seconds
+        What is under way has so long to finish when the server is told to stop.
+    """
+    from daedal.serving import log
+    from daedal.serving.server import serve as run
+    from daedal.serving.settings import Settings
+
+    if models is not None and not models.is_dir():
+        raise DaedalError(f"{models} is no folder", "Name one that holds run folders")
+    named, other = _named(runs or [], alias or [], models)
+    if not named and models is None:
+        raise DaedalError("There is nothing to serve", "Name a run folder, or a folder of them with --models")
+    values = {
+        "host": host,
+        "port": port,
+        "models": named,
+        "folder": models,
+        "aliases": other,
+        "keys": keys,
+        "hosts": tuple(name.lower() for name in allow_host or ()),
+        "origins": tuple(cors_origin or ()),
+        "data": data or _state(),
+        "quantize": quantize,
+        "rows": rows,
+        "waiting": max_waiting,
+        "idle": idle_minutes,
+        "drain": drain_seconds,
+    }
+    settings = Settings.parse(values, "serve")
+    log.begin()
+    first = next(iter(named), "MODEL")
+    run(settings, lambda address: note(_greeting(address, list(named), first, models, keys is not None)))
+
+
+def _named(runs: list[str], aliases: list[str], folder: Path | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Models by name, and names of names."""
+    models: dict[str, str] = {}
+    for run in runs:
+        name = _name(run)
+        if name in models:
+            raise DaedalError(f"Two models go by the name {name}", "Rename a folder, or give one with --alias NAME=RUN")
+        models[name] = run
+    others: dict[str, str] = {}
+    for text in aliases:
+        alias, _, run = text.partition("=")
+        if not alias or not run:
+            raise DaedalError(f"{text!r} is no alias", "Write it as NAME=RUN, such as gpt-4o-mini=runs/mine")
+        if alias in models or alias in others:
+            raise DaedalError(f"Two models go by the name {alias}", "Choose another alias")
+        known = next((name for name, where in models.items() if run in (name, where)), None)
+        if known is not None:
+            others[alias] = known
+        elif folder is not None and run in os.listdir(folder):
+            others[alias] = run
+        else:
+            _name(run)
+            models[alias] = run
+    return models, others
+
+
+def _name(run: str) -> str:
+    """What a run goes by: the last part of its folder's name, or its id on the hub."""
+    path = Path(run)
+    if (path / "config.json").is_file():
+        return path.resolve().name
+    if path.exists():
+        raise DaedalError(f"{run} is no run folder: it has no config.json", "Name one that daedal train has made")
+    if run.startswith((".", "/", "~")) or run.count("/") != 1:
+        raise DaedalError(f"{run} is missing", "Name a run folder, or the id of a model on the Hugging Face hub")
+    return run
+
+
+def _state() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "daedal" / "server"
+
+
+def _greeting(address: str, models: list[str], first: str, folder: Path | None, locked: bool) -> str:
+    served = ", ".join(models) or f"the models in {folder}"
+    key = "YOUR KEY" if locked else "none"
+    return (
+        f"Serving {served} at {address}/v1\n"
+        f"  from openai import OpenAI\n"
+        f'  client = OpenAI(base_url="{address}/v1", api_key="{key}")\n'
+        f'  client.models.list()  # then, say: client.completions.create(model="{first}", prompt="...")\n'
+        "Ctrl-C stops it."
+    )

@@ -1,0 +1,113 @@
+"""The next token of each of several rows, from the model's logits: every row by its own options."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from daedal.errors import DaedalError
+from daedal.inference.logits import choose, log_probabilities, penalise
+from daedal.inference.row import Logprob, Row
+
+
+@dataclass
+class Chosen:
+    """What was chosen.
+
+    Attributes:
+        ids: of each row that has no fault.
+        logprobs: of each row that asked for them, in the model's own distribution.
+        faults: why nothing could be chosen for a row.
+    """
+
+    ids: dict[Row, int] = field(default_factory=dict)
+    logprobs: dict[Row, Logprob] = field(default_factory=dict)
+    faults: dict[Row, DaedalError] = field(default_factory=dict)
+
+
+def next_tokens(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"]) -> Chosen:
+    """Choose a token for every row, and use up the noise of its place."""
+    chosen = Chosen()
+    shaped = shape(rows, logits, chosen.faults)
+    places = {row: place for place, row in enumerate(rows)}
+    kinds = sorted((row for row in rows if row not in chosen.faults), key=_sampling)
+    for _, alike in groupby(kinds, key=_sampling):
+        _draw(list(alike), shaped, places, chosen)
+    asked = [row for row in chosen.ids if row.options.logprobs is not None]
+    if asked:
+        ids = torch.tensor([chosen.ids[row] for row in asked], device=logits.device)
+        most = max(row.options.logprobs or 0 for row in asked)
+        logprobs, tops = log_probabilities(logits[[places[row] for row in asked]], ids, most)
+        for row, logprob, top in zip(asked, logprobs, tops, strict=True):
+            chosen.logprobs[row] = logprob, tuple(top[: row.options.logprobs])
+    return chosen
+
+
+def shape(
+    rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], faults: dict[Row, DaedalError] | None = None
+) -> Float[Tensor, "rows vocab"]:
+    """Logit bias, penalties and constraints.
+
+    Args:
+        faults: takes in what is wrong with a row; raised where there is none.
+    """
+    shaped = logits
+    for place, row in enumerate(rows):
+        options, constraint = row.options, row.request.constraint
+        if not options.reshapes and constraint is None and not row.early:
+            continue
+        if shaped is logits:
+            shaped = logits.float().clone()
+        if options.logit_bias:
+            ids = list(options.logit_bias)
+            shaped[place, ids] += torch.tensor(list(options.logit_bias.values()), device=shaped.device)
+        if row.history is not None:
+            shaped[place : place + 1] = penalise(
+                shaped[place : place + 1],
+                row.history.seen[None],
+                row.history.counts[None],
+                repetition=options.repetition_penalty,
+                presence=options.presence_penalty,
+                frequency=options.frequency_penalty,
+            )
+        if row.early:
+            shaped[place, list(row.request.stop_ids)] = float("-inf")
+        if constraint is not None:
+            try:
+                shaped[place].masked_fill_(~constraint.mask().to(shaped.device), float("-inf"))
+            except DaedalError as error:
+                if faults is None:
+                    raise
+                faults[row] = error
+    return shaped
+
+
+def _draw(rows: list[Row], logits: Float[Tensor, "rows vocab"], places: dict[Row, int], chosen: Chosen) -> None:
+    """Draw for rows that sample in the same way."""
+    options = rows[0].options
+    own = logits if len(rows) == len(logits) else logits[[places[row] for row in rows]]
+    noise = None
+    if not options.greedy:
+        noise = torch.stack([row.noise_at(0, logits.shape[1]) for row in rows]).to(logits.device)
+    try:
+        found = choose(own, options, noise)
+    except DaedalError as error:
+        if len(rows) == 1:
+            chosen.faults[rows[0]] = error
+            return
+        for row in rows:
+            _draw([row], logits, places, chosen)
+        return
+    for row, id in zip(rows, found, strict=True):
+        chosen.ids[row] = id
+        if row.noise:
+            row.noise.popleft()
+
+
+def _sampling(row: Row) -> tuple[float, int, float, float]:
+    """How a row is sampled."""
+    options = row.options
+    return options.temperature, options.top_k, options.top_p, options.min_p

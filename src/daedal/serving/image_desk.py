@@ -1,0 +1,254 @@
+"""What the process of a model of images does with commands: those that wait and are drawn in the same way share a batch."""
+
+import base64
+import io
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from daedal.data.images.kinds import FORMATS
+from daedal.errors import DaedalError
+from daedal.inference.painter import Drawn, Wish
+from daedal.inference.picture import Picture
+from daedal.inference.pictures import ImageGenerator
+from daedal.serving.desk import Command, Event, Refused
+
+_BATCH = 16
+"""Pictures that are drawn at once."""
+_PIXELS = 2**24
+"""Of a picture that is given."""
+_OPTIONS = ("steps", "guidance", "temperature", "top_k")
+
+
+@dataclass
+class Job:
+    """A command that is being carried out.
+
+    Attributes:
+        values: what the generator is asked for.
+        left: pictures that are not drawn yet, and the number of the first of them is `first`.
+        sketched: sketches that were sent of the pictures at hand.
+    """
+
+    id: int
+    task: str
+    values: dict[str, Any]
+    seed: int
+    left: int
+    previews: int
+    format: str
+    quality: int | None
+    first: int = 0
+    sketched: int = 0
+    wish: Wish | None = None
+
+
+@dataclass
+class Batch:
+    """Pictures that are being drawn, for several jobs."""
+
+    jobs: list[Job]
+    counts: list[int]
+    drawing: Iterator[Drawn]
+    gone: set[int] = field(default_factory=set)
+
+
+class ImageDesk:
+    """Carries out the commands for one model of images.
+
+    `prepare` may be called from any thread; all else from one.
+    """
+
+    def __init__(self, generator: ImageGenerator) -> None:
+        self._generator = generator
+        self._waiting: deque[Job] = deque()
+        self._batch: Batch | None = None
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the server must know of the model."""
+        generator, config = self._generator, self._generator.model.config
+        can = [name for name, need in (("generate", "sample"), ("edit", "edit")) if need in generator.capabilities]
+        if generator.capabilities & {"edit", "interpolate"}:
+            can.append("vary")
+        return {
+            "kind": "images",
+            "size": [config.height, config.width],
+            "channels": config.channels,
+            "conditions": "caption" if generator.captions is not None else "class" if generator.classes else None,
+            "classes": list(generator.classes),
+            "can": can,
+            "options": sorted(generator.model.options & set(_OPTIONS)),
+            "parameters": sum(parameter.numel() for parameter in generator.model.parameters()),
+            "fingerprint": generator.fingerprint,
+        }
+
+    @property
+    def busy(self) -> bool:
+        return self._batch is not None or bool(self._waiting)
+
+    def prepare(self, command: Command) -> Job:
+        """All of a command's work that needs no model.
+
+        Raises:
+            Refused: it asks for something wrong.
+        """
+        if command["op"] != "draw":
+            raise Refused(400, "A model of images cannot do that", "unsupported_operation")
+        values = {name: command[name] for name in _OPTIONS if command.get(name) is not None}
+        if command.get("prompt") is not None:
+            values["prompt" if self._generator.captions is not None else "label"] = command["prompt"]
+        task = "generate" if command.get("image") is None else "vary" if command.get("vary") else "edit"
+        for name in ("image", "mask"):
+            if command.get(name) is not None:
+                values[name] = _opened(command[name], name)
+        try:
+            # Chance belongs to a seed and a picture's number: a job in several batches draws what it would in one
+            seed = self._generator.wish(1, seed=command.get("seed"), **_wished(values)).noise.seed
+        except DaedalError as error:
+            raise Refused(400, str(error)) from None
+        if command.get("strength") is not None:
+            values["strength"] = command["strength"]
+        form, quality = command.get("format") or "png", command.get("quality")
+        return Job(command["id"], task, values, seed, command.get("n", 1), command.get("previews") or 0, form, quality)
+
+    def begin(self, job: Job) -> None:
+        """Start what was prepared."""
+        self._waiting.append(job)
+
+    def cancel(self, id: int) -> None:
+        """Nobody waits for that any more."""
+        self._waiting = deque(job for job in self._waiting if job.id != id)
+        if self._batch is not None:
+            self._batch.gone.add(id)
+            if self._batch.gone.issuperset(job.id for job in self._batch.jobs):
+                self._batch = None
+
+    def step(self) -> list[Event]:
+        """Take a step of the drawing that is under way, or begin the next."""
+        job = None
+        try:
+            if self._batch is None and (job := self._waiting[0]).task != "generate":
+                return self._at_once(self._waiting.popleft())
+            if self._batch is None:
+                self._batch = self._gather()
+            drawn = next(self._batch.drawing)
+        except DaedalError as error:
+            batch, self._batch = self._batch, None
+            jobs = batch.jobs if batch is not None else [job] if job is not None else []
+            return [Refused(400, str(error)).event(job.id) for job in jobs]
+        return self._shown(self._batch, drawn)
+
+    def stats(self) -> Event:
+        """How much is going on."""
+        running = 0 if self._batch is None else len(self._batch.jobs)
+        return {
+            "event": "result",
+            "running": running,
+            "waiting": len(self._waiting),
+            "cache_tokens": 0,
+            "cache_hits": 0,
+            "cache_queries": 0,
+        }
+
+    def _gather(self) -> Batch:
+        """The next jobs that can be drawn together."""
+        jobs, wishes, counts, room = [], list[Wish](), list[int](), _BATCH
+        for job in list(self._waiting):
+            count = min(job.left, room)
+            if job.task != "generate" or not count:
+                continue
+            wish = self._generator.wish(count, seed=job.seed, first=job.first, **_wished(job.values))
+            if wishes and not wish.fits(wishes[0]):
+                continue
+            self._waiting.remove(job)
+            jobs.append(job)
+            wishes.append(wish)
+            counts.append(count)
+            room -= count
+        return Batch(jobs, counts, self._generator.draw_together(wishes))
+
+    def _shown(self, batch: Batch, drawn: Drawn) -> list[Event]:
+        if drawn.done < 1:
+            wanting = [
+                job
+                for job in batch.jobs
+                if job.id not in batch.gone and job.previews and drawn.done >= (job.sketched + 1) / (job.previews + 1)
+            ]
+            if not wanting:
+                return []
+            shown = dict(zip((job.id for job in batch.jobs), drawn.show(), strict=True))
+            events = [_pictured("preview", job, shown[job.id], number=job.sketched) for job in wanting]
+            for job in wanting:
+                job.sketched += 1
+            return [event for group in events for event in group]
+        self._batch = None
+        events = []
+        for job, pictures in zip(batch.jobs, drawn.show(), strict=True):
+            if job.id not in batch.gone:
+                events.append(self._drew(job, pictures))
+        return [event for group in events for event in group]
+
+    def _at_once(self, job: Job) -> list[Event]:
+        """Work that has no steps, a few pictures at a time."""
+        values, count = dict(job.values), min(job.left, _BATCH)
+        picture = values.pop("image")
+        if job.task == "vary":
+            values = {name: value for name, value in values.items() if name == "strength"}
+            pictures = self._generator.vary(picture, count, seed=job.seed, first=job.first, **values)
+        else:
+            mask = values.pop("mask", None)
+            pictures = self._generator.edit(picture, mask, count, seed=job.seed, first=job.first, **values)
+        return self._drew(job, pictures)
+
+    def _drew(self, job: Job, pictures: list[Picture]) -> list[Event]:
+        """What goes out of finished pictures; a job that wants more waits for its turn."""
+        events = _pictured("image", job, pictures)
+        job.first, job.left, job.sketched = job.first + len(pictures), job.left - len(pictures), 0
+        if job.left:
+            self._waiting.append(job)
+            return events
+        return [*events, {"id": job.id, "event": "done"}]
+
+
+def _wished(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in ("image", "mask", "strength")}
+
+
+def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list[Event]:
+    return [
+        {
+            "id": job.id,
+            "event": kind,
+            "index": job.first + i,
+            "png": base64.b64encode(picture.encoded(job.format, job.quality)).decode(),
+            "seed": job.seed,
+            **more,
+        }
+        for i, picture in enumerate(pictures)
+    ]
+
+
+def _opened(encoded: str, name: str) -> bytes:
+    """The bytes of a picture, not too large to be opened.
+
+    Raises:
+        Refused: they are none.
+    """
+    try:
+        data = base64.b64decode(encoded, validate=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                width, height = picture.size
+    except Exception:  # on damaged files the decoders raise whatever they stumble over
+        raise Refused(400, "That is no picture that can be read", "invalid_image", name) from None
+    if width * height > _PIXELS:
+        raise Refused(
+            400, f"The picture has {width * height:,} pixels, and {_PIXELS:,} may be", "image_too_large", name
+        )
+    return data

@@ -1,0 +1,177 @@
+"""POST /v1/images/generations, /v1/images/edits and /v1/images/variations: pictures drawn, drawn in part, and drawn again."""
+
+import base64
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from daedal.serving import sse
+from daedal.serving.access import owner
+from daedal.serving.answers import json_answer
+from daedal.serving.errors import ApiError, parse
+from daedal.serving.forms import read_form
+from daedal.serving.limits import read_json, unless_gone
+from daedal.serving.schema.images import EditRequest, GenerationRequest, VariationRequest
+from daedal.serving.supervisor import Model
+from daedal.serving.wire import Event
+
+Body = GenerationRequest | EditRequest | VariationRequest
+M = TypeVar("M", bound=BaseModel)
+
+_NUMBERS = ("n", "seed", "steps", "partial_images", "output_compression")
+_FRACTIONS = ("guidance", "temperature", "strength")
+_PICTURE = 2**25
+"""Bytes of a picture that is given."""
+_LEFT = 0.6
+"""How far from a picture that is edited without a mask."""
+
+
+async def generations(request: Request) -> Response:
+    """New pictures."""
+    body = parse(GenerationRequest, await read_json(request))
+    model = await _model(request, body.model, "generate", "draw new pictures")
+    return await _answer(request, model, body, _asked(model, body), "image_generation")
+
+
+async def edits(request: Request) -> Response:
+    """A given picture, drawn anew where its mask says so."""
+    body, files = await _read(request, EditRequest, ("image", "mask"))
+    model = await _model(request, body.model, "edit", "edit pictures")
+    strength = body.strength or (None if "mask" in files else _LEFT)
+    return await _answer(request, model, body, {**_asked(model, body), **files, "strength": strength}, "image_edit")
+
+
+async def variations(request: Request) -> Response:
+    """Pictures like a given one."""
+    body, files = await _read(request, VariationRequest, ("image",))
+    model = await _model(request, body.model, "vary", "vary pictures")
+    fields = {**_common(model, body), **files, "vary": True, "strength": body.strength}
+    return await _answer(request, model, body, fields, "image_variation")
+
+
+# -- what is asked -----------------------------------------------------------------------------------------------------
+
+
+async def _read(request: Request, kind: type[M], names: tuple[str, ...]) -> tuple[M, dict[str, str]]:
+    """A form as a body, and its pictures in base64."""
+    async with read_form(request, set(names), set(kind.model_fields)) as form:
+        body = parse(kind, {name: _value(name, text) for name, text in form.texts.items()})
+        files = {"image": await _picture(form.file("image"), "image")}
+        if "mask" in form.files:
+            files["mask"] = await _picture(form.file("mask"), "mask")
+        return body, files
+
+
+def _value(name: str, text: str) -> Any:
+    """A field of a form, which has only texts, as a body has it; what is none stays a text, and is refused as one."""
+    try:
+        if name in _NUMBERS:
+            return int(text)
+        if name in _FRACTIONS:
+            return float(text)
+    except ValueError:
+        return text
+    return {"true": True, "false": False}.get(text, text) if name == "stream" else text
+
+
+async def _picture(file: UploadFile, name: str) -> str:
+    data = await file.read(_PICTURE + 1)
+    if len(data) > _PICTURE:
+        raise ApiError(413, f"A picture has at most {_PICTURE:,} bytes", param=name, code="request_too_large")
+    if not data:
+        raise ApiError(400, "The picture is empty", param=name, code="invalid_image")
+    return base64.b64encode(data).decode()
+
+
+async def _model(request: Request, name: str, ability: str, verb: str) -> Model:
+    model: Model = await request.app.state.models.open(name)
+    if ability not in model.info.get("can", ()):
+        raise ApiError(400, f"The model {name!r} does not {verb}", param="model", code="unsupported_model")
+    return model
+
+
+def _common(model: Model, body: Body) -> dict[str, Any]:
+    height, width = model.info["size"]
+    if body.size not in ("auto", f"{width}x{height}"):
+        raise ApiError(400, f"The model draws pictures of {width}x{height} pixels", param="size", code="invalid_value")
+    if body.output_compression is not None and body.output_format == "png":
+        raise ApiError(400, "A png is not compressed with loss", param="output_compression", code="invalid_value")
+    return {"n": body.n, "seed": body.seed, "format": body.output_format, "quality": body.output_compression}
+
+
+def _asked(model: Model, body: GenerationRequest | EditRequest) -> dict[str, Any]:
+    if body.prompt and model.info["conditions"] is None:
+        said = "The model was trained without words: it draws whatever it has learned. Send an empty prompt"
+        raise ApiError(400, said, param="prompt", code="unsupported_parameter")
+    if body.partial_images and not body.stream:
+        raise ApiError(400, "Sketches are sent with stream only", param="partial_images", code="invalid_value")
+    options = {name: getattr(body, name) for name in ("guidance", "steps", "temperature")}
+    for name, value in options.items():
+        if value is not None and name not in model.info["options"]:
+            raise ApiError(400, f"The model has no {name}", param=name, code="unsupported_parameter")
+    return {**_common(model, body), **options, "prompt": body.prompt or None, "previews": body.partial_images}
+
+
+# -- what is answered --------------------------------------------------------------------------------------------------
+
+
+async def _answer(request: Request, model: Model, body: Body, fields: Mapping[str, Any], event: str) -> Response:
+    events = model.run("draw", owner(request), **fields)
+    if getattr(body, "stream", False):
+        return sse.stream(request, _events(events, model, body, event))
+    pictures = await unless_gone(request, _all(events))
+    data = [
+        {"b64_json": picture["png"], "seed": picture["seed"]}
+        for picture in sorted(pictures, key=lambda one: one["index"])
+    ]
+    return json_answer({"created": int(time.time()), "data": data, **_told(model, body)})
+
+
+async def _all(events: AsyncGenerator[Event]) -> list[Event]:
+    async with aclosing(events) as stream:
+        return [event async for event in stream if event["event"] == "image"]
+
+
+async def _events(events: AsyncGenerator[Event], model: Model, body: Body, name: str) -> AsyncGenerator[bytes]:
+    async with aclosing(events) as stream:
+        async for event in stream:
+            if event["event"] == "done":
+                return
+            sketch = event["event"] == "preview"
+            kind = f"{name}.{'partial_image' if sketch else 'completed'}"
+            told = {"type": kind, "b64_json": event["png"], "created_at": int(time.time()), **_told(model, body)}
+            told |= {"partial_image_index": event["number"]} if sketch else {"seed": event["seed"]}
+            yield b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(told) + b"\n\n"
+
+
+def _told(model: Model, body: Body) -> dict[str, Any]:
+    """What clients read of a picture. Tokens are what other servers bill: there are none here."""
+    height, width = model.info["size"]
+    usage = {
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "total_tokens": 0,
+        "input_tokens_details": {"text_tokens": 0, "image_tokens": 0},
+    }
+    return {
+        "size": f"{width}x{height}",
+        "quality": "auto",
+        "background": "opaque",
+        "output_format": body.output_format,
+        "usage": usage,
+    }
+
+
+routes = [
+    Route("/v1/images/generations", generations, methods=["POST"]),
+    Route("/v1/images/edits", edits, methods=["POST"]),
+    Route("/v1/images/variations", variations, methods=["POST"]),
+]

@@ -1,0 +1,93 @@
+"""Who may ask for what: named keys, of which a server keeps only hashes."""
+
+import hashlib
+import hmac
+import secrets
+import time
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from daedal.config import Config
+from daedal.errors import DaedalError
+from daedal.files import read_json, write_json
+
+Scope = Literal["admin", "user", "read"]
+_PREFIX = "dk-"
+
+
+class Key(Config):
+    """A key, without the key itself.
+
+    Attributes:
+        scope: "admin" may load and unload models and see the metrics; "user" may use models and keep files; "read" may look,
+            and count tokens.
+        sha256: of the key.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    scope: Scope = "user"
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    created: int = 0
+
+
+LOCAL = Key(name="local", scope="admin", sha256="0" * 64)
+"""Whoever reaches a server that has no keys: it listens on loopback alone."""
+
+
+class KeyRing(Config):
+    """The keys of a server."""
+
+    keys: tuple[Key, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> "KeyRing":
+        """
+        Raises:
+            DaedalError: there is no such file, or it is damaged.
+        """
+        if not path.exists():
+            raise DaedalError(f"{path} is missing", f"Make a key with: daedal keys add NAME --file {path}")
+        values = read_json(path)
+        if not isinstance(values, dict):
+            raise DaedalError(f"{path} does not hold keys", f"Make one with: daedal keys add NAME --file {path}")
+        return cls.parse(values, str(path))
+
+    def save(self, path: Path) -> None:
+        """Write the file, for its owner's eyes alone."""
+        write_json(path, self.model_dump())
+        path.chmod(0o600)
+
+    def add(self, name: str, scope: Scope) -> tuple["KeyRing", str]:
+        """With another key; and that key, which is told this once.
+
+        Raises:
+            DaedalError: the name is taken, or no name.
+        """
+        if any(key.name == name for key in self.keys):
+            raise DaedalError(f"There is a key named {name}", "Choose another name, or revoke that one")
+        token = _PREFIX + secrets.token_urlsafe(32)
+        key = {"name": name, "scope": scope, "sha256": _hash(token), "created": int(time.time())}
+        return KeyRing(keys=(*self.keys, Key.parse(key, "key"))), token
+
+    def without(self, name: str) -> "KeyRing":
+        """
+        Raises:
+            DaedalError: there is no such key.
+        """
+        if all(key.name != name for key in self.keys):
+            raise DaedalError(f"There is no key named {name}", "See the names with: daedal keys list")
+        return KeyRing(keys=tuple(key for key in self.keys if key.name != name))
+
+    def find(self, token: str) -> Key | None:
+        """Whose key that is. It takes as long for one that is nobody's."""
+        hashed, found = _hash(token), None
+        for key in self.keys:
+            if hmac.compare_digest(hashed, key.sha256):
+                found = key
+        return found
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

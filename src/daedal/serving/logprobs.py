@@ -1,0 +1,78 @@
+"""Log-probabilities of tokens, as each endpoint writes them.
+
+A token is a run of bytes and need not be whole characters: `bytes` has it exactly, and `token` as well as text can.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+IMPOSSIBLE = -9999.0
+"""In place of minus infinity, which JSON does not have."""
+
+Token = dict[str, Any]
+
+
+def chat_logprobs(tokens: Sequence[Token]) -> list[dict[str, Any]]:
+    """As chat completions and responses have them."""
+    return [
+        {
+            **_entry(token["bytes"], token["logprob"]),
+            "top_logprobs": [_entry(spelling, logprob) for _, spelling, logprob in token["top"]],
+        }
+        for token in tokens
+    ]
+
+
+def _entry(spelling: list[int], logprob: float | None) -> dict[str, Any]:
+    text = bytes(spelling).decode("utf-8", "replace")
+    return {"token": text, "logprob": IMPOSSIBLE if logprob is None else logprob, "bytes": spelling}
+
+
+class CompletionLogprobs:
+    """As text completions have them, with the place of each token in the text.
+
+    Args:
+        offset: characters of the text before the first token.
+        top: how many likely tokens were asked for.
+    """
+
+    def __init__(self, top: int, offset: int = 0) -> None:
+        self._top, self._offset = top, offset
+
+    def add(self, tokens: Sequence[Token], first_unknown: bool = False) -> dict[str, Any]:
+        """The next tokens.
+
+        Args:
+            first_unknown: the first of them begins a text, so nothing predicted it.
+        """
+        columns: dict[str, list[Any]] = {"text_offset": [], "token_logprobs": [], "tokens": [], "top_logprobs": []}
+        for place, token in enumerate(tokens):
+            spelling = token["bytes"]
+            inside = bool(spelling) and spelling[0] & 0xC0 == 0x80  # goes on with the character before
+            columns["text_offset"].append(max(0, self._offset - inside))
+            self._offset += sum(byte & 0xC0 != 0x80 for byte in spelling)
+            columns["tokens"].append(_spelled(spelling))
+            unknown = first_unknown and place == 0
+            columns["token_logprobs"].append(None if unknown else _known(token["logprob"]))
+            columns["top_logprobs"].append(None if unknown else self._likely(token))
+        return columns
+
+    def _likely(self, token: Token) -> dict[str, float]:
+        """The likely tokens, of which the first stands where two are spelled alike, and the chosen one."""
+        likely: dict[str, float] = {}
+        for _, spelling, logprob in token["top"][: self._top]:
+            likely.setdefault(_spelled(spelling), _known(logprob))
+        likely.setdefault(_spelled(token["bytes"]), _known(token["logprob"]))
+        return likely
+
+
+def _known(logprob: float | None) -> float:
+    return IMPOSSIBLE if logprob is None else logprob
+
+
+def _spelled(spelling: list[int]) -> str:
+    """Text; `bytes:` and the bytes where they are not whole characters, so that no two tokens are spelled alike."""
+    try:
+        return bytes(spelling).decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in spelling)

@@ -1,0 +1,117 @@
+"""HTTP/1.1 as uvicorn speaks it, without waiting for anybody for ever.
+
+- a head (first line and headers) comes within seconds, and is not long; neither is what follows a body in pieces
+- whoever has been answered finishes sending soon; whoever does not read the answer is cut off in the end
+- whatever is no HTTP is answered in the shape that all errors have
+
+Not covered: how fast connections are opened, and from how many addresses. That is for a firewall or a proxy in front.
+"""
+
+import asyncio
+import uuid
+from typing import Any
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+_CONNECTIONS = 4096
+_HEAD = 2**16
+"""Bytes of a head."""
+_SECONDS = 20.0
+"""That a client has for a head, and for the rest of a request that is answered already."""
+_UNREAD = 120.0
+"""Seconds in which a client takes nothing of an answer."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
+    _running: RequestResponseCycle | None = None
+    _fruitless = 0
+    _whole = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.access_log = False  # that one would hold queries, and whatever secret a client has put into one
+        if len(self.connections) > _CONNECTIONS:
+            transport.abort()
+        else:
+            self._hurry()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._at_ease()
+        self.resume_writing()
+        cycle = self._running
+        if cycle is not None and not cycle.response_complete:  # uvicorn tells only the last request on a connection
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._fruitless += len(data)
+        super().data_received(data)
+        if self._fruitless > _HEAD and not self.transport.is_closing():
+            self._refuse(431, "The head of the request is too long", "request_too_large")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._whole = False
+        self._hurry()
+
+    def on_headers_complete(self) -> None:
+        self._fruitless = 0
+        self._at_ease()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._fruitless = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._fruitless, self._whole = 0, True
+        self._at_ease()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._whole:
+            self._hurry()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stuck = self.loop.call_later(_UNREAD, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "That is not HTTP/1.1", "invalid_http")
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _hurry(self) -> None:
+        self._at_ease()
+        self._late = self.loop.call_later(_SECONDS, self.transport.abort)
+
+    def _at_ease(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        """Answer without the application, and close."""
+        told = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+        body = orjson.dumps({"error": told})
+        head = (
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
+            f"x-request-id: req_{uuid.uuid4().hex}\r\nx-should-retry: false\r\nx-content-type-options: nosniff\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[status] + head.encode() + body)
+        self.transport.close()

@@ -1,0 +1,169 @@
+"""The body of POST /v1/chat/completions."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from daedal.serving.schema.base import FunctionName, Identifier, Metadata, Refused, Request, fault, refusal
+from daedal.serving.schema.content import TextPart, in_parts
+from daedal.serving.schema.formats import ResponseFormat
+from daedal.serving.schema.sampling import MAX_TOP, Sampled
+from daedal.serving.schema.tools import MAX_TOOLS, Tool, ToolChoice, distinct, spelled_out
+
+MAX_MESSAGES, MAX_CALLS = 10_000, 128
+SPEECH = "no model here speaks"
+REASONING = "no model here reasons before it answers"
+MODERATION = "no moderation model is loaded"
+DEFAULT_TIER = ("auto", "default")
+
+
+class FunctionCall(Request):
+    """A call that the model made: of which function, with which arguments."""
+
+    name: FunctionName
+    arguments: str = Field(description="JSON")
+
+
+class ToolCall(Request):
+    """A call in an assistant's turn."""
+
+    id: Identifier
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
+class Message(Request):
+    """One turn of a conversation."""
+
+    role: Literal["developer", "system", "user", "assistant", "tool"] = Field(
+        description="`developer` is the same as `system`; `function` is refused"
+    )
+    content: list[TextPart] = Field(
+        default_factory=list, validate_default=True, description="a text or text parts, each of which begins a line"
+    )
+    name: str | None = Field(None, max_length=256, description="given to the model's chat template, which may show it")
+    tool_calls: list[ToolCall] = Field(
+        default_factory=list, max_length=MAX_CALLS, description="of an assistant's turn: the calls that it made"
+    )
+    tool_call_id: Identifier | None = Field(
+        None, validate_default=True, description="of a tool's turn: which call it answers"
+    )
+    refusal: str | None = Field(None, description="of an assistant's turn: shown to the model as its words")
+    annotations: list[Any] = Field(
+        default_factory=list, max_length=0, description="accepted empty, as answers carry it; anything in it is refused"
+    )
+    audio: Annotated[Any, Refused(SPEECH)] = None
+    function_call: Annotated[Any, Refused("use tool_calls")] = None
+
+    @field_validator("role", mode="before")
+    @classmethod
+    def _roles(cls, value: Any) -> Any:
+        if value == "function":
+            raise refusal("use a message of role tool")
+        return value
+
+    _parts = field_validator("content", mode="before")(in_parts)
+
+    @field_validator("content")
+    @classmethod
+    def _said(cls, value: list[TextPart], info: Any) -> list[TextPart]:
+        if not value and info.data.get("role", "assistant") != "assistant":
+            raise fault("Only an assistant's turn can be without content")
+        return value
+
+    @field_validator("tool_calls", "refusal")
+    @classmethod
+    def _assistant_only(cls, value: Any, info: Any) -> Any:
+        if value and info.data.get("role", "assistant") != "assistant":
+            raise fault("Only an assistant's turn has this")
+        return value
+
+    @field_validator("tool_call_id")
+    @classmethod
+    def _answers(cls, value: str | None, info: Any) -> str | None:
+        if (value is not None) != (info.data.get("role") == "tool") and "role" in info.data:
+            raise fault("A turn of role tool says which call it answers, and no other turn does")
+        return value
+
+
+class ChatRequest(Sampled):
+    """A conversation to go on with."""
+
+    messages: list[Message] = Field(
+        min_length=1, max_length=MAX_MESSAGES, description="the conversation, written out by the model's chat template"
+    )
+    logprobs: bool = Field(False, description="log-probabilities of the tokens, by the model's own distribution")
+    max_completion_tokens: int | None = Field(
+        None, ge=1, description="tokens at most; unless given, until the model ends or its context is full"
+    )
+    max_tokens: int | None = Field(None, ge=1, description="the older name of `max_completion_tokens`")
+    metadata: Metadata = Field(default_factory=dict, description="given back in the answer; not stored")
+    modalities: Annotated[Any, Refused("answers are text", (["text"],))] = None
+    parallel_tool_calls: bool = Field(True, description="whether an answer may hold several calls")
+    response_format: ResponseFormat | None = Field(
+        None, description="`json_object` and `json_schema` constrain each token, so a finished answer is always valid"
+    )
+    tool_choice: ToolChoice | None = Field(
+        None,
+        description="`none`, `auto`, `required`, a function, or `allowed_tools`; enforced by a grammar. With `none` the "
+        "tools are not shown to the model; `auto` unless given",
+    )
+    tools: list[Tool] = Field(
+        default_factory=list,
+        max_length=MAX_TOOLS,
+        description="shown by the model's own template, or in a system message where it has none for tools",
+    )
+    top_logprobs: int | None = Field(
+        None, ge=0, le=MAX_TOP, description="the likeliest tokens at each place; needs `logprobs`"
+    )
+    prompt_cache_key: str | None = Field(
+        None,
+        max_length=512,
+        description="accepted and not needed: equal prefixes are found by themselves, within a key",
+    )
+    safety_identifier: str | None = Field(
+        None, max_length=512, description="accepted and not used: we keep no record of end users"
+    )
+    audio: Annotated[Any, Refused(SPEECH)] = None
+    function_call: Annotated[Any, Refused("use tool_choice", ("none",))] = None
+    functions: Annotated[Any, Refused("use tools")] = None
+    moderation: Annotated[Any, Refused(MODERATION)] = None
+    prediction: Annotated[Any, Refused("guesses of repeated text are made by themselves")] = None
+    prompt_cache_options: Annotated[Any, Refused("the prefix cache has no options")] = None
+    prompt_cache_retention: Annotated[Any, Refused("prefixes stay while there is memory", ("in_memory",))] = None
+    reasoning_effort: Annotated[Any, Refused(REASONING, ("none",))] = None
+    service_tier: Annotated[Any, Refused("there is one tier of service", DEFAULT_TIER)] = None
+    store: Annotated[Any, Refused("chat completions are not kept; use /v1/responses", (False,))] = None
+    verbosity: Annotated[Any, Refused("ask for it in words", ("medium",))] = None
+    web_search_options: Annotated[Any, Refused("this server never fetches anything")] = None
+
+    _choice = field_validator("tool_choice", mode="before")(spelled_out)
+
+    @field_validator("tools")
+    @classmethod
+    def _distinct(cls, value: list[Tool]) -> list[Tool]:
+        distinct([tool.function.name for tool in value])
+        return value
+
+    @field_validator("max_tokens")
+    @classmethod
+    def _one_limit(cls, value: int | None, info: Any) -> int | None:
+        if None not in (value, other := info.data.get("max_completion_tokens")) and value != other:
+            raise fault("max_tokens and max_completion_tokens differ; give one of them")
+        return value
+
+    @field_validator("top_logprobs")
+    @classmethod
+    def _with_logprobs(cls, value: int | None, info: Any) -> int | None:
+        if value is not None and not info.data.get("logprobs", True):
+            raise fault("top_logprobs needs logprobs: true")
+        return value
+
+    @property
+    def limit(self) -> int | None:
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def alternatives(self) -> int | None:
+        """Of each token, how many likely ones are told; None: no log-probabilities at all."""
+        return (self.top_logprobs or 0) if self.logprobs else None

@@ -1,0 +1,57 @@
+"""What a message says: text, alone or in parts. Parts that are not text are refused by name."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from daedal.serving.schema.base import Refused, Request, fault, refusal
+
+MAX_PARTS = 1000
+NOT_TEXT = {
+    "image_url": "no model here reads images",
+    "input_audio": "no model here hears audio",
+    "file": "no model here reads files; put the text itself into the message",
+}
+CACHE_BREAKPOINT = "prefixes are cached by themselves, without breakpoints"
+
+
+class TextPart(Request):
+    """A part of a message."""
+
+    type: Literal["text", "refusal"] = Field(
+        description="`text`, or `refusal` of an assistant's turn; `image_url`, `input_audio` and `file` are refused"
+    )
+    text: str = ""
+    refusal: str = Field("", description="what the assistant said in refusing; shown to the model as its words")
+    prompt_cache_breakpoint: Annotated[Any, Refused(CACHE_BREAKPOINT)] = None
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str) and value in NOT_TEXT:
+            raise refusal(NOT_TEXT[value])
+        return value
+
+    @field_validator("text", "refusal")
+    @classmethod
+    def _belongs(cls, value: str, info: Any) -> str:
+        if value and info.data.get("type", info.field_name) != info.field_name:
+            raise fault(f"Only a part of type {info.field_name!r} has this")
+        return value
+
+
+def in_parts(value: Any) -> Any:
+    """A text is the same as one part that holds it."""
+    if isinstance(value, str):
+        return [{"type": "text", "text": value}]
+    if isinstance(value, list) and len(value) > MAX_PARTS:
+        raise fault(f"At most {MAX_PARTS} parts are allowed")
+    if value is not None and not isinstance(value, list):
+        raise fault("Content is a text or a list of parts")
+    return value
+
+
+def joined(parts: Sequence[TextPart]) -> str:
+    """The text of all parts, each on lines of its own."""
+    return "\n".join(part.text or part.refusal for part in parts)

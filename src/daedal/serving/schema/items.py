@@ -1,0 +1,104 @@
+"""What the input of a response is made of: messages, function calls and what functions answered.
+
+Items of an earlier answer can be given back as they came, so what answers carry (`id`, `status`, `annotations`) is accepted.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from daedal.serving.schema.base import FunctionName, Identifier, Refused, Request, fault
+from daedal.serving.schema.base import refusal as refused
+from daedal.serving.schema.content import CACHE_BREAKPOINT, MAX_PARTS
+
+NOT_TEXT = {
+    "input_image": "no model here reads images",
+    "input_file": "no model here reads files; put the text itself into the message",
+    "input_audio": "no model here hears audio",
+}
+KINDS = ("message", "function_call", "function_call_output", "item_reference")
+
+
+class ItemPart(Request):
+    """A part of a message."""
+
+    type: Literal["input_text", "output_text", "text", "refusal"] = Field(
+        "input_text", description="`input_image`, `input_file` and `input_audio` are refused"
+    )
+    text: str = ""
+    refusal: str = Field("", description="what the assistant said in refusing; shown to the model as its words")
+    annotations: list[Any] = Field(default_factory=list, description="of an earlier answer: accepted, not shown")
+    logprobs: list[Any] = Field(default_factory=list, description="of an earlier answer: accepted, not shown")
+    prompt_cache_breakpoint: Annotated[Any, Refused(CACHE_BREAKPOINT)] = None
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str) and value in NOT_TEXT:
+            raise refused(NOT_TEXT[value])
+        return value
+
+
+class Item(Request):
+    """One item of the input."""
+
+    type: Literal["message", "function_call", "function_call_output", "item_reference"] = Field(
+        "message", description="other types are refused by name"
+    )
+    id: str | None = Field(None, max_length=256, description="of an earlier item; what an `item_reference` refers to")
+    status: Literal["in_progress", "completed", "incomplete"] | None = Field(None, description="accepted, not shown")
+    role: Literal["user", "assistant", "system", "developer"] | None = Field(
+        None, description="of a message; `developer` is the same as `system`"
+    )
+    content: list[ItemPart] = Field(
+        default_factory=list, description="of a message: a text or text parts, each of which begins a line"
+    )
+    phase: Annotated[Any, Refused("turns have no phases", ("final_answer",))] = None
+    call_id: Identifier | None = Field(None, description="of a function call and its output")
+    name: FunctionName | None = Field(None, description="of a function call")
+    arguments: str | None = Field(None, description="of a function call: JSON")
+    output: list[ItemPart] | None = Field(None, description="of a function's output: a text or text parts")
+    namespace: Annotated[Any, Refused("functions have no namespaces")] = None
+    caller: Annotated[Any, Refused("the model alone calls tools")] = None
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _kinds(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in KINDS:
+            raise refused(f"there are no items of type {value[:40]!r}")
+        return value
+
+    @field_validator("content", "output", mode="before")
+    @classmethod
+    def _parts(cls, value: Any) -> Any:
+        if isinstance(value, list) and len(value) > MAX_PARTS:
+            raise fault(f"At most {MAX_PARTS} parts are allowed")
+        return [{"type": "input_text", "text": value}] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Item":
+        needed = {
+            "message": {"role", "content"},
+            "function_call": {"call_id", "name", "arguments"},
+            "function_call_output": {"call_id", "output"},
+            "item_reference": {"id"},
+        }[self.type]
+        given = self.model_fields_set
+        if missing := sorted(needed - given):
+            raise fault(f"An item of type {self.type} needs {', '.join(missing)}")
+        named = {"role", "content", "call_id", "name", "arguments", "output"}
+        if self.type == "function_call_output":
+            needed = needed | {"name"}
+        if strange := sorted((given & named) - needed):
+            raise fault(f"An item of type {self.type} has no {', '.join(strange)}")
+        return self
+
+
+def in_items(value: Any) -> Any:
+    """A text is the same as one message of the user."""
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+def joined(parts: list[ItemPart]) -> str:
+    """The text of all parts, each on lines of its own."""
+    return "\n".join(part.text or part.refusal for part in parts)

@@ -1,0 +1,227 @@
+"""The bodies of Anthropic's POST /v1/messages and POST /v1/messages/count_tokens."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from daedal.serving.schema.base import FunctionName, Identifier, ModelName, Refused, Request, fault
+from daedal.serving.schema.base import refusal as refused
+from daedal.serving.schema.chat import MAX_MESSAGES, REASONING
+from daedal.serving.schema.content import MAX_PARTS, in_parts
+from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
+from daedal.serving.schema.sampling import MinP, TopK, TopP, checked_stops
+from daedal.serving.schema.tools import MAX_TOOLS, Description, distinct
+
+BLOCKS = ("text", "tool_use", "tool_result")
+
+
+class CacheControl(Request):
+    """A wish that a prefix be cached: all are."""
+
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] | None = None
+
+
+Cached = Annotated[CacheControl | None, Field(description="accepted: prefixes are cached by themselves")]
+
+
+class Block(Request):
+    """A block of a message."""
+
+    type: Literal["text", "tool_use", "tool_result"] = Field(description="other types are refused by name")
+    text: str | None = Field(None, description="of a text")
+    id: Identifier | None = Field(None, description="of a call")
+    name: FunctionName | None = Field(None, description="of a call: which tool")
+    input: dict[str, Any] | None = Field(None, description="of a call: its arguments")
+    tool_use_id: Identifier | None = Field(None, description="of a result: which call it answers")
+    content: "list[Block]" = Field(
+        default_factory=list, description="of a result: a text or text blocks, each of which begins a line"
+    )
+    is_error: bool = Field(False, description="of a result: shown to the model as an error")
+    cache_control: Cached = None
+    caller: Annotated[Any, Refused("the model alone calls tools", ({"type": "direct"},))] = None
+    citations: Annotated[Any, Refused("there are no citations")] = None
+    toolset_name: Annotated[Any, Refused("there are no toolsets")] = None
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _kinds(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in BLOCKS:
+            raise refused(f"no model here reads a block of type {value[:40]!r}")
+        return value
+
+    _parts = field_validator("content", mode="before")(in_parts)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Block":
+        own = {
+            "text": {"text"},
+            "tool_use": {"id", "name", "input"},
+            "tool_result": {"tool_use_id"},
+        }[self.type]
+        given = self.model_fields_set & {"text", "id", "name", "input", "tool_use_id", "content", "is_error"}
+        if missing := sorted(own - given):
+            raise fault(f"A block of type {self.type} needs {', '.join(missing)}")
+        if self.type == "tool_result":
+            own = own | {"content", "is_error"}
+        if strange := sorted(given - own):
+            raise fault(f"A block of type {self.type} has no {', '.join(strange)}")
+        if any(block.type != "text" for block in self.content):
+            raise fault("The content of a tool_result is text")
+        return self
+
+
+class Turn(Request):
+    """One turn of a conversation."""
+
+    role: Literal["user", "assistant", "system"]
+    content: list[Block] = Field(max_length=MAX_PARTS, description="a text or blocks")
+
+    _parts = field_validator("content", mode="before")(in_parts)
+
+    @field_validator("content")
+    @classmethod
+    def _belongs(cls, value: list[Block], info: Any) -> list[Block]:
+        speaker = {"tool_use": "assistant", "tool_result": "user"}
+        role = info.data.get("role")
+        if role and any(speaker.get(block.type, role) != role for block in value):
+            raise fault("Calls stand in the assistant's turns and their results in the user's")
+        return value
+
+
+class SystemBlock(Request):
+    """A part of the system's text."""
+
+    type: Literal["text"]
+    text: str
+    cache_control: Cached = None
+    citations: Annotated[Any, Refused("there are no citations")] = None
+
+
+class MessageTool(Request):
+    """A tool that the model may call."""
+
+    name: FunctionName
+    description: Description = ""
+    input_schema: ObjectSchema = Field(description="JSON schema of the arguments, which a call always follows")
+    type: Literal["custom"] = Field("custom", description="other types are refused by name")
+    strict: bool = Field(False, description="accepted: arguments always follow the schema")
+    eager_input_streaming: bool = Field(False, description="accepted: arguments are streamed as they are written")
+    cache_control: Cached = None
+    allowed_callers: Annotated[Any, Refused("the model alone calls tools", (["direct"],))] = None
+    defer_loading: Annotated[Any, Refused("all tools are shown at once", (False,))] = None
+    input_examples: Annotated[Any, Refused("give examples in the description", ([],))] = None
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _kinds(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "custom":
+            raise refused(f"there are no tools of type {value[:40]!r}")
+        return value
+
+
+class MessageToolChoice(Request):
+    """Which tools may or must be called."""
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: FunctionName | None = Field(None, description="of a choice of type `tool`")
+    disable_parallel_tool_use: bool = Field(False, description="at most one call")
+
+    @model_validator(mode="after")
+    def _whole(self) -> "MessageToolChoice":
+        if (self.type == "tool") != (self.name is not None):
+            raise fault("A choice of type tool names it, and no other does")
+        return self
+
+
+class SchemaFormat(Request):
+    """JSON after a schema."""
+
+    type: Literal["json_schema"]
+    schema_: JSONSchema = Field(alias="schema", description="JSON schema of the answer, which always follows it")
+
+
+class OutputConfig(Request):
+    """How the answer is."""
+
+    format: SchemaFormat | None = None
+    effort: Annotated[Any, Refused(REASONING)] = None
+
+
+class Thinking(Request):
+    """Whether the model thinks first: none here does."""
+
+    type: Literal["disabled"] = Field(description="`disabled`; `enabled` and `adaptive` are refused")
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _disabled(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "disabled":
+            raise refused(REASONING)
+        return value
+
+
+class Who(Request):
+    """Whom the request is for."""
+
+    user_id: str | None = Field(
+        None, max_length=512, description="accepted and not used: we keep no record of end users"
+    )
+
+
+class CountRequest(Request):
+    """What to count the tokens of."""
+
+    model: ModelName
+    messages: list[Turn] = Field(min_length=1, max_length=MAX_MESSAGES, description="the conversation")
+    system: list[SystemBlock] = Field(default_factory=list, max_length=MAX_PARTS, description="a text or text blocks")
+    tools: list[MessageTool] = Field(default_factory=list, max_length=MAX_TOOLS, description="tools that can be called")
+    tool_choice: MessageToolChoice | None = Field(
+        None, description="`auto`, `any`, `tool` or `none`; enforced by a grammar"
+    )
+    output_config: OutputConfig = Field(default_factory=OutputConfig, description="`format` constrains each token")
+    thinking: Thinking | None = None
+    cache_control: Cached = None
+    speed: Annotated[Any, Refused("there is one speed", ("standard",))] = None
+    user_profile_id: Annotated[Any, Refused("there are no user profiles")] = None
+    workspace_id: Annotated[Any, Refused("there are no workspaces")] = None
+
+    _parts = field_validator("system", mode="before")(in_parts)
+
+    @field_validator("tools")
+    @classmethod
+    def _distinct(cls, value: list[MessageTool]) -> list[MessageTool]:
+        distinct([tool.name for tool in value])
+        return value
+
+
+class MessageRequest(CountRequest):
+    """A conversation to go on with."""
+
+    max_tokens: int = Field(ge=1, description="tokens at most")
+    metadata: Who = Field(default_factory=Who)
+    min_p: MinP = 0.0
+    stop_sequences: list[str] = Field(default_factory=list, description="texts before which the answer ends")
+    stream: bool = Field(False, description="server-sent events, `message_start` to `message_stop`")
+    temperature: float = Field(
+        1.0, ge=0, le=1, description="0 always takes the most likely token; honoured in every version"
+    )
+    top_k: TopK = 0
+    top_p: TopP = 1.0
+    container: Annotated[Any, Refused("there are no containers")] = None
+    diagnostics: Annotated[Any, Refused("there are no diagnostics")] = None
+    inference_geo: Annotated[Any, Refused("the model runs where this server runs")] = None
+    service_tier: Annotated[Any, Refused("there is one tier of service", ("auto", "standard_only"))] = None
+
+    _stops = field_validator("stop_sequences", mode="before")(checked_stops)
+
+    def sampling(self) -> dict[str, Any]:
+        """The wire's options."""
+        return {
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+            "top_p": self.top_p,
+            "min_p": self.min_p,
+            "stop": self.stop_sequences,
+        }

@@ -1,0 +1,99 @@
+"""Tools that a model may call, as chat completions describe them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from daedal.serving.schema.base import FunctionName, Request, fault, refusal
+from daedal.serving.schema.json_schema import ObjectSchema
+
+MAX_TOOLS, MAX_DESCRIPTION = 128, 8192
+CUSTOM = "custom tools take free text; describe the tool as a function with a JSON schema"
+
+Description = Annotated[str, Field(max_length=MAX_DESCRIPTION, description="shown to the model")]
+
+
+class FunctionDefinition(Request):
+    """A function that the model may call."""
+
+    name: FunctionName
+    description: Description = ""
+    parameters: ObjectSchema = Field(
+        default_factory=dict, description="JSON schema of the arguments; a call always follows it, strict or not"
+    )
+    strict: bool = Field(False, description="accepted: arguments always follow the schema")
+
+
+def function_only(value: Any) -> Any:
+    """Of a tool's type: only functions, and the others by name."""
+    if value != "function" and isinstance(value, str):
+        raise refusal(CUSTOM if value == "custom" else f"there are no tools of type {value[:40]!r}, only functions")
+    return value
+
+
+class Tool(Request):
+    """One tool."""
+
+    type: Literal["function"] = Field(description="`function`; `custom` is refused")
+    function: FunctionDefinition
+
+    _functions = field_validator("type", mode="before")(function_only)
+
+
+class FunctionChoice(Request):
+    """The name of a function."""
+
+    name: FunctionName
+
+
+class AllowedTool(Request):
+    """A reference to one of the tools."""
+
+    type: Literal["function"] = "function"
+    function: FunctionChoice
+
+    _functions = field_validator("type", mode="before")(function_only)
+
+
+class AllowedTools(Request):
+    """Some of the tools."""
+
+    mode: Literal["auto", "required"] = Field(description="whether a call must be made")
+    tools: list[AllowedTool] = Field(min_length=1, max_length=MAX_TOOLS)
+
+
+class ToolChoice(Request):
+    """Which tools may or must be called."""
+
+    type: Literal["none", "auto", "required", "function", "allowed_tools"]
+    function: FunctionChoice | None = Field(None, validate_default=True)
+    allowed_tools: AllowedTools | None = Field(None, validate_default=True)
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        if value == "custom":
+            raise refusal(CUSTOM)
+        return value
+
+    @field_validator("function", "allowed_tools")
+    @classmethod
+    def _belongs(cls, value: Any, info: Any) -> Any:
+        if "type" in info.data and (value is not None) != (info.data["type"] == info.field_name):
+            raise fault(f"A choice of type {info.field_name} has this, and no other does")
+        return value
+
+
+def spelled_out(value: Any) -> Any:
+    """`"auto"` means `{"type": "auto"}`."""
+    if isinstance(value, str):
+        if value not in ("none", "auto", "required"):
+            raise fault("A tool choice is none, auto, required or an object")
+        return {"type": value}
+    return value
+
+
+def distinct(names: list[str]) -> None:
+    """Refuse two tools of one name."""
+    if len(set(names)) < len(names):
+        raise fault("Two tools have the same name")

@@ -1,0 +1,109 @@
+"""The server on its port: it starts, tells that it is ready, and stops as it should."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from daedal.errors import DaedalError
+from daedal.serving.app import Application
+from daedal.serving.protocol import Protocol
+from daedal.serving.settings import Settings
+from daedal.serving.supervisor import Command
+
+log = logging.getLogger("daedal.serving")
+
+
+class _Server(uvicorn.Server):
+    """On the first signal it takes no more requests and lets those under way finish; on the second it stops at once."""
+
+    def __init__(self, config: uvicorn.Config, application: Application, drain: float) -> None:
+        super().__init__(config)
+        self._application, self._drain, self._asked = application, drain, False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        watching = asyncio.ensure_future(self._give_up())
+        await super().serve(sockets)
+        watching.cancel()
+
+    async def _give_up(self) -> None:
+        await self._application.models.failed.wait()
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._asked or self._loop is None:
+            self.should_exit = self.force_exit = True
+            return
+        self._asked = True
+        self._application.guard.closing = self._application.models.closing = True
+        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._finish()))
+
+    async def _finish(self) -> None:
+        under_way = self._application.guard.under_way
+        if under_way:
+            log.warning("stopping: %d requests have %.0f seconds to finish", under_way, self._drain)
+        await self._application.guard.finished(self._drain)
+        self.should_exit = True
+
+
+def serve(settings: Settings, announce: Callable[[str], None], command: Command | None = None) -> None:
+    """Serve until a signal ends it.
+
+    Args:
+        announce: told the server's address when it listens.
+
+    Raises:
+        DaedalError: the settings do not hold together, the port is taken, or a model that was named cannot be loaded.
+    """
+    application = Application(settings, command)
+    listening = _bind(settings.host, settings.port)
+    config = configure(application)
+    config.load()
+    server = _Server(config, application, settings.drain)
+    port = listening.getsockname()[1]
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    announce(f"http://{shown}:{port}")
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(server.serve([listening]))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listening.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if application.models.failure:
+        raise DaedalError(application.models.failure)
+
+
+def configure(application: Application) -> uvicorn.Config:
+    """What uvicorn is told."""
+    return uvicorn.Config(
+        application,
+        http=Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=1,
+        backlog=2048,
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+        listening.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # connections take it over: a token does not wait
+        return listening
+    except OSError as error:
+        raise DaedalError(f"Nothing can listen on {host}:{port} ({error.strerror})", "Choose another --port") from None

@@ -1,0 +1,50 @@
+"""What a server is told when it starts. Imports no PyTorch."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from daedal.config import Config
+
+
+class Settings(Config):
+    """How to serve.
+
+    Attributes:
+        models: name to run folder or hub id, of what is loaded at the start.
+        folder: every run folder in it can be asked for by its name, and is loaded when it is.
+        aliases: other names, to names of models.
+        keys: the file of the keys; None lets everybody in who reaches the server.
+        hosts: names that it answers to, besides those of loopback and its own address.
+        origins: pages of which origins may call it from a browser.
+        data: where files and answers are kept.
+        rows: texts that a model writes at the same time.
+        waiting: requests that may wait for a model.
+        per_key: requests that a key may have under way.
+        idle: minutes after which a model that nobody uses is unloaded; 0 for never.
+        memory: share of the machine's memory that models may take together.
+        drain: seconds that what is under way has to finish when the server is told to stop.
+        body: bytes of a request, at most; `upload` of one with files.
+        quota: bytes of the files of one key.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    models: dict[str, str] = Field(default_factory=dict)
+    folder: Path | None = None
+    aliases: dict[str, str] = Field(default_factory=dict)
+    keys: Path | None = None
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    data: Path
+    quantize: Literal["draft", "int8", "int4"] | None = None
+    rows: int = Field(32, ge=1, le=1024)
+    waiting: int = Field(256, ge=0)
+    per_key: int = Field(256, ge=1)
+    idle: float = Field(30.0, ge=0)
+    memory: float = Field(0.7, gt=0, le=1)
+    drain: float = Field(30.0, ge=0)
+    body: int = Field(2**25, ge=1024)
+    upload: int = Field(2**29, ge=1024)
+    quota: int = Field(2**33, ge=0)

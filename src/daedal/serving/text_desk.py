@@ -1,0 +1,325 @@
+"""What the process of a language model does with commands: all that runs shares the steps of its engine."""
+
+import base64
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from daedal.errors import DaedalError
+from daedal.inference.constraint import Constraint, ConstraintCompiler
+from daedal.inference.embedding import embed
+from daedal.inference.generator import Generator
+from daedal.inference.row import Fault, Logprob, Read, Request, Row, Token, TooLong
+from daedal.inference.sampling import SamplingOptions
+from daedal.inference.text import TextStream
+from daedal.serving.desk import Command, Event, Refused
+
+_EMBEDDED = 2048
+"""Tokens of texts that become vectors between two steps of the engine."""
+
+
+@dataclass
+class Sample:
+    """One text that is being written.
+
+    Attributes:
+        stops: tokens that end it, and are no part of it.
+    """
+
+    answer: "Answer"
+    index: int
+    stream: TextStream
+    count: int = 0
+    finished: bool = False
+
+
+@dataclass
+class Answer:
+    """A `generate` command that is being carried out."""
+
+    id: int
+    requests: list[tuple[Request, TextStream]]
+    logprobs: bool
+    echo: bool
+    samples: dict[Row, Sample] = field(default_factory=dict)
+    started: bool = False
+
+
+@dataclass
+class Vectors:
+    """An `embed` command: texts that are still to be read, and the vectors of the others."""
+
+    id: int
+    texts: deque[list[int]]
+    dimensions: int | None
+    tokens: list[int]
+    found: list[str] = field(default_factory=list)
+
+
+class TextDesk:
+    """Carries out the commands for one language model.
+
+    `prepare` may be called from any thread; all else from one.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator, self._codec = generator, generator.codec
+        self._engine = generator.engine
+        self._special, self._turn_ends = generator.turn_ends
+        stop_ids = sorted(generator.stop_ids | self._special)
+        self._compiler = ConstraintCompiler(self._codec, generator.model.config.vocab_size, stop_ids)
+        self._answers: dict[int, Answer] = {}
+        self._samples: dict[Row, Sample] = {}
+        self._vectors: deque[Vectors] = deque()
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the server must know of the model."""
+        config, codec = self._generator.model.config, self._codec
+        return {
+            "kind": "text",
+            "context": config.context,
+            "vocab_size": config.vocab_size,
+            "width": config.width,
+            "parameters": sum(parameter.numel() for parameter in self._generator.model.parameters()),
+            "fingerprint": self._generator.fingerprint,
+            "quantize": self._generator.quantize,
+            "chat_template": not self._generator.template.plain,
+            "tool_template": self._generator.template.renders_tools,
+            "special_tokens": {
+                "bos_token_id": codec.bos_id,
+                "eos_token_id": codec.eos_id,
+                "pad_token_id": codec.pad_id,
+            },
+            "codec": codec.kind,
+            "prefix_ids": list(codec.prefix_ids),
+            "max_rows": self._engine.rows,
+        }
+
+    @property
+    def busy(self) -> bool:
+        return self._engine.busy or bool(self._vectors)
+
+    # -- in any thread -------------------------------------------------------------------------------------------------
+
+    def prepare(self, command: Command) -> Any:
+        """All of a command's work that needs no model: what `begin` takes, or, for what is done with it, an event.
+
+        Raises:
+            Refused: it asks for something wrong.
+        """
+        try:
+            match command["op"]:
+                case "generate":
+                    return self._prepare_answer(command)
+                case "embed":
+                    return self._prepare_vectors(command)
+                case "tokenize":
+                    ids, _, _ = self._ids(command["prompt"])
+                    return {"event": "result", "ids": ids, "pieces": [self._codec.name(id) for id in ids]}
+                case "detokenize":
+                    return {"event": "result", "text": self._codec.decode(self._known(command["ids"]))}
+        except TooLong as error:
+            raise Refused(400, str(error), "context_length_exceeded") from None
+        except DaedalError as error:
+            raise Refused(400, str(error)) from None
+        raise Refused(400, "A language model cannot do that", "unsupported_operation")
+
+    def _prepare_answer(self, command: Command) -> Answer:
+        ids, stop_ids, turn_ends = self._ids(command["prompt"])
+        given = dict(command.get("options") or {})
+        limit, echo = given.pop("max_tokens", None), command.get("echo")
+        stops = (*given.pop("stop", ()), *turn_ends)
+        biases = {int(id): bias for id, bias in (given.pop("logit_bias", None) or {}).items()}
+        options = SamplingOptions.parse({**given, "logit_bias": biases, "max_tokens": limit or None}, "request")
+        constraint = self._constraint(command.get("constraint"))
+        requests = []
+        for sample in range(command.get("n", 1)):
+            request = Request(
+                ids=ids,
+                options=options,
+                sample=sample,
+                stop_ids=stop_ids,
+                owner=command.get("owner", ""),
+                constraint=None if constraint is None else constraint.copy(),
+                echo=echo if sample == 0 else None,
+                writes=limit != 0,
+                least=command.get("min_tokens") or 0,
+            )
+            opens = self._codec.kind == "other" and command["prompt"].get("text") == ""
+            requests.append((request, TextStream(self._codec, stops, opens)))
+        return Answer(command["id"], requests, options.logprobs is not None, echo is not None)
+
+    def _prepare_vectors(self, command: Command) -> Vectors:
+        context = self._generator.model.config.context
+        texts = deque(self._ids(entry)[0] for entry in command["inputs"])
+        for text in texts:
+            if len(text) > context:
+                raise TooLong(f"An input has {len(text)} tokens; the model's context is {context}", "Shorten it")
+        return Vectors(command["id"], texts, command.get("dimensions"), [len(text) for text in texts])
+
+    def _constraint(self, asked: Mapping[str, Any] | None) -> Constraint | None:
+        if asked is None:
+            return None
+        value = next((asked[name] for name in ("schema", "pattern", "grammar") if name in asked), None)
+        try:
+            return self._compiler.compile(asked["kind"], value)
+        except DaedalError as error:
+            raise Refused(400, str(error), "invalid_constraint") from None
+
+    def _ids(self, prompt: Mapping[str, Any]) -> tuple[list[int], frozenset[int], tuple[str, ...]]:
+        """The tokens of a prompt, and the tokens and texts that end what is written after it."""
+        stop_ids = self._generator.stop_ids
+        if "ids" in prompt:
+            return self._known(prompt["ids"]), stop_ids, ()
+        if "text" in prompt:
+            return self._generator.read(prompt["text"]), stop_ids, ()
+        values = {"tools": prompt["tools"]} if prompt.get("tools") else {}
+        text = self._generator.template.render(prompt["messages"], prompt.get("add_generation_prompt", True), **values)
+        return self._codec.encode(text, special=True), stop_ids | self._special, self._turn_ends
+
+    def _known(self, ids: list[int]) -> list[int]:
+        beyond = [id for id in ids if not 0 <= id < self._generator.model.config.vocab_size]
+        if beyond:
+            raise DaedalError(f"There is no token {beyond[0]}", "Give ids of this model's vocabulary")
+        return ids
+
+    # -- in the engine's thread ----------------------------------------------------------------------------------------
+
+    def begin(self, job: Any) -> None:
+        """Start what was prepared.
+
+        Raises:
+            Refused: it asks for something wrong.
+        """
+        if isinstance(job, Vectors):
+            self._vectors.append(job)
+            return
+        self._answers[job.id] = job
+        try:
+            for index, (request, stream) in enumerate(job.requests):
+                row = self._engine.submit(request)
+                self._samples[row] = job.samples[row] = Sample(job, index, stream)
+        except DaedalError as error:
+            self.cancel(job.id)
+            raise Refused(400, str(error), "context_length_exceeded" if isinstance(error, TooLong) else None) from None
+
+    def cancel(self, id: int) -> None:
+        """Nobody waits for that any more."""
+        answer = self._answers.pop(id, None)
+        if answer is not None:
+            for row in answer.samples:
+                self._engine.cancel(row)
+                self._samples.pop(row, None)
+        self._vectors = deque(job for job in self._vectors if job.id != id)
+
+    def step(self) -> list[Event]:
+        """Do a little of everything that is under way."""
+        events = self._embed() if self._vectors else []
+        pieces: dict[Row, Event] = {}
+        for happened in self._engine.step():
+            sample = self._samples.get(happened.row)
+            if sample is None or sample.finished:
+                continue
+            match happened:
+                case Read():
+                    events += self._read(happened.row, sample)
+                case Token():
+                    self._take(happened, sample, pieces)
+                    if sample.finished:
+                        events += self._finished(happened.row, sample, pieces.pop(happened.row), happened.finish)
+                case Fault():
+                    events.append(_error(sample.answer.id, 500, str(happened.error), "generation_failed"))
+                    self.cancel(sample.answer.id)
+        return events + list(pieces.values())
+
+    def stats(self) -> Event:
+        """How much is going on."""
+        engine = self._engine
+        return {
+            "event": "result",
+            "running": len(engine.running),
+            "waiting": engine.waiting + len(self._vectors),
+            "cache_tokens": engine.cached,
+            "cache_hits": engine.prefixes.hits,
+            "cache_queries": engine.prefixes.queries,
+        }
+
+    def _read(self, row: Row, sample: Sample) -> list[Event]:
+        answer, events = sample.answer, list[Event]()
+        if not answer.started:
+            answer.started = True
+            size, cached = len(row.request.ids), row.cached
+            events.append({"id": answer.id, "event": "started", "prompt_tokens": size, "cached_tokens": cached})
+        if row.request.echo is not None:
+            tokens = [self._token(id, entry) for id, entry in zip(row.request.ids, row.echoed, strict=True)]
+            events.append({"id": answer.id, "event": "prompt", "tokens": tokens})
+        if not row.request.writes:
+            events += self._finished(row, sample, None, "length")
+        return events
+
+    def _take(self, token: Token, sample: Sample, pieces: dict[Row, Event]) -> None:
+        """Add a token to the piece of text that goes out after this step."""
+        answer = sample.answer
+        piece = pieces.setdefault(
+            token.row, {"id": answer.id, "event": "text", "index": sample.index, "text": "", "count": 0}
+        )
+        sample.count += 1
+        piece["count"] += 1
+        piece["text"] += sample.stream.push(token.id)
+        if answer.logprobs and not (token.finish == "stop" and token.id in token.row.request.stop_ids):
+            entry = None if token.logprob is None else (token.logprob, token.top)
+            piece.setdefault("tokens", []).append(self._token(token.id, entry))
+        if sample.stream.stop is not None or token.finish is not None:
+            piece["text"] += sample.stream.finish()
+            sample.finished = True
+
+    def _finished(self, row: Row, sample: Sample, piece: Event | None, reason: str | None) -> Iterable[Event]:
+        answer, stop = sample.answer, sample.stream.stop
+        sample.finished = True
+        self._engine.cancel(row)
+        del self._samples[row]
+        if piece is not None:
+            yield piece
+        yield {
+            "id": answer.id,
+            "event": "finished",
+            "index": sample.index,
+            "reason": "stop" if stop is not None else reason,
+            "stop": stop if stop not in self._turn_ends else None,
+            "tokens": sample.count,
+        }
+        if all(other.finished for other in answer.samples.values()):
+            del self._answers[answer.id]
+            yield {"id": answer.id, "event": "done"}
+
+    def _token(self, id: int, entry: Logprob | None) -> dict[str, Any]:
+        logprob, top = entry or (None, ())
+        return {
+            "id": id,
+            "bytes": self._bytes(id),
+            "logprob": logprob,
+            "top": [[other, self._bytes(other), value] for other, value in top],
+        }
+
+    def _bytes(self, id: int) -> list[int]:
+        return list(self._codec.token_bytes(id) or self._codec.name(id).encode())
+
+    def _embed(self) -> list[Event]:
+        """Some of the texts of the first command that wants vectors; the result when all have theirs."""
+        job = self._vectors[0]
+        texts = [job.texts.popleft()]
+        while job.texts and (len(texts) + 1) * max(len(job.texts[0]), *map(len, texts)) <= _EMBEDDED:
+            texts.append(job.texts.popleft())
+        vectors = embed(self._generator.model, texts, job.dimensions).cpu().numpy().astype("<f4")
+        job.found += [base64.b64encode(vector.tobytes()).decode() for vector in vectors]
+        if job.texts:
+            self._vectors.rotate(-1)  # the others have a turn
+            return []
+        self._vectors.popleft()
+        return [{"id": job.id, "event": "result", "vectors": job.found, "tokens": job.tokens}]
+
+
+def _error(id: int, status: int, message: str, code: str) -> Event:
+    return {"id": id, "event": "error", "status": status, "message": message, "param": None, "code": code}

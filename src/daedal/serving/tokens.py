@@ -1,0 +1,82 @@
+"""POST /tokenize, POST /detokenize and GET /tokenizer_info, as vLLM has them."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from daedal.serving.access import owner
+from daedal.serving.answers import json_answer
+from daedal.serving.chat import toolbox, turns
+from daedal.serving.errors import ApiError, parse
+from daedal.serving.generation import check_ids, text_model
+from daedal.serving.limits import read_json, unless_gone
+from daedal.serving.schema.tokens import DetokenizeRequest, TokenizeRequest, TokenizerQuery
+from daedal.serving.supervisor import Model
+from daedal.serving.tools import conversation
+
+
+async def tokenize(request: Request) -> Response:
+    """The token ids that the model would read."""
+    body = parse(TokenizeRequest, await read_json(request))
+    model = await _model(request, body.model)
+    prompt: dict[str, Any] = {"text": body.prompt}
+    if body.messages:
+        tools = toolbox(body.tools, None, True)
+        prompt = conversation(turns(body.messages), tools, model.info["tool_template"])
+        prompt["add_generation_prompt"] = body.add_generation_prompt
+    result = await unless_gone(request, model.ask("tokenize", owner(request), prompt=prompt))
+    return json_answer(
+        {
+            "count": len(result["ids"]),
+            "max_model_len": model.info["context"],
+            "tokens": result["ids"],
+            "token_strs": result["pieces"] if body.return_token_strs else None,
+        }
+    )
+
+
+async def detokenize(request: Request) -> Response:
+    """The text of token ids."""
+    body = parse(DetokenizeRequest, await read_json(request))
+    model = await _model(request, body.model)
+    check_ids(model, "tokens", body.tokens)
+    result = await unless_gone(request, model.ask("detokenize", owner(request), ids=body.tokens))
+    return json_answer({"prompt": result["text"]})
+
+
+async def tokenizer_info(request: Request) -> Response:
+    """What there is to know of a model's tokenizer."""
+    query = parse(TokenizerQuery, dict(request.query_params))
+    model = await _model(request, query.model)
+    info = model.info
+    return json_answer(
+        {
+            "model": model.name,
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "codec": info["codec"],
+            "vocab_size": info["vocab_size"],
+            "model_max_length": info["context"],
+            "chat_template": info["chat_template"],
+            "tool_template": info["tool_template"],
+            **info["special_tokens"],
+        }
+    )
+
+
+async def _model(request: Request, name: str | None) -> Model:
+    if name is None:
+        served = await request.app.state.models.cards()
+        if len(served) != 1:
+            message = f"Say which model: {len(served)} are served"
+            raise ApiError(400, message, param="model", code="missing_required_parameter")
+        name = str(served[0].id)
+    return await text_model(request, name)
+
+
+routes = [
+    Route("/tokenize", tokenize, methods=["POST"]),
+    Route("/detokenize", detokenize, methods=["POST"]),
+    Route("/tokenizer_info", tokenizer_info, methods=["GET"]),
+]

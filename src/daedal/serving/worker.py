@@ -1,0 +1,171 @@
+"""The process of one model: commands come in on stdin, events go out on stdout, a line of JSON each; the log is stderr.
+
+- one thread runs the model; one reads commands; a few prepare them (tokens, grammars), so that a large prompt stops nobody
+- it ends when stdin does: a server that dies takes its models with it
+"""
+
+import argparse
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO
+
+import orjson
+
+from daedal.errors import DaedalError
+from daedal.serving.desk import Command, Desk, Event, Refused
+
+_PREPARING = 2
+"""Commands that are prepared at once."""
+
+
+class Outlet:
+    """Where events go. Any thread may send."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._lock = stream, threading.Lock()
+
+    def send(self, events: Iterable[Event]) -> None:
+        lines = b"".join(orjson.dumps(event) + b"\n" for event in events)
+        with self._lock:
+            self._stream.write(lines)
+            self._stream.flush()
+
+
+class Worker:
+    """Carries out commands until their end."""
+
+    def __init__(self, desk: Desk, source: BinaryIO, outlet: Outlet) -> None:
+        self._desk, self._source, self._outlet = desk, source, outlet
+        self._inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._cancelled: set[int] = set()
+        self._preparing: set[int] = set()
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Until stdin ends."""
+        pool = ThreadPoolExecutor(_PREPARING, thread_name_prefix="prepare")
+        threading.Thread(target=self._listen, args=(pool,), daemon=True).start()
+        while True:
+            ended = self._turn()
+            if ended:
+                pool.shutdown(wait=False, cancel_futures=True)
+                return
+            if self._desk.busy:
+                self._outlet.send(self._desk.step())
+
+    def _turn(self) -> bool:
+        """Take what has come in; waits where there is nothing else to do. Whether that was the end."""
+        wait = not self._desk.busy
+        while True:
+            try:
+                kind, what = self._inbox.get(block=wait)
+            except queue.Empty:
+                return False
+            wait = False
+            match kind:
+                case "end":
+                    return True
+                case "cancel":
+                    self._desk.cancel(what)
+                case "stats":
+                    self._outlet.send([{"id": what, **self._desk.stats()}])
+                case "begin":
+                    id, job = what
+                    if not self._gone(id):
+                        try:
+                            self._desk.begin(job)
+                        except Refused as refused:
+                            self._outlet.send([refused.event(id)])
+
+    def _listen(self, pool: ThreadPoolExecutor) -> None:
+        for line in self._source:
+            command: Command = orjson.loads(line)
+            if command["op"] == "cancel":
+                with self._lock:
+                    if command["target"] in self._preparing:
+                        self._cancelled.add(command["target"])
+                self._inbox.put(("cancel", command["target"]))
+            elif command["op"] == "stats":
+                self._inbox.put(("stats", command["id"]))
+            else:
+                with self._lock:
+                    self._preparing.add(command["id"])
+                pool.submit(self._prepare, command)
+        self._inbox.put(("end", None))
+
+    def _prepare(self, command: Command) -> None:
+        id = command["id"]
+        try:
+            job = self._desk.prepare(command)
+            if isinstance(job, dict):
+                if not self._gone(id):
+                    self._outlet.send([{"id": id, **job}])
+            else:
+                self._inbox.put(("begin", (id, job)))
+        except Refused as refused:
+            self._gone(id)
+            self._outlet.send([refused.event(id)])
+        except Exception:
+            traceback.print_exc()
+            self._gone(id)
+            self._outlet.send([Refused(500, "The request could not be prepared", "server_error").event(id)])
+
+    def _gone(self, id: int) -> bool:
+        """Whether a command was cancelled while it was being prepared; it is not, from now on."""
+        with self._lock:
+            self._preparing.discard(id)
+            cancelled = id in self._cancelled
+            self._cancelled.discard(id)
+            return cancelled
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="daedal.serving.worker", description=__doc__)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--quantize", choices=["int8", "int4", "draft"])
+    parser.add_argument("--rows", type=int, default=32)
+    given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its models itself
+    outlet = Outlet(os.fdopen(os.dup(1), "wb"))
+    os.dup2(2, 1)  # whatever else prints, prints to the log
+    try:
+        desk = _open(given.model, given.quantize, given.rows)
+    except DaedalError as error:
+        outlet.send([{"event": "failed", "message": str(error)}])
+        return 2
+    outlet.send([{"event": "ready", "info": desk.info}])
+    Worker(desk, sys.stdin.buffer, outlet).run()
+    return 0
+
+
+def _open(model: str, quantize: Any, rows: int) -> Desk:
+    from daedal.codecs.raster import IMAGE_CODEC
+    from daedal.models.checkpoint import resolve
+    from daedal.training.machine import use_fastest_threads
+
+    use_fastest_threads()
+    folder = resolve(model)
+    if (folder / IMAGE_CODEC).is_file():
+        from daedal.inference.pictures import ImageGenerator
+        from daedal.serving.image_desk import ImageDesk
+
+        if quantize is not None:
+            raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
+        return ImageDesk(ImageGenerator.open(str(folder)))
+    from daedal.inference.generator import Generator
+    from daedal.serving.text_desk import TextDesk
+
+    generator = Generator.open(str(folder), quantize=quantize)
+    generator.engine.rows = rows
+    return TextDesk(generator)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The desk of a model of images: what is drawn together is what each would get alone."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from blots import generator
+from daedal.codecs.image import PixelCodec
+from daedal.inference.picture import Picture
+from daedal.inference.pictures import ImageGenerator
+from daedal.models.flow import Flow, FlowConfig
+from daedal.nn.noise import Noise
+from daedal.serving.desk import Refused
+from daedal.serving.image_desk import ImageDesk
+from tiny_models import shaken
+
+torch.set_num_threads(1)
+SHAPE = {"channels": 3, "height": 8, "width": 8}
+FLOW = ImageGenerator(
+    shaken(Flow(FlowConfig(**SHAPE, features=16, levels=1, blocks=1, classes=2))),  # type: ignore[arg-type]
+    PixelCodec(**SHAPE),
+    "flow",
+    classes=("cat", "dog"),
+)
+
+
+def draw(id: int, **fields: Any) -> dict[str, Any]:
+    return {"op": "draw", "id": id, "owner": "me", "n": 1, **fields}
+
+
+def carry_out(desk: ImageDesk, *commands: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
+    for command in commands:
+        desk.begin(desk.prepare(command))
+    events = []
+    while desk.busy:
+        events += desk.step()
+    return {command["id"]: [event for event in events if event["id"] == command["id"]] for command in commands}
+
+
+def opened(event: dict[str, Any]) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(event["png"]))))
+
+
+def images(events: list[dict[str, Any]]) -> list[np.ndarray]:
+    assert events[-1]["event"] == "done"
+    return [opened(event) for event in events if event["event"] == "image"]
+
+
+def same(drawn: list[np.ndarray], pictures: list[Picture]) -> bool:
+    return [one.tolist() for one in drawn] == [np.asarray(picture.image).tolist() for picture in pictures]
+
+
+def png() -> str:
+    buffer = io.BytesIO()
+    FLOW.generate(1, seed=9)[0].image.save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_what_shares_a_batch_is_what_each_gets_alone() -> None:
+    commands = [
+        draw(1, seed=1, n=3, prompt="cat", steps=4),
+        draw(2, seed=2, n=20, prompt="dog", steps=4),
+        draw(3, seed=3, n=2, prompt="dog", steps=3),
+    ]
+    found = carry_out(ImageDesk(FLOW), *commands)
+    assert same(images(found[1]), FLOW.generate(3, seed=1, label="cat", steps=4))
+    assert same(images(found[2]), FLOW.generate(20, seed=2, label="dog", steps=4))
+    assert same(images(found[3]), FLOW.generate(2, seed=3, label="dog", steps=3))
+    assert [event["index"] for event in found[2] if event["event"] == "image"] == list(range(20))
+
+
+def test_previews_come_on_the_way_and_end_near_the_picture() -> None:
+    events = carry_out(ImageDesk(FLOW), draw(1, seed=1, n=1, prompt="cat", steps=8, previews=3))[1]
+    assert [event["event"] for event in events] == ["preview"] * 3 + ["image", "done"]
+    assert [event["number"] for event in events[:3]] == [0, 1, 2]
+    final = opened(events[3]).astype(float)
+    errors = [np.abs(opened(event).astype(float) - final).mean() for event in events[:3]]
+    assert errors[2] < errors[0]
+
+
+def test_a_job_that_nobody_waits_for_is_not_finished() -> None:
+    desk = ImageDesk(FLOW)
+    for id in (1, 2):
+        desk.begin(desk.prepare(draw(id, seed=id, steps=5)))
+    desk.step()
+    desk.cancel(1)
+    events = []
+    while desk.busy:
+        events += desk.step()
+    assert {event["id"] for event in events} == {2}
+    desk.begin(desk.prepare(draw(3, steps=5)))
+    desk.step()
+    desk.cancel(3)
+    assert not desk.busy
+
+
+def test_given_pictures_are_edited_and_varied() -> None:
+    mask = io.BytesIO()
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(mask, format="PNG")
+    given, white = base64.b64decode(png()), mask.getvalue()
+    edited = draw(1, seed=1, prompt="cat", image=png(), mask=base64.b64encode(white).decode(), steps=2)
+    found = carry_out(ImageDesk(FLOW), edited, draw(2, seed=2, n=2, image=png(), vary=True))
+    assert same(images(found[1]), FLOW.edit(given, white, seed=1, label="cat", steps=2))
+    assert same(images(found[2]), FLOW.vary(given, 2, seed=2))
+    blots = generator()
+    assert same(
+        images(carry_out(ImageDesk(blots), draw(1, seed=5, image=png(), vary=True))[1]), blots.vary(given, seed=5)
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"image": "no base64"},
+        {"image": base64.b64encode(b"\x89PNG\r\n\x1a\nbroken").decode()},
+        {"image": base64.b64encode(b"<svg onload='x'/>").decode()},
+        {"prompt": "giraffe"},
+        {"steps": 10**9},
+        {"guidance": -1.0},
+        {"seed": -1},
+        {"op": "generate"},
+    ],
+)
+def test_what_is_wrong_is_refused_at_once(fields: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refused:
+        ImageDesk(FLOW).prepare({**draw(1), **fields})
+    assert refused.value.status == 400
+    assert "/" not in refused.value.message.replace("--", "")
+
+
+def test_a_huge_picture_is_refused_before_it_is_opened() -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (8000, 8000)).save(buffer, format="PNG")
+    with pytest.raises(Refused, match="64,000,000"):
+        ImageDesk(FLOW).prepare(draw(1, image=base64.b64encode(buffer.getvalue()).decode()))
+
+
+def test_joined_noise_is_the_noise_of_its_parts() -> None:
+    parts = [Noise(1, 0, 2), Noise(7, 5, 3)]
+    joined = Noise.join(parts)
+    assert joined.count == 5
+    assert torch.equal(joined.normal("x", 3), torch.cat([part.normal("x", 3) for part in parts]))
+    assert Noise.join(parts[:1]) is parts[0]
