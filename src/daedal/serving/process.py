@@ -123,7 +123,7 @@ class ModelProcess:
         if self._life is not None:  # it is ending still
             await asyncio.wait({self._life})
         self.wanted, self._rest = True, None
-        pipe, process = asyncio.subprocess.PIPE, None
+        began, pipe, process = time.monotonic(), asyncio.subprocess.PIPE, None
         first: Event = {"event": "failed", "message": "its process ended while it loaded"}
         try:
             process = await asyncio.create_subprocess_exec(*self._command, stdin=pipe, stdout=pipe, limit=_LINE)
@@ -136,6 +136,7 @@ class ModelProcess:
         if process is not None and process.stdout is not None and first["event"] == "ready" and self.wanted:
             self.info = first["info"]
             self.used = time.monotonic()
+            log.info("model %s is loaded, after %.1f seconds", self.name, self.used - began)
             self._life = self._tasks.begin(self._live(process, process.stdout))
             return
         self._process = None
@@ -179,7 +180,7 @@ class ModelProcess:
     def _crashed(self, began: float, calls: int, process: asyncio.subprocess.Process) -> ApiError:
         """Note a crash, and when to start again: at once after work that was done, and later where there was none."""
         self.crashes += 1
-        log.error("the process %s of model %s ended; %d requests fail", process.pid, self.name, calls)
+        log.error("the process %s of model %s ended; requests that fail: %d", process.pid, self.name, calls)
         useful = self._pace.last > began or time.monotonic() - began > _STEADY
         self._delay = 0.0 if useful or self._delay is None else min(_LATE, max(_SOON, 2 * self._delay))
         reason = f"The process of model {self.name} has crashed, and is restarting"
