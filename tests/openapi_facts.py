@@ -17,6 +17,9 @@ REQUESTS = {
     "POST /v1/responses/input_tokens": "TokenCountsBody",
     "POST /v1/embeddings": "CreateEmbeddingRequest",
     "POST /v1/moderations": "CreateModerationRequest",
+    "POST /v1/images/generations": "CreateImageRequest",
+    "POST /v1/images/edits": "CreateImageEditRequest",
+    "POST /v1/images/variations": "CreateImageVariationRequest",
 }
 PARTS = [
     "ChatCompletionRequestDeveloperMessage", "ChatCompletionRequestSystemMessage", "ChatCompletionRequestUserMessage",
@@ -35,7 +38,9 @@ ANSWERS = [
     "TokenCountsResource", "LogProb", "ResponseCreatedEvent", "ResponseInProgressEvent", "ResponseOutputItemAddedEvent",
     "ResponseContentPartAddedEvent", "ResponseTextDeltaEvent", "ResponseTextDoneEvent", "ResponseContentPartDoneEvent",
     "ResponseOutputItemDoneEvent", "ResponseFunctionCallArgumentsDeltaEvent", "ResponseFunctionCallArgumentsDoneEvent",
-    "ResponseCompletedEvent", "ResponseIncompleteEvent", "ResponseFailedEvent",
+    "ResponseCompletedEvent", "ResponseIncompleteEvent", "ResponseFailedEvent", "ImagesResponse", "Image",
+    "ImageGenPartialImageEvent", "ImageGenCompletedEvent", "ImageEditPartialImageEvent", "ImageEditCompletedEvent",
+    "OpenAIFile", "ListFilesResponse", "DeleteFileResponse", "Model", "ListModelsResponse",
 ]  # fmt: skip
 
 

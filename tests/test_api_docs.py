@@ -14,8 +14,20 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from starlette.routing import Route
 
+from daedal.serving import images as image_routes
 from daedal.serving import texts
-from daedal.serving.schema import base, chat, completions, embeddings, messages, moderations, queries, responses, tokens
+from daedal.serving.schema import (
+    base,
+    chat,
+    completions,
+    embeddings,
+    images,
+    messages,
+    moderations,
+    queries,
+    responses,
+    tokens,
+)
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 BEGIN, END = "<!-- the tables begin: python tests/test_api_docs.py -->", "<!-- the tables end -->"
@@ -29,6 +41,9 @@ BODIES: dict[str, type[base.Request] | None] = {
     "POST /v1/responses/{response_id}/cancel": None,
     "GET /v1/responses/{response_id}/input_items": queries.ItemsQuery,
     "POST /v1/embeddings": embeddings.EmbeddingRequest,
+    "POST /v1/images/generations": images.GenerationRequest,
+    "POST /v1/images/edits": images.EditRequest,
+    "POST /v1/images/variations": images.VariationRequest,
     "POST /v1/messages": messages.MessageRequest,
     "POST /v1/messages/count_tokens": messages.CountRequest,
     "POST /v1/moderations": moderations.ModerationRequest,
@@ -40,7 +55,8 @@ BODIES: dict[str, type[base.Request] | None] = {
 
 
 def endpoints() -> dict[str, Route]:
-    return {f"{method} {route.path}": route for route in texts.routes for method in (route.methods or set()) - {"HEAD"}}
+    routes = [*texts.routes, *image_routes.routes]
+    return {f"{method} {route.path}": route for route in routes for method in (route.methods or set()) - {"HEAD"}}
 
 
 def parts(model: type[base.Request]) -> Iterator[type[base.Request]]:

@@ -27,10 +27,6 @@ Prompt = Annotated[
         description="what to draw, for a model of captions; a class, for one of classes; empty for one that takes neither",
     ),
 ]
-ResponseFormat = Annotated[
-    Literal["b64_json"],
-    Field(description="pictures come in the answer; addresses to fetch them from are not given out"),
-]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="an extension: the same seed draws the same pictures")]
 Strength = Annotated[float, Field(gt=0, le=1, description="an extension: how little of the given picture is left")]
 _ALWAYS_LIKE_THAT = "the model draws in the one way that it has learned"
@@ -42,7 +38,7 @@ class _Drawing(Request):
     model: ModelName
     n: Count = 1
     size: Size = "auto"
-    response_format: ResponseFormat = "b64_json"
+    response_format: Annotated[Any, Refused("pictures come in the answer, as base64", ("b64_json",))] = None
     output_format: Literal["png", "jpeg", "webp"] = Field(
         "png", description="a PNG says in itself how it was made: model, seed and settings"
     )
