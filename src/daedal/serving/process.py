@@ -90,7 +90,7 @@ class ModelProcess:
     @property
     def bytes(self) -> int:
         """Memory that the process holds, or will hold once it is loaded."""
-        if self._process is None:
+        if self._process is None and not self.loading:
             return 0
         try:
             with open(f"/proc/{self.pid}/statm") as file:
@@ -105,14 +105,17 @@ class ModelProcess:
         Raises:
             ApiError: 503, it cannot be loaded, or could not a moment ago, or does nothing but crash.
         """
-        if self.ready:
-            return
-        if self._rest is not None and (left := self.resting):
-            raise ApiError(503, self._rest[1], code=self._rest[2], retry_after=left)
-        if self._loading is None:
+        self.begin()
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+        elif self._rest is not None and not self.ready:
+            raise ApiError(503, self._rest[1], code=self._rest[2], retry_after=self.resting)
+
+    def begin(self) -> None:
+        """Start it, if it neither runs nor rests."""
+        if not self.ready and not self.loading and not self.resting:
             self._loading = asyncio.create_task(self._start())
             self._loading.add_done_callback(self._loaded)
-        await asyncio.shield(self._loading)
 
     def _loaded(self, task: asyncio.Task[None]) -> None:
         self._loading = None
