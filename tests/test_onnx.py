@@ -75,6 +75,20 @@ def test_quantized_logits_are_near(name: str) -> None:
         network = OnnxNetwork(model, bits)  # type: ignore[arg-type]
         found = network(text, network.new_cache(1, 40), every=True)
         assert 0 < float((found - expected).std() / expected.std()) < most
+        read = network(text, network.new_cache(1, 40))
+        assert 0 < float((read - expected[:, -1:]).std() / expected.std()) < most
+
+
+@every_model
+@torch.no_grad()
+def test_a_quantized_prompt_is_the_same_however_it_is_cut(name: str) -> None:
+    """Or a text would depend on how busy the engine was when its prompt came."""
+    network, text = OnnxNetwork(MODELS[name], 8), torch.randint(0, VOCAB, (1, 40))
+    whole = network(text, network.new_cache(1, 40))
+    for cuts in ([20, 20], [3, 30, 7], [38, 2]):
+        cache = network.new_cache(1, 40)
+        parts = [network(part, cache) for part in text.split(cuts, 1)]
+        torch.testing.assert_close(parts[-1], whole, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()
