@@ -169,7 +169,7 @@ class Files:
                 os.replace(part, self.path(file))
                 _synchronise(self._folder)
                 rows.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tuple(vars(file).values()))
-        except OSError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise ApiError(
                 503, "The server cannot keep the file: its disk is full or broken", code="disk_full", retry_after=60
             ) from error
