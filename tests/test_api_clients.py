@@ -179,6 +179,7 @@ def test_a_developer_speaks_as_the_system(client: OpenAI) -> None:
         ({"audio": {"voice": "x", "format": "wav"}}, "audio", None),
         ({"extra_body": {"temprature": 1}}, "temprature", "unknown_parameter"),
         ({"tool_choice": "required"}, "tool_choice", None),
+        ({"logit_bias": {"9999": 1}}, "logit_bias", None),
         ({"messages": user("too long")}, None, "context_length_exceeded"),
         ({"messages": []}, "messages", None),
     ],

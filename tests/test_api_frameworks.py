@@ -1,4 +1,4 @@
-"""LangChain, LiteLLM and inspect-ai talk to a server on a port and need no change; who is not installed is skipped."""
+"""Frameworks talk to a server on a port and need no change; one that is not there is skipped (daedal[clients])."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from pydantic import BaseModel
 
@@ -73,6 +74,36 @@ def test_litellm(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert litellm.responses(input="say Hello there", **asked).output[0].content[0].text == "Hello there"
     made = litellm.text_completion(prompt="say Hello", **{**asked, "model": f"text-completion-openai/{NAME}"})
     assert made.choices[0].text == "Hello"
+
+
+@pytest.mark.parametrize("kind", ["OpenAIChatCompletionsModel", "OpenAIResponsesModel"])
+def test_agents(url: str, kind: str) -> None:
+    agents = pytest.importorskip("agents")
+    agents.set_tracing_disabled(True)
+    client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+    model = getattr(agents, kind)(model=NAME, openai_client=client)
+    agent = agents.Agent(name="A", instructions="Be brief", model=model, tools=[agents.function_tool(weather)])
+    assert agents.Runner.run_sync(agent, "say Hello").final_output == "Hello"
+    assert agents.Runner.run_sync(agent, CALL).final_output == "ok"
+
+
+@pytest.mark.parametrize("kind", ["openai-chat", "openai-responses", "anthropic"])
+def test_pydantic_ai(url: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ai = pytest.importorskip("pydantic_ai")
+    for name, value in (("OPENAI", url), ("ANTHROPIC", url.removesuffix("/v1"))):
+        monkeypatch.setenv(f"{name}_BASE_URL", value)
+        monkeypatch.setenv(f"{name}_API_KEY", "none")
+    agent = ai.Agent(f"{kind}:{NAME}")
+    assert agent.run_sync("say Hello").output == "Hello"
+    called = CALL.replace("weather", "final_result").replace('"city": "Paris"', '"name": "Ada", "age": 36')
+    assert agent.run_sync(called, output_type=Person).output == Person(name="Ada", age=36)
+
+
+def test_llama_index(url: str) -> None:
+    like = pytest.importorskip("llama_index.llms.openai_like")
+    model = like.OpenAILike(model=NAME, api_base=url, api_key="none", is_chat_model=True)
+    assert model.complete("say Hello").text == "Hello"
+    assert "".join(chunk.delta for chunk in model.stream_complete("say Hello")) == "Hello"
 
 
 def test_inspect(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

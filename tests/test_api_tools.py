@@ -108,6 +108,13 @@ def test_descriptions_cannot_break_out_of_a_grammar() -> None:
     assert not accepts(made["grammar"], "anything")
 
 
+def test_tools_are_bounded_together_too() -> None:
+    large = [Function(f"f{number}", "", {"description": "x" * 100_000}) for number in range(5)]
+    with pytest.raises(ApiError) as refused:
+        constraint(Toolbox.choose(large, "auto"), None)
+    assert refused.value.param == "tools"
+
+
 def test_without_tools_the_form_alone_is_the_constraint() -> None:
     assert constraint(Toolbox(), None) is None
     assert constraint(Toolbox(), {"kind": "json_object"}) == {"kind": "json_object"}

@@ -204,8 +204,11 @@ def test_a_tokenizer_that_llama_cpp_does_not_have_is_refused() -> None:
     tokenizer.train_from_iterator(PROSE, trainers.BpeTrainer(vocab_size=300, show_progress=False))
     with pytest.raises(DaedalError, match="cuts words"):
         vocabulary(TextCodec(tokenizer, {}), 300)
-    with pytest.raises(DaedalError, match="other tokens"):
-        vocabulary(TextCodec(Tokenizer(models.WordLevel({"a": 0}, "a")), {}), 300)
+    lower = Tokenizer(models.BPE())
+    lower.normalizer, lower.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.ByteLevel(False)
+    for other in (lower, Tokenizer(models.WordLevel({"a": 0}, "a")), Tokenizer(models.BPE({"a": 0}, []))):
+        with pytest.raises(DaedalError, match="other tokens"):
+            vocabulary(TextCodec(other, {}), 300)
 
 
 def test_the_command_line(tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ FAULTS: dict[str, tuple[bytes, int, str]] = {
     "no boundary": (b"POST /v1/files HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n"
                     b"content-type: multipart/form-data\r\n\r\n", 400, "invalid_form"),
     "no HTTP": (b"\x16\x03\x01hello\r\n\r\n", 400, "invalid_http"),
+    "a tunnel": (b"CONNECT evil:443 HTTP/1.1\r\nhost: localhost\r\n\r\n", 400, "invalid_http"),
+    "raw letters": (b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n", 400, "invalid_http"),
     "two lengths": (b"POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400, "invalid_http"),
     "a negative length": (b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n", 400, "invalid_http"),
     "a line break": (b"GET /%0d%0ax HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", 404, "route_not_found"),
@@ -309,6 +311,14 @@ def test_it_does_not_wait_for_ever(tmp_path: Path, again: bool) -> None:
         with pytest.raises(httpx.HTTPError):
             cut.result()
         until(lambda: not _alive(server.journal("start")[0][1]))
+
+
+def test_models_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    with Process(tmp_path) as process:
+        ((_, model, _),) = process.served.journal("start")
+        assert _alive(model)
+        process.signal(signal.SIGKILL)
+        until(lambda: not _alive(model))
 
 
 def _alive(pid: int) -> bool:

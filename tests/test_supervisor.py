@@ -91,6 +91,15 @@ def test_the_longest_unused_makes_way_and_a_busy_one_does_not(tmp_path: Path) ->
         assert server.write("count 1", "a").status_code == 200
 
 
+def test_models_that_are_being_loaded_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_weight", lambda _: 2**60)
+    runs = folder_of_runs(tmp_path / "runs", "a", "b")
+    with served(tmp_path, "--load", "0.4", models={}, folder=runs) as (server, _), ThreadPoolExecutor(2) as pool:
+        answers = [future.result() for future in [pool.submit(server.write, "count 1", name) for name in "ab"]]
+        assert sorted(answer.status_code for answer in answers) == [200, 503]
+        assert len(server.journal("start")) == 1
+
+
 def test_a_model_that_cannot_be_loaded_is_left_alone_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,20 +141,25 @@ def test_a_crash_fails_the_requests_of_its_model_and_the_model_is_back(tmp_path:
         assert b'engine_crashes{model="m"} 3.0' in server.client.get("/metrics").content
 
 
-@pytest.mark.parametrize("trouble", ["crash", "garbage", "nonsense"])
-def test_one_that_only_crashes_is_restarted_later_and_later(
-    tmp_path: Path, trouble: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(process, "_SOON", 0.3)
+@pytest.mark.parametrize("trouble", ["garbage", "nonsense"])
+def test_one_that_says_what_is_no_event_is_taken_for_crashed(tmp_path: Path, trouble: str) -> None:
+    with served(tmp_path) as (server, _):
+        assert code(server.write(trouble)) == "engine_crashed"
+        assert server.write("count 1").status_code == 200
+
+
+def test_one_that_only_crashes_is_restarted_later_and_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_SOON", 1.0)
     with served(tmp_path) as (server, application):
-        answers = [server.write(trouble) for _ in range(4)]
-        assert {(answer.status_code, code(answer)) for answer in answers} == {(503, "engine_crashed")}
         running = application.models._processes["m"]
+        answers = [server.write("crash") for _ in range(4)]
+        assert {(answer.status_code, code(answer)) for answer in answers} == {(503, "engine_crashed")}
         assert running.crashes == 2  # the third and the fourth did not reach it
         until(lambda: server.client.get("/ready").status_code == 200)
         assert server.write("count 1").status_code == 200
-        server.write(trouble)
-        assert server.write("count 1").status_code == 200  # it had done some work: at once
+        server.write("crash")
+        assert running._delay == 0.0  # it had done some work: at once
+        assert server.write("count 1").status_code == 200
 
 
 def test_a_process_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

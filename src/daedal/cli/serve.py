@@ -88,8 +88,7 @@ def serve(
     }
     settings = Settings.parse(values, "serve")
     log.begin()
-    first = next(iter(named), "MODEL")
-    run(settings, lambda address: note(_greeting(address, list(named), first, models, keys is not None)))
+    run(settings, lambda address: note(_greeting(address, named, models, keys is not None)))
 
 
 def _named(runs: list[str], aliases: list[str], folder: Path | None) -> tuple[dict[str, str], dict[str, str]]:
@@ -135,13 +134,15 @@ def _state() -> Path:
     return Path(base).expanduser() / "daedal" / "server"
 
 
-def _greeting(address: str, models: list[str], first: str, folder: Path | None, locked: bool) -> str:
+def _greeting(address: str, models: dict[str, str], folder: Path | None, locked: bool) -> str:
     served = ", ".join(models) or f"the models in {folder}"
     key = "YOUR KEY" if locked else "none"
+    first, where = next(iter(models.items()), ("MODEL", ""))
+    pictures = (Path(where) / "image_codec.json").is_file()
     return (
         f"Serving {served} at {address}/v1\n"
         f"  from openai import OpenAI\n"
         f'  client = OpenAI(base_url="{address}/v1", api_key="{key}")\n'
-        f'  client.models.list()  # then, say: client.completions.create(model="{first}", prompt="...")\n'
+        f'  client.{"images.generate" if pictures else "completions.create"}(model="{first}", prompt="...")\n'
         "Ctrl-C stops it."
     )

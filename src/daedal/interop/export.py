@@ -66,7 +66,8 @@ def export(
         from daedal.interop.gguf import write_gguf
 
         assert isinstance(model, GPT)
-        write_gguf(model, codec, folder, to, quantize or "f32", progress)
+        name = folder.resolve().name if Path(run).is_dir() else str(run).rpartition("/")[2]
+        write_gguf(model, codec, folder, to, name, quantize or "f32", progress)
         return to
     with atomic_folder(to) as temporary:
         for name in _FILES:

@@ -48,6 +48,7 @@ def write_gguf(
     codec: TextCodec,
     folder: Path,
     to: Path,
+    name: str,
     quantize: str = "f32",
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -55,6 +56,7 @@ def write_gguf(
 
     Args:
         folder: where they come from, for what else is said there: the chat template, the card, what ends a text.
+        name: of the model, where its card has none.
         quantize: one of `Quantize`.
         progress: called with the bytes that are written and those that there will be.
 
@@ -74,14 +76,14 @@ def write_gguf(
     sizes = {entry: _size(shape, numbers[entry]) for entry, shape in shapes.items()}
     turns = _turns(config)
     with atomic_path(to) as temporary, closing(gguf.GGUFWriter(None, gguf.MODEL_ARCH_NAMES[_arch(config)])) as writer:
-        _describe(writer, folder, quantize)
+        _describe(writer, folder, name, quantize)
         _configure(writer, config)
         _spell(writer, words, codec, folder, template)
         names = gguf.get_tensor_name_map(_arch(config), config.depth)
         for entry, shape in shapes.items():
-            name = names.get_name(entry.file, try_suffixes=(".weight", ".bias"))
-            assert name is not None
-            writer.add_tensor_info(name, shape, np.dtype(np.float32), sizes[entry], numbers[entry])
+            theirs = names.get_name(entry.file, try_suffixes=(".weight", ".bias"))
+            assert theirs is not None
+            writer.add_tensor_info(theirs, shape, np.dtype(np.float32), sizes[entry], numbers[entry])
         if turns is not None:
             writer.add_tensor_info("rope_freqs.weight", turns.shape, turns.dtype, turns.nbytes)
         writer.write_header_to_file(temporary)
@@ -99,6 +101,7 @@ def write_gguf(
                 progress(done, total)
         if turns is not None:
             file.write(turns.data)
+            writer.write_padding(file, turns.nbytes)
 
 
 def _arch(config: GPTConfig) -> gguf.MODEL_ARCH:
@@ -128,10 +131,10 @@ def _check(config: GPTConfig) -> None:
         )
 
 
-def _describe(writer: gguf.GGUFWriter, folder: Path, quantize: str) -> None:
+def _describe(writer: gguf.GGUFWriter, folder: Path, name: str, quantize: str) -> None:
     card = _card(folder)
     writer.add_type("model")
-    writer.add_name(str(card.get("name") or folder.resolve().name))
+    writer.add_name(str(card.get("name") or name))
     if isinstance(licence := card.get("license"), str) and licence != "unknown":
         writer.add_license(licence)
     writer.add_file_type(_FILES[quantize])

@@ -76,7 +76,11 @@ def vocabulary(codec: TextCodec, size: int, pieces: bool = True) -> Vocabulary:
         DaedalError: llama.cpp has no such tokenizer.
     """
     state = codec.state()
-    if state["model"].get("type", "BPE") != "BPE":
+    plain = {"NFC"} if codec.byte_level else {"Prepend", "Replace"}
+    if (
+        state["model"].get("type", "BPE") != "BPE"
+        or not {step["type"] for step in _steps(state["normalizer"])} <= plain
+    ):
         raise DaedalError("llama.cpp would make other tokens than this tokenizer does", "Export to a folder")
     if not codec.byte_level:
         return _pieces(codec, state, size)
@@ -119,7 +123,9 @@ def _own_pieces(codec: TextCodec, size: int) -> Vocabulary:
 
 def _pieces(codec: TextCodec, state: Mapping[str, Any], size: int) -> Vocabulary:
     """Pieces of Llama 2 and its kin. `tokenizers` holds their scores as the order of the merges."""
-    if not state["model"].get("byte_fallback"):
+    spaces = _steps(state["pre_tokenizer"])
+    whole = all(step["type"] == "Metaspace" and not step.get("split", True) for step in spaces)
+    if not state["model"].get("byte_fallback") or not whole:
         raise DaedalError("llama.cpp would make other tokens than this tokenizer does", "Export to a folder")
     texts, kinds = _tokens(codec, state, size)
     ids = state["model"]["vocab"]
@@ -159,11 +165,8 @@ def _filled(texts: list[str], kinds: list[int]) -> tuple[tuple[str, ...], tuple[
 
 def _cuts(pre_tokenizer: Mapping[str, Any] | None) -> tuple[str, ...]:
     """The patterns that cut words, in turn."""
-    if pre_tokenizer is None:
-        return ()
-    steps = pre_tokenizer["pretokenizers"] if pre_tokenizer["type"] == "Sequence" else [pre_tokenizer]
     cuts: list[str] = []
-    for step in steps:
+    for step in _steps(pre_tokenizer):
         plain = step.get("behavior", "Isolated") == "Isolated" and not step.get("invert")
         if step["type"] == "Split" and plain and "Regex" in step["pattern"]:
             cuts.append(step["pattern"]["Regex"])
@@ -174,3 +177,13 @@ def _cuts(pre_tokenizer: Mapping[str, Any] | None) -> tuple[str, ...]:
         else:
             cuts.append(json.dumps(step))
     return tuple(cuts)
+
+
+def _steps(stage: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """The steps of a stage of a tokenizer, be they none, one or several."""
+    if stage is None:
+        return []
+    if stage["type"] != "Sequence":
+        return [stage]
+    steps = stage["normalizers"] if "normalizers" in stage else stage["pretokenizers"]
+    return [part for step in steps for part in _steps(step)]

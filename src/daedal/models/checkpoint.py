@@ -150,7 +150,8 @@ def resolve(folder_or_hub_id: Path | str) -> Path:
     try:
         return Path(
             huggingface_hub.snapshot_download(
-                name, allow_patterns=["*.json", "*.safetensors", "merges.txt", "*.jinja", "tokenizer.model"]
+                name,
+                allow_patterns=["*.json", "*.safetensors", "merges.txt", "*.jinja", "tokenizer.model", "README.md"],
             )
         )
     except Exception as error:  # the hub library has dozens: no network, no such id, gated, cache not writable

@@ -13,7 +13,7 @@ from daedal.serving.answers import Head, json_answer, new_id, usage
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chunks import DONE, ChatChunks
 from daedal.serving.errors import parse
-from daedal.serving.generation import Events, Generated, Sample, collect, generate, text_model
+from daedal.serving.generation import Events, Generated, Sample, check_ids, collect, generate, text_model
 from daedal.serving.grammar import constraint
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import Token, chat_logprobs
@@ -28,6 +28,7 @@ async def chat_completions(request: Request) -> Response:
     body = parse(ChatRequest, await read_json(request))
     form = "tools" if body.tools else "response_format"
     model = await text_model(request, body.model, prompt="messages", constraint=form)
+    check_ids(model, "logit_bias", map(int, body.logit_bias))
     tools = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
     events = generate(request, model, command(body, tools, model.info["tool_template"]))
     head = Head.new("chatcmpl-", body.model, model.info)

@@ -14,7 +14,17 @@ from daedal.serving.access import owner
 from daedal.serving.answers import Head, json_answer, usage
 from daedal.serving.chunks import DONE, TextChunks
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import Events, Generated, Sample, collect, generate, merged, text_model, together
+from daedal.serving.generation import (
+    Events,
+    Generated,
+    Sample,
+    check_ids,
+    collect,
+    generate,
+    merged,
+    text_model,
+    together,
+)
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import CompletionLogprobs
 from daedal.serving.schema.completions import MAX_SEQUENCES, CompletionRequest, Prompt
@@ -28,7 +38,8 @@ async def completions(request: Request) -> Response:
     if len(body.prompts) * body.samples > MAX_SEQUENCES:
         message = f"{len(body.prompts)} prompts of {body.samples} texts are more than {MAX_SEQUENCES} texts"
         raise ApiError(400, message, param="n" if body.best_of is None else "best_of", code="invalid_value")
-    check_ids(body.prompts, model.info["vocab_size"], "prompt")
+    check_ids(model, "prompt", *(prompt for prompt in body.prompts if not isinstance(prompt, str)))
+    check_ids(model, "logit_bias", map(int, body.logit_bias))
     asker = owner(request)
     streams = [generate(request, model, command(body, prompt)) for prompt in body.prompts]
     head = Head.new("cmpl-", body.model, model.info)
@@ -42,18 +53,6 @@ async def completions(request: Request) -> Response:
     if body.logprobs is None:
         return json_answer(answer(made, body, echoes, head))
     return await asyncio.to_thread(lambda: json_answer(answer(made, body, echoes, head)))  # of long prompts, large
-
-
-def check_ids(prompts: Sequence[Prompt], vocab: int, param: str) -> None:
-    """Refuse token ids that the model does not have.
-
-    Raises:
-        ApiError: an id is not in the vocabulary.
-    """
-    for prompt in prompts:
-        if not isinstance(prompt, str) and (largest := max(prompt)) >= vocab:
-            message = f"The model has no token {largest}: its vocabulary has {vocab} tokens"
-            raise ApiError(400, message, param=param, code="invalid_value")
 
 
 def as_prompt(prompt: Prompt) -> dict[str, Any]:

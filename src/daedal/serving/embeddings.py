@@ -11,9 +11,9 @@ from starlette.routing import Route
 
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer
-from daedal.serving.completions import as_prompt, check_ids
+from daedal.serving.completions import as_prompt
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import text_model
+from daedal.serving.generation import check_ids, text_model
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.schema.embeddings import EmbeddingRequest
 
@@ -26,7 +26,7 @@ async def embeddings(request: Request) -> Response:
     if body.dimensions is not None and body.dimensions > width:
         message = f"The model's vectors have {width} numbers, not {body.dimensions}"
         raise ApiError(400, message, param="dimensions", code="invalid_value")
-    check_ids(body.input, model.info["vocab_size"], "input")
+    check_ids(model, "input", *(text for text in body.input if not isinstance(text, str)))
     inputs = [as_prompt(text) for text in body.input]
     result = await unless_gone(request, model.ask("embed", owner(request), inputs=inputs, dimensions=body.dimensions))
     vectors: list[Any] = result["vectors"]  # in base64

@@ -8,6 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from daedal.serving.access import OPEN
 from daedal.serving.errors import response, shown, told
 from daedal.serving.keys import Key
 from daedal.serving.limits import Gone
@@ -62,7 +63,10 @@ class Envelope:
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.request_seconds.labels(route).observe(seconds)
             who = key.name if isinstance(key, Key) else "-"
-            log.info("%s %s %s %s %.1fms %s", who, scope["method"], shown(scope["path"]), status, 1e3 * seconds, id)
+            level = logging.DEBUG if scope["path"] in OPEN and status < 400 else logging.INFO  # probes ask all the time
+            log.log(
+                level, "%s %s %s %s %.1fms %s", who, scope["method"], shown(scope["path"]), status, 1e3 * seconds, id
+            )
 
 
 class Answers:

@@ -29,7 +29,11 @@ _ROUTING = {
     404: ("There is no such route", "route_not_found"),
     405: ("The route does not take that method", "method_not_allowed"),
 }
-_CODES = {"extra_forbidden": "unknown_parameter", "missing": "missing_required_parameter"}
+_CODES = {
+    "extra_forbidden": "unknown_parameter",
+    "missing": "missing_required_parameter",
+    "unsupported_parameter": "unsupported_parameter",
+}
 _FAULTS, _LONGEST = 10, 200
 """Faults of a request that are told, and characters of what a client sent that are repeated."""
 _RETRIED = (408, 409, 429, 500, 503)

@@ -1,7 +1,7 @@
 """One generation of the engine, as the text endpoints follow it: who asks, its events, and all of it together."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -99,6 +99,19 @@ async def text_model(request: Request, name: str, **fields: str) -> Model:
         raise ApiError(400, message, param="model", code="unsupported_model")
     model.fields = fields
     return model
+
+
+def check_ids(model: Model, param: str, *lists: Iterable[int]) -> None:
+    """Refuse token ids that a model does not have.
+
+    Raises:
+        ApiError: an id is not in the vocabulary.
+    """
+    vocab = model.info["vocab_size"]
+    for ids in lists:
+        if (largest := max(ids, default=0)) >= vocab:
+            message = f"The model has no token {largest}: its vocabulary has {vocab:,} tokens"
+            raise ApiError(400, message, param=param, code="invalid_value")
 
 
 def generate(request: Request, model: Model, command: Mapping[str, Any]) -> Events:

@@ -4,10 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from daedal.serving.errors import ApiError
 from daedal.serving.tools import CALL, END_OF_CALL, NO_ARGUMENTS, Function, Toolbox
 
 _ONE_WAY = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """One way to write JSON, as models write it themselves."""
+_LONGEST = 400_000
+"""Characters of a grammar."""
 
 
 def constraint(tools: Toolbox, form: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -15,10 +18,17 @@ def constraint(tools: Toolbox, form: Mapping[str, Any] | None) -> dict[str, Any]
 
     Args:
         form: `{"kind": "json_object"}` or `{"kind": "json_schema", "schema": ...}` that words must have.
+
+    Raises:
+        ApiError: the tools are too large together.
     """
     if tools.mode == "none":
         return dict(form) if form is not None else None
-    return {"kind": "lark", "grammar": _grammar(tools, form)}
+    grammar = _grammar(tools, form)
+    if len(grammar) > _LONGEST:
+        message = f"The tools' schemas have more than {_LONGEST:,} characters together"
+        raise ApiError(400, message, param="tools", code="invalid_value")
+    return {"kind": "lark", "grammar": grammar}
 
 
 def _grammar(tools: Toolbox, form: Mapping[str, Any] | None) -> str:

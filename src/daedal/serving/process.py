@@ -90,7 +90,7 @@ class ModelProcess:
     @property
     def bytes(self) -> int:
         """Memory that the process holds, or will hold once it is loaded."""
-        if self._process is None:
+        if self._process is None and not self.loading:
             return 0
         try:
             with open(f"/proc/{self.pid}/statm") as file:
@@ -105,14 +105,17 @@ class ModelProcess:
         Raises:
             ApiError: 503, it cannot be loaded, or could not a moment ago, or does nothing but crash.
         """
-        if self.ready:
-            return
-        if self._rest is not None and (left := self.resting):
-            raise ApiError(503, self._rest[1], code=self._rest[2], retry_after=left)
-        if self._loading is None:
+        self.begin()
+        if self._loading is not None:
+            await asyncio.shield(self._loading)
+        elif self._rest is not None and not self.ready:
+            raise ApiError(503, self._rest[1], code=self._rest[2], retry_after=self.resting)
+
+    def begin(self) -> None:
+        """Start it, if it neither runs nor rests."""
+        if not self.ready and not self.loading and not self.resting:
             self._loading = asyncio.create_task(self._start())
             self._loading.add_done_callback(self._loaded)
-        await asyncio.shield(self._loading)
 
     def _loaded(self, task: asyncio.Task[None]) -> None:
         self._loading = None
@@ -123,7 +126,7 @@ class ModelProcess:
         if self._life is not None:  # it is ending still
             await asyncio.wait({self._life})
         self.wanted, self._rest = True, None
-        pipe, process = asyncio.subprocess.PIPE, None
+        began, pipe, process = time.monotonic(), asyncio.subprocess.PIPE, None
         first: Event = {"event": "failed", "message": "its process ended while it loaded"}
         try:
             process = await asyncio.create_subprocess_exec(*self._command, stdin=pipe, stdout=pipe, limit=_LINE)
@@ -136,6 +139,7 @@ class ModelProcess:
         if process is not None and process.stdout is not None and first["event"] == "ready" and self.wanted:
             self.info = first["info"]
             self.used = time.monotonic()
+            log.info("model %s is loaded, after %.1f seconds", self.name, self.used - began)
             self._life = self._tasks.begin(self._live(process, process.stdout))
             return
         self._process = None
@@ -179,7 +183,7 @@ class ModelProcess:
     def _crashed(self, began: float, calls: int, process: asyncio.subprocess.Process) -> ApiError:
         """Note a crash, and when to start again: at once after work that was done, and later where there was none."""
         self.crashes += 1
-        log.error("the process %s of model %s ended; %d requests fail", process.pid, self.name, calls)
+        log.error("the process %s of model %s ended; requests that fail: %d", process.pid, self.name, calls)
         useful = self._pace.last > began or time.monotonic() - began > _STEADY
         self._delay = 0.0 if useful or self._delay is None else min(_LATE, max(_SOON, 2 * self._delay))
         reason = f"The process of model {self.name} has crashed, and is restarting"

@@ -100,6 +100,10 @@ def configure(application: Application) -> uvicorn.Config:
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+        listening.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # connections take it over: a token does not wait
+        return listening
     except OSError as error:
         raise DaedalError(f"Nothing can listen on {host}:{port} ({error.strerror})", "Choose another --port") from None

@@ -28,6 +28,8 @@ from daedal.serving.errors import ApiError
 T = TypeVar("T")
 
 _PIECE = 2**20
+_KEPT = 30 * 86_400
+"""Seconds that an answer is kept, as OpenAI keeps it."""
 _SPARE = 2**28
 """Bytes that stay free on the disk."""
 _ABANDONED = 3600.0
@@ -167,7 +169,7 @@ class Files:
                 os.replace(part, self.path(file))
                 _synchronise(self._folder)
                 rows.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tuple(vars(file).values()))
-        except OSError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise ApiError(
                 503, "The server cannot keep the file: its disk is full or broken", code="disk_full", retry_after=60
             ) from error
@@ -227,10 +229,12 @@ class Responses:
 
     async def put(self, owner: str, id: str, value: dict[str, Any]) -> None:
         """Keep an answer, in place of an earlier one of this id."""
-        row = (id, owner, int(time.time()), orjson.dumps(value))
+        now = int(time.time())
+        row = (id, owner, now, orjson.dumps(value))
 
         def work() -> None:
             with self._database.transaction() as rows:
+                rows.execute("DELETE FROM responses WHERE owner = ? AND created_at < ?", (owner, now - _KEPT))
                 rows.execute("INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?)", row)
 
         await _in_thread(work)

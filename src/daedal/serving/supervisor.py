@@ -178,9 +178,10 @@ class Models:
         process, where = await self._process(name)
         process.used = time.monotonic()
         if not process.ready:
-            if not process.loading and not process.resting:
-                async with self._lock:
+            async with self._lock:
+                if not (process.ready or process.loading or process.resting):
                     await self._make_way(process, where)
+                    process.begin()
             await process.load()
         return Model(process, self.metrics)
 

@@ -94,6 +94,7 @@ class TextDesk:
                 "pad_token_id": codec.pad_id,
             },
             "codec": codec.kind,
+            "prefix_ids": list(codec.prefix_ids),
             "max_rows": self._engine.rows,
         }
 
@@ -289,6 +290,7 @@ class TextDesk:
 
     def _finished(self, row: Row, sample: Sample, piece: Event | None, reason: str | None) -> Iterable[Event]:
         answer, stop = sample.answer, sample.stream.stop
+        sample.finished = True
         self._engine.cancel(row)
         del self._samples[row]
         if piece is not None:
@@ -301,7 +303,7 @@ class TextDesk:
             "stop": stop if stop not in self._turn_ends else None,
             "tokens": sample.count,
         }
-        if all(other.finished for other in answer.samples.values()) or not row.request.writes:
+        if all(other.finished for other in answer.samples.values()):
             del self._answers[answer.id]
             yield {"id": answer.id, "event": "done"}
 

@@ -9,9 +9,8 @@ from starlette.routing import Route
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer
 from daedal.serving.chat import toolbox, turns
-from daedal.serving.completions import check_ids
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import text_model
+from daedal.serving.generation import check_ids, text_model
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.schema.tokens import DetokenizeRequest, TokenizeRequest, TokenizerQuery
 from daedal.serving.supervisor import Model
@@ -42,8 +41,7 @@ async def detokenize(request: Request) -> Response:
     """The text of token ids."""
     body = parse(DetokenizeRequest, await read_json(request))
     model = await _model(request, body.model)
-    if body.tokens:
-        check_ids([body.tokens], model.info["vocab_size"], "tokens")
+    check_ids(model, "tokens", body.tokens)
     result = await unless_gone(request, model.ask("detokenize", owner(request), ids=body.tokens))
     return json_answer({"prompt": result["text"]})
 

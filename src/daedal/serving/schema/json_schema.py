@@ -34,5 +34,13 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
     raise fault(f"The schema is nested more than {MAX_DEPTH} levels deep")
 
 
+def _of_object(schema: dict[str, Any]) -> dict[str, Any]:
+    if schema.get("type", "object") != "object":
+        raise fault("Arguments are an object: the schema's type is object")
+    return schema
+
+
 JSONSchema = Annotated[dict[str, Any], AfterValidator(_bounded)]
 """A JSON schema that is not too large or deep."""
+ObjectSchema = Annotated[JSONSchema, AfterValidator(_of_object)]
+"""One for the arguments of a call."""

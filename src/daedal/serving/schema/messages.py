@@ -8,7 +8,7 @@ from daedal.serving.schema.base import FunctionName, Identifier, ModelName, Refu
 from daedal.serving.schema.base import refusal as refused
 from daedal.serving.schema.chat import MAX_MESSAGES, REASONING
 from daedal.serving.schema.content import MAX_PARTS, in_parts
-from daedal.serving.schema.json_schema import JSONSchema
+from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
 from daedal.serving.schema.sampling import MinP, TopK, TopP, checked_stops
 from daedal.serving.schema.tools import MAX_TOOLS, Description, distinct
 
@@ -103,7 +103,7 @@ class MessageTool(Request):
 
     name: FunctionName
     description: Description = ""
-    input_schema: JSONSchema = Field(description="JSON schema of the arguments, which a call always follows")
+    input_schema: ObjectSchema = Field(description="JSON schema of the arguments, which a call always follows")
     type: Literal["custom"] = Field("custom", description="other types are refused by name")
     strict: bool = Field(False, description="accepted: arguments always follow the schema")
     eager_input_streaming: bool = Field(False, description="accepted: arguments are streamed as they are written")

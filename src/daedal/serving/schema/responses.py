@@ -9,7 +9,7 @@ from daedal.serving.schema.base import refusal as refused
 from daedal.serving.schema.chat import DEFAULT_TIER, MAX_MESSAGES, MODERATION
 from daedal.serving.schema.formats import known_format
 from daedal.serving.schema.items import Item, in_items
-from daedal.serving.schema.json_schema import JSONSchema
+from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
 from daedal.serving.schema.sampling import MAX_TOP, MinP, RepetitionPenalty, Temperature, TopK, TopP
 from daedal.serving.schema.tools import MAX_TOOLS, Description, distinct, function_only, spelled_out
 
@@ -64,7 +64,7 @@ class ResponseTool(Request):
     type: Literal["function"] = Field("function", description="`function`; other types are refused by name")
     name: FunctionName
     description: Description = ""
-    parameters: JSONSchema = Field(default_factory=dict, description="JSON schema of the arguments, always followed")
+    parameters: ObjectSchema = Field(default_factory=dict, description="JSON schema of the arguments, always followed")
     strict: bool = Field(True, description="accepted: arguments always follow the schema")
     output_schema: Annotated[Any, Refused("what tools answer is not checked")] = None
     defer_loading: Annotated[Any, Refused("all tools are shown at once", (False,))] = None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from daedal.serving.schema.base import FunctionName, Request, fault, refusal
-from daedal.serving.schema.json_schema import JSONSchema
+from daedal.serving.schema.json_schema import ObjectSchema
 
 MAX_TOOLS, MAX_DESCRIPTION = 128, 8192
 CUSTOM = "custom tools take free text; describe the tool as a function with a JSON schema"
@@ -18,7 +18,7 @@ class FunctionDefinition(Request):
 
     name: FunctionName
     description: Description = ""
-    parameters: JSONSchema = Field(
+    parameters: ObjectSchema = Field(
         default_factory=dict, description="JSON schema of the arguments; a call always follows it, strict or not"
     )
     strict: bool = Field(False, description="accepted: arguments always follow the schema")
@@ -66,8 +66,8 @@ class ToolChoice(Request):
     """Which tools may or must be called."""
 
     type: Literal["none", "auto", "required", "function", "allowed_tools"]
-    function: FunctionChoice | None = None
-    allowed_tools: AllowedTools | None = None
+    function: FunctionChoice | None = Field(None, validate_default=True)
+    allowed_tools: AllowedTools | None = Field(None, validate_default=True)
 
     @field_validator("type", mode="before")
     @classmethod
@@ -79,8 +79,8 @@ class ToolChoice(Request):
     @field_validator("function", "allowed_tools")
     @classmethod
     def _belongs(cls, value: Any, info: Any) -> Any:
-        if value is not None and info.data.get("type") not in (None, info.field_name):
-            raise fault(f"Only a choice of type {info.field_name!r} has this")
+        if "type" in info.data and (value is not None) != (info.data["type"] == info.field_name):
+            raise fault(f"A choice of type {info.field_name} has this, and no other does")
         return value
 
 
