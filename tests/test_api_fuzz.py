@@ -154,6 +154,7 @@ def unharmed(attacked: Attacked) -> Iterator[None]:
         with httpx.Client(base_url=attacked.url, timeout=30) as client:
             while not ended.is_set() or not texts:
                 texts.append(write(client))
+                time.sleep(0.1)
 
     thread = threading.Thread(target=keep_writing)
     thread.start()
@@ -172,7 +173,7 @@ def fields(schema: type[BaseModel]) -> list[str]:
 def test_no_value_of_a_field_does_harm(attacked: Attacked, target: Target) -> None:
     assert attacked.send(target.path, target.right).status_code == (404 if "moder" in target.path else 200)
     for name in fields(target.schema):
-        for value in HOSTILE:
+        for value in HOSTILE[:: 8 if name in target.schema.refused() else 1]:  # what is refused anyway has fewer
             answer = attacked.send(target.path, {**target.right, name: value})
             if answer.status_code == 400:
                 named(answer, name)
