@@ -1,7 +1,7 @@
 """How fast a server answers many at once, beside llama.cpp and `transformers serve`: same weights, same machine, one run.
 
 Two models with random weights: 6x384 with 16k ids, and GPT-2's shape. Each stream sends its own prompt and gets so many new
-tokens, greedy. The sides take turns, and each has the median of its rounds.
+tokens, the likeliest from the peers. The sides take turns, and each has the median of its rounds.
 
 - `daedal`, `transformers` (continuous batching, which is faster) and `llama-server`: over HTTP, streamed; `daedal.serving.load`
 - `llama-node`: llama.cpp in one process, without a server, through its Node binding; `llama_cpp.mjs`
@@ -72,6 +72,8 @@ def build(shape: str, folder: Path) -> tuple[Path, TextCodec]:
                 parameter.fill_(1.0)
             else:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * parameter.shape[-1] ** -0.5)
+        silent = [id for id in range(model.config.vocab_size) if not codec.token_bytes(id)]
+        model.embedding.weight[silent] = 0.0  # tokens without a text are never the likeliest
     save_model(model, folder, codec=codec)
     return folder, codec
 
@@ -138,7 +140,8 @@ def measure(side: str, run: Path, codec: TextCodec, threads: int, streams: int, 
     else:
         command = [sys.executable, "-m", "daedal", "serve", str(run), "--port", str(port)]
         command += ["--quantize", "int8"] if side == "daedal-int8" else []
-        name = run.name
+        # Ours draws its tokens: the likeliest repeat themselves, and it would guess them
+        name, extra = run.name, {"min_tokens": given.tokens, "temperature": 1, "seed": 0}
     with server(command, port, {"OMP_NUM_THREADS": str(threads), **bound}, run.with_suffix(".log")) as url:
         texts = prompts(codec, given.prompt, streams * (given.rounds + 1))
         return load(url, name, texts, streams, given.tokens, given.rounds, extra=extra)
