@@ -146,11 +146,16 @@ def main() -> int:
 
 
 def _open(model: str, quantize: Any, rows: int) -> Desk:
+    import torch
+
     from daedal.codecs.raster import IMAGE_CODEC
     from daedal.models.checkpoint import resolve
     from daedal.training.machine import use_fastest_threads
 
-    use_fastest_threads()
+    threads = use_fastest_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        # The server needs a core too: where threads have to wait for one, all of them wait
+        torch.set_num_threads(min(threads, max(1, (os.cpu_count() or 1) - 1)))
     folder = resolve(model)
     if (folder / IMAGE_CODEC).is_file():
         from daedal.inference.pictures import ImageGenerator
