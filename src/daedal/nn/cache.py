@@ -1,8 +1,10 @@
 """Keys and values of the tokens that a model has already seen."""
 
+import math
 from collections.abc import Sequence
 from typing import Self
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -30,9 +32,8 @@ class KVCache:
         device: torch.device | str = "cpu",
     ) -> None:
         shape = (batch, kv_heads, capacity, head_width)
-        # Zeros, since what is hidden is multiplied by zero and must be a number; they cost nothing until they are touched
-        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(depth)]
-        self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(depth)]
+        self.keys = [_zeros(shape, dtype, torch.device(device)) for _ in range(depth)]
+        self.values = [_zeros(shape, dtype, torch.device(device)) for _ in range(depth)]
         self.lengths = [0] * batch
         self.first: Int[Tensor, " batch"] | None = None
         self.ids: Int[Tensor, "batch length"] | None = None
@@ -125,16 +126,27 @@ class KVCache:
 
     def resize(self, batch: int, capacity: int) -> Self:
         """Make room for more rows or columns, or give up rows at the end or columns that are empty."""
-        kept = torch.arange(min(batch, self.batch), device=self.keys[0].device)
-        lengths = self.lengths[: len(kept)] + [0] * (batch - len(kept))
-        return self._move(kept, lengths, capacity)
+        kept = min(batch, self.batch)
+        return self._move(slice(0, kept), self.lengths[:kept] + [0] * (batch - kept), capacity)
 
-    def _move(self, rows: Int[Tensor, " kept"], lengths: list[int], capacity: int) -> Self:
+    def _move(self, rows: Int[Tensor, " kept"] | slice, lengths: list[int], capacity: int) -> Self:
         """New storage that holds the filled columns of these rows; the empty ones are never touched."""
         end = max(lengths, default=0)
         for stored in (self.keys, self.values):
             for layer, old in enumerate(stored):
-                stored[layer] = old.new_zeros((len(lengths), old.shape[1], capacity, old.shape[3]))
-                stored[layer][: len(rows), :, :end] = old[rows, :, :end]
+                stored[layer] = _zeros((len(lengths), old.shape[1], capacity, old.shape[3]), old.dtype, old.device)
+                moved = old[rows, :, :end]
+                stored[layer][: len(moved), :, :end] = moved
         self.lengths = lengths
         return self
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros, since what is hidden is multiplied by zero and must be a number. On a CPU NumPy's take no memory and no time
+    until they are touched, and PyTorch's do."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    size = math.prod(shape) * dtype.itemsize
+    memory = torch.from_numpy(np.zeros(size + 64, dtype=np.uint8))
+    first = -memory.data_ptr() % 64  # where a line of the processor's cache begins
+    return memory[first : first + size].view(dtype).view(shape)
