@@ -28,7 +28,7 @@ from daedal.nn.transformer import Block, OriginBlock
 Bits = Literal[32, 8, 4]
 
 BLOCK = 128
-"""Weights that share a scale: longer blocks are faster, shorter ones closer. 128 costs next to nothing at 8 bits."""
+"""Weights that share a scale: longer blocks are faster, shorter ones closer."""
 _OURS = "com.microsoft"
 _SPARE = 8
 """Positions beyond the context: guesses of the last tokens are read, and thrown away."""
@@ -83,7 +83,7 @@ class Graph:
                 "K": inputs,
                 "N": outputs,
                 "bits": self.bits,
-                "block_size": BLOCK,
+                "block_size": block_length(inputs, self.bits),
                 "accuracy_level": 4,
             }
             out = self.add("MatMulNBits", [x, *names], f"{name}.product", _OURS, **how)
@@ -121,14 +121,20 @@ class Graph:
         )
 
 
+def block_length(inputs: int, bits: Bits) -> int:
+    """Weights of a row that share a scale: twice as many in 8 bits where no block is left half empty, which is an eighth
+    faster with several rows."""
+    return 2 * BLOCK if bits == 8 and inputs % (2 * BLOCK) == 0 else BLOCK
+
+
 def quantized(
     weight: Float[Tensor, "outputs inputs"], bits: Literal[8, 4]
 ) -> tuple[UInt8[Tensor, "outputs blocks bytes"], Float[Tensor, "outputs blocks"]]:
     """Each block of a row as whole numbers around the middle of their range, and what to multiply them by; in 4 bits two
     numbers share a byte, the earlier in its lower half."""
     outputs, inputs = weight.shape
-    middle = 1 << (bits - 1)
-    blocks = nn.functional.pad(weight.float(), (0, -inputs % BLOCK)).view(outputs, -1, BLOCK)
+    middle, length = 1 << (bits - 1), block_length(inputs, bits)
+    blocks = nn.functional.pad(weight.float(), (0, -inputs % length)).view(outputs, -1, length)
     scales = (blocks.abs().amax(2) / (middle - 1)).clamp_min_(torch.finfo(torch.float32).tiny)
     codes = (blocks / scales[:, :, None]).round_().add_(middle).to(torch.uint8)
     if bits == 4:
