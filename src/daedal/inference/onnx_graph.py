@@ -3,7 +3,9 @@
 - attention, rotary positions and the cache are one operator (GroupQueryAttention), which takes rows of unequal length
 - matrices are fp32; or blocks of 8 or 4 bits with a scale for each block (MatMulNBits), which reads fast; or 8 bits with a
   scale for each output (MatMulIntegerToFloat), which is two to three times as fast where many tokens are read at once
-- activations are rounded to 8 bits token by token, so what a row gives does not depend on the rows beside it
+- activations are rounded to 8 bits token by token, so what stands in a row does not change the others. Their number does, in
+  MatMulNBits: two rows are summed in another order than one, which may round an activation the other way. fp32 and
+  MatMulIntegerToFloat give the same bits whatever the number
 - weights are not in the graph: they are handed to the session as they lie in memory. It copies matrices into the order in
   which it reads them; tables, of which it reads a row for each token, are inputs, which it does not copy
 """
