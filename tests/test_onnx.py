@@ -7,7 +7,7 @@ from daedal.errors import DaedalError
 from daedal.inference.engine import Engine
 from daedal.inference.network import TorchNetwork, networks
 from daedal.inference.onnx import OnnxNetwork
-from daedal.inference.onnx_graph import BLOCK, graph_of, quantized
+from daedal.inference.onnx_graph import block_length, graph_of, quantized
 from daedal.inference.sampling import SamplingOptions
 from daedal.models.gpt import GPT, GPTConfig
 from test_engine import finish, ids, submit
@@ -30,7 +30,7 @@ def random_model(architecture: str, **changes: object) -> GPT:
 YARN = {"kind": "yarn", "factor": 2.0, "original_context": 48}
 MODELS = {
     "gpt2": random_model("gpt2"),
-    "gpt2-gelu": random_model("gpt2", activation="gelu"),
+    "gpt2-gelu": random_model("gpt2", activation="gelu", width=256),
     "llama": random_model("llama", kv_heads=2, rope_scaling=YARN),
     "mistral": random_model("mistral", sliding_window=7),
     "qwen2": random_model("qwen2", sliding_window=9, window_from=1),
@@ -124,13 +124,13 @@ def test_a_network_follows_its_cache_wherever_it_goes() -> None:
 
 
 def test_blocks_come_back_as_near_as_their_bits_allow() -> None:
-    weight = torch.randn(5, 200) * torch.logspace(-3, 3, 5)[:, None]
-    for bits, middle in ((8, 128), (4, 8)):
+    for bits, middle, inputs in ((8, 128, 200), (4, 8, 200), (8, 128, 512)):
+        weight = torch.randn(5, inputs) * torch.logspace(-3, 3, 5)[:, None]
         codes, scales = quantized(weight, bits)  # type: ignore[arg-type]
         if bits == 4:
             codes = torch.stack((codes & 15, codes >> 4), -1).flatten(-2)
-        back = ((codes.float() - middle) * scales[:, :, None]).flatten(1)[:, :200]
-        step = scales.repeat_interleave(BLOCK, 1)[:, :200]
+        back = ((codes.float() - middle) * scales[:, :, None]).flatten(1)[:, :inputs]
+        step = scales.repeat_interleave(block_length(inputs, bits), 1)[:, :inputs]  # type: ignore[arg-type]
         assert bool(((back - weight).abs() <= 0.5001 * step).all())
     assert quantized(torch.zeros(1, 3), 8)[1].isfinite().all()
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.inference.onnx_graph import Bits, graph_of, outside
+from daedal.inference.onnx_graph import Bits, Graph, graph_of, outside
 from daedal.models.gpt import GPT
 from daedal.nn.cache import KVCache
 
@@ -85,15 +85,18 @@ class OnnxNetwork:
 class _Session:
     """A session, and where it reads and writes. The cache's places are told anew only when they have changed."""
 
-    def __init__(self, graph: onnx.ModelProto, weights: dict[str, Tensor], threads: int | None) -> None:
+    def __init__(self, made: onnx.ModelProto, graph: Graph, threads: int | None) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.log_severity_level = 3
         options.enable_mem_pattern = False  # shapes change from pass to pass
-        held = {name: ort.OrtValue.ortvalue_from_numpy(tensor.numpy()) for name, tensor in outside(weights).items()}
+        weights = outside(graph.weights)
+        held = {name: ort.OrtValue.ortvalue_from_numpy(tensor.numpy()) for name, tensor in weights.items()}
         options.add_external_initializers(list(held), list(held.values()))
-        self._session = ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        self._binding = self._session.io_binding()
+        self._session = ort.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        self._binding, self._tables = self._session.io_binding(), graph.tables
+        for name, table in graph.tables.items():
+            self._binding.bind_input(name, "cpu", 0, np.float32, tuple(table.shape), table.data_ptr())
         self._bound: tuple[object, ...] = ()
 
     def run(self, given: dict[str, "np.ndarray[Any, Any]"], cache: KVCache, logits: Tensor) -> None:

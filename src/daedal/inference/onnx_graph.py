@@ -3,8 +3,11 @@
 - attention, rotary positions and the cache are one operator (GroupQueryAttention), which takes rows of unequal length
 - matrices are fp32; or blocks of 8 or 4 bits with a scale for each block (MatMulNBits), which reads fast; or 8 bits with a
   scale for each output (MatMulIntegerToFloat), which is two to three times as fast where many tokens are read at once
-- activations are rounded to 8 bits token by token, so what a row gives does not depend on the rows beside it
-- weights are not in the graph: they are handed to the session as they lie in memory
+- activations are rounded to 8 bits token by token, so what stands in a row does not change the others. Their number does, in
+  MatMulNBits: two rows are summed in another order than one, which may round an activation the other way. fp32 and
+  MatMulIntegerToFloat give the same bits whatever the number
+- weights are not in the graph: they are handed to the session as they lie in memory. It copies matrices into the order in
+  which it reads them; tables, of which it reads a row for each token, are inputs, which it does not copy
 """
 
 from collections.abc import Callable
@@ -27,7 +30,7 @@ from daedal.nn.transformer import Block, OriginBlock
 Bits = Literal[32, 8, 4]
 
 BLOCK = 128
-"""Weights that share a scale: longer blocks are faster, shorter ones closer. 128 costs next to nothing at 8 bits."""
+"""Weights that share a scale: longer blocks are faster, shorter ones closer."""
 _OURS = "com.microsoft"
 _SPARE = 8
 """Positions beyond the context: guesses of the last tokens are read, and thrown away."""
@@ -40,12 +43,14 @@ class Graph:
         wide: for passes over many tokens.
 
     Attributes:
-        weights: what is handed to the session, by name.
+        weights: what is handed to the session when it is made, by name.
+        tables: what is handed to it for every pass.
     """
 
     def __init__(self, bits: Bits, wide: bool = False) -> None:
         self.bits, self.wide = bits, wide
-        self.nodes, self.weights = list[onnx.NodeProto](), dict[str, Tensor]()
+        self.nodes = list[onnx.NodeProto]()
+        self.weights, self.tables = dict[str, Tensor](), dict[str, Tensor]()
 
     def add(self, operator: str, inputs: list[str], name: str, domain: str = "", **attributes: Any) -> str:
         """A node with one output, which is called like the node."""
@@ -56,6 +61,11 @@ class Graph:
         self.weights[name] = value.detach().contiguous()
         return name
 
+    def look_up(self, ids: str, name: str, table: Float[Tensor, "rows width"], out: str) -> str:
+        """Some rows of a table."""
+        self.tables[name] = table.detach().contiguous()
+        return self.add("Gather", [name, ids], out)
+
     def matrix(
         self, x: str, name: str, weight: Float[Tensor, "outputs inputs"], bias: Float[Tensor, " outputs"] | None
     ) -> str:
@@ -64,7 +74,9 @@ class Graph:
         if self.wide:
             out = self._integer(x, name, weight.detach())
         elif self.bits == 32:
-            out = self.add("MatMul", [x, self.weight(f"{name}.weight", weight.detach().T)], f"{name}.product")
+            # The weight as it lies in memory: a transposed copy would double what loading needs
+            stored = self.weight(f"{name}.weight", weight)
+            out = self.add("FusedMatMul", [x, stored], f"{name}.product", _OURS, transB=1)
         else:
             codes, scales = quantized(weight.detach(), self.bits)
             names = [self.weight(f"{name}.codes", codes), self.weight(f"{name}.scales", scales)]
@@ -73,7 +85,7 @@ class Graph:
                 "K": inputs,
                 "N": outputs,
                 "bits": self.bits,
-                "block_size": BLOCK,
+                "block_size": block_length(inputs, self.bits),
                 "accuracy_level": 4,
             }
             out = self.add("MatMulNBits", [x, *names], f"{name}.product", _OURS, **how)
@@ -111,14 +123,20 @@ class Graph:
         )
 
 
+def block_length(inputs: int, bits: Bits) -> int:
+    """Weights of a row that share a scale: twice as many in 8 bits where no block is left half empty, which is an eighth
+    faster with several rows."""
+    return 2 * BLOCK if bits == 8 and inputs % (2 * BLOCK) == 0 else BLOCK
+
+
 def quantized(
     weight: Float[Tensor, "outputs inputs"], bits: Literal[8, 4]
 ) -> tuple[UInt8[Tensor, "outputs blocks bytes"], Float[Tensor, "outputs blocks"]]:
     """Each block of a row as whole numbers around the middle of their range, and what to multiply them by; in 4 bits two
     numbers share a byte, the earlier in its lower half."""
     outputs, inputs = weight.shape
-    middle = 1 << (bits - 1)
-    blocks = nn.functional.pad(weight.float(), (0, -inputs % BLOCK)).view(outputs, -1, BLOCK)
+    middle, length = 1 << (bits - 1), block_length(inputs, bits)
+    blocks = nn.functional.pad(weight.float(), (0, -inputs % length)).view(outputs, -1, length)
     scales = (blocks.abs().amax(2) / (middle - 1)).clamp_min_(torch.finfo(torch.float32).tiny)
     codes = (blocks / scales[:, :, None]).round_().add_(middle).to(torch.uint8)
     if bits == 4:
@@ -136,12 +154,12 @@ def by_output(
     return (weight / scales[:, None]).round_().to(torch.int8), scales
 
 
-def graph_of(model: GPT, bits: Bits, wide: bool = False) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
-    """The graph of a model, and its weights by name.
+def graph_of(model: GPT, bits: Bits, wide: bool = False) -> tuple[onnx.ModelProto, Graph]:
+    """The graph of a model, and what holds its weights.
 
     Inputs: `ids` [rows, time], `places` [rows, time] (positions), `last` [rows] (the place of each row's last token), `total`
-    (the largest length after the pass), `from` (of which tokens on logits are wanted; -1 for the last), and the keys and
-    values of each layer [rows, kv_heads, capacity, head_width], which are written in place. Output: `logits`.
+    (the largest length after the pass), `from` (of which tokens on logits are wanted; -1 for the last), the tables, and the
+    keys and values of each layer [rows, kv_heads, capacity, head_width], which are written in place. Output: `logits`.
 
     Args:
         wide: 8 bits, for passes over many tokens.
@@ -157,10 +175,10 @@ def graph_of(model: GPT, bits: Bits, wide: bool = False) -> tuple[onnx.ModelProt
     if model.rotary is not None and config.head_width % 16:
         raise DaedalError("ONNX Runtime turns heads of a multiple of 16 channels only", "Generate with PyTorch")
     graph = Graph(bits, wide)
-    x = graph.add("Gather", [graph.weight("embedding", model.embedding.weight), "ids"], "tokens")
+    x = graph.look_up("ids", "embedding", model.embedding.weight, "tokens")
     if model.positions is not None:
         spare = nn.functional.pad(model.positions.weight.detach(), (0, 0, 0, _SPARE))
-        x = graph.add("Add", [x, graph.add("Gather", [graph.weight("positions", spare), "places"], "where")], "input")
+        x = graph.add("Add", [x, graph.look_up("places", "positions", spare, "where")], "input")
     if model.embedding_norm is not None:
         x = graph.norm(x, "embedding_norm", model.embedding_norm, config.width)
     if model.rotary is not None:
@@ -175,7 +193,7 @@ def graph_of(model: GPT, bits: Bits, wide: bool = False) -> tuple[onnx.ModelProt
     x = graph.add("Slice", [x, "from", "end", "axis"], "wanted")
     head = graph.matrix(x, "head", model.head_weight, None)
     graph.add("Identity", [head], "logits")
-    return _model(graph, model), graph.weights
+    return _model(graph, model), graph
 
 
 def _turns(graph: Graph, rotary: Rotary, context: int) -> None:
@@ -232,9 +250,9 @@ def _split(graph: Graph, both: str, attention: CausalAttention, name: str) -> li
             normed = graph.rms_norm(heads, f"{parts[place]}.norm", own, attention.norm.eps, attention.head_width)
             parts[place] = graph.add("Reshape", [normed, "flat"], f"{parts[place]}.normed")
     if isinstance(attention.values, ValueEmbedding):
-        table, gain = attention.values.embedding.weight.detach(), attention.values.gain.detach()
-        scaled = (table.view(len(table), len(gain), -1) * gain).flatten(1)
-        more = graph.add("Gather", [graph.weight(f"{name}.more", scaled), "ids"], f"{name}.own_values")
+        more = graph.look_up("ids", f"{name}.more", attention.values.embedding.weight, f"{name}.found")
+        gain = graph.weight(f"{name}.gain", attention.values.gain.repeat_interleave(attention.head_width))
+        more = graph.add("Mul", [more, gain], f"{name}.own_values")
         parts[2] = graph.add("Add", [parts[2], more], f"{name}.values")
     return parts
 
@@ -284,6 +302,8 @@ def _model(graph: Graph, model: GPT) -> onnx.ModelProto:
     ]
     if model.positions is not None:
         inputs.append(helper.make_tensor_value_info("places", whole, ["rows", "time"]))
+    tables = graph.tables.items()
+    inputs += [helper.make_tensor_value_info(name, floats, list(table.shape)) for name, table in tables]
     outputs = [helper.make_tensor_value_info("logits", floats, ["rows", "wanted", config.vocab_size])]
     for layer in range(config.depth):
         inputs += [helper.make_tensor_value_info(f"{side}{layer}", floats, cache) for side in ("keys", "values")]
