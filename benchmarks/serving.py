@@ -37,7 +37,8 @@ from pathlib import Path
 from typing import Any
 
 from daedal.serving.load import load
-from daedal.serving.trial import Trial, resident, trial
+from daedal.serving.memory import resident
+from daedal.serving.trial import Trial, trial
 
 STREAMS, TOKENS = 16, 128
 WARM_UP, SOAK = 500, 5000

@@ -53,9 +53,16 @@ def serve(folder: Path, **settings: Any) -> Iterator[str]:
 
 
 @contextmanager
-def running(application: Application) -> Iterator[str]:
-    """The address of an application that is ready."""
+def running(application: Application, ready: bool = True, buffer: int | None = None) -> Iterator[str]:
+    """The address of an application that runs in a thread.
+
+    Args:
+        ready: wait until it is.
+        buffer: bytes that the system takes of an answer before anybody reads it; as many as it likes unless given.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
+    if buffer is not None:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
     config = configure(application)
     server = uvicorn.Server(config)
 
@@ -67,7 +74,7 @@ def running(application: Application) -> Iterator[str]:
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     try:
-        while httpx.get(f"{url}/ready").status_code != 200:
+        while ready and httpx.get(f"{url}/ready").status_code != 200:
             time.sleep(0.02)
         yield url
     finally:

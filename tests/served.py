@@ -1,13 +1,11 @@
 """A server on a port of this machine whose models give trouble (fake_worker.py): in a thread, or in its own process."""
 
-import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
+from api_server import running
 from daedal.serving.app import Application
-from daedal.serving.server import configure, serve
+from daedal.serving.server import serve
 from daedal.serving.settings import Settings
 from daedal.serving.supervisor import Command
 
@@ -106,27 +104,8 @@ def served(place: Path, /, *options: str, ready: bool = True, **settings: Any) -
     """
     given = {"data": place / "data", "models": {"m": "."}, **settings}
     application = Application(Settings(**given), command(place, *options))
-    listening = socket.create_server(("127.0.0.1", 0))
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**16)
-    config = configure(application)
-    server = uvicorn.Server(config)
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(server.serve([listening]))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    with httpx.Client(base_url=url, timeout=20) as client:
-        try:
-            if ready:
-                until(lambda: client.get("/ready").status_code == 200)
-            yield Served(url, place, client), application
-        finally:
-            server.should_exit = True
-            thread.join(10)
-            listening.close()
+    with running(application, ready, buffer=2**16) as url, httpx.Client(base_url=url, timeout=20) as client:
+        yield Served(url, place, client), application
 
 
 class Process:

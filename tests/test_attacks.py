@@ -19,7 +19,7 @@ from daedal.inference import constraint
 from daedal.inference.constraint import ConstraintCompiler, Unconstrainable
 from daedal.models.checkpoint import save_model
 from daedal.serving.keys import KeyRing
-from daedal.serving.trial import resident
+from daedal.serving.memory import resident
 from served import Process, Served, asked, request, served
 from tiny_models import tiny_gpt
 

@@ -51,9 +51,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())  # safetensors, for one, gives 0600
-        _flush(temporary)
+        flush(temporary)
         os.replace(temporary, path)
-        _flush(path.parent)
+        flush(path.parent)
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
@@ -73,14 +73,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         for entry in temporary.rglob("*"):
             if entry.is_file():
                 os.chmod(entry, 0o666 & ~_umask())
-                _flush(entry)
+                flush(entry)
         os.chmod(temporary, 0o777 & ~_umask())  # mkdtemp gives 0700
         old = None
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
             os.rename(path, old / "replaced")
         os.rename(temporary, path)
-        _flush(path.parent)
+        flush(path.parent)
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
@@ -129,7 +129,8 @@ def _umask() -> int:
     return mask
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have the disk keep a file, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,12 +3,13 @@
 import json
 import random
 import urllib.request
-from typing import Any, Literal
+from typing import Any
 
 from cyclopts import App
 
 from daedal.cli import console
 from daedal.errors import DaedalError
+from daedal.inference.sampling import Quantize
 
 app = App(name="bench", help_format="plaintext")
 
@@ -22,7 +23,7 @@ def serve(
     prompt_tokens: int = 64,
     tokens: int = 128,
     rounds: int = 3,
-    quantize: Literal["draft", "int8", "int4"] | None = None,
+    quantize: Quantize | None = None,
 ) -> None:
     """Serve a language model, and measure how fast it answers one and many at once. The last line is JSON.
 

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Iterator
 
 from daedal.cli.console import note, write
-from daedal.cli.sampling import LogitBias, Quantize, Sampling, sampling
+from daedal.cli.sampling import LogitBias, Sampling, sampling
+from daedal.inference.sampling import Quantize
 
 _HELP = "/reset forgets the conversation, /exit or Ctrl-D ends it, Ctrl-C stops an answer."
 
@@ -14,7 +15,7 @@ def chat(
     /,
     *,
     system: str | None = None,
-    quantize: Quantize = None,
+    quantize: Quantize | None = None,
     logit_bias: LogitBias = None,
     options: Sampling = None,
 ) -> None:

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 from daedal.cli import console
 from daedal.cli.drawing import Destination, drawing, open_judge, open_pictures, run_name, tell, tell_prompts
 from daedal.cli.options import Switch, fields, given
-from daedal.cli.sampling import LogitBias, Quantize, Sampling, sampling
+from daedal.cli.sampling import LogitBias, Sampling, sampling
 from daedal.errors import DaedalError
+from daedal.inference.sampling import Quantize
 from daedal.models.image_sampling import ImageSampling
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def generate(
     n: Annotated[int | None, Parameter(alias="-n")] = None,
     json: Switch = False,
     prompt: Annotated[list[str] | None, Parameter(negative=())] = None,
-    quantize: Quantize = None,
+    quantize: Quantize | None = None,
     logit_bias: LogitBias = None,
     options: Sampling = None,
     label: Annotated[list[str] | None, Parameter(name="--class", negative=(), group=_GROUP)] = None,

@@ -1,6 +1,6 @@
 """How to sample, as options that `generate` and `chat` share."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from pydantic import Field
@@ -18,8 +18,6 @@ class _Flags(SamplingOptions):
 Sampling = Annotated[_Flags | None, fields("Sampling")]
 LogitBias = Annotated[list[str] | None, Parameter(negative=(), group="Sampling")]
 """`ID=BIAS`, several times: a number that is added to the logit of a token."""
-Quantize = Literal["draft", "int8", "int4"] | None
-"""How the weights are held; as they are unless given."""
 
 
 def sampling(values: _Flags | None, logit_bias: list[str] | None) -> dict[str, Any]:

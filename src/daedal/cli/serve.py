@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from daedal.cli.console import note
 from daedal.errors import DaedalError
+from daedal.inference.sampling import Quantize
 
 
 def serve(
@@ -19,7 +20,7 @@ def serve(
     models: Path | None = None,
     alias: Annotated[list[str], Parameter(negative=())] | None = None,
     keys: Path | None = None,
-    quantize: Literal["draft", "int8", "int4"] | None = None,
+    quantize: Quantize | None = None,
     allow_host: Annotated[list[str], Parameter(negative=())] | None = None,
     cors_origin: Annotated[list[str], Parameter(negative=())] | None = None,
     data: Path | None = None,

@@ -16,9 +16,9 @@ from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.completion import Chunk, Completion, Provenance, Score, TokenLogprob
 from daedal.inference.engine import Engine
-from daedal.inference.network import Quantize, networks
+from daedal.inference.network import networks
 from daedal.inference.row import Event, Fault, FinishReason, Request, Row, Token
-from daedal.inference.sampling import SamplingOptions
+from daedal.inference.sampling import Quantize, SamplingOptions
 from daedal.inference.scoring import fingerprint, score
 from daedal.inference.text import TextStream
 from daedal.models.checkpoint import load_model, resolve, stop_ids

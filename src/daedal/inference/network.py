@@ -1,17 +1,14 @@
 """A GPT as the engine runs it: in ONNX Runtime on a CPU, in PyTorch elsewhere and where ONNX Runtime cannot."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.inference.engine import Network
+from daedal.inference.sampling import Quantize
 from daedal.models.gpt import GPT
 from daedal.nn.cache import KVCache
-
-Quantize = Literal["draft", "int8", "int4"]
 
 
 class TorchNetwork:

@@ -6,6 +6,9 @@ from pydantic import Field, field_validator, model_validator
 
 from daedal.config import Config
 
+Quantize = Literal["draft", "int8", "int4"]
+"""How the weights of a model that generates may be held, other than as they are."""
+
 
 class SamplingOptions(Config):
     """How to generate.

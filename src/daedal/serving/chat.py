@@ -81,7 +81,6 @@ def command(body: ChatRequest, tools: Toolbox, native: bool) -> dict[str, Any]:
         "constraint": constraint(tools, form),
         "echo": None,
         "min_tokens": body.min_tokens,
-        "suffix": None,
     }
 
 

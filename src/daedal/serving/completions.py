@@ -78,7 +78,6 @@ def command(body: CompletionRequest, prompt: Prompt) -> dict[str, Any]:
         "constraint": None,
         "echo": (body.logprobs or 0) if reads else None,
         "min_tokens": body.min_tokens,
-        "suffix": None,
     }
 
 

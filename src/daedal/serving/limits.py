@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from daedal.serving.errors import ApiError
 
@@ -103,7 +104,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         Gone: it has.
     """
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_left(request))
+    gone = asyncio.ensure_future(left(request.receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -116,8 +117,9 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def left(receive: Receive) -> None:
+    """Wait until the client has left. Its request has been read."""
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 

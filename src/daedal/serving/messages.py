@@ -119,7 +119,6 @@ def command(body: MessageRequest, tools: Toolbox, native: bool) -> dict[str, Any
         "constraint": constraint(tools, schema),
         "echo": None,
         "min_tokens": 0,
-        "suffix": None,
     }
 
 

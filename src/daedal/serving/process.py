@@ -18,6 +18,7 @@ import orjson
 
 from daedal.serving.background import Background
 from daedal.serving.errors import ApiError, clean
+from daedal.serving.memory import resident
 from daedal.serving.wire import LAST, Call, Event
 
 log = logging.getLogger("daedal.serving")
@@ -92,12 +93,7 @@ class ModelProcess:
         """Memory that the process holds, or will hold once it is loaded."""
         if self._process is None and not self.loading:
             return 0
-        try:
-            with open(f"/proc/{self.pid}/statm") as file:
-                held = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, ValueError, IndexError):
-            held = 0
-        return max(held, self.weight)
+        return max(0 if self.pid is None else resident(self.pid), self.weight)
 
     async def load(self) -> None:
         """Make sure that it runs: whoever comes while it loads waits for the same load.

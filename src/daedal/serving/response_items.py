@@ -5,7 +5,8 @@ from typing import Any
 
 from daedal.serving.answers import new_id
 from daedal.serving.errors import ApiError
-from daedal.serving.schema.items import Item, joined
+from daedal.serving.schema.content import joined
+from daedal.serving.schema.items import Item
 
 Kept = dict[str, Any]
 """An item as JSON: what the store has and what the API gives."""

@@ -126,7 +126,6 @@ def command(body: ResponseRequest, tools: Toolbox, prompt: dict[str, Any]) -> di
         "constraint": constraint(tools, body.text.format.constraint()),
         "echo": None,
         "min_tokens": 0,
-        "suffix": None,
     }
 
 

@@ -1,11 +1,11 @@
 """What a server is told when it starts. Imports no PyTorch."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
 from daedal.config import Config
+from daedal.inference.sampling import Quantize
 
 
 class Settings(Config):
@@ -38,7 +38,7 @@ class Settings(Config):
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     data: Path
-    quantize: Literal["draft", "int8", "int4"] | None = None
+    quantize: Quantize | None = None
     rows: int = Field(32, ge=1, le=1024)
     waiting: int = Field(256, ge=0)
     per_key: int = Field(256, ge=1)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from daedal.serving.errors import event, response, told
-from daedal.serving.limits import Gone
+from daedal.serving.limits import Gone, left
 
 _QUIET = 10.0
 """Seconds without a piece after which a comment is sent."""
@@ -37,7 +37,7 @@ class _EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(scope, receive, send))
-        others = [asyncio.ensure_future(_left(receive)), asyncio.ensure_future(self._keep_alive(send))]
+        others = [asyncio.ensure_future(left(receive)), asyncio.ensure_future(self._keep_alive(send))]
         try:
             await asyncio.wait({sending, others[0]}, return_when=asyncio.FIRST_COMPLETED)
             if not sending.done():
@@ -87,8 +87,3 @@ class _EventStream(Response):
             await asyncio.sleep(_QUIET)
             if self._quiet and not self._busy:
                 await self._piece(send, b": still at it\n\n")
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, TypeVar
 import orjson
 
 from daedal.errors import DaedalError
+from daedal.files import flush
 from daedal.serving.errors import ApiError
 
 T = TypeVar("T")
@@ -167,7 +168,7 @@ class Files:
                 self._check_quota(_held(rows, owner) + size)  # others may have come in the meantime
                 # Named within the transaction: a file that is deleted at this moment does not take the bytes with it
                 os.replace(part, self.path(file))
-                _synchronise(self._folder)
+                flush(self._folder)
                 rows.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tuple(vars(file).values()))
         except (OSError, sqlite3.OperationalError) as error:
             raise ApiError(
@@ -290,11 +291,3 @@ def _held(rows: sqlite3.Connection, owner: str) -> int:
     """Bytes of an owner's files."""
     (held,) = rows.execute("SELECT coalesce(sum(bytes), 0) FROM files WHERE owner = ?", (owner,)).fetchone()
     return int(held)
-
-
-def _synchronise(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,11 +22,7 @@ _EMBEDDED = 2048
 
 @dataclass
 class Sample:
-    """One text that is being written.
-
-    Attributes:
-        stops: tokens that end it, and are no part of it.
-    """
+    """One text that is being written."""
 
     answer: "Answer"
     index: int
@@ -42,7 +38,6 @@ class Answer:
     id: int
     requests: list[tuple[Request, TextStream]]
     logprobs: bool
-    echo: bool
     samples: dict[Row, Sample] = field(default_factory=dict)
     started: bool = False
 
@@ -154,7 +149,7 @@ class TextDesk:
             )
             opens = self._codec.kind == "other" and command["prompt"].get("text") == ""
             requests.append((request, TextStream(self._codec, stops, opens)))
-        return Answer(command["id"], requests, options.logprobs is not None, echo is not None)
+        return Answer(command["id"], requests, options.logprobs is not None)
 
     def _prepare_vectors(self, command: Command) -> Vectors:
         context = self._generator.model.config.context

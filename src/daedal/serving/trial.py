@@ -1,6 +1,5 @@
 """A server of its own for a measurement: started on a free port, watched, and ended."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daedal.errors import DaedalError
+from daedal.serving.memory import resident
 
 _READY = 120.0
 
@@ -90,11 +90,3 @@ def _children(pid: int) -> list[int]:
     except OSError:
         return []
     return [int(child) for child in text.split()]
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process holds."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0

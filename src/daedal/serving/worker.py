@@ -13,11 +13,12 @@ import threading
 import traceback
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
 
 import orjson
 
 from daedal.errors import DaedalError
+from daedal.inference.sampling import Quantize
 from daedal.serving.desk import Command, Desk, Event, Refused
 
 _PREPARING = 2
@@ -129,7 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="daedal.serving.worker", description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--quantize", choices=["int8", "int4", "draft"])
+    parser.add_argument("--quantize", choices=get_args(Quantize))
     parser.add_argument("--rows", type=int, default=32)
     given = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its models itself
@@ -145,17 +146,17 @@ def main() -> int:
     return 0
 
 
-def _open(model: str, quantize: Any, rows: int) -> Desk:
+def _open(model: str, quantize: Quantize | None, rows: int) -> Desk:
     import torch
 
     from daedal.codecs.raster import IMAGE_CODEC
     from daedal.models.checkpoint import resolve
-    from daedal.training.machine import use_fastest_threads
+    from daedal.training.machine import cores, use_fastest_threads
 
     threads = use_fastest_threads()
     if "OMP_NUM_THREADS" not in os.environ:
         # The server needs a core too: where threads have to wait for one, all of them wait
-        torch.set_num_threads(min(threads, max(1, (os.cpu_count() or 1) - 1)))
+        torch.set_num_threads(min(threads, max(1, cores() - 1)))
     folder = resolve(model)
     if (folder / IMAGE_CODEC).is_file():
         from daedal.inference.pictures import ImageGenerator

@@ -59,7 +59,7 @@ def measure_machine(device: str | None = None, threads: int | None = None, preci
     """
     device = choose_device(device)
     kind = device.split(":")[0]
-    cores = _cores()
+    available = cores()
     if threads is None:
         threads = use_fastest_threads() if kind == "cpu" else torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -73,7 +73,7 @@ def measure_machine(device: str | None = None, threads: int | None = None, preci
     return Machine(
         device=device,
         name=name,
-        cores=cores,
+        cores=available,
         threads=threads,
         memory=memory,
         gflops=gflops,
@@ -108,11 +108,12 @@ def use_fastest_threads() -> int:
     One thread beats many on a machine that is busy with other work: this tries, and does not guess.
     """
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(_fastest_threads(_cores()))
+        torch.set_num_threads(_fastest_threads(cores()))
     return torch.get_num_threads()
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

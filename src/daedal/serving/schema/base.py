@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -64,6 +64,18 @@ def refusal(why: str) -> PydanticCustomError:
     return PydanticCustomError(
         "unsupported_parameter", "This server does not support this parameter: {why}", {"why": why}
     )
+
+
+def refusing(why: Callable[[str], str | None]) -> Callable[[Any], Any]:
+    """For the validator of a field: refuse those of its texts for which there is a reason."""
+
+    def check(value: Any) -> Any:
+        reason = why(value) if isinstance(value, str) else None
+        if reason is not None:
+            raise refusal(reason)
+        return value
+
+    return check
 
 
 def fault(what: str) -> PydanticCustomError:

@@ -142,7 +142,7 @@ class ChatRequest(Sampled):
     @field_validator("tools")
     @classmethod
     def _distinct(cls, value: list[Tool]) -> list[Tool]:
-        distinct([tool.function.name for tool in value])
+        distinct([tool.function for tool in value])
         return value
 
     @field_validator("max_tokens")

@@ -1,11 +1,11 @@
 """What a message says: text, alone or in parts. Parts that are not text are refused by name."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, field_validator
 
-from daedal.serving.schema.base import Refused, Request, fault, refusal
+from daedal.serving.schema.base import Refused, Request, fault, refusing
 
 MAX_PARTS = 1000
 NOT_TEXT = {
@@ -26,12 +26,7 @@ class TextPart(Request):
     refusal: str = Field("", description="what the assistant said in refusing; shown to the model as its words")
     prompt_cache_breakpoint: Annotated[Any, Refused(CACHE_BREAKPOINT)] = None
 
-    @field_validator("type", mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, str) and value in NOT_TEXT:
-            raise refusal(NOT_TEXT[value])
-        return value
+    _read = field_validator("type", mode="before")(refusing(NOT_TEXT.get))
 
     @field_validator("text", "refusal")
     @classmethod
@@ -52,6 +47,13 @@ def in_parts(value: Any) -> Any:
     return value
 
 
-def joined(parts: Sequence[TextPart]) -> str:
+class Said(Protocol):
+    """A part that has a text, or that of a refusal."""
+
+    text: str
+    refusal: str
+
+
+def joined(parts: Sequence[Said]) -> str:
     """The text of all parts, each on lines of its own."""
     return "\n".join(part.text or part.refusal for part in parts)

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from daedal.serving.schema.base import FunctionName, Identifier, Refused, Request, fault
-from daedal.serving.schema.base import refusal as refused
+from daedal.serving.schema.base import FunctionName, Identifier, Refused, Request, fault, refusing
 from daedal.serving.schema.content import CACHE_BREAKPOINT, MAX_PARTS
 
 NOT_TEXT = {
@@ -31,12 +30,7 @@ class ItemPart(Request):
     logprobs: list[Any] = Field(default_factory=list, description="of an earlier answer: accepted, not shown")
     prompt_cache_breakpoint: Annotated[Any, Refused(CACHE_BREAKPOINT)] = None
 
-    @field_validator("type", mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, str) and value in NOT_TEXT:
-            raise refused(NOT_TEXT[value])
-        return value
+    _read = field_validator("type", mode="before")(refusing(NOT_TEXT.get))
 
 
 class Item(Request):
@@ -61,12 +55,9 @@ class Item(Request):
     namespace: Annotated[Any, Refused("functions have no namespaces")] = None
     caller: Annotated[Any, Refused("the model alone calls tools")] = None
 
-    @field_validator("type", mode="before")
-    @classmethod
-    def _kinds(cls, value: Any) -> Any:
-        if isinstance(value, str) and value not in KINDS:
-            raise refused(f"there are no items of type {value[:40]!r}")
-        return value
+    _kinds = field_validator("type", mode="before")(
+        refusing(lambda kind: None if kind in KINDS else f"there are no items of type {kind[:40]!r}")
+    )
 
     @field_validator("content", "output", mode="before")
     @classmethod
@@ -97,8 +88,3 @@ class Item(Request):
 def in_items(value: Any) -> Any:
     """A text is the same as one message of the user."""
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
-
-
-def joined(parts: list[ItemPart]) -> str:
-    """The text of all parts, each on lines of its own."""
-    return "\n".join(part.text or part.refusal for part in parts)

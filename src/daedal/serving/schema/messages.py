@@ -4,8 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from daedal.serving.schema.base import FunctionName, Identifier, ModelName, Refused, Request, fault
-from daedal.serving.schema.base import refusal as refused
+from daedal.serving.schema.base import FunctionName, Identifier, ModelName, Refused, Request, fault, refusing
 from daedal.serving.schema.chat import MAX_MESSAGES, REASONING
 from daedal.serving.schema.content import MAX_PARTS, in_parts
 from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
@@ -43,12 +42,9 @@ class Block(Request):
     citations: Annotated[Any, Refused("there are no citations")] = None
     toolset_name: Annotated[Any, Refused("there are no toolsets")] = None
 
-    @field_validator("type", mode="before")
-    @classmethod
-    def _kinds(cls, value: Any) -> Any:
-        if isinstance(value, str) and value not in BLOCKS:
-            raise refused(f"no model here reads a block of type {value[:40]!r}")
-        return value
+    _kinds = field_validator("type", mode="before")(
+        refusing(lambda kind: None if kind in BLOCKS else f"no model here reads a block of type {kind[:40]!r}")
+    )
 
     _parts = field_validator("content", mode="before")(in_parts)
 
@@ -112,12 +108,9 @@ class MessageTool(Request):
     defer_loading: Annotated[Any, Refused("all tools are shown at once", (False,))] = None
     input_examples: Annotated[Any, Refused("give examples in the description", ([],))] = None
 
-    @field_validator("type", mode="before")
-    @classmethod
-    def _kinds(cls, value: Any) -> Any:
-        if isinstance(value, str) and value != "custom":
-            raise refused(f"there are no tools of type {value[:40]!r}")
-        return value
+    _kinds = field_validator("type", mode="before")(
+        refusing(lambda kind: None if kind == "custom" else f"there are no tools of type {kind[:40]!r}")
+    )
 
 
 class MessageToolChoice(Request):
@@ -153,12 +146,7 @@ class Thinking(Request):
 
     type: Literal["disabled"] = Field(description="`disabled`; `enabled` and `adaptive` are refused")
 
-    @field_validator("type", mode="before")
-    @classmethod
-    def _disabled(cls, value: Any) -> Any:
-        if isinstance(value, str) and value != "disabled":
-            raise refused(REASONING)
-        return value
+    _disabled = field_validator("type", mode="before")(refusing(lambda kind: None if kind == "disabled" else REASONING))
 
 
 class Who(Request):
@@ -188,11 +176,7 @@ class CountRequest(Request):
 
     _parts = field_validator("system", mode="before")(in_parts)
 
-    @field_validator("tools")
-    @classmethod
-    def _distinct(cls, value: list[MessageTool]) -> list[MessageTool]:
-        distinct([tool.name for tool in value])
-        return value
+    _distinct = field_validator("tools")(distinct)
 
 
 class MessageRequest(CountRequest):

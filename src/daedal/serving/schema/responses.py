@@ -155,11 +155,7 @@ class InputRequest(Request):
     _choice = field_validator("tool_choice", mode="before")(spelled_out)
     _items = field_validator("input", mode="before")(in_items)
 
-    @field_validator("tools")
-    @classmethod
-    def _distinct(cls, value: list[ResponseTool]) -> list[ResponseTool]:
-        distinct([tool.name for tool in value])
-        return value
+    _distinct = field_validator("tools")(distinct)
 
 
 class InputTokensRequest(InputRequest):

@@ -1,6 +1,6 @@
 """Tools that a model may call, as chat completions describe them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -93,7 +93,17 @@ def spelled_out(value: Any) -> Any:
     return value
 
 
-def distinct(names: list[str]) -> None:
+class Named(Protocol):
+    """A tool that has a name."""
+
+    name: str
+
+
+T = TypeVar("T", bound=Named)
+
+
+def distinct(tools: list[T]) -> list[T]:
     """Refuse two tools of one name."""
-    if len(set(names)) < len(names):
+    if len({tool.name for tool in tools}) < len(tools):
         raise fault("Two tools have the same name")
+    return tools
