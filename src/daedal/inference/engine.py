@@ -50,7 +50,7 @@ class Network(Protocol):
     def __call__(
         self, ids: Int[Tensor, "rows time"], cache: KVCache, every: bool = False
     ) -> Float[Tensor, "rows _ vocab"]:
-        """Read the next tokens of each row. Logits after the last, or after `every` one."""
+        """Read the next tokens of each row. Logits after the last, or after `every` one, until the next call."""
 
 
 class Engine:
@@ -181,7 +181,7 @@ class Engine:
             self._echo(row, new, logits[0])
         row.read += len(new)
         self._cache.lengths[slot] = row.read
-        return (logits[:, -1] if row.read == len(seen) else None), len(new)
+        return (logits[:, -1].clone() if row.read == len(seen) else None), len(new)
 
     def _echo(self, row: Row, new: Sequence[int], logits: Float[Tensor, "time vocab"]) -> None:
         """Note the log-probabilities of the prompt's tokens after those just read."""

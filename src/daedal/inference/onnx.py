@@ -32,7 +32,6 @@ class OnnxNetwork:
     def __init__(self, model: GPT, bits: Bits = 32, threads: int | None = None) -> None:
         self.model, self.bits = model, bits
         self.vocab, self.context = model.config.vocab_size, model.config.context
-        self._places = model.positions is not None
         self._session = _Session(*graph_of(model, bits), threads)
         # In eight bits another way to multiply reads prompts two to three times as fast, and costs a byte for each weight
         self._reading = _Session(*graph_of(model, bits, wide=True), threads) if bits == 8 else self._session
@@ -50,40 +49,27 @@ class OnnxNetwork:
         rows, time = ids.shape
         if time > 1 and rows > 1:
             # ONNX Runtime reads several tokens of one row at a time
-            parts = [self._one(ids[row : row + 1], cache, row, every) for row in range(rows)]
-            cache.advance(time)
-            return torch.cat(parts)
-        logits = self._run(ids, cache, cache.lengths, every)
+            logits = torch.empty(rows, time if every else 1, self.vocab)
+            for row in range(rows):
+                logits[row : row + 1] = self._run(ids[row : row + 1], cache.rows(row, row + 1), every)
+        else:
+            logits = self._run(ids, cache, every)
         cache.advance(time)
         return logits
 
-    def _one(self, ids: Int[Tensor, "1 time"], cache: KVCache, row: int, every: bool) -> Float[Tensor, "1 _ vocab"]:
-        part = cache.rows(row, row + 1)
-        return self._run(ids, part, part.lengths, every)
-
-    def _run(self, ids: Tensor, cache: KVCache, lengths: list[int], every: bool) -> Tensor:
+    def _run(self, ids: Tensor, cache: KVCache, every: bool) -> Tensor:
         rows, time = ids.shape
-        last = np.array(lengths, dtype=np.int32) + (time - 1)
-        total = np.array(last.max() + 1, dtype=np.int32)
+        lengths = np.array(cache.lengths, dtype=np.int64)
+        total = int(lengths.max()) + time
         if total > cache.capacity:
             raise DaedalError(f"{total} tokens do not fit a cache of {cache.capacity}", "Make the cache larger")
-        given: dict[str, np.ndarray[Any, Any]] = {
-            "ids": ids.numpy(),
-            "last": last,
-            "total": total,
-            "from": np.array([0 if every else -1]),
-        }
-        if self._places:
-            given["places"] = np.array(lengths, dtype=np.int64)[:, None] + np.arange(time)
-        logits = torch.empty(rows, time if every else 1, self.vocab)
         # What is checked after a guess must be what would have been written without one: the same way to multiply
         session = self._reading if time > 1 and not every else self._session
-        session.run(given, cache, logits)
-        return logits
+        return session.run(ids.numpy(), lengths, every, cache)
 
 
 class _Session:
-    """A session, and where it reads and writes. The cache's places are told anew only when they have changed."""
+    """A session, and where it reads and writes: told anew only when the places or shapes have changed."""
 
     def __init__(self, made: onnx.ModelProto, graph: Graph, threads: int | None) -> None:
         options = ort.SessionOptions()
@@ -97,19 +83,54 @@ class _Session:
         self._binding, self._tables = self._session.io_binding(), graph.tables
         for name, table in graph.tables.items():
             self._binding.bind_input(name, "cpu", 0, np.float32, tuple(table.shape), table.data_ptr())
+        self._vocab = made.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
+        self._given = {value.name for value in made.graph.input}
+        self._inputs: dict[str, np.ndarray[Any, Any]] = {}
+        self._logits = torch.empty(0)
+        self._shape: tuple[int, int, bool] | None = None
         self._bound: tuple[object, ...] = ()
 
-    def run(self, given: dict[str, "np.ndarray[Any, Any]"], cache: KVCache, logits: Tensor) -> None:
-        binding, shape = self._binding, tuple(cache.keys[0].shape)
+    def run(
+        self, ids: "np.ndarray[Any, Any]", lengths: "np.ndarray[Any, Any]", every: bool, cache: KVCache
+    ) -> Tensor:
+        """Logits, which the next pass writes over."""
+        rows, time = ids.shape
+        if (rows, time, every) != self._shape:
+            self._prepare(rows, time, every)
+        inputs = self._inputs
+        inputs["ids"][:] = ids
+        inputs["last"][:] = lengths + (time - 1)
+        inputs["total"][...] = lengths.max() + time
+        if "places" in inputs:
+            inputs["places"][:] = lengths[:, None] + np.arange(time)
+        self._bind(cache)
+        self._session.run_with_iobinding(self._binding)
+        return self._logits
+
+    def _prepare(self, rows: int, time: int, every: bool) -> None:
+        inputs: dict[str, np.ndarray[Any, Any]] = {
+            "ids": np.empty((rows, time), dtype=np.int64),
+            "last": np.empty(rows, dtype=np.int32),
+            "total": np.empty((), dtype=np.int32),
+            "from": np.array([0 if every else -1]),
+            "places": np.empty((rows, time), dtype=np.int64),
+        }
+        self._inputs = {name: values for name, values in inputs.items() if name in self._given}
+        for name, values in self._inputs.items():
+            self._binding.bind_input(name, "cpu", 0, values.dtype, values.shape, values.ctypes.data)
+        self._logits = torch.empty(rows, time if every else 1, self._vocab)
+        shape = tuple(self._logits.shape)
+        self._binding.bind_output("logits", "cpu", 0, np.float32, shape, self._logits.data_ptr())
+        self._shape = rows, time, every
+
+    def _bind(self, cache: KVCache) -> None:
+        shape = tuple(cache.keys[0].shape)
         places = shape, *(tensor.data_ptr() for tensor in (*cache.keys, *cache.values))
-        if places != self._bound:
-            for side, stored in (("keys", cache.keys), ("values", cache.values)):
-                for layer, tensor in enumerate(stored):
-                    where = ("cpu", 0, np.float32, shape, tensor.data_ptr())
-                    binding.bind_input(f"{side}{layer}", *where)
-                    binding.bind_output(f"new_{side}{layer}", *where)
-            self._bound = places
-        for name, values in given.items():
-            binding.bind_cpu_input(name, values)
-        binding.bind_output("logits", "cpu", 0, np.float32, tuple(logits.shape), logits.data_ptr())
-        self._session.run_with_iobinding(binding)
+        if places == self._bound:
+            return
+        for side, stored in (("keys", cache.keys), ("values", cache.values)):
+            for layer, tensor in enumerate(stored):
+                where = ("cpu", 0, np.float32, shape, tensor.data_ptr())
+                self._binding.bind_input(f"{side}{layer}", *where)
+                self._binding.bind_output(f"new_{side}{layer}", *where)
+        self._bound = places
