@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -102,7 +103,7 @@ def test_draws_follow_the_distribution() -> None:
     row = torch.tensor([[0.5, 2.0, -1.0, 1.0, 0.0, -9.0]])
     options = SamplingOptions(temperature=0.7, top_k=4)
     expected = restrict(row, options).softmax(-1)[0].double() * 20_000
-    generator = torch.Generator().manual_seed(5)
+    generator = np.random.default_rng(5)
     counts = torch.zeros(6, dtype=torch.float64)
     for _ in range(20_000):
         counts[choose(row, options, gumbel(generator, 6)[None])[0]] += 1
@@ -113,7 +114,21 @@ def test_draws_follow_the_distribution() -> None:
 
 
 def test_noise_is_finite() -> None:
-    assert gumbel(torch.Generator().manual_seed(0), 2**20).isfinite().all()
+    assert gumbel(np.random.default_rng(0), 2**20).isfinite().all()
+
+    class Ends:
+        def random(self, size: int, dtype: type) -> object:
+            return np.array([0, 2**-24, 1 - 2**-24], dtype=dtype)
+
+    assert gumbel(Ends(), 3).isfinite().all()  # type: ignore[arg-type]
+
+
+def test_noise_is_gumbel_distributed() -> None:
+    """Mean and variance of 2**20 numbers, at five standard deviations of the mean."""
+    noise = gumbel(np.random.default_rng(0), 2**20).double()
+    variance = math.pi**2 / 6
+    assert abs(noise.mean().item() - np.euler_gamma) < 5 * math.sqrt(variance / 2**20)
+    assert abs(noise.var().item() / variance - 1) < 0.01
 
 
 def test_penalties_follow_their_definitions() -> None:

@@ -340,7 +340,7 @@ class Engine:
 
     def _reserve(self, columns: int, rows: int) -> None:
         """Make room for so many columns in so many slots; where memory is full, the youngest rows give way."""
-        capacity = self._cache.capacity
+        batch, capacity = self._cache.batch, self._cache.capacity
         if columns > capacity:
             capacity = self._round(max(columns, 2 * capacity))
             while len(self.running) > 1 and rows * capacity * self._column > self.memory:
@@ -349,8 +349,9 @@ class Engine:
                 youngest.read = 0
                 self._waiting.give_back(youngest)
                 rows -= 1
-        batch = self._cache.batch
-        if rows > batch:
+            # All is moved anyway: slots that nobody is in are given up
+            batch = max(rows, len(self.running) + (self._reading is not None))
+        elif rows > batch:
             batch = min(max(rows, 2 * batch), self.rows + 1)
         if (batch, capacity) != (self._cache.batch, self._cache.capacity):
             self._cache.resize(batch, capacity)

@@ -1,6 +1,7 @@
 """Guesses at the next tokens that cost nothing: what followed the last time that the text said this (prompt lookup;
 Saxena 2023). Useful where a text repeats its prompt: code that is edited, quotations, JSON."""
 
+from array import array
 from collections.abc import Sequence
 
 _MOST, _REST = 7, 16
@@ -15,12 +16,15 @@ def look_up(ids: Sequence[int], count: int) -> list[int]:
     """At most `count` tokens that followed the last earlier place where the text's last tokens stand."""
     if count <= 0:
         return []
-    text = list(ids[-_BACK:])
+    text = array("i", ids[-_BACK:])
+    data, each = text.tobytes(), text.itemsize  # bytes are searched a hundred times as fast as a list
     for size in range(_LONGEST, _SHORTEST - 1, -1):
-        ending = text[-size:]
-        for start in range(len(text) - size - 1, -1, -1):
-            if text[start] == ending[0] and text[start : start + size] == ending:
-                return text[start + size : start + size + count]
+        ending, end = data[-size * each :], len(data) - each
+        while (at := data.rfind(ending, 0, end)) % each and at >= 0:
+            end = at + len(ending) - 1  # between two tokens
+        if at >= 0:
+            start = at // each + size
+            return list(text[start : start + count])
     return []
 
 

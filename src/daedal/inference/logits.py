@@ -20,6 +20,9 @@ from daedal.inference.sampling import SamplingOptions
 _NUCLEUS_GUESS = 256
 """Most nuclei are smaller than this; only where one is larger are the rows sorted in full."""
 
+_COOL = 1e-3
+"""Temperatures from here on cannot make logits overflow."""
+
 
 class NothingLeft(DaedalError):
     """What was asked for rules out every token."""
@@ -98,10 +101,15 @@ def restrict(logits: Float[Tensor, "batch vocab"], options: SamplingOptions) -> 
     return min_p(top_p(top_k(logits, options.top_k), options.top_p), options.min_p)
 
 
-def gumbel(generator: torch.Generator, vocab: int) -> Float[Tensor, " vocab"]:
-    """Standard Gumbel noise from the generator's next `vocab` numbers (drawn on the CPU: the same on every device)."""
-    uniform = torch.rand(vocab, generator=generator).clamp_min_(torch.finfo(torch.float32).tiny)
-    return uniform.log_().neg_().clamp_min_(torch.finfo(torch.float32).tiny).log_().neg_()
+def gumbel(generator: np.random.Generator, vocab: int) -> Float[Tensor, " vocab"]:
+    """Standard Gumbel noise from the generator's next `vocab` numbers (drawn on the CPU: the same on every device). NumPy
+    takes half the time that PyTorch does."""
+    noise = generator.random(vocab, dtype=np.float32)
+    noise += 2**-26  # so that none is 0; the largest, 1 - 2**-24, stays what it is
+    for _ in range(2):
+        np.log(noise, out=noise)
+        np.negative(noise, out=noise)
+    return torch.from_numpy(noise)
 
 
 def argmax(logits: Float[Tensor, "batch vocab"]) -> list[int]:
@@ -112,9 +120,8 @@ def argmax(logits: Float[Tensor, "batch vocab"]) -> list[int]:
     """
     if logits.device.type == "cpu":
         values = logits.detach().float().numpy()
-        chosen = values.argmax(-1)
-        largest = values[range(len(chosen)), chosen]
-        picked, tops = [int(i) for i in chosen], [float(x) for x in largest]
+        picked: list[int] = values.argmax(-1).tolist()
+        tops = [float(row[id]) for row, id in zip(values, picked, strict=True)]
     else:
         top, index = logits.max(-1)
         picked, tops = index.tolist(), top.tolist()
@@ -136,6 +143,8 @@ def choose(
     """
     if options.greedy or noise is None:
         return argmax(logits)
+    if options.temperature >= _COOL and not options.restricts:
+        return argmax(torch.add(noise, logits.float(), alpha=1 / options.temperature))
     largest = logits.amax(-1)
     if not bool(largest.isfinite().all()):
         _unusable(largest.tolist())

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import torch
 from jaxtyping import Float
@@ -33,9 +32,12 @@ def next_tokens(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"]) -> Cho
     chosen = Chosen()
     shaped = shape(rows, logits, chosen.faults)
     places = {row: place for place, row in enumerate(rows)}
-    kinds = sorted((row for row in rows if row not in chosen.faults), key=_sampling)
-    for _, alike in groupby(kinds, key=_sampling):
-        _draw(list(alike), shaped, places, chosen)
+    kinds: dict[tuple[float, int, float, float], list[Row]] = {}
+    for row in rows:
+        if row not in chosen.faults:
+            kinds.setdefault(_sampling(row), []).append(row)
+    for alike in kinds.values():
+        _draw(alike, shaped, places, chosen)
     asked = [row for row in chosen.ids if row.options.logprobs is not None]
     if asked:
         ids = torch.tensor([chosen.ids[row] for row in asked], device=logits.device)

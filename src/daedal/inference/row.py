@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -70,7 +71,7 @@ class Row:
     visible: int
     room: int
     limit: FinishReason
-    generator: torch.Generator
+    generator: np.random.Generator
     read: int = 0
     cached: int = 0
     echoed: list[Logprob | None] = field(default_factory=list)
@@ -184,8 +185,8 @@ def open_row(request: Request, context: int, vocab: int, device: torch.device) -
     return row
 
 
-def _generator(seed: int, prompt: Sequence[int], sample: int) -> torch.Generator:
+def _generator(seed: int, prompt: Sequence[int], sample: int) -> np.random.Generator:
     """A sample's own random numbers, from the seed, the prompt and the sample's number."""
     material = f"{seed}:{sample}:{','.join(map(str, prompt))}".encode()
-    digest = hashlib.blake2b(material, digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    digest = hashlib.blake2b(material, digest_size=16).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))

@@ -69,6 +69,11 @@ class SamplingOptions(Config):
         return self.temperature == 0
 
     @property
+    def restricts(self) -> bool:
+        """Whether unlikely tokens are ruled out."""
+        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0
+
+    @property
     def penalises(self) -> bool:
         return self.repetition_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
 

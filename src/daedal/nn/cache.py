@@ -1,13 +1,19 @@
 """Keys and values of the tokens that a model has already seen."""
 
+import contextlib
 import math
+import mmap
 from collections.abc import Sequence
 from typing import Self
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+_PAGES = 2**20
+"""Bytes from which on memory is had from the operating system."""
+_PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+"""How: without it, Unix shares the memory with processes that are forked."""
 
 
 class KVCache:
@@ -142,11 +148,13 @@ class KVCache:
 
 
 def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Zeros, since what is hidden is multiplied by zero and must be a number. On a CPU NumPy's take no memory and no time
-    until they are touched, and PyTorch's do."""
-    if device.type != "cpu":
-        return torch.zeros(shape, dtype=dtype, device=device)
+    """Zeros, since what is hidden is multiplied by zero and must be a number. On a CPU they are new pages of the operating
+    system, which take no memory and no time until they are touched, large ones where it has them."""
     size = math.prod(shape) * dtype.itemsize
-    memory = torch.from_numpy(np.zeros(size + 64, dtype=np.uint8))
-    first = -memory.data_ptr() % 64  # where a line of the processor's cache begins
-    return memory[first : first + size].view(dtype).view(shape)
+    if device.type != "cpu" or size < _PAGES:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    memory = mmap.mmap(-1, size, **_PRIVATE)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without large pages
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=dtype).view(shape)
