@@ -1,7 +1,7 @@
 """How fast a server answers many at once, beside llama.cpp and `transformers serve`: same weights, same machine, one run.
 
 Two models with random weights: 6x384 with 16k ids, and GPT-2's shape. Each stream sends its own prompt and gets so many new
-tokens, the likeliest from the peers. The sides take turns, and each has the median of its rounds.
+tokens. `daedal` and `llama-server` draw them; the others take the likeliest, which is less work. The sides take turns, and each has the median of its rounds.
 
 - `daedal`, `transformers` (continuous batching, which is faster) and `llama-server`: over HTTP, streamed; `daedal.serving.load`
 - `llama-node`: llama.cpp in one process, without a server, through its Node binding; `llama_cpp.mjs`
@@ -50,6 +50,8 @@ SIDES = (
     "daedal", "daedal-int8", "transformers", "llama-node-f32", "llama-node-q8_0", "llama-server-f32",
     "llama-server-q8_0", "llama-bench-f32", "llama-bench-q8_0",
 )  # fmt: skip
+DRAWN = {"temperature": 1, "seed": 0}
+"""The likeliest tokens would repeat themselves, and ours would guess them."""
 _BOUND = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
 
 
@@ -133,15 +135,14 @@ def measure(side: str, run: Path, codec: TextCodec, threads: int, streams: int, 
             return [_bench(file, threads, streams, given) for _ in range(given.rounds)]
         command = _llama(given, "llama-server", file, threads, streams)
         command += ["--port", str(port), "-np", str(streams)]
-        extra, bound = {"ignore_eos": True}, _BOUND
+        extra, bound = {"ignore_eos": True, **DRAWN, "top_k": 0, "top_p": 1, "min_p": 0}, _BOUND
     elif side == "transformers":
         command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(run), "--port", str(port)]
         command += ["--device", "cpu", "--host", "127.0.0.1", *given.transformers.split()]
     else:
         command = [sys.executable, "-m", "daedal", "serve", str(run), "--port", str(port)]
         command += ["--quantize", "int8"] if side == "daedal-int8" else []
-        # Ours draws its tokens: the likeliest repeat themselves, and it would guess them
-        name, extra = run.name, {"min_tokens": given.tokens, "temperature": 1, "seed": 0}
+        name, extra = run.name, {"min_tokens": given.tokens, **DRAWN}
     with server(command, port, {"OMP_NUM_THREADS": str(threads), **bound}, run.with_suffix(".log")) as url:
         texts = prompts(codec, given.prompt, streams * (given.rounds + 1))
         return load(url, name, texts, streams, given.tokens, given.rounds, extra=extra)

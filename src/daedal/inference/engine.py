@@ -11,6 +11,7 @@
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 import torch
@@ -34,6 +35,9 @@ _ECHOED = 64
 """Of those, when the logits of each are wanted: bounds the memory."""
 _AHEAD = 7
 """Tokens that are guessed before the model checks them."""
+
+_WORTH = 2**15
+"""Random numbers that are worth waking another thread for."""
 
 
 class Network(Protocol):
@@ -82,6 +86,7 @@ class Engine:
         self._cache = network.new_cache(1, min(_ROOM, network.context + _AHEAD + 1))
         self._column = self._cache.bytes // self._cache.capacity  # bytes of one column of one row
         self._part: KVCache | None = None
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="chance")
 
     def submit(self, request: Request) -> Row:
         """Take a request in.
@@ -232,11 +237,26 @@ class Engine:
             self._part = self._cache.rows(0, len(running))
         self._part.lengths = [row.read for row in running]
         pending = torch.tensor([[row.ids[-1]] for row in running], device=self.network.device)
+        drawn = self._draw_ahead(running)
         logits = self.network(pending, self._part)[:, -1]
+        if drawn is not None:
+            drawn.result()
         for slot, row in enumerate(running):
             row.read += 1
             self._cache.lengths[slot] = row.read
         return self._choose(running, logits)
+
+    def _draw_ahead(self, rows: Sequence[Row]) -> Future[None] | None:
+        """Draw what chance has in the next token of each row while the network runs, which another core has time for."""
+        chance = [row for row in rows if not row.options.greedy]
+        if len(chance) * self.network.vocab < _WORTH:
+            return None
+
+        def draw() -> None:
+            for row in chance:
+                row.noise_at(0, self.network.vocab)
+
+        return self._helper.submit(draw)
 
     def _choose(self, rows: Sequence[Row], logits: Float[Tensor, "rows vocab"]) -> list[Event]:
         """Choose a token for every row and take it into the row."""

@@ -56,7 +56,7 @@ def shape(
     Args:
         faults: takes in what is wrong with a row; raised where there is none.
     """
-    shaped = logits
+    shaped, early = logits, list[tuple[int, int]]()
     for place, row in enumerate(rows):
         options, constraint = row.options, row.request.constraint
         if not options.reshapes and constraint is None and not row.early:
@@ -76,7 +76,7 @@ def shape(
                 frequency=options.frequency_penalty,
             )
         if row.early:
-            shaped[place, list(row.request.stop_ids)] = float("-inf")
+            early += [(place, id) for id in row.request.stop_ids]
         if constraint is not None:
             try:
                 shaped[place].masked_fill_(~constraint.mask().to(shaped.device), float("-inf"))
@@ -84,6 +84,8 @@ def shape(
                 if faults is None:
                     raise
                 faults[row] = error
+    if early:
+        shaped[tuple(zip(*early, strict=True))] = float("-inf")
     return shaped
 
 
