@@ -1,7 +1,8 @@
 """How fast a server answers many at once, beside llama.cpp and `transformers serve`: same weights, same machine, one run.
 
 Two models with random weights: 6x384 with 16k ids, and GPT-2's shape. Each stream sends its own prompt and gets so many new
-tokens. `daedal` and `llama-server` draw them; the others take the likeliest, which is less work. The sides take turns, and each has the median of its rounds.
+tokens. `daedal` and `llama-server` draw them; the others take the likeliest, which is less work. The sides take turns, and
+each has the median of its rounds.
 
 - `daedal`, `transformers` (continuous batching, which is faster) and `llama-server`: over HTTP, streamed; `daedal.serving.load`
 - `llama-node`: llama.cpp in one process, without a server, through its Node binding; `llama_cpp.mjs`
