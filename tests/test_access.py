@@ -47,6 +47,28 @@ def free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield server
 
 
+def test_keys_that_change_count_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "keys.json"
+    ring, first = KeyRing().add("first", "user")
+    ring.save(path)
+    with served(tmp_path / "data", keys=path) as (server, _):
+
+        def status(token: str) -> int:
+            return httpx.get(f"{server.url}/v1/models", headers=bearer(token)).status_code
+
+        assert status(first) == 200
+        both, second = ring.add("second", "user")
+        both.save(path)
+        assert (status(first), status(second)) == (200, 200)
+        both.without("first").save(path)
+        assert (status(first), status(second)) == (401, 200)
+        for harm in (lambda: path.write_text("{"), path.unlink):
+            harm()
+            assert (status(first), status(second)) == (401, 200)
+            assert "The keys stay as they were" in caplog.text
+            caplog.clear()
+
+
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 

@@ -44,7 +44,7 @@ def show(*, file: Path) -> None:
 
 @app.command
 def revoke(name: str, /, *, file: Path) -> None:
-    """Take a key away. A server that runs goes on with it until it is started again.
+    """Take a key away. A server that runs refuses it from its next request on.
 
     Parameters
     ----------

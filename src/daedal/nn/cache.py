@@ -3,7 +3,6 @@
 import contextlib
 import math
 import mmap
-from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -123,27 +122,15 @@ class KVCache:
         for stored, new in zip((*self.keys, *self.values), columns, strict=True):
             stored[row, :, start : self.lengths[row]] = new
 
-    def select(self, rows: Sequence[int]) -> Self:
-        """Keep these rows, in this order; a row may come twice."""
-        places = torch.tensor(rows, device=self.keys[0].device)
-        self.first = None if self.first is None else self.first[places]
-        self.ids = None if self.ids is None else self.ids[places]
-        return self._move(places, [self.lengths[row] for row in rows], self.capacity)
-
     def resize(self, batch: int, capacity: int) -> Self:
-        """Make room for more rows or columns, or give up rows at the end or columns that are empty."""
+        """Make room for more rows or columns, or give up rows at the end or columns that are empty. Only what is filled is
+        touched."""
         kept = min(batch, self.batch)
-        return self._move(slice(0, kept), self.lengths[:kept] + [0] * (batch - kept), capacity)
-
-    def _move(self, rows: Int[Tensor, " kept"] | slice, lengths: list[int], capacity: int) -> Self:
-        """New storage that holds the filled columns of these rows; the empty ones are never touched."""
-        end = max(lengths, default=0)
+        self.lengths = self.lengths[:kept] + [0] * (batch - kept)
         for stored in (self.keys, self.values):
             for layer, old in enumerate(stored):
-                stored[layer] = _zeros((len(lengths), old.shape[1], capacity, old.shape[3]), old.dtype, old.device)
-                moved = old[rows, :, :end]
-                stored[layer][: len(moved), :, :end] = moved
-        self.lengths = lengths
+                stored[layer] = _zeros((batch, old.shape[1], capacity, old.shape[3]), old.dtype, old.device)
+                stored[layer][:kept, :, : self.length] = old[:kept, :, : self.length]
         return self
 
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daedal.serving.errors import ApiError, shown
-from daedal.serving.keys import LOCAL, Key, KeyRing
+from daedal.serving.keys import LOCAL, Key, KeyFile
 from daedal.serving.settings import Settings
 
 OPEN = frozenset({"/health", "/ready"})
@@ -29,7 +29,7 @@ _ADMIN = re.compile(r"/metrics|/v1/models/.+/(load|unload)")
 class Guard:
     """Lets in whom the server is for."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, keys: KeyRing | None) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, keys: KeyFile | None) -> None:
         self._app, self._settings, self._keys = app, settings, keys
         self._under_way: Counter[str] = Counter()
         self.closing = False

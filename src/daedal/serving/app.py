@@ -13,7 +13,7 @@ from daedal.errors import DaedalError
 from daedal.serving import files, health, images, texts
 from daedal.serving.access import Guard, is_loopback
 from daedal.serving.envelope import Answers, Envelope
-from daedal.serving.keys import KeyRing
+from daedal.serving.keys import KeyFile
 from daedal.serving.settings import Settings
 from daedal.serving.store import Store
 from daedal.serving.supervisor import Command, Models
@@ -40,7 +40,7 @@ class Application:
     """
 
     def __init__(self, settings: Settings, command: Command | None = None) -> None:
-        keys = None if settings.keys is None else KeyRing.load(settings.keys)
+        keys = None if settings.keys is None else KeyFile(settings.keys)
         if keys is None and not is_loopback(settings.host):
             raise DaedalError(
                 f"Without keys a server on {settings.host} would be open to everybody who reaches this machine",

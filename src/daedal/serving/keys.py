@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import secrets
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from daedal.files import read_json, write_json
 
 Scope = Literal["admin", "user", "read"]
 _PREFIX = "dk-"
+_LOG = logging.getLogger(__name__)
 
 
 class Key(Config):
@@ -87,6 +89,41 @@ class KeyRing(Config):
             if hmac.compare_digest(hashed, key.sha256):
                 found = key
         return found
+
+
+class KeyFile:
+    """The keys in a file, which is read again when it has changed: a key that is revoked is refused at once.
+
+    A file that is damaged or gone changes nothing, so that nobody is let in or locked out by a slip; the log tells.
+
+    Raises:
+        DaedalError: there is no such file, or it is damaged, at the beginning.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._mark, self._ring = path, _mark(path), KeyRing.load(path)
+
+    def find(self, token: str) -> Key | None:
+        """Whose key that is now."""
+        mark = _mark(self._path)
+        if mark != self._mark:
+            self._mark = mark
+            try:
+                self._ring = KeyRing.load(self._path)
+            except DaedalError as error:
+                _LOG.error("%s. The keys stay as they were", error)
+            else:
+                _LOG.info("Read %s again: %d keys", self._path, len(self._ring.keys))
+        return self._ring.find(token)
+
+
+def _mark(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file does."""
+    try:
+        told = path.stat()
+    except OSError:
+        return None
+    return told.st_mtime_ns, told.st_size, told.st_ino
 
 
 def _hash(token: str) -> str:
