@@ -20,8 +20,8 @@ def serve(
     /,
     *,
     streams: str = "1,4,16",
-    prompt_tokens: int = 64,
-    tokens: int = 128,
+    prompt_tokens: int | None = None,
+    tokens: int | None = None,
     rounds: int = 3,
     quantize: Quantize | None = None,
 ) -> None:
@@ -34,9 +34,9 @@ def serve(
     streams
         How many at once, one measurement after the other.
     prompt_tokens
-        Tokens of each prompt; no two prompts are alike.
+        Tokens of each prompt; no two prompts are alike. 64, or a third of a small context, unless given.
     tokens
-        Tokens to write.
+        Tokens to write. 128, or as many as the context has room for, unless given.
     rounds
         Of each measurement; the medians count.
     quantize
@@ -46,15 +46,20 @@ def serve(
     from daedal.serving.trial import trial
 
     counts = _counts(streams)
+    if rounds < 1:
+        raise DaedalError(f"--rounds {rounds} measures nothing", "Ask for at least one")
     options = [] if quantize is None else ["--quantize", quantize]
     with trial([run, *options]) as server:
         model = _ask(f"{server.url}/v1/models")["data"][0]
         if "max_model_len" not in model:
             raise DaedalError(f"{run} is no language model", "Name one that writes text")
-        if prompt_tokens + tokens > model["max_model_len"]:
+        context = model["max_model_len"]
+        prompt_tokens = min(64, max(1, context // 3)) if prompt_tokens is None else prompt_tokens
+        tokens = min(128, context - prompt_tokens) if tokens is None else tokens
+        if prompt_tokens < 1 or tokens < 1 or prompt_tokens + tokens > context:
             raise DaedalError(
-                f"{prompt_tokens} + {tokens} tokens do not fit the model's context of {model['max_model_len']}",
-                "Ask for less with --prompt-tokens and --tokens",
+                f"{prompt_tokens} + {tokens} tokens do not fit the model's context of {context}",
+                "Ask for at least one of each, and for no more together, with --prompt-tokens and --tokens",
             )
         vocabulary = _ask(f"{server.url}/tokenizer_info?model={model['id']}")["vocab_size"]
         idle, found = server.memory(), []
