@@ -2,7 +2,7 @@
 
 - attention, rotary positions and the cache are one operator (GroupQueryAttention), which takes rows of unequal length
 - matrices are fp32; or blocks of 8 or 4 bits with a scale for each block (MatMulNBits), which reads fast; or 8 bits with a
-  scale for each output (MatMulIntegerToFloat), which is two to three times as fast where many tokens are read at once
+  scale for each output (MatMulIntegerToFloat), which is up to three times as fast for many tokens at once
 - activations are rounded to 8 bits token by token, so what stands in a row does not change the others. Their number does, in
   MatMulNBits: two rows are summed in another order than one, which may round an activation the other way. fp32 and
   MatMulIntegerToFloat give the same bits whatever the number
