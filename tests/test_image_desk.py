@@ -83,6 +83,35 @@ def test_previews_come_on_the_way_and_end_near_the_picture() -> None:
     assert errors[2] < errors[0]
 
 
+def test_a_late_job_does_not_wait_for_a_long_one() -> None:
+    desk = ImageDesk(FLOW)
+    for id in range(6):
+        desk.begin(desk.prepare(draw(id, seed=id, n=2, prompt="cat", steps=20 + id)))
+        desk.step()
+    late = {"seed": 7, "prompt": "dog", "steps": 3}
+    desk.begin(desk.prepare(draw(7, n=17, **late)))
+    events = []
+    while desk.busy:
+        events += desk.step()
+    assert sorted({event["id"] for event in events}) == [*range(6), 7]
+    for id in range(6):
+        mine = images([event for event in events if event["id"] == id])
+        assert same(mine, FLOW.generate(2, seed=id, label="cat", steps=20 + id))
+    assert same(
+        images([event for event in events if event["id"] == 7]), FLOW.generate(17, seed=7, label="dog", steps=3)
+    )
+
+    desk.begin(desk.prepare(draw(8, steps=50)))
+    desk.step()
+    desk.begin(desk.prepare(draw(9, steps=2)))
+    taken = 0
+    while not any(event["id"] == 9 for event in desk.step()):
+        taken += 1
+    assert taken < 6
+    desk.cancel(8)
+    assert not desk.busy
+
+
 def test_a_job_that_nobody_waits_for_is_not_finished() -> None:
     desk = ImageDesk(FLOW)
     for id in (1, 2):

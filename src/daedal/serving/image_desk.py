@@ -1,4 +1,5 @@
-"""What the process of a model of images does with commands: those that wait and are drawn in the same way share a batch."""
+"""What the process of a model of images does with commands: those that wait and are drawn in the same way share a batch, and
+batches take turns, so that a late one need not wait until the others are done."""
 
 import base64
 import io
@@ -19,7 +20,9 @@ from daedal.inference.pictures import ImageGenerator
 from daedal.serving.desk import Command, Event, Refused
 
 _BATCH = 16
-"""Pictures that are drawn at once."""
+"""Pictures of a batch."""
+_ABREAST = 4
+"""Batches that take turns."""
 _PIXELS = 2**24
 """Of a picture that is given."""
 _OPTIONS = ("steps", "guidance", "temperature", "top_k")
@@ -45,7 +48,6 @@ class Job:
     quality: int | None
     first: int = 0
     sketched: int = 0
-    wish: Wish | None = None
 
 
 @dataclass
@@ -53,9 +55,13 @@ class Batch:
     """Pictures that are being drawn, for several jobs."""
 
     jobs: list[Job]
-    counts: list[int]
     drawing: Iterator[Drawn]
     gone: set[int] = field(default_factory=set)
+
+    @property
+    def ids(self) -> list[int]:
+        """Of its jobs."""
+        return [job.id for job in self.jobs]
 
 
 class ImageDesk:
@@ -67,7 +73,7 @@ class ImageDesk:
     def __init__(self, generator: ImageGenerator) -> None:
         self._generator = generator
         self._waiting: deque[Job] = deque()
-        self._batch: Batch | None = None
+        self._batches: deque[Batch] = deque()
 
     @property
     def info(self) -> dict[str, Any]:
@@ -90,7 +96,7 @@ class ImageDesk:
 
     @property
     def busy(self) -> bool:
-        return self._batch is not None or bool(self._waiting)
+        return bool(self._batches or self._waiting)
 
     def prepare(self, command: Command) -> Job:
         """All of a command's work that needs no model.
@@ -132,35 +138,39 @@ class ImageDesk:
     def cancel(self, id: int) -> None:
         """Nobody waits for that any more."""
         self._waiting = deque(job for job in self._waiting if job.id != id)
-        if self._batch is not None:
-            self._batch.gone.add(id)
-            if self._batch.gone.issuperset(job.id for job in self._batch.jobs):
-                self._batch = None
+        for batch in self._batches:
+            batch.gone.add(id)
+        self._batches = deque(batch for batch in self._batches if not batch.gone.issuperset(batch.ids))
 
     def step(self) -> list[Event]:
-        """Take a step of the drawing that is under way, or begin the next."""
-        job = None
+        """Begin what waits, as far as there is room, and take a step of the drawing whose turn it is."""
+        if self._waiting and len(self._batches) < _ABREAST:
+            if self._waiting[0].task != "generate":
+                job = self._waiting.popleft()
+                try:
+                    return self._at_once(job)
+                except DaedalError as error:
+                    return [Refused(400, str(error), "invalid_value", "image").event(job.id)]
+            self._batches.appendleft(self._gather())
+        batch = self._batches.popleft()
         try:
-            if self._batch is None and (job := self._waiting[0]).task != "generate":
-                return self._at_once(self._waiting.popleft())
-            if self._batch is None:
-                self._batch = self._gather()
-            drawn = next(self._batch.drawing)
+            drawn = next(batch.drawing)
         except DaedalError as error:
-            batch, self._batch = self._batch, None
-            jobs = batch.jobs if batch is not None else [job] if job is not None else []
-            refused = Refused(
-                400, str(error), "invalid_value", "image" if jobs and jobs[0].task != "generate" else None
-            )
-            return [refused.event(job.id) for job in jobs]
-        return self._shown(self._batch, drawn)
+            return [Refused(400, str(error), "invalid_value").event(id) for id in batch.ids]
+        if drawn.done < 1:
+            self._batches.append(batch)
+            return self._sketched(batch, drawn)
+        events = []
+        for job, pictures in zip(batch.jobs, drawn.show(), strict=True):
+            if job.id not in batch.gone:
+                events += self._drew(job, pictures)
+        return events
 
     def stats(self) -> Event:
         """How much is going on."""
-        running = 0 if self._batch is None else len(self._batch.jobs)
         return {
             "event": "result",
-            "running": running,
+            "running": sum(len(batch.jobs) for batch in self._batches),
             "waiting": len(self._waiting),
             "cache_tokens": 0,
             "cache_hits": 0,
@@ -169,7 +179,7 @@ class ImageDesk:
 
     def _gather(self) -> Batch:
         """The next jobs that can be drawn together."""
-        jobs, wishes, counts, room = [], list[Wish](), list[int](), _BATCH
+        jobs, wishes, room = [], list[Wish](), _BATCH
         for job in list(self._waiting):
             count = min(job.left, room)
             if job.task != "generate" or not count:
@@ -180,30 +190,23 @@ class ImageDesk:
             self._waiting.remove(job)
             jobs.append(job)
             wishes.append(wish)
-            counts.append(count)
             room -= count
-        return Batch(jobs, counts, self._generator.draw_together(wishes))
+        return Batch(jobs, self._generator.draw_together(wishes))
 
-    def _shown(self, batch: Batch, drawn: Drawn) -> list[Event]:
-        if drawn.done < 1:
-            wanting = [
-                job
-                for job in batch.jobs
-                if job.id not in batch.gone and job.previews and drawn.done >= (job.sketched + 1) / (job.previews + 1)
-            ]
-            if not wanting:
-                return []
-            shown = dict(zip((job.id for job in batch.jobs), drawn.show(), strict=True))
-            events = [_pictured("preview", job, shown[job.id], number=job.sketched) for job in wanting]
-            for job in wanting:
-                job.sketched += 1
-            return [event for group in events for event in group]
-        self._batch = None
-        events = []
-        for job, pictures in zip(batch.jobs, drawn.show(), strict=True):
-            if job.id not in batch.gone:
-                events.append(self._drew(job, pictures))
-        return [event for group in events for event in group]
+    def _sketched(self, batch: Batch, drawn: Drawn) -> list[Event]:
+        """Previews, for the jobs that want one by now."""
+        wanting = [
+            job
+            for job in batch.jobs
+            if job.id not in batch.gone and job.previews and drawn.done >= (job.sketched + 1) / (job.previews + 1)
+        ]
+        if not wanting:
+            return []
+        shown, events = dict(zip(batch.ids, drawn.show(), strict=True)), []
+        for job in wanting:
+            events += _pictured("preview", job, shown[job.id], number=job.sketched)
+            job.sketched += 1
+        return events
 
     def _at_once(self, job: Job) -> list[Event]:
         """Work that has no steps, a few pictures at a time."""
