@@ -113,6 +113,26 @@ def test_draws_follow_the_distribution() -> None:
     assert statistic < 3 + 5 * math.sqrt(6)  # chi squared with three degrees of freedom
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_draw_among_the_likeliest_is_the_draw_among_all(seed: int) -> None:
+    """Peaked and flat rows, rows with ties, and all ways to restrict them."""
+    chance = np.random.default_rng(seed)
+    scale = torch.from_numpy(chance.choice([0.3, 3.0, 12.0], size=(4, 1)).astype(np.float32))
+    rows = scale * torch.from_numpy(chance.standard_normal((4, 1500), dtype=np.float32))
+    if seed % 4 == 0:
+        rows = rows.round()
+    if seed % 5 == 0:
+        rows[:, chance.permutation(1500)[:700]] = -math.inf
+    options = SamplingOptions(
+        temperature=float(chance.choice([0.3, 1.0, 1.7, 1e-6])),
+        top_k=int(chance.choice([0, 1, 2, 40, 1499, 5000])),
+        top_p=float(chance.choice([0.0, 0.5, 0.93, 1.0])),
+        min_p=float(chance.choice([0.0, 0.07, 1.0])),
+    )
+    noise = torch.stack([gumbel(chance, 1500) for _ in range(4)])
+    assert choose(rows, options, noise.clone()) == argmax(restrict(rows, options) + noise)
+
+
 def test_noise_is_finite() -> None:
     assert gumbel(np.random.default_rng(0), 2**20).isfinite().all()
 

@@ -18,7 +18,9 @@ from daedal.errors import DaedalError
 from daedal.inference.sampling import SamplingOptions
 
 _NUCLEUS_GUESS = 256
-"""Most nuclei are smaller than this; only where one is larger are the rows sorted in full."""
+"""Most nuclei are smaller than this."""
+_DEPTH, _RANGES = 40.0, 4096
+"""How far below the likeliest token logits are told apart, and in how many ranges: what lies deeper holds less than 1e-12."""
 
 _COOL = 1e-3
 """Temperatures from here on cannot make logits overflow."""
@@ -69,23 +71,31 @@ def top_p(logits: Float[Tensor, "batch vocab"], p: float) -> Float[Tensor, "batc
     """Keep the fewest most likely tokens that hold probability `p` together, and what ties with the last of them."""
     if p >= 1:
         return logits
-    vocab, guess = logits.shape[-1], min(_NUCLEUS_GUESS, logits.shape[-1])
     total = logits.logsumexp(-1, keepdim=True)
-    best = logits.topk(guess).values
+    best = logits.topk(min(_NUCLEUS_GUESS, logits.shape[-1])).values
     held = (best - total).exp().cumsum(-1)
-    if guess < vocab and bool((held[..., -1] < p).any()):
-        best = _descending(logits)
-        held = (best - total).exp().cumsum(-1)
-    # The nucleus ends at the first place where the probability held reaches p; rounding may keep it below p for ever
-    last = (held < p).sum(-1, keepdim=True).clamp_max(best.shape[-1] - 1)
-    return logits.masked_fill(logits < best.gather(-1, last), -math.inf)
+    # The nucleus ends at the first place where the probability held reaches p
+    last = (held < p).sum(-1, keepdim=True)
+    least = best.gather(-1, last.clamp_max(best.shape[-1] - 1))
+    for row in (last[:, 0] == best.shape[-1]).nonzero()[:, 0].tolist():
+        least[row] = _end_of_nucleus(logits[row], p)
+    return logits.masked_fill(logits < least, -math.inf)
 
 
-def _descending(logits: Float[Tensor, "batch vocab"]) -> Float[Tensor, "batch vocab"]:
-    """Each row sorted. NumPy's sort of floats is twenty times as fast as torch's on a CPU: it needs no indices."""
-    if logits.device.type != "cpu" or logits.dtype != torch.float32:
-        return logits.sort(descending=True).values
-    return torch.from_numpy(np.sort(logits.numpy(), axis=-1)).flip(-1)
+def _end_of_nucleus(logits: Float[Tensor, " vocab"], p: float) -> Float[Tensor, ""]:
+    """The least logit of a large nucleus. Sums over narrow ranges of logits tell in which it ends, so that only the few of
+    that range have to be sorted: a seventh of the time that sorting all takes."""
+    below = (logits.amax() - logits).clamp_max_(_DEPTH)
+    chances = logits.double().softmax(-1)
+    ranges = (below * (_RANGES / _DEPTH)).long()
+    reached = torch.bincount(ranges, weights=chances, minlength=_RANGES + 1).cumsum(-1)
+    end = int((reached < p).sum())
+    if end > _RANGES:  # rounding keeps all together below p
+        return logits.amin()
+    inside = ranges == end
+    last = logits[inside].sort(descending=True).values
+    held = chances[inside].sort(descending=True).values.cumsum(-1) + (reached[end - 1] if end else 0.0)
+    return last[(held < p).sum().clamp_max_(len(last) - 1)]
 
 
 def min_p(logits: Float[Tensor, "batch vocab"], p: float) -> Float[Tensor, "batch vocab"]:
@@ -97,8 +107,11 @@ def min_p(logits: Float[Tensor, "batch vocab"], p: float) -> Float[Tensor, "batc
 
 def restrict(logits: Float[Tensor, "batch vocab"], options: SamplingOptions) -> Float[Tensor, "batch vocab"]:
     """The log of the distribution that is drawn from, up to a constant: temperature, top-k, top-p, min-p."""
-    logits = tempered(logits.float(), options.temperature)
-    return min_p(top_p(top_k(logits, options.top_k), options.top_p), options.min_p)
+    return _restrict(tempered(logits.float(), options.temperature), options)
+
+
+def _restrict(scores: Float[Tensor, "batch vocab"], options: SamplingOptions) -> Float[Tensor, "batch vocab"]:
+    return min_p(top_p(top_k(scores, options.top_k), options.top_p), options.min_p)
 
 
 def gumbel(generator: np.random.Generator, vocab: int) -> Float[Tensor, " vocab"]:
@@ -148,7 +161,43 @@ def choose(
     largest = logits.amax(-1)
     if not bool(largest.isfinite().all()):
         _unusable(largest.tolist())
-    return argmax(restrict(logits, options).add_(noise))
+    scores = tempered(logits.float(), options.temperature)
+    found = _among_likeliest(scores, options, noise)
+    if not found:
+        return argmax(_restrict(scores, options).add_(noise))
+    open = [row for row in range(len(scores)) if row not in found]
+    if open:
+        found |= zip(open, argmax(_restrict(scores[open], options).add_(noise[open])), strict=True)
+    return [found[row] for row in range(len(scores))]
+
+
+def _among_likeliest(
+    scores: Float[Tensor, "batch vocab"], options: SamplingOptions, noise: Float[Tensor, "batch vocab"]
+) -> dict[int, int]:
+    """What `_restrict` and the noise choose, by row, found among the likeliest tokens alone, which takes a fraction of the
+    time; without rows of which others may be left too."""
+    vocab = scores.shape[-1]
+    limited = 0 < options.top_k < vocab
+    count = options.top_k + 1 if limited else _NUCLEUS_GUESS
+    if count >= vocab or not (limited or options.top_p < 1):
+        return {}
+    best, ids = scores.topk(count)
+    beyond = best[:, -1:]
+    if limited:
+        best, ids = best[:, :-1], ids[:, :-1]
+    least = best[:, -1:]
+    if options.top_p < 1:
+        total = (best if limited else scores).exp().sum(-1, keepdim=True)  # the largest is 0, so that none overflows
+        held = (best - total.log()).exp().cumsum(-1)
+        last = (held < options.top_p).sum(-1, keepdim=True).clamp_max(best.shape[1] - 1)
+        least = best.gather(-1, last)
+    if options.min_p > 0:
+        least = least.clamp_min(math.log(options.min_p))
+    drawn = best.masked_fill(best < least, -math.inf).add_(noise.gather(-1, ids))
+    chosen = ids.gather(-1, drawn.argmax(-1, keepdim=True))[:, 0].tolist()
+    return {
+        row: id for row, (id, more) in enumerate(zip(chosen, (beyond >= least)[:, 0].tolist(), strict=True)) if not more
+    }
 
 
 def log_probabilities(
