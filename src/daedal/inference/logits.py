@@ -84,7 +84,7 @@ def top_p(logits: Float[Tensor, "batch vocab"], p: float) -> Float[Tensor, "batc
 
 def _end_of_nucleus(logits: Float[Tensor, " vocab"], p: float) -> Float[Tensor, ""]:
     """The least logit of a large nucleus. Sums over narrow ranges of logits tell in which it ends, so that only the few of
-    that range have to be sorted: a seventh of the time that sorting all takes."""
+    that range have to be sorted: a third of the time that sorting all takes."""
     below = (logits.amax() - logits).clamp_max_(_DEPTH)
     chances = logits.double().softmax(-1)
     ranges = (below * (_RANGES / _DEPTH)).long()
@@ -195,9 +195,8 @@ def _among_likeliest(
         least = least.clamp_min(math.log(options.min_p))
     drawn = best.masked_fill(best < least, -math.inf).add_(noise.gather(-1, ids))
     chosen = ids.gather(-1, drawn.argmax(-1, keepdim=True))[:, 0].tolist()
-    return {
-        row: id for row, (id, more) in enumerate(zip(chosen, (beyond >= least)[:, 0].tolist(), strict=True)) if not more
-    }
+    more = ((beyond >= least) & (beyond > -math.inf))[:, 0].tolist()
+    return {row: id for row, id in enumerate(chosen) if not more[row]}
 
 
 def log_probabilities(
