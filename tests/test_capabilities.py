@@ -20,6 +20,7 @@ from daedal.codecs.image import PixelCodec
 from daedal.errors import DaedalError
 from daedal.inference.abilities import VERBS, kind
 from daedal.inference.matching import Matcher
+from daedal.inference.painter import Together
 from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.checkpoint import save_model
@@ -171,6 +172,27 @@ def test_it_draws_and_a_picture_of_a_seed_is_the_same_in_any_batch(name: str, cl
         assert alone.provenance == drawn[number].provenance
     assert different(drawn, generator.generate(5, seed=2))
     assert different(drawn[:1], drawn[1:2])
+
+
+@able("sample")
+def test_what_is_drawn_step_by_step_beside_others_is_what_is_drawn_alone(name: str) -> None:
+    """Though one begins when the other is on its way."""
+    generator = toy(name, classes=True)
+    asked = [(2, {"seed": 1, "label": "cat"}), (1, {"seed": 2}), (3, {"seed": 3, "label": "dog"})]
+    under_way: dict[int, Together] = {}
+    found: dict[int, list[Picture]] = {}
+    number = 0
+    while len(found) < len(asked):
+        if number < len(asked):
+            n, values = asked[number]
+            under_way[number] = generator.begin([generator.wish(n, **values)])  # type: ignore[arg-type]
+            number += 1
+        for which, drawn in zip(list(under_way), generator.go_on(list(under_way.values())), strict=True):
+            if drawn.done == 1:
+                (found[which],) = drawn.show()
+                del under_way[which]
+    for which, (n, values) in enumerate(asked):
+        assert not different(found[which], generator.generate(n, **values))  # type: ignore[arg-type]
 
 
 @able("class")

@@ -53,6 +53,41 @@ def test_a_sample_is_the_same_alone_and_in_a_batch(config: FlowConfig) -> None:
 
 
 @CONFIGS
+def test_drawings_take_their_steps_together_wherever_they_are(
+    config: FlowConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun at different steps, by other solvers, in more steps, guided or not: each is what it is alone."""
+    model = _model(config)
+    hows = [
+        ImageSampling(steps=6, guidance=2.0),
+        ImageSampling(steps=4, solver="rk4"),
+        ImageSampling(steps=5, solver="euler", churn=1.5, temperature=0.8),
+        ImageSampling(steps=6, guidance=0.0),
+    ]
+    calls = []
+    network = model._velocity
+    monkeypatch.setattr(model, "_velocity", lambda x, time, read: calls.append(len(x)) or network(x, time, read))
+    given = []
+    for number, how in enumerate(hows):
+        noise = Noise(number, 3, 2)
+        given.append((noise, noise.integers("class", config.classes) if config.classes else None, how))
+    under_way, found = {}, {}
+    for number in range(40):
+        if number < len(given):
+            under_way[number] = model.drawing(*given[number])
+        if not under_way:
+            break
+        for which, sketch in zip(list(under_way), model.abreast(list(under_way.values())), strict=True):
+            if sketch.done == 1:
+                found[which] = sketch.show()
+                del under_way[which]
+    shared = max(calls)
+    assert shared > 4  # more than one drawing with its guidance
+    for which, asked in enumerate(given):
+        _close(found[which], model.sample(*asked))
+
+
+@CONFIGS
 def test_an_accumulated_batch_learns_what_one_large_batch_does(config: FlowConfig) -> None:
     model, batch = _model(config), _batch(config, 4)
 

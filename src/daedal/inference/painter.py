@@ -33,6 +33,14 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class Together:
+    """Wishes whose pictures are being drawn as one batch."""
+
+    wishes: Sequence[Wish]
+    drawing: Iterator[Sketch]
+
+
+@dataclass(frozen=True)
 class Drawn:
     """Pictures of several wishes that are being drawn.
 
@@ -94,15 +102,23 @@ class Painter(Drawer):
         return Wish(noise, self._abilities.labels(label, prompt, noise), how)
 
     @torch.no_grad()
-    def draw_together(self, wishes: Sequence[Wish]) -> Iterator[Drawn]:
-        """Draw what several wish for, step by step, as one batch; all of them `fit` the first. What each gets is what
-        `generate` draws for it alone."""
+    def begin(self, wishes: Sequence[Wish]) -> Together:
+        """Begin what several wish for, as one batch; all of them `fit` the first. What each gets is what `generate` draws for
+        it alone."""
         noise = Noise.join([wish.noise for wish in wishes])
         labels = (
             None if wishes[0].labels is None else torch.cat([wish.labels for wish in wishes if wish.labels is not None])
         )
-        for sketch in self.model.drawing(noise, labels, wishes[0].how):
-            yield Drawn(sketch.done, partial(self._shown, wishes, sketch))
+        return Together(wishes, self.model.drawing(noise, labels, wishes[0].how))
+
+    @torch.no_grad()
+    def go_on(self, several: Sequence[Together]) -> list[Drawn]:
+        """Take the next step of each, together as far as the family can."""
+        sketches = self.model.abreast([together.drawing for together in several])
+        return [
+            Drawn(sketch.done, partial(self._shown, together.wishes, sketch))
+            for together, sketch in zip(several, sketches, strict=True)
+        ]
 
     def _shown(self, wishes: Sequence[Wish], sketch: Sketch) -> list[list[Picture]]:
         pixels = iter(self.codec.decode_batch(sketch.show()))

@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -81,8 +81,15 @@ class LatentModel(Coded):
     def drawing(
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
     ) -> Iterator[Sketch]:
-        for sketch in self.inner.drawing(noise, labels, how):
-            yield Sketch(sketch.done, lambda show=sketch.show: self.codec.decode(show()))  # type: ignore[misc]
+        return _Decoded(self, self.inner.drawing(noise, labels, how))
+
+    def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
+        inner = [drawing.inner for drawing in drawings if isinstance(drawing, _Decoded)]
+        return [Sketch(found.done, partial(self._show, found)) for found in self.inner.abreast(inner)]
+
+    @torch.no_grad()
+    def _show(self, sketch: Sketch) -> Tensor:
+        return self.codec.decode(sketch.show())
 
     def decode(
         self,
@@ -113,6 +120,17 @@ class LatentModel(Coded):
         unknown = nn.functional.adaptive_max_pool2d(1 - known, codes.shape[-2:])
         drawn = self.codec.decode(self.inner.edit(codes, 1 - unknown, noise, labels, how))
         return torch.where(known >= 1, images, drawn)
+
+
+class _Decoded(Iterator[Sketch]):
+    """Pictures whose latents are on their way."""
+
+    def __init__(self, model: LatentModel, inner: Iterator[Sketch]) -> None:
+        self._model, self.inner = model, inner
+
+    def __next__(self) -> Sketch:
+        found = next(self.inner)
+        return Sketch(found.done, partial(self._model._show, found))
 
 
 class TokenModel(Coded):

@@ -9,7 +9,7 @@
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -25,11 +25,11 @@ from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampli
 from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT
 from daedal.nn.film import GROUP, FilmNorm
-from daedal.nn.guidance import Interval, guided
+from daedal.nn.guidance import ClassifierFree, Interval, guided
 from daedal.nn.mlp import GatedMLP
 from daedal.nn.noise import Noise
 from daedal.nn.norm import QueryKeyNorm
-from daedal.nn.ode import SOLVERS, Step, integrate
+from daedal.nn.ode import SOLVERS, Asking, Solver, advance, answer, integrate
 from daedal.nn.ode import Field as Slope
 from daedal.nn.position import places
 from daedal.nn.text_encoder import TextEncoder, filled
@@ -221,8 +221,8 @@ class Flow(ImageModel):
     ) -> Float[Tensor, "batch channels height width"]:
         how = how or ImageSampling()
         field, x = self._field(len(latents), labels, how), how.scaled(latents)
-        for now, after, step in _way(how):
-            x = step(field, x, now, after)
+        for now, after, solver in _way(how):
+            x = advance(solver(x, now, after), field)
         return x
 
     @torch.no_grad()
@@ -230,13 +230,14 @@ class Flow(ImageModel):
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
     ) -> Iterator[Sketch]:
         """New pictures; the temperature scales all noise, what churn draws on the way as well."""
-        how = how or ImageSampling()
-        field, x = self._field(noise.count, labels, how), how.scaled(self.prior(noise))
-        for number, (now, after, step) in enumerate(_way(how)):
-            before, now = self._churn(x, now, after, how, noise, number)
-            x = step(field, before, now, after)
-            # Where the flow would lead if it went straight on
-            yield Sketch(after, partial(torch.lerp, before, x, (1 - now) / (after - now)))
+        return _Course(self, noise, labels, how or ImageSampling())
+
+    @torch.no_grad()
+    def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
+        """One step of each, wherever on its way and however it goes: the network sees them as one batch."""
+        courses = [drawing for drawing in drawings if isinstance(drawing, _Course)]
+        told = [course.told for course in courses]
+        return answer([course.step() for course in courses], lambda asked: self._slopes(told, asked))
 
     def _churn(
         self, x: Tensor, now: float, after: float, how: ImageSampling, noise: Noise, number: int
@@ -284,7 +285,7 @@ class Flow(ImageModel):
         how = how or ImageSampling()
         field, way = self._field(len(images), labels, how), _way(how)
         x = start = how.scaled(self.prior(noise))
-        for number, (now, after, step) in enumerate(way):
+        for number, (now, after, solver) in enumerate(way):
             held = known.amax((1, 2, 3), keepdim=True) > now
             again_held = bool(held.any()) and number < len(way) - 1
             x, begin = self._churn(x, now, after, how, noise, number)
@@ -293,7 +294,7 @@ class Flow(ImageModel):
                     fresh = how.scaled(noise.normal(f"edit {number} {again}", *self.config.shape))
                 before = _noisier(x, after, begin, fresh) if again else x
                 before = torch.where(known > now, torch.lerp(start, images, begin), before)
-                moved = step(field, before, begin, after)
+                moved = advance(solver(before, begin, after), field)
                 x = torch.where(held, moved, x) if again else moved
         return torch.where(known >= 1, images, x)
 
@@ -327,16 +328,60 @@ class Flow(ImageModel):
         return (state[:, 0].double() - 0.5 * (start**2 + math.log(2 * math.pi)).sum(1)).float()
 
     def _field(self, count: int, labels: Tensor | None, how: ImageSampling) -> Slope:
+        told = self._told(count, labels, how)
+        return lambda x, time: self._slopes([told], {0: (x, time)})[0]
+
+    def _told(self, count: int, labels: Tensor | None, how: ImageSampling) -> "_Told":
         labels, nothing, scale = self.condition(count, labels, how)
-        asked, free, guidance = self._read(labels), self._read(nothing), Interval(scale, *_GUIDED)
+        return self._read(labels), self._read(nothing), Interval(scale, *_GUIDED)
 
-        def field(x: Tensor, time: float) -> Tensor:
-            def predict(x: Tensor, read: Tensor) -> Tensor:
-                return self._velocity(x, x.new_full((len(x),), time), read)
+    def _slopes(self, told: Sequence["_Told"], asked: Mapping[int, tuple[Tensor, float]]) -> dict[int, Tensor]:
+        """The slopes at several states, each with its time and what the network is told; those that are guided alike are one
+        batch."""
+        alike: dict[float, list[int]] = {}
+        for number, (_, time) in asked.items():
+            alike.setdefault(told[number][2].strength(time), []).append(number)
+        found: dict[int, Tensor] = {}
+        for strength, numbers in alike.items():
+            states = [asked[number][0] for number in numbers]
+            times = torch.cat(
+                [x.new_full((len(x),), asked[number][1]) for number, x in zip(numbers, states, strict=True)]
+            )
 
-            return guided(predict, x, asked, free, guidance, time)
+            def predict(x: Tensor, read: Tensor, times: Tensor = times) -> Tensor:
+                return self._velocity(x, times.repeat(len(x) // len(times)), read)
 
-        return field
+            said = torch.cat([told[number][0] for number in numbers])
+            nothing = torch.cat([told[number][1] for number in numbers])
+            slopes = guided(predict, torch.cat(states), said, nothing, ClassifierFree(strength), 0.0)
+            found |= zip(numbers, torch.split(slopes, [len(x) for x in states]), strict=True)
+        return found
+
+
+_Told = tuple[Tensor, Tensor, Interval]
+"""What the network is told of labels, what says nothing, and how strongly the first is asked for."""
+
+
+class _Course(Iterator[Sketch]):
+    """Pictures on their way from noise."""
+
+    def __init__(self, flow: Flow, noise: Noise, labels: Tensor | None, how: ImageSampling) -> None:
+        self._flow, self._noise, self._how = flow, noise, how
+        self.told = flow._told(noise.count, labels, how)
+        self._x, self._way, self._number = how.scaled(flow.prior(noise)), _way(how), 0
+
+    def __next__(self) -> Sketch:
+        if self._number == len(self._way):
+            raise StopIteration
+        return self._flow.abreast([self])[0]
+
+    def step(self) -> Asking[Sketch]:
+        now, after, solver = self._way[self._number]
+        before, now = self._flow._churn(self._x, now, after, self._how, self._noise, self._number)
+        self._x = x = yield from solver(before, now, after)
+        self._number += 1
+        # Where the flow would lead if it went straight on
+        return Sketch(after, partial(torch.lerp, before, x, (1 - now) / (after - now)))
 
 
 def _times(how: ImageSampling) -> list[float]:
@@ -352,7 +397,7 @@ def _fine_times(steps: int) -> list[float]:
     return [1 + rest - (1 + rest) * (rest / (1 + rest)) ** (step / steps) for step in range(steps)] + [1.0]
 
 
-def _way(how: ImageSampling) -> list[tuple[float, float, Step]]:
+def _way(how: ImageSampling) -> list[tuple[float, float, Solver]]:
     """The steps from noise to picture: from when, to when and how. The last of Heun's is Euler's (Karras et al. 2022): a
     slope at the picture itself is mostly error, and leaves grain."""
     solver = how.solver or (_CHURNED_SOLVER if how.churn else _SOLVER)

@@ -4,7 +4,7 @@ A picture is `[channels, height, width]` with values from -1 to 1. A latent is w
 vector, a grid, or a whole picture of noise.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -136,6 +136,10 @@ class ImageModel(Model):
         """What `sample` does, step by step."""
         pictures = self.decode(self.prior(noise), labels, how)
         yield Sketch(1.0, lambda: pictures)
+
+    def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
+        """The next step of several of its drawings, none of which has ended, as one batch where the family can."""
+        return [next(drawing) for drawing in drawings]
 
     def mix(
         self, one: Float[Tensor, "*latent"], other: Float[Tensor, "*latent"], fraction: float

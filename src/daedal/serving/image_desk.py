@@ -1,11 +1,10 @@
-"""What the process of a model of images does with commands: those that wait and are drawn in the same way share a batch, and
-batches take turns, so that a late one need not wait until the others are done."""
+"""What the process of a model of images does with commands: those that wait and are drawn in the same way begin as one batch,
+and batches that are on their way take each step together, so that a late one need not wait until the others are done."""
 
 import base64
 import io
 import warnings
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from PIL import Image
 
 from daedal.data.images.kinds import FORMATS
 from daedal.errors import DaedalError
-from daedal.inference.painter import Drawn, Wish
+from daedal.inference.painter import Drawn, Together, Wish
 from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
 from daedal.serving.desk import Command, Event, Refused
@@ -22,7 +21,7 @@ from daedal.serving.desk import Command, Event, Refused
 _BATCH = 16
 """Pictures of a batch."""
 _ABREAST = 4
-"""Batches that take turns."""
+"""Batches that are on their way."""
 _PIXELS = 2**24
 """Of a picture that is given."""
 _OPTIONS = ("steps", "guidance", "temperature", "top_k")
@@ -55,7 +54,7 @@ class Batch:
     """Pictures that are being drawn, for several jobs."""
 
     jobs: list[Job]
-    drawing: Iterator[Drawn]
+    drawing: Together
     gone: set[int] = field(default_factory=set)
 
     @property
@@ -73,7 +72,7 @@ class ImageDesk:
     def __init__(self, generator: ImageGenerator) -> None:
         self._generator = generator
         self._waiting: deque[Job] = deque()
-        self._batches: deque[Batch] = deque()
+        self._batches: list[Batch] = []
 
     @property
     def info(self) -> dict[str, Any]:
@@ -140,10 +139,10 @@ class ImageDesk:
         self._waiting = deque(job for job in self._waiting if job.id != id)
         for batch in self._batches:
             batch.gone.add(id)
-        self._batches = deque(batch for batch in self._batches if not batch.gone.issuperset(batch.ids))
+        self._batches = [batch for batch in self._batches if not batch.gone.issuperset(batch.ids)]
 
     def step(self) -> list[Event]:
-        """Begin what waits, as far as there is room, and take a step of the drawing whose turn it is."""
+        """Begin what waits, as far as there is room, and take a step of all that is being drawn."""
         if self._waiting and len(self._batches) < _ABREAST:
             if self._waiting[0].task != "generate":
                 job = self._waiting.popleft()
@@ -151,19 +150,21 @@ class ImageDesk:
                     return self._at_once(job)
                 except DaedalError as error:
                     return [Refused(400, str(error), "invalid_value", "image").event(job.id)]
-            self._batches.appendleft(self._gather())
-        batch = self._batches.popleft()
+            self._batches.append(self._gather())
+        batches, self._batches = self._batches, []
         try:
-            drawn = next(batch.drawing)
+            several = self._generator.go_on([batch.drawing for batch in batches])
         except DaedalError as error:
-            return [Refused(400, str(error), "invalid_value").event(id) for id in batch.ids]
-        if drawn.done < 1:
-            self._batches.append(batch)
-            return self._sketched(batch, drawn)
+            return [Refused(400, str(error), "invalid_value").event(id) for batch in batches for id in batch.ids]
         events = []
-        for job, pictures in zip(batch.jobs, drawn.show(), strict=True):
-            if job.id not in batch.gone:
-                events += self._drew(job, pictures)
+        for batch, drawn in zip(batches, several, strict=True):
+            if drawn.done < 1:
+                self._batches.append(batch)
+                events += self._sketched(batch, drawn)
+                continue
+            for job, pictures in zip(batch.jobs, drawn.show(), strict=True):
+                if job.id not in batch.gone:
+                    events += self._drew(job, pictures)
         return events
 
     def stats(self) -> Event:
@@ -191,7 +192,7 @@ class ImageDesk:
             jobs.append(job)
             wishes.append(wish)
             room -= count
-        return Batch(jobs, self._generator.draw_together(wishes))
+        return Batch(jobs, self._generator.begin(wishes))
 
     def _sketched(self, batch: Batch, drawn: Drawn) -> list[Event]:
         """Previews, for the jobs that want one by now."""
