@@ -9,9 +9,7 @@
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -21,15 +19,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from daedal.config import Config
+from daedal.models.course import SOLVER, Course, Told, churned, fine_times, noisier, slopes, times, way
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling, Sketch
 from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT
 from daedal.nn.film import GROUP, FilmNorm
-from daedal.nn.guidance import ClassifierFree, Interval, guided
+from daedal.nn.guidance import Interval
 from daedal.nn.mlp import GatedMLP
 from daedal.nn.noise import Noise
 from daedal.nn.norm import QueryKeyNorm
-from daedal.nn.ode import SOLVERS, Asking, Solver, advance, answer, integrate
+from daedal.nn.ode import SOLVERS, advance, answer, integrate
 from daedal.nn.ode import Field as Slope
 from daedal.nn.position import places
 from daedal.nn.text_encoder import TextEncoder, filled
@@ -39,8 +38,6 @@ from daedal.nn.unet import GridAttention, ResidualBlock, UNet
 _TIME_WIDTH = 64
 _TEXT_HEAD = 32
 _PLACE = 2  # channels that say where a pixel is
-_STEPS, _SOLVER = 10, "heun"
-_CHURNED_STEPS, _CHURNED_SOLVER = 60, "euler"
 _COARSE = 2  # times as many channels as on the finest grid
 _RESAMPLE = 3  # times that a step of an edit is taken
 _GUIDED = (0.1, 0.9)  # the part of the way on which guidance acts
@@ -221,7 +218,7 @@ class Flow(ImageModel):
     ) -> Float[Tensor, "batch channels height width"]:
         how = how or ImageSampling()
         field, x = self._field(len(latents), labels, how), how.scaled(latents)
-        for now, after, solver in _way(how):
+        for now, after, solver in way(how):
             x = advance(solver(x, now, after), field)
         return x
 
@@ -230,25 +227,15 @@ class Flow(ImageModel):
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
     ) -> Iterator[Sketch]:
         """New pictures; the temperature scales all noise, what churn draws on the way as well."""
-        return _Course(self, noise, labels, how or ImageSampling())
+        how = how or ImageSampling()
+        return Course(self.abreast, self._told(noise.count, labels, how), how.scaled(self.prior(noise)), noise, how)
 
     @torch.no_grad()
     def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
         """One step of each, wherever on its way and however it goes: the network sees them as one batch."""
-        courses = [drawing for drawing in drawings if isinstance(drawing, _Course)]
+        courses = [drawing for drawing in drawings if isinstance(drawing, Course)]
         told = [course.told for course in courses]
-        return answer([course.step() for course in courses], lambda asked: self._slopes(told, asked))
-
-    def _churn(
-        self, x: Tensor, now: float, after: float, how: ImageSampling, noise: Noise, number: int
-    ) -> tuple[Tensor, float]:
-        """The state with fresh noise for some of its own, and the earlier time that this takes it to (Karras et al. 2022,
-        algorithm 2): errors that the network made before go with the noise that went, and it sees the rest anew."""
-        earlier = max(0.0, now - (how.churn or 0.0) * (after - now))
-        if earlier == now or after == 1.0:  # no step of size is left to take fresh noise away again
-            return x, now
-        fresh = how.scaled(noise.normal(f"churn {number}", *self.config.shape))
-        return _noisier(x, now, earlier, fresh), earlier
+        return answer([course.step() for course in courses], lambda asked: slopes(self._velocity, told, asked))
 
     @torch.no_grad()
     def encode(
@@ -259,8 +246,8 @@ class Flow(ImageModel):
     ) -> Float[Tensor, "batch channels height width"]:
         """The noise from which the flow leads to each picture: the same path, backwards."""
         how = how or _INVERSION
-        field, times = self._field(len(images), labels, how), _times(how)[::-1]
-        return integrate(field, images, times, SOLVERS[how.solver or _SOLVER])
+        field, back = self._field(len(images), labels, how), times(how)[::-1]
+        return integrate(field, images, back, SOLVERS[how.solver or SOLVER])
 
     def reconstruct(
         self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, "batch *window"] | None = None
@@ -283,16 +270,16 @@ class Flow(ImageModel):
         2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022).
         """
         how = how or ImageSampling()
-        field, way = self._field(len(images), labels, how), _way(how)
+        field, steps = self._field(len(images), labels, how), way(how)
         x = start = how.scaled(self.prior(noise))
-        for number, (now, after, solver) in enumerate(way):
+        for number, (now, after, solver) in enumerate(steps):
             held = known.amax((1, 2, 3), keepdim=True) > now
-            again_held = bool(held.any()) and number < len(way) - 1
-            x, begin = self._churn(x, now, after, how, noise, number)
+            again_held = bool(held.any()) and number < len(steps) - 1
+            x, begin = churned(x, now, after, how, noise, number)
             for again in range(_RESAMPLE if again_held else 1):
                 if again:
                     fresh = how.scaled(noise.normal(f"edit {number} {again}", *self.config.shape))
-                before = _noisier(x, after, begin, fresh) if again else x
+                before = noisier(x, after, begin, fresh) if again else x
                 before = torch.where(known > now, torch.lerp(start, images, begin), before)
                 moved = advance(solver(before, begin, after), field)
                 x = torch.where(held, moved, x) if again else moved
@@ -322,95 +309,18 @@ class Flow(ImageModel):
 
         images = self._smooth(batch.images, batch.noise, f"likelihood {sample}")
         state = F.pad(images.flatten(1), (1, 0))
-        state = integrate(field, state, _fine_times(_LIKELIHOOD_STEPS)[::-1], SOLVERS["heun"])
+        state = integrate(field, state, fine_times(_LIKELIHOOD_STEPS)[::-1], SOLVERS["heun"])
         start = state[:, 1:].double()
         # the state went backwards: its first number is minus the divergence over the path
         return (state[:, 0].double() - 0.5 * (start**2 + math.log(2 * math.pi)).sum(1)).float()
 
     def _field(self, count: int, labels: Tensor | None, how: ImageSampling) -> Slope:
         told = self._told(count, labels, how)
-        return lambda x, time: self._slopes([told], {0: (x, time)})[0]
+        return lambda x, time: slopes(self._velocity, [told], {0: (x, time)})[0]
 
-    def _told(self, count: int, labels: Tensor | None, how: ImageSampling) -> "_Told":
+    def _told(self, count: int, labels: Tensor | None, how: ImageSampling) -> Told:
         labels, nothing, scale = self.condition(count, labels, how)
         return self._read(labels), self._read(nothing), Interval(scale, *_GUIDED)
-
-    def _slopes(self, told: Sequence["_Told"], asked: Mapping[int, tuple[Tensor, float]]) -> dict[int, Tensor]:
-        """The slopes at several states, each with its time and what the network is told; those that are guided alike are one
-        batch."""
-        alike: dict[float, list[int]] = {}
-        for number, (_, time) in asked.items():
-            alike.setdefault(told[number][2].strength(time), []).append(number)
-        found: dict[int, Tensor] = {}
-        for strength, numbers in alike.items():
-            states = [asked[number][0] for number in numbers]
-            times = torch.cat(
-                [x.new_full((len(x),), asked[number][1]) for number, x in zip(numbers, states, strict=True)]
-            )
-
-            def predict(x: Tensor, read: Tensor, times: Tensor = times) -> Tensor:
-                return self._velocity(x, times.repeat(len(x) // len(times)), read)
-
-            said = torch.cat([told[number][0] for number in numbers])
-            nothing = torch.cat([told[number][1] for number in numbers])
-            slopes = guided(predict, torch.cat(states), said, nothing, ClassifierFree(strength), 0.0)
-            found |= zip(numbers, torch.split(slopes, [len(x) for x in states]), strict=True)
-        return found
-
-
-_Told = tuple[Tensor, Tensor, Interval]
-"""What the network is told of labels, what says nothing, and how strongly the first is asked for."""
-
-
-class _Course(Iterator[Sketch]):
-    """Pictures on their way from noise."""
-
-    def __init__(self, flow: Flow, noise: Noise, labels: Tensor | None, how: ImageSampling) -> None:
-        self._flow, self._noise, self._how = flow, noise, how
-        self.told = flow._told(noise.count, labels, how)
-        self._x, self._way, self._number = how.scaled(flow.prior(noise)), _way(how), 0
-
-    def __next__(self) -> Sketch:
-        if self._number == len(self._way):
-            raise StopIteration
-        return self._flow.abreast([self])[0]
-
-    def step(self) -> Asking[Sketch]:
-        now, after, solver = self._way[self._number]
-        before, now = self._flow._churn(self._x, now, after, self._how, self._noise, self._number)
-        self._x = x = yield from solver(before, now, after)
-        self._number += 1
-        # Where the flow would lead if it went straight on
-        return Sketch(after, partial(torch.lerp, before, x, (1 - now) / (after - now)))
-
-
-def _times(how: ImageSampling) -> list[float]:
-    """Where the solver stops on the way from noise to picture."""
-    steps = how.steps or (_CHURNED_STEPS if how.churn else _STEPS)
-    return [step / steps for step in range(steps + 1)]
-
-
-def _fine_times(steps: int) -> list[float]:
-    """Times that lie the closer the nearer the picture is: there the density of a value's narrow width builds up, and even
-    steps of Heun's as many as 25 would flatter a picture by 0.16 bits per dimension."""
-    rest = 0.02
-    return [1 + rest - (1 + rest) * (rest / (1 + rest)) ** (step / steps) for step in range(steps)] + [1.0]
-
-
-def _way(how: ImageSampling) -> list[tuple[float, float, Solver]]:
-    """The steps from noise to picture: from when, to when and how. The last of Heun's is Euler's (Karras et al. 2022): a
-    slope at the picture itself is mostly error, and leaves grain."""
-    solver = how.solver or (_CHURNED_SOLVER if how.churn else _SOLVER)
-    steps = [(now, after, SOLVERS[solver]) for now, after in pairwise(_times(how))]
-    if solver == "heun":
-        steps[-1] = (*steps[-1][:2], SOLVERS["euler"])
-    return steps
-
-
-def _noisier(x: Tensor, time: float, earlier: float, fresh: Tensor) -> Tensor:
-    """A state of an earlier time that could have led to `x`: shrunk, with fresh noise for what is then missing."""
-    share = earlier / time
-    return share * x + math.sqrt((1 - earlier) ** 2 - (share * (1 - time)) ** 2) * fresh
 
 
 def _last(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
