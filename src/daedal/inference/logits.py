@@ -73,13 +73,24 @@ def top_p(logits: Float[Tensor, "batch vocab"], p: float) -> Float[Tensor, "batc
         return logits
     total = logits.logsumexp(-1, keepdim=True)
     best = logits.topk(min(_NUCLEUS_GUESS, logits.shape[-1])).values
-    held = (best - total).exp().cumsum(-1)
-    # The nucleus ends at the first place where the probability held reaches p
-    last = (held < p).sum(-1, keepdim=True)
-    least = best.gather(-1, last.clamp_max(best.shape[-1] - 1))
-    for row in (last[:, 0] == best.shape[-1]).nonzero()[:, 0].tolist():
+    least, beyond = _nucleus(best, total, p)
+    for row in beyond[:, 0].nonzero()[:, 0].tolist():
         least[row] = _end_of_nucleus(logits[row], p)
     return logits.masked_fill(logits < least, -math.inf)
+
+
+def _nucleus(
+    best: Float[Tensor, "batch likeliest"], total: Float[Tensor, "batch 1"], p: float
+) -> tuple[Float[Tensor, "batch 1"], Bool[Tensor, "batch 1"]]:
+    """The least logit of the nucleus, as far as it is among the likeliest, in order; and whether it goes beyond them.
+
+    Args:
+        total: the logarithm of what all hold.
+    """
+    # It ends at the first place where the probability held reaches p
+    last = ((best - total).exp().cumsum(-1) < p).sum(-1, keepdim=True)
+    most = best.shape[-1]
+    return best.gather(-1, last.clamp_max(most - 1)), last == most
 
 
 def _end_of_nucleus(logits: Float[Tensor, " vocab"], p: float) -> Float[Tensor, ""]:
@@ -188,9 +199,7 @@ def _among_likeliest(
     least = best[:, -1:]
     if options.top_p < 1:
         total = (best if limited else scores).exp().sum(-1, keepdim=True)  # the largest is 0, so that none overflows
-        held = (best - total.log()).exp().cumsum(-1)
-        last = (held < options.top_p).sum(-1, keepdim=True).clamp_max(best.shape[1] - 1)
-        least = best.gather(-1, last)
+        least, _ = _nucleus(best, total.log(), options.top_p)
     if options.min_p > 0:
         least = least.clamp_min(math.log(options.min_p))
     drawn = best.masked_fill(best < least, -math.inf).add_(noise.gather(-1, ids))

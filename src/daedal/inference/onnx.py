@@ -62,13 +62,9 @@ class OnnxNetwork:
 
     def _run(self, ids: Tensor, cache: KVCache, every: bool) -> Tensor:
         rows, time = ids.shape
-        lengths = np.array(cache.lengths, dtype=np.int64)
-        total = int(lengths.max()) + time
-        if total > cache.capacity:
-            raise DaedalError(f"{total} tokens do not fit a cache of {cache.capacity}", "Make the cache larger")
         # What is checked after a guess must be what would have been written without one: the same way to multiply
         session = self._wide if (time > 1 and not every) or rows >= _MANY else self._session
-        return session.run(ids.numpy(), lengths, every, cache)
+        return session.run(ids.numpy(), every, cache)
 
 
 class _Session:
@@ -93,15 +89,19 @@ class _Session:
         self._shape: tuple[int, int, bool] | None = None
         self._bound: tuple[object, ...] = ()
 
-    def run(self, ids: "np.ndarray[Any, Any]", lengths: "np.ndarray[Any, Any]", every: bool, cache: KVCache) -> Tensor:
+    def run(self, ids: "np.ndarray[Any, Any]", every: bool, cache: KVCache) -> Tensor:
         """Logits, which the next pass writes over."""
         rows, time = ids.shape
+        total = cache.length + time
+        if total > cache.capacity:
+            raise DaedalError(f"{total} tokens do not fit a cache of {cache.capacity}", "Make the cache larger")
+        lengths = np.array(cache.lengths, dtype=np.int64)
         if (rows, time, every) != self._shape:
             self._prepare(rows, time, every)
         inputs = self._inputs
         inputs["ids"][:] = ids
         inputs["last"][:] = lengths + (time - 1)
-        inputs["total"][...] = lengths.max() + time
+        inputs["total"][...] = total
         if "places" in inputs:
             inputs["places"][:] = lengths[:, None] + np.arange(time)
         self._bind(cache)

@@ -85,11 +85,11 @@ class LatentModel(Coded):
 
     def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
         inner = [drawing.inner for drawing in drawings if isinstance(drawing, _Decoded)]
-        return [Sketch(found.done, partial(self._show, found)) for found in self.inner.abreast(inner)]
+        return [self.decoded(found) for found in self.inner.abreast(inner)]
 
-    @torch.no_grad()
-    def _show(self, sketch: Sketch) -> Tensor:
-        return self.codec.decode(sketch.show())
+    def decoded(self, latents: Sketch) -> Sketch:
+        """The pictures of what the inner model is drawing."""
+        return Sketch(latents.done, torch.no_grad()(lambda: self.codec.decode(latents.show())))
 
     def decode(
         self,
@@ -129,8 +129,7 @@ class _Decoded(Iterator[Sketch]):
         self._model, self.inner = model, inner
 
     def __next__(self) -> Sketch:
-        found = next(self.inner)
-        return Sketch(found.done, partial(self._model._show, found))
+        return self._model.decoded(next(self.inner))
 
 
 class TokenModel(Coded):

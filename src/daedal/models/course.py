@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,8 +18,13 @@ from daedal.nn.ode import SOLVERS, Asking, Solver
 _STEPS, SOLVER = 10, "heun"
 _CHURNED_STEPS, _CHURNED_SOLVER = 60, "euler"
 
-Told = tuple[Tensor, Tensor, Interval]
-"""What the network is told of labels, what says nothing, and how strongly the first is asked for."""
+
+class Told(NamedTuple):
+    """What the network is told of labels, what says nothing, and how strongly the first is asked for."""
+
+    asked: Tensor
+    nothing: Tensor
+    guidance: Interval
 
 
 def slopes(
@@ -30,19 +36,21 @@ def slopes(
     batch."""
     alike: dict[float, list[int]] = {}
     for number, (_, time) in asked.items():
-        alike.setdefault(told[number][2].strength(time), []).append(number)
+        alike.setdefault(told[number].guidance.strength(time), []).append(number)
     found: dict[int, Tensor] = {}
     for strength, numbers in alike.items():
         states = [asked[number][0] for number in numbers]
-        times = torch.cat([x.new_full((len(x),), asked[number][1]) for number, x in zip(numbers, states, strict=True)])
+        moments = torch.cat(
+            [x.new_full((len(x),), asked[number][1]) for number, x in zip(numbers, states, strict=True)]
+        )
 
-        def predict(x: Tensor, read: Tensor, times: Tensor = times) -> Tensor:
-            return velocity(x, times.repeat(len(x) // len(times)), read)
+        def predict(x: Tensor, read: Tensor, moments: Tensor = moments) -> Tensor:
+            return velocity(x, moments.repeat(len(x) // len(moments)), read)
 
-        said = torch.cat([told[number][0] for number in numbers])
-        nothing = torch.cat([told[number][1] for number in numbers])
-        alike_slopes = guided(predict, torch.cat(states), said, nothing, ClassifierFree(strength), 0.0)
-        found |= zip(numbers, torch.split(alike_slopes, [len(x) for x in states]), strict=True)
+        said = torch.cat([told[number].asked for number in numbers])
+        nothing = torch.cat([told[number].nothing for number in numbers])
+        answers = guided(predict, torch.cat(states), said, nothing, ClassifierFree(strength), 0.0)
+        found |= zip(numbers, torch.split(answers, [len(x) for x in states]), strict=True)
     return found
 
 

@@ -320,7 +320,7 @@ class Flow(ImageModel):
 
     def _told(self, count: int, labels: Tensor | None, how: ImageSampling) -> Told:
         labels, nothing, scale = self.condition(count, labels, how)
-        return self._read(labels), self._read(nothing), Interval(scale, *_GUIDED)
+        return Told(self._read(labels), self._read(nothing), Interval(scale, *_GUIDED))
 
 
 def _last(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
