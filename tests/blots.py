@@ -1,5 +1,6 @@
 """A model of images for tests that do not care which: blots whose class is their brightness. It can do everything."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 
 from daedal.codecs.image import PixelCodec
 from daedal.inference.pictures import ImageGenerator
-from daedal.models.image import ImageBatch, ImageConfig, ImageModel
+from daedal.models.image import ImageBatch, ImageConfig, ImageModel, Sketch
 from daedal.models.model import Loss
 from daedal.nn.noise import Noise
 
@@ -38,11 +39,11 @@ class Blots(ImageModel):
     def encode(self, images: Tensor, labels: Tensor | None = None, how: Any = None) -> Tensor:
         return (torch.atanh(images.clamp(-0.9, 0.9)) - self._shift(images, labels)) / self.gain
 
-    def edit(
+    def editing(
         self, images: Tensor, known: Tensor, noise: Noise, labels: Tensor | None = None, how: Any = None
-    ) -> Tensor:
-        # whoever asks puts back what is known
-        return known * images + (1 - known) * self.sample(noise, labels, how)
+    ) -> Iterator[Sketch]:
+        drawn = known * images + (1 - known) * self.sample(noise, labels, how)
+        yield Sketch(1.0, lambda: drawn)
 
     def log_likelihood(self, batch: ImageBatch, samples: int = 1) -> Tensor:
         return -0.5 * self.encode(batch.images, batch.labels).square().flatten(1).sum(1)

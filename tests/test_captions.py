@@ -121,9 +121,15 @@ def test_an_edit_of_everything_is_a_sample_and_one_of_nothing_the_picture(model:
     assert torch.equal(model.edit(images, everything + 1, noise, rows), images)
     half = everything.clone()
     half[..., :4] = 1
-    edited = model.edit(images, half, noise, rows)
+    *sketches, last = model.editing(images, half, noise, rows)
+    edited = last.show()
+    assert torch.equal(edited, model.edit(images, half, noise, rows))
     assert torch.equal(edited[..., :4], images[..., :4])
     assert not torch.equal(edited[..., 4:], images[..., 4:])
+    assert sketches
+    for sketch in sketches:  # row by row; what is below is still what was given
+        row = round(8 * sketch.done)
+        assert torch.equal(sketch.show()[..., row:, :], images[..., row:, :])
 
 
 def test_the_likelihood_of_tokens_is_that_of_writing_them_one_by_one(model: TokenModel) -> None:

@@ -1,6 +1,7 @@
 """The flow: what it learns, draws, inverts, edits and scores."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -67,14 +68,17 @@ def test_drawings_take_their_steps_together_wherever_they_are(
     calls = []
     network = model._velocity
     monkeypatch.setattr(model, "_velocity", lambda x, time, read: calls.append(len(x)) or network(x, time, read))
-    given = []
+    given: list[tuple[Any, ...]] = []
     for number, how in enumerate(hows):
         noise = Noise(number, 3, 2)
         given.append((noise, noise.integers("class", config.classes) if config.classes else None, how))
+    known = torch.zeros(2, 1, *config.shape[1:])
+    known[0], known[1, ..., :4] = 0.3, 1.0
+    given.append((_batch(config, 2).images, known, *given[0]))
     under_way, found = {}, {}
     for number in range(40):
         if number < len(given):
-            under_way[number] = model.drawing(*given[number])
+            under_way[number] = (model.editing if len(given[number]) == 5 else model.drawing)(*given[number])
         if not under_way:
             break
         for which, sketch in zip(list(under_way), model.abreast(list(under_way.values())), strict=True):
@@ -84,7 +88,7 @@ def test_drawings_take_their_steps_together_wherever_they_are(
     shared = max(calls)
     assert shared > 4  # more than one drawing with its guidance
     for which, asked in enumerate(given):
-        _close(found[which], model.sample(*asked))
+        _close(found[which], (model.edit if len(asked) == 5 else model.sample)(*asked))
 
 
 @CONFIGS

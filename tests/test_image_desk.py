@@ -14,6 +14,7 @@ from daedal.codecs.image import PixelCodec
 from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.flow import Flow, FlowConfig
+from daedal.models.gan import GAN, GANConfig
 from daedal.nn.noise import Noise
 from daedal.serving.desk import Refused
 from daedal.serving.image_desk import ImageDesk
@@ -59,6 +60,17 @@ def png() -> str:
     buffer = io.BytesIO()
     FLOW.generate(1, seed=9)[0].image.save(buffer, format="PNG")
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def mask() -> bytes:
+    """White, which is drawn anew, along the diagonal."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def test_what_shares_a_batch_is_what_each_gets_alone() -> None:
@@ -129,17 +141,49 @@ def test_a_job_that_nobody_waits_for_is_not_finished() -> None:
 
 
 def test_given_pictures_are_edited_and_varied() -> None:
-    mask = io.BytesIO()
-    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(mask, format="PNG")
-    given, white = base64.b64decode(png()), mask.getvalue()
-    edited = draw(1, seed=1, prompt="cat", image=png(), mask=base64.b64encode(white).decode(), steps=2)
+    given, white = base64.b64decode(png()), mask()
+    edited = draw(1, seed=1, prompt="cat", image=png(), mask=encoded(white), steps=2)
     found = carry_out(ImageDesk(FLOW), edited, draw(2, seed=2, n=2, image=png(), vary=True))
     assert same(images(found[1]), FLOW.edit(given, white, seed=1, label="cat", steps=2))
     assert same(images(found[2]), FLOW.vary(given, 2, seed=2))
-    blots = generator()
-    assert same(
-        images(carry_out(ImageDesk(blots), draw(1, seed=5, image=png(), vary=True))[1]), blots.vary(given, seed=5)
-    )
+    for like, some in (
+        (generator(), {}),
+        (ImageGenerator(shaken(GAN(GANConfig(**SHAPE))), FLOW.codec), {"strength": 0.2}),
+    ):
+        varied = draw(1, seed=5, n=18, image=png(), vary=True, **some)
+        assert same(images(carry_out(ImageDesk(like), varied)[1]), like.vary(given, 18, seed=5, **some))
+
+
+def test_edits_take_their_steps_beside_whatever_else_is_drawn() -> None:
+    given, white, desk = base64.b64decode(png()), mask(), ImageDesk(FLOW)
+    how = {"steps": 6, "guidance": 2.0}
+    commands = [
+        draw(1, seed=1, n=2, prompt="cat", **how),
+        draw(2, seed=2, n=20, prompt="dog", image=png(), mask=encoded(white), previews=2, **how),
+        draw(3, seed=3, prompt="cat", image=png(), strength=0.4, **how),
+        draw(4, seed=4, image=png(), vary=True),
+        draw(5, seed=5, steps=3),
+    ]
+    events = []
+    for command in commands:
+        desk.begin(desk.prepare(command))
+        events += desk.step()
+    assert (desk.stats()["running"], desk.stats()["waiting"]) == (
+        4,
+        1,
+    )  # the last waits for room, nobody else for anyone
+    while desk.busy:
+        events += desk.step()
+    found = {id: [event for event in events if event["id"] == id] for id in range(1, 6)}
+    assert same(images(found[1]), FLOW.generate(2, seed=1, label="cat", **how))
+    assert same(images(found[2]), FLOW.edit(given, white, 20, seed=2, label="dog", **how))
+    assert same(images(found[3]), FLOW.edit(given, seed=3, label="cat", strength=0.4, **how))
+    assert same(images(found[4]), FLOW.vary(given, seed=4))
+    assert same(images(found[5]), FLOW.generate(seed=5, steps=3))
+    sketches = [opened(event) for event in found[2] if event["event"] == "preview"]
+    assert len(sketches) == 2 * 20
+    kept, original = np.eye(8) == 0, np.asarray(Image.open(io.BytesIO(given)))
+    assert all((sketch[kept] == original[kept]).all() for sketch in sketches)
 
 
 @pytest.mark.parametrize(

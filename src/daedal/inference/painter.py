@@ -1,35 +1,63 @@
 """New pictures and pictures made of given ones: what a model of images and its codec draw."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from daedal.inference.abilities import Labels, Prompts
-from daedal.inference.drawer import Chosen, Drawer, Progress
+from daedal.inference.drawer import Array, Chosen, Drawer, Progress
 from daedal.inference.given import Given, Source, fit_mask
 from daedal.inference.picture import Picture
 from daedal.models.image import ImageSampling, Sketch
 from daedal.nn.noise import Noise
 
+VARIED = 0.5
+"""How far from a picture those like it are, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A picture of which something stays.
+
+    Attributes:
+        known: where it stays as it is, 1; where nothing of it does, 0.
+        source: what tells this picture with this mask from any other.
+    """
+
+    image: Float[Tensor, "channels height width"]
+    known: Float[Tensor, "1 height width"]
+    source: str
+
+    def repeated(self, count: int) -> tuple[Tensor, Tensor]:
+        """The picture and what is known of it, for a batch."""
+        return self.image.expand(count, -1, -1, -1), self.known.expand(count, -1, -1, -1)
+
 
 @dataclass(frozen=True)
 class Wish:
-    """Pictures to draw: their chance, their classes or captions, and how."""
+    """Pictures to draw: their chance, their classes or captions, how, and from which picture where from one."""
 
     noise: Noise
     labels: Chosen
     how: ImageSampling
+    kept: Kept | None = None
 
     def fits(self, other: "Wish") -> bool:
         """Whether both can be drawn as one batch."""
-        return self.how == other.how and (self.labels is None) == (other.labels is None)
+        alike = (self.labels is None) == (other.labels is None) and (self.kept is None) == (other.kept is None)
+        return alike and self.how == other.how
+
+    def part(self, start: int, stop: int) -> "Wish":
+        """Some of its pictures."""
+        labels = None if self.labels is None else self.labels[start:stop]
+        return replace(self, noise=self.noise.part(start, stop), labels=labels)
 
 
 @dataclass(frozen=True)
@@ -79,11 +107,7 @@ class Painter(Drawer):
         Raises:
             DaedalError: the family cannot do it, or there is no such class or option.
         """
-        wish = self.wish(n, seed=seed, label=label, prompt=prompt, first=first, **options)
-        drawn = self._draw(
-            wish.noise, wish.labels, progress, lambda part, chosen: self.model.sample(part, chosen, wish.how)
-        )
-        return self._pictures(drawn, "generate", wish.noise.seed, first, wish.labels, wish.how)
+        return self._carry_out(self.wish(n, seed=seed, label=label, prompt=prompt, first=first, **options), progress)
 
     def wish(
         self,
@@ -103,13 +127,16 @@ class Painter(Drawer):
 
     @torch.no_grad()
     def begin(self, wishes: Sequence[Wish]) -> Together:
-        """Begin what several wish for, as one batch; all of them `fit` the first. What each gets is what `generate` draws for
-        it alone."""
-        noise = Noise.join([wish.noise for wish in wishes])
-        labels = (
-            None if wishes[0].labels is None else torch.cat([wish.labels for wish in wishes if wish.labels is not None])
-        )
-        return Together(wishes, self.model.drawing(noise, labels, wishes[0].how))
+        """Begin what several wish for, as one batch; all of them `fit` the first. What each gets is what `generate` or `edit`
+        draws for it alone."""
+        noise, how = Noise.join([wish.noise for wish in wishes]), wishes[0].how
+        labels = [wish.labels for wish in wishes if wish.labels is not None]
+        kept = [wish.kept.repeated(wish.noise.count) for wish in wishes if wish.kept is not None]
+        told = torch.cat(labels) if labels else None
+        if not kept:
+            return Together(wishes, self.model.drawing(noise, told, how))
+        images, known = (torch.cat(parts) for parts in zip(*kept, strict=True))
+        return Together(wishes, self.model.editing(images, known, noise, told, how))
 
     @torch.no_grad()
     def go_on(self, several: Sequence[Together]) -> list[Drawn]:
@@ -122,19 +149,29 @@ class Painter(Drawer):
 
     def _shown(self, wishes: Sequence[Wish], sketch: Sketch) -> list[list[Picture]]:
         pixels = iter(self.codec.decode_batch(sketch.show()))
-        return [
-            self._pictures(
-                islice(pixels, wish.noise.count), "generate", wish.noise.seed, wish.noise.first, wish.labels, wish.how
-            )
-            for wish in wishes
-        ]
+        return [self._wished(wish, islice(pixels, wish.noise.count)) for wish in wishes]
+
+    def _carry_out(self, wish: Wish, progress: Progress | None) -> list[Picture]:
+        def work(part: Noise, chosen: Chosen) -> Tensor:
+            if wish.kept is None:
+                return self.model.sample(part, chosen, wish.how)
+            return self.model.edit(*wish.kept.repeated(part.count), part, chosen, wish.how)
+
+        return self._wished(wish, self._draw(wish.noise, wish.labels, progress, work))
+
+    def _wished(self, wish: Wish, drawn: Iterable[UInt8[Array, "height width channels"]]) -> list[Picture]:
+        """What was drawn for a wish."""
+        noise, kept = wish.noise, wish.kept
+        sources = None if kept is None else [kept.source] * noise.count
+        task: Literal["generate", "edit"] = "generate" if kept is None else "edit"
+        return self._pictures(drawn, task, noise.seed, noise.first, wish.labels, wish.how, sources)
 
     def vary(
         self,
         picture: Source | Given,
         n: int = 1,
         *,
-        strength: float = 0.5,
+        strength: float = VARIED,
         seed: int | None = None,
         first: int = 0,
         progress: Progress | None = None,
@@ -187,6 +224,25 @@ class Painter(Drawer):
         Raises:
             DaedalError: as `generate`, or a picture cannot be read, or the mask is of another size.
         """
+        wish = self.wish_edit(
+            picture, mask, n, strength=strength, seed=seed, label=label, prompt=prompt, first=first, **options
+        )
+        return self._carry_out(wish, progress)
+
+    def wish_edit(
+        self,
+        picture: Source | Given,
+        mask: Source | None = None,
+        n: int = 1,
+        *,
+        strength: float = 1.0,
+        seed: int | None = None,
+        label: Labels = None,
+        prompt: Prompts = None,
+        first: int = 0,
+        **options: Any,
+    ) -> Wish:
+        """Pictures to draw from a given one, checked; see `edit`."""
         self.require("edit")
         how = self._abilities.options(options, prompt)
         noise = self._noise(seed, first, n)
@@ -195,14 +251,8 @@ class Painter(Drawer):
         anew = given.anew(None if mask is None else fit_mask(mask, self.codec, given), strength)
         image = self.codec.encode(given.pixels).to(self.device)
         known = torch.from_numpy(1 - anew).to(self.device)[None]
-
-        def redraw(part: Noise, chosen: Chosen) -> Tensor:
-            shown, kept = image.expand(part.count, -1, -1, -1), known.expand(part.count, -1, -1, -1)
-            return torch.where(kept >= 1, shown, self.model.edit(shown, kept, part, chosen, how))
-
         source = hashlib.sha256(given.fingerprint.encode() + anew.tobytes()).hexdigest()
-        drawn = self._draw(noise, labels, progress, redraw)
-        return self._pictures(drawn, "edit", noise.seed, first, labels, how, [source] * n)
+        return Wish(noise, labels, how, Kept(image, known, source))
 
     def encode(
         self, pictures: Sequence[Source | Given], *, label: Labels = None, progress: Progress | None = None

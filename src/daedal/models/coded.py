@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -81,15 +81,12 @@ class LatentModel(Coded):
     def drawing(
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
     ) -> Iterator[Sketch]:
-        return _Decoded(self, self.inner.drawing(noise, labels, how))
+        return _Decoded(self.codec, self.inner.drawing(noise, labels, how))
 
     def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
-        inner = [drawing.inner for drawing in drawings if isinstance(drawing, _Decoded)]
-        return [self.decoded(found) for found in self.inner.abreast(inner)]
-
-    def decoded(self, latents: Sketch) -> Sketch:
-        """The pictures of what the inner model is drawing."""
-        return Sketch(latents.done, torch.no_grad()(lambda: self.codec.decode(latents.show())))
+        mine = [drawing for drawing in drawings if isinstance(drawing, _Decoded)]
+        latents = self.inner.abreast([drawing.latents for drawing in mine])
+        return [drawing.decoded(found) for drawing, found in zip(mine, latents, strict=True)]
 
     def decode(
         self,
@@ -107,29 +104,40 @@ class LatentModel(Coded):
     ) -> Float[Tensor, "batch *latent"]:
         return self.inner.encode(self.codec.encode(images), labels, how)
 
-    def edit(
+    @torch.no_grad()
+    def editing(
         self,
         images: Float[Tensor, "batch channels height width"],
         known: Float[Tensor, "batch 1 height width"],
         noise: Noise,
         labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+    ) -> Iterator[Sketch]:
         """A code is known where all its pixels are; known pixels stay as they were."""
         codes = self.codec.encode(images)
         unknown = nn.functional.adaptive_max_pool2d(1 - known, codes.shape[-2:])
-        drawn = self.codec.decode(self.inner.edit(codes, 1 - unknown, noise, labels, how))
-        return torch.where(known >= 1, images, drawn)
+        latents = self.inner.editing(codes, 1 - unknown, noise, labels, how)
+        return _Decoded(self.codec, latents, lambda drawn: torch.where(known >= 1, images, drawn))
 
 
 class _Decoded(Iterator[Sketch]):
-    """Pictures whose latents are on their way."""
+    """Pictures whose latents are on their way.
 
-    def __init__(self, model: LatentModel, inner: Iterator[Sketch]) -> None:
-        self._model, self.inner = model, inner
+    Args:
+        finish: what is done to them last.
+    """
+
+    def __init__(
+        self, codec: ImageModel, latents: Iterator[Sketch], finish: Callable[[Tensor], Tensor] = lambda drawn: drawn
+    ) -> None:
+        self._codec, self.latents, self._finish = codec, latents, finish
 
     def __next__(self) -> Sketch:
-        return self._model.decoded(next(self.inner))
+        return self.decoded(next(self.latents))
+
+    def decoded(self, latents: Sketch) -> Sketch:
+        """The pictures of the latents so far."""
+        return Sketch(latents.done, torch.no_grad()(lambda: self._finish(self._codec.decode(latents.show()))))
 
 
 class TokenModel(Coded):
@@ -184,24 +192,26 @@ class TokenModel(Coded):
     ) -> Iterator[Sketch]:
         for ids in self._write(self.prior(noise), labels, how or ImageSampling()):
             if ids.shape[1] % self.codec.grid[1] == 0:
-                yield Sketch(ids.shape[1] / self.layout.places, partial(self._so_far, ids))
+                grey = torch.zeros(len(ids), *self.config.shape, device=ids.device)
+                yield Sketch(ids.shape[1] / self.layout.places, partial(self._so_far, ids, grey, grey[:, :1]))
 
     @torch.no_grad()
-    def edit(
+    def editing(
         self,
         images: Float[Tensor, "batch channels height width"],
         known: Float[Tensor, "batch 1 height width"],
         noise: Noise,
         labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+    ) -> Iterator[Sketch]:
         """A token is known where all its pixels are; the others are written anew, each after those before it. A number between
         0 and 1 is the chance with which a token is kept. Known pixels stay as they were."""
         given = self.codec.encode_ids(images).flatten(1)
         least = 1 - nn.functional.adaptive_max_pool2d(1 - known, self.codec.grid).flatten(1)
         kept = noise.uniform("kept", self.layout.places) < least
-        *_, ids = self._write(self.prior(noise), labels, how or ImageSampling(), torch.where(kept, given, -1))
-        return torch.where(known >= 1, images, self._pictures(ids))
+        for ids in self._write(self.prior(noise), labels, how or ImageSampling(), torch.where(kept, given, -1)):
+            if ids.shape[1] % self.codec.grid[1] == 0:
+                yield Sketch(ids.shape[1] / self.layout.places, partial(self._so_far, ids, images, known))
 
     @torch.no_grad()
     def token_log_likelihood(
@@ -279,12 +289,17 @@ class TokenModel(Coded):
             ids = torch.cat((ids, token[:, None]), 1)
             yield ids
 
-    def _so_far(self, ids: Int[Tensor, "batch written"]) -> Float[Tensor, "batch channels height width"]:
-        """The pictures of their first rows of tokens, grey below."""
-        (rows, columns), written = self.codec.grid, ids.shape[1]
-        pictures = self._pictures(nn.functional.pad(ids, (0, rows * columns - written)))
-        pictures[:, :, pictures.shape[2] * written // (rows * columns) :] = 0.0
-        return pictures
+    def _so_far(
+        self,
+        ids: Int[Tensor, "batch written"],
+        images: Float[Tensor, "batch channels height width"],
+        known: Float[Tensor, "batch 1 height width"],
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The pictures of their first rows of tokens; others below, and where those are known."""
+        places = self.layout.places
+        pictures = self._pictures(nn.functional.pad(ids, (0, places - ids.shape[1])))
+        row = pictures.shape[2] * ids.shape[1] // places
+        return torch.where(known >= 1, images, torch.cat((pictures[:, :, :row], images[:, :, row:]), 2))
 
     def _pictures(self, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch channels height width"]:
         return self.codec.decode_ids(ids.view(-1, *self.codec.grid))

@@ -17,6 +17,7 @@ from daedal.nn.ode import SOLVERS, Asking, Solver
 
 _STEPS, SOLVER = 10, "heun"
 _CHURNED_STEPS, _CHURNED_SOLVER = 60, "euler"
+_RESAMPLE = 3  # times that a step of an edit is taken
 
 
 class Told(NamedTuple):
@@ -86,6 +87,53 @@ class Course(Iterator[Sketch]):
         self._number += 1
         # Where the flow would lead if it went straight on
         return Sketch(after, partial(torch.lerp, before, x, (1 - now) / (after - now)))
+
+
+class EditCourse(Course):
+    """Pictures on their way from noise whose known parts are held to what they are; see `Flow.editing`.
+
+    Args:
+        images: those that are edited.
+        known: for how much of the way each pixel is held; with 1 it comes back as it is.
+    """
+
+    def __init__(
+        self,
+        abreast: Callable[[Sequence[Course]], list[Sketch]],
+        told: Told,
+        x: Float[Tensor, "batch channels height width"],
+        noise: Noise,
+        how: ImageSampling,
+        images: Float[Tensor, "batch channels height width"],
+        known: Float[Tensor, "batch 1 height width"],
+    ) -> None:
+        super().__init__(abreast, told, x, noise, how)
+        self._start, self._images, self._known = x, images, known
+        self._taken, self._begin = 0, 0.0  # how often the step at hand was taken, and from when
+
+    def step(self) -> Asking[Sketch]:
+        """The next step, or the same once more."""
+        now, after, solver = self._way[self._number]
+        held = self._known.amax((1, 2, 3), keepdim=True) > now
+        often = _RESAMPLE if bool(held.any()) and self._number < len(self._way) - 1 else 1
+        if self._taken:
+            fresh = self._how.scaled(self._noise.normal(f"edit {self._number} {self._taken}", *self._x.shape[1:]))
+            before = noisier(self._x, after, self._begin, fresh)
+        else:
+            before, self._begin = churned(self._x, now, after, self._how, self._noise, self._number)
+        begin = self._begin
+        before = torch.where(self._known > now, torch.lerp(self._start, self._images, begin), before)
+        x = yield from solver(before, begin, after)
+        # A picture that nothing holds takes its step once, whatever else is in the batch
+        self._x = torch.where(held, x, self._x) if self._taken else x
+        self._taken += 1
+        done = now + (after - now) * self._taken / often
+        if self._taken == often:
+            self._number, self._taken, done = self._number + 1, 0, after
+        return Sketch(done, partial(self._shown, before, self._x, (1 - begin) / (after - begin)))
+
+    def _shown(self, before: Tensor, x: Tensor, on: float) -> Tensor:
+        return torch.where(self._known >= 1, self._images, torch.lerp(before, x, on))
 
 
 def churned(x: Tensor, now: float, after: float, how: ImageSampling, noise: Noise, number: int) -> tuple[Tensor, float]:

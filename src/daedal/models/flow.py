@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from daedal.config import Config
-from daedal.models.course import SOLVER, Course, Told, churned, fine_times, noisier, slopes, times, way
+from daedal.models.course import SOLVER, Course, EditCourse, Told, fine_times, slopes, times, way
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling, Sketch
 from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT
@@ -39,7 +39,6 @@ _TIME_WIDTH = 64
 _TEXT_HEAD = 32
 _PLACE = 2  # channels that say where a pixel is
 _COARSE = 2  # times as many channels as on the finest grid
-_RESAMPLE = 3  # times that a step of an edit is taken
 _GUIDED = (0.1, 0.9)  # the part of the way on which guidance acts
 _INVERSION = ImageSampling(steps=20, solver="rk4")
 _LIKELIHOOD_STEPS = 50
@@ -255,35 +254,21 @@ class Flow(ImageModel):
         return self.decode(self.encode(images, labels), labels, _INVERSION)
 
     @torch.no_grad()
-    def edit(
+    def editing(
         self,
         images: Float[Tensor, "batch channels height width"],
         known: Float[Tensor, "batch 1 height width"],
         noise: Noise,
         labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
-        """The pictures with what is not known drawn anew.
-
-        What is known with 1 comes back as it is. A number between is for how much of the way a pixel is held to the picture
+    ) -> Iterator[Sketch]:
+        """What is known with 1 comes back as it is. A number between is for how much of the way a pixel is held to the picture
         before it is free: 0.6 everywhere keeps the layout and draws the rest anew (Meng et al. 2021; by pixel, Levin & Fried
         2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022).
         """
         how = how or ImageSampling()
-        field, steps = self._field(len(images), labels, how), way(how)
-        x = start = how.scaled(self.prior(noise))
-        for number, (now, after, solver) in enumerate(steps):
-            held = known.amax((1, 2, 3), keepdim=True) > now
-            again_held = bool(held.any()) and number < len(steps) - 1
-            x, begin = churned(x, now, after, how, noise, number)
-            for again in range(_RESAMPLE if again_held else 1):
-                if again:
-                    fresh = how.scaled(noise.normal(f"edit {number} {again}", *self.config.shape))
-                before = noisier(x, after, begin, fresh) if again else x
-                before = torch.where(known > now, torch.lerp(start, images, begin), before)
-                moved = advance(solver(before, begin, after), field)
-                x = torch.where(held, moved, x) if again else moved
-        return torch.where(known >= 1, images, x)
+        told, x = self._told(len(images), labels, how), how.scaled(self.prior(noise))
+        return EditCourse(self.abreast, told, x, noise, how, images, known)
 
     def log_likelihood(self, batch: ImageBatch, samples: int = 1) -> Float[Tensor, " batch"]:
         """Log-probability of each picture's values in nats (of a code: its density), a mean over `samples` estimates.

@@ -138,7 +138,7 @@ class ImageModel(Model):
         yield Sketch(1.0, lambda: pictures)
 
     def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
-        """The next step of several of its drawings, none of which has ended, as one batch where the family can."""
+        """The next step of several of its drawings and edits, none of which has ended, as one batch where the family can."""
         return [next(drawing) for drawing in drawings]
 
     def mix(
@@ -167,7 +167,19 @@ class ImageModel(Model):
         labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
-        """The pictures with what is not known (0 in the mask) drawn anew to fit what is (1)."""
+        """The pictures with what is not known (0 in the mask) drawn anew to fit what is (1), which stays as it was."""
+        *_, last = self.editing(images, known, noise, labels, how)
+        return last.show()
+
+    def editing(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        known: Float[Tensor, "batch 1 height width"],
+        noise: Noise,
+        labels: Int[Tensor, "batch *window"] | None = None,
+        how: ImageSampling | None = None,
+    ) -> Iterator[Sketch]:
+        """What `edit` does, step by step."""
         raise NotImplementedError(f"{type(self).__name__} cannot draw parts of pictures")
 
     def log_likelihood(self, batch: ImageBatch, samples: int = 1) -> Float[Tensor, " batch"]:

@@ -5,18 +5,22 @@ import base64
 import io
 import warnings
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
 from daedal.data.images.kinds import FORMATS
 from daedal.errors import DaedalError
-from daedal.inference.painter import Drawn, Together, Wish
+from daedal.inference.given import Given
+from daedal.inference.painter import VARIED, Drawn, Together, Wish
 from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
 from daedal.serving.desk import Command, Event, Refused
+
+Checked = TypeVar("Checked")
 
 _BATCH = 16
 """Pictures of a batch."""
@@ -32,21 +36,24 @@ class Job:
     """A command that is being carried out.
 
     Attributes:
-        values: what the generator is asked for.
-        left: pictures that are not drawn yet, and the number of the first of them is `first`.
+        wish: all that it asks for.
+        near: the picture that it wants others like, and how far from it, where that has no steps.
+        first: how many pictures are drawn.
         sketched: sketches that were sent of the pictures at hand.
     """
 
     id: int
-    task: str
-    values: dict[str, Any]
-    seed: int
-    left: int
+    wish: Wish
+    near: tuple[Given, float] | None
     previews: int
     format: str
     quality: int | None
     first: int = 0
     sketched: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.wish.noise.count - self.first
 
 
 @dataclass
@@ -105,22 +112,26 @@ class ImageDesk:
         """
         if command["op"] != "draw":
             raise Refused(400, "A model of images cannot do that", "unsupported_operation")
-        values = {name: command[name] for name in _OPTIONS if command.get(name) is not None}
+        values = {name: command[name] for name in (*_OPTIONS, "seed") if command.get(name) is not None}
         if command.get("prompt") is not None:
             values["prompt" if self._generator.captions is not None else "label"] = command["prompt"]
-        task = "generate" if command.get("image") is None else "vary" if command.get("vary") else "edit"
-        for name in ("image", "mask"):
-            if command.get(name) is not None:
-                values[name] = _opened(command[name], name)
-        try:
-            # Chance belongs to a seed and a picture's number: a job in several batches draws what it would in one
-            seed = self._generator.wish(1, seed=command.get("seed"), **_wished(values)).noise.seed
-        except DaedalError as error:
-            raise Refused(400, str(error), "invalid_value", self._at_fault(_wished(values))) from None
-        if command.get("strength") is not None:
-            values["strength"] = command["strength"]
+        given = {name: _opened(command[name], name) for name in ("image", "mask") if command.get(name) is not None}
+        count = command.get("n", 1)
+        wish = _checked(lambda: self._generator.wish(count, **values), lambda: self._at_fault(values))
+        near = None
+        if given:
+            picture = _checked(lambda: self._generator.fit(given["image"]), "image")
+            vary, strength = command.get("vary"), command.get("strength")
+            if vary and "edit" not in self._generator.capabilities:
+                near = picture, strength or VARIED
+            else:
+                values["strength"] = strength or (VARIED if vary else 1.0)
+                wish = _checked(
+                    lambda: self._generator.wish_edit(picture, given.get("mask"), count, **values),
+                    "mask" if "mask" in given else "strength",
+                )
         form, quality = command.get("format") or "png", command.get("quality")
-        return Job(command["id"], task, values, seed, command.get("n", 1), command.get("previews") or 0, form, quality)
+        return Job(command["id"], wish, near, command.get("previews") or 0, form, quality)
 
     def _at_fault(self, values: dict[str, Any]) -> str | None:
         """The first of some values without which nothing is wrong."""
@@ -144,12 +155,8 @@ class ImageDesk:
     def step(self) -> list[Event]:
         """Begin what waits, as far as there is room, and take a step of all that is being drawn."""
         if self._waiting and len(self._batches) < _ABREAST:
-            if self._waiting[0].task != "generate":
-                job = self._waiting.popleft()
-                try:
-                    return self._at_once(job)
-                except DaedalError as error:
-                    return [Refused(400, str(error), "invalid_value", "image").event(job.id)]
+            if self._waiting[0].near is not None:
+                return self._at_once(self._waiting.popleft())
             self._batches.append(self._gather())
         batches, self._batches = self._batches, []
         try:
@@ -183,9 +190,9 @@ class ImageDesk:
         jobs, wishes, room = [], list[Wish](), _BATCH
         for job in list(self._waiting):
             count = min(job.left, room)
-            if job.task != "generate" or not count:
+            if job.near is not None or not count:
                 continue
-            wish = self._generator.wish(count, seed=job.seed, first=job.first, **_wished(job.values))
+            wish = job.wish.part(job.first, job.first + count)
             if wishes and not wish.fits(wishes[0]):
                 continue
             self._waiting.remove(job)
@@ -210,29 +217,33 @@ class ImageDesk:
         return events
 
     def _at_once(self, job: Job) -> list[Event]:
-        """Work that has no steps, a few pictures at a time."""
-        values, count = dict(job.values), min(job.left, _BATCH)
-        picture = values.pop("image")
-        if job.task == "vary":
-            values = {name: value for name, value in values.items() if name == "strength"}
-            pictures = self._generator.vary(picture, count, seed=job.seed, first=job.first, **values)
-        else:
-            mask = values.pop("mask", None)
-            pictures = self._generator.edit(picture, mask, count, seed=job.seed, first=job.first, **values)
-        return self._drew(job, pictures)
+        """Pictures like a given one, a few at a time."""
+        assert job.near is not None
+        (picture, strength), count = job.near, min(job.left, _BATCH)
+        seed = job.wish.noise.seed
+        return self._drew(job, self._generator.vary(picture, count, strength=strength, seed=seed, first=job.first))
 
     def _drew(self, job: Job, pictures: list[Picture]) -> list[Event]:
         """What goes out of finished pictures; a job that wants more waits for its turn."""
         events = _pictured("image", job, pictures)
-        job.first, job.left, job.sketched = job.first + len(pictures), job.left - len(pictures), 0
+        job.first, job.sketched = job.first + len(pictures), 0
         if job.left:
             self._waiting.append(job)
             return events
         return [*events, {"id": job.id, "event": "done"}]
 
 
-def _wished(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in ("image", "mask", "strength")}
+def _checked(work: Callable[[], Checked], at_fault: str | Callable[[], str | None]) -> Checked:
+    """What some work comes to.
+
+    Raises:
+        Refused: it cannot be done; at fault is that parameter.
+    """
+    try:
+        return work()
+    except DaedalError as error:
+        parameter = at_fault if isinstance(at_fault, str) else at_fault()
+        raise Refused(400, str(error), "invalid_value", parameter) from None
 
 
 def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list[Event]:
@@ -242,7 +253,7 @@ def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list
             "event": kind,
             "index": job.first + i,
             "png": base64.b64encode(picture.encoded(job.format, job.quality)).decode(),
-            "seed": job.seed,
+            "seed": job.wish.noise.seed,
             **more,
         }
         for i, picture in enumerate(pictures)
