@@ -54,7 +54,7 @@ class Trouble:
                 self.say({"id": command["id"], "event": "result", "running": 1, "waiting": 2, "cache_tokens": 3})
             else:
                 threading.Thread(
-                    target=self.write, args=(command["id"], command["prompt"]["text"]), daemon=True
+                    target=self.write, args=(command["id"], command["prompt"]["text"], command["n"]), daemon=True
                 ).start()
             if self.hung.wait(0.05 if command.get("prompt") == {"text": "hang"} else 0):
                 time.sleep(3600)
@@ -68,8 +68,8 @@ class Trouble:
         self.say({"id": id, "event": "finished", "index": 0, "reason": "stop", "stop": None, "tokens": count})
         self.say({"id": id, "event": "done"})
 
-    def write(self, id: int, prompt: str) -> None:
-        self.say({"id": id, "event": "started", "prompt_tokens": 3, "cached_tokens": 1})
+    def write(self, id: int, prompt: str, texts: int) -> None:
+        self.say({"id": id, "event": "started", "prompt_tokens": 3, "cached_tokens": 1, "waited": 0.0})
         verb, count, pause, *_ = [*prompt.split(), "1", "0"]
         if verb == "flood":
             self.flood(id, int(count))
@@ -78,7 +78,8 @@ class Trouble:
         for number in range(written):
             if id in self.cancelled:
                 return
-            self.say({"id": id, "event": "text", "index": 0, "text": f" {number}", "count": 1})
+            for index in range(texts):
+                self.say({"id": id, "event": "text", "index": index, "text": f" {number}", "count": 1})
             if float(pause):
                 time.sleep(float(pause) / 1000)
         if verb == "crash":
@@ -90,7 +91,8 @@ class Trouble:
             self.say("Loading weights: 100%")
         if verb == "nonsense":
             self.say({"event": "text"})
-        self.say({"id": id, "event": "finished", "index": 0, "reason": "stop", "stop": None, "tokens": written})
+        for index in range(texts):
+            self.say({"id": id, "event": "finished", "index": index, "reason": "stop", "stop": None, "tokens": written})
         self.say({"id": id, "event": "done"})
 
 

@@ -104,7 +104,7 @@ def generated(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str
         said = " ".join(["word"] * int(said))
     elif verb not in ("say", "vary", "cut", "fail", "crash", "slow"):
         said = "ok"
-    yield {"event": "started", "prompt_tokens": len(ids), "cached_tokens": len(ids) // 2}
+    yield {"event": "started", "prompt_tokens": len(ids), "cached_tokens": len(ids) // 2, "waited": 0.0}
     if command["echo"] is not None:
         echoed = [token(id, -0.5 if place else None, command["echo"]) for place, id in enumerate(ids)]
         yield {"event": "prompt", "tokens": echoed}

@@ -29,7 +29,7 @@ TALK = [{"role": "user", "content": "hi"}]
 
 
 async def events() -> AsyncGenerator[dict[str, Any]]:
-    yield {"event": "started", "prompt_tokens": 10, "cached_tokens": 0}
+    yield {"event": "started", "prompt_tokens": 10, "cached_tokens": 0, "waited": 0.0}
     for _ in range(TOKENS):
         yield {"event": "text", "index": 0, "text": " wörd", "count": 1}
     yield {"event": "finished", "index": 0, "reason": "stop", "stop": None, "tokens": TOKENS}

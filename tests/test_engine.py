@@ -365,6 +365,8 @@ def test_owners_take_turns() -> None:
         order += [event.row for event in engine.step() if isinstance(event, Token) and event.finish]
     assert order.index(late) == 1
     assert [row for row in order if row is not late] == many
+    waited = [row.waited or 0.0 for row in order]
+    assert waited == sorted(waited)
 
 
 def test_a_long_prompt_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

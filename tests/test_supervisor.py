@@ -1,6 +1,7 @@
 """Models behind a server: which there are, which are loaded, and what happens when their processes do not behave."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from daedal.errors import DaedalError
 from daedal.serving import process, supervisor
 from daedal.serving.app import Application
+from daedal.serving.metrics import Metrics
 from daedal.serving.settings import Settings
 from served import Served, served, until
 
@@ -213,13 +215,25 @@ def test_counters_tell_of_models(tmp_path: Path) -> None:
     with served(tmp_path) as (server, _):
         server.write("count 7")
         server.write("count 1", "x" * 50)
+        server.write("count 5 20", n=3)
         text = server.client.get("/metrics").text
     counted = Served.counters(text)
-    assert counted['daedal_generation_tokens_total{model="m"}'] == 7
-    assert counted['daedal_prompt_tokens_total{model="m"}'] == 3
-    assert counted['daedal_prefix_cache_hits_total{model="m"}'] == 1
-    assert counted['daedal_request_success_total{finished_reason="stop",model="m"}'] == 1
+    assert counted['daedal_generation_tokens_total{model="m"}'] == 7 + 15
+    assert counted['daedal_prompt_tokens_total{model="m"}'] == 2 * 3
+    assert counted['daedal_prefix_cache_hits_total{model="m"}'] == 2
+    assert counted['daedal_request_success_total{finished_reason="stop",model="m"}'] == 1 + 3
+    assert counted['daedal_request_queue_time_seconds_count{model="m"}'] == 2
+    assert counted['daedal_time_to_first_token_seconds_count{model="m"}'] == 2
+    assert counted['daedal_inter_token_latency_seconds_count{model="m"}'] == 6 + 3 * 4
+    assert counted['daedal_inter_token_latency_seconds_sum{model="m"}'] > 3 * 4 * 0.02  # each text by itself
     assert counted['daedal_requests_waiting{model="m"}'] == 2
     assert counted["daedal_models_loaded"] == 1
     assert counted['daedal_http_requests_total{route="/v1/completions",status="404"}'] == 1
     assert "xxx" not in text
+
+
+def test_the_documentation_tells_of_each_metric() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "serving.md").read_text()
+    names = re.findall("^# TYPE daedal_(\\w+) (?!gauge\\n.*_created)", Metrics().text().decode(), re.MULTILINE)
+    assert names
+    assert [name for name in names if f"`{name}`" not in page and not name.endswith("_created")] == []

@@ -208,6 +208,7 @@ class Engine:
             if (len(self.running) + 1) * capacity * self._column > self.memory:
                 return None
         self._waiting.take(row)
+        row.begin()
         return row
 
     def _twins(self, row: Row) -> list[Row]:
@@ -218,6 +219,7 @@ class Engine:
             if slots > self.rows or slots * self._cache.capacity * self._column > self.memory:
                 break
             self._waiting.take(twin)
+            twin.begin()
             found.append(twin)
         if found:
             self._reserve(row.read, len(self.running) + len(found))

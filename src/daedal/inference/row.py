@@ -1,6 +1,7 @@
 """A request to the engine, the row that it becomes, and what the row gives."""
 
 import hashlib
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Row:
         cached: how many of the prompt's it did not have to read, as the prefix was known.
         room: tokens that may still be generated.
         limit: what ends the row when there is no more room.
+        waited: seconds until it was first read.
         echoed: the prompt's log-probabilities, as far as they are wanted and read; the first token has none.
     """
 
@@ -74,6 +76,8 @@ class Row:
     generator: np.random.Generator
     read: int = 0
     cached: int = 0
+    came: float = field(default_factory=time.monotonic)
+    waited: float | None = None
     echoed: list[Logprob | None] = field(default_factory=list)
     noise: deque[Tensor] = field(default_factory=deque)
     history: "History | None" = None
@@ -92,6 +96,11 @@ class Row:
     def seen(self) -> list[int]:
         """The ids that the model sees."""
         return self.ids[-self.visible :]
+
+    def begin(self) -> None:
+        """It has a slot, and waits no more; a row that lost its slot has begun before."""
+        if self.waited is None:
+            self.waited = time.monotonic() - self.came
 
     def noise_at(self, place: int, vocab: int) -> Float[Tensor, " vocab"]:
         """The noise of the token `place` tokens ahead."""

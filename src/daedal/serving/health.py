@@ -29,13 +29,11 @@ async def ready(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """The counters, for Prometheus."""
-    counted, models = request.app.state.metrics, _models(request)
-    loaded = [process for process in models.processes if process.ready]
-    counted.loaded.set(len(loaded))
-    for process in models.processes:
+    counted, processes = request.app.state.metrics, _models(request).processes
+    counted.loaded.set(sum(process.ready for process in processes))
+    for process, stats in zip(processes, await asyncio.gather(*map(_stats, processes)), strict=True):
         counted.memory.labels(process.name).set(process.bytes)
         counted.crashes.labels(process.name).set(process.crashes)
-    for process, stats in zip(loaded, await asyncio.gather(*(_stats(process) for process in loaded)), strict=True):
         counted.running.labels(process.name).set(stats.get("running", 0))
         counted.waiting.labels(process.name).set(stats.get("waiting", 0))
         counted.cache_tokens.labels(process.name).set(stats.get("cache_tokens", 0))
@@ -43,6 +41,8 @@ async def metrics(request: Request) -> Response:
 
 
 async def _stats(process: Any) -> dict[str, Any]:
+    if not process.ready:
+        return {}
     try:
         return await asyncio.wait_for(process.ask("stats", ""), 2)
     except (ApiError, TimeoutError):

@@ -30,6 +30,7 @@ class Metrics:
         self.cache_hits = counter("prefix_cache_hits", "Tokens of prompts that did not have to be read.", "model")
         self.generation_tokens = counter("generation_tokens", "Tokens written.", "model")
         self.finished = counter("request_success", "Texts by why they ended.", "model", "finished_reason")
+        self.queue = seconds("request_queue_time", "From when a model has a request to when it begins on it.", "model")
         self.first_token = seconds("time_to_first_token", "From a request to its first token.", "model")
         self.next_token = seconds("inter_token_latency", "Between two pieces of a text.", "model")
         self.running = gauge("requests_running", "Texts that are being written.", "model")

@@ -58,16 +58,20 @@ class Model:
         """
         name, count = self.name, self._metrics
         written, next_token = count.generation_tokens.labels(name), count.next_token.labels(name)
-        before, first = time.perf_counter(), True
+        began, before = time.perf_counter(), dict[int, float]()  # when the last piece of each text came
         async with self._named(), aclosing(self._process.run(op, owner, **fields)) as events:
             async for event in events:
                 match event["event"]:
                     case "text":
-                        now = time.perf_counter()
-                        (count.first_token.labels(name) if first else next_token).observe(now - before)
-                        before, first = now, False
+                        now, index = time.perf_counter(), event["index"]
+                        if index in before:
+                            next_token.observe(now - before[index])
+                        elif not before:
+                            count.first_token.labels(name).observe(now - began)
+                        before[index] = now
                         written.inc(event["count"])
                     case "started":
+                        count.queue.labels(name).observe(event["waited"])
                         count.prompt_tokens.labels(name).inc(event["prompt_tokens"])
                         count.cache_queries.labels(name).inc(event["prompt_tokens"])
                         count.cache_hits.labels(name).inc(event["cached_tokens"])

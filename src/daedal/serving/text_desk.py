@@ -258,8 +258,8 @@ class TextDesk:
         answer, events = sample.answer, list[Event]()
         if not answer.started:
             answer.started = True
-            size, cached = len(row.request.ids), row.cached
-            events.append({"id": answer.id, "event": "started", "prompt_tokens": size, "cached_tokens": cached})
+            told = {"prompt_tokens": len(row.request.ids), "cached_tokens": row.cached, "waited": row.waited}
+            events.append({"id": answer.id, "event": "started", **told})
         if row.request.echo is not None:
             tokens = [self._token(id, entry) for id, entry in zip(row.request.ids, row.echoed, strict=True)]
             events.append({"id": answer.id, "event": "prompt", "tokens": tokens})
