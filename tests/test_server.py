@@ -225,7 +225,7 @@ def test_the_memory_of_a_client_that_reads_slowly_does_not_grow(running: tuple[S
     with _narrow(server) as connection:
         connection.sendall(request(asked(f"flood {count}", stream=True), "/v1/completions", CLOSE))
         until(lambda: process.calls)
-        (call,) = process.calls.values()
+        (call,) = process.calls
         most = 0
         while process.calls:
             most = max(most, len(call._events))

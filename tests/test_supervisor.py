@@ -176,9 +176,9 @@ def test_more_than_may_wait_are_told_when_to_come_back(tmp_path: Path) -> None:
     with served(tmp_path, "--rows", "2", waiting=2) as (server, application), ThreadPoolExecutor(8) as pool:
         for _ in range(5):
             server.write("count 1")
-        calls = application.models._processes["m"].calls
+        running = application.models._processes["m"]
         waiting = [pool.submit(server.write, "count 10 40") for _ in range(4)]
-        until(lambda: len(calls) == 4)
+        until(lambda: len(running.calls) == 4)
         refused = server.write("count 1")
         assert (refused.status_code, code(refused)) == (429, "queue_full")
         assert refused.json()["error"]["type"] == "rate_limit_error"

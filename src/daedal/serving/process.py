@@ -35,6 +35,8 @@ _SOON, _LATE = 0.5, 30.0
 """Seconds between a crash and the next start: after the second in a row, and at most."""
 _ENDING = 2.0
 """Seconds that a process has to end by itself."""
+_STATS = "stats"
+"""The command that asks how it goes, and is no work."""
 
 
 class ModelProcess:
@@ -46,21 +48,21 @@ class ModelProcess:
 
     Attributes:
         info: what it said of itself, once it is ready.
-        calls: commands under way.
         used: when it last had something to do.
         wanted: whether it is to run: it was not unloaded.
-        weight: bytes of memory that it will take at least.
+        weight: about how many bytes of memory it will take.
     """
 
     def __init__(self, name: str, command: Sequence[str], waiting: int) -> None:
         self.name, self._command, self._waiting = name, list(command), waiting
         self.info: dict[str, Any] = {}
-        self.calls: dict[int, Call] = {}
         self.used = time.monotonic()
         self.crashes = 0
         self.wanted = True
         self.weight = 0
+        self._calls: dict[int, Call] = {}
         self._ids = itertools.count(1)
+        self._stops = 0
         self._tasks = Background()
         self._process: asyncio.subprocess.Process | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -74,6 +76,11 @@ class ModelProcess:
     @property
     def ready(self) -> bool:
         return self.wanted and bool(self.info)
+
+    @property
+    def calls(self) -> list[Call]:
+        """The work under way; who only asks how it goes does not count."""
+        return [call for call in self._calls.values() if call.op != _STATS]
 
     @property
     def loading(self) -> bool:
@@ -110,7 +117,7 @@ class ModelProcess:
     def begin(self) -> None:
         """Start it, if it neither runs nor rests."""
         if not self.ready and not self.loading and not self.resting:
-            self._loading = asyncio.create_task(self._start())
+            self._loading = asyncio.create_task(self._start(self._stops))
             self._loading.add_done_callback(self._loaded)
 
     def _loaded(self, task: asyncio.Task[None]) -> None:
@@ -118,9 +125,11 @@ class ModelProcess:
         if not task.cancelled():
             task.exception()  # whoever waited has been told
 
-    async def _start(self) -> None:
+    async def _start(self, stops: int) -> None:
         if self._life is not None:  # it is ending still
             await asyncio.wait({self._life})
+        if self._stops != stops:
+            raise self._unloaded()
         self.wanted, self._rest = True, None
         began, pipe, process = time.monotonic(), asyncio.subprocess.PIPE, None
         first: Event = {"event": "failed", "message": "its process ended while it loaded"}
@@ -130,7 +139,7 @@ class ModelProcess:
             )
             assert process.stdout is not None
             self._process = process
-            line = await asyncio.wait_for(process.stdout.readline(), _READY)
+            line = await asyncio.wait_for(process.stdout.readline(), _READY) if self.wanted else b""
             first = orjson.loads(line) if line else first
         except (OSError, ValueError, TimeoutError) as error:
             first = {"event": "failed", "message": str(error) or "it takes too long"}
@@ -154,20 +163,20 @@ class ModelProcess:
         """Hand out events until the process ends, and see to what is left then."""
         began, watch = time.monotonic(), self._tasks.begin(self._look(process))
         try:
-            while line := await stdout.readline():
+            while (line := await stdout.readline()).endswith(b"\n"):  # one who is killed may leave half a line
                 event: Event = orjson.loads(line)
-                call = self.calls.get(event["id"])
+                call = self._calls.get(event["id"])
                 if call is not None:
                     if event["event"] in LAST:
-                        del self.calls[event["id"]]
+                        del self._calls[event["id"]]
                     call.put(event)
         except (ValueError, KeyError, TypeError):
             log.exception("model %s said something that is no event", self.name)
-            process.kill()
+            _kill(process)
         watch.cancel()
         self._process, self.info = None, {}
-        calls, self.calls = list(self.calls.values()), {}
-        reason = self._crashed(began, len(calls), process) if self.wanted else self._unloaded()
+        reason = self._crashed(began, len(self.calls), process) if self.wanted else self._unloaded()
+        calls, self._calls = list(self._calls.values()), {}
         for call in calls:
             call.put(reason)
         await _end(process)
@@ -203,21 +212,20 @@ class ModelProcess:
             if self.calls:
                 try:
                     with suppress(ApiError):
-                        await asyncio.wait_for(self.ask("stats", ""), _HUNG)
+                        await asyncio.wait_for(self.ask(_STATS, ""), _HUNG)
                 except TimeoutError:
                     log.error("model %s hangs, and is killed", self.name)
-                    process.kill()
+                    _kill(process)
                     return
 
     async def stop(self) -> None:
         """End the process: at once, and whatever it works on."""
-        self.wanted = False
-        life, process = self._life, self._process
-        if process is None:
-            return
-        await _end(process)
-        if life is not None:
-            await asyncio.wait({life})
+        self._stops, self.wanted = self._stops + 1, False
+        tasks = {task for task in (self._life, self._loading) if task is not None}
+        if self._process is not None:
+            await _end(self._process)
+        if tasks:
+            await asyncio.wait(tasks)
 
     # -- commands --------------------------------------------------------------------------------------------------------
 
@@ -227,29 +235,43 @@ class ModelProcess:
         Raises:
             ApiError: it is refused, too many wait, or the process crashed.
         """
-        at_once = self.info.get("max_rows", 1)
-        if op != "stats" and len(self.calls) >= at_once + self._waiting:
-            raise ApiError(
-                429,
-                f"{len(self.calls)} requests wait for {self.name} already",
-                code="queue_full",
-                retry_after=self._pace.seconds(len(self.calls) + 1 - at_once),
-            )
-        self.used = time.monotonic()
-        if not self.calls:
-            self._pace.begin()
-        call = Call(next(self._ids))
-        self.calls[call.id] = call
+        if not self.ready:
+            if not self.wanted:
+                raise self._unloaded()
+            await self.load()
+        call = Call(next(self._ids), op)
+        if op != _STATS:
+            self._take_in()
+        self._calls[call.id] = call
         try:
             await self._say({"id": call.id, "op": op, "owner": owner, **fields})
             async for event in call.events():
+                if op != _STATS and event["event"] in LAST:
+                    self._pace.done()
                 yield event
-            if op != "stats":
-                self._pace.done()
         finally:
-            self.used = time.monotonic()
-            if self.calls.pop(call.id, None) is not None:
+            if op != _STATS:
+                self.used = time.monotonic()
+            if self._calls.pop(call.id, None) is not None:
                 self._say_at_once({"op": "cancel", "target": call.id})
+
+    def _take_in(self) -> None:
+        """Note that there is something to do.
+
+        Raises:
+            ApiError: 429, too many wait.
+        """
+        at_once, under_way = self.info.get("max_rows", 1), len(self.calls)
+        if under_way >= at_once + self._waiting:
+            raise ApiError(
+                429,
+                f"The queue of {self.name} is full: {under_way - at_once} are in it",
+                code="queue_full",
+                retry_after=self._pace.seconds(under_way + 1 - at_once),
+            )
+        self.used = time.monotonic()
+        if not under_way:
+            self._pace.begin()
 
     async def ask(self, op: str, owner: str, **fields: Any) -> Event:
         """The one answer to a command.
@@ -310,8 +332,13 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     try:
         await asyncio.wait_for(process.wait(), _ENDING)
     except TimeoutError:
-        process.kill()
+        _kill(process)
         await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):  # it has ended by itself
+        process.kill()
 
 
 def _environment() -> dict[str, str]:

@@ -19,8 +19,8 @@ class Call:
     Pieces of text that nobody has taken are joined: a client that reads slowly costs the memory of its text, not of its events.
     """
 
-    def __init__(self, id: int) -> None:
-        self.id = id
+    def __init__(self, id: int, op: str) -> None:
+        self.id, self.op = id, op
         self._events: deque[Event | ApiError] = deque()
         self._last: dict[int, Event] = {}
         self._news = asyncio.Event()
