@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.inference.guess import look_up
+from daedal.inference.guess import AHEAD, look_up
 from daedal.inference.logits import choose, log_probabilities
 from daedal.inference.next_token import next_tokens, shape
 from daedal.inference.prefix import PrefixCache
@@ -33,9 +33,6 @@ _ROOM = 256
 """Columns that a cache starts with; it doubles when they are full."""
 _ECHOED = 64
 """Of those, when the logits of each are wanted: bounds the memory."""
-_AHEAD = 7
-"""Tokens that are guessed before the model checks them."""
-
 _WORTH = 2**15
 """Random numbers that are worth waking another thread for."""
 
@@ -83,7 +80,7 @@ class Engine:
         self.running: list[Row] = []  # in slot 0, 1, ...
         self._reading: Row | None = None  # in the slot after them
         self._waiting = Waiting()
-        self._cache = network.new_cache(1, min(_ROOM, network.context + _AHEAD + 1))
+        self._cache = network.new_cache(1, min(_ROOM, network.context + AHEAD + 1))
         self._column = self._cache.bytes // self._cache.capacity  # bytes of one column of one row
         self._part: KVCache | None = None
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="chance")
@@ -113,10 +110,14 @@ class Engine:
         return sum(row.read for row in self.running)
 
     @torch.inference_mode()
-    def cancel(self, row: Row) -> None:
-        """End a row: no more of its tokens are wanted."""
+    def cancel(self, row: Row, keep: bool = False) -> None:
+        """End a row: no more of its tokens are wanted.
+
+        Args:
+            keep: whether its text may come up again, as one that is finished may.
+        """
         if row in self.running:
-            self._leave(row)
+            self._leave(row, keep)
         elif row is self._reading:
             self._reading = None
         else:
@@ -134,7 +135,6 @@ class Engine:
     def _read(self) -> list[Event]:
         """Read prompts, at most `_CHUNK` tokens; the first token of those that are done."""
         events: list[Event] = []
-        ready: list[tuple[Row, Tensor]] = []
         budget = _CHUNK
         while budget > 0 and (row := self._reading or self._admit()) is not None:
             self._reading = row
@@ -156,22 +156,20 @@ class Engine:
                 continue
             self.running.append(row)
             self._part = None
-            ready.append((row, logits))
-            for twin in self._twins(row):
+            twins = self._twins(row)
+            for twin in twins:
                 self._cache.copy(self.running.index(row), len(self.running))
                 twin.read, twin.cached = row.read, row.cached
                 self.running.append(twin)
                 events.append(Read(twin))
-                ready.append((twin, logits))
-        if ready:
-            events += self._choose([row for row, _ in ready], torch.cat([logits for _, logits in ready]))
+            events += self._choose([row, *twins], logits.repeat(1 + len(twins), 1))
         return events
 
     def _read_on(self, row: Row, budget: int) -> tuple[Float[Tensor, "1 vocab"] | None, int]:
         """Read some more of a row's text; the logits after it, once it has been read, and how many tokens it took."""
         seen, every = row.seen, row.request.echo is not None and len(row.echoed) < len(row.request.ids)
         if row.read == 0:
-            self._reserve(len(seen), len(self.running) + 1)
+            self._reserve(len(seen))
             if not every:
                 # One token at least is read, for the logits after it
                 row.read = self.prefixes.load(row.request.owner, seen[:-1], self._cache, len(self.running))
@@ -203,26 +201,27 @@ class Engine:
         row = self._waiting.first()
         if row is None or len(self.running) >= self.rows:
             return None
-        if self.running:
-            capacity = max(self._cache.capacity, self._round(len(row.seen) + min(row.room, _ROOM)))
-            if (len(self.running) + 1) * capacity * self._column > self.memory:
-                return None
+        slots = len(self.running) + 1
+        if self.running and not self._fits(len(row.seen) + min(row.room, _ROOM), slots):
+            return None
         self._waiting.take(row)
         row.begin()
         return row
 
     def _twins(self, row: Row) -> list[Row]:
-        """Waiting rows that have the same text to read, as far as there are slots: one reading is enough."""
+        """Waiting rows that have the same text to read: one reading is enough. They take slots whose turn it is to be theirs,
+        or that nobody else waits for."""
         found: list[Row] = []
         while (twin := self._waiting.twin(row)) is not None:
-            slots = len(self.running) + len(found) + 1
-            if slots > self.rows or slots * self._cache.capacity * self._column > self.memory:
+            others, slots = self._waiting.others(row), len(self.running) + len(found) + 1
+            if twin is self._waiting.first():
+                others = 0
+            if slots + others > self.rows or not self._fits(row.read, slots + others):
                 break
             self._waiting.take(twin)
             twin.begin()
             found.append(twin)
-        if found:
-            self._reserve(row.read, len(self.running) + len(found))
+        self._reserve(row.read, len(found))
         return found
 
     # -- writing -----------------------------------------------------------------------------------------------------
@@ -231,7 +230,7 @@ class Engine:
         """One pass over all running rows."""
         if len(self.running) == 1 and (guesses := self._guess(self.running[0])):
             return self._check(self.running[0], guesses)
-        self._reserve(max(row.read for row in self.running) + 1, len(self.running))
+        self._reserve(max(row.read for row in self.running) + 1)
         running = list(self.running)
         if not running:
             return []
@@ -304,7 +303,7 @@ class Engine:
 
     def _guess(self, row: Row) -> list[int]:
         """Tokens that may come next. The last token of a text needs no guess after it."""
-        ahead = min(_AHEAD, row.room - 1, self.network.context - row.visible)
+        ahead = min(AHEAD, row.room - 1, self.network.context - row.visible)
         if ahead <= 0 or self._reading is not None:
             return []
         if row.request.constraint is not None:
@@ -315,7 +314,7 @@ class Engine:
 
     def _draft(self, draft: Network, row: Row, ahead: int) -> list[int]:
         """What the draft would write. It reads the model's own keys and values, and the penalties of the last certain token."""
-        self._reserve(row.read + ahead + 1, 1)
+        self._reserve(row.read + ahead + 1)
         part, fed = self._cache.rows(0, 1), [row.ids[-1]]
         part.lengths = [row.read]
         for place in range(ahead):
@@ -328,7 +327,7 @@ class Engine:
 
     def _check(self, row: Row, guesses: list[int]) -> list[Event]:
         """Let the model read its last token and the guesses, and keep them as far as it would have written them itself."""
-        self._reserve(row.read + len(guesses) + 1, 1)
+        self._reserve(row.read + len(guesses) + 1)
         part, fed = self._cache.rows(0, 1), [row.ids[-1], *guesses]
         part.lengths = [row.read]
         checked = self.network(torch.tensor([fed], device=self.network.device), part, every=True)[0]
@@ -360,25 +359,43 @@ class Engine:
             self._cache.copy(last + 1, last)
         self._part = None
 
-    def _reserve(self, columns: int, rows: int) -> None:
-        """Make room for so many columns in so many slots; where memory is full, the youngest rows give way."""
-        batch, capacity = self._cache.batch, self._cache.capacity
-        if columns > capacity:
-            capacity = self._round(max(columns, 2 * capacity))
-            while len(self.running) > 1 and rows * capacity * self._column > self.memory:
-                youngest = self.running[-1]
-                self._leave(youngest)
-                youngest.read = 0
-                self._waiting.give_back(youngest)
-                rows -= 1
-            # All is moved anyway: slots that nobody is in are given up
-            batch = max(rows, len(self.running) + (self._reading is not None))
-        elif rows > batch:
-            batch = min(max(rows, 2 * batch), self.rows + 1)
+    def _reserve(self, columns: int, more: int = 0) -> None:
+        """Make room for so many columns in all slots that are taken and `more`; where memory is full, the youngest rows give
+        way."""
+        while (slots := len(self.running) + (self._reading is not None) + more) > 1 and not self._fits(columns, slots):
+            self._give_way()
+        batch, capacity = self._cache.batch, self._capacity(columns, slots)
+        if capacity > self._cache.capacity:
+            batch = slots  # all is moved anyway: slots that nobody is in are given up
+        elif slots > batch:
+            batch = max(slots, min(2 * batch, self.rows, self.memory // (capacity * self._column)))
         if (batch, capacity) != (self._cache.batch, self._cache.capacity):
             self._cache.resize(batch, capacity)
             self._part = None
 
+    def _give_way(self) -> None:
+        """Let the youngest row give up its slot."""
+        row = self._reading
+        if row is not None and row.read > 0:
+            self._reading = None
+        else:
+            row = max(self.running, key=lambda running: running.begun)
+            self._leave(row)
+        row.read = 0
+        self._waiting.give_back(row)
+
+    def _fits(self, columns: int, slots: int) -> bool:
+        """Whether a cache with so many columns in so many slots is within memory."""
+        return slots * self._capacity(columns, slots) * self._column <= self.memory
+
+    def _capacity(self, columns: int, slots: int) -> int:
+        """Columns of a cache that has room for so many: twice what it has, where memory allows, so that it seldom moves."""
+        capacity = self._cache.capacity
+        if columns <= capacity:
+            return capacity
+        double = self._round(max(columns, 2 * capacity))
+        return double if slots * double * self._column <= self.memory else self._round(columns)
+
     def _round(self, columns: int) -> int:
         """A cache of at least so many columns; no longer than the context and a last guess."""
-        return min(-(-columns // _ROOM) * _ROOM, self.network.context + _AHEAD + 1)
+        return min(-(-columns // _ROOM) * _ROOM, self.network.context + AHEAD + 1)

@@ -1,7 +1,6 @@
 """A model and its codec together: writes on from texts, streams, scores and chats."""
 
 import hashlib
-import secrets
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -111,7 +110,7 @@ class Generator:
         texts = [prompts] if isinstance(prompts, str) else list(prompts)
         if n < 1:
             raise DaedalError(f"n is {n}: there is nothing to generate", "Ask for at least one continuation")
-        chosen = _options(options)
+        chosen = SamplingOptions.parse(options, "generate").seeded()
         samples: Counter[str] = Counter()
         rows = []
         for text in texts:
@@ -127,7 +126,7 @@ class Generator:
         Raises:
             DaedalError: as `generate`, at once and not with the first piece.
         """
-        chosen = _options(options)
+        chosen = SamplingOptions.parse(options, "generate").seeded()
         return self._stream(_Writer(self, prompt, self.read(prompt), 0, chosen), chosen)
 
     def chat(self, messages: Messages, **options: Any) -> Completion:
@@ -205,7 +204,7 @@ class Generator:
             if isinstance(event, Token):
                 yield writer.take(event)
                 if writer.finish_reason is not None:
-                    self.engine.cancel(row)
+                    self.engine.cancel(row, keep=True)
 
     def _stream(self, row: "_Writer", options: SamplingOptions) -> Iterator[Chunk]:
         for _, piece in self._write([row], options):
@@ -218,7 +217,7 @@ class Generator:
         if not messages:
             raise DaedalError("The conversation has no messages", "Give at least one")
         special, stops = self.turn_ends
-        chosen = _options(options)
+        chosen = SamplingOptions.parse(options, "generate").seeded()
         chosen = chosen.but(stop=(*chosen.stop, *stops))
         context = self.model.config.context
         answer = min(chosen.max_tokens or context // 4, context // 2)
@@ -287,12 +286,6 @@ class _Writer:
         assert token.logprob is not None
         text = self.generator.codec.token_bytes(token.id).decode("utf-8", "replace")
         return TokenLogprob(id=token.id, text=text, logprob=token.logprob, top=token.top)
-
-
-def _options(values: dict[str, Any]) -> SamplingOptions:
-    """Options with a seed: one is drawn where none is given, so that the text can be made again."""
-    options = SamplingOptions.parse(values, "generate")
-    return options if options.seed is not None else options.but(seed=secrets.randbits(32))
 
 
 def _oldest(messages: Messages) -> set[int]:

@@ -4,8 +4,10 @@ Saxena 2023). Useful where a text repeats its prompt: code that is edited, quota
 from array import array
 from collections.abc import Sequence
 
-_MOST, _REST = 7, 16
-"""Tokens to guess at most, and tokens without a guess after one that failed."""
+AHEAD = 7
+"""Tokens to guess at most."""
+_REST = 16
+"""Tokens without a guess after one that failed."""
 _LONGEST, _SHORTEST = 4, 2
 """Tokens that must be the same before a guess, tried from the longest."""
 _BACK = 2048
@@ -32,7 +34,7 @@ class Caution:
     """How many tokens to guess: more while guesses hold, none for a while after one that did not hold at all."""
 
     def __init__(self) -> None:
-        self._ahead, self._rest = _MOST // 2, 0
+        self._ahead, self._rest = AHEAD // 2, 0
 
     def limit(self) -> int:
         """How many may be guessed now."""
@@ -43,6 +45,6 @@ class Caution:
 
     def learn(self, guessed: int, held: int) -> None:
         """What became of the last guesses."""
-        self._ahead = min(_MOST, 2 * self._ahead) if held == guessed else max(1, held)
+        self._ahead = min(AHEAD, 2 * self._ahead) if held == guessed else max(1, held)
         if not held:
             self._rest = _REST

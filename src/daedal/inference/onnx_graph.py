@@ -20,6 +20,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from daedal.errors import DaedalError
+from daedal.inference.guess import AHEAD
 from daedal.models.gpt import GPT
 from daedal.nn.attention import CausalAttention, ValueEmbedding
 from daedal.nn.mlp import GatedMLP, PlainMLP
@@ -32,7 +33,7 @@ Bits = Literal[32, 8, 4]
 BLOCK = 128
 """Weights that share a scale: longer blocks are faster, shorter ones closer."""
 _OURS = "com.microsoft"
-_SPARE = 8
+_SPARE = AHEAD + 1
 """Positions beyond the context: guesses of the last tokens are read, and thrown away."""
 
 

@@ -1,6 +1,7 @@
 """A request to the engine, the row that it becomes, and what the row gives."""
 
 import hashlib
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -64,7 +65,7 @@ class Row:
         cached: how many of the prompt's it did not have to read, as the prefix was known.
         room: tokens that may still be generated.
         limit: what ends the row when there is no more room.
-        waited: seconds until it was first read.
+        begun: when it first had a slot.
         echoed: the prompt's log-probabilities, as far as they are wanted and read; the first token has none.
     """
 
@@ -77,7 +78,7 @@ class Row:
     read: int = 0
     cached: int = 0
     came: float = field(default_factory=time.monotonic)
-    waited: float | None = None
+    begun: float = math.inf
     echoed: list[Logprob | None] = field(default_factory=list)
     noise: deque[Tensor] = field(default_factory=deque)
     history: "History | None" = None
@@ -86,6 +87,11 @@ class Row:
     @property
     def options(self) -> SamplingOptions:
         return self.request.options
+
+    @property
+    def waited(self) -> float:
+        """Seconds until it had a slot."""
+        return self.begun - self.came
 
     @property
     def early(self) -> bool:
@@ -98,9 +104,8 @@ class Row:
         return self.ids[-self.visible :]
 
     def begin(self) -> None:
-        """It has a slot, and waits no more; a row that lost its slot has begun before."""
-        if self.waited is None:
-            self.waited = time.monotonic() - self.came
+        """It has a slot; one that lost its slot had begun before."""
+        self.begun = min(self.begun, time.monotonic())
 
     def noise_at(self, place: int, vocab: int) -> Float[Tensor, " vocab"]:
         """The noise of the token `place` tokens ahead."""
@@ -185,6 +190,7 @@ def open_row(request: Request, context: int, vocab: int, device: torch.device) -
     room, limit = left, "context"
     if options.max_tokens is not None and (options.overflow == "slide" or options.max_tokens <= left):
         room, limit = options.max_tokens, "length"
+    assert options.greedy or options.seed is not None
     generator = _generator(options.seed or 0, ids, request.sample)
     row = Row(request, list(ids), len(ids), room, limit, generator)  # type: ignore[arg-type]
     if options.penalises:

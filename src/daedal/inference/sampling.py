@@ -1,5 +1,6 @@
 """How to generate: what a person may choose. `logits.py` does what these say."""
 
+import secrets
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -67,6 +68,10 @@ class SamplingOptions(Config):
     @property
     def greedy(self) -> bool:
         return self.temperature == 0
+
+    def seeded(self) -> Self:
+        """With a seed: one is drawn where none is given, so that the text can be made again."""
+        return self if self.seed is not None else self.model_copy(update={"seed": secrets.randbits(32)})
 
     @property
     def restricts(self) -> bool:

@@ -58,6 +58,10 @@ class Waiting:
             return None
         return queue[0]
 
+    def others(self, row: Row) -> int:
+        """Rows of other owners, and those that had begun."""
+        return len(self) - len(self._queues.get(row.request.owner, ()))
+
     def take(self, row: Row) -> None:
         """Take a row out, if it is here."""
         owner = row.request.owner

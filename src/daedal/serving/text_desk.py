@@ -132,7 +132,9 @@ class TextDesk:
         biases = {int(id): bias for id, bias in (given.pop("logit_bias", None) or {}).items()}
         if beyond := [id for id in biases if not 0 <= id < self._generator.model.config.vocab_size]:
             raise Refused(400, f"There is no token {beyond[0]}", "invalid_value", "logit_bias")
-        options = SamplingOptions.parse({**given, "logit_bias": biases, "max_tokens": limit or None}, "request")
+        options = SamplingOptions.parse(
+            {**given, "logit_bias": biases, "max_tokens": limit or None}, "request"
+        ).seeded()
         constraint = self._constraint(command.get("constraint"))
         requests = []
         for sample in range(command.get("n", 1)):
@@ -286,7 +288,7 @@ class TextDesk:
     def _finished(self, row: Row, sample: Sample, piece: Event | None, reason: str | None) -> Iterable[Event]:
         answer, stop = sample.answer, sample.stream.stop
         sample.finished = True
-        self._engine.cancel(row)
+        self._engine.cancel(row, keep=True)
         del self._samples[row]
         if piece is not None:
             yield piece

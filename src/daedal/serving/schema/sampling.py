@@ -59,7 +59,8 @@ class Sampled(Request):
         None,
         ge=-(2**63),
         lt=2**63,
-        description="the same seed gives the same text on the same machine, whatever else runs",
+        description="the same seed gives the same text on the same machine, whatever else runs; "
+        "without one each request has its own",
     )
     stop: list[str] = Field(
         default_factory=list, description=f"a text or up to {MAX_STOPS}; the answer ends before the first that comes"
