@@ -369,6 +369,50 @@ def test_owners_take_turns() -> None:
     assert waited == sorted(waited)
 
 
+def test_samples_of_one_prompt_leave_others_their_turn() -> None:
+    for prompts in ([[5] * 20] * 8, [[5] * 19 + [number] for number in range(8)]):
+        engine = engine_of(MODELS["gpt2"], rows=4)
+        options = SamplingOptions(temperature=0, max_tokens=20)
+        for number, prompt in enumerate(prompts):
+            engine.submit(Request(prompt, options, number, owner="many"))
+        late = engine.submit(Request([7] * 20, options, owner="late"))
+        assert late in [event.row for event in engine.step() if isinstance(event, Token)]
+        assert len(engine.running) == 4
+
+
+def test_memory_is_kept_and_the_youngest_gives_way() -> None:
+    model = random_model("gpt2", context=4096)
+    column = engine_of(model)._column
+    engine = engine_of(model, memory=3 * 600 * column)
+    lengths = [20, 600, 600, 900]  # the first ends early, so that the slots are no longer in order
+    rows = [engine.submit(Request([row, 2], SamplingOptions(seed=1, max_tokens=lengths[row]))) for row in range(3)]
+    gone: list[int] = []
+    while engine.busy:
+        before = list(engine.running)
+        engine.step()
+        assert engine._cache.bytes <= engine.memory
+        if len(rows) == 3 and rows[0] not in engine.running:
+            rows.append(engine.submit(Request([9, 9], SamplingOptions(seed=1, max_tokens=lengths[3]))))
+        gone += [rows.index(row) for row in before if row in engine._waiting._back]
+    assert gone
+    assert gone[0] == 3
+    assert [len(row.ids) - 2 for row in rows] == lengths
+
+
+def test_a_row_that_has_ended_says_nothing_more_however_little_memory_there_is() -> None:
+    """One that just read its prompt is not pushed out by the next before its token is chosen."""
+    model = random_model("gpt2", context=4096)
+    column, options = engine_of(model)._column, SamplingOptions(seed=1, max_tokens=1)
+    for share in (2.2, 2.5, 2.9, 3.2):
+        engine = engine_of(model, memory=int(share * 768 * column))
+        engine.submit(Request([1] * 300, SamplingOptions(seed=1, max_tokens=60)))
+        engine.step()
+        engine.step()
+        rows = [engine.submit(Request(prompt, options)) for prompt in ([3, 4], [5] * 520, [3, 5])]
+        said = [event.row for _ in range(200) if engine.busy for event in engine.step() if isinstance(event, Token)]
+        assert [said.count(row) for row in rows] == [1, 1, 1]
+
+
 def test_a_long_prompt_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daedal.inference.engine._CHUNK", 4)
     engine = engine_of(MODELS["gpt2"])

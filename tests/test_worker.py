@@ -84,6 +84,24 @@ def test_a_stop_string_ends_the_text_before_it() -> None:
     assert not GENERATOR.engine.busy
 
 
+def test_an_answer_that_a_stop_string_ends_is_kept_for_the_next_turn() -> None:
+    options: dict[str, Any] = {"seed": 3, "max_tokens": 150, "logprobs": 0}
+    desks = [TextDesk(Generator(tiny_gpt(CODEC, context=400), CODEC, "long")) for _ in range(2)]
+    whole = text(carry_out(desks[0], generate(options=options))[1])
+    stop = next(whole[i : i + 3] for i in range(len(whole) // 2, len(whole)) if whole.find(whole[i : i + 3]) == i)
+    answer = carry_out(desks[1], generate(options={**options, "stop": [stop]}))[1]
+    ids = [token["id"] for event in answer if event["event"] == "text" for token in event["tokens"]]
+    assert answer[-2]["stop"] == stop
+    assert 40 < len(ids) < 150
+    again = carry_out(desks[1], {**generate(2), "prompt": {"ids": [*CODEC.encode("the cat"), *ids]}})[2]
+    assert next(event["cached_tokens"] for event in again if event["event"] == "started") >= len(ids) - 32
+
+
+def test_without_a_seed_each_request_has_its_own() -> None:
+    commands = [generate(number, options={"max_tokens": 12}) for number in range(6)]
+    assert len({text(events) for events in carry_out(TextDesk(GENERATOR), *commands).values()}) > 4
+
+
 def test_log_probabilities_come_with_the_text_and_the_prompt() -> None:
     options = {"temperature": 0, "max_tokens": 3, "logprobs": 2}
     events = carry_out(TextDesk(GENERATOR), generate(options=options, echo=1))[1]

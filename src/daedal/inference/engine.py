@@ -29,10 +29,10 @@ from daedal.nn.cache import KVCache
 
 _CHUNK = 256
 """Tokens of prompts that are read in a step: bounds how long the other rows wait."""
-_ROOM = 256
-"""Columns that a cache starts with; it doubles when they are full."""
 _ECHOED = 64
 """Of those, when the logits of each are wanted: bounds the memory."""
+_ROOM = 256
+"""Columns that a cache starts with; it doubles when they are full."""
 _WORTH = 2**15
 """Random numbers that are worth waking another thread for."""
 
@@ -201,8 +201,7 @@ class Engine:
         row = self._waiting.first()
         if row is None or len(self.running) >= self.rows:
             return None
-        slots = len(self.running) + 1
-        if self.running and not self._fits(len(row.seen) + min(row.room, _ROOM), slots):
+        if self.running and not self._fits(len(row.seen) + min(row.room, _ROOM), len(self.running) + 1):
             return None
         self._waiting.take(row)
         row.begin()
