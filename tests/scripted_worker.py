@@ -70,7 +70,8 @@ def events(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str, A
     op = command["op"]
     if op == "tokenize":
         ids = ids_of(written(command["prompt"]))
-        yield {"event": "result", "ids": ids, "pieces": [spelling(id).decode("utf-8", "replace") for id in ids]}
+        names = [spelling(id).decode("utf-8", "replace") for id in ids]
+        yield {"event": "result", "ids": ids, "pieces": names if command.get("pieces") else None}
     elif op == "detokenize":
         yield {"event": "result", "text": written({"ids": command["ids"]})}
     elif op == "embed":

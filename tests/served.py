@@ -133,4 +133,8 @@ class Process:
 
 
 if __name__ == "__main__":
-    serve(Settings(**json.loads(sys.argv[2])), lambda url: print(url, flush=True), command(Path(sys.argv[1])))
+    serve(
+        Settings(**json.loads(sys.argv[2])),
+        lambda url: print(url, flush=True),
+        command(Path(sys.argv[1]), *sys.argv[3:]),
+    )

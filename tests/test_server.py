@@ -299,18 +299,47 @@ def test_it_finishes_what_is_under_way_before_it_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("again", [True, False], ids=["second signal", "time is over"])
 def test_it_does_not_wait_for_ever(tmp_path: Path, again: bool) -> None:
-    with Process(tmp_path, drain=30 if again else 0.2) as process, ThreadPoolExecutor(1) as pool:
+    with Process(tmp_path, drain=30 if again else 0.2) as process, ThreadPoolExecutor(2) as pool:
         server = process.served
         cut = pool.submit(server.write, "count 1000 50", stream=True)
-        until(lambda: server.journal("generate"))
+        whole = pool.submit(server.write, "count 1000 50")
+        until(lambda: len(server.journal("generate")) == 2)
         process.signal(signal.SIGTERM)
         time.sleep(0.2)
         if again:
             process.signal(signal.SIGTERM)
         assert process.process.wait(5) is not None
-        with pytest.raises(httpx.HTTPError):
-            cut.result()
+        assert '"code":"shutting_down"' in cut.result().text
+        refused = whole.result()
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "shutting_down")
         until(lambda: not _alive(server.journal("start")[0][1]))
+
+
+def test_an_upload_that_is_under_way_when_it_stops_is_refused_in_the_one_shape(tmp_path: Path) -> None:
+    with Process(tmp_path, drain=0.1) as process:
+        with socket.create_connection(("127.0.0.1", process.served.port)) as connection:
+            connection.sendall(request(b"{" * 100)[:-50])
+            time.sleep(0.2)
+            process.signal(signal.SIGTERM)
+            answer = b""
+            while piece := connection.recv(2**16):
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b'"code":"shutting_down"' in answer
+        assert process.process.wait(5) == 0
+
+
+@pytest.mark.parametrize("wait", [0.2, 0.5, 1.0])
+def test_it_stops_while_a_model_is_loaded(tmp_path: Path, wait: float) -> None:
+    place = json.dumps({"port": 0, "models": {"m": "."}, "data": str(tmp_path / "data")})
+    arguments = [sys.executable, str(Path(__file__).parent / "served.py"), str(tmp_path), place, "--load", "5"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        server.stdout.readline()  # it listens
+        time.sleep(wait)
+        server.terminate()
+        _, told = server.communicate(timeout=10)
+    assert (server.returncode, "Traceback" in told) == (0, False), told
 
 
 def test_models_end_with_a_server_that_is_killed(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import signal
 import subprocess
-import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from daedal.inference.constraint import Constraint, Unconstrainable
 from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
 from daedal.serving.desk import Refused
+from daedal.serving.settings import Settings
+from daedal.serving.supervisor import Models
 from daedal.serving.text_desk import TextDesk
 from tiny_models import tiny_gpt
 
@@ -228,11 +232,11 @@ def test_a_cancelled_command_says_nothing_more() -> None:
 
 
 class Process:
-    """A worker in a process of its own."""
+    """A worker as a server starts it."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "daedal.serving.worker", "--model", str(folder), "--name", "tiny", *options]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, folder: Path, where: Path | None = None) -> None:
+        command = Models(Settings(data=folder, models={"tiny": str(folder)}))._worker("tiny", str(folder))
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=where)
 
     def say(self, command: dict[str, Any]) -> None:
         assert self.process.stdin is not None
@@ -271,6 +275,50 @@ def test_the_process_answers_and_ends_with_its_server(process: Process) -> None:
     assert process.process.stdin is not None
     process.process.stdin.close()
     assert process.process.wait(5) == 0
+
+
+def test_no_file_beside_a_model_runs_and_who_stops_the_server_does_not_stop_it(folder: Path, tmp_path: Path) -> None:
+    for module in ("grp", "json", "torch", "daedal"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('run')")
+    process = Process(folder, tmp_path)
+    assert process.hear()["event"] == "ready"
+    for number in (signal.SIGTERM, signal.SIGINT):  # as they come to all of a server's processes
+        process.process.send_signal(number)
+    process.say(generate(5))
+    while process.hear()["event"] != "done":
+        pass
+    assert process.process.stdin is not None
+    process.process.stdin.close()
+    assert process.process.wait(5) == 0
+
+
+def test_a_prompt_that_is_far_too_long_is_refused_before_it_is_read() -> None:
+    desk, began = TextDesk(GENERATOR), time.perf_counter()
+    huge = "the cat " * 2_000_000
+    talk = {"messages": [{"role": "user", "content": huge}]}
+    for command in (
+        generate(prompt=huge),
+        {**generate(), "prompt": talk},
+        {"op": "embed", "id": 1, "owner": "me", "inputs": [{"text": huge}]},
+    ):
+        with pytest.raises(Refused) as refused:
+            desk.prepare(command)
+        assert refused.value.code == "context_length_exceeded"
+    assert time.perf_counter() - began < 3  # to read one of them takes longer
+    counted = desk.prepare({"op": "tokenize", "id": 1, "prompt": {"text": "the cat " * 2000}})
+    assert len(counted["ids"]) >= 2000
+
+
+def test_a_large_text_lets_others_go_on_while_it_is_read() -> None:
+    reading = threading.Thread(target=CODEC.encode, args=("the cat sat " * 150_000,))
+    reading.start()
+    gaps, last = [0.0], time.perf_counter()
+    while reading.is_alive():
+        time.sleep(0.002)
+        now = time.perf_counter()
+        gaps.append(now - last)
+        last = now
+    assert max(gaps) < 0.5 * sum(gaps)
 
 
 def test_a_model_that_cannot_be_opened_is_told(tmp_path: Path) -> None:

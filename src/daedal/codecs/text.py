@@ -30,6 +30,7 @@ END = "<|endoftext|>"
 PATTERN = r"[^\S\r\n]*[\p{L}']+|[^\S\r\n]*\p{N}|[^\S\r\n]*[^\s\p{L}\p{N}']+[\r\n]*|[\r\n]+|[^\S\r\n]+"
 SMALLEST = 258
 """The fewest ids: 256 for bytes, one more for the space, one for the end mark."""
+_LONG = 10_000  # characters of a text that others need not wait for
 _LONGEST_WORD = 1024  # characters of a word that a vocabulary is learned from
 _BYTE_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -175,8 +176,12 @@ class TextCodec:
 
     def encode(self, text: str, special: bool = False) -> list[int]:
         """The ids of `text`. Strings such as `<|endoftext|>` are plain text unless `special`."""
-        tokenizer = self._marking if special else self._tokenizer
-        ids: list[int] = tokenizer.encode(_encodable(text), add_special_tokens=False).ids
+        tokenizer, text = self._marking if special else self._tokenizer, _encodable(text)
+        if len(text) > _LONG:  # a batch lets other threads go on meanwhile
+            (encoding,) = tokenizer.encode_batch_fast([text], add_special_tokens=False)
+        else:
+            encoding = tokenizer.encode(text, add_special_tokens=False)
+        ids: list[int] = encoding.ids
         return ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:

@@ -1,5 +1,6 @@
 """What is around every answer: its id, headers that browsers obey, the log, and one shape for whatever goes wrong."""
 
+import asyncio
 import logging
 import time
 import uuid
@@ -9,7 +10,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daedal.serving.access import OPEN
-from daedal.serving.errors import response, shown, told
+from daedal.serving.errors import ApiError, response, shown, told
 from daedal.serving.keys import Key
 from daedal.serving.limits import Gone
 from daedal.serving.metrics import Metrics
@@ -87,8 +88,10 @@ class Answers:
             await self._app(scope, receive, sent)
         except Gone:
             raise
-        except Exception as raised:
+        except (Exception, asyncio.CancelledError) as raised:  # cancelled is what is under way when the server stops
             if begun or scope["type"] != "http":
                 raise  # the connection is cut
+            if isinstance(raised, asyncio.CancelledError):
+                raised = ApiError(503, "The server is shutting down", code="shutting_down", retry_after=5)
             connection = HTTPConnection(scope)
             await response(told(raised, connection), connection)(scope, receive, send)

@@ -50,6 +50,7 @@ class ModelProcess:
         info: what it said of itself, once it is ready.
         used: when it last had something to do.
         wanted: whether it is to run: it was not unloaded.
+        fault: why it could not be loaded, in words that are not for clients.
         weight: about how many bytes of memory it will take.
     """
 
@@ -59,10 +60,12 @@ class ModelProcess:
         self.used = time.monotonic()
         self.crashes = 0
         self.wanted = True
+        self.fault = ""
         self.weight = 0
         self._calls: dict[int, Call] = {}
         self._ids = itertools.count(1)
         self._stops = 0
+        self._why: ApiError | None = None
         self._tasks = Background()
         self._process: asyncio.subprocess.Process | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -155,7 +158,8 @@ class ModelProcess:
         if not self.wanted:
             raise self._unloaded()
         reason = f"The model {self.name} cannot be loaded: {clean(first['message'])}"
-        log.error("%s", reason)
+        self.fault = f"The model {self.name} cannot be loaded: {first['message']}"
+        log.error("%s", self.fault)
         self._rest = (time.monotonic() + _STEADY, reason, "model_load_failed")
         raise ApiError(503, reason, code="model_load_failed", retry_after=_STEADY)
 
@@ -185,7 +189,7 @@ class ModelProcess:
             self._tasks.begin(self._again())
 
     def _unloaded(self) -> ApiError:
-        return ApiError(503, f"The model {self.name} was unloaded", code="model_unloaded", retry_after=1)
+        return self._why or ApiError(503, f"The model {self.name} was unloaded", code="model_unloaded", retry_after=1)
 
     def _crashed(self, began: float, calls: int, process: asyncio.subprocess.Process) -> ApiError:
         """Note a crash, and when to start again: at once after work that was done, and later where there was none."""
@@ -218,9 +222,13 @@ class ModelProcess:
                     _kill(process)
                     return
 
-    async def stop(self) -> None:
-        """End the process: at once, and whatever it works on."""
-        self._stops, self.wanted = self._stops + 1, False
+    async def stop(self, why: ApiError | None = None) -> None:
+        """End the process: at once, and whatever it works on.
+
+        Args:
+            why: what that ends with, other than that the model was unloaded.
+        """
+        self._stops, self.wanted, self._why = self._stops + 1, False, why
         tasks = {task for task in (self._life, self._loading) if task is not None}
         if self._process is not None:
             await _end(self._process)

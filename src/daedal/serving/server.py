@@ -11,6 +11,7 @@ import uvicorn
 
 from daedal.errors import DaedalError
 from daedal.serving.app import Application
+from daedal.serving.background import Background
 from daedal.serving.protocol import Protocol
 from daedal.serving.settings import Settings
 from daedal.serving.supervisor import Command
@@ -18,13 +19,19 @@ from daedal.serving.supervisor import Command
 log = logging.getLogger("daedal.serving")
 
 
+_LAST_WORDS = 2.0
+"""Seconds in which requests are told that they will not be finished."""
+
+
 class _Server(uvicorn.Server):
-    """On the first signal it takes no more requests and lets those under way finish; on the second it stops at once."""
+    """On the first signal it takes no more requests and lets those under way finish; on the second they end with an error, on
+    the third without one."""
 
     def __init__(self, config: uvicorn.Config, application: Application, drain: float) -> None:
         super().__init__(config)
-        self._application, self._drain, self._asked = application, drain, False
+        self._application, self._drain, self._signals = application, drain, 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._hurry, self._tasks = asyncio.Event(), Background()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -37,18 +44,23 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._asked or self._loop is None:
+        self._signals += 1
+        if self._loop is None or self._signals > 2:
             self.should_exit = self.force_exit = True
-            return
-        self._asked = True
-        self._application.guard.closing = self._application.models.closing = True
-        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._finish()))
+        elif self._signals == 2:
+            self._loop.call_soon_threadsafe(self._hurry.set)
+        else:
+            self._application.guard.closing = self._application.models.closing = True
+            self._loop.call_soon_threadsafe(lambda: self._tasks.begin(self._finish()))
 
     async def _finish(self) -> None:
-        under_way = self._application.guard.under_way
-        if under_way:
-            log.warning("stopping: %d requests have %.0f seconds to finish", under_way, self._drain)
-        await self._application.guard.finished(self._drain)
+        guard = self._application.guard
+        if guard.under_way:
+            log.warning("stopping: %d requests have %.0f seconds to finish", guard.under_way, self._drain)
+        ways = {self._tasks.begin(work) for work in (guard.finished(self._drain), self._hurry.wait())}
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        await self._application.models.stop()
+        await guard.finished(_LAST_WORDS)
         self.should_exit = True
 
 

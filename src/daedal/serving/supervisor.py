@@ -121,7 +121,8 @@ class Models:
 
     def _worker(self, name: str, where: str) -> list[str]:
         settings = self._settings
-        command = [sys.executable, "-m", "daedal.serving.worker", "--model", where, "--name", name]
+        # Not from the folder that the server was started in: files there may have the names of modules
+        command = [sys.executable, "-P", "-m", "daedal.serving.worker", "--model", where, "--name", name]
         command += ["--rows", str(settings.rows)]
         return [*command, "--quantize", settings.quantize] if settings.quantize else command
 
@@ -246,7 +247,10 @@ class Models:
         try:
             await self.open(name)
         except ApiError as error:
-            self.failure = error.message
+            if self.closing:
+                return
+            process = self._processes.get(name)
+            self.failure = (process.fault if process else "") or error.message
             self.failed.set()
 
     async def _try_again(self, name: str) -> None:
@@ -271,7 +275,8 @@ class Models:
         self.closing = True
         if self._round is not None:
             self._round.cancel()
-        await asyncio.gather(*(process.stop() for process in self.processes))
+        why = ApiError(503, "The server is shutting down", code="shutting_down", retry_after=5)
+        await asyncio.gather(*(process.stop(why) for process in self.processes))
 
 
 def _weight(folder: Path) -> int:

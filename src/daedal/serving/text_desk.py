@@ -53,6 +53,10 @@ class Vectors:
     found: list[str] = field(default_factory=list)
 
 
+_CHARACTERS = 16
+"""Of a text, for each token of the context, that are read before it is said to be too long."""
+
+
 class TextDesk:
     """Carries out the commands for one language model.
 
@@ -112,8 +116,9 @@ class TextDesk:
                 case "embed":
                     return self._prepare_vectors(command)
                 case "tokenize":
-                    ids, _, _ = self._ids(command["prompt"])
-                    return {"event": "result", "ids": ids, "pieces": [self._codec.name(id) for id in ids]}
+                    ids, _, _ = self._ids(command["prompt"], bounded=False)
+                    pieces = [self._codec.name(id) for id in ids] if command.get("pieces") else None
+                    return {"event": "result", "ids": ids, "pieces": pieces}
                 case "detokenize":
                     return {"event": "result", "text": self._codec.decode(self._known(command["ids"]))}
         except Unconstrainable as error:
@@ -167,26 +172,50 @@ class TextDesk:
         value = next((asked[name] for name in ("schema", "pattern", "grammar") if name in asked), None)
         return self._compiler.compile(asked["kind"], value)
 
-    def _ids(self, prompt: Mapping[str, Any]) -> tuple[list[int], frozenset[int], tuple[str, ...]]:
+    def _ids(
+        self, prompt: Mapping[str, Any], bounded: bool = True
+    ) -> tuple[list[int], frozenset[int], tuple[str, ...]]:
         """The tokens of a prompt, and the tokens and texts that end what is written after it.
+
+        Args:
+            bounded: whether one that is far too long is to be refused.
 
         Raises:
             Refused: the model cannot read it.
         """
         try:
-            return self._read_prompt(prompt)
+            return self._read_prompt(prompt, bounded)
+        except TooLong as error:
+            raise Refused(400, str(error), "context_length_exceeded", "prompt") from None
         except DaedalError as error:
             raise Refused(400, str(error), "invalid_prompt", "prompt") from None
 
-    def _read_prompt(self, prompt: Mapping[str, Any]) -> tuple[list[int], frozenset[int], tuple[str, ...]]:
+    def _read_prompt(
+        self, prompt: Mapping[str, Any], bounded: bool
+    ) -> tuple[list[int], frozenset[int], tuple[str, ...]]:
         stop_ids = self._generator.stop_ids
         if "ids" in prompt:
             return self._known(prompt["ids"]), stop_ids, ()
         if "text" in prompt:
+            if bounded:
+                self._bound(prompt["text"])
             return self._generator.read(prompt["text"]), stop_ids, ()
         values = {"tools": prompt["tools"]} if prompt.get("tools") else {}
         text = self._generator.template.render(prompt["messages"], prompt.get("add_generation_prompt", True), **values)
+        if bounded:
+            self._bound(text)
         return self._codec.encode(text, special=True), stop_ids | self._special, self._turn_ends
+
+    def _bound(self, text: str) -> None:
+        """Refuse what is far too long by its beginning: a million characters take a second to read.
+
+        Raises:
+            TooLong: it is.
+        """
+        context = self._generator.model.config.context
+        head = text[: _CHARACTERS * context]
+        if len(head) < len(text) and len(self._codec.encode(head, special=True)) > context:
+            raise TooLong(f"The prompt has more tokens than this model's context of {context}", "Shorten it")
 
     def _known(self, ids: list[int]) -> list[int]:
         beyond = [id for id in ids if not 0 <= id < self._generator.model.config.vocab_size]

@@ -26,13 +26,15 @@ async def tokenize(request: Request) -> Response:
         tools = toolbox(body.tools, None, True)
         prompt = conversation(turns(body.messages), tools, model.info["tool_template"])
         prompt["add_generation_prompt"] = body.add_generation_prompt
-    result = await unless_gone(request, model.ask("tokenize", owner(request), prompt=prompt))
+    result = await unless_gone(
+        request, model.ask("tokenize", owner(request), prompt=prompt, pieces=body.return_token_strs)
+    )
     return json_answer(
         {
             "count": len(result["ids"]),
             "max_model_len": model.info["context"],
             "tokens": result["ids"],
-            "token_strs": result["pieces"] if body.return_token_strs else None,
+            "token_strs": result["pieces"],
         }
     )
 

@@ -51,7 +51,7 @@ def trial(arguments: Sequence[str], where: Path | None = None, state: Path | Non
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        command = [sys.executable, "-m", "daedal", "serve", *arguments, "--port", "0"]
+        command = [sys.executable, "-P", "-m", "daedal", "serve", *arguments, "--port", "0"]
         command += ["--data", str(state or Path(folder) / "state")]
         began = time.perf_counter()
         with log.open("w") as file:

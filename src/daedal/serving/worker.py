@@ -1,6 +1,7 @@
 """The process of one model: commands come in on stdin, events go out on stdout, a line of JSON each; the log is stderr.
 
-- one thread runs the model; one reads commands; a few prepare them (tokens, grammars), so that a large prompt stops nobody
+- one thread runs the model; one reads commands; a few prepare them (tokens, grammars), the large ones in a line of their own,
+  so that they stop nobody
 - it ends when stdin does: a server that dies takes its models with it
 """
 
@@ -23,7 +24,9 @@ from daedal.inference.sampling import Quantize
 from daedal.serving.desk import Command, Desk, Event, Refused
 
 _PREPARING = 2
-"""Commands that are prepared at once."""
+"""Commands that are prepared at once, beside a large one."""
+_LARGE = 2**17
+"""Bytes of a command that is large."""
 
 
 class Outlet:
@@ -51,12 +54,13 @@ class Worker:
 
     def run(self) -> None:
         """Until stdin ends."""
-        pool = ThreadPoolExecutor(_PREPARING, thread_name_prefix="prepare")
-        threading.Thread(target=self._listen, args=(pool,), daemon=True).start()
+        pools = [ThreadPoolExecutor(threads, thread_name_prefix="prepare") for threads in (_PREPARING, 1)]
+        threading.Thread(target=self._listen, args=pools, daemon=True).start()
         while True:
             ended = self._turn()
             if ended:
-                pool.shutdown(wait=False, cancel_futures=True)
+                for pool in pools:
+                    pool.shutdown(wait=False, cancel_futures=True)
                 return
             if self._desk.busy:
                 self._outlet.send(self._desk.step())
@@ -85,7 +89,7 @@ class Worker:
                         except Refused as refused:
                             self._outlet.send([refused.event(id)])
 
-    def _listen(self, pool: ThreadPoolExecutor) -> None:
+    def _listen(self, pool: ThreadPoolExecutor, pool_of_large: ThreadPoolExecutor) -> None:
         for line in self._source:
             command: Command = orjson.loads(line)
             if command["op"] == "cancel":
@@ -98,7 +102,7 @@ class Worker:
             else:
                 with self._lock:
                     self._preparing.add(command["id"])
-                pool.submit(self._prepare, command)
+                (pool_of_large if len(line) > _LARGE else pool).submit(self._prepare, command)
         self._inbox.put(("end", None))
 
     def _prepare(self, command: Command) -> None:
@@ -130,11 +134,12 @@ class Worker:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="daedal.serving.worker", description=__doc__)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--name", required=True)
+    parser.add_argument("--name", required=True, help="for who looks at the processes of a machine")
     parser.add_argument("--quantize", choices=get_args(Quantize))
     parser.add_argument("--rows", type=int, default=32)
     given = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends its models itself
+    for number in (signal.SIGINT, signal.SIGTERM):  # they come to all processes, and are for the server
+        signal.signal(number, signal.SIG_IGN)
     outlet = Outlet(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # whatever else prints, prints to the log
     try:
