@@ -58,6 +58,31 @@ def test_a_seed_gives_the_same_text_alone_and_among_others(client: OpenAI) -> No
     assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == alone
 
 
+def test_without_a_seed_an_answer_is_another_each_time(client: OpenAI) -> None:
+    def completed() -> Any:
+        return client.completions.create(model="tiny", prompt="The fox", max_tokens=20).choices[0].text
+
+    def responded() -> Any:
+        return client.responses.create(model="tiny", input="The fox", max_output_tokens=20).output_text
+
+    def said() -> Any:
+        return ask(client, max_tokens=20).choices[0].message.content
+
+    for asked in (completed, responded, said):
+        assert len({asked() for _ in range(4)}) > 1
+    fields = {"model": "tiny", "messages": [{"role": "user", "content": "The fox"}], "max_tokens": 20}
+    assert len({client.post("/messages", body=fields, cast_to=object)["content"][0]["text"] for _ in range(4)}) > 1  # type: ignore[index]
+
+
+def test_an_answer_in_one_piece_has_so_many_log_probabilities_at_most(client: OpenAI) -> None:
+    asked: Any = {"model": "tiny", "prompt": ["a"] * 16, "n": 16, "max_tokens": 500, "logprobs": 20}
+    with pytest.raises(openai.BadRequestError, match="stream it") as refused:
+        client.completions.create(**asked)
+    assert refused.value.param == "logprobs"
+    with client.completions.create(**asked, stream=True) as stream:
+        next(iter(stream))
+
+
 def test_a_model_that_knows_nothing_keeps_to_the_form(client: OpenAI) -> None:
     for seed in range(3):
         form = {"type": "json_schema", "json_schema": {"name": "city", "schema": CITY}}

@@ -13,7 +13,16 @@ from daedal.serving.answers import Head, json_answer, new_id, usage
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chunks import DONE, ChatChunks
 from daedal.serving.errors import parse
-from daedal.serving.generation import Events, Generated, Sample, check_ids, collect, generate, text_model
+from daedal.serving.generation import (
+    Events,
+    Generated,
+    Sample,
+    check_ids,
+    check_size,
+    collect,
+    generate,
+    text_model,
+)
 from daedal.serving.grammar import constraint
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import Token, chat_logprobs
@@ -30,7 +39,10 @@ async def chat_completions(request: Request) -> Response:
     model = await text_model(request, body.model, prompt="messages", constraint=form)
     check_ids(model, "logit_bias", map(int, body.logit_bias))
     tools = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
-    events = generate(request, model, command(body, tools, model.info["tool_template"]))
+    asked = command(body, tools, model.info["tool_template"])
+    if not body.stream:
+        check_size(model, [asked])
+    events = generate(request, model, asked)
     head = Head.new("chatcmpl-", body.model, model.info)
     calls = tools.mode != "none"
     if body.stream:

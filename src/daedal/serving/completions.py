@@ -19,6 +19,7 @@ from daedal.serving.generation import (
     Generated,
     Sample,
     check_ids,
+    check_size,
     collect,
     generate,
     merged,
@@ -41,7 +42,10 @@ async def completions(request: Request) -> Response:
     check_ids(model, "prompt", *(prompt for prompt in body.prompts if not isinstance(prompt, str)))
     check_ids(model, "logit_bias", map(int, body.logit_bias))
     asker = owner(request)
-    streams = [generate(request, model, command(body, prompt)) for prompt in body.prompts]
+    commands = [command(body, prompt) for prompt in body.prompts]
+    if not body.stream:
+        check_size(model, commands)
+    streams = [generate(request, model, asked) for asked in commands]
     head = Head.new("cmpl-", body.model, model.info)
     echoes = [""] * len(body.prompts)
     if body.echo:

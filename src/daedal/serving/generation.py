@@ -16,6 +16,9 @@ from daedal.serving.wire import Event
 T = TypeVar("T")
 Events = AsyncGenerator[Event]
 
+MAX_LOGPROBS = 2**19
+"""Log-probabilities of an answer in one piece, which is some 15 MB of JSON."""
+
 
 @dataclass
 class Sample:
@@ -112,6 +115,26 @@ def check_ids(model: Model, param: str, *lists: Iterable[int]) -> None:
         if (largest := max(ids, default=0)) >= vocab:
             message = f"The model has no token {largest}: its vocabulary has {vocab:,} tokens"
             raise ApiError(400, message, param=param, code="invalid_value")
+
+
+def check_size(model: Model, commands: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse an answer in one piece with more log-probabilities than the server should hold.
+
+    Raises:
+        ApiError: it may come to that.
+    """
+    context, entries = model.info["context"], 0
+    for command in commands:
+        prompt, options = command["prompt"], command["options"]
+        tokens = command["n"] * min(options["max_tokens"] or context, context)
+        if command["echo"] is not None:
+            tokens += min(len(prompt.get("text") or prompt.get("ids") or ()), context)
+        entries += tokens * (1 + options["logprobs"]) if options["logprobs"] is not None else 0
+    if entries > MAX_LOGPROBS:
+        said = (
+            f"That may come to {entries:,} log-probabilities, and an answer in one piece has at most {MAX_LOGPROBS:,}"
+        )
+        raise ApiError(400, f"{said}: ask for less, or stream it", param="logprobs", code="invalid_value")
 
 
 def generate(request: Request, model: Model, command: Mapping[str, Any]) -> Events:
