@@ -84,7 +84,7 @@ def events(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str, A
             "tokens": counts,
         }
     elif op == "stats":
-        yield {"event": "result", "running": 0, "waiting": 0, "cache_tokens": 0, "cache_hits": 0, "cache_queries": 0}
+        yield {"event": "result", "running": 0, "waiting": 0, "cache_tokens": 0}
     else:
         yield from generated(command, cancelled)
 

@@ -12,12 +12,28 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from daedal.errors import DaedalError
-from daedal.inference.logits import argmax, choose, gumbel, log_probabilities, min_p, penalise, restrict, top_k, top_p
+from daedal.inference.logits import (
+    argmax,
+    choose,
+    gumbel,
+    log_probabilities,
+    min_p,
+    penalise,
+    restrict,
+    tempered,
+    top_k,
+    top_p,
+)
 from daedal.inference.sampling import SamplingOptions
 
 logits = arrays.arrays(
     "float32", st.integers(1, 40), elements=st.floats(-30, 30, width=32), fill=st.floats(-3, 3, width=32)
 )
+
+
+def drawn_from(rows: torch.Tensor, options: SamplingOptions) -> torch.Tensor:
+    """The log of the distribution that is drawn from, up to a constant."""
+    return restrict(tempered(rows.float(), options.temperature), options)
 
 
 def kept(row: torch.Tensor) -> set[int]:
@@ -82,11 +98,11 @@ def test_min_p_keeps_what_is_likely_enough(values: torch.Tensor, p: float) -> No
 
 def test_temperature_scales_and_never_overflows() -> None:
     row = torch.tensor([[1000.0, 999.0, -1e30]])
-    cold = restrict(row, SamplingOptions(temperature=1e-40))
+    cold = drawn_from(row, SamplingOptions(temperature=1e-40))
     assert cold.softmax(-1).tolist() == [[1.0, 0.0, 0.0]]
-    warm = restrict(row, SamplingOptions(temperature=2)).softmax(-1)
+    warm = drawn_from(row, SamplingOptions(temperature=2)).softmax(-1)
     assert warm[0, 1] / warm[0, 0] == pytest.approx(math.exp(-0.5))
-    hot = restrict(row[:, :2], SamplingOptions(temperature=1e30)).softmax(-1)
+    hot = drawn_from(row[:, :2], SamplingOptions(temperature=1e30)).softmax(-1)
     assert hot.tolist() == [[0.5, 0.5]]
 
 
@@ -102,7 +118,7 @@ def test_draws_follow_the_distribution() -> None:
     """Pearson's statistic of 20,000 draws, at five standard deviations."""
     row = torch.tensor([[0.5, 2.0, -1.0, 1.0, 0.0, -9.0]])
     options = SamplingOptions(temperature=0.7, top_k=4)
-    expected = restrict(row, options).softmax(-1)[0].double() * 20_000
+    expected = drawn_from(row, options).softmax(-1)[0].double() * 20_000
     generator = np.random.default_rng(5)
     counts = torch.zeros(6, dtype=torch.float64)
     for _ in range(20_000):
@@ -130,7 +146,7 @@ def test_a_draw_among_the_likeliest_is_the_draw_among_all(seed: int) -> None:
         min_p=float(chance.choice([0.0, 0.07, 1.0])),
     )
     noise = torch.stack([gumbel(chance, 1500) for _ in range(4)])
-    assert choose(rows, options, noise.clone()) == argmax(restrict(rows, options) + noise)
+    assert choose(rows, options, noise.clone()) == argmax(drawn_from(rows, options) + noise)
 
 
 def test_noise_is_finite() -> None:

@@ -116,12 +116,8 @@ def min_p(logits: Float[Tensor, "batch vocab"], p: float) -> Float[Tensor, "batc
     return logits.masked_fill(logits < logits.amax(-1, keepdim=True) + math.log(p), -math.inf)
 
 
-def restrict(logits: Float[Tensor, "batch vocab"], options: SamplingOptions) -> Float[Tensor, "batch vocab"]:
-    """The log of the distribution that is drawn from, up to a constant: temperature, top-k, top-p, min-p."""
-    return _restrict(tempered(logits.float(), options.temperature), options)
-
-
-def _restrict(scores: Float[Tensor, "batch vocab"], options: SamplingOptions) -> Float[Tensor, "batch vocab"]:
+def restrict(scores: Float[Tensor, "batch vocab"], options: SamplingOptions) -> Float[Tensor, "batch vocab"]:
+    """Rule unlikely tokens out, as top-k, top-p and min-p say; the others keep their scores."""
     return min_p(top_p(top_k(scores, options.top_k), options.top_p), options.min_p)
 
 
@@ -175,10 +171,10 @@ def choose(
     scores = tempered(logits.float(), options.temperature)
     found = _among_likeliest(scores, options, noise)
     if not found:
-        return argmax(_restrict(scores, options).add_(noise))
+        return argmax(restrict(scores, options).add_(noise))
     open = [row for row in range(len(scores)) if row not in found]
     if open:
-        found |= zip(open, argmax(_restrict(scores[open], options).add_(noise[open])), strict=True)
+        found |= zip(open, argmax(restrict(scores[open], options).add_(noise[open])), strict=True)
     return [found[row] for row in range(len(scores))]
 
 

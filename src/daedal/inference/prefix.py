@@ -22,18 +22,14 @@ class PrefixCache:
 
     Args:
         limit: bytes of all blocks.
-
-    Attributes:
-        hits, queries: tokens that were found, and that were looked for.
     """
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.bytes, self.hits, self.queries = limit, 0, 0, 0
+        self.limit, self.bytes = limit, 0
         self._blocks: OrderedDict[bytes, Float[Tensor, "twice_depth kv_heads block width"]] = OrderedDict()
 
     def load(self, owner: str, ids: Sequence[int], cache: KVCache, row: int) -> int:
         """Fill the beginning of a row with what is known of `ids`; how many of them it was."""
-        self.queries += len(ids)
         length = 0
         for name in _names(owner, ids):
             block = self._blocks.get(name)
@@ -42,7 +38,6 @@ class PrefixCache:
             self._blocks.move_to_end(name)
             cache.write(row, length, block)
             length += BLOCK
-        self.hits += length
         return length
 
     def save(self, owner: str, ids: Sequence[int], cache: KVCache, row: int) -> None:

@@ -175,9 +175,10 @@ def open_row(request: Request, context: int, vocab: int, device: torch.device) -
     if not ids:
         raise DaedalError("A prompt has no tokens", "Give at least one")
     if len(ids) > context - request.writes:
+        room = " leaves no room to write" if request.writes else " has no room for them"
         raise TooLong(
-            f"The prompt has {len(ids)} tokens, and this model's context of {context} leaves no room to write",
-            f"Shorten the prompt to at most {context - 1} tokens",
+            f"The prompt has {len(ids)} tokens, and this model's context of {context}{room}",
+            f"Shorten the prompt to at most {context - request.writes} tokens",
         )
     if max(ids) >= vocab or min(ids) < 0:
         raise DaedalError(f"The prompt has ids that are not in the vocabulary of {vocab}", "Check the codec")

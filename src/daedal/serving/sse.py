@@ -1,6 +1,6 @@
 """Server-sent events: the pieces of an answer as they come.
 
-An error before the first piece is an ordinary answer with its own status; one after it is an event. Where there is nothing to
+An error before anything was sent is an ordinary answer with its own status; one after it is an event. Where there is nothing to
 send for a while, a comment keeps proxies from closing the connection. A client that leaves ends the work for it.
 """
 

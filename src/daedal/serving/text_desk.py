@@ -93,7 +93,6 @@ class TextDesk:
                 "pad_token_id": codec.pad_id,
             },
             "codec": codec.kind,
-            "prefix_ids": list(codec.prefix_ids),
             "max_rows": self._engine.rows,
         }
 
@@ -281,8 +280,6 @@ class TextDesk:
             "running": len(engine.running),
             "waiting": engine.waiting + len(self._vectors),
             "cache_tokens": engine.cached,
-            "cache_hits": engine.prefixes.hits,
-            "cache_queries": engine.prefixes.queries,
         }
 
     def _read(self, row: Row, sample: Sample) -> list[Event]:
