@@ -175,9 +175,9 @@ def open_row(request: Request, context: int, vocab: int, device: torch.device) -
     if not ids:
         raise DaedalError("A prompt has no tokens", "Give at least one")
     if len(ids) > context - request.writes:
-        room = " leaves no room to write" if request.writes else " has no room for them"
+        lack = " leaves no room to write" if request.writes else " has no room for them"
         raise TooLong(
-            f"The prompt has {len(ids)} tokens, and this model's context of {context}{room}",
+            f"The prompt has {len(ids)} tokens, and this model's context of {context}{lack}",
             f"Shorten the prompt to at most {context - request.writes} tokens",
         )
     if max(ids) >= vocab or min(ids) < 0:
