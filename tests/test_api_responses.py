@@ -12,6 +12,7 @@ from anthropic import Anthropic
 from openai import OpenAI
 
 from api_server import CALL, NAME, TOOLS, serve, user
+from daedal.serving import store as stores
 from daedal.serving.keys import KeyRing
 
 
@@ -74,6 +75,28 @@ def test_a_response_is_streamed_with_every_event(client: OpenAI) -> None:
     assert client.responses.retrieve(ended.response.id).output_text == "Hello there"
     with client.responses.stream(model=NAME, input="say Hello there") as stream:
         assert stream.get_final_response().output_text == "Hello there"
+
+
+def test_a_response_that_cannot_be_kept_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "_SPARE", 2**60)
+    with serve(tmp_path) as url:
+        client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+        for stream in (False, True):
+            with pytest.raises(openai.InternalServerError) as refused:
+                client.responses.create(model=NAME, input="say Hello", stream=stream)
+            assert (refused.value.status_code, refused.value.code) == (503, "disk_full")
+            assert refused.value.response.headers["retry-after"] == "60"
+        assert client.responses.create(model=NAME, input="say Hello", store=False).output_text == "Hello"
+
+        async def room(*_: Any) -> None:
+            """There is, until the answer comes."""
+
+        monkeypatch.setattr(stores.Responses, "require_room", room)
+        events = list(client.responses.create(model=NAME, input="say Hello", stream=True))
+        ended: Any = events[-1]
+        assert (ended.type, ended.response.status, ended.response.completed_at) == ("response.failed", "failed", None)
+        assert ended.response.error.code == "server_error"
+        assert "disk is full" in ended.response.error.message
 
 
 def test_a_response_calls_tools(client: OpenAI) -> None:

@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from daedal.serving import sse
+from daedal.serving import errors, sse
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, new_id, now
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.errors import ApiError, parse
 from daedal.serving.generation import Events, Generated, generate, text_model
 from daedal.serving.grammar import constraint
-from daedal.serving.limits import read_json, unless_gone
+from daedal.serving.limits import Gone, read_json, unless_gone
 from daedal.serving.response_items import Kept, resolved, turns
 from daedal.serving.response_writer import ResponseWriter
 from daedal.serving.schema.queries import ItemsQuery, RetrieveQuery, plain
@@ -34,6 +34,8 @@ from daedal.serving.tools import Function, Toolbox, Turn, conversation
 async def create_response(request: Request) -> Response:
     """Answer, and keep the answer unless `store` is false."""
     body = parse(ResponseRequest, await read_json(request))
+    if body.store:
+        await request.app.state.store.responses.require_room(owner(request))
     form = "tools" if body.tools else "text.format"
     model = await text_model(request, body.model, prompt="input", constraint=form)
     tools = toolbox(body)
@@ -180,17 +182,19 @@ async def _events(
                     pieces = ([Piece("words", text)] if text else []) if reader is None else reader.feed(text)
                     for told in writer.take(pieces, event.get("tokens") or ()):
                         yield told
-    except ApiError as error:
+        for told in writer.take(reader.finish() if reader else ()):
+            yield told
+        for told in writer.finish(generated.samples[0].reason, usage(generated)):
+            yield told
+        if writer.response["store"]:
+            await save(request, writer.response, given)
+    except Gone:
+        raise
+    except Exception as raised:
         if not (streamed and begun):
             raise
-        yield writer.fail("server_error", error.message)
+        yield writer.fail("server_error", errors.told(raised, request).message)
         return
-    for told in writer.take(reader.finish() if reader else ()):
-        yield told
-    for told in writer.finish(generated.samples[0].reason, usage(generated)):
-        yield told
-    if writer.response["store"]:
-        await save(request, writer.response, given)
     yield writer.end()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 
 from daedal.serving.access import owner
@@ -14,10 +15,13 @@ _LONGEST = 1000
 
 
 async def save(request: Request, response: dict[str, Any], given: Sequence[Kept]) -> None:
-    """Keep a response and the items that it answers; when this returns, it is on the disk."""
-    await request.app.state.store.responses.put(
-        owner(request), response["id"], {"response": response, "input": list(given)}
-    )
+    """Keep a response and the items that it answers; when this returns, it is on the disk.
+
+    Raises:
+        ApiError: there is no room for it.
+    """
+    value = orjson.dumps({"response": response, "input": list(given)})
+    await request.app.state.store.responses.put(owner(request), response["id"], value)
 
 
 async def load(request: Request, id: str) -> dict[str, Any]:
@@ -26,10 +30,15 @@ async def load(request: Request, id: str) -> dict[str, Any]:
     Raises:
         ApiError: there is no such response of this key.
     """
-    found: dict[str, Any] | None = await request.app.state.store.responses.get(owner(request), id)
-    if found is None:
-        raise _missing()
+    found: dict[str, Any] = orjson.loads(await _value(request, id))
     return found
+
+
+async def _value(request: Request, id: str) -> bytes:
+    value: bytes | None = await request.app.state.store.responses.get(owner(request), id)
+    if value is None:
+        raise _missing()
+    return value
 
 
 def _missing() -> ApiError:
