@@ -13,6 +13,7 @@ from openai import OpenAI
 
 from api_server import CALL, NAME, TOOLS, serve, user
 from daedal.serving import store as stores
+from daedal.serving import stored
 from daedal.serving.keys import KeyRing
 
 
@@ -154,6 +155,20 @@ def test_the_oldest_turns_are_left_out_where_that_is_asked_for(client: OpenAI) -
     assert 10 < len(said) < 50
     counted = client.responses.input_tokens.count(model=NAME, input=[*long, *user("x")]).input_tokens
     assert counted > 200
+
+
+def test_a_conversation_goes_on_from_so_many_bytes(client: OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    previous: Any = None
+    for number in range(4):
+        previous = client.responses.create(model=NAME, input=f"say {number}", previous_response_id=previous).id
+    monkeypatch.setattr(stored, "_LARGEST", 3000)
+    asked: Any = {"model": NAME, "input": "command", "previous_response_id": previous}
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.create(**asked)
+    assert (refused.value.param, refused.value.code) == ("previous_response_id", "context_length_exceeded")
+    made = client.responses.create(**asked, truncation="auto")
+    said = [turn["content"] for turn in json.loads(made.output_text)["prompt"]["messages"]]
+    assert said in (["say 2", "2", "say 3", "3", "command"], ["say 1", "1", "say 2", "2", "say 3", "3", "command"])
 
 
 def test_what_one_key_has_stored_no_other_key_finds(tmp_path: Path) -> None:
