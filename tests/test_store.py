@@ -71,6 +71,35 @@ def test_a_file_comes_back_as_it_was(server: Served) -> None:
         assert server.client.get(f"/v1/files/{told['id']}{path}").status_code == 404
 
 
+def test_a_range_of_a_file_comes_or_an_error_in_the_one_shape(server: Served) -> None:
+    path = f"/v1/files/{upload(server, b'0123456789')['id']}/content"
+
+    def ask(range: str) -> httpx.Response:
+        return server.client.get(path, headers={"range": range})
+
+    assert (ask("bytes=2-4").status_code, ask("bytes=2-4").content) == (206, b"234")
+    for range, status in (
+        ("bytes=20-30", 416),
+        ("bytes=x", 400),
+        ("lines=1-2", 400),
+        ("bytes=", 400),
+        ("bytes=4-2", 400),
+    ):
+        answer = ask(range)
+        assert answer.status_code == status, range
+        assert answer.json()["error"]["code"] == "invalid_range"
+    assert ask("bytes=20-30").headers["content-range"] == "bytes */10"
+
+
+def test_a_file_whose_bytes_are_gone_is_not_there(server: Served) -> None:
+    data = os.urandom(100)
+    id = upload(server, data)["id"]
+    (server.folder / "data" / "files" / hashlib.sha256(data).hexdigest()).unlink()
+    answer = server.client.get(f"/v1/files/{id}/content")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "file_not_found")
+    assert server.client.delete(f"/v1/files/{id}").status_code == 200
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_data_and_never_a_path(server: Served, name: str) -> None:
     folder = server.folder / "data"
