@@ -144,6 +144,8 @@ def main(path: str) -> None:
         "CreateResponse": responses.response_create_params.ResponseCreateParamsBase,
         "CreateEmbeddingRequest": embedding_create_params.EmbeddingCreateParams,
         "TokenCountsBody": responses.input_token_count_params.InputTokenCountParams,
+        "FunctionTool": responses.FunctionToolParam,
+        "FunctionToolCall": responses.ResponseFunctionToolCallParam,
     }
     for name, kind in newer.items():
         fact = description.facts[name]

@@ -130,6 +130,28 @@ def test_an_answer_is_parsed_into_a_model(client: OpenAI) -> None:
         assert stream.get_final_completion().choices[0].message.parsed == Person(name="Ada", age=36)
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of the client's own
+def test_what_was_parsed_can_be_given_back(client: OpenAI) -> None:
+    said = user('say {"name": "Ada", "age": 36}')
+    tools: Any = [{"type": "function", "function": {**TOOLS[0]["function"], "strict": True}}]
+    for message in (
+        client.chat.completions.parse(model=NAME, messages=said, response_format=Person).choices[0].message,
+        client.chat.completions.parse(model=NAME, messages=user(f"say {CALL}"), tools=tools).choices[0].message,
+    ):
+        for given in (message, message.model_dump()):
+            talk: Any = [*said, given, *user("command")]
+            turn = json.loads(
+                client.chat.completions.create(model=NAME, messages=talk).choices[0].message.content or ""
+            )
+            assert "parsed" not in json.dumps(turn)
+    flat: Any = [{"type": "function", **tools[0]["function"]}]
+    made = client.responses.parse(model=NAME, input=f"say {CALL}", text_format=Person, tools=flat)
+    for whole in (made.to_dict(mode="json"), made.model_dump(), {"output": made.output, "tools": made.tools}):
+        again: Any = [*user("Weather?"), *whole["output"], *user("say Sun")]  # type: ignore[misc]
+        answer = client.responses.create(model=NAME, input=again, tools=whole["tools"])  # type: ignore[arg-type]
+        assert answer.output_text == "Sun"
+
+
 def command(client: OpenAI, **asked: Any) -> dict[str, Any]:
     """What the worker was asked to do."""
     made = client.chat.completions.create(model=NAME, messages=user("command"), **asked)

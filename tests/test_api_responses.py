@@ -12,6 +12,8 @@ from anthropic import Anthropic
 from openai import OpenAI
 
 from api_server import CALL, NAME, TOOLS, serve, user
+from daedal.serving import store as stores
+from daedal.serving import stored
 from daedal.serving.keys import KeyRing
 
 
@@ -76,6 +78,28 @@ def test_a_response_is_streamed_with_every_event(client: OpenAI) -> None:
         assert stream.get_final_response().output_text == "Hello there"
 
 
+def test_a_response_that_cannot_be_kept_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "_SPARE", 2**60)
+    with serve(tmp_path) as url:
+        client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+        for stream in (False, True):
+            with pytest.raises(openai.InternalServerError) as refused:
+                client.responses.create(model=NAME, input="say Hello", stream=stream)
+            assert (refused.value.status_code, refused.value.code) == (503, "disk_full")
+            assert refused.value.response.headers["retry-after"] == "60"
+        assert client.responses.create(model=NAME, input="say Hello", store=False).output_text == "Hello"
+
+        async def room(*_: Any) -> None:
+            """There is, until the answer comes."""
+
+        monkeypatch.setattr(stores.Responses, "require_room", room)
+        events = list(client.responses.create(model=NAME, input="say Hello", stream=True))
+        ended: Any = events[-1]
+        assert (ended.type, ended.response.status, ended.response.completed_at) == ("response.failed", "failed", None)
+        assert ended.response.error.code == "server_error"
+        assert "disk is full" in ended.response.error.message
+
+
 def test_a_response_calls_tools(client: OpenAI) -> None:
     tools: Any = [{"type": "function", **TOOLS[0]["function"]}]
     asked: Any = {"model": NAME, "input": f"say Let me see.\\n{CALL}", "tools": tools}
@@ -131,6 +155,20 @@ def test_the_oldest_turns_are_left_out_where_that_is_asked_for(client: OpenAI) -
     assert 10 < len(said) < 50
     counted = client.responses.input_tokens.count(model=NAME, input=[*long, *user("x")]).input_tokens
     assert counted > 200
+
+
+def test_a_conversation_goes_on_from_so_many_bytes(client: OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    previous: Any = None
+    for number in range(4):
+        previous = client.responses.create(model=NAME, input=f"say {number}", previous_response_id=previous).id
+    monkeypatch.setattr(stored, "_LARGEST", 3000)
+    asked: Any = {"model": NAME, "input": "command", "previous_response_id": previous}
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.create(**asked)
+    assert (refused.value.param, refused.value.code) == ("previous_response_id", "context_length_exceeded")
+    made = client.responses.create(**asked, truncation="auto")
+    said = [turn["content"] for turn in json.loads(made.output_text)["prompt"]["messages"]]
+    assert said in (["say 2", "2", "say 3", "3", "command"], ["say 1", "1", "say 2", "2", "say 3", "3", "command"])
 
 
 def test_what_one_key_has_stored_no_other_key_finds(tmp_path: Path) -> None:

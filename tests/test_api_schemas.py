@@ -257,6 +257,8 @@ def test_the_wrong_field_is_named(model: type[BaseModel], values: dict[str, Any]
         (responses.ResponseRequest, {"input": part("user", type="input_image")}, "input.0.content.0.type"),
         (responses.ResponseRequest, {"input": [{"type": "reasoning"}]}, "input.0.type"),
         (responses.ResponseRequest, {"tools": [{"type": "web_search"}]}, "tools.0.type"),
+        (responses.ResponseRequest, {"tools": [{"type": "function", "name": "f", "async": True}]}, "tools.0.async"),
+        (responses.ResponseRequest, {"input": [{"type": "function_call", "async": True}]}, "input.0.async"),
         (responses.ResponseRequest, {"include": ["reasoning.encrypted_content"]}, "include"),
         (messages.MessageRequest, {"messages": part("user", type="image")}, "messages.0.content.0.type"),
         (messages.MessageRequest, {"thinking": {"type": "enabled"}}, "thinking.type"),

@@ -3,12 +3,13 @@
 import hmac
 import json
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
-from command_line import daedal, mistake
-from daedal.serving.keys import KeyRing
+from command_line import daedal, mistake, start
+from daedal.serving.keys import KeyRing, locked
 
 
 def test_a_key_is_shown_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:
@@ -28,6 +29,23 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:
     daedal("keys", "revoke", "laptop", "--file", file)
     assert KeyRing.load(file).find(token) is None
     assert KeyRing.load(file).find(other) is not None
+
+
+def test_keys_that_are_added_at_once_are_all_there(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    with locked(file):
+        before = KeyRing()
+        adding = [start("keys", "add", f"key{number}", "--file", file) for number in range(3)]
+        time.sleep(2)  # without a lock they would write now
+        before.add("first", "user")[0].save(file)
+    assert all(process.wait() == 0 for process in adding)
+    assert {key.name for key in KeyRing.load(file).keys} == {"first", "key0", "key1", "key2"}
+    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_no_folder_is_made_for_keys(tmp_path: Path) -> None:
+    assert "cannot be opened" in mistake("keys", "add", "a", "--file", tmp_path / "nowhere" / "keys.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_mistakes_are_told_in_a_line(tmp_path: Path) -> None:

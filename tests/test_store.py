@@ -6,9 +6,10 @@ import io
 import os
 import signal
 import sqlite3
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,35 @@ def test_a_file_comes_back_as_it_was(server: Served) -> None:
     }
     for path in ("", "/content"):
         assert server.client.get(f"/v1/files/{told['id']}{path}").status_code == 404
+
+
+def test_a_range_of_a_file_comes_or_an_error_in_the_one_shape(server: Served) -> None:
+    path = f"/v1/files/{upload(server, b'0123456789')['id']}/content"
+
+    def ask(range: str) -> httpx.Response:
+        return server.client.get(path, headers={"range": range})
+
+    assert (ask("bytes=2-4").status_code, ask("bytes=2-4").content) == (206, b"234")
+    for range, status in (
+        ("bytes=20-30", 416),
+        ("bytes=x", 400),
+        ("lines=1-2", 400),
+        ("bytes=", 400),
+        ("bytes=4-2", 400),
+    ):
+        answer = ask(range)
+        assert answer.status_code == status, range
+        assert answer.json()["error"]["code"] == "invalid_range"
+    assert ask("bytes=20-30").headers["content-range"] == "bytes */10"
+
+
+def test_a_file_whose_bytes_are_gone_is_not_there(server: Served) -> None:
+    data = os.urandom(100)
+    id = upload(server, data)["id"]
+    (server.folder / "data" / "files" / hashlib.sha256(data).hexdigest()).unlink()
+    answer = server.client.get(f"/v1/files/{id}/content")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "file_not_found")
+    assert server.client.delete(f"/v1/files/{id}").status_code == 200
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -147,6 +177,15 @@ def test_a_form_that_is_damaged_is_refused(server: Served) -> None:
         assert answer.status_code == 415, kind
 
 
+def test_a_form_that_finds_no_room_on_the_disk_is_told_to_come_back(
+    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    answer = server.client.post("/v1/files", files={"file": ("a", b"x" * 2**21)}, data={"purpose": "user_data"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "disk_full")
+    assert answer.headers["retry-after"] == "60"
+
+
 def test_one_content_is_kept_once_and_as_long_as_anybody_has_it(store: Store) -> None:
     files = store.files
     mine, other = add(store, b"same"), add(store, b"same", "other")
@@ -175,12 +214,91 @@ def test_an_owner_has_so_much_room(store: Store, monkeypatch: pytest.MonkeyPatch
     assert (refused.value.status, refused.value.code) == (503, "disk_full")
 
 
+def test_files_and_answers_have_room_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(id: str, size: int) -> None:
+        asyncio.run(store.responses.put("me", id, b"x" * size))
+
+    def refused(work: Callable[[], Any]) -> tuple[int, str | None]:
+        with pytest.raises(ApiError) as raised:
+            work()
+        return raised.value.status, raised.value.code
+
+    file = add(store, b"x" * 600)
+    assert refused(lambda: put("resp_1", 401)) == (413, "quota_exceeded")
+    put("resp_2", 400)
+    assert refused(lambda: add(store, b"y")) == (413, "quota_exceeded")
+    assert refused(lambda: asyncio.run(store.responses.require_room("me"))) == (413, "quota_exceeded")
+    asyncio.run(store.responses.delete("me", "resp_2"))
+    asyncio.run(store.files.delete("me", file.id))
+    put("resp_3", 1000)
+    monkeypatch.setattr(stores, "_SPARE", 2**60)
+    assert refused(lambda: asyncio.run(store.responses.put("other", "resp_4", b"x"))) == (503, "disk_full")
+    assert refused(lambda: asyncio.run(store.responses.require_room("other"))) == (503, "disk_full")
+
+
+def test_what_was_kept_before_answers_had_a_quota_counts(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "state.sqlite") as connection:
+        connection.executescript(f"{stores._MIGRATIONS[0]} PRAGMA user_version = 1;")
+        connection.execute("INSERT INTO responses VALUES ('resp_1', 'me', ?, ?)", (int(time.time()), b"x" * 600))
+    store = Store(tmp_path, 1000)
+    with pytest.raises(ApiError, match="1,000 bytes"):
+        add(store, b"y" * 401)
+    add(store, b"y" * 400)
+    store.close()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = Store(tmp_path, 10**6)
+    works: list[Callable[[], Any]] = [
+        lambda: store.files.add("me", io.BytesIO(b"x"), "n" * 50_000, "user_data"),
+        lambda: store.responses.put("me", "resp_1", b"x" * 50_000),
+    ]
+    store.files._database._connection.execute("PRAGMA max_page_count = 1")  # as many as there are
+    for work in works:
+        with pytest.raises(ApiError) as refused:
+            asyncio.run(work())
+        assert (refused.value.status, refused.value.code, refused.value.retry_after) == (503, "disk_full", 60)
+    assert list((tmp_path / "files").iterdir()) == []
+    store.files._database._connection.execute("PRAGMA max_page_count = 1000000")
+    for work in works:
+        asyncio.run(work())
+    store.close()
+
+
 def test_what_has_expired_is_gone_and_takes_no_room(store: Store) -> None:
     old = add(store, b"x" * 900, seconds=-1)
     assert asyncio.run(store.files.get("me", old.id)) is None
     assert asyncio.run(store.files.page("me", None, None, 10, True)) == []
-    add(store, b"y" * 900)
+    add(store, b"y" * 900, "other")
     assert not store.files.path(old).exists()
+
+
+def test_a_store_that_opens_has_nothing_that_is_over_and_no_bytes_without_a_row(tmp_path: Path) -> None:
+    store = Store(tmp_path, 1000)
+    add(store, b"x", seconds=-1)
+    kept = add(store, b"y")
+    (tmp_path / "files" / ("0" * 64)).write_bytes(b"of an insert that failed")
+    (tmp_path / "files" / "notes").write_bytes(b"of somebody else")
+    store.close()
+    store = Store(tmp_path, 1000)
+    assert {path.name for path in (tmp_path / "files").iterdir()} == {kept.sha256, "notes"}
+    store.close()
+
+
+def test_an_answer_is_kept_for_thirty_days(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = time.time()
+
+    def at(days: float) -> None:
+        monkeypatch.setattr(time, "time", lambda: began + days * 86_400)
+
+    asyncio.run(store.responses.put("me", "resp_1", b"x" * 900))
+    at(29.9)
+    assert asyncio.run(store.responses.get("me", "resp_1")) == b"x" * 900
+    at(30.1)
+    assert asyncio.run(store.responses.get("me", "resp_1")) is None
+    asyncio.run(store.responses.put("other", "resp_2", b"x"))  # whoever comes: that of all owners is gone
+    assert not asyncio.run(store.responses.delete("me", "resp_1"))
+    add(store, b"x" * 900)
 
 
 def test_adding_and_deleting_one_content_at_once_loses_nothing(store: Store) -> None:
@@ -199,8 +317,8 @@ def test_adding_and_deleting_one_content_at_once_loses_nothing(store: Store) -> 
 
 def test_answers_belong_to_their_owner(store: Store) -> None:
     async def work() -> None:
-        await store.responses.put("me", "resp_1", {"a": [1, None, "é"]})
-        assert await store.responses.get("me", "resp_1") == {"a": [1, None, "é"]}
+        await store.responses.put("me", "resp_1", b"an answer")
+        assert await store.responses.get("me", "resp_1") == b"an answer"
         assert await store.responses.get("other", "resp_1") is None
         assert not await store.responses.delete("other", "resp_1")
         assert await store.responses.delete("me", "resp_1")

@@ -6,7 +6,7 @@ from typing import Literal
 from cyclopts import App
 
 from daedal.cli import console
-from daedal.serving.keys import KeyRing
+from daedal.serving.keys import KeyRing, locked
 
 app = App(name="keys", help_format="plaintext")
 
@@ -24,8 +24,9 @@ def add(name: str, /, *, file: Path, scope: Literal["admin", "user", "read"] = "
     scope
         admin: load and unload models, see the metrics. user: use models, keep files. read: look, and count tokens.
     """
-    ring, token = (KeyRing.load(file) if file.exists() else KeyRing()).add(name, scope)
-    ring.save(file)
+    with locked(file):
+        ring, token = (KeyRing.load(file) if file.exists() else KeyRing()).add(name, scope)
+        ring.save(file)
     console.show(token)
 
 
@@ -53,5 +54,6 @@ def revoke(name: str, /, *, file: Path) -> None:
     file
         The file of the keys.
     """
-    KeyRing.load(file).without(name).save(file)
+    with locked(file):
+        KeyRing.load(file).without(name).save(file)
     console.show(f"{name} is revoked")

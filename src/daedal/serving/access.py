@@ -21,7 +21,7 @@ from daedal.serving.settings import Settings
 
 OPEN = frozenset({"/health", "/ready"})
 """Routes that need no key."""
-_READING = re.compile(r"/(tokenize|detokenize|tokenizer_info)|/v1/messages/count_tokens")
+_READING = re.compile(r"/(tokenize|detokenize|tokenizer_info)|/v1/(messages/count_tokens|responses/input_tokens)")
 """What a key that may only look may ask for besides GET."""
 _ADMIN = re.compile(r"/metrics|/v1/models/.+/(load|unload)")
 
@@ -125,9 +125,9 @@ class Guard:
 
 
 def owner(request: Request) -> str:
-    """The name of the key that asks: whose files, answers and cached prefixes are meant."""
+    """Whose files, answers and cached prefixes are meant: those of the key that asks."""
     key: Key = request.state.key
-    return key.name
+    return key.owner
 
 
 def is_loopback(host: str) -> bool:

@@ -1,10 +1,14 @@
 """`/v1/files`: files that a client keeps here."""
 
+import asyncio
+import os
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from daedal.serving.access import owner
 from daedal.serving.errors import ApiError, shown
@@ -59,9 +63,32 @@ async def content(request: Request) -> Response:
     """The bytes of a file: to be saved, never to be shown as a page."""
     file = await _found(request)
     path = _files(request).path(file)
-    return FileResponse(
-        path, media_type="application/octet-stream", filename=file.filename, content_disposition_type="attachment"
+    try:
+        told = await asyncio.to_thread(os.stat, path)
+    except FileNotFoundError:
+        raise _missing(file.id) from None
+    return _Download(
+        path,
+        media_type="application/octet-stream",
+        filename=file.filename,
+        stat_result=told,
+        content_disposition_type="attachment",
     )
+
+
+class _Download(FileResponse):
+    """A range that cannot be given is told in the one shape of errors."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def checked(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                size = Headers(raw=message["headers"]).get("content-range")
+                said = "The header range is damaged" if size is None else "The file has no bytes there"
+                also = None if size is None else {"content-range": size}
+                raise ApiError(message["status"], said, param="range", code="invalid_range", also=also)
+            await send(message)
+
+        await super().__call__(scope, receive, checked)
 
 
 async def delete(request: Request) -> Response:
@@ -75,8 +102,12 @@ async def _found(request: Request) -> StoredFile:
     id = request.path_params["id"]
     file = await _files(request).get(owner(request), id)
     if file is None:
-        raise ApiError(404, f"There is no file '{shown(id)}'", param="id", code="file_not_found")
+        raise _missing(id)
     return file
+
+
+def _missing(id: str) -> ApiError:
+    return ApiError(404, f"There is no file '{shown(id)}'", param="id", code="file_not_found")
 
 
 def _files(request: Request) -> Files:

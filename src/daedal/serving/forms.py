@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from daedal.serving.errors import ApiError, shown
 from daedal.serving.limits import incoming, require_plain
+from daedal.serving.store import disk_full
 
 _TEXT = 2**20
 """Bytes of a field that is no file."""
@@ -57,7 +58,8 @@ async def read_form(request: Request, files: Collection[str], texts: Collection[
         files, texts: the fields that there may be.
 
     Raises:
-        ApiError: 415, it is no form; 413, it is too large; 408, it comes too slowly; 400, it is damaged or has other fields.
+        ApiError: 415, it is no form; 413, it is too large; 408, it comes too slowly; 400, it is damaged or has other fields;
+            503, there is no room for it on the disk.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or options.get(b"charset", b"utf-8").lower() != b"utf-8":
@@ -71,6 +73,8 @@ async def read_form(request: Request, files: Collection[str], texts: Collection[
         raise ApiError(400, f"The form is damaged ({error.message})", code="invalid_form") from None
     except (ValueError, KeyError):
         raise ApiError(400, "The form is damaged", code="invalid_form") from None
+    except OSError as error:  # its files are written to the disk as they come
+        raise disk_full() from error
     try:
         form = Form({}, {})
         for name, value in parsed.multi_items():

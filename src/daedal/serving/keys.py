@@ -3,8 +3,11 @@
 import hashlib
 import hmac
 import logging
+import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -26,12 +29,19 @@ class Key(Config):
         scope: "admin" may load and unload models and see the metrics; "user" may use models and keep files; "read" may look,
             and count tokens.
         sha256: of the key.
+        id: made with the key, and never again; no name looks like it. Keys of older files have none.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     scope: Scope = "user"
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     created: int = 0
+    id: str = Field("", pattern=r"^(:[0-9a-f]{32})?$")
+
+    @property
+    def owner(self) -> str:
+        """Whose files, answers and cached prefixes are meant: a later key of the same name is somebody else."""
+        return self.id or self.name
 
 
 LOCAL = Key(name="local", scope="admin", sha256="0" * 64)
@@ -70,7 +80,8 @@ class KeyRing(Config):
         if any(key.name == name for key in self.keys):
             raise DaedalError(f"There is a key named {name}", "Choose another name, or revoke that one")
         token = _PREFIX + secrets.token_urlsafe(32)
-        key = {"name": name, "scope": scope, "sha256": _hash(token), "created": int(time.time())}
+        id = f":{secrets.token_hex(16)}"
+        key = {"name": name, "scope": scope, "sha256": _hash(token), "created": int(time.time()), "id": id}
         return KeyRing(keys=(*self.keys, Key.parse(key, "key"))), token
 
     def without(self, name: str) -> "KeyRing":
@@ -89,6 +100,28 @@ class KeyRing(Config):
             if hmac.compare_digest(hashed, key.sha256):
                 found = key
         return found
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """While a file of keys is read, changed and written nobody else changes it.
+
+    Raises:
+        DaedalError: its folder is not there.
+    """
+    try:
+        folder = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        raise DaedalError(
+            f"{path.parent} cannot be opened ({error.strerror})", "Make the folder first, or check the path"
+        ) from None
+    try:
+        import fcntl
+
+        fcntl.flock(folder, fcntl.LOCK_EX)  # the file itself is another one once it is written
+        yield
+    finally:
+        os.close(folder)
 
 
 class KeyFile:
@@ -111,7 +144,7 @@ class KeyFile:
             try:
                 self._ring = KeyRing.load(self._path)
             except DaedalError as error:
-                _LOG.error("%s. The keys stay as they were", error)
+                _LOG.error("%s The keys stay as they were", error)
             else:
                 _LOG.info("Read %s again: %d keys", self._path, len(self._ring.keys))
         return self._ring.find(token)

@@ -79,8 +79,9 @@ class ResponseWriter:
         return events
 
     def fail(self, code: str, message: str) -> bytes:
-        """The engine broke down."""
+        """The engine broke down, or the response could not be kept."""
         self.response.update(status="failed", error={"code": code, "message": message})
+        self.response.update(completed_at=None, incomplete_details=None)
         return self._whole("response.failed")
 
     def end(self) -> bytes:

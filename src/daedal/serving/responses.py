@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from daedal.serving import sse
+from daedal.serving import errors, sse
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, new_id, now
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.errors import ApiError, parse
 from daedal.serving.generation import Events, Generated, generate, text_model
 from daedal.serving.grammar import constraint
-from daedal.serving.limits import read_json, unless_gone
+from daedal.serving.limits import Gone, read_json, unless_gone
 from daedal.serving.response_items import Kept, resolved, turns
 from daedal.serving.response_writer import ResponseWriter
 from daedal.serving.schema.queries import ItemsQuery, RetrieveQuery, plain
@@ -29,15 +29,18 @@ from daedal.serving.schema.responses import (
 from daedal.serving.stored import delete, history, load, save
 from daedal.serving.supervisor import Model
 from daedal.serving.tools import Function, Toolbox, Turn, conversation
+from daedal.serving.truncation import left_out
 
 
 async def create_response(request: Request) -> Response:
     """Answer, and keep the answer unless `store` is false."""
     body = parse(ResponseRequest, await read_json(request))
+    if body.store:
+        await request.app.state.store.responses.require_room(owner(request))
     form = "tools" if body.tools else "text.format"
     model = await text_model(request, body.model, prompt="input", constraint=form)
     tools = toolbox(body)
-    before = await history(request, body.previous_response_id)
+    before = await history(request, body.previous_response_id, body.truncation)
     given = resolved(body.input, before)
     prompt = await unless_gone(request, _prompt(model, owner(request), body, tools, [*before, *given]))
     events = generate(request, model, command(body, tools, prompt))
@@ -53,7 +56,7 @@ async def input_tokens(request: Request) -> Response:
     """How many tokens the model would read."""
     body = parse(InputTokensRequest, await read_json(request))
     model = await text_model(request, body.model, prompt="input")
-    before = await history(request, body.previous_response_id)
+    before = await history(request, body.previous_response_id, body.truncation)
     items = [*before, *resolved(body.input, before)]
     prompt = await unless_gone(request, _prompt(model, owner(request), body, toolbox(body), items))
     result = await unless_gone(request, model.ask("tokenize", owner(request), prompt=prompt))
@@ -137,22 +140,17 @@ async def _prompt(
     if not said and not body.instructions:
         raise ApiError(400, "There is nothing to answer: give input", param="input", code="missing_required_parameter")
 
-    def after(left_out: int) -> dict[str, Any]:
-        rest = said[left_out:]
-        while len(rest) > 1 and rest[0]["role"] == "tool":  # an answer to a call that is left out
-            rest = rest[1:]
+    def since(place: int) -> dict[str, Any]:
         first: list[Turn] = [{"role": "system", "content": body.instructions}] if body.instructions else []
-        return conversation([*first, *rest], tools, model.info["tool_template"])
+        return conversation([*first, *said[place:]], tools, model.info["tool_template"])
+
+    async def tokens(place: int) -> int:
+        return len((await model.ask("tokenize", asker, prompt=since(place)))["ids"])
 
     if body.truncation == "disabled":
-        return after(0)
+        return since(0)
     room = model.info["context"] - min(_wanted(body), model.info["context"] // 4)
-    least, most = 0, max(0, len(said) - 1)
-    while least < most:  # the smallest number of turns to leave out
-        middle = (least + most) // 2
-        found = await model.ask("tokenize", asker, prompt=after(middle))
-        least, most = (least, middle) if len(found["ids"]) <= room else (middle + 1, most)
-    return after(least)
+    return since(await left_out(said, room, tokens))
 
 
 def _wanted(body: InputRequest) -> int:
@@ -180,17 +178,19 @@ async def _events(
                     pieces = ([Piece("words", text)] if text else []) if reader is None else reader.feed(text)
                     for told in writer.take(pieces, event.get("tokens") or ()):
                         yield told
-    except ApiError as error:
+        for told in writer.take(reader.finish() if reader else ()):
+            yield told
+        for told in writer.finish(generated.samples[0].reason, usage(generated)):
+            yield told
+        if writer.response["store"]:
+            await save(request, writer.response, given)
+    except Gone:
+        raise
+    except Exception as raised:
         if not (streamed and begun):
             raise
-        yield writer.fail("server_error", error.message)
+        yield writer.fail("server_error", errors.told(raised, request).message)
         return
-    for told in writer.take(reader.finish() if reader else ()):
-        yield told
-    for told in writer.finish(generated.samples[0].reason, usage(generated)):
-        yield told
-    if writer.response["store"]:
-        await save(request, writer.response, given)
     yield writer.end()
 
 

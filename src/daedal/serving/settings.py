@@ -26,7 +26,7 @@ class Settings(Config):
         memory: share of the machine's memory that models may take together.
         drain: seconds that what is under way has to finish when the server is told to stop.
         body: bytes of a request, at most; `upload` of one with files.
-        quota: bytes of the files of one key.
+        quota: bytes of the files and answers of one key.
     """
 
     host: str = "127.0.0.1"

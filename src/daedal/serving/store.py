@@ -3,12 +3,15 @@
 - SQLite with a write-ahead log, synchronised at every commit; what was acknowledged is there after `kill -9`
 - the bytes of a file lie under their SHA-256: written beside, synchronised, then named, and only then in the table
 - every row belongs to the owner of a key; ids are made here, and a name that a client gives is data, never a path
+- files and answers of an owner have a quota together, and some of the disk stays free
 - all of it runs in threads: the event loop never waits for a disk
 """
 
 import asyncio
 import hashlib
+import logging
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -18,9 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
-
-import orjson
+from typing import BinaryIO, TypeVar
 
 from daedal.errors import DaedalError
 from daedal.files import flush
@@ -28,6 +29,7 @@ from daedal.serving.errors import ApiError
 
 T = TypeVar("T")
 
+_LOG = logging.getLogger(__name__)
 _PIECE = 2**20
 _KEPT = 30 * 86_400
 """Seconds that an answer is kept, as OpenAI keeps it."""
@@ -46,6 +48,28 @@ _MIGRATIONS = (
     CREATE TABLE responses (
         id TEXT PRIMARY KEY, owner TEXT NOT NULL, created_at INTEGER NOT NULL, value BLOB NOT NULL
     ) STRICT;
+    """,
+    # What each owner holds is counted as it changes: adding it up would take the longer, the more an owner has
+    """
+    CREATE INDEX files_until ON files (expires_at) WHERE expires_at IS NOT NULL;
+    CREATE INDEX responses_since ON responses (created_at);
+    CREATE TABLE held (owner TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT;
+    INSERT INTO held SELECT owner, sum(bytes) FROM (
+        SELECT owner, bytes FROM files UNION ALL SELECT owner, length(value) FROM responses
+    ) GROUP BY owner;
+    CREATE TRIGGER file_came AFTER INSERT ON files BEGIN
+        INSERT INTO held VALUES (new.owner, new.bytes) ON CONFLICT (owner) DO UPDATE SET bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER file_went AFTER DELETE ON files BEGIN
+        UPDATE held SET bytes = bytes - old.bytes WHERE owner = old.owner;
+    END;
+    CREATE TRIGGER response_came AFTER INSERT ON responses BEGIN
+        INSERT INTO held VALUES (new.owner, length(new.value))
+        ON CONFLICT (owner) DO UPDATE SET bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER response_went AFTER DELETE ON responses BEGIN
+        UPDATE held SET bytes = bytes - length(old.value) WHERE owner = old.owner;
+    END;
     """,
 )
 """Each is applied once, in order, to a database that is older."""
@@ -90,30 +114,52 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk may have ended it
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
 
-class Files:
-    """The files of all owners. The methods wait for the disk in a thread.
+@dataclass(frozen=True)
+class Room:
+    """For what owners keep.
 
-    Args:
-        quota: bytes of the files of one owner.
+    Attributes:
+        quota: bytes of the files and answers of one owner.
     """
 
-    def __init__(self, database: Database, folder: Path, quota: int) -> None:
-        self._database, self._folder, self._quota = database, folder, quota
+    folder: Path
+    quota: int
+
+    def check(self, size: int) -> None:
+        """
+        Raises:
+            ApiError: 413, an owner may not have so many bytes; 503, the disk is full.
+        """
+        if size > self.quota:
+            message = f"Your files and answers may have {self.quota:,} bytes together; delete some of them"
+            raise ApiError(413, message, code="quota_exceeded")
+        if shutil.disk_usage(self.folder).free < _SPARE:
+            raise disk_full()
+
+
+class Files:
+    """The files of all owners. The methods wait for the disk in a thread."""
+
+    def __init__(self, database: Database, folder: Path, room: Room) -> None:
+        self._database, self._folder, self._room = database, folder, room
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob("*.part"):  # of a server that was killed, but not of another that is writing now
             with suppress(FileNotFoundError):
                 if left.stat().st_mtime < time.time() - _ABANDONED:
                     left.unlink()
+        self._forget_expired()
+        self._remove_forgotten()
 
     async def add(
         self, owner: str, source: BinaryIO, filename: str, purpose: str, seconds: int | None = None
@@ -121,7 +167,7 @@ class Files:
         """Keep a file; when this returns, it is on the disk.
 
         Raises:
-            ApiError: 413, the owner's files would be too large together; 503, the disk is full.
+            ApiError: 413, the owner would have too much; 503, the disk is full.
         """
         return await _in_thread(lambda: self._add(owner, source, filename, purpose, seconds))
 
@@ -144,7 +190,7 @@ class Files:
         return self._folder / file.sha256
 
     def _add(self, owner: str, source: BinaryIO, filename: str, purpose: str, seconds: int | None) -> StoredFile:
-        self._forget_expired(owner)
+        self._forget_expired()
         with self._database.transaction() as rows:
             held = _held(rows, owner)
         digest, size = hashlib.sha256(), 0
@@ -153,9 +199,7 @@ class Files:
             with part.open("xb") as target:
                 while piece := source.read(_PIECE):
                     size += len(piece)
-                    self._check_quota(held + size)
-                    if shutil.disk_usage(self._folder).free < _SPARE:
-                        raise ApiError(503, "The server's disk is full", code="disk_full", retry_after=60)
+                    self._room.check(held + size)
                     digest.update(piece)
                     target.write(piece)
                 target.flush()
@@ -165,29 +209,30 @@ class Files:
             id = f"file-{secrets.token_hex(16)}"
             file = StoredFile(id, owner, filename, purpose, size, digest.hexdigest(), now, expires)
             with self._database.transaction() as rows:
-                self._check_quota(_held(rows, owner) + size)  # others may have come in the meantime
+                self._room.check(_held(rows, owner) + size)  # others may have come in the meantime
+                rows.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tuple(vars(file).values()))
                 # Named within the transaction: a file that is deleted at this moment does not take the bytes with it
                 os.replace(part, self.path(file))
                 flush(self._folder)
-                rows.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tuple(vars(file).values()))
-        except (OSError, sqlite3.OperationalError) as error:
-            raise ApiError(
-                503, "The server cannot keep the file: its disk is full or broken", code="disk_full", retry_after=60
-            ) from error
         finally:
             part.unlink(missing_ok=True)
         return file
 
-    def _check_quota(self, size: int) -> None:
-        if size > self._quota:
-            raise ApiError(413, f"Your files may have {self._quota:,} bytes together", code="quota_exceeded")
-
-    def _forget_expired(self, owner: str) -> None:
+    def _forget_expired(self) -> None:
+        """Of all owners: one who never comes again keeps nothing that is over."""
         with self._database.transaction() as rows:
-            query = "SELECT id FROM files WHERE owner = ? AND expires_at <= ?"
-            expired = rows.execute(query, (owner, int(time.time()))).fetchall()
-        for (id,) in expired:
+            query = "SELECT owner, id FROM files WHERE expires_at <= ?"
+            expired = rows.execute(query, (int(time.time()),)).fetchall()
+        for owner, id in expired:
             self._delete(owner, id)
+
+    def _remove_forgotten(self) -> None:
+        """Bytes that no row knows of: the server was killed, or its disk full, between the two."""
+        with self._database.transaction() as rows:  # nobody names a file meanwhile
+            known = {name for (name,) in rows.execute("SELECT sha256 FROM files")}
+            for path in self._folder.iterdir():
+                if re.fullmatch("[0-9a-f]{64}", path.name) and path.name not in known:
+                    path.unlink(missing_ok=True)
 
     def _get(self, owner: str, id: str) -> StoredFile | None:
         with self._database.transaction() as rows:
@@ -225,30 +270,50 @@ class Files:
 class Responses:
     """Answers that can be asked for again, by their id and their owner. The methods wait for the disk in a thread."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, room: Room) -> None:
+        self._database, self._room = database, room
+        with database.transaction() as rows:
+            _forget_old(rows)
 
-    async def put(self, owner: str, id: str, value: dict[str, Any]) -> None:
-        """Keep an answer, in place of an earlier one of this id."""
-        now = int(time.time())
-        row = (id, owner, now, orjson.dumps(value))
+    async def require_room(self, owner: str) -> None:
+        """Before an answer is made that could not be kept.
+
+        Raises:
+            ApiError: 413, the owner has too much; 503, the disk is full.
+        """
 
         def work() -> None:
             with self._database.transaction() as rows:
-                rows.execute("DELETE FROM responses WHERE owner = ? AND created_at < ?", (owner, now - _KEPT))
-                rows.execute("INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?)", row)
+                held = _held(rows, owner)
+            self._room.check(held + 1)
 
         await _in_thread(work)
 
-    async def get(self, owner: str, id: str) -> dict[str, Any] | None:
+    async def put(self, owner: str, id: str, value: bytes) -> None:
+        """Keep an answer.
+
+        Raises:
+            ApiError: 413, the owner would have too much; 503, the disk is full.
+        """
+
+        def work() -> None:
+            with self._database.transaction() as rows:
+                _forget_old(rows)
+                self._room.check(_held(rows, owner) + len(value))
+                rows.execute("INSERT INTO responses VALUES (?, ?, ?, ?)", (id, owner, int(time.time()), value))
+
+        await _in_thread(work)
+
+    async def get(self, owner: str, id: str) -> bytes | None:
         """An answer, if it is the owner's."""
 
-        def work() -> Any:
+        def work() -> bytes | None:
             with self._database.transaction() as rows:
-                return rows.execute("SELECT value FROM responses WHERE id = ? AND owner = ?", (id, owner)).fetchone()
+                query = "SELECT value FROM responses WHERE id = ? AND owner = ? AND created_at >= ?"
+                found = rows.execute(query, (id, owner, int(time.time()) - _KEPT)).fetchone()
+            return None if found is None else bytes(found[0])
 
-        row = await _in_thread(work)
-        return None if row is None else orjson.loads(row[0])
+        return await _in_thread(work)
 
     async def delete(self, owner: str, id: str) -> bool:
         """Forget an answer; whether there was one."""
@@ -271,23 +336,42 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._database = Database(folder / "state.sqlite")
-            self.files = Files(self._database, folder / "files", quota)
+            room = Room(folder, quota)
+            self.files = Files(self._database, folder / "files", room)
+            self.responses = Responses(self._database, room)
         except (OSError, sqlite3.Error) as error:
             raise DaedalError(
                 f"{folder} cannot keep the server's state ({error})", "Name another with --data"
             ) from None
-        self.responses = Responses(self._database)
 
     def close(self) -> None:
         self._database.close()
 
 
+def disk_full() -> ApiError:
+    """The answer where something cannot be written."""
+    return ApiError(503, "The server's disk is full or broken", code="disk_full", retry_after=60)
+
+
 async def _in_thread(work: Callable[[], T]) -> T:
-    """Work that waits for the disk; once begun it is finished, even where nobody waits for it any more."""
-    return await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(work)))
+    """Work that waits for the disk; once begun it is finished, even where nobody waits for it any more.
+
+    Raises:
+        ApiError: 503, the disk is full or broken.
+    """
+    try:
+        return await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(work)))
+    except (OSError, sqlite3.OperationalError) as error:
+        _LOG.error("The disk: %s", error)
+        raise disk_full() from error
+
+
+def _forget_old(rows: sqlite3.Connection) -> None:
+    """Answers of all owners that have been kept long enough."""
+    rows.execute("DELETE FROM responses WHERE created_at < ?", (int(time.time()) - _KEPT,))
 
 
 def _held(rows: sqlite3.Connection, owner: str) -> int:
-    """Bytes of an owner's files."""
-    (held,) = rows.execute("SELECT coalesce(sum(bytes), 0) FROM files WHERE owner = ?", (owner,)).fetchone()
-    return int(held)
+    """Bytes of an owner's files and answers."""
+    found = rows.execute("SELECT bytes FROM held WHERE owner = ?", (owner,)).fetchone()
+    return 0 if found is None else int(found[0])

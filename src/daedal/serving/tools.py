@@ -6,7 +6,7 @@ and `arguments`. A model whose template has no place for tools is told of them, 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from daedal.serving.errors import ApiError
@@ -48,7 +48,6 @@ class Toolbox:
     callable: tuple[str, ...] = ()
     mode: Mode = "none"
     several: bool = True
-    named: bool = field(default=False)
 
     @classmethod
     def choose(
@@ -79,8 +78,7 @@ class Toolbox:
                 raise ApiError(400, f"There is no tool {name!r}", param=param, code="invalid_value")
         allowed = tuple(known if names is None else names)
         must = mode in ("required", "function")
-        named = mode == "function"
-        return cls(tuple(functions), allowed, "required" if must else "auto", several and not named, named)
+        return cls(tuple(functions), allowed, "required" if must else "auto", several and mode != "function")
 
     @property
     def called(self) -> list[Function]:

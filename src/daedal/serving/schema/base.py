@@ -46,7 +46,12 @@ class Request(BaseModel):
     def _null_is_absent(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        return {name: value for name, value in values.items() if value is not None or name not in cls.model_fields}
+        known = cls.model_fields  # one that Python cannot name, such as `async`, has an underscore after it
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None or (name not in known and f"{name}_" not in known)
+        }
 
     @classmethod
     def refused(cls) -> dict[str, Refused]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from daedal.serving.schema.base import FunctionName, Identifier, Metadata, Refused, Request, fault, refusal
-from daedal.serving.schema.content import TextPart, in_parts
+from daedal.serving.schema.content import PARSED, TextPart, in_parts
 from daedal.serving.schema.formats import ResponseFormat
 from daedal.serving.schema.sampling import MAX_TOP, Sampled
 from daedal.serving.schema.tools import MAX_TOOLS, Tool, ToolChoice, distinct, spelled_out
@@ -22,6 +22,7 @@ class FunctionCall(Request):
 
     name: FunctionName
     arguments: str = Field(description="JSON")
+    parsed_arguments: Any = Field(None, exclude=True, description=PARSED)
 
 
 class ToolCall(Request):
@@ -49,6 +50,7 @@ class Message(Request):
         None, validate_default=True, description="of a tool's turn: which call it answers"
     )
     refusal: str | None = Field(None, description="of an assistant's turn: shown to the model as its words")
+    parsed: Any = Field(None, description=PARSED)
     annotations: list[Any] = Field(
         default_factory=list, max_length=0, description="accepted empty, as answers carry it; anything in it is refused"
     )
@@ -71,7 +73,7 @@ class Message(Request):
             raise fault("Only an assistant's turn can be without content")
         return value
 
-    @field_validator("tool_calls", "refusal")
+    @field_validator("tool_calls", "refusal", "parsed")
     @classmethod
     def _assistant_only(cls, value: Any, info: Any) -> Any:
         if value and info.data.get("role", "assistant") != "assistant":

@@ -13,6 +13,7 @@ NOT_TEXT = {
     "input_audio": "no model here hears audio",
     "file": "no model here reads files; put the text itself into the message",
 }
+PARSED = "what a client read out of an earlier answer: accepted; the model is shown the text itself"
 CACHE_BREAKPOINT = "prefixes are cached by themselves, without breakpoints"
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from daedal.serving.schema.base import FunctionName, Identifier, Refused, Request, fault, refusing
-from daedal.serving.schema.content import CACHE_BREAKPOINT, MAX_PARTS
+from daedal.serving.schema.content import CACHE_BREAKPOINT, MAX_PARTS, PARSED
+from daedal.serving.schema.tools import ASYNC
 
 NOT_TEXT = {
     "input_image": "no model here reads images",
@@ -28,6 +29,7 @@ class ItemPart(Request):
     refusal: str = Field("", description="what the assistant said in refusing; shown to the model as its words")
     annotations: list[Any] = Field(default_factory=list, description="of an earlier answer: accepted, not shown")
     logprobs: list[Any] = Field(default_factory=list, description="of an earlier answer: accepted, not shown")
+    parsed: Any = Field(None, description=PARSED)
     prompt_cache_breakpoint: Annotated[Any, Refused(CACHE_BREAKPOINT)] = None
 
     _read = field_validator("type", mode="before")(refusing(NOT_TEXT.get))
@@ -54,6 +56,8 @@ class Item(Request):
     output: list[ItemPart] | None = Field(None, description="of a function's output: a text or text parts")
     namespace: Annotated[Any, Refused("functions have no namespaces")] = None
     caller: Annotated[Any, Refused("the model alone calls tools")] = None
+    async_: Annotated[Any, Refused(ASYNC, (False,))] = Field(None, alias="async")
+    parsed_arguments: Any = Field(None, description=PARSED)
 
     _kinds = field_validator("type", mode="before")(
         refusing(lambda kind: None if kind in KINDS else f"there are no items of type {kind[:40]!r}")

@@ -11,7 +11,7 @@ from daedal.serving.schema.formats import known_format
 from daedal.serving.schema.items import Item, in_items
 from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
 from daedal.serving.schema.sampling import MAX_TOP, MinP, RepetitionPenalty, Temperature, TopK, TopP
-from daedal.serving.schema.tools import MAX_TOOLS, Description, distinct, function_only, spelled_out
+from daedal.serving.schema.tools import ASYNC, MAX_TOOLS, Description, distinct, function_only, spelled_out
 
 CONVERSATION = "conversations are not kept; use previous_response_id"
 LOGPROBS = "message.output_text.logprobs"
@@ -69,6 +69,7 @@ class ResponseTool(Request):
     output_schema: Annotated[Any, Refused("what tools answer is not checked")] = None
     defer_loading: Annotated[Any, Refused("all tools are shown at once", (False,))] = None
     allowed_callers: Annotated[Any, Refused("the model alone calls tools")] = None
+    async_: Annotated[Any, Refused(ASYNC, (False,))] = Field(None, alias="async")
 
     _functions = field_validator("type", mode="before")(function_only)
 

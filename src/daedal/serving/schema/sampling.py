@@ -27,7 +27,6 @@ RepetitionPenalty = Annotated[
     ),
 ]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
-Obfuscation = Annotated[bool, Field(description="accepted; chunks are not padded")]
 
 
 class StreamOptions(Request):

@@ -8,6 +8,7 @@ from daedal.serving.schema.base import FunctionName, Request, fault, refusal
 from daedal.serving.schema.json_schema import ObjectSchema
 
 MAX_TOOLS, MAX_DESCRIPTION = 128, 8192
+ASYNC = "an answer ends with its calls, and waits for what they give"
 CUSTOM = "custom tools take free text; describe the tool as a function with a JSON schema"
 
 Description = Annotated[str, Field(max_length=MAX_DESCRIPTION, description="shown to the model")]
