@@ -16,6 +16,7 @@ from daedal.inference.constraint import Constraint, Unconstrainable
 from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
 from daedal.serving.desk import Refused
+from daedal.serving.logprobs import CompletionLogprobs, chat_logprobs
 from daedal.serving.text_desk import TextDesk
 from tiny_models import tiny_gpt
 
@@ -98,6 +99,20 @@ def test_log_probabilities_come_with_the_text_and_the_prompt() -> None:
     assert all(token["top"][0][0] == token["id"] and len(token["top"]) == 2 for token in tokens)
     only = carry_out(TextDesk(GENERATOR), generate(options={"temperature": 0, "max_tokens": 0}, echo=0))[1]
     assert [event["event"] for event in only] == ["started", "prompt", "finished", "done"]
+
+
+def test_a_special_token_has_a_name_and_no_place_in_the_text() -> None:
+    ids = [CODEC.eos_id, *CODEC.encode("the cat")]
+    asked = {**generate(options={"max_tokens": 0, "logprobs": 2}, echo=2), "prompt": {"ids": ids}}
+    tokens = next(event for event in carry_out(TextDesk(GENERATOR), asked)[1] if event["event"] == "prompt")["tokens"]
+    columns = CompletionLogprobs(2).add(tokens, first_unknown=True)
+    assert list(zip(columns["tokens"], columns["text_offset"], strict=True))[:3] == [
+        ("<|endoftext|>", 0),
+        ("the", 0),
+        (" cat", 3),
+    ]
+    first = chat_logprobs(tokens)[0]
+    assert (first["token"], first["bytes"]) == ("<|endoftext|>", [])
 
 
 @pytest.mark.parametrize(

@@ -313,8 +313,9 @@ class TextDesk:
             "top": [[other, self._bytes(other), value] for other, value in top],
         }
 
-    def _bytes(self, id: int) -> list[int]:
-        return list(self._codec.token_bytes(id) or self._codec.name(id).encode())
+    def _bytes(self, id: int) -> list[int] | str:
+        """What a token adds to the text; the name of one that adds nothing."""
+        return list(self._codec.token_bytes(id)) or self._codec.name(id)
 
     def _embed(self) -> list[Event]:
         """Some of the texts of the first command that wants vectors; the result when all have theirs."""
