@@ -39,6 +39,7 @@ class Job:
     Attributes:
         wish: all that it asks for.
         near: the picture that it wants others like, and how far from it, where that has no steps.
+        unknown: words of its prompt that no caption had which the model learned.
         first: how many pictures are drawn.
         sketched: sketches that were sent of the pictures at hand.
     """
@@ -47,6 +48,7 @@ class Job:
     owner: str
     wish: Wish
     near: tuple[Given, float] | None
+    unknown: tuple[str, ...]
     previews: int
     format: str
     quality: int | None
@@ -133,8 +135,17 @@ class ImageDesk:
                     lambda: self._generator.wish_edit(picture, given.get("mask"), count, **values),
                     "mask" if "mask" in given else "strength",
                 )
-        form, quality = command.get("format") or "png", command.get("quality")
-        return Job(command["id"], command.get("owner", ""), wish, near, command.get("previews") or 0, form, quality)
+        captions, prompt = self._generator.captions, values.get("prompt")
+        return Job(
+            id=command["id"],
+            owner=command.get("owner", ""),
+            wish=wish,
+            near=near,
+            unknown=captions.unknown(prompt) if captions is not None and prompt is not None else (),
+            previews=command.get("previews") or 0,
+            format=command.get("format") or "png",
+            quality=command.get("quality"),
+        )
 
     def _at_fault(self, values: dict[str, Any]) -> str | None:
         """The first of some values without which nothing is wrong."""
@@ -271,6 +282,7 @@ def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list
             "index": job.first + i,
             "png": base64.b64encode(picture.encoded(job.format, job.quality)).decode(),
             "seed": job.wish.noise.seed,
+            "unknown": job.unknown,
             **more,
         }
         for i, picture in enumerate(pictures)
