@@ -323,7 +323,11 @@ class TextDesk:
         texts = [job.texts.popleft()]
         while job.texts and (len(texts) + 1) * max(len(job.texts[0]), *map(len, texts)) <= _EMBEDDED:
             texts.append(job.texts.popleft())
-        vectors = embed(self._generator.model, texts, job.dimensions).cpu().numpy().astype("<f4")
+        try:
+            vectors = embed(self._generator.model, texts, job.dimensions).cpu().numpy().astype("<f4")
+        except DaedalError as error:
+            self._vectors.popleft()
+            return [Refused(500, str(error), "generation_failed").event(job.id)]
         job.found += [base64.b64encode(vector.tobytes()).decode() for vector in vectors]
         if job.texts:
             self._vectors.rotate(-1)  # the others have a turn
