@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from daedal.codecs.text import TextCodec
 from daedal.inference.constraint import Constraint, Unconstrainable
@@ -194,6 +196,20 @@ def test_what_is_wrong_is_refused_and_leaves_nothing_behind(fields: dict[str, An
     assert not desk.busy
 
 
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"$ref": "#"}, "no text can match it"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#"}]}}}, "leads back to itself"),
+        ({"properties": {"a": {"oneOf": [{"type": "number"}, {"type": "integer"}]}}}, "anyOf can"),
+        ({"$ref": "https://example.com/schema"}, "none is ever fetched"),
+    ],
+)
+def test_a_schema_that_cannot_be_enforced_is_told_in_plain_words(schema: Any, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        TextDesk(GENERATOR).prepare(generate(constraint={"kind": "json_schema", "schema": schema}))
+
+
 def test_a_text_that_cannot_go_on_as_it_must_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def stuck(self: Constraint, id: int) -> None:
         raise Unconstrainable("The text cannot be constrained so: too many items")
@@ -209,6 +225,17 @@ def test_a_text_that_cannot_go_on_as_it_must_fails_alone(monkeypatch: pytest.Mon
         assert (events[1][-1]["status"], events[1][-1]["code"], events[1][-1]["param"]) == (400, code, param)
         assert text(events[2]) == GENERATOR.generate("the cat", temperature=0, max_tokens=10)[0].text
         assert not desk.busy
+
+
+def test_damaged_weights_are_told_and_give_no_vectors() -> None:
+    model = tiny_gpt(CODEC, context=64)
+    torch.nn.init.constant_(model.embedding.weight, math.nan)
+    desk = TextDesk(Generator(model, CODEC, "damaged"))
+    found = carry_out(desk, {"op": "embed", "id": 1, "owner": "", "inputs": [{"text": "the cat"}] * 3}, generate(2))
+    for events in found.values():
+        assert (events[-1]["event"], events[-1]["status"], events[-1]["code"]) == ("error", 500, "generation_failed")
+        assert "not finite" in events[-1]["message"]
+    assert not desk.busy
 
 
 def test_a_cancelled_command_says_nothing_more() -> None:
