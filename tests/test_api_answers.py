@@ -140,6 +140,21 @@ def test_chat_completions(server: httpx.Client) -> None:
             check("CreateChatCompletionStreamResponse", chunk)
 
 
+def test_a_call_that_was_cut_before_its_arguments_is_not_shown(server: httpx.Client) -> None:
+    half = CALL.replace("say", "cut", 1).partition("arguments")[0]
+    body = {"messages": user(half), "tools": [{"type": "function", "function": TOOL}]}
+    (choice,) = ask(server, "/v1/chat/completions", **body)["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("Words", "length")
+    assert "tool_calls" not in choice["message"]
+    chunks = [chunk["choices"][0] for chunk in stream(server, "/v1/chat/completions", **body)]
+    assert "".join(chunk["delta"].get("content", "") for chunk in chunks) == "Words"
+    assert chunks[-1]["finish_reason"] == "length"
+    (said,) = ask(
+        server, "/v1/messages", max_tokens=50, messages=user(half), tools=[{"name": "a", "input_schema": {}}]
+    )["content"]
+    assert said == {"type": "text", "text": "Words", "citations": None}
+
+
 def test_completions(server: httpx.Client) -> None:
     for body in ({"prompt": "say a"}, {"prompt": ["say a", "say b"], "logprobs": 2, "echo": True, "n": 2}):
         check("CreateCompletionResponse", ask(server, "/v1/completions", **body))

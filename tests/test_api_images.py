@@ -15,6 +15,7 @@ from openai import OpenAI
 from PIL import Image
 
 from api_server import serve
+from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.flow import Flow, FlowConfig
@@ -29,12 +30,16 @@ SHAPE: Any = {"channels": 3, "height": 8, "width": 8}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs")
     flow = shaken(Flow(FlowConfig(**SHAPE, features=16, levels=1, blocks=1, classes=2)))
+    captions = CaptionCodec.train(["a red circle above a blue square"], window=16)
+    told = {"words": captions.vocab_size, "window": captions.window, "text_width": 32, "text_depth": 1}
     for name, model, classes in (
         ("flow", flow, ("cat", "dog")),
         ("gan", shaken(GAN(GANConfig(**SHAPE))), ()),
+        ("words", shaken(Flow(FlowConfig(**SHAPE, features=8, levels=1, blocks=1, **told))), ()),
     ):
         save_image_model(model, path / name, classes)
         PixelCodec(**SHAPE).save(path / name)
+    captions.save(path / "words")
     return path
 
 
@@ -45,7 +50,7 @@ def drawer(folder: Path) -> ImageGenerator:
 
 @pytest.fixture(scope="module")
 def url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    models = {name: str(folder / name) for name in ("flow", "gan")}
+    models = {name: str(folder / name) for name in ("flow", "gan", "words")}
     with serve(tmp_path_factory.mktemp("served"), models=models, aliases={"dall-e-2": "flow"}) as address:
         yield address
 
@@ -146,6 +151,7 @@ def test_formats(client: OpenAI, form: Any, start: bytes) -> None:
         ({"output_compression": 50}, "output_compression"),
         ({"top_k": 5}, "top_k"),
         ({"model": "gan", "prompt": "a cat"}, "prompt"),
+        ({"model": "words", "prompt": "a red circle " * 10}, "prompt"),
         ({"model": "../flow"}, "model"),
     ],
 )
@@ -153,6 +159,16 @@ def test_what_cannot_be_done_is_refused_by_name(url: str, fields: dict[str, Any]
     answer = httpx.post(f"{url}/v1/images/generations", json={"model": "flow", "prompt": "cat", **fields}, timeout=30)
     assert answer.status_code in (400, 404), answer.text
     assert answer.json()["error"]["param"] == param, answer.text
+
+
+def test_words_that_the_model_never_learned_are_told(url: str) -> None:
+    asked = {"model": "words", "prompt": "A red unicorn!", "seed": 1, "steps": 2}
+    told = httpx.post(f"{url}/v1/images/generations", json=asked, timeout=30).json()
+    assert told["unknown_words"] == ["unicorn"]
+    streamed = httpx.post(f"{url}/v1/images/generations", json={**asked, "stream": True}, timeout=30)
+    assert '"unknown_words":["unicorn"]' in streamed.text
+    known = httpx.post(f"{url}/v1/images/generations", json={**asked, "prompt": "a red square"}, timeout=30).json()
+    assert "unknown_words" not in known
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Tools: how a model is told of them, the grammar that its calls follow, and how calls are found in its text."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -186,7 +187,9 @@ TEXTS = [
     ("Let me see.\n" + CALLED, "Let me see.", [("weather", '{"city": "Paris"}')]),
     (f"{CALLED}\n{ASKED}", "", [("weather", '{"city": "Paris"}'), ("time", "{}")]),
     (CALLED.partition('s"}')[0], "", [("weather", '{"city": "Pari')]),
-    (CALLED[:25], CALLED[:25], []),
+    ("Well. " + CALLED[:25], "Well.", []),
+    (f"{CALLED}\n\n", "", [("weather", '{"city": "Paris"}')]),
+    (f"{ASKED}\n{CALLED}\n and \n<t", " and \n<t", [("time", "{}"), ("weather", '{"city": "Paris"}')]),
     (
         '<tool_call>\n{"name": "f", "arguments": {"a": "}]\\"</tool_call>", "b": [{"c": "\\\\"}]}}\n</tool_call>',
         "",
@@ -223,3 +226,11 @@ def test_words_are_told_at_once() -> None:
     assert reader.feed(" ") == []
     assert [piece.text for piece in reader.feed("you <t")] == [" you"]
     assert [piece.text for piece in reader.feed("wo")] == [" <two"]
+
+
+def test_blanks_cost_no_more_than_other_text() -> None:
+    reader = CallReader()
+    began = time.process_time()
+    (words,) = reader.feed(" " * 1_000_000 + "x" + "\n" * 1_000_000)
+    assert words.text.endswith(" x")
+    assert time.process_time() - began < 1

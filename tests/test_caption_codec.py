@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +46,12 @@ def test_an_empty_caption_says_nothing_and_a_long_one_is_cut(codec: CaptionCodec
     nothing, long = codec.encode(["", "red " * 10_000])
     assert nothing.tolist() == [-1] * codec.window
     assert -1 not in long.tolist()
-    assert codec.too_long(["", "a red circle", "red " * 10_000]) == 1
+    assert [length > codec.window for length in codec.lengths(["", "a red circle", "red " * 10_000])] == [0, 0, 1]
+    assert codec.shortened("A red circle.") == "A red circle."
+    beginning = codec.shortened("red " * 10_000)
+    assert codec.lengths([beginning]) == [codec.window]
+    assert torch.equal(codec.encode([beginning])[0], long)
+    assert codec.lengths([codec.shortened("獅" * 9 + "é😀" * 100)])[0] <= codec.window
 
 
 def test_words_that_no_caption_had_are_told_in_their_order(codec: CaptionCodec) -> None:

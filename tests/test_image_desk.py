@@ -124,6 +124,27 @@ def test_a_late_job_does_not_wait_for_a_long_one() -> None:
     assert not desk.busy
 
 
+def test_owners_take_turns() -> None:
+    desk = ImageDesk(FLOW)
+    for id in range(9):
+        desk.begin(desk.prepare(draw(id, owner="alice", seed=id, n=18, prompt="cat", steps=2)))
+    desk.step()
+    for id, prompt in ((10, "cat"), (11, "dog")):
+        desk.begin(desk.prepare(draw(id, owner="bob", seed=id, n=20, prompt=prompt, steps=2)))
+    desk.begin(desk.prepare(draw(12, owner="carol", seed=12, prompt="dog", steps=3)))
+    events = []
+    while desk.busy:
+        events += desk.step()
+    order = [event["id"] for event in events if event["event"] == "image"]
+    assert len(order) == 9 * 18 + 2 * 20 + 1
+    # One batch of Alice's was on its way, and each of the others is given as much before she is given more
+    assert 12 in order[: 3 * 16]
+    assert [sum(id < 9 for id in order[:stop]) for stop in (3 * 16, 5 * 16)] == [16 + 15, 2 * 16 + 15]
+    assert same(
+        images([event for event in events if event["id"] == 10]), FLOW.generate(20, seed=10, label="cat", steps=2)
+    )
+
+
 def test_a_job_that_nobody_waits_for_is_not_finished() -> None:
     desk = ImageDesk(FLOW)
     for id in (1, 2):

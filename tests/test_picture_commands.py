@@ -146,8 +146,8 @@ def test_many_reconstructions_stand_below_their_pictures() -> None:
         ("interpolate {run} --seeds 1,2 --out a.avi", ".mp4"),
         ("interpolate {run} --seeds 1,2 --out a.png", "--replace"),
         ("interpolate {run} --from a.png --to nowhere.png", "nowhere.png is missing"),
-        ("edit {run} --image a.png --mask b.png", "The mask b.png is 8x8"),
-        ("edit {run} --image b.png --mask mask.png", "The mask mask.png is 20x10 and b.png is 8x8"),
+        ("edit {run} --image a.png --mask b.png", "The mask is 8x8"),
+        ("edit {run} --image b.png --mask mask.png", "The mask is 20x10 pixels, and b.png is 8x8"),
         ("edit {run} --image a.png --mask mask.png -n 0", "at least one"),
         ("edit {run} --image a.png --mask nowhere.png", "nowhere.png is missing"),
         ("edit {run} --image a.png", "Give a mask, or a strength under 1"),
@@ -160,7 +160,7 @@ def test_many_reconstructions_stand_below_their_pictures() -> None:
 )
 def test_bad_input_is_one_line_and_leaves_nothing(command: str, said: str, here: Path) -> None:
     before = {path.name: path.read_bytes() for path in here.iterdir()}
-    if "b.png" in said:
+    if "8x8" in said:
         photo(9, 9).save("b.png")
         before["b.png"] = (here / "b.png").read_bytes()
     line = mistake(*command.format(run=RUN).split())

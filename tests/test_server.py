@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from command_line import mistake
+from daedal.cli.serve import _host, _origin
 from daedal.serving import limits, protocol, sse
 from daedal.serving.app import Application
 from daedal.serving.keys import KeyRing
@@ -381,7 +382,31 @@ def test_mistakes_on_the_command_line_are_told_in_a_line(tmp_path: Path) -> None
     assert "open to everybody" in mistake("serve", run, "--host", "0.0.0.0", *data)
     assert "missing" in mistake("serve", run, "--keys", tmp_path / "none.json", *data)
     assert "every page" in mistake("serve", run, "--cors-origin", "*", *data).lower()
-    assert "port" in mistake("serve", run, "--port", "99999", *data)
+    for origin in ("http://a.com/", "nonsense", "a.com", "https://a.com:443", "http://a.com?x", "https://*.a.com"):
+        assert "is no origin" in mistake("serve", run, "--cors-origin", origin, *data)
+    for host in ("example.com:8814", "https://foo.org", "[::1]", "foo/", "*.foo.org", ""):
+        assert "is no name of a host" in mistake("serve", run, "--allow-host", host, *data)
+    assert "--host is empty" in mistake("serve", run, "--host", "", *data)
+    for option, value in (("max-waiting", "-1"), ("idle-minutes", "-1"), ("drain-seconds", "inf"), ("rows", "0")):
+        assert f"--{option}: Input should be" in mistake("serve", run, f"--{option}={value}", *data)
+    assert "--port: " in mistake("serve", run, "--port", "99999", *data)
     assert "cannot keep" in mistake("serve", run, "--data", run / "config.json")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert "in use" in mistake("serve", run, "--port", str(taken.getsockname()[1]), *data)
+        port = taken.getsockname()[1]
+        told = f"Nothing can listen on 127.0.0.1:{port} (Address already in use). Choose another --port."
+        assert told in mistake("serve", run, "--port", str(port), *data)
+    for host in ("no-such-host.invalid", "a" * 70):
+        said = mistake("serve", run, "--host", host, "--keys", keys, *data)
+        assert "Nothing can listen" in said
+        assert "another --host" in said
+
+
+def test_hosts_and_origins_are_as_requests_have_them() -> None:
+    assert [_host(name) for name in ("Foo.example.com", "10.0.0.1", "::1", "my_host")] == [
+        "foo.example.com",
+        "10.0.0.1",
+        "::1",
+        "my_host",
+    ]
+    for origin in ("https://a.com", "http://a.com:8080", "http://[::1]:8080", "tauri://localhost"):
+        assert _origin(origin.upper()) == origin

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import signal
 import subprocess
 import threading
@@ -12,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from daedal.codecs.text import TextCodec
 from daedal.inference.constraint import Constraint, Unconstrainable
 from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
 from daedal.serving.desk import Refused
+from daedal.serving.logprobs import CompletionLogprobs, chat_logprobs
 from daedal.serving.settings import Settings
 from daedal.serving.supervisor import Models
 from daedal.serving.text_desk import TextDesk
@@ -122,6 +125,20 @@ def test_log_probabilities_come_with_the_text_and_the_prompt() -> None:
     assert [event["event"] for event in only] == ["started", "prompt", "finished", "done"]
 
 
+def test_a_special_token_has_a_name_and_no_place_in_the_text() -> None:
+    ids = [CODEC.eos_id, *CODEC.encode("the cat")]
+    asked = {**generate(options={"max_tokens": 0, "logprobs": 2}, echo=2), "prompt": {"ids": ids}}
+    tokens = next(event for event in carry_out(TextDesk(GENERATOR), asked)[1] if event["event"] == "prompt")["tokens"]
+    columns = CompletionLogprobs(2).add(tokens, first_unknown=True)
+    assert list(zip(columns["tokens"], columns["text_offset"], strict=True))[:3] == [
+        ("<|endoftext|>", 0),
+        ("the", 0),
+        (" cat", 3),
+    ]
+    first = chat_logprobs(tokens)[0]
+    assert (first["token"], first["bytes"]) == ("<|endoftext|>", [])
+
+
 @pytest.mark.parametrize(
     ("constraint", "fits"),
     [
@@ -201,6 +218,20 @@ def test_what_is_wrong_is_refused_and_leaves_nothing_behind(fields: dict[str, An
     assert not desk.busy
 
 
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"$ref": "#"}, "no text can match it"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#"}]}}}, "leads back to itself"),
+        ({"properties": {"a": {"oneOf": [{"type": "number"}, {"type": "integer"}]}}}, "anyOf can"),
+        ({"$ref": "https://example.com/schema"}, "none is ever fetched"),
+    ],
+)
+def test_a_schema_that_cannot_be_enforced_is_told_in_plain_words(schema: Any, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        TextDesk(GENERATOR).prepare(generate(constraint={"kind": "json_schema", "schema": schema}))
+
+
 def test_a_text_that_cannot_go_on_as_it_must_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def stuck(self: Constraint, id: int) -> None:
         raise Unconstrainable("The text cannot be constrained so: too many items")
@@ -216,6 +247,17 @@ def test_a_text_that_cannot_go_on_as_it_must_fails_alone(monkeypatch: pytest.Mon
         assert (events[1][-1]["status"], events[1][-1]["code"], events[1][-1]["param"]) == (400, code, param)
         assert text(events[2]) == GENERATOR.generate("the cat", temperature=0, max_tokens=10)[0].text
         assert not desk.busy
+
+
+def test_damaged_weights_are_told_and_give_no_vectors() -> None:
+    model = tiny_gpt(CODEC, context=64)
+    torch.nn.init.constant_(model.embedding.weight, math.nan)
+    desk = TextDesk(Generator(model, CODEC, "damaged"))
+    found = carry_out(desk, {"op": "embed", "id": 1, "owner": "", "inputs": [{"text": "the cat"}] * 3}, generate(2))
+    for events in found.values():
+        assert (events[-1]["event"], events[-1]["status"], events[-1]["code"]) == ("error", 500, "generation_failed")
+        assert "not finite" in events[-1]["message"]
+    assert not desk.busy
 
 
 def test_a_cancelled_command_says_nothing_more() -> None:

@@ -155,13 +155,14 @@ def fit(generator: "Drawer", picture: Path) -> "Given":
 
 
 def tell_prompts(generator: "Drawer", prompts: Sequence[str] | None) -> None:
-    """Say what a model cannot know of prompts: words that no caption had, and what is too long to be read."""
+    """Say what a model cannot know of prompts: words that no caption had, and, where they are not drawn but compared, what is
+    too long to be read."""
     captions = generator.captions
     if captions is None or prompts is None:
         return
     if unknown := list(dict.fromkeys(word for prompt in prompts for word in captions.unknown(prompt))):
         console.note(f"No caption that the model learned had {', '.join(unknown[:20])}")
-    if captions.too_long(prompts):
+    if "prompt" not in generator.capabilities and max(captions.lengths(prompts), default=0) > captions.window:
         console.note(f"Only the first {captions.window} tokens of a prompt are read")
 
 

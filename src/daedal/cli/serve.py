@@ -1,14 +1,26 @@
 """`daedal serve`: models behind the OpenAI API."""
 
+import ipaddress
 import os
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from daedal.cli.console import note
 from daedal.errors import DaedalError
 from daedal.inference.sampling import Quantize
+
+if TYPE_CHECKING:
+    from daedal.serving.settings import Settings
+
+_OPTIONS = {"waiting": "max-waiting", "idle": "idle-minutes", "drain": "drain-seconds"}
+"""Of settings that an option is named otherwise for."""
+_HOST = re.compile(r"[\w.-]+", re.ASCII)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?", re.ASCII)
+_USUAL = {"http": ":80", "https": ":443"}
+"""Ports that browsers leave out."""
 
 
 def serve(
@@ -64,8 +76,9 @@ def serve(
     """
     from daedal.serving import log
     from daedal.serving.server import serve as run
-    from daedal.serving.settings import Settings
 
+    if not host:
+        raise DaedalError("--host is empty", "Name an address of this machine, such as 127.0.0.1")
     if models is not None and not models.is_dir():
         raise DaedalError(f"{models} is no folder", "Name one that holds run folders")
     named, other = _named(runs or [], alias or [], models)
@@ -78,8 +91,8 @@ def serve(
         "folder": models,
         "aliases": other,
         "keys": keys,
-        "hosts": tuple(name.lower() for name in allow_host or ()),
-        "origins": tuple(cors_origin or ()),
+        "hosts": tuple(map(_host, allow_host or ())),
+        "origins": tuple(map(_origin, cors_origin or ())),
         "data": data or _state(),
         "quantize": quantize,
         "rows": rows,
@@ -87,9 +100,50 @@ def serve(
         "idle": idle_minutes,
         "drain": drain_seconds,
     }
-    settings = Settings.parse(values, "serve")
+    settings = _settings(values)
     log.begin()
     run(settings, lambda address: note(_greeting(address, named, models, keys is not None)))
+
+
+def _settings(values: dict[str, Any]) -> "Settings":
+    from pydantic import ValidationError
+
+    from daedal.serving.settings import Settings
+
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        option = _OPTIONS.get(str(fault["loc"][0]), fault["loc"][0])
+        raise DaedalError(f"--{option}: {fault['msg']} (got {fault['input']})", "Correct that value") from None
+
+
+def _host(text: str) -> str:
+    """A name as the Host header of a request has it, which it is compared with."""
+    name = text.lower()
+    if not _HOST.fullmatch(name) and not _is_address(name):
+        raise DaedalError(
+            f"{text!r} is no name of a host", "Write it without scheme and port, as in models.example.com"
+        )
+    return name
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers send it, which it is compared with."""
+    origin = text.lower()
+    if origin != "*" and (not _ORIGIN.fullmatch(origin) or origin.endswith(_USUAL.get(origin.partition(":")[0], "/"))):
+        raise DaedalError(
+            f"{text!r} is no origin", "Write it as https://example.com, with a port only if it is unusual, and no path"
+        )
+    return origin
 
 
 def _named(runs: list[str], aliases: list[str], folder: Path | None) -> tuple[dict[str, str], dict[str, str]]:

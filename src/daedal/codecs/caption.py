@@ -3,7 +3,7 @@
 - a caption is tidied first: lower case, one space between words, nothing that cannot be seen, no full stop at its end
 - where a script puts no spaces between words, its characters are the words
 - its ids stand at the end of the row, where the picture follows; what is before them is -1, as is a row that says nothing
-- longer captions than a row are cut
+- longer captions than a row are cut when they are learned; a prompt that is longer is refused (`abilities.py`)
 """
 
 import re
@@ -86,10 +86,18 @@ class CaptionCodec:
         ids = ids[: ids.index(self.end_id)] if self.end_id in ids else ids
         return _BETWEEN.sub("", self.text.decode(ids).strip())
 
-    def too_long(self, captions: Sequence[str]) -> int:
-        """How many captions do not fit into a row."""
-        rows = self.text.encode_batch([_apart(tidy(caption)) for caption in captions])
-        return sum(len(ids) > self.window for ids in rows)
+    def lengths(self, captions: Sequence[str]) -> list[int]:
+        """How many ids each caption has; more than `window` do not fit into a row."""
+        return [len(ids) for ids in self.text.encode_batch([_apart(tidy(caption)) for caption in captions])]
+
+    def shortened(self, caption: str) -> str:
+        """A caption; of one that does not fit into a row, the beginning that does."""
+        if self.lengths([caption])[0] <= self.window:
+            return caption
+        (row,) = self.encode([caption])
+        # What is cut within a word may be written with more ids than it was cut from
+        beginnings = (self.decode(row[:stop]) for stop in range(self.window, 0, -1))
+        return next(beginning for beginning in beginnings if self.lengths([beginning])[0] <= self.window)
 
     def unknown(self, caption: str) -> tuple[str, ...]:
         """The words of a caption that no caption had which the codec was made of, in their order."""

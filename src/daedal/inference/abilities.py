@@ -149,6 +149,12 @@ class Abilities:
         given = [prompt] if isinstance(prompt, str) else list(prompt)
         if not given or not all(tidy(one) for one in given):
             raise DaedalError("The prompt says nothing", "Say what to draw, or leave it out")
+        if (longest := max(self.captions.lengths(given))) > (window := self.captions.window):
+            strange = [word[:30] for one in given for word in self.captions.unknown(one)][:_LISTED]
+            raise DaedalError(
+                f"A prompt has {longest:,} tokens, and the model reads {window}",
+                f"Leave out words that it never learned: {', '.join(strange)}" if strange else "Shorten it",
+            )
         rows = self.captions.encode(given).to(noise.device)
         return rows[torch.arange(noise.first, noise.first + noise.count, device=noise.device) % len(rows)]
 

@@ -3,7 +3,6 @@
 By llguidance, an Earley parser over the bytes of tokens (github.com/guidance-ai/llguidance): tens of microseconds a token.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -17,13 +16,20 @@ from torch import Tensor
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
+from daedal.inference.json_form import one_way
 
 Kind = Literal["json_object", "json_schema", "regex", "lark"]
 
 _START, _STEP = 1.0, 0.02
 """Seconds of work that a text may take for its constraint, and more for each of its tokens: others wait meanwhile."""
-_JSON = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
-"""One way to write JSON: where whitespace is free, a small model may write nothing else for ever."""
+_TOO_MUCH = "it takes too much work to find out what may come"
+_PLAINLY = {
+    "TooComplex": _TOO_MUCH,
+    "NoExtension": "no text can match it: it leads back to itself without an end, or rules everything out",
+    "oneOf constraints": "oneOf can be enforced only where no text fits two of its schemas; anyOf can",
+    "Default retriever": "it refers to another document, and none is ever fetched",
+}
+"""What llguidance means where its own words tell a client nothing."""
 
 
 class Unconstrainable(DaedalError):
@@ -53,7 +59,7 @@ class Constraint:
         self._check()
         self._left += _STEP - (time.thread_time() - began)
         if self._left < 0:
-            raise _refused("it takes too much work to find out what may come")
+            raise _refused(_TOO_MUCH)
         return torch.from_numpy(np.unpackbits(bits, bitorder="little")[: self._vocab].astype(np.bool_))
 
     def add(self, id: int) -> None:
@@ -107,10 +113,9 @@ class ConstraintCompiler:
 
     def _grammar(self, kind: Kind, value: str | Mapping[str, Any] | None) -> str:
         if kind == "json_object":
-            return LLMatcher.grammar_from_json_schema({"type": "object"}, overrides=_JSON)  # type: ignore[arg-type]
+            return LLMatcher.grammar_from_json_schema(one_way({"type": "object"}))
         if kind == "json_schema":
-            schema = json.dumps({name: rule for name, rule in dict(value or {}).items() if name != "x-guidance"})  # type: ignore[arg-type]
-            return LLMatcher.grammar_from_json_schema(schema, overrides=_JSON)  # type: ignore[arg-type]
+            return LLMatcher.grammar_from_json_schema(one_way(dict(value or {})))  # type: ignore[arg-type]
         if kind == "regex":
             return LLMatcher.grammar_from_regex(str(value))
         if kind == "lark":
@@ -157,7 +162,8 @@ class _Vocabulary:
 
 
 def _refused(reason: str) -> Unconstrainable:
-    line = " ".join(reason.split())[:200]
+    plainly = (plain for said, plain in _PLAINLY.items() if said in reason)
+    line = next(plainly, " ".join(reason.split())[:200])
     return Unconstrainable(
         f"The text cannot be constrained so: {line}", "Correct or simplify the schema, pattern or grammar"
     )

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from daedal.errors import DaedalError
 from daedal.models.gpt import GPT
 
 
@@ -19,6 +20,9 @@ def embed(model: GPT, texts: Sequence[Sequence[int]], dimensions: int | None = N
 
     Args:
         dimensions: keep only so many of the first numbers, and make the rest of length one again.
+
+    Raises:
+        DaedalError: the model's states hold NaN or infinity.
     """
     lengths = torch.tensor([len(text) for text in texts], device=model.embedding.weight.device)
     longest = int(lengths.max())
@@ -26,4 +30,9 @@ def embed(model: GPT, texts: Sequence[Sequence[int]], dimensions: int | None = N
     ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=lengths.device)
     real = torch.arange(longest, device=lengths.device) < lengths[:, None]
     mean = (model.hidden(ids).float() * real[..., None]).sum(1) / lengths[:, None]
+    if not bool(mean.isfinite().all()):
+        raise DaedalError(
+            "The model's states are not finite numbers (NaN or infinity)",
+            "Its weights are damaged or its training diverged: use an earlier checkpoint",
+        )
     return F.normalize(mean[:, :dimensions], dim=-1)

@@ -94,8 +94,8 @@ def fit_mask(source: Source, codec: PixelCodec, picture: Given) -> Bool[Array, "
     opened = open_picture(source)
     image = upright(opened.image)
     if image.size not in (picture.size, (codec.width, codec.height)):
-        sizes = f"{image.width}x{image.height} and {picture.name} is {picture.size[0]}x{picture.size[1]} pixels"
-        raise DaedalError(f"The mask {opened.name} is {sizes}", "Draw the mask in the size of the picture")
+        sizes = f"{image.width}x{image.height} pixels, and {picture.name} is {picture.size[0]}x{picture.size[1]}"
+        raise DaedalError(f"The mask is {sizes}", "Draw the mask in the size of the picture")
     values = {"channels": 1, "height": codec.height, "width": codec.width, "background": "#000000"}
     # pad fills up with what is kept; a picture of the model's size is brought to it by any rule
     raster = Raster.parse({**values, "fit": codec.fit}, "mask")

@@ -12,7 +12,6 @@ from typing import Literal
 from daedal.serving.tools import CALL, END_OF_CALL
 
 _HEAD = re.compile(r'\s*\{"name":\s*"([^"\\]*)",\s*"arguments":\s*(?=\{)')
-_HELD = re.compile(r"\s*(?:" + "|".join(re.escape(CALL[:length]) for length in range(len(CALL), 0, -1)) + r")?\Z")
 _MARKS = re.compile(r'["\\{}\[\]]')
 
 
@@ -35,7 +34,7 @@ class CallReader:
 
     def __init__(self) -> None:
         self.calls = 0
-        self._state: Literal["words", "head", "arguments", "tail"] = "words"
+        self._state: Literal["words", "head", "arguments", "tail", "between"] = "words"
         self._held = ""
         self._depth, self._quoted, self._escaped = 0, False, False
 
@@ -49,10 +48,8 @@ class CallReader:
         return pieces
 
     def finish(self) -> list[Piece]:
-        """The rest: a call that was cut off before its arguments is given as words."""
+        """The rest: nothing of a call that was cut off before its arguments."""
         rest, self._held = self._held, ""
-        if self._state == "head":
-            return [Piece("words", CALL + rest)]
         return [Piece("words", rest)] if self._state == "words" and rest else []
 
     # Each takes from the held text what it can and tells what that was; None: it needs more
@@ -62,8 +59,9 @@ class CallReader:
         if mark:
             self._state, self._held = "head", after
             return Piece("words", words.rstrip())
-        held = _HELD.search(self._held)
-        keep = held.start() if held else len(self._held)
+        # What may be the beginning of a call, and the space before it, is held back
+        begun = next(length for length in range(len(CALL) - 1, -1, -1) if self._held.endswith(CALL[:length]))
+        keep = len(self._held[: len(self._held) - begun].rstrip())
         words, self._held = self._held[:keep], self._held[keep:]
         return Piece("words", words) if words else None
 
@@ -110,5 +108,13 @@ class CallReader:
         _, mark, after = self._held.partition(END_OF_CALL)
         if not mark:
             return None
-        self._state, self._held = "words", after.lstrip("\n")
+        self._state, self._held = "between", after
+        return Piece("words", "")
+
+    def _between(self) -> Piece | None:
+        """The line ends that follow a call, which may come one by one, are no words."""
+        self._held = self._held.lstrip("\n")
+        if not self._held:
+            return None
+        self._state = "words"
         return Piece("words", "")

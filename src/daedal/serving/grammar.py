@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from daedal.inference.json_form import one_way
 from daedal.serving.errors import ApiError
 from daedal.serving.tools import CALL, END_OF_CALL, NO_ARGUMENTS, Function, Toolbox
 
-_ONE_WAY = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-"""One way to write JSON, as models write it themselves."""
 _LONGEST = 400_000
 """Characters of a grammar."""
 
@@ -39,7 +38,7 @@ def _grammar(tools: Toolbox, form: Mapping[str, Any] | None) -> str:
         lines.append(f"start: {mark} call{again}")
     elif form is not None:
         lines.append(f"start: words | {mark} call{again}")
-        lines.append(f"words: %json {_json({'type': 'object'} if form['kind'] == 'json_object' else form['schema'])}")
+        lines.append(f"words: %json {one_way({'type': 'object'} if form['kind'] == 'json_object' else form['schema'])}")
     else:
         lines.append(f"start: WORDS | before call{again}")
         lines.append(rf"WORDS: /(.|\n)*/ & ~/(.|\n)*{CALL}(.|\n)*/")
@@ -52,14 +51,9 @@ def _grammar(tools: Toolbox, form: Mapping[str, Any] | None) -> str:
 
 def _call(number: int, function: Function) -> str:
     before, after = f'\n{{"name": "{function.name}", "arguments": ', f"}}\n{END_OF_CALL}"
-    return f"call{number}: {json.dumps(before)} %json {_json(_object(function.parameters))} {json.dumps(after)}"
+    return f"call{number}: {json.dumps(before)} %json {one_way(_object(function.parameters))} {json.dumps(after)}"
 
 
 def _object(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Arguments are an object, whether or not the schema says so."""
     return {**(schema or NO_ARGUMENTS), "type": "object"}
-
-
-def _json(schema: Mapping[str, Any]) -> str:
-    rules = {name: rule for name, rule in schema.items() if name != "x-guidance"}
-    return json.dumps({"x-guidance": _ONE_WAY, **rules})

@@ -1,10 +1,10 @@
 """What the process of a model of images does with commands: those that wait and are drawn in the same way begin as one batch,
-and batches that are on their way take each step together, so that a late one need not wait until the others are done."""
+and batches that are on their way take each step together, so that a late one need not wait until the others are done. Owners
+take turns: who has been given the fewest pictures comes next."""
 
 import base64
 import io
 import warnings
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from daedal.inference.given import Given
 from daedal.inference.painter import VARIED, Drawn, Together, Wish
 from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
+from daedal.inference.turns import Turns
 from daedal.serving.desk import Command, Event, Refused
 
 Checked = TypeVar("Checked")
@@ -38,13 +39,16 @@ class Job:
     Attributes:
         wish: all that it asks for.
         near: the picture that it wants others like, and how far from it, where that has no steps.
+        unknown: words of its prompt that no caption had which the model learned.
         first: how many pictures are drawn.
         sketched: sketches that were sent of the pictures at hand.
     """
 
     id: int
+    owner: str
     wish: Wish
     near: tuple[Given, float] | None
+    unknown: tuple[str, ...]
     previews: int
     format: str
     quality: int | None
@@ -78,8 +82,9 @@ class ImageDesk:
 
     def __init__(self, generator: ImageGenerator) -> None:
         self._generator = generator
-        self._waiting: deque[Job] = deque()
+        self._waiting: list[Job] = []
         self._batches: list[Batch] = []
+        self._turns = Turns()
 
     @property
     def info(self) -> dict[str, Any]:
@@ -130,8 +135,17 @@ class ImageDesk:
                     lambda: self._generator.wish_edit(picture, given.get("mask"), count, **values),
                     "mask" if "mask" in given else "strength",
                 )
-        form, quality = command.get("format") or "png", command.get("quality")
-        return Job(command["id"], wish, near, command.get("previews") or 0, form, quality)
+        captions, prompt = self._generator.captions, values.get("prompt")
+        return Job(
+            id=command["id"],
+            owner=command.get("owner", ""),
+            wish=wish,
+            near=near,
+            unknown=captions.unknown(prompt) if captions is not None and prompt is not None else (),
+            previews=command.get("previews") or 0,
+            format=command.get("format") or "png",
+            quality=command.get("quality"),
+        )
 
     def _at_fault(self, values: dict[str, Any]) -> str | None:
         """The first of some values without which nothing is wrong."""
@@ -143,21 +157,24 @@ class ImageDesk:
 
     def begin(self, job: Job) -> None:
         """Start what was prepared."""
+        here = [*self._waiting, *(other for batch in self._batches for other in batch.jobs)]
+        self._turns.join(job.owner, {other.owner for other in here})
         self._waiting.append(job)
 
     def cancel(self, id: int) -> None:
         """Nobody waits for that any more."""
-        self._waiting = deque(job for job in self._waiting if job.id != id)
+        self._waiting = [job for job in self._waiting if job.id != id]
         for batch in self._batches:
             batch.gone.add(id)
         self._batches = [batch for batch in self._batches if not batch.gone.issuperset(batch.ids)]
 
     def step(self) -> list[Event]:
         """Begin what waits, as far as there is room, and take a step of all that is being drawn."""
-        if self._waiting and len(self._batches) < _ABREAST:
-            if self._waiting[0].near is not None:
-                return self._at_once(self._waiting.popleft())
-            self._batches.append(self._gather())
+        first = self._next() if len(self._batches) < _ABREAST else None
+        if first is not None:
+            if first.near is not None:
+                return self._at_once(first)
+            self._batches.append(self._gather(first))
         batches, self._batches = self._batches, []
         try:
             several = self._generator.go_on([batch.drawing for batch in batches])
@@ -185,20 +202,31 @@ class ImageDesk:
             "cache_queries": 0,
         }
 
-    def _gather(self) -> Batch:
-        """The next jobs that can be drawn together."""
+    def _next(self, like: Wish | None = None) -> Job | None:
+        """The job whose turn it is; of those that can be drawn as one batch with a wish, if one is given."""
+        first: dict[str, Job] = {}
+        for job in self._waiting:
+            if like is None or (job.near is None and job.wish.fits(like)):
+                first.setdefault(job.owner, job)
+        return first[self._turns.next(first)] if first else None
+
+    def _take(self, job: Job, room: int) -> int:
+        """How many of a job's pictures are drawn now."""
+        count = min(job.left, room)
+        self._waiting.remove(job)
+        self._turns.charge(job.owner, count)
+        return count
+
+    def _gather(self, first: Job) -> Batch:
+        """A job, and the next ones that can be drawn together with it."""
         jobs, wishes, room = [], list[Wish](), _BATCH
-        for job in list(self._waiting):
-            count = min(job.left, room)
-            if job.near is not None or not count:
-                continue
-            wish = job.wish.part(job.first, job.first + count)
-            if wishes and not wish.fits(wishes[0]):
-                continue
-            self._waiting.remove(job)
+        job: Job | None = first
+        while job is not None and room:
+            count = self._take(job, room)
             jobs.append(job)
-            wishes.append(wish)
+            wishes.append(job.wish.part(job.first, job.first + count))
             room -= count
+            job = self._next(first.wish)
         return Batch(jobs, self._generator.begin(wishes))
 
     def _sketched(self, batch: Batch, drawn: Drawn) -> list[Event]:
@@ -219,7 +247,7 @@ class ImageDesk:
     def _at_once(self, job: Job) -> list[Event]:
         """Pictures like a given one, a few at a time."""
         assert job.near is not None
-        (picture, strength), count = job.near, min(job.left, _BATCH)
+        (picture, strength), count = job.near, self._take(job, _BATCH)
         seed = job.wish.noise.seed
         return self._drew(job, self._generator.vary(picture, count, strength=strength, seed=seed, first=job.first))
 
@@ -254,6 +282,7 @@ def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list
             "index": job.first + i,
             "png": base64.b64encode(picture.encoded(job.format, job.quality)).decode(),
             "seed": job.wish.noise.seed,
+            "unknown": job.unknown,
             **more,
         }
         for i, picture in enumerate(pictures)

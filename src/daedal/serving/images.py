@@ -132,7 +132,7 @@ async def _answer(request: Request, model: Model, body: Body, fields: Mapping[st
         {"b64_json": picture["png"], "seed": picture["seed"]}
         for picture in sorted(pictures, key=lambda one: one["index"])
     ]
-    return json_answer({"created": int(time.time()), "data": data, **_told(model, body)})
+    return json_answer({"created": int(time.time()), "data": data, **_told(model, body, pictures[0])})
 
 
 async def _all(events: AsyncGenerator[Event]) -> list[Event]:
@@ -147,12 +147,12 @@ async def _events(events: AsyncGenerator[Event], model: Model, body: Body, name:
                 return
             sketch = event["event"] == "preview"
             kind = f"{name}.{'partial_image' if sketch else 'completed'}"
-            told = {"type": kind, "b64_json": event["png"], "created_at": int(time.time()), **_told(model, body)}
+            told = {"type": kind, "b64_json": event["png"], "created_at": int(time.time()), **_told(model, body, event)}
             told |= {"partial_image_index": event["number"]} if sketch else {"seed": event["seed"]}
             yield b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(told) + b"\n\n"
 
 
-def _told(model: Model, body: Body) -> dict[str, Any]:
+def _told(model: Model, body: Body, picture: Event) -> dict[str, Any]:
     """What clients read of a picture. Tokens are what other servers bill: there are none here."""
     height, width = model.info["size"]
     usage = {
@@ -167,6 +167,7 @@ def _told(model: Model, body: Body) -> dict[str, Any]:
         "background": "opaque",
         "output_format": body.output_format,
         "usage": usage,
+        **({"unknown_words": unknown} if (unknown := picture.get("unknown")) else {}),
     }
 
 

@@ -1,6 +1,7 @@
 """Log-probabilities of tokens, as each endpoint writes them.
 
-A token is a run of bytes and need not be whole characters: `bytes` has it exactly, and `token` as well as text can.
+A token is a run of bytes and need not be whole characters: `bytes` has it exactly, and `token` as well as text can. A special
+token adds nothing to the text: it has no bytes, and the wire has its name in their place.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ IMPOSSIBLE = -9999.0
 """In place of minus infinity, which JSON does not have."""
 
 Token = dict[str, Any]
+Spelling = list[int] | str
 
 
 def chat_logprobs(tokens: Sequence[Token]) -> list[dict[str, Any]]:
@@ -23,9 +25,9 @@ def chat_logprobs(tokens: Sequence[Token]) -> list[dict[str, Any]]:
     ]
 
 
-def _entry(spelling: list[int], logprob: float | None) -> dict[str, Any]:
-    text = bytes(spelling).decode("utf-8", "replace")
-    return {"token": text, "logprob": IMPOSSIBLE if logprob is None else logprob, "bytes": spelling}
+def _entry(spelling: Spelling, logprob: float | None) -> dict[str, Any]:
+    text = spelling if isinstance(spelling, str) else bytes(spelling).decode("utf-8", "replace")
+    return {"token": text, "logprob": _known(logprob), "bytes": _written(spelling)}
 
 
 class CompletionLogprobs:
@@ -47,11 +49,11 @@ class CompletionLogprobs:
         """
         columns: dict[str, list[Any]] = {"text_offset": [], "token_logprobs": [], "tokens": [], "top_logprobs": []}
         for place, token in enumerate(tokens):
-            spelling = token["bytes"]
-            inside = bool(spelling) and spelling[0] & 0xC0 == 0x80  # goes on with the character before
+            written = _written(token["bytes"])
+            inside = bool(written) and written[0] & 0xC0 == 0x80  # goes on with the character before
             columns["text_offset"].append(max(0, self._offset - inside))
-            self._offset += sum(byte & 0xC0 != 0x80 for byte in spelling)
-            columns["tokens"].append(_spelled(spelling))
+            self._offset += sum(byte & 0xC0 != 0x80 for byte in written)
+            columns["tokens"].append(_spelled(token["bytes"]))
             unknown = first_unknown and place == 0
             columns["token_logprobs"].append(None if unknown else _known(token["logprob"]))
             columns["top_logprobs"].append(None if unknown else self._likely(token))
@@ -70,8 +72,15 @@ def _known(logprob: float | None) -> float:
     return IMPOSSIBLE if logprob is None else logprob
 
 
-def _spelled(spelling: list[int]) -> str:
+def _written(spelling: Spelling) -> list[int]:
+    """The bytes that a token adds to the text."""
+    return [] if isinstance(spelling, str) else spelling
+
+
+def _spelled(spelling: Spelling) -> str:
     """Text; `bytes:` and the bytes where they are not whole characters, so that no two tokens are spelled alike."""
+    if isinstance(spelling, str):
+        return spelling
     try:
         return bytes(spelling).decode()
     except UnicodeDecodeError:

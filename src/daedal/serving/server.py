@@ -1,6 +1,7 @@
 """The server on its port: it starts, tells that it is ready, and stops as it should."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -117,5 +118,8 @@ def _bind(host: str, port: int) -> socket.socket:
             socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
         )  # connections take it over: a token does not wait
         return listening
-    except OSError as error:
-        raise DaedalError(f"Nothing can listen on {host}:{port} ({error.strerror})", "Choose another --port") from None
+    except (OSError, UnicodeError) as error:
+        code, said = getattr(error, "errno", None), getattr(error, "strerror", None) or "no such name"
+        at_fault = "--port" if code in (errno.EADDRINUSE, errno.EACCES) else "--host"
+        reason = said.partition(" (while")[0]
+        raise DaedalError(f"Nothing can listen on {host}:{port} ({reason})", f"Choose another {at_fault}") from None

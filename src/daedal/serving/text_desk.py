@@ -339,8 +339,9 @@ class TextDesk:
             "top": [[other, self._bytes(other), value] for other, value in top],
         }
 
-    def _bytes(self, id: int) -> list[int]:
-        return list(self._codec.token_bytes(id) or self._codec.name(id).encode())
+    def _bytes(self, id: int) -> list[int] | str:
+        """What a token adds to the text; the name of one that adds nothing."""
+        return list(self._codec.token_bytes(id)) or self._codec.name(id)
 
     def _embed(self) -> list[Event]:
         """Some of the texts of the first command that wants vectors; the result when all have theirs."""
@@ -348,7 +349,11 @@ class TextDesk:
         texts = [job.texts.popleft()]
         while job.texts and (len(texts) + 1) * max(len(job.texts[0]), *map(len, texts)) <= _EMBEDDED:
             texts.append(job.texts.popleft())
-        vectors = embed(self._generator.model, texts, job.dimensions).cpu().numpy().astype("<f4")
+        try:
+            vectors = embed(self._generator.model, texts, job.dimensions).cpu().numpy().astype("<f4")
+        except DaedalError as error:
+            self._vectors.popleft()
+            return [Refused(500, str(error), "generation_failed").event(job.id)]
         job.found += [base64.b64encode(vector.tobytes()).decode() for vector in vectors]
         if job.texts:
             self._vectors.rotate(-1)  # the others have a turn

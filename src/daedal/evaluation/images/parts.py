@@ -116,8 +116,10 @@ def composed(generator: ImageGenerator, scenes: Iterable[Scene], per_task: int, 
 def draw(
     generator: ImageGenerator, count: int, seed: int, progress: Callable[[int], None], prompts: Sequence[str] = ()
 ) -> Drawn:
-    """The first pictures of a seed; a model of classes draws those too, and one of captions what `prompts` say."""
+    """The first pictures of a seed; a model of classes draws those too, and one of captions what `prompts` say, of long ones
+    as much as it can learn."""
     pictures, labels = [], []
+    prompts = [generator.captions.shortened(prompt) for prompt in prompts] if generator.captions else ()
     numbers = {name: number for number, name in enumerate(generator.classes)}
     for start in range(0, count, _BATCH):
         for picture in generator.generate(min(_BATCH, count - start), seed=seed, first=start, prompt=prompts or None):
