@@ -207,6 +207,15 @@ def test_edits_take_their_steps_beside_whatever_else_is_drawn() -> None:
     assert all((sketch[kept] == original[kept]).all() for sketch in sketches)
 
 
+def test_pictures_like_others_do_not_hold_up_what_is_being_drawn() -> None:
+    like = ImageGenerator(shaken(GAN(GANConfig(**SHAPE))), FLOW.codec)
+    desk = ImageDesk(like)
+    desk.begin(desk.prepare(draw(1, n=64, image=png(), vary=True)))
+    desk.begin(desk.prepare({**draw(2), "owner": "other"}))
+    done = [event["id"] for _ in range(3) for event in desk.step() if event["event"] == "done"]
+    assert done == [2]
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -170,17 +170,19 @@ class ImageDesk:
 
     def step(self) -> list[Event]:
         """Begin what waits, as far as there is room, and take a step of all that is being drawn."""
-        first = self._next() if len(self._batches) < _ABREAST else None
+        first, events = self._next() if len(self._batches) < _ABREAST else None, list[Event]()
         if first is not None:
             if first.near is not None:
-                return self._at_once(first)
-            self._batches.append(self._gather(first))
+                events += self._at_once(first)
+            else:
+                self._batches.append(self._gather(first))
         batches, self._batches = self._batches, []
         try:
             several = self._generator.go_on([batch.drawing for batch in batches])
         except DaedalError as error:
-            return [Refused(400, str(error), "invalid_value").event(id) for batch in batches for id in batch.ids]
-        events = []
+            return events + [
+                Refused(400, str(error), "invalid_value").event(id) for batch in batches for id in batch.ids
+            ]
         for batch, drawn in zip(batches, several, strict=True):
             if drawn.done < 1:
                 self._batches.append(batch)
@@ -198,8 +200,6 @@ class ImageDesk:
             "running": sum(len(batch.jobs) for batch in self._batches),
             "waiting": len(self._waiting),
             "cache_tokens": 0,
-            "cache_hits": 0,
-            "cache_queries": 0,
         }
 
     def _next(self, like: Wish | None = None) -> Job | None:
