@@ -1,12 +1,10 @@
-"""Rows that wait for a slot. Owners take turns: who has been given least comes next.
-
-Virtual token counters: Sheng et al. 2024, arXiv:2401.00588.
-"""
+"""Rows that wait for a slot; owners take turns."""
 
 from collections import deque
 from collections.abc import Collection
 
 from daedal.inference.row import Row
+from daedal.inference.turns import Turns
 
 
 class Waiting:
@@ -15,7 +13,7 @@ class Waiting:
     def __init__(self) -> None:
         self._queues: dict[str, deque[Row]] = {}
         self._back: deque[Row] = deque()
-        self._given: dict[str, float] = {}
+        self._turns = Turns()
 
     def __len__(self) -> int:
         return len(self._back) + sum(map(len, self._queues.values()))
@@ -26,14 +24,8 @@ class Waiting:
         Args:
             running: owners of rows that have a slot.
         """
-        owner, here = row.request.owner, {*self._queues, *running}
-        if not here:
-            self._given.clear()
-        if owner not in here:
-            # Who was away has not saved anything up
-            least = min((self._given.get(other, 0.0) for other in here), default=0.0)
-            self._given[owner] = max(self._given.get(owner, 0.0), least)
-        self._queues.setdefault(owner, deque()).append(row)
+        self._turns.join(row.request.owner, {*self._queues, *running})
+        self._queues.setdefault(row.request.owner, deque()).append(row)
 
     def give_back(self, row: Row) -> None:
         """A row that had begun, and must read its text again, comes before all others."""
@@ -41,7 +33,7 @@ class Waiting:
 
     def charge(self, row: Row, tokens: int) -> None:
         """A row's owner was given so many tokens."""
-        self._given[row.request.owner] = self._given.get(row.request.owner, 0.0) + tokens
+        self._turns.charge(row.request.owner, tokens)
 
     def first(self) -> Row | None:
         """The row that comes next."""
@@ -49,7 +41,7 @@ class Waiting:
             return self._back[0]
         if not self._queues:
             return None
-        return self._queues[min(self._queues, key=lambda owner: self._given.get(owner, 0.0))][0]
+        return self._queues[self._turns.next(self._queues)][0]
 
     def twin(self, row: Row) -> Row | None:
         """The owner's next row, if it has the same text to read and nothing else is wanted of the reading."""
