@@ -20,7 +20,7 @@ from daedal.inference.constraint import Constraint, Unconstrainable
 from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
 from daedal.serving.desk import Refused
-from daedal.serving.logprobs import CompletionLogprobs, chat_logprobs
+from daedal.serving.logprobs import CompletionLogprobs, chat_logprobs, echoed
 from daedal.serving.settings import Settings
 from daedal.serving.supervisor import Models
 from daedal.serving.text_desk import TextDesk
@@ -89,6 +89,12 @@ def test_a_stop_string_ends_the_text_before_it() -> None:
     assert text(events) == whole[: whole.index(whole[3:5])]
     assert events[-2]["stop"] == whole[3:5]
     assert not GENERATOR.engine.busy
+
+
+def test_a_space_that_a_codec_puts_first_moves_no_offset() -> None:
+    tokens = [{"bytes": list(piece.encode()), "logprob": -1.0, "top": []} for piece in (" naïve", " café", "s")]
+    for text, offsets in (("naïve cafés", [0, 5, 10]), (" naïve cafés", [0, 6, 11])):
+        assert echoed(tokens, 0, len(text))["text_offset"] == offsets
 
 
 def test_an_answer_that_a_stop_string_ends_is_kept_for_the_next_turn() -> None:

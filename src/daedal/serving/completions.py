@@ -27,7 +27,7 @@ from daedal.serving.generation import (
     together,
 )
 from daedal.serving.limits import read_json, unless_gone
-from daedal.serving.logprobs import CompletionLogprobs
+from daedal.serving.logprobs import CompletionLogprobs, echoed
 from daedal.serving.schema.completions import MAX_SEQUENCES, CompletionRequest, Prompt
 from daedal.serving.supervisor import Model
 
@@ -114,7 +114,7 @@ def _logprobs(generated: Generated, sample: Sample, body: CompletionRequest, ech
         return None
     if not body.echo:
         return CompletionLogprobs(body.logprobs).add(sample.tokens)
-    before = CompletionLogprobs(body.logprobs).add(generated.prompt, first_unknown=True)
+    before = echoed(generated.prompt, body.logprobs, echo)
     after = CompletionLogprobs(body.logprobs, echo).add(sample.tokens)
     return {name: before[name] + after[name] for name in before}
 
@@ -139,7 +139,7 @@ async def _chunks(
                 continue
             made[number].take(event)
             if kind == "prompt" and top is not None:
-                logprobs = CompletionLogprobs(top).add(event["tokens"], first_unknown=True)
+                logprobs = echoed(event["tokens"], top, len(echoes[number]))
                 for index in range(body.n):
                     yield chunks.text(first + index, echoes[number], logprobs)
             elif kind == "started" and body.echo and top is None:

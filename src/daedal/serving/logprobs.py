@@ -52,7 +52,7 @@ class CompletionLogprobs:
             written = _written(token["bytes"])
             inside = bool(written) and written[0] & 0xC0 == 0x80  # goes on with the character before
             columns["text_offset"].append(max(0, self._offset - inside))
-            self._offset += sum(byte & 0xC0 != 0x80 for byte in written)
+            self._offset += _characters(written)
             columns["tokens"].append(_spelled(token["bytes"]))
             unknown = first_unknown and place == 0
             columns["token_logprobs"].append(None if unknown else _known(token["logprob"]))
@@ -68,6 +68,16 @@ class CompletionLogprobs:
         return likely
 
 
+def echoed(tokens: Sequence[Token], top: int, characters: int) -> dict[str, Any]:
+    """Those of a prompt.
+
+    Args:
+        characters: of its text. Some codecs put a space before the first word, which the text does not have.
+    """
+    more = sum(_characters(_written(token["bytes"])) for token in tokens) - characters
+    return CompletionLogprobs(top, -more).add(tokens, first_unknown=True)
+
+
 def _known(logprob: float | None) -> float:
     return IMPOSSIBLE if logprob is None else logprob
 
@@ -75,6 +85,10 @@ def _known(logprob: float | None) -> float:
 def _written(spelling: Spelling) -> list[int]:
     """The bytes that a token adds to the text."""
     return [] if isinstance(spelling, str) else spelling
+
+
+def _characters(written: Sequence[int]) -> int:
+    return sum(byte & 0xC0 != 0x80 for byte in written)
 
 
 def _spelled(spelling: Spelling) -> str:
