@@ -29,7 +29,7 @@ from daedal.serving.schema.responses import (
 from daedal.serving.stored import delete, history, load, save
 from daedal.serving.supervisor import Model
 from daedal.serving.tools import Function, Toolbox, Turn, conversation
-from daedal.serving.truncation import left_out
+from daedal.serving.truncation import shortened
 
 
 async def create_response(request: Request) -> Response:
@@ -140,17 +140,17 @@ async def _prompt(
     if not said and not body.instructions:
         raise ApiError(400, "There is nothing to answer: give input", param="input", code="missing_required_parameter")
 
-    def since(place: int) -> dict[str, Any]:
+    def prompt(some: Sequence[Turn]) -> dict[str, Any]:
         first: list[Turn] = [{"role": "system", "content": body.instructions}] if body.instructions else []
-        return conversation([*first, *said[place:]], tools, model.info["tool_template"])
+        return conversation([*first, *some], tools, model.info["tool_template"])
 
-    async def tokens(place: int) -> int:
-        return len((await model.ask("tokenize", asker, prompt=since(place)))["ids"])
+    async def tokens(some: Sequence[Turn]) -> int:
+        return len((await model.ask("tokenize", asker, prompt=prompt(some)))["ids"])
 
     if body.truncation == "disabled":
-        return since(0)
+        return prompt(said)
     room = model.info["context"] - min(_wanted(body), model.info["context"] // 4)
-    return since(await left_out(said, room, tokens))
+    return prompt(await shortened(said, room, tokens))
 
 
 def _wanted(body: InputRequest) -> int:
