@@ -17,7 +17,7 @@ from daedal.serving import process, supervisor
 from daedal.serving.app import Application
 from daedal.serving.metrics import Metrics
 from daedal.serving.settings import Settings
-from served import Served, served, until
+from served import Served, asked, request, served, until
 
 
 def code(answer: httpx.Response) -> str:
@@ -61,6 +61,17 @@ def test_a_model_is_loaded_once_however_many_ask(tmp_path: Path) -> None:
     with served(tmp_path, "--load", "0.3", models={}, folder=runs) as (server, _), ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: server.write("count 1", "a").status_code, range(8)))
         assert answers == [200] * 8
+        assert len(server.journal("start")) == 1
+
+
+def test_who_leaves_while_a_model_is_loaded_is_not_waited_for(tmp_path: Path) -> None:
+    runs = folder_of_runs(tmp_path / "runs", "a")
+    with served(tmp_path, "--load", "2", models={}, folder=runs) as (server, application):
+        left = server.leave(request(asked("count 1", "a")))
+        until(lambda: not application.guard.under_way)
+        assert time.time() - left < 1
+        assert application.models._processes["a"].loading  # for the next who comes
+        assert server.write("count 1", "a").status_code == 200
         assert len(server.journal("start")) == 1
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from daedal.serving.access import owner
 from daedal.serving.errors import ApiError
+from daedal.serving.limits import unless_gone
 from daedal.serving.supervisor import Model
 from daedal.serving.wire import Event
 
@@ -96,7 +97,7 @@ async def text_model(request: Request, name: str, **fields: str) -> Model:
     Raises:
         ApiError: there is none, or it does something else.
     """
-    model: Model = await request.app.state.models.open(name)
+    model: Model = await unless_gone(request, request.app.state.models.open(name))
     if model.info["kind"] != "text":
         message = f"The model {name!r} makes images, not text; use /v1/images/generations"
         raise ApiError(400, message, param="model", code="unsupported_model")

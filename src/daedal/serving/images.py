@@ -92,7 +92,7 @@ async def _picture(file: UploadFile, name: str) -> str:
 
 
 async def _model(request: Request, name: str, ability: str, verb: str) -> Model:
-    model: Model = await request.app.state.models.open(name)
+    model: Model = await unless_gone(request, request.app.state.models.open(name))
     if ability not in model.info.get("can", ()):
         raise ApiError(400, f"The model {name!r} does not {verb}", param="model", code="unsupported_model")
     return model
