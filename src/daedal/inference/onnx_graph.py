@@ -115,7 +115,7 @@ class Graph:
             return self.add("LayerNormalization", [x, *names], name, axis=-1, epsilon=module.eps)
         if isinstance(module, RMSNorm):
             return self.rms_norm(x, name, module.weight, module.eps, width)
-        raise DaedalError(f"There is no ONNX for {type(module).__name__}", "Generate with PyTorch")
+        raise DaedalError(f"There is no ONNX for {type(module).__name__}", "Leave quantize out")
 
     def rms_norm(self, x: str, name: str, gain: Tensor | None, eps: float, width: int) -> str:
         gain = torch.ones(width) if gain is None else gain
@@ -170,11 +170,11 @@ def graph_of(model: GPT, bits: Bits, wide: bool = False) -> tuple[onnx.ModelProt
     """
     config = model.config
     if config.grid is not None:
-        raise DaedalError("Models of the tokens of pictures have no ONNX graph", "Generate with PyTorch")
+        raise DaedalError("Models of the tokens of pictures have no ONNX graph", "Leave quantize out")
     if config.rope_scaling is not None and config.rope_scaling.kind == "dynamic":
-        raise DaedalError("Rotary positions that change with the length have no ONNX graph", "Generate with PyTorch")
+        raise DaedalError("Rotary positions that change with the length have no ONNX graph", "Leave quantize out")
     if model.rotary is not None and config.head_width % 16:
-        raise DaedalError("ONNX Runtime turns heads of a multiple of 16 channels only", "Generate with PyTorch")
+        raise DaedalError("ONNX Runtime turns heads of a multiple of 16 channels only", "Leave quantize out")
     graph = Graph(bits, wide)
     x = graph.look_up("ids", "embedding", model.embedding.weight, "tokens")
     if model.positions is not None:
@@ -270,7 +270,7 @@ def _mlp(graph: Graph, x: str, mlp: nn.Module, name: str) -> str:
             "Mul", [_activation(graph, parts[0], f"{name}.active", mlp.activation), parts[1]], f"{name}.gated"
         )
     else:
-        raise DaedalError(f"There is no ONNX for {type(mlp).__name__}", "Generate with PyTorch")
+        raise DaedalError(f"There is no ONNX for {type(mlp).__name__}", "Leave quantize out")
     return graph.matrix(inner, f"{name}.down", mlp.down.weight, mlp.down.bias)
 
 
@@ -288,7 +288,7 @@ def _activation(graph: Graph, x: str, name: str, activation: Callable[[Tensor], 
             positive = graph.add("Relu", [x], f"{name}.positive")
             return graph.add("Mul", [positive, positive], name)
         case other:
-            raise DaedalError(f"There is no ONNX for {other}", "Generate with PyTorch")
+            raise DaedalError(f"There is no ONNX for {other}", "Leave quantize out")
 
 
 def _model(graph: Graph, model: GPT) -> onnx.ModelProto:
