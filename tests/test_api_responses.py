@@ -171,6 +171,23 @@ def test_a_conversation_goes_on_from_so_many_bytes(client: OpenAI, monkeypatch: 
     assert said in (["say 2", "2", "say 3", "3", "command"], ["say 1", "1", "say 2", "2", "say 3", "3", "command"])
 
 
+def test_of_one_request_that_takes_too_many_calls_the_last_stay(
+    client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Any = {"model": NAME, "truncation": "auto"}
+    previous: Any = client.responses.create(**asked, input="say 0").id
+    for number in range(6):
+        call = {"call_id": f"c{number}", "name": "weather", "arguments": "{}", "type": "function_call"}
+        told = {"call_id": f"c{number}", "type": "function_call_output", "output": f"told {number}"}
+        if number == 3:
+            monkeypatch.setattr(stored, "_LARGEST", 4000)
+        made = client.responses.create(**asked, input=[call, told], previous_response_id=previous)
+        previous = made.id
+    items = client.responses.input_tokens.count(**asked, input="command", previous_response_id=previous).input_tokens
+    alone = client.responses.input_tokens.count(**asked, input="command").input_tokens
+    assert items > alone + 10
+
+
 def test_what_one_key_has_stored_no_other_key_finds(tmp_path: Path) -> None:
     ring, secrets = KeyRing(), {}
     for name in ("ann", "bob"):

@@ -399,6 +399,28 @@ def test_memory_is_kept_and_the_youngest_gives_way() -> None:
     assert [len(row.ids) - 2 for row in rows] == lengths
 
 
+def test_a_prompt_that_is_read_anew_has_its_own_log_probabilities() -> None:
+    model = random_model("gpt2", context=4096)
+    prompt = [number * 7 % VOCAB for number in range(400)]
+    asked = Request(prompt, SamplingOptions(seed=1, max_tokens=2), echo=0)
+    alone = engine_of(model)
+    expected = alone.submit(asked)
+    finish(alone, [expected])
+    engine = engine_of(model, memory=2 * 512 * alone._column, prefixes=0, lookup=False)
+    long = engine.submit(Request([1] * 300, SamplingOptions(seed=1, max_tokens=400)))
+    while long.read < 512:
+        engine.step()
+    row = engine.submit(asked)
+    gave_way = False
+    while engine.busy:
+        engine.step()
+        gave_way |= row in engine._waiting._back
+    assert gave_way
+    assert [entry and entry[0] for entry in row.echoed] == pytest.approx(
+        [entry and entry[0] for entry in expected.echoed], abs=1e-4
+    )
+
+
 def test_a_row_that_has_ended_says_nothing_more_however_little_memory_there_is() -> None:
     """One that just read its prompt is not pushed out by the next before its token is chosen."""
     model = random_model("gpt2", context=4096)

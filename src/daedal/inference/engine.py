@@ -359,8 +359,7 @@ class Engine:
         self._part = None
 
     def _reserve(self, columns: int, more: int = 0) -> None:
-        """Make room for so many columns in all slots that are taken and `more`; where memory is full, the youngest rows give
-        way."""
+        """Make room for so many columns in all slots that are taken and `more`; where there is none, the youngest give way."""
         while (slots := len(self.running) + (self._reading is not None) + more) > 1 and not self._fits(columns, slots):
             self._give_way()
         batch, capacity = self._cache.batch, self._capacity(columns, slots)
@@ -377,6 +376,7 @@ class Engine:
         row = self._reading
         if row is not None and row.read > 0:
             self._reading = None
+            row.echoed.clear()  # it begins anew
         else:
             row = max(self.running, key=lambda running: running.begun)
             self._leave(row)

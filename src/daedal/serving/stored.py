@@ -91,5 +91,8 @@ def _joined(parts: Sequence[list[Kept]]) -> list[Kept]:
 
 
 def _from_a_user(items: list[Kept]) -> list[Kept]:
-    """Templates refuse a conversation that begins in the middle of a turn."""
-    return items[next((place for place, item in enumerate(items) if item.get("role") == "user"), len(items)) :]
+    """Templates refuse a conversation that begins in the middle of a turn. Where calls of tools are all that is left of one
+    request, they stay, but for answers to calls that are gone."""
+    users = [place for place, item in enumerate(items) if item.get("role") == "user"]
+    whole = [place for place, item in enumerate(items) if item["type"] != "function_call_output"]
+    return items[(users or whole or [len(items)])[0] :]
