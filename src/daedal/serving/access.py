@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from daedal.serving.errors import ApiError, shown
+from daedal.serving.errors import ApiError, shown, shutting_down
 from daedal.serving.keys import LOCAL, Key, KeyFile
 from daedal.serving.settings import Settings
 
@@ -52,7 +52,7 @@ class Guard:
         scope["state"]["key"] = key
         self._check_scope(key, scope["method"], path)
         if self.closing:
-            raise ApiError(503, "The server is shutting down", code="shutting_down", retry_after=5)
+            raise shutting_down()
         if self._under_way[key.name] >= self._settings.per_key:
             raise ApiError(
                 429,

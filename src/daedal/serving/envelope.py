@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daedal.serving.access import OPEN
-from daedal.serving.errors import ApiError, response, shown, told
+from daedal.serving.errors import response, shown, shutting_down, told
 from daedal.serving.keys import Key
 from daedal.serving.limits import Gone
 from daedal.serving.metrics import Metrics
@@ -92,6 +92,6 @@ class Answers:
             if begun or scope["type"] != "http":
                 raise  # the connection is cut
             if isinstance(raised, asyncio.CancelledError):
-                raised = ApiError(503, "The server is shutting down", code="shutting_down", retry_after=5)
+                raised = shutting_down()
             connection = HTTPConnection(scope)
             await response(told(raised, connection), connection)(scope, receive, send)

@@ -128,6 +128,11 @@ def escaped(text: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
+def shutting_down() -> ApiError:
+    """The answer where the server stops before there is another."""
+    return ApiError(503, "The server is shutting down", code="shutting_down", retry_after=5)
+
+
 def clean(message: str) -> str:
     """A message from inside without what is nobody's business, and printable."""
     return escaped(_PRIVATE.sub("…", " ".join(message.split()))[:400])

@@ -13,7 +13,7 @@ from typing import Any
 
 from daedal.errors import DaedalError
 from daedal.serving.background import Background
-from daedal.serving.errors import ApiError, shown
+from daedal.serving.errors import ApiError, shown, shutting_down
 from daedal.serving.metrics import Metrics
 from daedal.serving.process import ModelProcess
 from daedal.serving.settings import Settings
@@ -275,8 +275,7 @@ class Models:
         self.closing = True
         if self._round is not None:
             self._round.cancel()
-        why = ApiError(503, "The server is shutting down", code="shutting_down", retry_after=5)
-        await asyncio.gather(*(process.stop(why) for process in self.processes))
+        await asyncio.gather(*(process.stop(shutting_down()) for process in self.processes))
 
 
 def _weight(folder: Path) -> int:
