@@ -19,6 +19,7 @@ from daedal.errors import DaedalError
 from daedal.models.gpt import GPT
 from daedal.training.language import LanguageTask
 from daedal.training.metrics import Silence
+from daedal.training.pace import Pace
 from daedal.training.plan import GPTPlan
 from daedal.training.processes import Processes
 from daedal.training.rules import gpt_config
@@ -93,6 +94,34 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(data: Path, tmp_path: Path, 
     trainer_for(data, tmp_path / "stopped", **changes).train()
     assert same(tmp_path / "whole", tmp_path / "stopped")
     assert logged(tmp_path / "whole", "validation_loss") == logged(tmp_path / "stopped", "validation_loss")
+
+
+def test_a_run_that_changed_its_steps_and_threads_goes_on_bit_for_bit(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pace, "late", False)
+    monkeypatch.setattr(Pace, "due", lambda pace, step, late: step in (5, 8, 13) and pace.horizon.open(step))
+    decided = {5: (40, 2), 8: (22, 1), 13: (30, 2)}
+
+    def decide(pace: Pace, step: int) -> None:
+        for decisions, name, value, what in zip(
+            (pace.horizon, pace.threads), ("horizon", "threads"), ("steps", "threads"), decided[step], strict=True
+        ):
+            with pace._kept(decisions, name, value):
+                decisions.decide(step, what)
+
+    monkeypatch.setattr(Pace, "review", decide)
+    trainer_for(data, tmp_path / "whole", budget=60).train()
+    for step in (7, 11, 17):  # each time that it goes on the decisions before must still be known
+        trainer = trainer_for(data, tmp_path / "stopped", budget=60)
+        stop_at(trainer, step)
+        with pytest.raises(Interrupted):
+            trainer.train()
+    trainer_for(data, tmp_path / "stopped", budget=60).train()
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+    for name in ("horizon.jsonl", "threads.jsonl"):
+        assert len(RunFolder(tmp_path / "stopped").records(name)) == 3
+    assert logged(tmp_path / "whole", "loss")[-1] == logged(tmp_path / "stopped", "loss")[-1]
 
 
 def test_a_fine_tuning_that_was_stopped_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:

@@ -364,7 +364,7 @@ def _train(
         watcher.noted("measuring")
         text = _measured(run.path, measuring)
     group.wait()
-    seconds = trainer.elapsed
+    seconds = trainer.pace.elapsed
     if group.main:
         text += f"\nTrained and measured in {format_duration(seconds)}. Run folder: {run.path}"
     return TrainingResult(run=run.path, steps=trainer.step, seconds=seconds, text=text)

@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from daedal.errors import DaedalError
-from daedal.training.machine import Machine
+from daedal.training.machine import Machine, thread_choices
 from daedal.training.processes import process_count
 
 DEFAULT_BUDGET = 180.0
@@ -65,6 +65,8 @@ def choose_machine(choose: Choice, machine: Machine) -> None:
     """Device, threads and precision: what the machine was measured to be best at."""
     for name in ("device", "threads", "precision"):
         choose(name, getattr(machine, name))
+    free = "threads" not in choose.given and choose.values["device"] == "cpu" and process_count() == 1
+    choose.values["thread_choices"] = thread_choices() if free else ()
 
 
 def choose_length(choose: Choice, time: Time, per_step: float, smaller: str) -> int:

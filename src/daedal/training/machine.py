@@ -82,12 +82,12 @@ def measure_machine(device: str | None = None, threads: int | None = None, preci
     )
 
 
-def _seconds(works: Sequence[Callable[[], object]], device: str, least: float = 0.1) -> list[float]:
-    """The shortest time of one call of each, tried in turn for `least` seconds in all: what other work on the machine
-    takes from one it then takes from the others too."""
+def _seconds(works: Sequence[Callable[[], object]], device: str, least: float = 0.1) -> list[tuple[float, float]]:
+    """The shortest and the mean time of one call of each, tried in turn for `least` seconds in all: what other work on the
+    machine takes from one it then takes from the others too."""
     for work in works:
         work()
-    shortest = [math.inf] * len(works)
+    shortest, whole = [math.inf] * len(works), [0.0] * len(works)
     rounds, begun = 0, time.perf_counter()
     while rounds < 3 or time.perf_counter() - begun < least:
         for index, work in enumerate(works):
@@ -97,9 +97,10 @@ def _seconds(works: Sequence[Callable[[], object]], device: str, least: float = 
             work()
             if device.startswith("cuda"):
                 torch.cuda.synchronize()
-            shortest[index] = min(shortest[index], time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            shortest[index], whole[index] = min(shortest[index], seconds), whole[index] + seconds
         rounds += 1
-    return shortest
+    return [(short, total / rounds) for short, total in zip(shortest, whole, strict=True)]
 
 
 def use_fastest_threads() -> int:
@@ -107,9 +108,17 @@ def use_fastest_threads() -> int:
 
     One thread beats many on a machine that is busy with other work: this tries, and does not guess.
     """
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(_fastest_threads(cores()))
+    choices = thread_choices()
+    if choices:
+        torch.set_num_threads(_fastest_threads(choices))
     return torch.get_num_threads()
+
+
+def thread_choices() -> tuple[int, ...]:
+    """Numbers of CPU threads that are worth a try here; none where the environment sets the number."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return ()
+    return tuple(sorted({1, max(1, cores() // 2), cores()}))
 
 
 def cores() -> int:
@@ -117,10 +126,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _fastest_threads(cores: int) -> int:
+def _fastest_threads(choices: Sequence[int]) -> int:
     x, w = torch.randn(1024, 256), torch.randn(1024, 256)
     best, best_time = 1, math.inf
-    for threads in sorted({1, max(1, cores // 2), cores}):
+    for threads in choices:
         torch.set_num_threads(threads)
         # the mean, not the shortest time: threads that wait for a busy core make some calls very slow
         start, calls = time.perf_counter(), 0
@@ -144,8 +153,9 @@ def _fastest_precision(device: str, wanted: str | None) -> tuple[Literal["fp32",
         works.append(partial(F.linear, x, w))
     seconds = _seconds(works, device)
     # autocast adds casts around every product: bf16 must be clearly faster to pay
-    chosen = len(kinds) - 1 if seconds[-1] < seconds[0] / 1.3 else 0
-    return kinds[chosen][0], 2 * rows * width * width / seconds[chosen] / 1e9
+    chosen = len(kinds) - 1 if seconds[-1][0] < seconds[0][0] / 1.3 else 0
+    # what else the machine does now it will go on with: the mean tells how fast we will be beside it
+    return kinds[chosen][0], 2 * rows * width * width / seconds[chosen][1] / 1e9
 
 
 def _processor_name() -> str:

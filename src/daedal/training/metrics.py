@@ -42,12 +42,15 @@ class Silence:
     def noted(self, message: str) -> None: ...
 
 
+_JOURNALS = ("metrics", "samples", "warnings")
+
+
 class Journal:
     """Appends records to `training/*.jsonl` and to TensorBoard. Records after the step that a run resumes from are dropped."""
 
     def __init__(self, run: RunFolder, resumed_at: int = 0) -> None:
         self._folder = run.training
-        for path in self._folder.glob("*.jsonl"):
+        for path in (self._folder / f"{name}.jsonl" for name in _JOURNALS):
             kept = [record for record in run.records(path.name) if record["step"] <= resumed_at]
             write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
         self._board: Any = None

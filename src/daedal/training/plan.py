@@ -23,7 +23,9 @@ class Prediction(Config):
 class Plan(Config):
     """A training run. Every value below can be set by its name; those left alone follow from the budget and the machine."""
 
-    derived: ClassVar[frozenset[str]] = frozenset({"family", "data", "init", "codec", "budget", "predicted", "why"})
+    derived: ClassVar[frozenset[str]] = frozenset(
+        {"family", "data", "init", "codec", "budget", "thread_choices", "predicted", "why"}
+    )
     """The fields that are no options: they follow from what is given otherwise."""
 
     family: str = Field(description="what kind of model")
@@ -54,6 +56,10 @@ class Plan(Config):
 
     device: str = Field("cpu", description="cpu, cuda or mps")
     threads: int = Field(1, ge=1, description="CPU threads")
+    thread_choices: tuple[int, ...] = Field(
+        (),
+        description="numbers of CPU threads that are tried again as the run goes; none where the number is set by hand",
+    )
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of matrix products; weights stay fp32")
     compile: bool = Field(False, description="torch.compile the blocks")
 

@@ -62,9 +62,11 @@ class Processes:
             dist.all_reduce(values)
         return values
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is up in any process: decisions such as stopping must be taken together."""
-        return flag if self.count == 1 else bool(self.sum(torch.tensor(float(flag))).item())
+    def any(self, *flags: bool) -> list[bool]:
+        """Whether each flag is up in any process: decisions such as stopping must be taken together."""
+        if self.count == 1:
+            return list(flags)
+        return [up > 0 for up in self.sum(torch.tensor(flags, dtype=torch.float32)).tolist()]
 
     def agree(self, value: Any) -> Any:
         """The main process's JSON value, in every process."""

@@ -6,7 +6,6 @@ resume live here and nowhere else. What is trained on, how it is validated and w
 
 import math
 import signal
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -19,10 +18,9 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.models.model import Model, Moment
 from daedal.nn.transformer import Block
-from daedal.training.clock import StepClock
-from daedal.training.horizon import Horizon, is_review
 from daedal.training.metrics import Journal, Listener, Silence
 from daedal.training.optimizers import Optimizer
+from daedal.training.pace import Pace
 from daedal.training.plan import Plan
 from daedal.training.prefetch import Prefetch
 from daedal.training.processes import Processes
@@ -101,19 +99,11 @@ class Trainer:
         self.listener: Listener = listener if listener is not None and processes.main else Silence()
         self.players = self.model.players
         self.optimizers = {name: task.optimizer(name, plan) for name in self.players}
-        self.horizon = Horizon(plan.steps)
+        self.pace = Pace(plan, run, processes, elapsed, reserve)
         self.step = 0
         self._average = [p.detach().clone() for p in self.model.parameters()] if plan.ema else []
-        self._started = time.monotonic() - elapsed
-        self._reserve = reserve
-        self._cost = {"validate": 0.0, "sample": 0.0, "save": 0.0}
         self._lowest = math.inf
         self._warned: str | None = None
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of the budget used so far, by this process and those that it goes on from."""
-        return time.monotonic() - self._started
 
     def train(self) -> None:
         """Train from where the run stands to its end.
@@ -136,32 +126,34 @@ class Trainer:
                 journal.close()
 
     def _loop(self, journal: Journal | None, signals: Signals) -> None:
-        plan, clock = self.plan, StepClock()
+        plan, pace = self.plan, self.pace
         told: list[dict[str, Tensor]] = []
         with Prefetch(self._micro_batches, self.step) as batches:
-            while self.step < self.horizon.at(self.step):
-                parts, count = self._step(batches.get())
+            while self.step < pace.steps(self.step):
+                examples = batches.get()
+                with pace.step(self.step):
+                    parts, count = self._step(examples)
                 self.step += 1
                 told.append(parts)
-                clock.count(count)
-                if plan.budget is not None and is_review(self.step, self.horizon.at(self.step)):
+                pace.clock.count(count)
+                stop, late = self.processes.any(signals.asked is not None, pace.late)
+                if pace.due(self.step, late):
                     float(parts["loss"])  # a GPU must have caught up before the clock is read
-                    self._review(journal, clock.seconds_per_step())
-                last = self.step >= self.horizon.at(self.step)
+                    pace.review(self.step)
+                last = self.step >= pace.steps(self.step)
                 if last or self.step % plan.log_every == 0:
-                    self._log(journal, told, clock)
+                    self._log(journal, told)
                     told.clear()
-                with clock.paused():
-                    stop = self.processes.any(signals.asked is not None)
+                with pace.clock.paused():
                     if last:
                         self._finish()
                     if self.step % plan.evaluate_every == 0 or (last and plan.budget is None):
-                        self._timed("validate", lambda: self._validate(journal))
+                        pace.timed("validate", lambda: self._validate(journal))
                     if last or self.step % plan.sample_every == 0:
-                        self._timed("sample", lambda: self._sample(journal))
+                        pace.timed("sample", lambda: self._sample(journal))
                     if last or stop or self.step % plan.checkpoint_every == 0:
                         self._check(float(parts["loss"]))
-                        self._timed("save", self.save)
+                        pace.timed("save", self.save)
                 if stop and not last:
                     raise Interrupted(self.step, signals.asked or signal.SIGTERM)
 
@@ -169,8 +161,9 @@ class Trainer:
         """Every player moves once. Gives the loss, with its parts, and the number of things learned, over all processes."""
         device = self.processes.device
         count = int(self.processes.sum(torch.tensor(sum(batch.count for batch in micro_batches))))
-        moment = Moment(float(count), self.horizon.fraction(self.step), self.step)
-        factor = trapezoid(self.horizon.fraction(self.step + 1), self.plan.warmup, self.plan.cooldown)
+        horizon = self.pace.horizon
+        moment = Moment(float(count), horizon.fraction(self.step), self.step)
+        factor = trapezoid(horizon.fraction(self.step + 1), self.plan.warmup, self.plan.cooldown)
         parts = {"loss": torch.zeros((), device=device)}
         self.model.train()
         for player, parameters in self.players.items():
@@ -208,27 +201,26 @@ class Trainer:
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
-    def _log(self, journal: Journal | None, told: list[dict[str, Tensor]], clock: StepClock) -> None:
+    def _log(self, journal: Journal | None, told: list[dict[str, Tensor]]) -> None:
         for parts in told:
             self._check(float(parts["loss"]))
         # a part that some steps leave out, such as a lazy penalty, is the mean of those that have it
         names = dict.fromkeys(name for parts in told for name in parts)
         means = {name: mean([float(parts[name]) for parts in told if name in parts]) for name in names}
-        steps = self.horizon.at(self.step)
+        pace = self.pace
         record = {
             "step": self.step,
             **self.task.units(means.pop("loss")),
             **means,
             **self.model.health(),
-            "learning_rate_factor": trapezoid(self.horizon.fraction(self.step), self.plan.warmup, self.plan.cooldown),
-            f"{self.task.unit}_per_second": clock.per_second(),
-            "seconds": self.elapsed,
+            "learning_rate_factor": trapezoid(pace.horizon.fraction(self.step), self.plan.warmup, self.plan.cooldown),
+            f"{self.task.unit}_per_second": pace.clock.per_second(),
+            "seconds": pace.elapsed,
         }
         if journal is not None:
             journal.scalars(record)
         self._warn(journal)
-        left = (steps - self.step) * clock.seconds_per_step() + self._pauses(steps - self.step) + self._reserve
-        self.listener.step(record, steps, left)
+        self.listener.step(record, pace.steps(self.step), pace.seconds_left(self.step))
 
     def _warn(self, journal: Journal | None) -> None:
         """Tell what the model finds wrong with itself, once for each thing."""
@@ -245,7 +237,7 @@ class Trainer:
             measured = self.task.validate(self.processes, self._autocast())
         if not measured:
             return
-        record = {"step": self.step, **measured, "seconds": self.elapsed}
+        record = {"step": self.step, **measured, "seconds": self.pace.elapsed}
         if journal is not None:
             journal.scalars(record)
         self.listener.validated(record)
@@ -278,35 +270,6 @@ class Trainer:
             f"Training diverged by step {self.step}: the loss {what}{kept}", f"Train again with a smaller {rates}"
         )
 
-    # -- the budget ----------------------------------------------------------------------------------------------------
-
-    def _review(self, journal: Journal | None, seconds_per_step: float) -> None:
-        """Set the number of steps to what the rest of the budget allows."""
-        if not self.horizon.open(self.step):
-            return  # a resumed run first repeats what was decided
-        assert self.plan.budget is not None
-        old = self.horizon.at(self.step)
-        left = self.plan.budget - self.elapsed - self._reserve - self._pauses(old - self.step)
-        new = self.processes.agree(self.step + max(1, int(left / seconds_per_step)))
-        if abs(new - old) > 0.005 * old:
-            self.horizon.decide(self.step, new)
-            if journal is not None:
-                journal.write("horizon", {"step": self.step, "steps": new})
-
-    def _pauses(self, steps: int) -> float:
-        """Seconds that validation, samples and checkpoints will take in the next `steps` steps."""
-        rhythm = {
-            "validate": self.plan.evaluate_every,
-            "sample": self.plan.sample_every,
-            "save": self.plan.checkpoint_every,
-        }
-        return sum(self._cost[what] * (steps // every + 1) for what, every in rhythm.items())
-
-    def _timed(self, what: str, work: Any) -> None:
-        start = time.monotonic()
-        work()
-        self._cost[what] = time.monotonic() - start
-
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
@@ -322,7 +285,12 @@ class Trainer:
             save_state(
                 path,
                 tensors,
-                {"step": self.step, "elapsed": self.elapsed, "lowest": self._lowest, "data": self.task.fingerprint},
+                {
+                    "step": self.step,
+                    "elapsed": self.pace.elapsed,
+                    "lowest": self._lowest,
+                    "data": self.task.fingerprint,
+                },
             )
             with self._averaged():
                 self.task.save(self.run.path)
@@ -349,13 +317,11 @@ class Trainer:
                 average.copy_(tensors["average"][str(index)])
             set_random_state(tensors["random"], self.processes.device)
             self.step, self._lowest = int(progress["step"]), float(progress["lowest"])
-            self._started = time.monotonic() - float(progress["elapsed"])
+            self.pace.go_on(float(progress["elapsed"]))
         except (KeyError, RuntimeError, ValueError) as error:
             raise DaedalError(
                 f"{path} does not fit this run's plan ({error})", "Restore it from a copy, or train again"
             ) from None
-        reviews = [(record["step"], record["steps"]) for record in self.run.records("horizon.jsonl")]
-        self.horizon = Horizon(self.plan.steps, reviews)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
