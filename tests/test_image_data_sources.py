@@ -197,15 +197,15 @@ def test_digits_and_scenes_come_with_the_package(tmp_path: Path) -> None:
 def test_names_say_what_files_and_folders_are() -> None:
     kinds = {
         "a.PNG": "picture", "a/b.jpeg": "picture", "train-images-idx3-ubyte": "idx-images", "x.idx1-ubyte": "idx-labels",
-        "a.tar.gz": "compressed", "a.zip": "zip", "a.csv": "table", "a.txt": "text", "README": "other", "a.svg": "other",
+        "a.tar.gz": "compressed", "a.zip": "zip", "a.csv": "table", "a.txt": "text", "README": "other", "a.svg": "foreign",
     }  # fmt: skip
     for name, kind in kinds.items():
         assert kind_of(name) == kind, name
-    assert split_of("set/train/cat/1.png") == "train"
-    assert split_of("a.zip!set/Val/1.png") == "validation"
-    assert split_of("test.png") is None
+    assert split_of(["set", "train", "cat"]) == "train"
+    assert split_of(["set", "Val"]) == "validation"
+    assert split_of([]) is None
     assert split_of_file("mnist/t10k-images-idx3-ubyte.gz") == "test"
-    assert split_of_file("data/validation-00000-of-00001.parquet#3") == "validation"
+    assert split_of_file("data/validation-00000-of-00001.parquet") == "validation"
 
 
 def test_hub_datasets_are_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

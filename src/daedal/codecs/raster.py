@@ -132,7 +132,10 @@ def to_size(picture: "Image", raster: Raster) -> UInt8[Array, "height width chan
     if picture.size != (raster.width, raster.height):
         picture = _resampled(picture, raster)
     pixels = np.asarray(picture, dtype=np.uint8)
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+    pixels = pixels if pixels.ndim == 3 else pixels[:, :, None]
+    if pixels.shape[2] in (2, 4):  # what nobody sees is no colour to learn
+        pixels = np.where(pixels[:, :, -1:] == 0, np.uint8(0), pixels)
+    return pixels
 
 
 def _resampled(picture: "Image", raster: Raster) -> "Image":
