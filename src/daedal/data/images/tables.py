@@ -136,7 +136,7 @@ class _Matching:
         self.again = len(table.names) - len(first)
         first.pop("", None)
         self.rows = set(first.values())  # that are not used yet
-        self.unclear: list[int] = []
+        self.unclear: set[int] = set()
 
     def run(self) -> Matched:
         """Match what fits exactly, then what fits loosely."""
@@ -176,7 +176,7 @@ class _Matching:
             for key in _ends_of(path):
                 rows = [row for row in ends.get(key, ()) if key in whole or _ABSOLUTE.match(self.table.names[row])]
                 if len(rows) > 1:
-                    self.unclear.append(place)
+                    self.unclear.add(place)
                 elif rows:
                     length, places = longest.get(rows[0], (0, []))
                     mine = key.count("/") + 1
@@ -206,7 +206,7 @@ class _Matching:
 
     def _tell(self) -> None:
         label, notes = self.table.label, self.result.notes
-        if unclear := [place for place in self.unclear if place not in self.result.of]:
+        if unclear := sorted(self.unclear - self.result.of.keys()):
             notes.append(
                 f"{label}: {len(unclear):,} pictures could be those of several rows, and have none, as"
                 f" {self.pictures[unclear[0]]}"
