@@ -72,6 +72,13 @@ def test_sixteen_bits_become_eight_and_floats_are_taken_from_0_to_1() -> None:
     assert np.asarray(to_channels(floats, 1, "white")).tolist() == [[0, 128, 255]]
 
 
+def test_a_grey_value_of_sixteen_bits_can_be_transparent() -> None:
+    deep = Image.fromarray(np.array([[0, 257, 65535]], dtype=np.uint16))
+    deep.info["transparency"] = 257
+    assert np.asarray(to_channels(deep, 1, "white")).tolist() == [[0, 255, 255]]
+    assert np.asarray(to_channels(deep, 4, "white"))[0, :, 3].tolist() == [255, 0, 255]
+
+
 def test_what_is_transparent_shows_the_background() -> None:
     clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     assert (PixelCodec(3, 4, 4).lay(clear) == 255).all()

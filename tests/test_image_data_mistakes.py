@@ -2,7 +2,6 @@
 
 import io
 import random
-import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,7 +15,7 @@ from daedal.data.images import ImageDataset, ImageOptions, build
 from daedal.data.images.metadata import caption_inside
 from daedal.data.images.treat import Fault, Treatment, treat
 from daedal.errors import DaedalError
-from image_files import encoded, folder_of, huge_png, noise, write, write_idx, write_mnist, write_zip
+from image_files import encoded, folder_of, huge_png, noise, png_with, write, write_idx, write_mnist, write_zip
 
 ALL = (100.0, 0.0, 0.0)
 
@@ -218,15 +217,6 @@ def test_hidden_bytes_of_huge_size_are_refused_before_they_are_decoded() -> None
     assert isinstance(found, Fault)
     assert found.reason == "bomb"
     assert io.BytesIO(huge_png()).getbuffer().nbytes < 1000
-
-
-def png_with(*chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG with more chunks behind its header, each a kind and what it holds."""
-    data = encoded(noise(0))
-    made = b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
-    )
-    return data[:33] + made + data[33:]
 
 
 def test_texts_in_a_png_are_no_reason_to_lose_its_pixels() -> None:
