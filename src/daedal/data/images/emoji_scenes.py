@@ -258,7 +258,7 @@ def _drawings(options: EmojiSceneOptions, square: int) -> Iterator[Drawing | Los
             continue
         treated = treat(picture.encoded if picture.array is None else picture.array, treatment)
         if isinstance(treated, Fault):
-            yield Lost(str(picture.origin), treated.reason, treated.detail)
+            yield Lost(picture.name, treated.reason, treated.detail)
         else:
             yield Drawing(caption or _name(picture.origin), treated.pixels)
 

@@ -29,3 +29,8 @@ class Picture:
     caption: str | None = None
     truth: str | None = None
     split: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Where it is from, as shown to people; members of archives follow after `!`, rows after `#`."""
+        return str(self.origin)
