@@ -393,12 +393,19 @@ def test_caption_files_beside_pictures_are_their_captions(tmp_path: Path) -> Non
     assert both.split("train").captions == (*(f"a thing, number {n}" for n in range(3)), "tag, 3")
     assert [(each.reason, each.count) for each in both.manifest.dropped] == [("second text of a picture", 3)]
     (tmp_path / "in" / "captions.csv").write_text("file,caption\n0.png,a table says so\n")
+    (tmp_path / "in" / "labels.csv").write_text("file,label\n0.png,a table nobody named\n")
+    (tmp_path / "in" / "4.caption").write_text("long " * 20_000)
     said = build(tmp_path / "in", tmp_path / "said", ImageOptions(split=ALL))
     assert said.split("train").captions[0] == "a table says so"
     assert "3 files beside pictures are not used, as in/0.caption" in said.manifest.notes
+    dropped = {each.reason: each.examples for each in said.manifest.dropped}
+    assert dropped["table that is not used"] == ("in/labels.csv: name it with --captions or --labels",)
+    assert dropped["too large"] == ("in/4.caption: a caption of more than 64 KiB",)
 
 
-@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv.gz", "captions.json", "metadata.parquet"])
+@pytest.mark.parametrize(
+    "name", ["METADATA.JSONL", "metadata.jsonl", "metadata.csv.gz", "captions.json", "metadata.parquet"]
+)
 def test_tables_in_the_sources_are_found_in_every_form(tmp_path: Path, name: str) -> None:
     rows = [{"file_name": f"{number}.png", "text": f"thing {number}"} for number in range(4)]
     for number in range(4):
@@ -424,6 +431,15 @@ def test_a_table_in_the_sources_that_cannot_be_read_is_told_with_its_line(tmp_pa
     assert dataset.split("train").captions == ("a", "", "", "")
     told = "in/metadata.jsonl: 1 rows cannot be read and were left out, the first: line 2 is not a JSON object"
     assert told in dataset.manifest.notes
+
+
+def test_a_json_file_about_something_else_changes_nothing(tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 4)
+    (tmp_path / "in" / "metadata.json").write_text('{"name": "My pictures", "description": "four of them"}')
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
+    assert "not used: in/metadata.json names no picture" in dataset.manifest.notes
+    with pytest.raises(DaedalError, match=r"column 'tone' for --where\. not used: in/metadata\.json"):
+        build(tmp_path / "in", tmp_path / "where", ImageOptions(where=("tone=dark",)))
 
 
 def test_only_pictures_that_stay_are_counted(tmp_path: Path) -> None:

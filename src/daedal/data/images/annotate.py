@@ -194,8 +194,10 @@ class _Annotator:
             having = [matched for matched in every if column in matched.table.columns]
             if not having:
                 names = ", ".join(dict.fromkeys(name for matched in every for name in matched.table.columns))
+                unused = [note for note in self.result.notes if note.startswith("not used")]
                 raise DaedalError(
-                    f"No table has a column {column!r} for --where", f"Choose one of: {names}" if names else ""
+                    f"No table has a column {column!r} for --where",
+                    f"Choose one of: {names}" if names else "; ".join(unused),
                 )
             for place in range(len(self.seen)):
                 row = next((matched.of[place] for matched in having if place in matched.of), None)
@@ -215,7 +217,16 @@ class _Annotator:
                 )
                 for at, rows in self._read(wanted)
             ]
+            if wanted is None:
+                self._tables[key] = [matched for matched in self._tables[key] if self._speaks(matched)]
         return self._tables[key]
+
+    def _speaks(self, matched: Matched) -> bool:
+        """Whether a table that was not asked for is about pictures: `metadata.json` may be about anything."""
+        if matched.of or not matched.table.label.lower().endswith(".json"):
+            return True
+        self.result.notes.append(f"not used: {matched.table.label} names no picture")
+        return False
 
     def _read(self, wanted: str | None) -> list[tuple[Origin | None, Rows]]:
         """The tables of a name, or the usual ones, with where they lie; `None` for one that is read by its path."""
@@ -240,9 +251,7 @@ class _Annotator:
             except DaedalError as error:
                 if wanted:
                     raise
-                self.result.notes.append(
-                    f"not used: {error.what}"
-                )  # it was not asked for, and may be about other things
+                self.result.notes.append(f"not used: {error.what}")
         return found
 
     def _values(
@@ -329,7 +338,8 @@ def _folder(origin: Origin) -> str | None:
 
 
 def _file_name(path: str) -> str:
-    return unicodedata.normalize("NFC", Path(path).name)
+    """The name of a table's file, as it is compared."""
+    return unicodedata.normalize("NFC", Path(path).name).lower()
 
 
 def _cell(column: str, row: Row) -> str | None:

@@ -133,7 +133,7 @@ def read_stream(
 
 def _read_plain(origin: Origin, stream: BinaryIO, size: int, name: str, reading: Reading) -> Iterator[Event]:
     label, kind = str(origin), kind_of(name)
-    base = unicodedata.normalize("NFC", name.rsplit("/", 1)[-1])
+    base = unicodedata.normalize("NFC", name.rsplit("/", 1)[-1]).lower()
     if kind == "picture":
         data = stream.read(_MOST + 1)
         if len(data) > _MOST:
@@ -142,7 +142,7 @@ def _read_plain(origin: Origin, stream: BinaryIO, size: int, name: str, reading:
             caption = caption_inside(data) if reading.metadata else None
             yield Found(Picture(origin, encoded=data, caption=caption, split=split_of(origin.folders)))
     elif kind == "foreign":
-        form = FOREIGN[base.rsplit(".", 1)[-1].lower()]
+        form = FOREIGN[base.rsplit(".", 1)[-1]]
         yield Lost(label, f"{form}, which is not read", CONVERT, size, broken=False)
     elif kind in ("idx-images", "idx-labels"):
         yield from read_idx(origin, stream)
@@ -159,7 +159,13 @@ def _read_plain(origin: Origin, stream: BinaryIO, size: int, name: str, reading:
     elif kind == "parquet":
         yield from read_parquet_pictures(origin, archives.seekable(stream), reading.columns)
     elif kind == "caption" or (kind == "text" and reading.sidecars):
-        yield Aside(origin, decode(stream.read(_MOST_TEXT)).text)
+        data = stream.read(_MOST_TEXT + 1)
+        if len(data) > _MOST_TEXT:
+            yield Lost(label, "too large", f"a caption of more than {_MOST_TEXT >> 10} KiB", size)
+        else:
+            yield Aside(origin, decode(data).text)
+    elif kind == "table":
+        yield Lost(label, "table that is not used", "name it with --captions or --labels", size, broken=False)
     else:
         yield Lost(label, "not a picture", "by its name", size, broken=False)
 

@@ -158,8 +158,9 @@ class _Matching:
             rows.setdefault(key, row)
         found: dict[int, list[int]] = {}
         for place, path in paths.items():
-            if (key := next((key for key in _ends_of(path) if key in rows), None)) is not None:
-                found.setdefault(rows[key], []).append(place)
+            named = next((rows[end] for end in _ends_of(path) if end in rows), None)
+            if named is not None:
+                found.setdefault(named, []).append(place)
         return found
 
     def _ending(self, keys: dict[int, str], paths: dict[int, str]) -> dict[int, list[int]]:
