@@ -74,3 +74,12 @@ def huge_png() -> bytes:
     data[16:24] = struct.pack(">II", 60_000, 60_000)
     data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
     return bytes(data)
+
+
+def png_with(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG with more chunks behind its header, each a kind and what it holds."""
+    data = encoded(noise(0))
+    made = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    return data[:33] + made + data[33:]

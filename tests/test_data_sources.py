@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import sys
 import tarfile
 import types
@@ -240,6 +241,15 @@ def test_web_pages_give_their_main_text(tmp_path: Path) -> None:
     text = main_text((tmp_path / "a.html").read_text())
     assert text == "Heading\n\nA paragraph with bold & a link,\n\non.\n\ndef f():\n    return 1\n\nSecond one."
     assert main_text("<p>unclosed <b>tags <div>and &nonsense; <").startswith("unclosed tags")
+
+
+def test_names_that_are_no_utf_8_are_read_and_can_be_shown(tmp_path: Path) -> None:
+    folder = os.path.join(os.fsencode(tmp_path), b"caf\xe9")
+    os.mkdir(folder)
+    Path(os.fsdecode(folder), "a.txt").write_text("words")
+    (item,) = resolve(os.fsdecode(folder), "train").items
+    assert item.label == "caf\u00e9/a.txt"
+    assert read(Path(os.fsdecode(folder))) == (["words"], [], [])
 
 
 def test_folders_are_read_through_without_hidden_and_binary_files(tmp_path: Path) -> None:

@@ -151,6 +151,13 @@ def test_json_that_cannot_be_read_is_told(content: bytes | None, line: str, tmp_
         files.read_json(path)
 
 
+def test_a_path_that_is_no_utf_8_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    path = os.fsdecode(b"/data/caf\xe9/caf\xc3\xa9")
+    files.write_json(tmp_path / "plan.json", {"data": path})
+    assert files.read_json(tmp_path / "plan.json") == {"data": path}
+    assert os.fsencode(files.read_json(tmp_path / "plan.json")["data"]) == b"/data/caf\xe9/caf\xc3\xa9"
+
+
 def test_a_folder_is_not_json(tmp_path: Path) -> None:
     with pytest.raises(DaedalError, match="cannot be read"):
         files.read_json(tmp_path)

@@ -2,7 +2,9 @@
 
 import io
 import random
+import unicodedata
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,10 @@ from PIL import Image
 
 from command_line import daedal
 from daedal.data.images import ImageDataset, ImageOptions, build
+from daedal.data.images.metadata import caption_inside
 from daedal.data.images.treat import Fault, Treatment, treat
 from daedal.errors import DaedalError
-from image_files import encoded, folder_of, huge_png, noise, write, write_idx, write_mnist, write_zip
+from image_files import encoded, folder_of, huge_png, noise, png_with, write, write_idx, write_mnist, write_zip
 
 ALL = (100.0, 0.0, 0.0)
 
@@ -62,9 +65,10 @@ def test_a_source_that_holds_no_picture_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_all_that_was_given_and_broken_is_refused(tmp_path: Path) -> None:
-    broken = write_zip(tmp_path / "broken.zip", {"a.png": encoded(noise(1)), "b.png": encoded(noise(2))})
-    broken.write_bytes(broken.read_bytes()[:100])
-    refused(tmp_path, broken, "broken.zip cannot be read")
+    for name in ("broken.zip", unicodedata.normalize("NFD", "Füße.zip")):
+        broken = write_zip(tmp_path / name, {"a.png": encoded(noise(1)), "b.png": encoded(noise(2))})
+        broken.write_bytes(broken.read_bytes()[:100])
+        refused(tmp_path, broken, f"{name} cannot be read")
     write_mnist(tmp_path / "mnist")
     cut = tmp_path / "mnist" / "train-images-idx3-ubyte.gz"
     cut.write_bytes(cut.read_bytes()[:-300])
@@ -215,3 +219,110 @@ def test_hidden_bytes_of_huge_size_are_refused_before_they_are_decoded() -> None
     assert isinstance(found, Fault)
     assert found.reason == "bomb"
     assert io.BytesIO(huge_png()).getbuffer().nbytes < 1000
+
+
+def test_texts_in_a_png_are_no_reason_to_lose_its_pixels() -> None:
+    long, said = zlib.compress(b"x" * 3_000_000), (b"tEXt", b"Description\0a cat")
+    for chunk in (
+        (b"zTXt", b"workflow\0\0" + long),
+        (b"iTXt", b"workflow\0\1\0en\0\0" + long),
+        (b"iCCP", b"profile\0\0" + long),
+        (b"iCCP", b"profile"),
+        (b"zTXt", b"other\0\7" + long),
+    ):
+        for data in (png_with(chunk, said), png_with(said, chunk)):
+            found = treat(data, Treatment())
+            assert not isinstance(found, Fault), chunk[0]
+            assert (found.pixels == noise(0)).all()
+            assert caption_inside(data) == "a cat"
+    damaged = bytearray(png_with(said))
+    damaged[33 + 8 + 12] ^= 1  # a letter of the text, which its checksum now belies
+    found = treat(bytes(damaged), Treatment())
+    assert not isinstance(found, Fault)
+
+
+def test_pictures_that_are_not_read_are_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    result = daedal("data", "build", str(tmp_path / "in"), "--out", str(tmp_path / "out"))
+    assert result.code == 2
+    for part in ("There is no picture in", "3 HEIC, which is not read", "in/0.HEIC", "magick mogrify -format png"):
+        assert part in result.err
+    folder_of(tmp_path / "in", 4)
+    for number, (name, data) in enumerate(
+        {
+            "a.avif": b"", "b.jxl": b"", "c.psd": b"", "d.cr2": b"", "e.svg": b"", "f.jpg": b"\0\0\0\x18ftypmif1",
+            "g.png": b"version https://git-lfs.github.com/spec/v1\noid", "h.jpg": b"\n<!DOCTYPE html><html>",
+        }.items()
+    ):  # fmt: skip
+        (tmp_path / "in" / name).write_bytes(data or bytes([number]))
+    found = left_out(build(tmp_path / "in", tmp_path / "some", ImageOptions(split=ALL)))
+    names = ("AVIF", "JPEG XL", "Photoshop", "raw camera", "SVG")
+    assert {f"{name}, which is not read" for name in names} < found.keys()
+    assert found["broken picture"][0] == 3
+    assert found["broken picture"][1].startswith("in/f.jpg: its bytes are HEIC: convert it to PNG")
+
+
+def test_what_files_hold_is_told_by_their_bytes() -> None:
+    for data, part in (
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+        (b"\xef\xbb\xbf\n<html>", "a web page"),
+        (b"\0\0\0\x1cftypavif", "AVIF"),
+        (b"words", "not those of a picture"),
+    ):
+        found = treat(data, Treatment())
+        assert isinstance(found, Fault)
+        assert part in found.detail
+
+
+def test_copies_that_leave_too_few_pictures_are_told(tmp_path: Path) -> None:
+    for number in range(10):
+        write(tmp_path / "in" / f"{number}.png", noise(1))
+    refused(tmp_path, tmp_path / "in", "Of 10 pictures 9 are exact copies, which leaves 1: too few")
+    refused(tmp_path, tmp_path / "in", "10 pictures, all copies of one: too few", exact_duplicates=False)
+    refused(
+        tmp_path, tmp_path / "in", "No picture is left to train on", "10 are held out too", test=(str(tmp_path / "in"),)
+    )
+
+
+def test_pictures_that_cropping_cuts_badly_are_counted(tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 3, height=40, width=60)
+    folder_of(tmp_path / "in", 2, first=10, height=50, width=400)
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL, size=16))
+    told = "2 pictures lose more than half of their longer side, the most 88% (one of 400 x 50)"
+    assert any(told in note and "--fit pad" in note for note in dataset.manifest.notes)
+    padded = build(tmp_path / "in", tmp_path / "padded", ImageOptions(split=ALL, size=16, fit="pad"))
+    assert not any("longer side" in note for note in padded.manifest.notes)
+
+
+def test_colour_that_nobody_sees_is_none(tmp_path: Path) -> None:
+    for number in range(4):
+        picture = noise(number, channels=4, height=20, width=20)
+        picture[:10, :, 3] = 0
+        write(tmp_path / "in" / f"{number}.png", picture)
+    for size in (None, 8, 32):
+        options = ImageOptions(split=ALL, channels="4", size=size, near_duplicates="off")
+        images = np.asarray(build(tmp_path / "in", tmp_path / f"out{size}", options).split("train").images)
+        clear = images[..., 3] == 0
+        assert clear.any()
+        assert not clear.all()
+        assert (images[clear] == 0).all()
+    write_idx(tmp_path / "a.idx4-ubyte", np.stack([np.full((8, 8, 4), [9, 9, 9, n % 2]) for n in range(3)]))
+    images = (
+        build(tmp_path / "a.idx4-ubyte", tmp_path / "idx", ImageOptions(split=ALL, channels="4")).split("train").images
+    )
+    assert sorted(images[:, 0, 0].tolist()) == [[0, 0, 0, 0], [9, 9, 9, 1]]
+
+
+def test_many_notes_are_cut_by_a_note(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    (tmp_path / "in").mkdir()
+    for number in range(30):
+        table = pa.table({"image": [encoded(noise(number))], "label": [number % 2]})
+        parquet.write_table(table, tmp_path / "in" / f"{number}.parquet")
+    notes = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL)).manifest.notes
+    assert "classes are from the source itself" in notes
+    assert notes[-1] == "and 11 more notes of this kind"

@@ -1,8 +1,12 @@
 """Every kind of source gives the same pictures: folders, archives, IDX, Parquet, built-in ones."""
 
+import gzip
 import io
 import json
+import os
+import struct
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +17,13 @@ from PIL.PngImagePlugin import PngInfo
 from pyarrow import parquet
 
 from daedal.api import build_data
+from daedal.data.hub import parse_hub_name
 from daedal.data.images import ImageDataset, ImageOptions, build
 from daedal.data.images.kinds import kind_of, split_of, split_of_file
 from daedal.data.images.rows import with_bytes
+from daedal.data.recognise import modality
 from daedal.errors import DaedalError
-from image_files import encoded, noise, write, write_idx, write_mnist, write_zip
+from image_files import encoded, folder_of, noise, write, write_idx, write_mnist, write_zip
 
 ALL = (100.0, 0.0, 0.0)
 
@@ -197,15 +203,15 @@ def test_digits_and_scenes_come_with_the_package(tmp_path: Path) -> None:
 def test_names_say_what_files_and_folders_are() -> None:
     kinds = {
         "a.PNG": "picture", "a/b.jpeg": "picture", "train-images-idx3-ubyte": "idx-images", "x.idx1-ubyte": "idx-labels",
-        "a.tar.gz": "compressed", "a.zip": "zip", "a.csv": "table", "a.txt": "text", "README": "other", "a.svg": "other",
+        "a.tar.gz": "compressed", "a.zip": "zip", "a.csv": "table", "a.txt": "text", "README": "other", "a.svg": "foreign",
     }  # fmt: skip
     for name, kind in kinds.items():
         assert kind_of(name) == kind, name
-    assert split_of("set/train/cat/1.png") == "train"
-    assert split_of("a.zip!set/Val/1.png") == "validation"
-    assert split_of("test.png") is None
+    assert split_of(["set", "train", "cat"]) == "train"
+    assert split_of(["set", "Val"]) == "validation"
+    assert split_of([]) is None
     assert split_of_file("mnist/t10k-images-idx3-ubyte.gz") == "test"
-    assert split_of_file("data/validation-00000-of-00001.parquet#3") == "validation"
+    assert split_of_file("data/validation-00000-of-00001.parquet") == "validation"
 
 
 def test_hub_datasets_are_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,3 +243,235 @@ def test_hub_datasets_are_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert split.captions[3] == "thing 3"
     with pytest.raises(DaedalError, match="no pictures in a column 'photo'"):
         build("hf:someone/things", tmp_path / "b", ImageOptions(split=ALL, image_column="photo"))
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def packed(folder: Path, kind: str) -> Path:
+    """A folder, or an archive of it."""
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    if kind == "folder":
+        return folder
+    path = folder.with_name(f"{folder.name}.{kind}")
+    if kind == "zip":
+        return write_zip(path, files)
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_names_with_marks_in_them_are_whole(tmp_path: Path, kind: str) -> None:
+    names = ["C#", "F#", "best!", "a!b#1", "x::y@z", "two\nlines", "a."]
+    for place, name in enumerate(names):
+        for number in range(4):
+            split = "train" if number < 3 else "test"
+            write(tmp_path / "v#2!" / split / name / f"cat #{number}.png", noise(10 * place + number))
+    rows = [f"{split}/{name}/cat #{n}.png" for name in names for split in ("train", "test") for n in range(4)]
+    lines = [json.dumps({"file": row, "caption": f"shown by {row}"}) for row in rows]
+    (tmp_path / "v#2!" / "captions.jsonl").write_text("\n".join(lines))
+    dataset = build(packed(tmp_path / "v#2!", kind), tmp_path / "out", ImageOptions(near_duplicates="off"))
+    assert dataset.classes == tuple(sorted(names))
+    test = dataset.split("test")
+    assert test.count == len(names)
+    for name, caption, label in zip(test.names, test.captions, test.labels.tolist(), strict=True):
+        path = name.rpartition("#2!/" if kind == "folder" else f"{kind}!")[2]
+        assert caption == f"shown by {path}"
+        assert path == f"test/{dataset.classes[label]}/cat #3.png"
+
+
+def test_two_sources_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for place, kind in enumerate(("left", "right")):
+        folder = tmp_path / kind / "set"
+        folder.mkdir(parents=True)
+        write_idx(
+            folder / "train-images-idx3-ubyte", np.stack([noise(50 * place + n, 8, 8, 1)[:, :, 0] for n in range(6)])
+        )
+        write_idx(folder / "train-labels-idx1-ubyte", np.full(6, place))
+    dataset = build([tmp_path / "left" / "set", tmp_path / "right" / "set"], tmp_path / "out", ImageOptions(split=ALL))
+    split = dataset.split("train")
+    for image, label in zip(split.images, split.labels.tolist(), strict=True):
+        assert any((image == noise(50 * label + n, 8, 8, 1)).all() for n in range(6))
+
+
+def test_captions_of_two_sources_of_one_name_are_not_mixed(tmp_path: Path) -> None:
+    for place, kind in enumerate(("left", "right")):
+        for number in range(3):
+            write(tmp_path / kind / "set" / f"{number}.png", noise(50 * place + number))
+            (tmp_path / kind / "set" / f"{number}.txt").write_text(f"{kind} {number}")
+        (tmp_path / kind / "set" / "captions.csv").write_text(
+            "file,caption\n" + f"0.png,{kind} 0\n1.png,{kind} 1\n2.png,{kind} 2"
+        )
+    sources = [tmp_path / "left" / "set", tmp_path / "right" / "set"]
+    for out, captions in (("table", None), ("beside", "sidecar")):
+        split = build(sources, tmp_path / out, ImageOptions(split=ALL, captions=captions)).split("train")
+        for image, caption in zip(split.images, split.captions, strict=True):
+            kind, _, number = caption.partition(" ")
+            assert (image == noise(50 * (kind == "right") + int(number))).all()
+
+
+def test_names_that_are_no_utf_8_are_read_as_latin_1(tmp_path: Path) -> None:
+    for place, name in enumerate((b"caf\xe9", b"caf\xe8", "th\u00e9".encode())):
+        folder = os.path.join(os.fsencode(tmp_path / "in"), name)
+        os.makedirs(folder)
+        for number in range(3):
+            Path(os.fsdecode(folder), f"{number}.png").write_bytes(encoded(noise(10 * place + number)))
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
+    assert dataset.classes == ("caf\u00e8", "caf\u00e9", "th\u00e9")
+
+
+def test_names_in_zip_archives_are_what_their_writer_meant(tmp_path: Path) -> None:
+    raw = {
+        "DOS": ("f\u00fc\u00dfe", "f\u00fc\u00dfe".encode("cp437"), b""),
+        "macOS": ("gr\u00fcn", "gr\u00fcn".encode(), b""),
+        "Info-ZIP": ("\u732b", "??".encode("cp437") + b"\xff", "\u732b/0.png".encode()),
+    }
+    members, extras = {}, []
+    for place, (_, name, unicode_name) in enumerate(raw.values()):
+        members["x" * len(name) + f"/{place}.png"] = encoded(noise(place))
+        extras.append((b"x" * len(name) + f"/{place}.png".encode(), name + f"/{place}.png".encode(), unicode_name))
+    path = tmp_path / "in.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for (name, data), (_, _, unicode_name) in zip(members.items(), extras, strict=True):
+            info = zipfile.ZipInfo(name)
+            if unicode_name:
+                info.extra = struct.pack("<HHBI", 0x7075, 5 + len(unicode_name), 1, 0) + unicode_name
+            archive.writestr(info, data)
+    data = path.read_bytes()
+    for before, after, _ in extras:
+        data = data.replace(before, after)
+    path.write_bytes(data)
+    dataset = build(path, tmp_path / "out", ImageOptions(split=ALL, labels="folders"))
+    assert set(dataset.classes) == {name for name, _, _ in raw.values()}
+
+
+def test_links_that_are_not_followed_are_told(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "real", 3)
+    write(tmp_path / "in" / "own.png", noise(9))
+    (tmp_path / "in" / "linked.png").symlink_to(folder / "000.png")
+    (tmp_path / "in" / "folder").symlink_to(folder)
+    (tmp_path / "in" / "gone.png").symlink_to(tmp_path / "nowhere")
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
+    assert dataset.split("train").names == ("in/linked.png", "in/own.png")
+    assert {each.reason: each.count for each in dataset.manifest.dropped} == {
+        "link to a folder": 1,
+        "link to nothing": 1,
+    }
+
+
+def test_the_hub_is_asked_for_folders_whose_names_have_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "C#:1").mkdir()
+    path = str(tmp_path / "C#:1")
+    for source, wanted in (
+        (f"hf:{path}", (path, None, "train")),
+        (f"hf:{path}:test", (path, None, "test")),
+        (f"hf:{path}#small:test", (path, "small", "test")),
+        ("hf:owner/name#small:test", ("owner/name", "small", "test")),
+        ("hf:owner/name:train[:9]", ("owner/name", None, "train[:9]")),
+    ):
+        assert tuple(parse_hub_name(source)) == wanted
+
+
+# -- what is said of pictures ------------------------------------------------------------------------------------------
+
+
+def test_caption_files_beside_pictures_are_their_captions(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path / "in" / f"{number}.png", noise(number))
+        (tmp_path / "in" / f"{number}.txt").write_text(f"tag, {number}")
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.caption").write_text(f"a thing,\nnumber {number}")
+    assert modality(tmp_path / "in") == "images"
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
+    assert dataset.split("train").captions == (*(f"a thing, number {n}" for n in range(3)), "")
+    assert "captions are from the text file beside each picture" in dataset.manifest.notes
+    both = build(tmp_path / "in", tmp_path / "both", ImageOptions(split=ALL, captions="sidecar"))
+    assert both.split("train").captions == (*(f"a thing, number {n}" for n in range(3)), "tag, 3")
+    assert [(each.reason, each.count) for each in both.manifest.dropped] == [("second text of a picture", 3)]
+    (tmp_path / "in" / "captions.csv").write_text("file,caption\n0.png,a table says so\n")
+    (tmp_path / "in" / "labels.csv").write_text("file,label\n0.png,a table nobody named\n")
+    (tmp_path / "in" / "4.caption").write_text("long " * 20_000)
+    said = build(tmp_path / "in", tmp_path / "said", ImageOptions(split=ALL))
+    assert said.split("train").captions[0] == "a table says so"
+    assert "3 files beside pictures are not used, as in/0.caption" in said.manifest.notes
+    dropped = {each.reason: each.examples for each in said.manifest.dropped}
+    assert dropped["table that is not used"] == ("in/labels.csv: name it with --captions or --labels",)
+    assert dropped["too large"] == ("in/4.caption: a caption of more than 64 KiB",)
+
+
+@pytest.mark.parametrize(
+    "name", ["METADATA.JSONL", "metadata.jsonl", "metadata.csv.gz", "captions.json", "metadata.parquet"]
+)
+def test_tables_in_the_sources_are_found_in_every_form(tmp_path: Path, name: str) -> None:
+    rows = [{"file_name": f"{number}.png", "text": f"thing {number}"} for number in range(4)]
+    for number in range(4):
+        write(tmp_path / "in" / f"{number}.png", noise(number))
+    if name.endswith("parquet"):
+        parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "in" / name)
+    elif name.endswith("gz"):
+        lines = "file_name,text\n" + "\n".join(",".join(row.values()) for row in rows)
+        (tmp_path / "in" / name).write_bytes(gzip.compress(lines.encode()))
+    else:
+        (tmp_path / "in" / name).write_text(json.dumps(rows))
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
+    assert dataset.split("train").captions == tuple(f"thing {number}" for number in range(4))
+
+
+def test_a_table_in_the_sources_that_cannot_be_read_is_told_with_its_line(tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 4)
+    (tmp_path / "in" / "metadata.jsonl").write_text("file_name: 000.png\n")
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
+    assert "not used: in/metadata.jsonl cannot be read: line 1 is not a JSON object" in dataset.manifest.notes
+    (tmp_path / "in" / "metadata.jsonl").write_text('{"file_name": "000.png", "text": "a"}\n{"file_name": "00')
+    dataset = build(tmp_path / "in", tmp_path / "again", ImageOptions(split=ALL))
+    assert dataset.split("train").captions == ("a", "", "", "")
+    told = "in/metadata.jsonl: 1 rows cannot be read and were left out, the first: line 2 is not a JSON object"
+    assert told in dataset.manifest.notes
+
+
+def test_a_json_file_about_something_else_changes_nothing(tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 4)
+    (tmp_path / "in" / "metadata.json").write_text('{"name": "My pictures", "description": "four of them"}')
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL))
+    assert "not used: in/metadata.json names no picture" in dataset.manifest.notes
+    with pytest.raises(DaedalError, match=r"column 'tone' for --where\. not used: in/metadata\.json"):
+        build(tmp_path / "in", tmp_path / "where", ImageOptions(where=("tone=dark",)))
+
+
+def test_only_pictures_that_stay_are_counted(tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 9)
+    write(tmp_path / "in" / "8.jpg", noise(8), "JPEG")
+    write(tmp_path / "in" / "copy.png", noise(0))
+    (tmp_path / "in" / "broken.png").write_bytes(b"broken")
+    rows = [{"file": f"{n:03d}.png", "caption": f"thing {n}" if n else None, "good": n < 5} for n in range(9)]
+    (tmp_path / "in" / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for asked in ("true", "True"):
+        dataset = build(tmp_path / "in", tmp_path / asked, ImageOptions(split=ALL, where=(f"good={asked}",)))
+        assert dataset.split("train").count == 5
+        assert [note for note in dataset.manifest.notes if "no caption" in note] == [
+            "1 pictures have no caption, as in/000.png"
+        ]
+        assert [(each.name, each.count) for each in dataset.manifest.formats] == [("PNG", 5)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "asked"), [("0", "0.0"), ("0.0", "0"), ("1", "1"), ("TRUE", "true"), ("dark", "dark")]
+)
+def test_where_compares_values_not_their_spelling(tmp_path: Path, cell: str, asked: str) -> None:
+    folder_of(tmp_path / "in", 2)
+    (tmp_path / "in" / "metadata.csv").write_text(f"file,it\n000.png,{cell}\n001.png,other\n")
+    dataset = build(tmp_path / "in", tmp_path / "out", ImageOptions(split=ALL, where=(f"it={asked}",)))
+    assert dataset.split("train").names == ("in/000.png",)
+
+
+def test_drawings_of_scenes_tell_what_was_left_out(tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 4)
+    (tmp_path / "in" / "a.heic").write_bytes(b"heic")
+    (tmp_path / "in" / "metadata.jsonl").write_text("nothing")
+    dataset = build(f"emoji-scenes:4,from={tmp_path / 'in'}", tmp_path / "out", ImageOptions(split=ALL))
+    assert [each.reason for each in dataset.manifest.dropped] == ["HEIC, which is not read"]
+    assert "not used: in/metadata.jsonl cannot be read: line 1 is not a JSON object" in dataset.manifest.notes

@@ -2,6 +2,7 @@
 
 import json
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from daedal.evaluation.images.reconstruction import errors
 from daedal.evaluation.images.report import ImageReport
 from daedal.evaluation.images.sizes import Sizes, Speeds
 from daedal.models.image import ImageConfig
-from image_files import folder_of
+from image_files import folder_of, png_with
 
 CLASSES = tuple("0123456789")
 
@@ -129,7 +130,8 @@ def test_a_model_that_only_reconstructs_is_measured_in_that(digits: ImageDataset
 
 
 def test_a_folder_of_pictures_can_be_measured_against(tmp_path: Path) -> None:
-    folder_of(tmp_path / "in", 55, height=8, width=8)
+    folder_of(tmp_path / "in", 54, height=8, width=8)
+    (tmp_path / "in" / "workflow.png").write_bytes(png_with((b"zTXt", b"x\0\0" + zlib.compress(bytes(3_000_000)))))
     found = evaluate_images(generator(), tmp_path / "in", samples=50)
     assert found.data.pictures == 55
     assert found.measured("fid").value > 0

@@ -1,5 +1,6 @@
 """Pictures in, pictures out: the generator of images over a model that can do everything."""
 
+import base64
 import json
 import math
 import struct
@@ -21,6 +22,8 @@ from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
 from daedal.inference.sheet import grid, save_each, save_grid
 from daedal.models.image import ImageConfig
+from daedal.serving.image_desk import _opened
+from image_files import png_with
 
 torch.set_num_threads(1)
 ANIMALS = ("bird", "cat", "dog")
@@ -428,6 +431,12 @@ def test_a_bad_picture_is_refused_by_name(tmp_path: Path) -> None:
         PLAIN.fit(tmp_path)
     with pytest.raises(DaedalError, match="does not say"):
         Picture.open(tmp_path / "whole.png")
+
+
+def test_a_long_text_in_a_png_is_no_reason_to_refuse_it() -> None:
+    data = png_with((b"zTXt", b"workflow\0\0" + zlib.compress(b"x" * 3_000_000)))
+    assert PLAIN.fit(data).size == (12, 12)
+    _opened(base64.b64encode(data).decode(), "image")
 
 
 def test_of_an_animation_the_first_frame_is_taken_and_told(tmp_path: Path) -> None:

@@ -102,13 +102,16 @@ def shallow(picture: "Image") -> "Image":
     if not picture.mode.startswith(_DEEP):
         return picture
     values = np.asarray(picture, dtype=np.float64)
+    clear = picture.info.get("transparency")  # a PNG's grey value that is transparent, in the file's own scale
+    cover = np.where(values == clear, 0, 255).astype(np.uint8)
     values = np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0)
     highest = float(values.max(initial=0.0))
     if picture.mode == "F" and highest <= 1.0:
         values = values * 255
     elif picture.mode.startswith("I;16") or highest > 255:
         values = values / 257
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    grey = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    return grey if clear is None else Image.merge("LA", (grey, Image.fromarray(cover)))
 
 
 def to_channels(picture: "Image", channels: int, background: str) -> "Image":
@@ -132,7 +135,10 @@ def to_size(picture: "Image", raster: Raster) -> UInt8[Array, "height width chan
     if picture.size != (raster.width, raster.height):
         picture = _resampled(picture, raster)
     pixels = np.asarray(picture, dtype=np.uint8)
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+    pixels = pixels if pixels.ndim == 3 else pixels[:, :, None]
+    if pixels.shape[2] in (2, 4):  # what nobody sees is no colour to learn
+        pixels = np.where(pixels[:, :, -1:] == 0, np.uint8(0), pixels)
+    return pixels
 
 
 def _resampled(picture: "Image", raster: Raster) -> "Image":

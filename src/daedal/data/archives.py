@@ -6,6 +6,7 @@ A bomb is stopped by a `Budget`: all layers of one file together may give 300 ti
 import bz2
 import gzip
 import lzma
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -16,6 +17,7 @@ from typing import IO, BinaryIO, cast
 import zstandard
 
 from daedal.data.document import Lost
+from daedal.data.filetypes import readable_name
 
 MAX_DEPTH = 4
 _RATIO = 300
@@ -23,6 +25,11 @@ _FLOOR = 64 * 2**20
 _MEMORY = 16 * 2**20
 _ZSTD_STEP = 2**12  # bytes given to zstd at once: it can make 40,000 times as many of them
 _MAX_MEMBERS = 1_000_000
+_UTF_8 = 0x800  # the flag of a zip archive's member
+_UNICODE_PATH, _UNICODE_NAME = (
+    0x7075,
+    struct.Struct("<HHBI"),
+)  # a field, its size, its version and the CRC of the other name
 BROKEN = (
     OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, zstandard.ZstdError, RuntimeError,
     NotImplementedError, ValueError,
@@ -142,7 +149,7 @@ def zip_members(label: str, stream: IO[bytes], budget: Budget) -> Iterator[tuple
         for info in sorted(infos, key=lambda info: info.filename):
             if info.is_dir():
                 continue
-            name = safe_name(info.filename)
+            name = safe_name(_name_of(info))
             if info.flag_bits & 1:
                 yield name, Lost(f"{label}!{name}", "encrypted", "it needs a password", info.compress_size)
                 continue
@@ -153,6 +160,22 @@ def zip_members(label: str, stream: IO[bytes], budget: Budget) -> Iterator[tuple
                 yield name, Lost(f"{label}!{name}", "broken file", str(error)[:200], info.compress_size)
 
 
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """A member's name: where it is not said to be UTF-8, another field may hold it so, or it is UTF-8 all the same (macOS)."""
+    if info.flag_bits & _UTF_8 or info.filename.isascii():
+        return info.filename
+    extra = info.extra
+    try:
+        while len(extra) > _UNICODE_NAME.size:
+            field, size, _, _ = _UNICODE_NAME.unpack_from(extra)
+            if field == _UNICODE_PATH:
+                return extra[_UNICODE_NAME.size : 4 + size].decode("utf-8")
+            extra = extra[4 + size :]
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
+
+
 def tar_members(label: str, stream: IO[bytes], budget: Budget) -> Iterator[tuple[str, BinaryIO | Lost]]:
     """The plain files in a tar archive, by name, in its order; links and devices are not followed."""
     with tarfile.open(fileobj=stream, mode="r|") as archive:
@@ -161,16 +184,17 @@ def tar_members(label: str, stream: IO[bytes], budget: Budget) -> Iterator[tuple
                 raise BombError(f"it has more than {_MAX_MEMBERS:,} members")
             # A member list that grows with the archive is memory that grows with it; streaming needs none.
             archive.members = []  # type: ignore[attr-defined]
+            name = safe_name(readable_name(info.name))
             if not info.isfile():
                 if not info.isdir():
                     yield (
-                        info.name,
-                        Lost(f"{label}!{safe_name(info.name)}", "link or device", "not followed", broken=False),
+                        name,
+                        Lost(f"{label}!{name}", "link or device", "not followed", broken=False),
                     )
                 continue
             member = archive.extractfile(info)
             if member is not None:
-                yield safe_name(info.name), cast(BinaryIO, Metered(member, budget))
+                yield name, cast(BinaryIO, Metered(member, budget))
 
 
 def safe_name(name: str) -> str:

@@ -1,5 +1,6 @@
-"""Kinds of file by the end of their name."""
+"""Kinds of file by the end of their name, and names as text."""
 
+import re
 from typing import Literal, NamedTuple
 
 from daedal.data.document import Form
@@ -71,6 +72,7 @@ _BY_END: dict[str, FileType] = (
     | {end: FileType("none", "binary") for end in _BINARY}
 )
 _BY_NAME = {"makefile": "Makefile", "dockerfile": "Dockerfile", "cmakelists.txt": "CMake", "rakefile": "Ruby"}
+_UNDECODED = re.compile("[\\udc80-\\udcff]")
 _INNER = {"tgz": "tar", "tzst": "tar", "tbz2": "tar", "txz": "tar"}
 
 
@@ -88,3 +90,8 @@ def inner_name(name: str) -> str:
     stem, _, end = name.rpartition(".")
     inner = _INNER.get(end.lower())
     return f"{stem}.{inner}" if inner else stem
+
+
+def readable_name(name: str) -> str:
+    """A name of the disk as text: bytes of it that are no UTF-8, which Python reads as half a character each, as Latin-1."""
+    return _UNDECODED.sub(lambda match: chr(ord(match[0]) - 0xDC00), name)

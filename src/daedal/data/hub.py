@@ -1,8 +1,10 @@
 """Rows of a Hugging Face dataset, streamed: `hf:name`, `hf:name:split`, `hf:name#configuration:split`."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from daedal.data.document import Lost, Note, Raw
@@ -25,8 +27,11 @@ def parse_hub_name(source: str) -> HubName:
     Raises:
         DaedalError: it names no dataset.
     """
-    name, _, split = source.removeprefix("hf:").partition(":")
-    name, _, configuration = name.partition("#")
+    rest = source.removeprefix("hf:")
+    ends = [match.start() for match in re.finditer("[#:]", rest)] + [len(rest)]
+    end = next((end for end in reversed(ends) if Path(rest[:end]).is_dir()), ends[0])  # a folder may have # in its name
+    configuration, _, split = rest[end:].partition(":")
+    name, configuration = rest[:end], configuration.removeprefix("#")
     if not name.strip():
         raise DaedalError(f"{source!r} names no dataset", "Write hf:owner/name or hf:owner/name:split")
     return HubName(name, configuration or None, split or "train")

@@ -72,7 +72,7 @@ def _kinds_of_names(files: Iterator[tuple[str, Path]]) -> Iterator[str]:
         elif kind == "images":
             stems.add(name.rpartition(".")[0])
             yield kind
-        elif name.lower().endswith(".txt"):
+        elif name.lower().endswith((".txt", ".caption")):
             texts.append(name.rpartition(".")[0])
         else:
             yield kind
@@ -122,6 +122,8 @@ def _kind_of_name(name: str) -> str | None:
         inner = inner_name(name)
         return _kind_of_name(inner) if inner != name else "other"
     if kind in ("picture", "idx-images"):
+        return "images"
+    if kind == "foreign" and file_type(name).name != "XML":  # the build will say how to convert it
         return "images"
     if kind == "idx-labels":
         return "other"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -69,9 +70,12 @@ def refuse_broken(named: list[Named], tally: Tally) -> None:
     """
     broken = tally.counts.get("broken", Counter())
     for each in named:
-        if len(each.items) != 1 or each.items[0].label not in broken:
+        if len(each.items) != 1:
             continue
-        label = each.items[0].label
+        label = unicodedata.normalize("NFC", each.items[0].label)  # as pictures are named
+        label = label if label in broken else each.items[0].label
+        if label not in broken:
+            continue
         for reason, (_, _, examples) in tally.dropped.items():
             for example in examples:
                 if example.startswith(f"{label}: "):

@@ -8,6 +8,7 @@ from typing import Literal
 from daedal.config import Config
 from daedal.data import library
 from daedal.data.document import Lost, Note, Raw
+from daedal.data.filetypes import readable_name
 from daedal.data.hub import parse_hub_name, read_hub
 from daedal.data.images.builtin import BUILTINS as PICTURES
 from daedal.data.readers import Reading, read_stream
@@ -100,7 +101,7 @@ def resolve_path(source: str, role: Role, known: Iterable[str], leave_out: Path 
         try:
             items.append(_item(entry, f"{path.name}/{entry.relative_to(path).as_posix()}"))
         except OSError as error:
-            lost.append(Lost(str(entry), "unreadable", error.strerror or "", 0))
+            lost.append(Lost(readable_name(str(entry)), "unreadable", error.strerror or "", 0))
     if not items:
         raise DaedalError(f"The folder {source} has no files to read", "Give another folder")
     return Named(source=source, role=role, items=tuple(items), lost=tuple(tuple(each) for each in lost))
@@ -150,7 +151,13 @@ def read_item(item: Item, reading: Reading) -> Iterator[Raw | Lost | Note]:
 
 def _item(path: Path, label: str, kind: Literal["file", "docstrings"] = "file") -> Item:
     status = path.stat()
-    return Item(kind=kind, label=label, path=str(path.absolute()), bytes=status.st_size, changed=status.st_mtime_ns)
+    return Item(
+        kind=kind,
+        label=readable_name(label),
+        path=str(path.absolute()),
+        bytes=status.st_size,
+        changed=status.st_mtime_ns,
+    )
 
 
 def _builtin_items(source: str) -> Iterator[Item]:
@@ -165,7 +172,7 @@ def _walk(folder: Path, lost: list[Lost], leave_out: Path | None) -> Iterator[Pa
     """Files below a folder, hidden ones left out; links to folders are not followed, so there are no circles."""
 
     def refused(error: OSError) -> None:
-        lost.append(Lost(str(error.filename), "unreadable", error.strerror or "", 0))
+        lost.append(Lost(readable_name(str(error.filename)), "unreadable", error.strerror or "", 0))
 
     for base, folders, names in os.walk(folder, onerror=refused):
         folders[:] = sorted(
@@ -175,7 +182,15 @@ def _walk(folder: Path, lost: list[Lost], leave_out: Path | None) -> Iterator[Pa
             and name not in _SKIPPED_FOLDERS
             and not (leave_out is not None and Path(base, name).absolute() == leave_out)
         )
+        links = (link for name in folders if os.path.islink(link := os.path.join(base, name)))
+        lost += (Lost(readable_name(link), "link to a folder", "not followed", 0, broken=False) for link in links)
         for name in sorted(names):
             path = Path(base, name)
-            if not name.startswith(".") and path.is_file():
+            if name.startswith("."):
+                continue
+            if path.is_file():
                 yield path
+            elif path.is_symlink():
+                lost.append(
+                    Lost(readable_name(str(path)), "link to nothing", "what it names is not there", 0, broken=False)
+                )

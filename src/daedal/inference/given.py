@@ -13,7 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.raster import WHITE, Raster, to_image, upright
-from daedal.data.images.kinds import FORMATS
+from daedal.data.images.kinds import FORMATS, content_of
+from daedal.data.images.png import readable
 from daedal.errors import DaedalError
 from daedal.inference.picture import Picture
 
@@ -127,7 +128,7 @@ def open_picture(source: Source) -> Opened:
             raise DaedalError(f"An array of {source.dtype} {source.shape} is no picture", "Give uint8 [h, w, channels]")
         return Opened("the picture", to_image(source if source.ndim == 3 else source[:, :, None]))
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), "the picture")
+        return _decode(source, "the picture")
     path = Path(source)
     if not path.exists():
         raise DaedalError(f"{path} is missing", "Check the path of the picture")
@@ -135,15 +136,18 @@ def open_picture(source: Source) -> Opened:
         raise DaedalError(f"{path} is a folder", "Name a picture in it")
     if path.stat().st_size == 0:
         raise DaedalError(f"{path} is empty", "Name another picture")
-    return _decode(path, str(path))
+    try:
+        return _decode(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DaedalError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from None
 
 
-def _decode(source: Path | io.BytesIO, name: str) -> Opened:
+def _decode(data: bytes, name: str) -> Opened:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(source, formats=FORMATS) as file:
+            with Image.open(io.BytesIO(readable(data)), formats=FORMATS) as file:
                 frames = int(getattr(file, "n_frames", 1))
                 file.load()
                 return Opened(name, file.copy(), frames)
@@ -151,7 +155,9 @@ def _decode(source: Path | io.BytesIO, name: str) -> Opened:
         reason = str(error).partition(",")[0]
         raise DaedalError(f"{name} is too large ({reason})", "Make it smaller first") from None
     except UnidentifiedImageError:
-        raise DaedalError(f"{name} is not a picture of a known format", "Save it as a PNG") from None
+        raise DaedalError(
+            f"{name} is not a picture that can be read: its bytes are {content_of(data)}", "Save it as a PNG"
+        ) from None
     except Exception as error:  # on damaged files the decoders raise whatever they stumble over
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DaedalError(f"{name} is damaged or cannot be read ({reason})", "Name another picture") from None

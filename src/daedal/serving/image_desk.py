@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from daedal.data.images.kinds import FORMATS
+from daedal.data.images.png import readable
 from daedal.errors import DaedalError
 from daedal.inference.given import Given
 from daedal.inference.painter import VARIED, Drawn, Together, Wish
@@ -299,7 +300,7 @@ def _opened(encoded: str, name: str) -> bytes:
         data = base64.b64decode(encoded, validate=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            with Image.open(io.BytesIO(readable(data)), formats=FORMATS) as picture:
                 width, height = picture.size
                 if width * height <= _PIXELS:
                     picture.load()

@@ -1,19 +1,24 @@
 """Which class and which caption each picture has, from what the user named or the sources hold."""
 
+import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from daedal.data.images import tables
-from daedal.data.images.kinds import named_split, path_of, without_end
+from daedal.data.images.kinds import named_split
 from daedal.data.images.options import ImageOptions, columns_of
+from daedal.data.images.origin import Origin
+from daedal.data.images.records import Row
 from daedal.data.images.seen import Seen
-from daedal.data.images.tables import Row, Rows
+from daedal.data.images.tables import Matched, Rows
 from daedal.errors import DaedalError
 
 _FEWEST_PER_CLASS = 2
 _NO_TABLES = ("folders", "none", "sidecar", "metadata")
+_Value = Callable[[Row], str | None]
 
 
 @dataclass
@@ -37,7 +42,7 @@ class Annotated:
 
 def wanted_tables(options: ImageOptions) -> frozenset[str]:
     """Names of the files in the sources that are read as tables."""
-    named = {Path(each).name for each in (options.labels, options.captions) if each}
+    named = {_file_name(each) for each in (options.labels, options.captions) if each}
     return tables.USUAL | named
 
 
@@ -55,16 +60,14 @@ class _Annotator:
         self.seen = seen
         self.options = options
         self.result = Annotated(list(seen.labels), list(seen.captions), [True] * len(seen))
-        self._tables: dict[str, list[tuple[str, Rows]]] = {}
+        self._tables: dict[str, list[Matched]] = {}
 
     def run(self) -> Annotated:
         self._join_lists()
         self._label()
         self._caption()
         self._keep_where()
-        for named in self._tables.values():
-            for _, rows in named:
-                self._tell_unused(rows)
+        self.result.notes += [note for named in self._tables.values() for matched in named for note in matched.notes]
         return self.result
 
     # -- classes -----------------------------------------------------------------------------------------------------
@@ -79,7 +82,7 @@ class _Annotator:
             count = self.seen.rows[places[-1]] + 1
             if len(numbers.values) != count:
                 raise DaedalError(
-                    f"{numbers.label} has {len(numbers.values):,} labels for {count:,} pictures",
+                    f"{numbers.origin} has {len(numbers.values):,} labels for {count:,} pictures",
                     "Give the labels that belong to the pictures, or leave them out",
                 )
             for place in places.tolist():
@@ -87,14 +90,14 @@ class _Annotator:
         groups = set(self.seen.groups)
         for group, numbers in self.seen.numbers.items():
             if group not in groups:
-                self.result.notes.append(f"{numbers.label}: no pictures belong to these labels")
+                self.result.notes.append(f"{numbers.origin}: no pictures belong to these labels")
 
     def _label(self) -> None:
         wanted = self.options.labels
         if wanted == "none":
             self.result.labels = [None] * len(self.seen)
         elif wanted == "folders":
-            self.result.labels = [_folder(name) for name in self.seen.names]
+            self.result.labels = [_folder(origin) for origin in self.seen.origins]
             self.result.labels_from = "the folder that each picture is in"
             if not any(self.result.labels):
                 raise DaedalError(
@@ -107,21 +110,18 @@ class _Annotator:
         elif self.options.label_column is not None and self._named(None):
             self._label_from(None)
         else:
-            self.result.labels, told = guess_folders(self.seen.names)
+            self.result.labels, told = guess_folders(self.seen.origins)
             if told:
                 self.result.labels_from = "the folder that each picture is in (guessed; --labels none leaves them out)"
-            elif len({_folder(name) for name in self.seen.names}) > 1:
+            elif len({_folder(origin) for origin in self.seen.origins}) > 1:
                 self.result.notes.append(
                     "no classes: the folders do not look like classes (--labels folders takes the one each picture is in)"
                 )
-        missing = sum(label is None for label in self.result.labels)
-        if 0 < missing < len(self.seen):
-            first = next(name for name, label in zip(self.seen.names, self.result.labels, strict=True) if label is None)
-            self.result.notes.append(f"{missing:,} pictures have no class, as {first}")
 
     def _label_from(self, wanted: str | None) -> None:
         found = self._values(wanted, self.options.label_column, tables.LABELS, "--label-column", "labels")
-        self.result.labels, self.result.labels_from = found
+        self.result.labels = [name and unicodedata.normalize("NFC", name) for name in found[0]]
+        self.result.labels_from = found[1]
 
     # -- captions ----------------------------------------------------------------------------------------------------
 
@@ -133,6 +133,7 @@ class _Annotator:
             self.result.captions = [None] * len(self.seen)
         elif wanted == "sidecar":
             self._sidecars()
+            return
         elif wanted == "metadata":
             if not any(self.result.captions):
                 raise DaedalError(
@@ -148,34 +149,35 @@ class _Annotator:
         elif self._has_captions():
             found = self._values(None, self.options.caption_column, tables.CAPTIONS, "--caption-column", "captions")
             self.result.captions, self.result.captions_from = found
-        missing = sum(not caption for caption in self.result.captions)
-        if 0 < missing < len(self.seen):
-            pairs = zip(self.seen.names, self.result.captions, strict=True)
-            first = next(name for name, caption in pairs if not caption)
-            self.result.notes.append(f"{missing:,} pictures have no caption, as {first}")
+        elif self.seen.asides:
+            self._sidecars()
+            return
+        if self.seen.asides:
+            first = next(iter(self.seen.asides.values())).origin
+            self.result.notes.append(f"{len(self.seen.asides):,} files beside pictures are not used, as {first}")
 
     def _has_captions(self) -> bool:
         usual = set(tables.CAPTIONS)
         return any(
-            self.options.caption_column is not None or usual & {column.lower() for column in rows.columns}
-            for _, rows in self._named(None)
+            self.options.caption_column is not None or usual & {column.lower() for column in matched.table.columns}
+            for matched in self._named(None)
         )
 
     def _sidecars(self) -> None:
-        asides = dict(self.seen.asides)
+        asides = self.seen.asides
         used = set()
-        for place, name in enumerate(self.seen.names):
-            stem = without_end(name)
-            if stem in asides:
-                used.add(stem)
-                self.result.captions[place] = " ".join(asides[stem].text.split()) or None
-        if not used:
+        for place, origin in enumerate(self.seen.origins):
+            if (aside := asides.get(origin.stem)) is not None:
+                used.add(origin.stem)
+                self.result.captions[place] = " ".join(aside.text.split()) or None
+        if not used and self.options.captions == "sidecar":
             raise DaedalError(
                 "No picture has a text file beside it that is named like it",
-                "Put cat.txt beside cat.png, or use --captions FILE.csv",
+                "Put cat.txt or cat.caption beside cat.png, or use --captions FILE.csv",
             )
-        self.result.captions_from = "the text file beside each picture"
-        left = [aside.label for stem, aside in asides.items() if stem not in used]
+        if used:
+            self.result.captions_from = "the text file beside each picture"
+        left = [aside.origin for stem, aside in asides.items() if stem not in used]
         if left:
             self.result.notes.append(f"{len(left):,} text files have no picture, as {left[0]}")
 
@@ -184,59 +186,72 @@ class _Annotator:
     def _keep_where(self) -> None:
         if not self.options.where:
             return
-        every = [pair for name in (self.options.labels, self.options.captions, None) for pair in self._named(name)]
+        every = [each for name in (self.options.labels, self.options.captions, None) for each in self._named(name)]
         for condition in self.options.where:
             column, equals, value = condition.partition("=")
             if not equals:
                 raise DaedalError(f"--where {condition} says nothing", "Write it as COLUMN=VALUE")
-            having = [(container, rows) for container, rows in every if column in rows.columns]
+            having = [matched for matched in every if column in matched.table.columns]
             if not having:
-                names = ", ".join(dict.fromkeys(name for _, rows in every for name in rows.columns))
+                names = ", ".join(dict.fromkeys(name for matched in every for name in matched.table.columns))
+                unused = [note for note in self.result.notes if note.startswith("not used")]
                 raise DaedalError(
-                    f"No table has a column {column!r} for --where", f"Choose one of: {names}" if names else ""
+                    f"No table has a column {column!r} for --where",
+                    f"Choose one of: {names}" if names else "; ".join(unused),
                 )
-            for place, name in enumerate(self.seen.names):
-                row = _row_of(name, having)
-                self.result.keep[place] &= row is not None and row.get(column) == value
+            for place in range(len(self.seen)):
+                row = next((matched.of[place] for matched in having if place in matched.of), None)
+                self.result.keep[place] &= row is not None and _equal(row.get(column, ""), value)
 
-    def _named(self, wanted: str | None) -> list[tuple[str, Rows]]:
-        """The tables of a name, or the usual ones, each with the beginning of the names that it speaks of."""
+    def _named(self, wanted: str | None) -> list[Matched]:
+        """The tables of a name, or the usual ones, each with the rows of the pictures that it speaks of."""
         if wanted in _NO_TABLES:
             return []
         key = wanted or ""
         if key not in self._tables:
-            self._tables[key] = self._read(wanted)
+            everything = dict(enumerate(self.seen.origins))
+            self._tables[key] = [
+                tables.match(
+                    rows,
+                    everything if at is None else {n: each for n, each in everything.items() if at.speaks_of(each)},
+                )
+                for at, rows in self._read(wanted)
+            ]
+            if wanted is None:
+                self._tables[key] = [matched for matched in self._tables[key] if self._speaks(matched)]
         return self._tables[key]
 
-    def _read(self, wanted: str | None) -> list[tuple[str, Rows]]:
+    def _speaks(self, matched: Matched) -> bool:
+        """Whether a table that was not asked for is about pictures: `metadata.json` may be about anything."""
+        if matched.of or not matched.table.label.lower().endswith(".json"):
+            return True
+        self.result.notes.append(f"not used: {matched.table.label} names no picture")
+        return False
+
+    def _read(self, wanted: str | None) -> list[tuple[Origin | None, Rows]]:
+        """The tables of a name, or the usual ones, with where they lie; `None` for one that is read by its path."""
         column = self.options.file_column
         path = Path(wanted).expanduser() if wanted else None
         if path is not None and path.is_file():
             try:
-                found = [("", tables.read_rows(str(wanted), path.read_bytes(), column))]
+                return [(None, tables.read_rows(str(wanted), path.name, path.read_bytes(), column))]
             except OSError as error:
                 raise DaedalError(f"{wanted} cannot be read ({error.strerror})", "Check its permissions") from None
-        else:
-            base = {path.name} if path is not None else tables.USUAL
-            inside = [each for each in self.seen.tables if path_of(each.label)[-1] in base]
-            if path is not None and not inside:
-                raise DaedalError(
-                    f"{wanted} is not a file, and no source has one of that name",
-                    "Check the path; or use --labels folders, --captions sidecar",
-                )
-            found = []
-            for each in inside:
-                try:
-                    found.append((tables.container_of(each.label), tables.read_rows(each.label, each.data, column)))
-                except DaedalError:
-                    if path is not None:
-                        raise  # one that was not asked for may be about something else
-        for container, rows in found:
-            mine = [name for name in self.seen.names if name.startswith(container)]
-            if (more := tables.ambiguous(rows, mine)) is not None:
-                raise DaedalError(
-                    f"{rows.label} names {more[0]!r}, which is {more[1]} pictures", "Write more of their paths"
-                )
+        base = {_file_name(str(wanted))} if wanted else tables.USUAL
+        inside = [each for each in self.seen.tables if each.name in base]
+        if wanted and not inside:
+            raise DaedalError(
+                f"{wanted} is not a file, and no source has one of that name",
+                "Check the path; or use --labels folders, --captions sidecar",
+            )
+        found: list[tuple[Origin | None, Rows]] = []
+        for each in inside:
+            try:
+                found.append((each.origin, tables.read_rows(str(each.origin), each.name, each.data, column)))
+            except DaedalError as error:
+                if wanted:
+                    raise
+                self.result.notes.append(f"not used: {error.what}")
         return found
 
     def _values(
@@ -244,17 +259,20 @@ class _Annotator:
     ) -> tuple[list[str | None], str]:
         """A column of the tables of a name, for every picture."""
         named = self._named(wanted)
-        columns: dict[str, str] = {}
-        for _, rows in named:
+        having: list[tuple[Matched, _Value]] = []
+        columns: set[str] = set()
+        for matched in named:
+            rows = matched.table
             chosen = tables.choose_column(rows.label, rows.columns, column, usual, option)
-            if chosen is None:
+            if chosen is not None:
+                columns.add(chosen)
+                having.append((matched, partial(_cell, chosen)))
+            elif wanted is not None:
                 raise DaedalError(
                     f"{rows.label} has no column with {what} (its columns: {', '.join(rows.columns)})",
                     f"Name it with {option}",
                 )
-            columns[rows.label] = chosen
-        which = " and ".join(sorted({f"the column {name!r}" for name in columns.values()}))
-        return self._from_rows(named, lambda rows, row: row.get(columns[rows.label]), which)
+        return self._from_rows(having, " and ".join(f"the column {name!r}" for name in sorted(columns)))
 
     def _filled(self, wanted: str | None, template: str) -> tuple[list[str | None], str]:
         """The template, filled in from the row of every picture; nothing where the row leaves one of its columns empty."""
@@ -264,31 +282,26 @@ class _Annotator:
                 "--caption-template takes columns of a table, and the sources have none",
                 "Name one by --captions FILE.csv",
             )
-        for _, rows in named:
+        for matched in named:
             for column in columns:
-                tables.choose_column(rows.label, rows.columns, column, (), "--caption-template")
+                tables.choose_column(matched.table.label, matched.table.columns, column, (), "--caption-template")
 
-        def fill(_: Rows, row: Row) -> str | None:
+        def fill(row: Row) -> str | None:
             return template.format_map(row) if all(row.get(column) for column in columns) else None
 
-        return self._from_rows(named, fill, f"{template!r}, of the columns")
+        return self._from_rows([(matched, fill) for matched in named], f"{template!r}, of the columns")
 
-    def _from_rows(
-        self, named: list[tuple[str, Rows]], value: Callable[[Rows, Row], str | None], which: str
-    ) -> tuple[list[str | None], str]:
+    def _from_rows(self, named: list[tuple[Matched, _Value]], which: str) -> tuple[list[str | None], str]:
         """What the row of every picture says, and where that is from, in words."""
         values: list[str | None] = []
-        for name in self.seen.names:
-            found = next(
-                ((rows, row) for container, rows in named if name.startswith(container) and (row := rows.of(name))),
-                None,
-            )
-            values.append(value(*found) or None if found else None)
-        first = named[0][1]
-        if not any(rows.used for _, rows in named):
+        for place in range(len(self.seen)):
+            found = next(((value, matched.of[place]) for matched, value in named if place in matched.of), None)
+            values.append((found[0](found[1]) or None) if found else None)
+        first = named[0][0].table
+        if not any(matched.of for matched, _ in named):
             raise DaedalError(
-                f"{first.label} names no picture of the sources: it names {next(iter(first.by_file), '')!r}, a picture is"
-                f" {self.seen.names[0]!r}",
+                f"{first.label} names no picture of the sources: it names {first.names[0]!r}, a picture is"
+                f" {str(self.seen.origins[0])!r}",
                 "Give the table that belongs to these pictures, or choose its column with --file-column",
             )
         where = f"{which} of {first.label}" + (f" and {len(named) - 1} more" if len(named) > 1 else "")
@@ -296,45 +309,51 @@ class _Annotator:
             raise DaedalError(f"Empty for every picture: {where}", f"Choose another of {', '.join(first.columns)}")
         return values, where
 
-    def _tell_unused(self, rows: Rows) -> None:
-        if unused := rows.unused():
-            self.result.notes.append(
-                f"{rows.label}: {len(unused):,} rows name pictures that are not there, as {unused[0]}"
-            )
-        if rows.again:
-            self.result.notes.append(
-                f"{rows.label}: {rows.again:,} rows name a picture again; the first row of each is used"
-            )
+
+def missing(annotated: Annotated, seen: Seen, kept: Iterable[int]) -> Iterator[str]:
+    """Word of the pictures, of those that are kept, that have no class or no caption where others have."""
+    places = list(kept)
+    for what, values in (("class", annotated.labels), ("caption", annotated.captions)):
+        without = [place for place in places if not values[place]]
+        if 0 < len(without) < len(places):
+            yield f"{len(without):,} pictures have no {what}, as {seen.origins[without[0]]}"
 
 
-def guess_folders(names: list[str]) -> tuple[list[str | None], bool]:
+def guess_folders(origins: list[Origin]) -> tuple[list[str | None], bool]:
     """Classes from folders, where they look like classes: every picture is in one, at the same depth, and no other level of
     folders tells pictures apart."""
-    folders = [_significant(name) for name in names]
+    folders = [[folder for folder in origin.folders if named_split(folder) is None] for origin in origins]
     if not folders or len({len(each) for each in folders}) != 1 or not folders[0]:
-        return [None] * len(names), False
+        return [None] * len(origins), False
     varying = [level for level in range(len(folders[0])) if len({each[level] for each in folders}) > 1]
     counts = Counter(each[-1] for each in folders)
     if varying != [len(folders[0]) - 1] or min(counts.values()) < _FEWEST_PER_CLASS:
-        return [None] * len(names), False
+        return [None] * len(origins), False
     return [each[-1] for each in folders], True
 
 
-def _significant(name: str) -> list[str]:
-    """The folders of a picture, without those that name splits."""
-    return [folder for folder in path_of(name)[:-1] if named_split(folder) is None]
-
-
-def _folder(name: str) -> str | None:
-    folders = path_of(name)[:-1]
+def _folder(origin: Origin) -> str | None:
+    folders = origin.folders
     return folders[-1] if folders and named_split(folders[-1]) is None else None
 
 
-def _row_of(name: str, having: list[tuple[str, Rows]]) -> Row | None:
-    for container, rows in having:
-        if name.startswith(container) and (row := rows.of(name)) is not None:
-            return row
-    return None
+def _file_name(path: str) -> str:
+    """The name of a table's file, as it is compared."""
+    return unicodedata.normalize("NFC", Path(path).name).lower()
+
+
+def _cell(column: str, row: Row) -> str | None:
+    return row.get(column)
+
+
+def _equal(cell: str, wanted: str) -> bool:
+    """Whether a cell says what --where asks for: `true` is True, and 0 is 0.0."""
+    if cell == wanted or cell.lower() == wanted.lower() in ("true", "false"):
+        return True
+    try:
+        return float(cell) == float(wanted)
+    except ValueError:
+        return False
 
 
 def natural(name: str) -> tuple[int, int, str]:

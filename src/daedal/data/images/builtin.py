@@ -13,6 +13,7 @@ import numpy as np
 
 from daedal.data.images.captions import describe, phrasing
 from daedal.data.images.layout import scene
+from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
 from daedal.data.images.scene_options import SceneOptions
 from daedal.data.images.scenes import LARGEST_SIDE, SMALLEST_SIDE, Scene, draw
@@ -61,7 +62,7 @@ def _scenes(options: SceneOptions, side: int, seed: int) -> Iterator[Picture]:
     for number in range(options.first, options.first + options.count):
         made = scene(number, seed, options)
         yield Picture(
-            name=f"scenes/{number:06d}",
+            origin=Origin(f"scenes/{number:06d}"),
             array=draw(made, side),
             label=_class_of(made, options),
             caption=caption(made, number, seed),
@@ -86,4 +87,4 @@ def _digits() -> Iterator[Picture]:
     shades, digits = load_digits(return_X_y=True)
     levels = np.rint(shades.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     for number, (array, digit) in enumerate(zip(levels, digits, strict=True)):
-        yield Picture(name=f"digits/{number:04d}", array=array, label=str(digit))
+        yield Picture(Origin(f"digits/{number:04d}"), array=array, label=str(digit))

@@ -18,12 +18,13 @@ from jaxtyping import UInt8
 from pydantic import Field, field_validator
 
 from daedal.config import Config
-from daedal.data.document import Lost
+from daedal.data.document import Lost, Note
 from daedal.data.images.annotate import annotate
 from daedal.data.images.builtin import side_of
 from daedal.data.images.events import Event, Found
-from daedal.data.images.kinds import path_of, without_end
+from daedal.data.images.kinds import without_end
 from daedal.data.images.options import ImageOptions
+from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
 from daedal.data.images.readers import Place, Reading, read_item
 from daedal.data.images.rows import Columns
@@ -152,7 +153,7 @@ def read_emoji_scenes(source: str, size: int | None, seed: int) -> Iterator[Even
     options, side = EmojiSceneOptions.parse_source(source), side_of(size)
     drawings: list[Drawing] = []
     for found in _drawings(options, max(1, round(SHARE * side))):
-        if isinstance(found, Lost):
+        if isinstance(found, Lost | Note):
             yield found
         else:
             drawings.append(found)
@@ -168,7 +169,7 @@ def read_emoji_scenes(source: str, size: int | None, seed: int) -> Iterator[Even
         ]
         yield Found(
             Picture(
-                name=f"{EMOJI_SCENES}/{number:06d}",
+                origin=Origin(f"{EMOJI_SCENES}/{number:06d}"),
                 array=draw(made, [drawing.pixels for drawing in chosen], side),
                 caption=made.caption,
                 truth=made.model_dump_json(),
@@ -235,16 +236,22 @@ def _pair(random: np.random.Generator, names: Sequence[str], options: EmojiScene
     raise DaedalError(f"No pair of {len(names)} objects is {options.pairs}", "Give more drawings, or pairs=all")
 
 
-def _drawings(options: EmojiSceneOptions, square: int) -> Iterator[Drawing | Lost]:
+def _drawings(options: EmojiSceneOptions, square: int) -> Iterator[Drawing | Lost | Note]:
     reading = Reading(Columns(), USUAL, sidecars=False, metadata=False, size=None, seed=0)
     seen = Seen()
     events = (
         event for item in resolve_path(options.path, "train", ()).items for event in read_item(item, reading, Place())
     )
-    encoded = [found.picture for event in events if (found := seen.take(event, "train")) is not None]
+    encoded = []
+    for event in events:
+        if isinstance(event, Lost | Note):
+            yield event
+        elif (found := seen.take(event, "train")) is not None:
+            encoded.append(found.picture)
     if not encoded:
         raise DaedalError(f"There is no picture in {options.path}", "Name a folder or archive of drawings")
     said = annotate(seen, ImageOptions(where=options.where))
+    yield from map(Note, said.notes)
     treatment = Treatment(channels=4, size=square, fit="pad")
     for picture, caption, kept in zip(encoded, said.captions, said.keep, strict=True):
         if not kept:
@@ -253,12 +260,12 @@ def _drawings(options: EmojiSceneOptions, square: int) -> Iterator[Drawing | Los
         if isinstance(treated, Fault):
             yield Lost(picture.name, treated.reason, treated.detail)
         else:
-            yield Drawing(caption or _name(picture.name), treated.pixels)
+            yield Drawing(caption or _name(picture.origin), treated.pixels)
 
 
-def _name(label: str) -> str:
+def _name(origin: Origin) -> str:
     """What a file is called, as words."""
-    return " ".join(without_end(path_of(label)[-1]).replace("_", " ").replace("-", " ").split())
+    return " ".join(without_end(origin.file).replace("_", " ").replace("-", " ").split())
 
 
 def _article(name: str) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from daedal.data.document import Lost, Note
+from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
 
 
@@ -22,23 +23,28 @@ class Found(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A file that says something about the pictures beside it."""
+    """A file that says something about the pictures beside it.
 
-    label: str
+    Attributes:
+        name: of the file, without the end that says how it is packed.
+    """
+
+    origin: Origin
+    name: str
     data: bytes
 
 
 class Aside(NamedTuple):
     """A text file beside a picture, named like it."""
 
-    label: str
+    origin: Origin
     text: str
 
 
 class Numbers(NamedTuple):
     """The labels of a list of pictures (IDX)."""
 
-    label: str
+    origin: Origin
     group: str
     values: np.ndarray
 

@@ -19,6 +19,7 @@ from daedal.errors import DaedalError
 
 Array = np.ndarray
 _SMALLEST = 4
+_CUT = 0.5  # of a side that cropping leaves: pictures of 2 to 1 and wider are told of
 _VALUES = 2**21  # of pixels described at once
 _UNWANTED = "not what --where asks for"
 
@@ -91,7 +92,8 @@ def gather(
     at_once = max(1, _VALUES // int(np.prod(pixels.shape[1:])))
     for number in range(batches):
         done = load_batch(spool, number)
-        formats.update(done.formats)
+        wanted = keeps[start : start + len(done.read)][done.read]
+        formats.update(format_ for format_, kept in zip(done.formats, wanted.tolist(), strict=True) if kept)
         first = place
         for offset, array in enumerate(done.each()):
             if array is None or not keeps[start + offset]:
@@ -137,6 +139,15 @@ def choose_raster(
             height = width = USUAL
     channels = treatment.channels or (3 if (shapes[:, 2] > 1).any() else 1)
     small = int((np.minimum(sizes[:, 0] / width, sizes[:, 1] / height) < 1).sum())
+    if treatment.fit == "crop":
+        shares = (sizes[:, 0] / width) / (sizes[:, 1] / height)
+        shares = np.minimum(shares, 1 / shares)  # of each picture's longer side that stays
+        if cut := int((shares < _CUT).sum()):
+            least = int(shares.argmin())
+            notes.append(
+                f"{cut:,} pictures lose more than half of their longer side, the most {1 - shares[least]:.0%} (one of"
+                f" {sizes[least, 0]} x {sizes[least, 1]}): the middle is kept (--fit pad keeps all)"
+            )
     if small:
         notes.append(f"{small:,} pictures are smaller than {width} x {height} and were enlarged")
     return treatment.raster(channels, height, width), notes
@@ -150,7 +161,7 @@ def _facts(seen: Seen, batches: int, spool: Path, keep: list[bool]) -> tuple[Arr
         done = load_batch(spool, number)
         for offset, fault in enumerate(done.faults):
             if fault is not None:
-                name = seen.names[start + offset]
+                name = str(seen.origins[start + offset])
                 seen.tally.drop(fault.reason, 0, f"{name}: {fault.detail}")
                 seen.tally.count("broken", name)
         wanted = np.array(keep[start : start + len(done.read)], dtype=bool)

@@ -1,15 +1,38 @@
 """What a file among pictures is, by its name; and what its folders say of it."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from daedal.data.filetypes import file_type
 
-Kind = Literal["picture", "idx-images", "idx-labels", "parquet", "table", "text", "zip", "tar", "compressed", "other"]
+Kind = Literal[
+    "picture", "foreign", "idx-images", "idx-labels", "parquet", "table", "text", "caption", "zip", "tar", "compressed", "other"
+]  # fmt: skip
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
 _ENDS = {
     "png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm", "pnm",
 }  # fmt: skip
+_FOREIGN = {
+    "HEIC": "heic heif hif", "AVIF": "avif avifs", "JPEG XL": "jxl", "JPEG 2000": "jp2 j2k jpf jpx", "Photoshop": "psd psb",
+    "GIMP": "xcf", "OpenEXR": "exr", "Radiance": "hdr", "Targa": "tga", "icon": "ico icns", "SVG": "svg svgz", "EPS": "eps",
+    "raw camera": "cr2 cr3 crw nef nrw arw sr2 srf dng orf rw2 raf pef srw 3fr",
+}  # fmt: skip
+FOREIGN = {end: name for name, ends in _FOREIGN.items() for end in ends.split()}
+"""Kinds of picture that are not read, by the end of a file's name."""
+CONVERT = "convert it to PNG or JPEG, as ImageMagick does: magick mogrify -format png"
+_CONTENTS = (
+    *((4, b"ftyp" + brand, f"HEIC: {CONVERT}") for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
+    (4, b"ftypavi", f"AVIF: {CONVERT}"),
+    (0, b"\xff\n", f"JPEG XL: {CONVERT}"),
+    (4, b"jxl ", f"JPEG XL: {CONVERT}"),
+    (4, b"jp  ", f"JPEG 2000: {CONVERT}"),
+    (0, b"8bps", f"Photoshop's: {CONVERT}"),
+    (0, b"<svg", f"SVG: {CONVERT}"),
+    (0, b"<!doctype html", "a web page"),
+    (0, b"<html", "a web page"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS: fetch the pictures with git lfs pull"),
+)
 _IDX = re.compile(r"idx([134])[-.]ubyte$")
 _SPLITS = {
     "train": "train", "training": "train",
@@ -24,24 +47,31 @@ def kind_of(name: str) -> Kind:
     end = base.rsplit(".", 1)[-1] if "." in base else ""
     if end in _ENDS:
         return "picture"
+    if end in FOREIGN:
+        return "foreign"
     if match := _IDX.search(base):
         return "idx-labels" if match[1] == "1" else "idx-images"
     type_ = file_type(base)
     if type_.reader in ("zip", "tar", "compressed", "parquet"):
         return type_.reader
-    if end in ("csv", "tsv", "jsonl", "ndjson"):
+    if end in ("csv", "tsv", "tab", "json", "jsonl", "ndjson"):
         return "table"
+    if end == "caption":
+        return "caption"
     return "text" if end == "txt" else "other"
 
 
-def path_of(label: str) -> list[str]:
-    """The folders and the file of a label, without the archive that they are in and without a row."""
-    return label.rsplit("!", 1)[-1].split("#", 1)[0].split("/")
+def content_of(data: bytes) -> str:
+    """What a file holds that is called a picture and is none that can be read, in words."""
+    for begin, mark, what in _CONTENTS:
+        if data[begin : begin + 64].lstrip(b"\xef\xbb\xbf\r\n\t ").lower().startswith(mark):
+            return what
+    return "not those of a picture"
 
 
-def split_of(label: str) -> str | None:
+def split_of(folders: Sequence[str]) -> str | None:
     """The split that a folder of a picture's path names: the innermost one that does."""
-    return next((split for folder in reversed(path_of(label)[:-1]) if (split := named_split(folder))), None)
+    return next((split for folder in reversed(folders) if (split := named_split(folder))), None)
 
 
 def named_split(folder: str) -> str | None:
@@ -49,10 +79,11 @@ def named_split(folder: str) -> str | None:
     return _SPLITS.get(folder.lower())
 
 
-def split_of_file(label: str) -> str | None:
-    """The split that the first word of a file's name is, as in `t10k-images` or `train-00000-of-00001.parquet`."""
-    words = re.split(r"[-_.]", path_of(label)[-1].lower())
-    return next((_SPLITS[word] for word in words if word in _SPLITS), None) or split_of(label)
+def split_of_file(path: str) -> str | None:
+    """The split that a word of a file's name is, as in `t10k-images` or `train-00000-of-00001.parquet`, or its folder."""
+    *folders, file = path.split("/")
+    words = re.split(r"[-_.]", file.lower())
+    return next((_SPLITS[word] for word in words if word in _SPLITS), None) or split_of(folders)
 
 
 def without_end(name: str) -> str:

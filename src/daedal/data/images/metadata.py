@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from daedal.data.images.kinds import FORMATS
+from daedal.data.images.png import readable
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -29,7 +30,7 @@ def caption_inside(data: bytes) -> str | None:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            with Image.open(io.BytesIO(readable(data)), formats=FORMATS) as picture:
                 return next((told for value in _said(picture) if (told := _line(value))), None)
         except Exception:  # what is broken is told where its pixels are read
             return None

@@ -20,12 +20,13 @@ class PictureOptions(Config):
         channels: 1 grey, 3 RGB, 4 RGB and opacity; `auto` is grey where every picture is grey, else RGB.
         fit: how another aspect is brought to the size: `crop` cuts the middle out, `pad` fills up, `stretch` distorts.
         background: the colour that transparent pixels are laid on and that `pad` fills up with.
-        labels: where classes come from: `folders` (the folder a picture is in), `none`, or a CSV or JSON Lines file with a row
-            for each picture, which may lie inside the sources. Not given: what the source says, else folders that look
-            like classes.
+        labels: where classes come from: `folders` (the folder a picture is in), `none`, or a table (CSV, JSON, Parquet) with a
+            row for each picture, which may lie inside the sources. Not given: what the source says, else folders that
+            look like classes.
         label_column: the column with the class, guessed where not given.
-        captions: where captions come from: `sidecar` (`cat.txt` beside `cat.png`), `metadata` (the picture's own file: PNG
-            text, EXIF), `none`, or a CSV or JSON Lines file. Not given: captions.csv or metadata.csv inside the sources.
+        captions: where captions come from: `sidecar` (`cat.txt` or `cat.caption` beside `cat.png`), `metadata` (the picture's
+            own file: PNG text, EXIF), `none`, or a table. Not given: captions.csv, metadata.jsonl and the like inside the
+            sources, else `cat.caption` beside `cat.png`.
         caption_column: the column with the caption, guessed where not given.
         caption_template: a caption of several columns, as `{name} in the style of {style}`.
         file_column: the column with the name of the picture, guessed where not given.

@@ -141,7 +141,7 @@ class _Build:
         refuse_broken(self.named, seen.tally)
         roles = self._roles(seen)[gallery.places]
         found = self._deduplicate(gallery, roles, annotated)
-        assignment = assign(found.keep, roles, found.groups, gallery.hashes, self.options)
+        assignment = assign(found, roles, gallery.hashes, self.options)
         self._write(out, seen, annotated, gallery, found, assignment)
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ class _Build:
         numbers = {name: number for number, name in enumerate(classes)}
         labels = np.array([-1 if name is None else numbers.get(name, -1) for name in names], dtype=np.int64)
         texts = {
-            "name": [seen.names[place] for place in places],
+            "name": [str(seen.origins[place]) for place in places],
             "caption": [annotated.captions[place] or "" for place in places],
             "truth": [seen.truths[place] or "" for place in places],
         }

@@ -1,5 +1,6 @@
 """A stream of bytes and its name -> the pictures in it, and what is said of them, through archives and compression."""
 
+import unicodedata
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -10,10 +11,11 @@ from daedal.data.filetypes import file_type, inner_name
 from daedal.data.images.builtin import read_builtin
 from daedal.data.images.events import Aside, Event, Found, Table
 from daedal.data.images.idx import read_idx
-from daedal.data.images.kinds import kind_of, split_of
+from daedal.data.images.kinds import CONVERT, FOREIGN, kind_of, split_of
 from daedal.data.images.metadata import caption_inside
+from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
-from daedal.data.images.rows import Columns, read_hub_pictures, read_parquet_pictures
+from daedal.data.images.rows import Columns, holds_pictures, read_hub_pictures, read_parquet_pictures
 from daedal.data.sources import Item
 
 _MOST = 256 * 2**20  # bytes of one picture's file
@@ -27,7 +29,7 @@ class Reading(NamedTuple):
     Attributes:
         columns: of Parquet files and hub datasets.
         tables: names of files that say something about pictures.
-        sidecars: whether text files beside pictures are their captions.
+        sidecars: whether `.txt` files beside pictures are their captions, as `.caption` files always are.
         metadata: whether the captions are in the files of the pictures.
         size: of the pictures that built-in sources draw.
         seed: of built-in sources.
@@ -76,13 +78,13 @@ def read_item(item: Item, reading: Reading, place: Place) -> Iterator[Event]:
         with stream:
             place.watch(stream)
             try:
-                yield from read_stream(item.label, stream, item.bytes, reading)
+                yield from read_stream(Origin.of_file(item.label, item.path), stream, item.bytes, reading)
             finally:
                 place.watch(None)
 
 
 def read_stream(
-    label: str,
+    origin: Origin,
     stream: BinaryIO,
     size: int,
     reading: Reading,
@@ -90,18 +92,19 @@ def read_stream(
     budget: archives.Budget | None = None,
     depth: int = 0,
 ) -> Iterator[Event]:
-    """Everything in a stream called `label`; what is broken comes as `Lost`.
+    """Everything in a stream; what is broken comes as `Lost`.
 
     Args:
-        label: its name, as shown to people.
+        origin: where it is.
         stream: its bytes.
         size: how many bytes it has on disk, to tell a bomb by.
         reading: what is looked for.
-        name: the name that says its type, where that is not the label.
+        name: the name that says its type, where that is not its own.
         budget: what the archive around it may still unpack to.
         depth: how many archives are around it.
     """
-    name = name or label
+    label = str(origin)
+    name = name or origin.file
     kind = kind_of(name)
     budget = budget or archives.Budget(size)
     try:
@@ -109,17 +112,17 @@ def read_stream(
             yield Lost(label, "nested too deeply", f"more than {archives.MAX_DEPTH} archives in each other", size)
         elif kind == "compressed":
             opened = archives.unpack(file_type(name).name, stream, budget)
-            yield from read_stream(label, opened, size, reading, inner_name(name), budget, depth + 1)
+            yield from read_stream(origin, opened, size, reading, inner_name(name), budget, depth + 1)
         elif kind in ("zip", "tar"):
             members = archives.zip_members if kind == "zip" else archives.tar_members
             for member, opened_or_lost in members(label, stream, budget):
                 if isinstance(opened_or_lost, Lost):
                     yield opened_or_lost
                 elif not _hidden(member):
-                    inside = f"{label}!{member}"
+                    inside = origin.member(member)
                     yield from read_stream(inside, opened_or_lost, 0, reading, member, budget, depth + 1)
         else:
-            yield from _read_plain(label, stream, size, name, reading)
+            yield from _read_plain(origin, stream, size, name, reading)
     except archives.BombError as error:
         if depth:  # the whole archive is refused, not only the member at which it was noticed
             raise
@@ -128,28 +131,41 @@ def read_stream(
         yield Lost(label, "broken file", str(error).splitlines()[0][:200] if str(error) else "truncated", size)
 
 
-def _read_plain(label: str, stream: BinaryIO, size: int, name: str, reading: Reading) -> Iterator[Event]:
-    kind = kind_of(name)
-    base = name.rsplit("/", 1)[-1]
+def _read_plain(origin: Origin, stream: BinaryIO, size: int, name: str, reading: Reading) -> Iterator[Event]:
+    label, kind = str(origin), kind_of(name)
+    base = unicodedata.normalize("NFC", name.rsplit("/", 1)[-1]).lower()
     if kind == "picture":
         data = stream.read(_MOST + 1)
         if len(data) > _MOST:
             yield Lost(label, "too large", f"a file of more than {_MOST >> 20} MiB", size)
         else:
             caption = caption_inside(data) if reading.metadata else None
-            yield Found(Picture(label, encoded=data, caption=caption, split=split_of(label)))
+            yield Found(Picture(origin, encoded=data, caption=caption, split=split_of(origin.folders)))
+    elif kind == "foreign":
+        form = FOREIGN[base.rsplit(".", 1)[-1]]
+        yield Lost(label, f"{form}, which is not read", CONVERT, size, broken=False)
     elif kind in ("idx-images", "idx-labels"):
-        yield from read_idx(label, stream)
-    elif kind == "parquet":
-        yield from read_parquet_pictures(label, archives.seekable(stream), reading.columns)
-    elif kind == "table" and base in reading.tables:
+        yield from read_idx(origin, stream)
+    elif kind in ("table", "parquet") and base in reading.tables:
+        stream = archives.seekable(stream)
+        if kind == "parquet" and holds_pictures(stream):
+            yield from read_parquet_pictures(origin, stream, reading.columns)
+            return
         data = stream.read(_MOST_TABLE + 1)
         if len(data) > _MOST_TABLE:
             yield Lost(label, "too large", f"a table of more than {_MOST_TABLE >> 20} MiB", size)
         else:
-            yield Table(label, data)
-    elif kind == "text" and reading.sidecars:
-        yield Aside(label, decode(stream.read(_MOST_TEXT)).text)
+            yield Table(origin, base, data)
+    elif kind == "parquet":
+        yield from read_parquet_pictures(origin, archives.seekable(stream), reading.columns)
+    elif kind == "caption" or (kind == "text" and reading.sidecars):
+        data = stream.read(_MOST_TEXT + 1)
+        if len(data) > _MOST_TEXT:
+            yield Lost(label, "too large", f"a caption of more than {_MOST_TEXT >> 10} KiB", size)
+        else:
+            yield Aside(origin, decode(data).text)
+    elif kind == "table":
+        yield Lost(label, "table that is not used", "name it with --captions or --labels", size, broken=False)
     else:
         yield Lost(label, "not a picture", "by its name", size, broken=False)
 

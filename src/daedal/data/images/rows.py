@@ -9,6 +9,7 @@ from daedal.data.document import Lost, Note
 from daedal.data.hub import open_hub, parse_hub_name
 from daedal.data.images.events import Event, Found
 from daedal.data.images.kinds import named_split, split_of_file
+from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
 from daedal.data.images.tables import CAPTIONS, LABELS
 from daedal.errors import DaedalError
@@ -25,7 +26,7 @@ class Columns(NamedTuple):
     caption: str | None = None
 
 
-def read_parquet_pictures(label: str, stream: BinaryIO, wanted: Columns) -> Iterator[Event]:
+def read_parquet_pictures(origin: Origin, stream: BinaryIO, wanted: Columns) -> Iterator[Event]:
     """The pictures of a Parquet file, a few rows at a time; `stream` must be able to seek.
 
     Raises:
@@ -34,6 +35,7 @@ def read_parquet_pictures(label: str, stream: BinaryIO, wanted: Columns) -> Iter
     import pyarrow as pa  # type: ignore[import-untyped]
     from pyarrow import parquet
 
+    label = str(origin)
     try:
         file = parquet.ParquetFile(stream)
         schema = file.schema_arrow
@@ -48,9 +50,22 @@ def read_parquet_pictures(label: str, stream: BinaryIO, wanted: Columns) -> Iter
             for batch in file.iter_batches(batch_size=_BATCH, columns=columns, use_threads=False)
             for row in batch.to_pylist()
         )
-        yield from _pictures(label, rows, chosen, names, split_of_file(label))
+        yield from _pictures(origin, rows, chosen, names, split_of_file(origin.path))
     except pa.ArrowException as error:
         yield Lost(label, "broken file", str(error).splitlines()[0][:200])
+
+
+def holds_pictures(stream: BinaryIO) -> bool:
+    """Whether a Parquet file has a column of pictures; one that is broken may have."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return bool(image_columns(parquet.read_schema(stream)))
+    except pa.ArrowException:
+        return True
+    finally:
+        stream.seek(0)
 
 
 def image_columns(schema: Any) -> list[str]:
@@ -83,7 +98,7 @@ def read_hub_pictures(source: str, wanted: Columns) -> Iterator[Event]:
         names = getattr(features.get(chosen.label or ""), "names", None)
         hub = parse_hub_name(source)
         read = (with_bytes(row, chosen.image or "", hub.name) for row in rows)
-        yield from _pictures(source, read, chosen, names, named_split(hub.split))
+        yield from _pictures(Origin(source), read, chosen, names, named_split(hub.split))
 
 
 def with_bytes(row: Mapping[str, Any], column: str, source: str) -> Mapping[str, Any]:
@@ -138,17 +153,17 @@ def _class_names(metadata: Mapping[bytes, bytes] | None, column: str | None) -> 
 
 
 def _pictures(
-    label: str, rows: Iterable[Mapping[str, Any]], chosen: Columns, names: list[str] | None, split: str | None
+    origin: Origin, rows: Iterable[Mapping[str, Any]], chosen: Columns, names: list[str] | None, split: str | None
 ) -> Iterator[Found | Lost]:
     for number, row in enumerate(rows):
         value = row.get(chosen.image or "")
         data = value.get("bytes") if isinstance(value, Mapping) else value
         if not isinstance(data, bytes):
-            yield Lost(f"{label}#{number}", "row without a picture", "empty or a path only", broken=False)
+            yield Lost(str(origin.at(number)), "row without a picture", "empty or a path only", broken=False)
             continue
         yield Found(
             Picture(
-                f"{label}#{number}",
+                origin.at(number),
                 encoded=data,
                 label=_class(row.get(chosen.label or ""), names),
                 caption=_caption(row.get(chosen.caption or "")),

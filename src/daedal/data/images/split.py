@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int8, Int64, UInt64
+from jaxtyping import Int8, UInt64
 
+from daedal.data.images.duplicates import Duplicates
 from daedal.data.images.options import ImageOptions
 from daedal.data.options import DEFAULT_SHARES, SPLITS
 from daedal.data.split import LEFT_OUT, draw
@@ -43,24 +44,23 @@ def shares_of(options: ImageOptions, roles: Int8[Array, " pictures"]) -> tuple[f
 
 
 def assign(
-    keep: Bool[Array, " pictures"],
+    copies: Duplicates,
     roles: Int8[Array, " pictures"],
-    groups: Int64[Array, " pictures"],
     hashes: UInt64[Array, "pictures 2"],
     options: ImageOptions,
 ) -> Assignment:
     """Draw the pictures into splits.
 
     Args:
-        keep: which pictures stay.
+        copies: which pictures stay, and which must stay together.
         roles: 1 and 2 are validation and test already.
-        groups: equal for pictures that must stay together.
         hashes: of each picture's pixels.
         options: the shares and the seed.
 
     Raises:
         DaedalError: there are too few pictures.
     """
+    keep, groups = copies.keep, copies.groups
     splits = np.where(keep, roles, LEFT_OUT).astype(np.int8)
     pool = np.flatnonzero(keep & (roles == 0))
     shares = shares_of(options, roles[keep])
@@ -71,7 +71,7 @@ def assign(
         drawn, method, _ = draw(hashes[pool], members, sizes, shares, options.seed)
         _give_each(drawn, shares)
         splits[pool] = drawn[members]
-    _check(splits, shares)
+    _check(splits, shares, copies)
     return Assignment(splits, method)
 
 
@@ -81,16 +81,31 @@ def _give_each(drawn: Int8[Array, " groups"], shares: tuple[float, float, float]
         drawn[np.flatnonzero(drawn == 0)[-1]] = 1
 
 
-def _check(splits: Int8[Array, " pictures"], shares: tuple[float, float, float]) -> None:
+def _check(splits: Int8[Array, " pictures"], shares: tuple[float, float, float], copies: Duplicates) -> None:
     counts = np.bincount(splits[splits >= 0], minlength=3)
+    left_out = ", ".join(
+        f"{number:,} {'is' if number == 1 else 'are'} {what}"
+        for number, what in (
+            (copies.exact, "exact copies" if copies.exact > 1 else "an exact copy"),
+            (copies.near, "near copies" if copies.near > 1 else "a near copy"),
+            (copies.held_out, "held out too"),
+        )
+        if number
+    )
     if not counts[0]:
         raise DaedalError(
-            f"No picture is left to train on: {counts[1]:,} are in validation, {counts[2]:,} in test",
+            f"No picture is left to train on: {counts[1]:,} are in validation, {counts[2]:,} in test"
+            + (f"; of the others {left_out}" if left_out else ""),
             "Give more pictures, or draw the splits anew with --split 90 5 5",
         )
     if shares[1] > 0 and not counts[1]:
+        if left_out:
+            what = f"Of {len(splits):,} pictures {left_out}, which leaves {counts.sum():,}"
+        elif counts.sum() == 1:
+            what = "There is 1 picture"
+        else:
+            what = f"There are {counts.sum():,} pictures, all copies of one"
         raise DaedalError(
-            f"There {'is 1 picture' if counts.sum() == 1 else f'are {counts.sum()} different pictures'}:"
-            f" too few for a train and a {SPLITS[1]} split",
+            f"{what}: too few for a train and a {SPLITS[1]} split",
             "Give more pictures, or train on all of them with --split 100 0 0",
         )

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from daedal.data.hub import hub_licence
-from daedal.data.images.annotate import Annotated
+from daedal.data.images.annotate import Annotated, missing
 from daedal.data.images.duplicates import Duplicates as Found
 from daedal.data.images.gallery import Gallery
 from daedal.data.images.manifest import ImageManifest, ImageSplitRecord
@@ -16,6 +16,7 @@ from daedal.data.sources import Named
 from daedal.data.spool import EXAMPLES
 
 _MOST = 12
+_MOST_NOTES = 50
 _LICENCES = {"digits": "CC-BY-4.0"}
 
 
@@ -42,11 +43,16 @@ def summarise(
 ) -> ImageManifest:
     """The manifest."""
     gallery, annotated = outcome.gallery, outcome.annotated
-    notes = [*outcome.seen.tally.notes, *gallery.notes]
+    notes: list[str] = []
     if outcome.classes:
         notes.append(f"classes are from {annotated.labels_from}")
     if annotated.captions_from:
         notes.append(f"captions are from {annotated.captions_from}")
+    kept = gallery.places[outcome.assignment.splits >= 0].tolist()
+    notes += [*missing(annotated, outcome.seen, kept), *gallery.notes, *annotated.notes, *outcome.seen.tally.notes]
+    notes = list(dict.fromkeys(notes))
+    if len(notes) > _MOST_NOTES:  # as of a thousand Parquet files, each with its guesses
+        notes[_MOST_NOTES:] = [f"and {len(notes) - _MOST_NOTES:,} more notes of this kind"]
     sizes = Counter(f"{width} x {height}" for width, height in gallery.sizes.tolist())
     return ImageManifest(
         fingerprint=fingerprint,
@@ -67,7 +73,7 @@ def summarise(
         duplicates=_duplicates(outcome),
         sizes=_most(sizes, "other sizes"),
         formats=_most(gallery.formats, "others"),
-        notes=tuple(dict.fromkeys([*notes, *annotated.notes]))[:50],
+        notes=tuple(notes),
     )
 
 
@@ -89,11 +95,11 @@ def _most(counter: Counter[str], rest: str) -> tuple[Count, ...]:
 
 
 def _duplicates(outcome: Outcome) -> Duplicates:
-    found, names = outcome.duplicates, outcome.seen.names
+    found, origins = outcome.duplicates, outcome.seen.origins
     places = outcome.gallery.places
 
     def name(picture: int) -> str:
-        return names[int(places[picture])]
+        return str(origins[int(places[picture])])
 
     return Duplicates(
         exact=found.exact,

@@ -9,7 +9,8 @@ from jaxtyping import UInt8
 
 from daedal.codecs.raster import WHITE, Fit, Raster, to_channels, to_image, to_size, upright
 from daedal.config import Config
-from daedal.data.images.kinds import FORMATS
+from daedal.data.images.kinds import FORMATS, content_of
+from daedal.data.images.png import readable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,7 +76,7 @@ def treat(data: bytes | UInt8[Array, "height width channels"], treatment: Treatm
     if isinstance(data, np.ndarray):
         height, width, channels = data.shape
         wanted = treatment.channels or (channels if channels in (1, 3) else None)
-        if channels == wanted and _sides(height, width, treatment) == (height, width):
+        if channels == wanted != 4 and _sides(height, width, treatment) == (height, width):
             return Treated(_greyed(data, treatment), width, height, "pixels")
         return _laid(to_image(data), "pixels", False, treatment)
     return _read(data, treatment)
@@ -102,7 +103,7 @@ def _read(data: bytes, treatment: Treatment) -> Treated | Fault:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            with Image.open(io.BytesIO(readable(data)), formats=FORMATS) as picture:
                 several = bool(getattr(picture, "is_animated", False))
                 format_ = picture.format or "unknown"
                 picture.load()
@@ -110,7 +111,7 @@ def _read(data: bytes, treatment: Treatment) -> Treated | Fault:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         return Fault("bomb", str(error).split(",")[0])
     except UnidentifiedImageError:
-        return Fault("broken picture", "its bytes are not those of a picture")
+        return Fault("broken picture", f"its bytes are {content_of(data)}")
     except MemoryError:
         return Fault("broken picture", "it asks for more memory than there is")
     except Exception as error:  # on damaged files the decoders raise whatever they stumble over

@@ -126,8 +126,12 @@ def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: Image
 
 def _of_files(path: Path, codec: PixelCodec, learned: ImageDataset | None) -> Reference:
     import hashlib
+    import io
 
     from PIL import Image
+
+    from daedal.data.images.kinds import FORMATS
+    from daedal.data.images.png import readable
 
     if not path.is_dir():
         raise DaedalError(f"There is no folder at {path}", "Name a data folder or a folder of pictures")
@@ -137,7 +141,7 @@ def _of_files(path: Path, codec: PixelCodec, learned: ImageDataset | None) -> Re
     pictures = []
     for each in files:
         try:
-            with Image.open(each) as image:
+            with Image.open(io.BytesIO(readable(each.read_bytes())), formats=FORMATS) as image:
                 pictures.append(codec.lay(image))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DaedalError(f"{each} is not a picture that can be read ({error})", "Remove or repair it") from None
