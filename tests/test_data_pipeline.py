@@ -174,7 +174,7 @@ def test_one_text_is_cut_in_order_at_exactly_the_shares(tmp_path: Path) -> None:
 
 
 def test_a_long_text_in_parts_joins_to_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daedal.data.readers.PART", 1000)
+    monkeypatch.setattr("daedal.data.plain_text.PART", 1000)
     monkeypatch.setattr("daedal.data.ingest.CHUNK_BYTES", 2500)
     text = "".join(sentence(random.Random(number), 12) + ("é\r\n" if number % 3 else "\n") for number in range(100))
     (tmp_path / "a.txt").write_bytes(text.encode())

@@ -33,11 +33,10 @@ def read(path: Path, **reading: Any) -> tuple[list[str], list[Lost], list[str]]:
     for item in resolve(str(path), "train").items:
         for event in read_item(item, Reading(**reading)):
             if isinstance(event, Raw):
-                texts.append(event.payload if isinstance(event.payload, str) else event.payload.decode())
+                texts.append(event.text)
             elif isinstance(event, Lost):
                 lost.append(event)
-            else:
-                assert isinstance(event, Note)
+            elif isinstance(event, Note):
                 notes.append(event.text)
     return texts, lost, notes
 
@@ -275,7 +274,7 @@ def test_a_hub_dataset_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_datasets(monkeypatch, load)
     (item,) = resolve("hf:owner/name#small:validation", "train").items
     events = list(read_item(item, Reading()))
-    assert [event.payload for event in events if isinstance(event, Raw)] == ROWS
+    assert [event.text for event in events if isinstance(event, Raw)] == ROWS
     assert asked == [("owner/name", "small", "validation", True)]
 
 

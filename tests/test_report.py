@@ -272,7 +272,7 @@ def test_the_expected_time_is_of_the_right_size(generator: Generator, dataset: D
 def test_any_file_that_data_build_reads_can_be_measured(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n', encoding="utf-8")
     (tmp_path / "page.md").write_text("# three", encoding="utf-8")
-    assert sorted(read_texts(tmp_path)) == ["# three", "one", "two"]
+    assert sorted(read_texts(tmp_path).texts) == ["# three", "one", "two"]
 
 
 def test_what_cannot_be_measured_is_told(generator: Generator, tmp_path: Path) -> None:
