@@ -154,9 +154,10 @@ def known_encoding(name: str) -> str:
 
 def _iso_2022(data: bytes) -> str | None:
     """The ISO 2022 encoding whose escapes the data has: one that reads them nearly all."""
-    best, fewest = None, max(2, data.count(b"\x1b") // 10)
+    sample = data[data.index(_ESCAPE) :][:_SAMPLE]
+    best, fewest = None, max(2, sample.count(b"\x1b") // 10)
     for name in ("iso2022_jp", "iso2022_jp_ext", "iso2022_jp_2", "iso2022_kr"):
-        text = data[:_SAMPLE].decode(name, "replace")
+        text = sample.decode(name, "replace")
         bad = text.count(_DAMAGED) + text.count("\x1b")
         if bad < fewest and not text.isascii():
             best, fewest = name, bad

@@ -1,8 +1,8 @@
 """Rows of CSV and TSV, whatever their delimiter; a row that is broken is lost alone.
 
 The delimiter is the one by which most of the first rows have as many cells as the first. Where none is, each line is one cell.
-Quotation marks are CSV's (RFC 4180), or MySQL's (`\\"` inside). Of tab-separated files, which mostly have none, quotation marks
-are text unless the first rows say otherwise.
+Quotation marks are CSV's (RFC 4180), MySQL's (`\\"` inside) or behind a space. In tab-separated files they are text unless the
+first rows say otherwise.
 """
 
 import csv
@@ -24,11 +24,18 @@ _ONE_COLUMN = "\x1f"  # a delimiter that text does not have
 
 
 class Dialect(NamedTuple):
-    """How the cells of a row are told apart; without `quoted` quotation marks are text."""
+    """How the cells of a row are told apart.
+
+    Attributes:
+        quoted: quotation marks enclose cells; else they are text.
+        escape: what stands before a quotation mark in a cell, where it is not doubled.
+        spaced: a space may stand before a cell.
+    """
 
     delimiter: str
     quoted: bool = True
     escape: str | None = None
+    spaced: bool = False
 
     def reader(self, lines: Iterable[str], strict: bool) -> Any:
         """Python's parser of it."""
@@ -37,6 +44,7 @@ class Dialect(NamedTuple):
             delimiter=self.delimiter,
             quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
             escapechar=self.escape,
+            skipinitialspace=self.spaced,
             strict=strict,
         )
 
@@ -101,10 +109,12 @@ def sniff(lines: list[str], delimiters: str) -> Dialect:
         delimiter = _ONE_COLUMN
     if delimiter == "\t" and not _tabs_are_quoted(lines):
         return Dialect(delimiter, quoted=False)
-    plain, escaped = Dialect(delimiter), Dialect(delimiter, escape="\\")
-    if any('\\"' in line for line in lines) and _faults(lines, escaped) < _faults(lines, plain):
-        return escaped
-    return plain
+    able = [Dialect(delimiter)]
+    if any('\\"' in line for line in lines):
+        able.append(Dialect(delimiter, escape="\\"))
+    if any(f'{delimiter} "' in line for line in lines):
+        able.append(Dialect(delimiter, spaced=True))
+    return min(able, key=lambda dialect: _faults(lines, dialect)) if len(able) > 1 else able[0]
 
 
 def _faults(lines: list[str], dialect: Dialect) -> int:

@@ -1,6 +1,7 @@
 """Rows -> documents: the field that holds the text is guessed where it is not given. And the rows of Parquet, streamed."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from daedal.data.decode import decode, is_binary
@@ -12,7 +13,7 @@ USUAL = (
     "message", "utterance", "code", "output", "response", "completion", "answer", "description", "question", "prompt", "title",
 )  # fmt: skip
 GUESS_ROWS = 100
-_KINDS = {list: "lists", dict: "objects", bytes: "bytes"}
+_KINDS: dict[type, str] = {list: "lists", dict: "objects", bytes: "bytes"}
 
 
 def guess_field(rows: Iterable[Mapping[str, Any]]) -> str | None:
@@ -99,11 +100,9 @@ def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Ev
     try:
         file = parquet.ParquetFile(stream)
         schema = file.schema_arrow
-        columns = {name: _texts(values) for name, values in _head(file).items()}
-        texts = [name for name, (values, _) in columns.items() if values is not None]
-        rows = [
-            dict(zip(texts, row, strict=True)) for row in zip(*(columns[name][0] or [] for name in texts), strict=True)
-        ]
+        columns = _columns(file)
+        texts = list(columns)
+        rows = [dict(zip(texts, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         chosen = field or guess_field(rows) or next(iter(texts), None)
         if chosen not in texts and chosen in schema.names:
             raise not_text(label, str(chosen), str(schema.field(chosen).type), texts)
@@ -124,16 +123,26 @@ def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Ev
         yield Lost(label, "broken file", str(error).splitlines()[0][:200])
 
 
-def _head(file: Any) -> dict[str, Any]:
-    """The first values of all columns of text, or of bytes."""
+def text_columns(path: Path) -> list[str]:
+    """The columns of a Parquet file that hold text, by their types and first values."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        return list(_columns(file))
+
+
+def _columns(file: Any) -> dict[str, list[str | None]]:
+    """The first values of all columns of text, and of bytes that are text."""
     import pyarrow as pa
 
     able = [column.name for column in file.schema_arrow if _is_text(column.type) or _is_bytes(column.type)]
-    if not able:
-        return {}
-    batch = next(file.iter_batches(batch_size=GUESS_ROWS, columns=able), None)
-    types = {name: file.schema_arrow.field(name).type for name in able}
-    return {name: pa.array([], types[name]) if batch is None else batch.column(name) for name in able}
+    batch = next(file.iter_batches(batch_size=GUESS_ROWS, columns=able), None) if able else None
+    found = {}
+    for name in able:
+        values, _ = _texts(pa.array([], file.schema_arrow.field(name).type) if batch is None else batch.column(name))
+        if values is not None:
+            found[name] = values
+    return found
 
 
 def _texts(column: Any, known: bool = False) -> tuple[list[str | None] | None, int]:
@@ -153,10 +162,10 @@ def _texts(column: Any, known: bool = False) -> tuple[list[str | None] | None, i
     if not known and any(is_binary(value[:8192]) for value in values if value):
         return None, 0
     found = [None if value is None else decode(value, "utf-8", mend=False) for value in values]
-    replaced = sum(each.replaced for each in found if each is not None)
-    if not known and replaced > 0.05 * sum(len(each.text) for each in found if each is not None):
+    damaged = [each.replaced for each in found if each is not None]
+    if not known and 4 * sum(map(bool, damaged)) > len(damaged):
         return None, 0
-    return [each and each.text for each in found], replaced
+    return [each and each.text for each in found], sum(damaged)
 
 
 def _is_text(kind: Any) -> bool:
