@@ -107,7 +107,7 @@ def sniff(lines: list[str], delimiters: str) -> Dialect:
     delimiter = max(shares, key=lambda each: shares[each], default=_ONE_COLUMN)
     if delimiter in shares and shares[delimiter][0] < 0.5:
         delimiter = _ONE_COLUMN
-    if delimiter == "\t" and not _tabs_are_quoted(lines):
+    if delimiter == "\t" and not _tabs_are_quoted(lines, usual=len(delimiters) > 1):
         return Dialect(delimiter, quoted=False)
     able = [Dialect(delimiter)]
     if any('\\"' in line for line in lines):
@@ -124,8 +124,8 @@ def _faults(lines: list[str], dialect: Dialect) -> int:
     return len(rows) - max(widths.values(), default=0)
 
 
-def _tabs_are_quoted(lines: list[str]) -> bool:
-    """Whether quotation marks enclose cells of a tab-separated file, and are not text."""
+def _tabs_are_quoted(lines: list[str], usual: bool) -> bool:
+    """Whether quotation marks enclose cells of a tab-separated file, and are not text; `usual`, where either may be."""
     if lines and lines[0].startswith('"'):
         return True
     rows = [line.rstrip("\n").split("\t") for line in lines if line.strip()]
@@ -136,7 +136,7 @@ def _tabs_are_quoted(lines: list[str]) -> bool:
             return False
     marked = [cell for row in rows for cell in row if cell.startswith('"')]
     whole = [cell[1:-1] for cell in marked if len(cell) > 1 and re.fullmatch('"(?:[^"]|"")*"', cell)]
-    return len(whole) == len(marked) and any('""' in cell for cell in whole)
+    return len(whole) == len(marked) and (usual or any('""' in cell for cell in whole))
 
 
 def _records(
