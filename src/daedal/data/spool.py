@@ -66,11 +66,13 @@ class Tally:
         }
         if guessed and asked is None:
             files = ", ".join(f"{count:,} as {name}" for name, count in sorted(guessed.items()))
-            lines.append(f"files that are not in Unicode were read {files} (guessed; --encoding chooses another)")
+            lines.append(
+                f"files not in Unicode are read by the look of their letters, {files} (--encoding chooses another)"
+            )
         if replaced := self.counts.get("replaced"):
-            (label, most), total = replaced.most_common(1)[0], sum(replaced.values())
-            where = f"in {label}" if len(replaced) == 1 else f"in {len(replaced):,} files, {most:,} of them in {label}"
-            lines.append(f"{total:,} × U+FFFD stands for bytes that do not fit the encoding, {where}")
+            total, (label, most) = sum(replaced.values()), replaced.most_common(1)[0]
+            where = label if len(replaced) == 1 else f"{len(replaced):,} files, {most:,} of them in {label}"
+            lines.append(f"bytes that do not fit the encoding became U+FFFD: {total:,} in {where}")
         return lines
 
     def add(self, other: "Tally") -> None:
