@@ -261,6 +261,20 @@ def test_a_line_in_another_encoding_costs_its_own_letters(tmp_path: Path) -> Non
     assert rows_of(tmp_path, "a.jsonl", b"\n".join(late))[0][-1] == "naïve café déjà vu"
 
 
+def test_text_that_is_nested_in_rows_is_refused_and_no_title_taken_for_it(tmp_path: Path) -> None:
+    questions = {"data": [{"title": "Oaks", "paragraphs": [{"context": ROWS[0] * 9, "qas": []}]}]}
+    (tmp_path / "squad.json").write_text(json.dumps(questions))
+    texts, lost, _ = read(tmp_path / "squad.json")
+    assert texts == []
+    assert [(each.reason, each.broken) for each in lost] == [("no text", True)]
+    assert "'paragraphs'" in lost[0].detail
+    chat = {"id": "a1", "messages": [{"role": "user", "content": ROWS[0] * 9}]}
+    (tmp_path / "chat.jsonl").write_text(json.dumps(chat) + "\n")
+    with pytest.raises(DaedalError, match=r"'messages', which is no text.*--field id"):
+        read(tmp_path / "chat.jsonl")
+    assert read(tmp_path / "chat.jsonl", field="id")[0] == ["a1"]
+
+
 def test_a_field_of_lists_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": ["a", "b"], "title": "x"}\n')
     with pytest.raises(DaedalError, match=r"'text' of a.jsonl holds no text \(but lists\).*title"):

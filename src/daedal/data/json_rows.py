@@ -10,7 +10,7 @@ from daedal.data.document import Coded, Event, Lost, Note, Raw
 from daedal.data.filetypes import FileType
 from daedal.data.plain_text import MOST_AT_ONCE, lines_of
 from daedal.data.rejoined import Rejoined
-from daedal.data.tables import guess_field, rows_of
+from daedal.data.tables import GUESS_ROWS, guess_field, nested, rows_of
 
 _HEAD = 2**20
 _WRAPPERS = frozenset(
@@ -69,9 +69,15 @@ def read_json(
     decoder = Decoder(encoding)
     text = decoder.decode(data, final=True)
     rows, told = _rows(label, text)
-    named = any(isinstance(row, dict | str) for row in rows) and (field or guess_field(map(_row, rows[:100])))
+    head = [_row(row) for row in rows[:GUESS_ROWS] if row is not None]
+    chosen = field or guess_field(head)
+    inner = nested(head, chosen) if chosen is not None and field is None else None
     yield from told
-    if named:
+    if inner is not None:  # beside others such a file is left out, alone it is an error
+        yield Lost(
+            label, "no text", f"most is in the lists or objects of {inner!r}; --field {chosen} takes that", len(text)
+        )
+    elif head and chosen is not None:
         yield from rows_of(label, map(_row, rows), field, type_.name)
     else:
         yield Raw(label, -1, text, type_.form, f"{type_.name} source")

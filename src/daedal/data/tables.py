@@ -1,5 +1,6 @@
 """Rows -> documents: the field that holds the text is guessed where it is not given. And the rows of Parquet, streamed."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +14,7 @@ USUAL = (
     "message", "utterance", "code", "output", "response", "completion", "answer", "description", "question", "prompt", "title",
 )  # fmt: skip
 GUESS_ROWS = 100
+_MUCH_MORE = 10
 _KINDS: dict[type, str] = {list: "lists", dict: "objects", bytes: "bytes"}
 
 
@@ -29,6 +31,19 @@ def guess_field(rows: Iterable[Mapping[str, Any]]) -> str | None:
             return lowered[usual]
     means = {name: sum(values) / len(values) for name, values in lengths.items()}
     return max(means, key=lambda name: means[name], default=None)
+
+
+def nested(rows: Iterable[Mapping[str, Any]], field: str) -> str | None:
+    """The field of lists or objects that holds most text, as in chats and in SQuAD, so that `field` would be a poor guess."""
+    sizes: Counter[str] = Counter()
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, list | dict):
+                sizes[name] += len(str(value))
+            elif name == field and isinstance(value, str):
+                sizes[name] += len(value)
+    name, most = max(sizes.items(), key=lambda pair: pair[1], default=(field, 0))
+    return name if most > _MUCH_MORE * sizes[field] else None
 
 
 def missing_field(label: str, field: str | None, fields: Iterable[str]) -> DaedalError:
@@ -76,6 +91,11 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
         others = [name for name in names if any(isinstance(row.get(name), str) for row in head)]
         raise not_text(label, chosen, f"but {_KINDS.get(type(values[0]), 'numbers')}", others)
     if field is None:
+        if (inner := nested(head, chosen)) is not None:
+            raise DaedalError(
+                f"Most text of {label} is in the lists or objects of its field {inner!r}, which is no text",
+                f"Make rows with a field of text of it, or choose --field {chosen}",
+            )
         yield told(label, chosen)
     number = 0
     for batch in (head, rows):
