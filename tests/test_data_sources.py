@@ -127,6 +127,20 @@ def test_the_delimiter_of_a_csv_is_seen_from_its_rows(tmp_path: Path, delimiter:
     assert rows_of(tmp_path, "a.csv", f"id{delimiter} text\r\n1{delimiter}ok\r2{delimiter}ok\n") == (["ok", "ok"], [])
 
 
+def test_a_csv_may_say_its_delimiter_and_rows_wider_than_its_names_are_counted(tmp_path: Path) -> None:
+    assert rows_of(tmp_path, "a.csv", "sep=;\r\nid;text\r\n1;ok, yes\r\n") == (["ok, yes"], [])
+    texts, lost = rows_of(tmp_path, "a.csv", 'id,text\n"1","a",5\n"2","b",7\n')
+    assert texts == []
+    assert lost[0].startswith("broken row: 3 columns where 2 were expected")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json"])
+def test_a_workbook_under_the_name_of_a_table_is_no_text(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(zipped({"xl/worksheets/sheet1.xml": b"<row/>" * 900}))
+    texts, lost, _ = read(tmp_path / name)
+    assert (texts, [each.reason for each in lost]) == ([], ["binary"])
+
+
 def test_a_csv_of_one_column_has_no_delimiter(tmp_path: Path) -> None:
     assert rows_of(tmp_path, "a.csv", 'text\nHello, world\nOne; two\n"quoted, one"\n')[0] == [
         "Hello, world",

@@ -14,11 +14,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 from daedal.data.decode import Decoder
 from daedal.data.document import Coded, Event, Lost, Raw
-from daedal.data.plain_text import blocks_of_lines
+from daedal.data.plain_text import MOST_AT_ONCE, blocks_of_lines
 from daedal.data.tables import GUESS_ROWS, USUAL, guess_field, missing_field, told
 
 _SAMPLE_LINES = 200
-_MOST_CELL = 16 * 2**20  # characters of a row: a quotation mark that is not closed by then is an error
+_CUT_OFF = "unexpected end of data"  # what `csv` says of text that ends in a quoted cell
+_SAID = re.compile("sep=(.)\n")
 _UNCLOSED = "a quotation mark is not closed"
 _ONE_COLUMN = "\x1f"  # a delimiter that text does not have
 
@@ -62,13 +63,21 @@ def read_csv(label: str, stream: BinaryIO, field: str | None, type_name: str, en
     Raises:
         DaedalError: there is no such column.
     """
-    csv.field_size_limit(2 * _MOST_CELL)  # the library's own limit of 131,072 characters is a page of a book
+    csv.field_size_limit(4 * MOST_AT_ONCE)  # the library's own limit of 131,072 characters is a page of a book
     decoder = Decoder(encoding)
     blocks = blocks_of_lines(stream, decoder)
     begin = next(blocks, [])
-    dialect = sniff(begin[:_SAMPLE_LINES], "\t" if type_name == "TSV" else ",;\t|")
+    delimiters = "\t" if type_name == "TSV" else ",;\t|"
+    if begin and (said := _SAID.fullmatch(begin[0])):  # as Excel is told
+        delimiters, begin = said[1], begin[1:]
+    dialect = sniff(begin[:_SAMPLE_LINES], delimiters)
     records = _records(label, chain((begin,), blocks), dialect)
-    first = next((each for each in records if not isinstance(each, Lost)), None)
+    first = None
+    for record in records:
+        if isinstance(record, list):
+            first = record
+            break
+        yield record
     if first is None:
         yield Lost(label, "empty", "no rows", broken=False)
         return
@@ -100,13 +109,14 @@ def sniff(lines: list[str], delimiters: str) -> Dialect:
     shares: dict[str, tuple[float, float]] = {}
     for delimiter in delimiters:
         widths = [len(row) for row in Dialect(delimiter).reader(lines, strict=False) if row]
-        if widths and widths[0] > 1:
+        if not widths or widths[0] == 1:
+            continue
+        width, most = Counter(widths).most_common(1)[0]
+        if width > 1 and most >= 0.5 * len(widths):
             text = "".join(lines)
             spaced = text.count(f"{delimiter} ") / text.count(delimiter)  # as after a comma in prose
-            shares[delimiter] = (widths.count(widths[0]) / len(widths), -spaced)
+            shares[delimiter] = (most / len(widths), -spaced)
     delimiter = max(shares, key=lambda each: shares[each], default=_ONE_COLUMN)
-    if delimiter in shares and shares[delimiter][0] < 0.5:
-        delimiter = _ONE_COLUMN
     if delimiter == "\t" and not _tabs_are_quoted(lines, usual=len(delimiters) > 1):
         return Dialect(delimiter, quoted=False)
     able = [Dialect(delimiter)]
@@ -132,8 +142,8 @@ def _tabs_are_quoted(lines: list[str], usual: bool) -> bool:
     if len({len(row) for row in rows}) > 1:  # there may be tabs and line ends in cells
         try:
             return len({len(row) for row in Dialect("\t").reader(lines, strict=True) if row}) == 1
-        except csv.Error:
-            return False
+        except csv.Error as error:
+            return str(error) == _CUT_OFF  # the sample ends in a long cell
     marked = [cell for row in rows for cell in row if cell.startswith('"')]
     whole = [cell[1:-1] for cell in marked if len(cell) > 1 and re.fullmatch('"(?:[^"]|"")*"', cell)]
     return len(whole) == len(marked) and (usual or any('""' in cell for cell in whole))
@@ -169,8 +179,8 @@ def _records(
                     lines = []
             except csv.Error as error:
                 lines, taken = lines[begin:], reader.line_num - begin
-                unclosed = str(error) == "unexpected end of data"
-                if unclosed and sum(map(len, lines)) < _MOST_CELL and (more := _as_many(blocks, len(lines))):
+                unclosed = str(error) == _CUT_OFF
+                if unclosed and sum(map(len, lines)) < MOST_AT_ONCE and (more := _as_many(blocks, len(lines))):
                     lines += more  # the row goes on
                     continue
                 if taken > 1 or unclosed:

@@ -1,14 +1,16 @@
 """A stream of bytes and its name -> the raw documents in it, through archives and compression, in bounded memory."""
 
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from daedal.data import archives
+from daedal.data.decode import is_binary
 from daedal.data.delimited import read_csv
 from daedal.data.document import Event, Lost
 from daedal.data.filetypes import FileType, file_type, inner_name
 from daedal.data.json_rows import read_json, read_jsonl
 from daedal.data.plain_text import MOST_AT_ONCE, read_text, whole_text
+from daedal.data.rejoined import Rejoined
 from daedal.data.tables import read_parquet
 
 
@@ -67,6 +69,12 @@ def read_stream(
 
 
 def _read_plain(label: str, stream: BinaryIO, size: int, type_: FileType, reading: Reading) -> Iterator[Event]:
+    if type_.reader in ("jsonl", "json", "csv", "tsv"):
+        head = stream.read(8192)
+        if is_binary(head):
+            yield Lost(label, "binary", "not text by its first bytes", size, broken=False)
+            return
+        stream = cast(BinaryIO, Rejoined(head, stream))
     match type_.reader:
         case "none":
             yield Lost(label, "binary", "not text by its name", size, broken=False)
