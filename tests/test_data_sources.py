@@ -367,6 +367,17 @@ def test_compressed_files_are_read_like_plain_ones(
     assert read(tmp_path / f"a.{inner}.{end}")[0] == (ROWS[:1] if inner == "txt" else ROWS)
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.html", "a.json", "a.csv"])
+def test_a_long_file_inside_zstd_is_read_to_its_end(tmp_path: Path, name: str) -> None:
+    text = "".join(f"{number} quiet meadows\n" for number in range(30_000))  # zstd gives 128 KiB at once
+    data = {"a.json": json.dumps([text]), "a.csv": "".join(f'"{text}"\n')}.get(name, text)
+    data = f"<article><pre>{text}</pre>" if name == "a.html" else data
+    (tmp_path / f"{name}.zst").write_bytes(zstandard.ZstdCompressor().compress(data.encode()))
+    texts, lost, _ = read(tmp_path / f"{name}.zst")
+    assert lost == []
+    assert text in "".join(texts)
+
+
 def test_archives_nest(tmp_path: Path) -> None:
     inner = zipped({"b.csv": table(ROWS), "c.txt.gz": gzip.compress(b"deep")})
     (tmp_path / "a.tgz").write_bytes(gzip.compress(tarred({"m.zip": inner, "n.md": b"# Title\n"})))

@@ -69,15 +69,15 @@ def read_json(
     decoder = Decoder(encoding)
     text = decoder.decode(data, final=True)
     rows, told = _rows(label, text)
-    head = [_row(row) for row in rows[:GUESS_ROWS] if row is not None]
-    chosen = field or guess_field(head)
-    inner = nested(head, chosen) if chosen is not None and field is None else None
+    first = [_row(row) for row in rows[:GUESS_ROWS] if row is not None]
+    chosen = field or guess_field(first)
+    inner = nested(first, chosen) if chosen is not None and field is None else None
     yield from told
     if inner is not None:  # beside others such a file is left out, alone it is an error
         yield Lost(
             label, "no text", f"most is in the lists or objects of {inner!r}; --field {chosen} takes that", len(text)
         )
-    elif head and chosen is not None:
+    elif first and chosen is not None:
         yield from rows_of(label, map(_row, rows), field, type_.name)
     else:
         yield Raw(label, -1, text, type_.form, f"{type_.name} source")

@@ -17,8 +17,6 @@ _BLOCK = 2**20
 def read_text(label: str, stream: BinaryIO, type_: FileType, encoding: str | None) -> Iterator[Event]:
     """A text file, whole or, where it is long, in parts that end at the end of a line."""
     data = stream.read(PART)
-    if len(data) < PART and (more := stream.read(PART - len(data))):  # some streams give less than there is
-        data += more
     following = stream.read(PART) if len(data) >= PART else b""
     if not following:
         yield from whole_text(label, data, type_, encoding)
