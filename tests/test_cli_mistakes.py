@@ -1,5 +1,6 @@
 """Bad input gives one clear line and exit code 2, and leaves nothing half-written."""
 
+import io
 import json
 import shutil
 import struct
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from command_line import TINY, daedal, mistake, stories, story
+from daedal.cli.main import forgive_bytes
 from daedal.errors import DaedalError
 from disks import run_on_disk
 
@@ -277,3 +279,15 @@ def test_the_error_class_is_what_the_library_raises(tmp_path: Path) -> None:
 
     with pytest.raises(DaedalError):
         api.load(str(tmp_path))
+
+
+def test_bytes_that_are_no_utf_8_end_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9 hello\n"), encoding="utf-8", errors="strict")
+    )
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="utf-8", errors="strict", write_through=True))
+    forgive_bytes()
+    assert input() == "caf\ufffd hello"
+    print("caf\udce9")  # an argument of such bytes
+    assert written.getvalue() == b"caf?\n"

@@ -1,9 +1,11 @@
 """A data folder holds what its sources said, split by document, the same however it was made."""
 
+import gzip
 import hashlib
 import json
 import random
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -174,13 +176,53 @@ def test_one_text_is_cut_in_order_at_exactly_the_shares(tmp_path: Path) -> None:
 
 
 def test_a_long_text_in_parts_joins_to_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daedal.data.readers.PART", 1000)
+    monkeypatch.setattr("daedal.data.plain_text.PART", 1000)
     monkeypatch.setattr("daedal.data.ingest.CHUNK_BYTES", 2500)
     text = "".join(sentence(random.Random(number), 12) + ("é\r\n" if number % 3 else "\n") for number in range(100))
     (tmp_path / "a.txt").write_bytes(text.encode())
     dataset = build(tmp_path / "a.txt", tmp_path / "out", BuildOptions(codec="byte"))
     found = "".join(each for name in ("train", "validation", "test") for each in documents(dataset, name))
     assert found == text.replace("\r\n", "\n")
+
+
+def test_a_text_that_is_cut_in_a_character_is_whole_but_for_that_wherever_it_is_read(tmp_path: Path) -> None:
+    whole = "Grüße aus Köln. " * 500
+    cut = whole[: whole.rindex("ö")]
+    data = whole.encode()[: len(cut.encode()) + 1]  # the first byte of ö
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(b"a " + data)
+    (folder / "b.md").write_bytes(b"b " + data)
+    (folder / "c.html").write_bytes(b"<html><body><article><p>c " + data)
+    (folder / "d.txt.gz").write_bytes(gzip.compress(b"d " + data))
+    with zipfile.ZipFile(folder / "e.zip", "w") as archive:
+        archive.writestr("e.txt", b"e " + data)
+    (tmp_path / "held.txt").write_bytes(b"held " + data)
+    options = BuildOptions(validation=(str(tmp_path / "held.txt"),), near_duplicates="off", codec="byte")
+    dataset = build(folder, tmp_path / "out", options)
+    assert sorted(documents(dataset, "train")) == [f"{name} {cut}\ufffd" for name in "abcde"]
+    assert documents(dataset, "validation") == [f"held {cut}\ufffd"]
+    assert any("became U+FFFD: 6 in 6 files" in note for note in dataset.manifest.notes)
+
+
+def test_a_long_text_keeps_its_encoding_where_it_begins_in_ascii_and_is_cut_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daedal.data.plain_text.PART", 1001)
+    lines = ["plain text"] * 300 + ["Der Bär fährt müde über die Brücke, süße Grüße."] * 60
+    text = "".join(f"{number} {line}\n" for number, line in enumerate(lines))
+    for encoding in ("utf-8", "cp1252", "utf-16"):
+        (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+        dataset = build(
+            tmp_path / "a.txt",
+            tmp_path / "out",
+            BuildOptions(codec="byte", near_duplicates="off"),
+            replace=(tmp_path / "out").exists(),
+        )
+        found = "".join(each for name in ("train", "validation", "test") for each in documents(dataset, name))
+        assert found == text
+        assert [each.name for each in dataset.manifest.encodings] == [encoding]
+        assert any("cp1252" in note for note in dataset.manifest.notes) == (encoding == "cp1252")
 
 
 @pytest.mark.parametrize("unit", ["line", "paragraph"])

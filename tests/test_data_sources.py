@@ -18,11 +18,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from daedal.data.archives import safe_name
+from daedal.data.delimited import read_csv
 from daedal.data.document import Lost, Note, Raw
 from daedal.data.readers import Reading
+from daedal.data.recognise import modality
 from daedal.data.sources import plan_units, read_item, resolve
 from daedal.errors import DaedalError
 
@@ -34,11 +38,10 @@ def read(path: Path, **reading: Any) -> tuple[list[str], list[Lost], list[str]]:
     for item in resolve(str(path), "train").items:
         for event in read_item(item, Reading(**reading)):
             if isinstance(event, Raw):
-                texts.append(event.payload if isinstance(event.payload, str) else event.payload.decode())
+                texts.append(event.text)
             elif isinstance(event, Lost):
                 lost.append(event)
-            else:
-                assert isinstance(event, Note)
+            elif isinstance(event, Note):
                 notes.append(event.text)
     return texts, lost, notes
 
@@ -103,11 +106,215 @@ def test_csv_in_another_encoding_is_read(tmp_path: Path) -> None:
     assert read(tmp_path / "a.csv")[0][7] == "Der Käse kostet 7 Mäuse für Bären"
 
 
-def test_a_json_array_of_objects_is_rows_and_other_json_is_text(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text(json.dumps([{"text": row} for row in ROWS]))
-    assert read(tmp_path / "a.json")[0] == ROWS
-    (tmp_path / "b.json").write_text('{"name": "package"}')
-    assert read(tmp_path / "b.json")[0] == ['{"name": "package"}']
+def rows_of(tmp_path: Path, name: str, data: str | bytes, **reading: Any) -> tuple[list[str], list[str]]:
+    """The texts of a file, and why rows of it were lost."""
+    (tmp_path / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    texts, lost, _ = read(tmp_path / name, **reading)
+    assert not any(each.broken for each in lost)
+    return texts, [f"{each.reason}: {each.detail}" for each in lost]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
+def test_the_delimiter_of_a_csv_is_seen_from_its_rows(tmp_path: Path, delimiter: str) -> None:
+    meadow = [f"Quiet meadow {number}" for number in range(5)]
+    bare = "".join(f"{number}{delimiter}{text}\n" for number, text in enumerate(meadow))
+    assert rows_of(tmp_path, "a.csv", bare) == (meadow, [])
+    assert rows_of(tmp_path, "a.csv", f"id{delimiter}text\n{bare}") == (meadow, [])
+    prose = "Sätze, mit Komma; und | mehr"
+    assert rows_of(tmp_path, "a.csv", f'id{delimiter}text\n1{delimiter}"{prose}"\n2{delimiter}ok\n') == (
+        [prose, "ok"],
+        [],
+    )
+    assert rows_of(tmp_path, "a.csv", f"id{delimiter} text\r\n1{delimiter}ok\r2{delimiter}ok\n") == (["ok", "ok"], [])
+
+
+def test_a_csv_may_say_its_delimiter_and_rows_wider_than_its_names_are_counted(tmp_path: Path) -> None:
+    assert rows_of(tmp_path, "a.csv", "sep=;\r\nid;text\r\n1;ok, yes\r\n") == (["ok, yes"], [])
+    texts, lost = rows_of(tmp_path, "a.csv", 'id,text\n"1","a",5\n"2","b",7\n')
+    assert texts == []
+    assert lost[0].startswith("broken row: 3 columns where 2 were expected")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json"])
+def test_a_workbook_under_the_name_of_a_table_is_no_text(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(zipped({"xl/worksheets/sheet1.xml": b"<row/>" * 900}))
+    texts, lost, _ = read(tmp_path / name)
+    assert (texts, [each.reason for each in lost]) == ([], ["binary"])
+
+
+def test_a_csv_of_one_column_has_no_delimiter(tmp_path: Path) -> None:
+    assert rows_of(tmp_path, "a.csv", 'text\nHello, world\nOne; two\n"quoted, one"\n')[0] == [
+        "Hello, world",
+        "One; two",
+        "quoted, one",
+    ]
+
+
+def test_names_of_columns_may_be_missing_or_twice(tmp_path: Path) -> None:
+    assert rows_of(tmp_path, "a.csv", "text,text\nfirst one,second\n") == (["first one"], [])
+    assert rows_of(tmp_path, "a.csv", "text,text\nfirst one,second\n", field="text.1") == (["second"], [])
+    assert rows_of(tmp_path, "a.csv", ",text\n0,as pandas writes it\n") == (["as pandas writes it"], [])
+    assert rows_of(tmp_path, "a.csv", '\ufeff"text","n"\n"as Excel writes it",1\n') == (["as Excel writes it"], [])
+    wide = "id\ttext\r\n1\tüber\r\n".encode("utf-16")
+    assert rows_of(tmp_path, "a.csv", wide) == (["über"], [])
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ('1,"he said\n2,fine\n3,fine\n4,"closed"\n5,last\n', ["fine", "fine", "closed", "last"]),
+        ('1,"he said\n2,"ok"\n3,last\n', ["ok", "last"]),
+        ('1,fine\n2,"never closed\n3,fine\n4,last\n', ["fine", "fine", "last"]),
+        ('1,fine\n2,"cut off', ["fine"]),
+        ("1,fine\n2,too,many\n3,last\n", ["fine", "last"]),
+        ('1,fine\n2,"two\nlines",and,more\n3,last\n', ["fine", "last"]),
+    ],
+)
+def test_a_broken_row_of_a_csv_is_lost_alone(tmp_path: Path, body: str, kept: list[str]) -> None:
+    texts, lost = rows_of(tmp_path, "a.csv", "id,text\n" + body)
+    assert texts == kept
+    assert len(lost) == 1
+    assert lost[0].startswith("broken row: ")
+
+
+def test_a_csv_that_is_cut_in_a_character_keeps_its_rows(tmp_path: Path) -> None:
+    data = ("id,text\n" + "".join(f"{number},Grüße ä\n" for number in range(9))).encode()[:-2]
+    assert rows_of(tmp_path, "a.csv", data) == (["Grüße ä"] * 8 + ["Grüße \ufffd"], [])
+
+
+def test_quotation_marks_are_read_as_the_table_has_them(tmp_path: Path) -> None:
+    said = ['he said "hi", then left', "x"]
+    assert rows_of(tmp_path, "a.csv", 'id,text\n1,"he said \\"hi\\", then left"\n2,"x"\n') == (said, [])
+    assert rows_of(tmp_path, "a.csv", 'id, text\n1, "he said ""hi"", then left"\n2, "x"\n') == (said, [])
+    assert rows_of(tmp_path, "a.csv", 'id,text\n1,6\' 2" tall\n2,"6\'" tall\n') == (["6' 2\" tall", "6' tall"], [])
+    assert rows_of(tmp_path, "a.tsv", 'id\ttext\n1\t"he said ""hi"", then left"\n2\tx\n') == (said, [])
+    assert rows_of(tmp_path, "a.tsv", 'id\ttext\n1\t"a\nb"\n2\tx\n') == (["a\nb", "x"], [])
+    assert rows_of(tmp_path, "a.tsv", 'id\ttext\n1\t"he\n2\tx\n') == (['"he', "x"], [])
+
+
+def test_a_cell_may_be_a_whole_book(tmp_path: Path) -> None:
+    book = "It was the best of times.\n" * 60_000
+    out = io.StringIO()
+    csv.writer(out).writerows([["id", "text"], [1, book], [2, "short"]])
+    assert rows_of(tmp_path, "a.csv", out.getvalue()) == ([book, "short"], [])
+
+
+CELL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\0\x1f\ufeff"), max_size=20)
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=8),
+    delimiter=st.sampled_from(",;|\t"),
+    quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+)
+def test_a_table_reads_as_it_was_written(rows: list[tuple[str, str, str]], delimiter: str, quoting: Any) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, quoting=quoting)
+    writer.writerows([("label", "text", "note"), *rows])
+    events = read_csv("a.csv", io.BytesIO(out.getvalue().encode()), "text", "CSV", None)
+    assert [event.text for event in events if isinstance(event, Raw)] == [row[1] for row in rows]
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.lists(st.tuples(st.integers(), CELL), min_size=1, max_size=8),
+    delimiter=st.sampled_from(",;|"),
+)
+def test_a_table_with_the_fewest_marks_reads_as_it_was_written(rows: list[tuple[int, str]], delimiter: str) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter)
+    writer.writerows([("id", "text"), *rows])
+    events = read_csv("a.csv", io.BytesIO(out.getvalue().encode()), "text", "CSV", "utf-8")
+    assert [event.text for event in events if isinstance(event, Raw)] == [row[1] for row in rows]
+
+
+def test_json_that_is_a_list_is_rows_and_other_json_is_text(tmp_path: Path) -> None:
+    assert rows_of(tmp_path, "a.json", json.dumps([{"text": row} for row in ROWS]))[0] == ROWS
+    assert rows_of(tmp_path, "a.json", json.dumps(ROWS)) == (ROWS, [])
+    assert rows_of(tmp_path, "a.json", json.dumps([ROWS[0], None, ROWS[1]])) == (ROWS[:2], [])
+    assert rows_of(tmp_path, "a.json", json.dumps({"version": "1.1", "data": ROWS}))[0] == ROWS
+    assert rows_of(tmp_path, "a.json", json.dumps({"data": [{"body": row} for row in ROWS]}), field="body")[0] == ROWS
+    for source in (
+        '{"name": "package", "files": ["dist"]}',
+        "[[1, 2], [3]]",
+        "[1, 2]",
+        "[]",
+        '{"data": {}}',
+        "// comment\n{}",
+    ):
+        assert rows_of(tmp_path, "a.json", source) == ([source], [])
+    events = list(read_item(resolve(str(tmp_path / "a.json"), "train").items[0], Reading()))
+    assert [event.type for event in events if isinstance(event, Raw)] == ["JSON source"]
+    assert any(isinstance(event, Note) and "not valid JSON" in event.text for event in events)
+
+
+def test_json_lines_are_known_under_the_name_json_too(tmp_path: Path) -> None:
+    assert rows_of(tmp_path, "a.json", jsonl(ROWS)) == (ROWS, [])
+
+
+def test_json_that_is_cut_keeps_the_rows_before(tmp_path: Path) -> None:
+    whole = json.dumps([{"text": row} for row in ROWS])
+    texts, lost = rows_of(tmp_path, "a.json", whole[:-5])
+    assert texts == ROWS[:2]
+    assert lost[0].startswith("broken JSON: ")
+
+
+def test_json_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    odd = ["one\u2028two", "three\u0085four", "five\u000csix"]
+    data = "\r\n".join(json.dumps({"text": row}, ensure_ascii=False) for row in odd)
+    assert rows_of(tmp_path, "a.jsonl", data) == (odd, [])
+    assert rows_of(tmp_path, "a.jsonl", data.encode("utf-16")) == (odd, [])
+    assert rows_of(tmp_path, "a.jsonl", data.replace("\r\n", " ")) == (odd, [])  # all objects on one line
+    assert rows_of(tmp_path, "a.jsonl", "[" + data.replace("\r\n", ", ") + "]") == (odd, [])
+
+
+def test_a_line_in_another_encoding_costs_its_own_letters(tmp_path: Path) -> None:
+    lines = [b'{"text": "caf\xc3\xa9 \xc3\xbcber"}', b'{"text": "caf\xe9"}', '{"text": "Brücke ä"}'.encode()]
+    assert rows_of(tmp_path, "a.jsonl", b"\n".join(lines)) == (["café über", "caf\ufffd", "Brücke ä"], [])
+    late = [b'{"text": "plain"}'] * 70_000 + [b'{"text": "na\xefve caf\xe9 d\xe9j\xe0 vu"}'] * 3
+    assert rows_of(tmp_path, "a.jsonl", b"\n".join(late))[0][-1] == "naïve café déjà vu"
+
+
+def test_text_that_is_nested_in_rows_is_refused_and_no_title_taken_for_it(tmp_path: Path) -> None:
+    questions = {"data": [{"title": "Oaks", "paragraphs": [{"context": ROWS[0] * 9, "qas": []}]}]}
+    (tmp_path / "squad.json").write_text(json.dumps(questions))
+    texts, lost, _ = read(tmp_path / "squad.json")
+    assert texts == []
+    assert [(each.reason, each.broken) for each in lost] == [("no text", True)]
+    assert "'paragraphs'" in lost[0].detail
+    chat = {"id": "a1", "messages": [{"role": "user", "content": ROWS[0] * 9}]}
+    (tmp_path / "chat.jsonl").write_text(json.dumps(chat) + "\n")
+    with pytest.raises(DaedalError, match=r"'messages', which is no text.*--field id"):
+        read(tmp_path / "chat.jsonl")
+    assert read(tmp_path / "chat.jsonl", field="id")[0] == ["a1"]
+
+
+def test_a_field_of_lists_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": ["a", "b"], "title": "x"}\n')
+    with pytest.raises(DaedalError, match=r"'text' of a.jsonl holds no text \(but lists\).*title"):
+        read(tmp_path / "a.jsonl", field="text")
+    parquet.write_table(pa.table({"text": [["a", "b"]], "title": ["x"]}), tmp_path / "a.parquet")
+    with pytest.raises(DaedalError, match=r"'text' of a.parquet holds no text \(list.*title"):
+        read(tmp_path / "a.parquet", field="text")
+
+
+def test_parquet_columns_of_bytes_are_text_where_they_are_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    values = [*(row.encode() for row in ROWS), None, b"caf\xe9", *[b"plain"] * 5]
+    texts = [*ROWS, "caf\ufffd", *["plain"] * 5]
+    parquet.write_table(pa.table({"text": pa.array(values, pa.binary())}), path)
+    assert read(path)[0] == texts
+    assert modality([path]) == "text"
+    buffers = pa.array([value or b"" for value in values], pa.binary()).buffers()
+    parquet.write_table(pa.table({"text": pa.Array.from_buffers(pa.string(), len(values), buffers)}), path)
+    assert [text for text in read(path)[0] if text] == texts  # strings that are no UTF-8, which nothing checks
+    hashes = [bytes(range(place, place + 16)) for place in range(100, 200)]
+    parquet.write_table(pa.table({"digest": pa.array(hashes, pa.binary())}), path)
+    with pytest.raises(DaedalError, match=r"no field with text"):
+        read(path)
+    with pytest.raises(DaedalError, match=r"'digest' of a.parquet holds no text \(binary\)"):
+        read(path, field="digest")
 
 
 @pytest.mark.parametrize("end", FORMATS)
@@ -159,6 +366,17 @@ def test_compressed_files_are_read_like_plain_ones(
     data = {"txt": ROWS[0].encode(), "tar": tarred({"x/a.jsonl": jsonl(ROWS)})}.get(inner) or FORMATS[inner](ROWS)
     (tmp_path / f"a.{inner}.{end}").write_bytes(pack(data))
     assert read(tmp_path / f"a.{inner}.{end}")[0] == (ROWS[:1] if inner == "txt" else ROWS)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.html", "a.json", "a.csv"])
+def test_a_long_file_inside_zstd_is_read_to_its_end(tmp_path: Path, name: str) -> None:
+    text = "".join(f"{number} quiet meadows\n" for number in range(30_000))  # zstd gives 128 KiB at once
+    data = {"a.json": json.dumps([text]), "a.csv": "".join(f'"{text}"\n')}.get(name, text)
+    data = f"<article><pre>{text}</pre>" if name == "a.html" else data
+    (tmp_path / f"{name}.zst").write_bytes(zstandard.ZstdCompressor().compress(data.encode()))
+    texts, lost, _ = read(tmp_path / f"{name}.zst")
+    assert lost == []
+    assert text in "".join(texts)
 
 
 def test_archives_nest(tmp_path: Path) -> None:
@@ -285,7 +503,7 @@ def test_a_hub_dataset_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_datasets(monkeypatch, load)
     (item,) = resolve("hf:owner/name#small:validation", "train").items
     events = list(read_item(item, Reading()))
-    assert [event.payload for event in events if isinstance(event, Raw)] == ROWS
+    assert [event.text for event in events if isinstance(event, Raw)] == ROWS
     assert asked == [("owner/name", "small", "validation", True)]
 
 

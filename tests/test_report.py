@@ -272,7 +272,25 @@ def test_the_expected_time_is_of_the_right_size(generator: Generator, dataset: D
 def test_any_file_that_data_build_reads_can_be_measured(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n', encoding="utf-8")
     (tmp_path / "page.md").write_text("# three", encoding="utf-8")
-    assert sorted(read_texts(tmp_path)) == ["# three", "one", "two"]
+    assert sorted(read_texts(tmp_path).texts) == ["# three", "one", "two"]
+
+
+def test_text_is_measured_as_data_build_would_read_it_and_what_was_replaced_is_told(
+    generator: Generator, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.html").write_text("<nav><a href=x>Menu</a></nav><article><p>The page.</article>")
+    (tmp_path / "in" / "b.txt").write_bytes("one\r\ntwo ö".encode()[:-1])
+    (tmp_path / "in" / "c.jsonl").write_text('{"text": "three"}\n{"text": "cut')
+    report = evaluate(generator, tmp_path / "in", samples=0)
+    assert sorted(read_texts(tmp_path / "in").texts) == ["The page.", "one\ntwo \ufffd", "three"]
+    told = " / ".join(report.data.notes)
+    assert "became U+FFFD: 1 in in/b.txt" in told
+    assert "1 left out: broken JSON line, as in/c.jsonl: line 2" in told
+    shown = Console(width=120)
+    with shown.capture() as printed:
+        shown.print(report.text())
+    assert "became U+FFFD: 1 in in/b.txt" in printed.get()
 
 
 def test_what_cannot_be_measured_is_told(generator: Generator, tmp_path: Path) -> None:

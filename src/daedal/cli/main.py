@@ -1,5 +1,6 @@
 """The `daedal` command. Commands are imported when they are called, so that `daedal --help` answers at once."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -59,9 +60,17 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def forgive_bytes() -> None:
+    """What is piped in and is no UTF-8, or cannot be printed in the terminal's encoding, is replaced and ends no command."""
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """The console script."""
     _wait_briefly()
+    forgive_bytes()
     sys.exit(run(sys.argv[1:]))
 
 

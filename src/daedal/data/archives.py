@@ -96,6 +96,14 @@ class _Zstd:
         self._ready = b""
 
     def read(self, size: int) -> bytes:
+        """`size` bytes; fewer only at the end, as all readers expect."""
+        pieces, missing = list[bytes](), size
+        while missing and (piece := self._some(missing)):
+            pieces.append(piece)
+            missing -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _some(self, size: int) -> bytes:
         """At most `size` bytes; none at the end."""
         while not self._ready:
             block = self._frame.unused_data if self._frame.eof else b""

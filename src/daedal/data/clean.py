@@ -9,9 +9,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+from daedal.data.decode import mend_text
+from daedal.data.document import Raw
+from daedal.data.html import main_text
 from daedal.data.options import MaskKind
 
 _BLANK_LINES = re.compile(r"\n[ \t\f\v]*\n\s*")
+
+
+def text_of(raw: Raw, mend: bool = True, form: Literal["keep", "NFC", "NFKC"] = "keep") -> tuple[str, bool]:
+    """The text of a document in its normal form, of a web page its main text; and whether mojibake in it was mended."""
+    text = main_text(raw.text) if raw.type == "HTML" else raw.text
+    mended = mend_text(text) if mend and raw.form != "code" else text
+    return normalise(mended, form), mended != text
 
 
 def normalise(text: str, form: Literal["keep", "NFC", "NFKC"] = "keep") -> str:

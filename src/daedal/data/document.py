@@ -1,4 +1,4 @@
-"""What readers give: a raw document, or word of something that could not be read."""
+"""What readers give: a raw document, or word of how its file was coded, of a choice, or of something that could not be read."""
 
 from typing import Literal, NamedTuple
 
@@ -11,7 +11,7 @@ class Raw(NamedTuple):
     Attributes:
         label: the file it is from, as shown to people; members of archives follow after `!`.
         row: its row in that file, or its part where a long file was cut; -1 where the file is the document.
-        payload: its bytes, or its text where the format says the encoding.
+        text: its text, decoded and not yet cleaned.
         form: prose, source code, or a row of a table.
         type: the kind of file, as `Markdown` or `Python`.
         part: whether it is a part of a longer text: parts are kept in one split.
@@ -19,7 +19,7 @@ class Raw(NamedTuple):
 
     label: str
     row: int
-    payload: bytes | str
+    text: str
     form: Form
     type: str
     part: bool = False
@@ -39,7 +39,23 @@ class Lost(NamedTuple):
     broken: bool = True
 
 
+class Coded(NamedTuple):
+    """How the text of a file was coded; told once for each, after its documents.
+
+    Attributes:
+        encoding: the encoding that it was read in.
+        replaced: how many U+FFFD stand in it for bytes that do not fit the encoding.
+    """
+
+    label: str
+    encoding: str
+    replaced: int
+
+
 class Note(NamedTuple):
     """Something that the reader decided and the user should know, as which field holds the text."""
 
     text: str
+
+
+Event = Raw | Lost | Coded | Note

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from daedal.data.document import Lost, Note, Raw
+from daedal.data.document import Event
 from daedal.data.stop import StoppedError
 from daedal.data.tables import rows_of
 from daedal.errors import DaedalError
@@ -37,7 +37,7 @@ def parse_hub_name(source: str) -> HubName:
     return HubName(name, configuration or None, split or "train")
 
 
-def read_hub(source: str, field: str | None) -> Iterator[Raw | Lost | Note]:
+def read_hub(source: str, field: str | None) -> Iterator[Event]:
     """Documents of a hub dataset.
 
     Raises:

@@ -8,10 +8,8 @@ from itertools import islice
 import numpy as np
 
 from daedal.config import Config
-from daedal.data.clean import documents_of, mask, normalise
-from daedal.data.decode import decode, mend_text
-from daedal.data.document import Lost, Note, Raw
-from daedal.data.html import main_text
+from daedal.data.clean import documents_of, mask, text_of
+from daedal.data.document import Event, Raw
 from daedal.data.options import SPLITS, BuildOptions
 from daedal.data.quality import Preset, fault
 from daedal.data.readers import Reading
@@ -83,30 +81,18 @@ class _Builder:
         self._labels: dict[str, int] = {}
         self._tally = Tally()
 
-    def add(self, event: Raw | Lost | Note) -> None:
+    def add(self, event: Event) -> None:
         self.consumed += 1
         if isinstance(event, Raw):
             self._add_raw(event)
-        elif isinstance(event, Lost):
-            self._tally.drop(event.reason, event.bytes, f"{event.label}: {event.detail}")
-            self._tally.count("broken" if event.broken else "left", event.label)
         else:
-            self._tally.note(event.text)
+            self._tally.record(event)
 
     def _add_raw(self, raw: Raw) -> None:
         options = self._cleaning.options
-        tally = self._tally
-        if isinstance(raw.payload, bytes):
-            decoded = decode(raw.payload, options.encoding, mend=options.mend and raw.form != "code")
-            tally.count("encodings", decoded.encoding)
-            if decoded.mended:
-                tally.count("mended", decoded.mended)
-            text = main_text(decoded.text) if raw.type == "HTML" else decoded.text
-        else:
-            text = mend_text(raw.payload) if options.mend and raw.form != "code" else raw.payload
-            if text is not raw.payload and text != raw.payload:
-                tally.count("mended", "mojibake")
-        text = normalise(text, options.unicode)
+        text, mended = text_of(raw, options.mend, options.unicode)
+        if mended:
+            self._tally.count("mended", "mojibake")
         file = self._labels.setdefault(raw.label, len(self._labels))
         for place, piece in enumerate(documents_of(text, options.document)):
             row = raw.row if options.document == "file" else place

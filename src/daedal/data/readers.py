@@ -1,19 +1,17 @@
 """A stream of bytes and its name -> the raw documents in it, through archives and compression, in bounded memory."""
 
-import codecs
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from daedal.data import archives
-from daedal.data.decode import detect, is_binary
-from daedal.data.document import Lost, Note, Raw
+from daedal.data.decode import is_binary
+from daedal.data.delimited import read_csv
+from daedal.data.document import Event, Lost
 from daedal.data.filetypes import FileType, file_type, inner_name
-from daedal.data.tables import read_csv, read_json, read_jsonl, read_parquet
-
-PART = 8 * 2**20  # a longer text is read, and kept, in parts of about so many bytes
-_WHOLE = 64 * 2**20  # a web page or JSON array longer than this is not one
-
-Event = Raw | Lost | Note
+from daedal.data.json_rows import read_json, read_jsonl
+from daedal.data.plain_text import MOST_AT_ONCE, read_text, whole_text
+from daedal.data.rejoined import Rejoined
+from daedal.data.tables import read_parquet
 
 
 class Reading(NamedTuple):
@@ -71,64 +69,28 @@ def read_stream(
 
 
 def _read_plain(label: str, stream: BinaryIO, size: int, type_: FileType, reading: Reading) -> Iterator[Event]:
+    if type_.reader in ("jsonl", "json", "csv", "tsv"):
+        head = stream.read(8192)
+        if is_binary(head):
+            yield Lost(label, "binary", "not text by its first bytes", size, broken=False)
+            return
+        stream = cast(BinaryIO, Rejoined(head, stream))
     match type_.reader:
         case "none":
             yield Lost(label, "binary", "not text by its name", size, broken=False)
         case "jsonl":
             yield from read_jsonl(label, stream, reading.field, reading.encoding)
-        case "csv":
-            yield from read_csv(label, stream, reading.field, ",", reading.encoding)
-        case "tsv":
-            yield from read_csv(label, stream, reading.field, "\t", reading.encoding)
+        case "csv" | "tsv":
+            yield from read_csv(label, stream, reading.field, type_.name, reading.encoding)
         case "parquet":
             yield from read_parquet(label, archives.seekable(stream), reading.field)
-        case "html" | "json":
-            data = stream.read(_WHOLE + 1)
-            if len(data) > _WHOLE:
-                yield Lost(label, "too large", f"{type_.name} of more than {_WHOLE >> 20} MiB", size)
-                return
-            rows = read_json(label, data, reading.field) if type_.reader == "json" else None
-            yield from rows if rows is not None else _whole_text(label, data, type_)
+        case "json":
+            yield from read_json(label, stream, type_, reading.field, reading.encoding)
+        case "html":
+            data = stream.read(MOST_AT_ONCE + 1)
+            if len(data) > MOST_AT_ONCE:
+                yield Lost(label, "too large", f"{type_.name} of more than {MOST_AT_ONCE >> 20} MiB", size)
+            else:
+                yield from whole_text(label, data, type_, reading.encoding)
         case _:
-            yield from _read_text(label, stream, type_, reading)
-
-
-def _whole_text(label: str, data: bytes, type_: FileType) -> Iterator[Event]:
-    if is_binary(data[:8192]):
-        yield Lost(label, "binary", "not text by its first bytes", len(data), broken=False)
-    else:
-        yield Raw(label, -1, data, type_.form, type_.name)
-
-
-def _read_text(label: str, stream: BinaryIO, type_: FileType, reading: Reading) -> Iterator[Event]:
-    """A text file, whole or, where it is long, in parts that end at the end of a line."""
-    data = stream.read(PART)
-    if len(data) < PART and (more := stream.read(PART - len(data))):  # some streams give less than there is
-        data += more
-    following = stream.read(PART) if len(data) >= PART else b""
-    if not following:
-        yield from _whole_text(label, data, type_)
-        return
-    if is_binary(data[:8192]):
-        yield Lost(label, "binary", "not text by its first bytes", len(data), broken=False)
-        return
-    decoder = codecs.getincrementaldecoder(reading.encoding or detect(data))(errors="replace")
-    rest, number = "", 0
-    while data:
-        text = rest + decoder.decode(data, final=not following)
-        cut = len(text) if not following else _last_line_end(text)
-        if cut:
-            yield Raw(label, number, text[:cut], type_.form, type_.name, part=True)
-            number += 1
-        rest = text[cut:]
-        data, following = following, stream.read(PART) if following else b""
-    if rest:
-        yield Raw(label, number, rest, type_.form, type_.name, part=True)
-
-
-def _last_line_end(text: str) -> int:
-    """Where a part may end: after the last line end, else after the last space, else anywhere but inside a line end."""
-    for end in ("\n", " "):
-        if place := text.rfind(end) + 1:
-            return place
-    return len(text) - text.endswith("\r")
+            yield from read_text(label, stream, type_, reading.encoding)

@@ -131,12 +131,18 @@ def _kind_of_name(name: str) -> str | None:
 
 
 def _kind_of_parquet(path: Path) -> str:
-    from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
+    from pyarrow import ArrowException, parquet, types  # type: ignore[import-untyped]
 
     from daedal.data.images.rows import image_columns
+    from daedal.data.tables import text_columns
 
     try:
-        return "images" if image_columns(parquet.read_schema(path)) else "text"
+        schema = parquet.read_schema(path)
+        able = image_columns(schema)
+        # a struct is what Hugging Face writes of a picture; bytes alone may also be text
+        if able and not any(types.is_struct(schema.field(name).type) for name in able):
+            able = sorted(set(able).difference(text_columns(path)))
+        return "images" if able else "text"
     except (OSError, ArrowException):
         return "other"
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from daedal.config import Config
 from daedal.data import library
-from daedal.data.document import Lost, Note, Raw
+from daedal.data.document import Event, Lost
 from daedal.data.filetypes import readable_name
 from daedal.data.hub import parse_hub_name, read_hub
 from daedal.data.images.builtin import BUILTINS as PICTURES
@@ -126,7 +126,7 @@ def plan_units(named: Iterable[Named]) -> list[Unit]:
     return units
 
 
-def read_item(item: Item, reading: Reading) -> Iterator[Raw | Lost | Note]:
+def read_item(item: Item, reading: Reading) -> Iterator[Event]:
     """The raw documents of an item.
 
     Args:

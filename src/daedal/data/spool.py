@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int8, Int32, Int64, UInt32, UInt64
 
+from daedal.data.document import Coded, Lost, Note
 from daedal.files import atomic_path
 
 Array = np.ndarray
@@ -44,6 +45,35 @@ class Tally:
         """Remember a remark, once."""
         if text not in self.notes:
             self.notes.append(text)
+
+    def record(self, event: Lost | Coded | Note) -> None:
+        """Count what a reader told beside documents."""
+        if isinstance(event, Lost):
+            self.drop(event.reason, event.bytes, f"{event.label}: {event.detail}")
+            self.count("broken" if event.broken else "left", event.label)
+        elif isinstance(event, Coded):
+            self.count("encodings", event.encoding)
+            if event.replaced:
+                self.count("replaced", event.label, event.replaced)
+        else:
+            self.note(event.text)
+
+    def coding(self, asked: str | None = None) -> list[str]:
+        """What is to be told of encodings: those that were guessed, where none was `asked` for, and what did not fit."""
+        lines = []
+        guessed = {
+            name: count for name, count in self.counts.get("encodings", {}).items() if not name.startswith("utf-")
+        }
+        if guessed and asked is None:
+            files = ", ".join(f"{count:,} as {name}" for name, count in sorted(guessed.items()))
+            lines.append(
+                f"files not in Unicode are read by the look of their letters, {files} (--encoding chooses another)"
+            )
+        if replaced := self.counts.get("replaced"):
+            total, (label, most) = sum(replaced.values()), replaced.most_common(1)[0]
+            where = label if len(replaced) == 1 else f"{len(replaced):,} files, {most:,} of them in {label}"
+            lines.append(f"bytes that do not fit the encoding became U+FFFD: {total:,} in {where}")
+        return lines
 
     def add(self, other: "Tally") -> None:
         """Add what another one counted."""

@@ -1,22 +1,21 @@
-"""Rows of JSON Lines, CSV, TSV and Parquet, streamed; the field that holds the text is guessed where it is not given."""
+"""Rows -> documents: the field that holds the text is guessed where it is not given. And the rows of Parquet, streamed."""
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from daedal.data.decode import detect
-from daedal.data.document import Lost, Note, Raw
+from daedal.data.decode import decode, is_binary
+from daedal.data.document import Coded, Event, Lost, Note, Raw
 from daedal.errors import DaedalError
 
-_USUAL = (
+USUAL = (
     "text", "content", "document", "body", "article", "story", "passage", "sentence", "review", "abstract", "comment",
     "message", "utterance", "code", "output", "response", "completion", "answer", "description", "question", "prompt", "title",
 )  # fmt: skip
-_GUESS_ROWS = 100
-_BLOCK = 2**20
-_MAX_LINE = 64 * 2**20
-
-Event = Raw | Lost | Note
+GUESS_ROWS = 100
+_MUCH_MORE = 10
+_KINDS: dict[type, str] = {list: "lists", dict: "objects", bytes: "bytes"}
 
 
 def guess_field(rows: Iterable[Mapping[str, Any]]) -> str | None:
@@ -27,11 +26,24 @@ def guess_field(rows: Iterable[Mapping[str, Any]]) -> str | None:
             if isinstance(value, str):
                 lengths.setdefault(name, []).append(len(value))
     lowered = {name.lower(): name for name in reversed(lengths)}
-    for usual in _USUAL:
+    for usual in USUAL:
         if usual in lowered:
             return lowered[usual]
     means = {name: sum(values) / len(values) for name, values in lengths.items()}
     return max(means, key=lambda name: means[name], default=None)
+
+
+def nested(rows: Iterable[Mapping[str, Any]], field: str) -> str | None:
+    """The field of lists or objects that holds most text, as in chats and in SQuAD, so that `field` would be a poor guess."""
+    sizes: Counter[str] = Counter()
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, list | dict):
+                sizes[name] += len(str(value))
+            elif name == field and isinstance(value, str):
+                sizes[name] += len(value)
+    name, most = max(sizes.items(), key=lambda pair: pair[1], default=(field, 0))
+    return name if most > _MUCH_MORE * sizes[field] else None
 
 
 def missing_field(label: str, field: str | None, fields: Iterable[str]) -> DaedalError:
@@ -46,6 +58,15 @@ def missing_field(label: str, field: str | None, fields: Iterable[str]) -> Daeda
     )
 
 
+def not_text(label: str, field: str, kind: str, fields: Iterable[str]) -> DaedalError:
+    """The line for a field that is there and holds something else."""
+    others = ", ".join(fields)
+    return DaedalError(
+        f"The field {field!r} of {label} holds no text ({kind})",
+        f"Choose another with --field: {others}" if others else "Make text of it first",
+    )
+
+
 def told(label: str, field: str) -> Note:
     """Word of a guess."""
     return Note(f"text taken from the field {field!r} of {label} (guessed; --field chooses another)")
@@ -56,7 +77,7 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
     head = []
     for row in rows:
         head.append(row)
-        if len(head) == _GUESS_ROWS:
+        if len(head) == GUESS_ROWS:
             break
     if not head:
         yield Lost(label, "empty", "no rows", broken=False)
@@ -65,7 +86,16 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
     chosen = field or guess_field(head)
     if chosen is None or chosen not in names:
         raise missing_field(label, field, names)
+    values = [row[chosen] for row in head if row.get(chosen) is not None]
+    if values and not any(isinstance(value, str) for value in values):
+        others = [name for name in names if any(isinstance(row.get(name), str) for row in head)]
+        raise not_text(label, chosen, f"but {_KINDS.get(type(values[0]), 'numbers')}", others)
     if field is None:
+        if (inner := nested(head, chosen)) is not None:
+            raise DaedalError(
+                f"Most text of {label} is in the lists or objects of its field {inner!r}, which is no text",
+                f"Make rows with a field of text of it, or choose --field {chosen}",
+            )
         yield told(label, chosen)
     number = 0
     for batch in (head, rows):
@@ -78,129 +108,84 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
             number += 1
 
 
-def read_jsonl(label: str, stream: BinaryIO, field: str | None, encoding: str | None) -> Iterator[Event]:
-    """Documents from JSON Lines: an object, or a string, a line."""
-    bad: list[Lost] = []
-
-    def rows() -> Iterator[Mapping[str, Any]]:
-        name = encoding
-        for number, line in enumerate(_lines(stream)):
-            if number == 0 and name is None:
-                name = detect(line)
-            try:
-                value = json.loads(line.decode(name or "utf-8", errors="replace")) if line.strip() else None
-            except (ValueError, RecursionError):
-                bad.append(Lost(label, "broken JSON line", f"line {number + 1} is not JSON", len(line), broken=False))
-                continue
-            if isinstance(value, str):
-                value = {"text": value}
-            if isinstance(value, dict):
-                yield value
-            elif value is not None:
-                bad.append(
-                    Lost(label, "broken JSON line", f"line {number + 1} is not an object", len(line), broken=False)
-                )
-
-    for event in rows_of(label, rows(), field, "JSON Lines"):
-        yield event
-        yield from bad
-        bad.clear()
-    yield from bad
-
-
-def read_json(label: str, data: bytes, field: str | None) -> Iterator[Event] | None:
-    """Documents from a JSON array of objects; `None` where the file is something else, which is then plain text."""
-    if data.lstrip()[:1] != b"[":
-        return None
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    if not value or not all(isinstance(row, dict) for row in value):
-        return None
-    if field is None and guess_field(value[:_GUESS_ROWS]) is None:
-        return None
-    return rows_of(label, iter(value), field, "JSON")
-
-
-def read_csv(label: str, stream: BinaryIO, field: str | None, delimiter: str, encoding: str | None) -> Iterator[Event]:
-    """Documents from CSV or TSV whose first line names the columns; without names, columns are called 0, 1, 2 ..."""
-    import pyarrow as pa  # type: ignore[import-untyped]
-    from pyarrow import csv
-
-    head = stream.read(_BLOCK)
-    if not head.strip():
-        yield Lost(label, "empty", "no rows", broken=False)
-        return
-    name = encoding or detect(head)
-    first_line = head.decode(name, errors="replace").lstrip("\ufeff").splitlines()[0]
-    quoted = delimiter == "," or first_line.startswith('"')
-    cells = [cell.strip('"') for cell in first_line.split(delimiter)]
-    named = len(set(cells)) == len(cells) and all(cell and len(cell) < 64 and not _number(cell) for cell in cells)
-    bad: list[Lost] = []
-
-    def skip(row: Any) -> str:
-        detail = f"{row.actual_columns} columns where {row.expected_columns} were expected"
-        bad.append(Lost(label, "broken row", detail, broken=False))
-        return "skip"
-
-    columns = None if named else [str(number) for number in range(len(cells))]
-    parse = csv.ParseOptions(
-        delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=quoted, invalid_row_handler=skip
-    )
-    try:
-        reader = csv.open_csv(
-            pa.PythonFile(_Rejoined(head, stream), mode="r"),
-            read_options=csv.ReadOptions(
-                block_size=4 * _BLOCK, encoding=_arrow_name(name), column_names=columns, use_threads=False
-            ),
-            parse_options=parse,
-            convert_options=csv.ConvertOptions(
-                column_types={cell: pa.string() for cell in (columns or cells)}, strings_can_be_null=False
-            ),
-        )
-
-        def rows() -> Iterator[Mapping[str, Any]]:
-            for batch in reader:
-                wanted = [field] if field in batch.schema.names else None
-                yield from (batch.select(wanted) if wanted else batch).to_pylist()
-
-        if field is not None and field not in reader.schema.names:
-            raise missing_field(label, field, reader.schema.names)
-        for event in rows_of(label, rows(), field, "TSV" if delimiter == "\t" else "CSV"):
-            yield event
-            yield from bad
-            bad.clear()
-        yield from bad
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        yield from bad
-        yield Lost(label, "broken file", str(error).splitlines()[0][:200])
-
-
 def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Event]:
-    """Documents from Parquet, a row group at a time; `stream` must be able to seek."""
-    import pyarrow as pa
+    """Documents from Parquet, a row group at a time; `stream` must be able to seek. A column of bytes that are UTF-8 is text.
+
+    Raises:
+        DaedalError: there is no such column, or it holds no text.
+    """
+    import pyarrow as pa  # type: ignore[import-untyped]
     from pyarrow import parquet
 
     try:
         file = parquet.ParquetFile(stream)
-        texts = [column.name for column in file.schema_arrow if _is_text(column.type)]
-        chosen = field
-        if chosen is None and texts:
-            sample = next(file.iter_batches(batch_size=_GUESS_ROWS, columns=texts), None)
-            chosen = guess_field(sample.to_pylist()) if sample is not None else texts[0]
-            if chosen is not None:
-                yield told(label, chosen)
+        schema = file.schema_arrow
+        columns = _columns(file)
+        texts = list(columns)
+        rows = [dict(zip(texts, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        chosen = field or guess_field(rows) or next(iter(texts), None)
+        if chosen not in texts and chosen in schema.names:
+            raise not_text(label, str(chosen), str(schema.field(chosen).type), texts)
         if chosen is None or chosen not in texts:
-            raise missing_field(label, field, texts or file.schema_arrow.names)
-        number = 0
+            raise missing_field(label, field, texts or schema.names)
+        if field is None:
+            yield told(label, chosen)
+        number = replaced = 0
         for batch in file.iter_batches(batch_size=1024, columns=[chosen], use_threads=False):
-            for value in batch.column(0).to_pylist():
+            values, damaged = _texts(batch.column(0), known=True)
+            replaced += damaged
+            for value in values or []:
                 if value is not None:
                     yield Raw(label, number, value, "row", "Parquet")
                 number += 1
+        yield Coded(label, "utf-8", replaced)
     except (pa.ArrowException, OSError) as error:
         yield Lost(label, "broken file", str(error).splitlines()[0][:200])
+
+
+def text_columns(path: Path) -> list[str]:
+    """The columns of a Parquet file that hold text, by their types and first values."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        return list(_columns(file))
+
+
+def _columns(file: Any) -> dict[str, list[str | None]]:
+    """The first values of all columns of text, and of bytes that are text."""
+    import pyarrow as pa
+
+    able = [column.name for column in file.schema_arrow if _is_text(column.type) or _is_bytes(column.type)]
+    batch = next(file.iter_batches(batch_size=GUESS_ROWS, columns=able), None) if able else None
+    found = {}
+    for name in able:
+        values, _ = _texts(pa.array([], file.schema_arrow.field(name).type) if batch is None else batch.column(name))
+        if values is not None:
+            found[name] = values
+    return found
+
+
+def _texts(column: Any, known: bool = False) -> tuple[list[str | None] | None, int]:
+    """The values of a column, and how many U+FFFD stand in them for bytes that are no UTF-8.
+
+    No values of a column of bytes that are not text, unless they are `known` to be.
+    """
+    import pyarrow as pa
+
+    if not _is_bytes(column.type):
+        try:
+            return column.to_pylist(), 0
+        except UnicodeDecodeError:  # what wrote it did not check
+            plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+            column, known = plain.cast(pa.large_binary()), True
+    values = column.to_pylist()
+    if not known and any(is_binary(value[:8192]) for value in values if value):
+        return None, 0
+    found = [None if value is None else decode(value, "utf-8", mend=False) for value in values]
+    damaged = [each.replaced for each in found if each is not None]
+    if not known and 4 * sum(map(bool, damaged)) > len(damaged):
+        return None, 0
+    return [each and each.text for each in found], sum(damaged)
 
 
 def _is_text(kind: Any) -> bool:
@@ -211,46 +196,7 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def _number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _is_bytes(kind: Any) -> bool:
+    from pyarrow import types
 
-
-def _arrow_name(name: str) -> str:
-    return "utf8" if name in ("utf-8", "utf-8-sig", "ascii") else name
-
-
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines of a stream in large reads; a line longer than the limit is given up in pieces that are no JSON."""
-    rest = b""
-    while block := stream.read(_BLOCK):
-        lines = (rest + block).split(b"\n") if b"\n" in block else [rest + block]
-        rest = lines.pop()
-        yield from lines
-        if len(rest) > _MAX_LINE:
-            yield rest
-            rest = b""
-    if rest:
-        yield rest
-
-
-class _Rejoined:
-    """A stream whose first bytes were already read."""
-
-    closed = False
-
-    def __init__(self, head: bytes, stream: BinaryIO) -> None:
-        self._head = head
-        self._stream = stream
-
-    def read(self, size: int = -1) -> bytes:
-        if not self._head:
-            return self._stream.read(size)
-        taken, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
-        return taken + self._stream.read() if size < 0 else taken
-
-    def close(self) -> None:
-        self.closed = True
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))

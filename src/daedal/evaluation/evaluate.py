@@ -2,18 +2,20 @@
 
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from daedal import __version__
 from daedal.codecs.text import TextCodec
-from daedal.data.decode import decode
-from daedal.data.document import Lost, Raw
+from daedal.data.clean import text_of
+from daedal.data.document import Raw
 from daedal.data.manifest import MANIFEST
 from daedal.data.readers import Reading
+from daedal.data.request import told
 from daedal.data.shards import Dataset
 from daedal.data.sources import read_item, resolve
+from daedal.data.spool import Tally
 from daedal.errors import DaedalError
 from daedal.evaluation.baselines import TRAIN_TOKENS, Baseline, compressors, ngram
 from daedal.evaluation.documents import Documents
@@ -117,29 +119,36 @@ def expected_seconds(model: GPT, dataset: Dataset) -> float:
     return 0.8 + estimate_seconds(model, documents) + rest + compressed * _SECONDS_PER_COMPRESSED_BYTE
 
 
-def read_texts(source: str | Path) -> list[str]:
-    """The documents in files of any kind that `daedal data build` reads.
+class Texts(NamedTuple):
+    """Documents, and what is to be told of how they were read."""
+
+    texts: list[str]
+    notes: tuple[str, ...]
+
+
+def read_texts(source: str | Path) -> Texts:
+    """The documents in files of any kind that `daedal data build` reads, as it would read them.
 
     Raises:
         DaedalError: there is no text to be read.
     """
     named = resolve(str(source), "test")
-    texts, faults, last = list[str](), list[Lost](), ("", False)
+    texts, tally, last = list[str](), Tally(), ("", False)
     for item in named.items:
         for event in read_item(item, Reading()):
-            if isinstance(event, Lost):
-                faults.append(event)
-            elif isinstance(event, Raw):
-                text = decode(event.payload).text if isinstance(event.payload, bytes) else event.payload
+            if isinstance(event, Raw):
+                text, _ = text_of(event)
                 if event.part and last == (event.label, True):
                     texts[-1] += text
                 else:
                     texts.append(text)
                 last = (event.label, event.part)
+            else:
+                tally.record(event)
     if not any(texts):
-        why = f": {faults[0].reason}, {faults[0].detail}" if faults else ""
-        raise DaedalError(f"There is no text in {source}{why}", "Give a file with some text in it")
-    return texts
+        raise DaedalError(f"There is no text in {source}{told(tally)}", "Give a file with some text in it")
+    left_out = tuple(f"{entry[0]:,} left out: {reason}, as {entry[2][0]}" for reason, entry in tally.dropped.items())
+    return Texts(texts, (*tally.coding(), *tally.notes, *left_out))
 
 
 def _open(
@@ -150,10 +159,12 @@ def _open(
     Other data than the model's own leaves the training text what it was: the baselines learn from what the model learned.
     """
     dataset = Dataset.open(source) if (Path(source) / MANIFEST).is_file() else None
+    notes: tuple[str, ...] = ()
     if dataset is not None:
         documents = _split(dataset, split, codec)
     else:
-        documents = Documents.of_texts(read_texts(source), codec, Path(source).name)
+        texts, notes = read_texts(source)
+        documents = Documents.of_texts(texts, codec, Path(source).name)
     learned = dataset
     if folder is not None and not _same(source, folder.plan.data):
         learned = Dataset.open(folder.plan.data) if (Path(folder.plan.data) / MANIFEST).is_file() else None
@@ -168,6 +179,7 @@ def _open(
         train_documents=len(train) if train else 0,
         train_bytes=int(train.bytes.sum()) if train else 0,
         train_tokens=int(train.tokens.sum()) if train else 0,
+        notes=notes,
     )  # fmt: skip
     return documents, train, facts
 

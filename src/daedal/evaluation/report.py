@@ -38,7 +38,7 @@ class ModelFacts(Config):
 
 
 class DataFacts(Config):
-    """What it was measured on, and what its baselines learned from."""
+    """What it was measured on, and what its baselines learned from; with notes on how its files were read."""
 
     name: str
     documents: int
@@ -51,6 +51,7 @@ class DataFacts(Config):
     train_documents: int = 0
     train_bytes: int = 0
     train_tokens: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class Sample(Config):

@@ -24,6 +24,7 @@ def render(report: EvaluationReport) -> "RenderableType":
         f"  {model.architecture}, {model.parameters:,} parameters, context {model.context}\n",
         f"measured on {visible(data.name)}: {counted(data.documents, 'document')}, {data.bytes:,} bytes, "
         f"{data.tokens:,} tokens",
+        *(f"\n{visible(note)}" for note in data.notes),
         style="default",
     )
     ranking = report.ranking()

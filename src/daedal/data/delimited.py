@@ -1,0 +1,235 @@
+"""Rows of CSV and TSV, whatever their delimiter; a row that is broken is lost alone.
+
+The delimiter is the one by which most of the first rows have as many cells as the first. Where none is, each line is one cell.
+Quotation marks are CSV's (RFC 4180), MySQL's (`\\"` inside) or behind a space. In tab-separated files they are text unless the
+first rows say otherwise.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, BinaryIO, NamedTuple
+
+from daedal.data.decode import Decoder
+from daedal.data.document import Coded, Event, Lost, Raw
+from daedal.data.plain_text import MOST_AT_ONCE, blocks_of_lines
+from daedal.data.tables import GUESS_ROWS, USUAL, guess_field, missing_field, told
+
+_SAMPLE_LINES = 200
+_CUT_OFF = "unexpected end of data"  # what `csv` says of text that ends in a quoted cell
+_SAID = re.compile("sep=(.)\n")
+_UNCLOSED = "a quotation mark is not closed"
+_ONE_COLUMN = "\x1f"  # a delimiter that text does not have
+
+
+class Dialect(NamedTuple):
+    """How the cells of a row are told apart.
+
+    Attributes:
+        quoted: quotation marks enclose cells; else they are text.
+        escape: what stands before a quotation mark in a cell, where it is not doubled.
+        spaced: a space may stand before a cell.
+    """
+
+    delimiter: str
+    quoted: bool = True
+    escape: str | None = None
+    spaced: bool = False
+
+    def reader(self, lines: Iterable[str], strict: bool) -> Any:
+        """Python's parser of it."""
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
+            escapechar=self.escape,
+            skipinitialspace=self.spaced,
+            strict=strict,
+        )
+
+
+def read_csv(label: str, stream: BinaryIO, field: str | None, type_name: str, encoding: str | None) -> Iterator[Event]:
+    """Documents from CSV or TSV whose first line names the columns; without names, columns are called 0, 1, 2 ...
+
+    Args:
+        label: its name, as shown to people.
+        stream: its bytes.
+        field: the column that holds the text; guessed where not given.
+        type_name: `TSV`, where only a tab can be the delimiter, or `CSV`.
+        encoding: the encoding; detected where not given.
+
+    Raises:
+        DaedalError: there is no such column.
+    """
+    csv.field_size_limit(4 * MOST_AT_ONCE)  # the library's own limit of 131,072 characters is a page of a book
+    decoder = Decoder(encoding)
+    blocks = blocks_of_lines(stream, decoder)
+    begin = next(blocks, [])
+    delimiters = "\t" if type_name == "TSV" else ",;\t|"
+    if begin and (said := _SAID.fullmatch(begin[0])):  # as Excel is told
+        delimiters, begin = said[1], begin[1:]
+    dialect = sniff(begin[:_SAMPLE_LINES], delimiters)
+    records = _records(label, chain((begin,), blocks), dialect)
+    first = None
+    for record in records:
+        if isinstance(record, list):
+            first = record
+            break
+        yield record
+    if first is None:
+        yield Lost(label, "empty", "no rows", broken=False)
+        return
+    names = _names(first, field)
+    body: Iterator[list[str] | Lost] = records if names is not None else chain((first,), records)
+    names = names or [str(number) for number in range(len(first))]
+    head = list(islice(body, GUESS_ROWS))
+    chosen = field or guess_field(dict(zip(names, row, strict=False)) for row in head if not isinstance(row, Lost))
+    if all(isinstance(row, Lost) for row in head):
+        yield from (row for row in head if isinstance(row, Lost))
+        yield Lost(label, "empty", "no rows", broken=False)
+        return
+    if chosen is None or chosen not in names:
+        raise missing_field(label, field, names)
+    if field is None:
+        yield told(label, chosen)
+    place, number = names.index(chosen), 0
+    for row in chain(head, body):
+        if isinstance(row, Lost):
+            yield row
+        else:
+            yield Raw(label, number, row[place], "row", type_name)
+            number += 1
+    yield Coded(label, decoder.encoding, decoder.replaced)
+
+
+def sniff(lines: list[str], delimiters: str) -> Dialect:
+    """The dialect of a table that begins with `lines`."""
+    shares: dict[str, tuple[float, float]] = {}
+    for delimiter in delimiters:
+        widths = [len(row) for row in Dialect(delimiter).reader(lines, strict=False) if row]
+        if not widths or widths[0] == 1:
+            continue
+        width, most = Counter(widths).most_common(1)[0]
+        if width > 1 and most >= 0.5 * len(widths):
+            text = "".join(lines)
+            spaced = text.count(f"{delimiter} ") / text.count(delimiter)  # as after a comma in prose
+            shares[delimiter] = (most / len(widths), -spaced)
+    delimiter = max(shares, key=lambda each: shares[each], default=_ONE_COLUMN)
+    if delimiter == "\t" and not _tabs_are_quoted(lines, usual=len(delimiters) > 1):
+        return Dialect(delimiter, quoted=False)
+    able = [Dialect(delimiter)]
+    if any('\\"' in line for line in lines):
+        able.append(Dialect(delimiter, escape="\\"))
+    if any(f'{delimiter} "' in line for line in lines):
+        able.append(Dialect(delimiter, spaced=True))
+    return min(able, key=lambda dialect: _faults(lines, dialect)) if len(able) > 1 else able[0]
+
+
+def _faults(lines: list[str], dialect: Dialect) -> int:
+    """Rows that a dialect cannot read, or of another width than most."""
+    rows = list(_records("", iter((lines,)), dialect, check=False))
+    widths = Counter(len(row) for row in rows if not isinstance(row, Lost))
+    return len(rows) - max(widths.values(), default=0)
+
+
+def _tabs_are_quoted(lines: list[str], usual: bool) -> bool:
+    """Whether quotation marks enclose cells of a tab-separated file, and are not text; `usual`, where either may be."""
+    if lines and lines[0].startswith('"'):
+        return True
+    rows = [line.rstrip("\n").split("\t") for line in lines if line.strip()]
+    if len({len(row) for row in rows}) > 1:  # there may be tabs and line ends in cells
+        try:
+            return len({len(row) for row in Dialect("\t").reader(lines, strict=True) if row}) == 1
+        except csv.Error as error:
+            return str(error) == _CUT_OFF  # the sample ends in a long cell
+    marked = [cell for row in rows for cell in row if cell.startswith('"')]
+    whole = [cell[1:-1] for cell in marked if len(cell) > 1 and re.fullmatch('"(?:[^"]|"")*"', cell)]
+    return len(whole) == len(marked) and (usual or any('""' in cell for cell in whole))
+
+
+def _records(
+    label: str, blocks: Iterator[list[str]], dialect: Dialect, check: bool = True
+) -> Iterator[list[str] | Lost]:
+    """The rows of a table; those that are broken, or with `check` have another width than the first, as `Lost`.
+
+    A quotation mark that is not closed makes one row of all lines up to the next one. That is noticed by what then follows it,
+    or by the width of the row; the line with the mark is lost, and those behind it are read again.
+    """
+    width = 0
+    for block in blocks:
+        lines = block
+        while lines:
+            reader, begin = dialect.reader(lines, strict=True), 0  # begin: the first line of the row
+            try:
+                for cells in reader:
+                    if len(cells) == width or (cells and not (check and width)):
+                        width = width or len(cells)
+                        yield cells
+                    elif cells:
+                        row = lines[begin : reader.line_num]
+                        if any(len(each) == width for each in dialect.reader(row[1:], strict=False)):
+                            yield _broken(label, _UNCLOSED, row[0])
+                            lines = lines[begin + 1 :]
+                            break
+                        yield _broken(label, f"{len(cells)} columns where {width} were expected", row[0])
+                    begin = reader.line_num
+                else:
+                    lines = []
+            except csv.Error as error:
+                lines, taken = lines[begin:], reader.line_num - begin
+                unclosed = str(error) == _CUT_OFF
+                if unclosed and sum(map(len, lines)) < MOST_AT_ONCE and (more := _as_many(blocks, len(lines))):
+                    lines += more  # the row goes on
+                    continue
+                if taken > 1 or unclosed:
+                    yield _broken(label, _UNCLOSED, lines[0])
+                else:  # there is text behind a quoted cell
+                    cells = next(dialect.reader(lines[:1], strict=False))
+                    wrong = check and width and len(cells) != width
+                    yield (
+                        _broken(label, f"{len(cells)} columns where {width} were expected", lines[0])
+                        if wrong
+                        else cells
+                    )
+                    width = width or len(cells)
+                lines = lines[1:]
+
+
+def _as_many(blocks: Iterator[list[str]], count: int) -> list[str]:
+    """At least `count` lines more, if there are so many: so that a long row is not parsed from its start too often."""
+    lines = list[str]()
+    for block in blocks:
+        lines += block
+        if len(lines) >= count:
+            break
+    return lines
+
+
+def _broken(label: str, why: str, line: str) -> Lost:
+    return Lost(label, "broken row", f"{why}: {' '.join(line[:60].split())}", len(line), broken=False)
+
+
+def _names(cells: list[str], field: str | None) -> list[str] | None:
+    """The names of columns, if that is what the first row holds: short, no numbers, different or of a usual name."""
+    names = [cell.strip() for cell in cells]
+    if field is None or field not in names:
+        if not any(names) or any(len(name) >= 64 or _number(name) for name in names):
+            return None
+        if len(set(names)) < len(names) and not any(name.lower() in USUAL for name in names):
+            return None
+    different = list[str]()
+    for place, name in enumerate(names):
+        name = name or str(place)
+        again = names[:place].count(name)
+        different.append(f"{name}.{again}" if again else name)
+    return different
+
+
+def _number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
