@@ -43,6 +43,8 @@ def test_commands_and_options_are_those_that_were_agreed() -> None:
 def test_an_option_that_a_message_names_is_one_that_there_is() -> None:
     known = set(re.findall(r"--[a-z][a-z0-9-]*", FROZEN.read_text(encoding="utf-8"))) | {"--help"}
     for path in Path(daedal.__file__).parent.rglob("*.py"):
+        if " --" not in path.read_text(encoding="utf-8"):
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith(
                 ("Error", "Refusal", "TooFewPictures")

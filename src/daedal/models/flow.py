@@ -259,7 +259,7 @@ class Flow(ImageModel):
     ) -> Iterator[Sketch]:
         """What is known with 1 comes back as it is. A number between is for how much of the way a pixel is held to the picture
         before it is free: 0.6 everywhere keeps the layout and draws the rest anew (Meng et al. 2021; by pixel, Levin & Fried
-        2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022). The way begins with the
+        2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022). The way begins at the
         least that is known, so a picture depends on what is in its batch unless all have the same least.
         """
         how = how or ImageSampling()
