@@ -298,7 +298,7 @@ def test_generate_keeps_the_best(run: Path, painter: Path, tmp_path: Path) -> No
 
 def test_mistakes_are_one_line(run: Path, painter: Path, files: list[Path], scenes: Path, tmp_path: Path) -> None:
     assert "says nothing" in mistake("match", run, files[0], "--text", " ")
-    for again in ("a red circle", "A  red circle."):
+    for again in ("a red circle", "A red circle."):
         said = mistake("match", run, files[0], "--text", "a red circle", "--text", again, "--text", "a star")
         assert f"The text {again!r} is given twice" in said
     assert "cannot match pictures and texts" in mistake("match", painter, files[0], "--text", "a")
