@@ -311,7 +311,10 @@ def test_the_commands_draw_and_tell(painter: Path, tmp_path: Path) -> None:
         (["--prompt", " "], "The prompt says nothing"),
         (["--class", "3"], "There is no class 3"),
         (["--best-of", "4"], "Without a prompt there is nothing to judge by"),
-        (["--prompt", "two stars", "--prompt", "a moon", "-n", "1"], "2 prompts are given for 1 picture: 'a moon' would"),
+        (
+            ["--prompt", "two stars", "--prompt", "a moon", "-n", "1"],
+            "2 prompts are given for 1 picture: 'a moon' would",
+        ),
         (["--prompt", "two stars", "--best-of", "1"], "there is nothing to choose from"),
         (["--prompt", "two stars", "--judge", "no-run"], "--judge has nothing to choose from"),
     ],
