@@ -93,7 +93,7 @@ def test_sketches_come_before_the_picture(client: OpenAI) -> None:
     whole = client.images.generate(**asked).data
     assert whole is not None
     assert pixels(events[-1].b64_json) == pixels(whole[0].b64_json)
-    asked["image"] = png()
+    asked |= {"image": png(), "extra_body": {"seed": 1, "steps": 12}}
     events = list(client.images.edit(**asked, stream=True, partial_images=3))  # type: ignore[arg-type]
     assert [event.type for event in events] == ["image_edit.partial_image"] * 3 + ["image_edit.completed"]
     whole = client.images.edit(**asked).data

@@ -256,6 +256,10 @@ def test_it_goes_from_picture_to_picture(name: str) -> None:
     clip = toy(name).interpolate([photo(1), photo(2)], 4)
     assert len(clip.frames) == 4
     assert not close(clip.frames[0], clip.frames[-1])
+    if declares(name, "reconstruct"):
+        ends = toy(name).reconstruct([photo(1), photo(2)])
+        assert close(clip.frames[0], ends[0].picture.image)
+        assert close(clip.frames[-1], ends[1].picture.image)
     (direction,) = toy(name).directions([photo(1), photo(2)], most=1)
     assert len(toy(name).walk(photo(1), direction, 3).frames) == 3
 

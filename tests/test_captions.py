@@ -17,8 +17,10 @@ from torch import Tensor
 
 from command_line import daedal, mistake
 from daedal import api
+from daedal.api import TextToImage
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
+from daedal.duration import format_duration
 from daedal.errors import DaedalError
 from daedal.inference.choosing import draw_best
 from daedal.inference.pictures import ImageGenerator
@@ -28,6 +30,7 @@ from daedal.models.image import ImageSampling
 from daedal.models.layout import TokenLayout
 from daedal.models.vqvae import VQVAE, VQVAEConfig
 from daedal.nn.noise import Noise
+from daedal.training.run import RunFolder
 from runs import logged, same, stop_at
 from test_picture_training import SMALL, trainer_for
 from tiny_models import shaken
@@ -308,6 +311,10 @@ def test_the_commands_draw_and_tell(painter: Path, tmp_path: Path) -> None:
         (["--prompt", " "], "The prompt says nothing"),
         (["--class", "3"], "There is no class 3"),
         (["--best-of", "4"], "Without a prompt there is nothing to judge by"),
+        (
+            ["--prompt", "two stars", "--prompt", "a moon", "-n", "1"],
+            "2 prompts are given for 1 picture: 'a moon' would",
+        ),
         (["--prompt", "two stars", "--best-of", "1"], "there is nothing to choose from"),
         (["--prompt", "two stars", "--judge", "no-run"], "--judge has nothing to choose from"),
     ],
@@ -335,7 +342,7 @@ def test_one_command_trains_tokens_and_what_draws_with_them(scenes: Path, tmp_pa
 
 
 @pytest.mark.parametrize("stage", ["training/tokens", "."])
-def test_it_goes_on_in_the_stage_that_it_was_stopped_in(
+def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_both(
     scenes: Path, tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from daedal.training.trainer import Trainer
@@ -352,7 +359,12 @@ def test_it_goes_on_in_the_stage_that_it_was_stopped_in(
         patch.setattr(Trainer, "__init__", stopping)
         stopped = daedal(*_ask(scenes, run))
     assert f"Go on with: daedal train --resume {run}" in stopped.err
-    assert daedal("train", "--resume", run).code == 0
+    # As if the one stage had taken 100 seconds and the other 5
+    monkeypatch.setattr(Trainer, "elapsed", property(lambda self: 100.0 if self.run.path.name == "tokens" else 5.0))
+    spent = TextToImage.read(RunFolder(run).request).spent
+    assert (spent > 0) == (stage == ".")
+    done = daedal("train", "--resume", run)
+    assert f"Trained and measured in {format_duration((spent or 100) + 5)}" in done.out
     assert same(tmp_path / "whole", run)
 
 

@@ -3,12 +3,14 @@
 After a wanted change: python tests/test_cli_options.py > tests/cli_options.txt
 """
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from cyclopts import App
 
+import daedal
 from daedal.cli.main import command_line
 
 FROZEN = Path(__file__).with_name("cli_options.txt")
@@ -36,6 +38,24 @@ def text() -> str:
 
 def test_commands_and_options_are_those_that_were_agreed() -> None:
     assert text() == FROZEN.read_text(encoding="utf-8")
+
+
+def test_an_option_that_a_message_names_is_one_that_there_is() -> None:
+    known = set(re.findall(r"--[a-z][a-z0-9-]*", FROZEN.read_text(encoding="utf-8"))) | {"--help"}
+    for path in Path(daedal.__file__).parent.rglob("*.py"):
+        if " --" not in path.read_text(encoding="utf-8"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith(
+                ("Error", "Refusal", "TooFewPictures")
+            ):
+                said = " ".join(
+                    each.value
+                    for each in ast.walk(node)
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                )
+                named = set(re.findall(r"(?<![\w(-])--[a-z][a-z0-9-]*", said))
+                assert named <= known, f"{path}:{node.lineno}"
 
 
 def test_every_promised_command_is_there() -> None:

@@ -298,6 +298,9 @@ def test_generate_keeps_the_best(run: Path, painter: Path, tmp_path: Path) -> No
 
 def test_mistakes_are_one_line(run: Path, painter: Path, files: list[Path], scenes: Path, tmp_path: Path) -> None:
     assert "says nothing" in mistake("match", run, files[0], "--text", " ")
+    for again in ("a red circle", "A red circle."):
+        said = mistake("match", run, files[0], "--text", "a red circle", "--text", again, "--text", "a star")
+        assert f"The text {again!r} is given twice" in said
     assert "cannot match pictures and texts" in mistake("match", painter, files[0], "--text", "a")
     assert "A CLIP cannot draw new pictures: it can match" in mistake("generate", run, "--seed", "1")
     drawn = ("generate", painter, "--prompt", "a red circle", "--out", tmp_path / "out.png")

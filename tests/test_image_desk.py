@@ -181,7 +181,7 @@ def test_edits_take_their_steps_beside_whatever_else_is_drawn() -> None:
     commands = [
         draw(1, seed=1, n=2, prompt="cat", **how),
         draw(2, seed=2, n=20, prompt="dog", image=png(), mask=encoded(white), previews=2, **how),
-        draw(3, seed=3, prompt="cat", image=png(), strength=0.4, **how),
+        draw(3, seed=3, prompt="cat", image=png(), strength=0.7, **how),
         draw(4, seed=4, image=png(), vary=True),
         draw(5, seed=5, steps=3),
     ]
@@ -198,7 +198,7 @@ def test_edits_take_their_steps_beside_whatever_else_is_drawn() -> None:
     found = {id: [event for event in events if event["id"] == id] for id in range(1, 6)}
     assert same(images(found[1]), FLOW.generate(2, seed=1, label="cat", **how))
     assert same(images(found[2]), FLOW.edit(given, white, 20, seed=2, label="dog", **how))
-    assert same(images(found[3]), FLOW.edit(given, seed=3, label="cat", strength=0.4, **how))
+    assert same(images(found[3]), FLOW.edit(given, seed=3, label="cat", strength=0.7, **how))
     assert same(images(found[4]), FLOW.vary(given, seed=4))
     assert same(images(found[5]), FLOW.generate(seed=5, steps=3))
     sketches = [opened(event) for event in found[2] if event["event"] == "preview"]

@@ -7,17 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor
 
 from blots import Blots, generator
 from daedal.data.images import ImageDataset, build
 from daedal.errors import DaedalError
 from daedal.evaluation.images.baselines import gaussian_pictures
 from daedal.evaluation.images.evaluate import evaluate_images, expected_seconds
+from daedal.evaluation.images.parts import reconstruct
 from daedal.evaluation.images.reconstruction import errors
+from daedal.evaluation.images.reference import open_reference
 from daedal.evaluation.images.report import ImageReport
 from daedal.evaluation.images.sizes import Sizes, Speeds
-from daedal.models.image import ImageConfig
+from daedal.models.image import ImageBatch, ImageConfig
 from image_files import folder_of, png_with
 
 CLASSES = tuple("0123456789")
@@ -127,6 +131,36 @@ def test_a_model_that_only_reconstructs_is_measured_in_that(digits: ImageDataset
         "reconstruction-psnr", "reconstruction-ssim", "reconstruction-mse",
     }  # fmt: skip
     assert found.summary()
+
+
+def test_intervals_of_reconstructions_hold_nothing_impossible(digits: ImageDataset) -> None:
+    class Nearly(Blots):
+        def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+            last = torch.arange(len(images)) == len(images) - 1
+            return torch.where(last[:, None, None, None], -images, images)
+
+    found, _ = reconstruct(
+        generator((), 1, model=Nearly), np.asarray(digits.split("test").images[:12]), np.full(12, -1),
+        open_reference(digits, None, digits.codec), 0,
+    )  # fmt: skip
+    possible = {"PSNR": (0, 100), "SSIM": (-1, 1), "MSE": (0, 1)}
+    for each in found:
+        least, most = possible[each.name.split()[0]]
+        assert each.interval is not None
+        assert least <= each.interval[0] < each.value < each.interval[1] <= most
+    assert any(each.interval is not None and each.interval[1] == 1 for each in found)
+
+
+def test_a_likelihood_that_is_no_number_is_missing_not_measured(digits: ImageDataset) -> None:
+    class Lost(Blots):
+        capabilities = frozenset({"score", "reconstruct"})
+
+        def log_likelihood(self, batch: ImageBatch, samples: int = 1) -> Tensor:
+            return torch.full((len(batch.images),), torch.nan)
+
+    found = evaluate_images(generator((), 1, model=Lost), digits, extractor="random", seconds=5)
+    assert not found.has("nats-per-picture")
+    assert any("likelihood of" in line and "NaN" in line for line in found.missing)
 
 
 def test_a_folder_of_pictures_can_be_measured_against(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
+from daedal.evaluation.images.extractors import Features, extract
 from daedal.evaluation.images.frechet import distance_of_moments, extrapolate, frechet_distance, frechet_error
 from daedal.evaluation.images.inception_score import inception_score
-from daedal.evaluation.images.intervals import wilson
+from daedal.evaluation.images.intervals import mean_interval, wilson
 from daedal.evaluation.images.kernel import kernel_distance
 from daedal.evaluation.images.manifold import manifold
 from daedal.evaluation.images.memorization import Nearest, authenticity, copy_test, nearest, nearest_of
 from daedal.evaluation.images.moments import Moments
+from daedal.evaluation.images.retrieval import retrieval
 
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "golden_image_metrics.json").read_text())
@@ -217,3 +220,147 @@ def test_a_training_picture_is_not_its_own_neighbour() -> None:
     found = nearest_of(train, np.array([0, 2]))
     assert found.indices.tolist() == [1, 1]
     assert found.distances.tolist() == [1.0, 2.0]
+
+
+# -- what features may be: constant, few, copied, broken -----------------------------------------------------------------
+
+
+def torch_fidelitys_distance(x: torch.Tensor, y: torch.Tensor) -> float:
+    """The formula of torch-fidelity 0.4.0, as it stands there: the eigenvalues of the product of the covariances."""
+    a, b = x.numpy(), y.numpy()
+    one, other = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    apart = a.mean(0) - b.mean(0)
+    shared = np.sqrt(np.linalg.eigvals(one.dot(other)).astype("complex128")).real.sum()
+    return float(apart.dot(apart) + np.trace(one) + np.trace(other) - 2 * shared)
+
+
+@pytest.mark.parametrize("n", [300, 20])
+@pytest.mark.parametrize("collapsed", [(True, False), (False, True), (True, True)])
+def test_a_collapsed_generator_has_torch_fidelitys_distance(n: int, collapsed: tuple[bool, bool]) -> None:
+    x, y = normal(n, 40), normal(n + 30, 40, 1, 0.3)
+    x, y = (each[:1].repeat(len(each), 1) if same else each for each, same in zip((x, y), collapsed, strict=True))
+    expected = torch_fidelitys_distance(x, y)
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-9)
+    assert distance_of_moments(Moments.of(x), Moments.of(y)) == pytest.approx(expected, rel=1e-9)
+    assert math.isfinite(frechet_error(x, y, seed=0))
+
+
+@pytest.mark.parametrize("n", [40, 64, 65, 300])
+def test_a_set_is_at_no_distance_from_itself_however_many_pictures_there_are(n: int) -> None:
+    # At as many pictures as features the smallest directions are nearly nothing, and their squares are lost
+    x = torch.relu(normal(n, 64) * torch.logspace(0, -3, 64) + 0.3)
+    assert frechet_distance(x, x.clone()) < 1e-10
+
+
+METRICS = {
+    "frechet": frechet_distance,
+    "moments": lambda x, y: distance_of_moments(Moments.of(x), Moments.of(y)),
+    "at infinity": lambda x, y: extrapolate(x, y, seed=0).value,
+    "kernel": lambda x, y: kernel_distance(x, y, subsets=3, size=30).value,
+    "score": lambda x, y: inception_score(x).value,
+    "manifold": lambda x, y: manifold(x, y).precision,
+    "nearest": lambda x, y: nearest(x, y).distances.max(),
+    "nearest of": lambda x, y: nearest_of(x, np.arange(40)).distances.max(),
+    "recall": lambda x, y: retrieval(x, y, torch.eye(len(x)).bool(), model_hash="", data_hash="")[0][0].value,
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_every_metric_refuses_features_that_are_no_numbers(name: str, bad: float) -> None:
+    x, y = normal(40, 4), normal(40, 4, 1)
+    x[3, 2] = x[7, 1] = bad
+    with pytest.raises(DaedalError, match=r"of 40 pictures are NaN or infinite|of 4 directions are NaN or infinite"):
+        METRICS[name](x, y)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_takes_features_of_half_precision_and_of_none(name: str) -> None:
+    x, y = normal(40, 4).half(), normal(40, 4, 1).half()
+    assert METRICS[name](x, y) == pytest.approx(METRICS[name](x.double(), y.double()), rel=1e-9)
+    constant = torch.ones(40, 4)
+    for one, other in ((x, constant), (constant, y), (constant, constant)):
+        assert math.isfinite(METRICS[name](one, other))
+
+
+def test_an_extractor_whose_features_are_no_numbers_is_refused() -> None:
+    class Broken:
+        name = title = note = "broken"
+        conditions: ClassVar[dict[str, str]] = {}
+
+        def __call__(self, pictures: np.ndarray) -> Features:
+            return Features(torch.ones(len(pictures), 3), torch.full((len(pictures), 2), math.nan))
+
+    with pytest.raises(DaedalError, match="extractor broken needs finite features"):
+        extract(Broken(), np.zeros((5, 4, 4, 1), np.uint8))  # type: ignore[arg-type]
+
+
+def test_a_kernel_distance_to_the_same_tensor_is_that_to_its_copy() -> None:
+    x = normal(60, 3)
+    assert kernel_distance(x, x, subsets=5, size=40).value == kernel_distance(x, x.clone(), subsets=5, size=40).value
+
+
+def by_hand(x: torch.Tensor, y: torch.Tensor) -> tuple[float, float, float, float]:
+    """Precision, recall, density and coverage from differences, pair by pair."""
+
+    def apart(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return (one[:, None] - other[None]).square().sum(-1).sqrt()
+
+    def reach(features: torch.Tensor, k: int) -> torch.Tensor:
+        return apart(features, features).kthvalue(k + 1).values
+
+    between = apart(x, y)
+    near, strict, own = reach(y, 3), reach(y, 5), reach(x, 3)
+    return (
+        float((between <= near).any(1).double().mean()),
+        float((between <= own[:, None]).any(0).double().mean()),
+        int((between < strict).sum()) / (5 * len(x)),
+        float((between < strict).any(0).double().mean()),
+    )
+
+
+def test_copies_are_no_distance_apart_and_lie_on_borders_as_the_formula_says() -> None:
+    # Far from the origin and many to a row, where products of features cancel
+    features = (normal(120, 12, 2) + 30).float()
+    several = features[:40].repeat(3, 1)
+    six = features[:20].repeat(6, 1)
+    for x, y in ((features, features.clone()), (several, features), (features, six), (six, six.flip(0))):
+        found = manifold(x, y)
+        expected = by_hand(x.double(), y.double())
+        assert (found.precision, found.recall, found.density, found.coverage) == expected
+
+
+def test_shares_are_rounded_once() -> None:
+    x, y = normal(91, 3, 1, 0.8), normal(97, 3)
+    found = manifold(x, y)
+    for value, n in ((found.precision, 91), (found.recall, 97), (found.coverage, 97)):
+        assert value == round(value * n) / n
+
+
+def test_a_copy_is_no_distance_from_what_it_copies() -> None:
+    train = (normal(300, 64) + 5).float()
+    again = nearest(train[100:160], train)
+    assert again.distances.max() == 0
+    assert again.indices.tolist() == list(range(100, 160))
+    doubled = torch.cat([train, train[:50]])
+    assert nearest_of(doubled, np.arange(50)).distances.max() == 0
+    # A sample and a held-out picture that are the same are equally far, however many are asked for with them
+    held_out = (normal(80, 64, 1) + 5).float()
+    assert nearest(held_out[:33], train).distances.tolist() == nearest(held_out, train).distances[:33].tolist()
+    near = nearest(doubled[300:], doubled[:300])
+    assert authenticity(near, nearest_of(doubled[:300], np.arange(300))).value == 0
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.0])
+def test_an_interval_of_a_score_stays_among_the_classes(scale: float) -> None:
+    sure = torch.eye(3).repeat(10, 1)[:29] * 1000 * scale
+    found = inception_score(sure)
+    assert found.interval is not None
+    assert 1 <= found.interval[0] <= found.value <= found.interval[1] <= 3 + 1e-9
+
+
+def test_a_mean_of_what_is_bounded_has_an_interval_within_the_bounds() -> None:
+    values = np.array([0.999, 1.0, 0.2, 1.0, 0.99])
+    low, high = mean_interval(values, (-1, 1)) or (0, 0)
+    assert low < values.mean() < high == 1
+    assert mean_interval(np.ones(5), (-1, 1)) == (1, 1)

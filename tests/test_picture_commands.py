@@ -51,6 +51,12 @@ def test_generate_draws_a_sheet_of_sixteen(here: Path) -> None:
     assert left(here) == {"samples-blots-1.png", "samples-blots-1-2.png"}
 
 
+def test_where_no_number_is_given_each_class_that_is_named_is_drawn(here: Path) -> None:
+    named = [part for number in range(17) for part in ("--class", ANIMALS[number % len(ANIMALS)])]
+    ended = daedal("generate", RUN, "--seed", "1", *named, "--json")
+    assert [record["label"] for record in json.loads(ended.out)] == named[1::2]
+
+
 def test_generate_draws_what_it_is_asked_for(here: Path) -> None:
     ended = daedal(
         "generate", RUN, "-n", "3", "--seed", "5", "--class", "cat", "--class", "dog", "--temperature", "0.5", "--steps",
@@ -151,6 +157,9 @@ def test_many_reconstructions_stand_below_their_pictures() -> None:
         ("edit {run} --image a.png --mask mask.png -n 0", "at least one"),
         ("edit {run} --image a.png --mask nowhere.png", "nowhere.png is missing"),
         ("edit {run} --image a.png", "Give a mask, or a strength under 1"),
+        ("edit {run} --image a.png --strength 0.5 --class cat --class dog -n 1", "'dog' would have no turn"),
+        ("generate {run} --class cat --class dog --class cat -n 2", "3 classes are given for 2 pictures: 'cat' would"),
+        ("reconstruct {run} a.png --class cat --class dog", "2 classes are given for 1 picture"),
         ("edit {run} --image a.png --strength 0", "strength is 0"),
         ("edit {run} --mask mask.png", "--image is missing"),
         ("reconstruct {run}", "PICTURE is missing"),

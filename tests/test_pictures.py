@@ -271,9 +271,9 @@ def test_the_weaker_an_edit_the_more_is_left() -> None:
     ]
     assert off == sorted(off)
     mask = Image.new("L", (8, 8), 255)
-    whole, weak = PLAIN.edit(photo(), mask, seed=1), PLAIN.edit(photo(), mask, seed=1, strength=0.5)
-    assert same(weak, PLAIN.edit(photo(), seed=1, strength=0.5))
-    assert not same(weak, whole)
+    assert same(PLAIN.edit(photo(), mask, seed=1, strength=0.5), PLAIN.edit(photo(), seed=1, strength=0.5))
+    with pytest.raises(DaedalError, match="nothing would be left of the picture"):
+        PLAIN.edit(photo(), mask, seed=1)
 
 
 def test_clear_pixels_of_a_mask_are_drawn_anew() -> None:
@@ -282,6 +282,31 @@ def test_clear_pixels_of_a_mask_are_drawn_anew() -> None:
     white = Image.new("1", (8, 8))
     white.paste(1, (0, 0, 4, 8))
     assert same(PLAIN.edit(photo(), clear, seed=1), PLAIN.edit(photo(), white, seed=1))
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA", "I;16", "I", "F", "CMYK"])
+def test_white_in_a_mask_of_any_mode_is_drawn_anew(mode: str) -> None:
+    white = Image.new("L", (8, 8))
+    white.paste(255, (0, 0, 4, 8))
+    values = np.asarray(white)
+    deep = {"I;16": values.astype(np.uint16) * 257, "I": values.astype(np.int32), "F": values.astype(np.float32)}
+    other = Image.fromarray(deep[mode]) if mode in deep else white.convert("RGB" if mode == "CMYK" else mode)
+    mask = other.convert(mode) if mode == "CMYK" else other
+    assert mask.mode == mode
+    assert same(PLAIN.edit(photo(), mask, seed=1), PLAIN.edit(photo(), white, seed=1))
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_white_on_a_transparent_layer_is_refused_for_it_says_everything(strength: float) -> None:
+    white = Image.new("L", (8, 8))
+    white.paste(255, (0, 0, 4, 8))
+    layer = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
+    layer.putalpha(white)
+    palette = white.convert("P")
+    palette.info["transparency"] = 0
+    for mask in (layer, layer.convert("LA"), palette):
+        with pytest.raises(DaedalError, match="white on a transparent layer"):
+            PLAIN.edit(photo(), mask, seed=1, strength=strength)
 
 
 def test_a_mask_is_cut_as_its_picture_is() -> None:

@@ -233,12 +233,14 @@ class TextToImage(Config):
     Attributes:
         budget: seconds for both stages; None where their steps are given.
         codec: a tokenizer that there is already; then there is no first stage.
+        spent: seconds that the first stage took, once it is done.
     """
 
     data: str
     budget: float | None
     codec: str | None
     options: dict[str, Any]
+    spent: float = 0.0
 
     @classmethod
     def read(cls, path: Path) -> "TextToImage":
@@ -276,9 +278,11 @@ def _in_stages(out: Path, request: TextToImage, progress: "Listener | None", sta
             begun, measured = group.agree([tokens.begun, tokens.measured])
             if not begun:
                 shared = {name: request.options[name] for name in _SHARED if name in request.options}
-                _begin("vqvae", request.data, tokens.path, share, None, None, progress, started, shared, group)
+                first = _begin("vqvae", request.data, tokens.path, share, None, None, progress, started, shared, group)
             elif not measured:
-                resume(tokens.path, progress)
+                first = resume(tokens.path, progress)
+            if group.main and not measured:
+                write_json(folder.request, request.but(spent=first.seconds).model_dump())
         options = {**request.options, "condition": "caption"}
         return _begin("gpt", request.data, out, budget, None, codec, progress, time.monotonic(), options, group)
 
@@ -364,7 +368,7 @@ def _train(
         watcher.noted("measuring")
         text = _measured(run.path, measuring)
     group.wait()
-    seconds = trainer.pace.elapsed
+    seconds = trainer.pace.elapsed + (TextToImage.read(run.request).spent if run.request.exists() else 0.0)
     if group.main:
         text += f"\nTrained and measured in {format_duration(seconds)}. Run folder: {run.path}"
     return TrainingResult(run=run.path, steps=trainer.step, seconds=seconds, text=text)

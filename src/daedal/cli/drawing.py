@@ -1,6 +1,6 @@
 """What the commands that draw share: how to draw, where the pictures go, and what is said about it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -164,6 +164,25 @@ def tell_prompts(generator: "Drawer", prompts: Sequence[str] | None) -> None:
         console.note(f"No caption that the model learned had {', '.join(unknown[:20])}")
     if "prompt" not in generator.capabilities and max(captions.lengths(prompts), default=0) > captions.window:
         console.note(f"Only the first {captions.window} tokens of a prompt are read")
+
+
+def require_turns(pictures: int, asked: Mapping[str, Sequence[str] | None], fix: str) -> None:
+    """Make sure that each of several that are taken in turn has its turn.
+
+    Args:
+        asked: what is taken in turn, by what it is called.
+        fix: how to have more pictures, where a `{}` is how many.
+
+    Raises:
+        DaedalError: there are more of them than pictures.
+    """
+    for called, several in asked.items():
+        if several is not None and len(several) > pictures > 0:
+            number = "1 picture" if pictures == 1 else f"{pictures} pictures"
+            raise DaedalError(
+                f"{len(several)} {called} are given for {number}: {several[pictures]!r} would have no turn",
+                fix.format(len(several)),
+            )
 
 
 def tell(pictures: "Sequence[Picture]", files: Sequence[str], destination: Destination, json: bool) -> None:

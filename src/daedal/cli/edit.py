@@ -5,7 +5,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from daedal.cli.drawing import Class, Destination, Drawing, drawing, fit, open_pictures, tell, tell_prompts
+from daedal.cli.drawing import (
+    Class,
+    Destination,
+    Drawing,
+    drawing,
+    fit,
+    open_pictures,
+    require_turns,
+    tell,
+    tell_prompts,
+)
 from daedal.cli.options import Switch, given
 
 
@@ -56,6 +66,7 @@ def edit(
     json
         Print where they are as JSON, with their provenance.
     """
+    require_turns(n, {"prompts": prompt, "classes": label}, "Ask for at least -n {}")
     destination = Destination(out, f"edits-{image.stem}", replace)
     generator = open_pictures(run)
     generator.require("edit")

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import Destination, drawing, open_judge, open_pictures, run_name, tell, tell_prompts
+from daedal.cli.drawing import (
+    Destination,
+    drawing,
+    open_judge,
+    open_pictures,
+    require_turns,
+    run_name,
+    tell,
+    tell_prompts,
+)
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Sampling, sampling
 from daedal.errors import DaedalError
@@ -57,7 +66,8 @@ def generate(
     model
         A run folder, or the id of a model on the Hugging Face Hub.
     n
-        How many continuations of each prompt, or how many pictures. [default: 1 text, 16 pictures]
+        How many continuations of each prompt, or how many pictures. [default: 1 text, 16 pictures or as many
+        as are named]
     json
         Print the texts, or where the pictures are, as JSON, with their provenance.
     prompt
@@ -99,11 +109,15 @@ def generate(
             raise DaedalError("--judge has nothing to choose from", "Give --best-of, as in --best-of 8")
         if best_of is not None and not prompt:
             raise DaedalError("Without a prompt there is nothing to judge by", "Give --prompt, or leave --best-of out")
+        several = {"prompts": prompt, "classes": label}
+        if n is None:
+            n = max(_PICTURES, *(len(one or ()) for one in several.values()))
+        require_turns(n, several, "Ask for at least -n {}")
         destination = Destination(out, f"samples-{run_name(model)}", replace)
         generator = open_pictures(model)
         tell_prompts(generator, prompt)
         with drawing() as progress:
-            asked: dict[str, Any] = {"n": _PICTURES if n is None else n, "label": label, "prompt": prompt}
+            asked: dict[str, Any] = {"n": n, "label": label, "prompt": prompt}
             draw = generator.generate if image is None else partial(generator.edit, image, mask)
             if best_of is not None:
                 from daedal.inference.choosing import draw_best

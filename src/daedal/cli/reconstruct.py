@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import Class, Destination, drawing, fit, open_pictures, run_name
+from daedal.cli.drawing import Class, Destination, drawing, fit, open_pictures, require_turns, run_name
 from daedal.cli.options import Switch
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def reconstruct(
     json
         Print the errors as JSON.
     """
+    require_turns(len(pictures), {"classes": label}, "Name a class for each picture, or one for all")
     destination = Destination(out, f"reconstructions-{run_name(run)}", replace)
     generator = open_pictures(run)
     generator.require("reconstruct")

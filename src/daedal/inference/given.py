@@ -5,7 +5,7 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -59,6 +59,11 @@ class Given:
             raise DaedalError("Nothing would be left of the picture", "Give a mask, or a strength under 1")
         if mask is not None and not mask.any():
             raise DaedalError("The mask is black everywhere: nothing is to be drawn", "Make white what is to change")
+        if mask is not None and mask.all() and strength == 1:
+            raise DaedalError(
+                "The mask is white or transparent everywhere: nothing would be left of the picture",
+                "Make black what is to stay, or give a strength under 1",
+            )
         where = np.ones(self.pixels.shape[:2], dtype=np.float32) if mask is None else mask.astype(np.float32)
         return where * np.float32(strength)
 
@@ -90,7 +95,8 @@ def fit_mask(source: Source, codec: PixelCodec, picture: Given) -> Bool[Array, "
     """Where a picture is to be drawn anew: where the mask is white, or transparent.
 
     Raises:
-        DaedalError: as `fit`, or the mask has neither the picture's size nor the model's.
+        DaedalError: as `fit`, or the mask has neither the picture's size nor the model's, or is white on a transparent layer:
+            that says "anew" of everything, and whoever painted it meant the white.
     """
     opened = open_picture(source)
     image = upright(opened.image)
@@ -102,7 +108,19 @@ def fit_mask(source: Source, codec: PixelCodec, picture: Given) -> Bool[Array, "
     raster = Raster.parse({**values, "fit": codec.fit}, "mask")
     white = Image.new("RGBA", image.size, WHITE)
     flat = Image.alpha_composite(white, image.convert("RGBA")) if image.has_transparency_data else image
-    return raster.lay(flat)[:, :, 0] >= 128
+    anew = raster.lay(flat)[:, :, 0] >= 128
+    if image.has_transparency_data and anew.all() and _painted(image):
+        raise DaedalError(
+            "The mask is white on a transparent layer, and both are drawn anew: nothing would be left",
+            "Lay it on black, or make transparent only what is to change",
+        )
+    return anew
+
+
+def _painted(image: Image.Image) -> bool:
+    """Whether a picture is clear in one place and not in another."""
+    least, most = cast(tuple[int, int], image.convert("RGBA").getchannel("A").getextrema())
+    return least < 128 <= most
 
 
 class Opened(NamedTuple):

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from daedal.codecs.caption import tidy
 from daedal.errors import DaedalError
 from daedal.inference.drawer import Drawer, Progress
 from daedal.inference.given import Given, Source
@@ -84,10 +85,17 @@ class Matcher(Drawer):
             template: the caption that a label becomes, such as "a {}".
 
         Raises:
-            DaedalError: there is no label, the template has no place for one, or as `similarity`.
+            DaedalError: there is no label, two are equal, the template has no place for one, or as `similarity`.
         """
         if "{}" not in template:
             raise DaedalError(f"The template {template!r} has no place for a label", "Put {} where it belongs")
+        known: set[str] = set()
+        for label in labels:
+            if tidy(label) in known:
+                raise DaedalError(
+                    f"The text {label!r} is given twice", "Give each once: equal ones would share its chance"
+                )
+            known.add(tidy(label))
         found = self.probabilities(pictures, [template.replace("{}", label) for label in labels])
         return [
             dict(sorted(zip(labels, row, strict=True), key=lambda entry: -entry[1])) for row in found.double().tolist()

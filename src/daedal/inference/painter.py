@@ -35,6 +35,11 @@ class Kept:
     known: Float[Tensor, "1 height width"]
     source: str
 
+    @property
+    def least(self) -> float:
+        """How much is known of what is drawn anew: from there a family may begin, which those of a batch do together."""
+        return float(self.known.min())
+
     def repeated(self, count: int) -> tuple[Tensor, Tensor]:
         """The picture and what is known of it, for a batch."""
         return self.image.expand(count, -1, -1, -1), self.known.expand(count, -1, -1, -1)
@@ -51,8 +56,8 @@ class Wish:
 
     def fits(self, other: "Wish") -> bool:
         """Whether both can be drawn as one batch."""
-        alike = (self.labels is None) == (other.labels is None) and (self.kept is None) == (other.kept is None)
-        return alike and self.how == other.how
+        least, others = (None if wish.kept is None else wish.kept.least for wish in (self, other))
+        return (self.labels is None) == (other.labels is None) and least == others and self.how == other.how
 
     def part(self, start: int, stop: int) -> "Wish":
         """Some of its pictures."""

@@ -249,6 +249,8 @@ class ImageGenerator(Painter):
         if how.churn:
             raise DaedalError("Frames that each have fresh noise do not make a clip", "Leave churn out")
         openings = [self._noise(point, 0, 1) for point in points if isinstance(point, int)]
+        if len(openings) < len(points):
+            how = self.model.inverted.but(**how.model_dump(exclude_none=True))
         if openings:
             self.require("sample")
         labels = self._abilities.labels(label, None, openings[0]) if openings else self._given_labels(label, 1)

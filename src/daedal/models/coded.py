@@ -74,6 +74,7 @@ class LatentModel(Coded):
         self.codec: ImageModel = codec
         self.capabilities = inner.capabilities - {"score"}  # type: ignore[misc]
         self.options = inner.options  # type: ignore[misc]
+        self.inverted = inner.inverted  # type: ignore[misc]
 
     def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:
         return self.inner.prior(noise)

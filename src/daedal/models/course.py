@@ -82,15 +82,28 @@ class Course(Iterator[Sketch]):
     def step(self) -> Asking[Sketch]:
         """The next step, which asks for slopes."""
         now, after, solver = self._way[self._number]
-        before, now = churned(self._x, now, after, self._how, self._noise, self._number)
+        before, now = self._churned()
         self._x = x = yield from solver(before, now, after)
         self._number += 1
         # Where the flow would lead if it went straight on
         return Sketch(after, partial(torch.lerp, before, x, (1 - now) / (after - now)))
 
+    def _churned(self) -> tuple[Tensor, float]:
+        """The state with fresh noise for some of its own, and the earlier time that this takes it to (Karras et al. 2022,
+        algorithm 2): errors that the network made before go with the noise that went, and it sees the rest anew. Before the
+        way began there are none."""
+        now, after, _ = self._way[self._number]
+        earlier = max(self._way[0][0], now - (self._how.churn or 0.0) * (after - now))
+        if earlier == now or after == 1.0:  # no step of size is left to take fresh noise away again
+            return self._x, now
+        fresh = self._how.scaled(self._noise.normal(f"churn {self._number}", *self._x.shape[1:]))
+        return noisier(self._x, now, earlier, fresh), earlier
+
 
 class EditCourse(Course):
     """Pictures on their way from noise whose known parts are held to what they are; see `Flow.editing`.
+
+    While every pixel is held there is nothing to find out: the way begins when the first is free.
 
     Args:
         images: those that are edited.
@@ -107,7 +120,10 @@ class EditCourse(Course):
         images: Float[Tensor, "batch channels height width"],
         known: Float[Tensor, "batch 1 height width"],
     ) -> None:
-        super().__init__(abreast, told, x, noise, how)
+        least = float(known.amin())
+        self._from = least if least < 1 else 0.0  # where nothing is to be drawn, nothing depends on the way
+        super().__init__(abreast, told, torch.lerp(x, images, self._from), noise, how)
+        self._way = way(how, self._from)
         self._start, self._images, self._known = x, images, known
         self._taken, self._begin = 0, 0.0  # how often the step at hand was taken, and from when
 
@@ -120,7 +136,7 @@ class EditCourse(Course):
             fresh = self._how.scaled(self._noise.normal(f"edit {self._number} {self._taken}", *self._x.shape[1:]))
             before = noisier(self._x, after, self._begin, fresh)
         else:
-            before, self._begin = churned(self._x, now, after, self._how, self._noise, self._number)
+            before, self._begin = self._churned()
         begin = self._begin
         before = torch.where(self._known > now, torch.lerp(self._start, self._images, begin), before)
         x = yield from solver(before, begin, after)
@@ -130,20 +146,11 @@ class EditCourse(Course):
         done = now + (after - now) * self._taken / often
         if self._taken == often:
             self._number, self._taken, done = self._number + 1, 0, after
+        done = (done - self._from) / (1 - self._from)
         return Sketch(done, partial(self._shown, before, self._x, (1 - begin) / (after - begin)))
 
     def _shown(self, before: Tensor, x: Tensor, on: float) -> Tensor:
         return torch.where(self._known >= 1, self._images, torch.lerp(before, x, on))
-
-
-def churned(x: Tensor, now: float, after: float, how: ImageSampling, noise: Noise, number: int) -> tuple[Tensor, float]:
-    """The state with fresh noise for some of its own, and the earlier time that this takes it to (Karras et al. 2022,
-    algorithm 2): errors that the network made before go with the noise that went, and it sees the rest anew."""
-    earlier = max(0.0, now - (how.churn or 0.0) * (after - now))
-    if earlier == now or after == 1.0:  # no step of size is left to take fresh noise away again
-        return x, now
-    fresh = how.scaled(noise.normal(f"churn {number}", *x.shape[1:]))
-    return noisier(x, now, earlier, fresh), earlier
 
 
 def times(how: ImageSampling) -> list[float]:
@@ -159,11 +166,12 @@ def fine_times(steps: int) -> list[float]:
     return [1 + rest - (1 + rest) * (rest / (1 + rest)) ** (step / steps) for step in range(steps)] + [1.0]
 
 
-def way(how: ImageSampling) -> list[tuple[float, float, Solver]]:
-    """The steps from noise to picture: from when, to when and how. The last of Heun's is Euler's (Karras et al. 2022): a
-    slope at the picture itself is mostly error, and leaves grain."""
+def way(how: ImageSampling, begin: float = 0.0) -> list[tuple[float, float, Solver]]:
+    """The steps from noise, or from `begin` on, to picture: from when, to when and how. The last of Heun's is Euler's (Karras
+    et al. 2022): a slope at the picture itself is mostly error, and leaves grain."""
     solver = how.solver or (_CHURNED_SOLVER if how.churn else SOLVER)
-    steps = [(now, after, SOLVERS[solver]) for now, after in pairwise(times(how))]
+    stops = [begin, *(time for time in times(how) if time > begin)]
+    steps = [(now, after, SOLVERS[solver]) for now, after in pairwise(stops)]
     if solver == "heun":
         steps[-1] = (*steps[-1][:2], SOLVERS["euler"])
     return steps

@@ -40,7 +40,6 @@ _TEXT_HEAD = 32
 _PLACE = 2  # channels that say where a pixel is
 _COARSE = 2  # times as many channels as on the finest grid
 _GUIDED = (0.1, 0.9)  # the part of the way on which guidance acts
-_INVERSION = ImageSampling(steps=20, solver="rk4")
 _LIKELIHOOD_STEPS = 50
 
 
@@ -77,6 +76,7 @@ class Flow(ImageModel):
     family = "flow"
     capabilities = frozenset({"sample", "class", "interpolate", "reconstruct", "edit", "score", "prompt"})
     options = frozenset({"steps", "solver", "churn", "temperature", "guidance"})
+    inverted = ImageSampling(steps=20, solver="rk4")
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
@@ -244,14 +244,9 @@ class Flow(ImageModel):
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """The noise from which the flow leads to each picture: the same path, backwards."""
-        how = how or _INVERSION
+        how = how or self.inverted
         field, back = self._field(len(images), labels, how), times(how)[::-1]
         return integrate(field, images, back, SOLVERS[how.solver or SOLVER])
-
-    def reconstruct(
-        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, "batch *window"] | None = None
-    ) -> Float[Tensor, "batch channels height width"]:
-        return self.decode(self.encode(images, labels), labels, _INVERSION)
 
     @torch.no_grad()
     def editing(
@@ -264,7 +259,8 @@ class Flow(ImageModel):
     ) -> Iterator[Sketch]:
         """What is known with 1 comes back as it is. A number between is for how much of the way a pixel is held to the picture
         before it is free: 0.6 everywhere keeps the layout and draws the rest anew (Meng et al. 2021; by pixel, Levin & Fried
-        2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022).
+        2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022). The way begins at the
+        least that is known, so a picture depends on what is in its batch unless all have the same least.
         """
         how = how or ImageSampling()
         told, x = self._told(len(images), labels, how), how.scaled(self.prior(noise))

@@ -90,6 +90,8 @@ class ImageModel(Model):
     """The fields of `ImageSampling` that it honours."""
     prompted: ClassVar[ImageSampling] = ImageSampling()
     """How it draws what a prompt says, unless told otherwise."""
+    inverted: ClassVar[ImageSampling] = ImageSampling()
+    """How a picture's latents are found, and drawn, so that the picture comes back, unless told otherwise."""
     config: ImageConfig
 
     def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:
@@ -157,7 +159,7 @@ class ImageModel(Model):
         self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, "batch *window"] | None = None
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures as they come through the model's latents."""
-        return self.decode(self.encode(images, labels), labels)
+        return self.decode(self.encode(images, labels, self.inverted), labels, self.inverted)
 
     def edit(
         self,

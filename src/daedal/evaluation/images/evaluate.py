@@ -154,12 +154,16 @@ class _Work:
             found, baselines, missing = self._drawn(by, sizes, pictures, labels)
         if "score" in self._can and sizes.scored:
             self.tell(88, 100, "scoring held-out pictures")
-            found += parts.likelihood(self.generator, pictures, labels, sizes.scored, held_out, self.seed)
+            found += _unless_missing(
+                missing, lambda: parts.likelihood(self.generator, pictures, labels, sizes.scored, held_out, self.seed)
+            )
         if isinstance(self.generator.model, TokenModel):
             self.tell(90, 100, "scoring tokens of held-out pictures")
             some = spread(len(pictures), sizes.samples)
             said = [held_out.captions[place] for place in kept[some]] if held_out.captions else []
-            found += parts.written(self.generator, pictures[some], labels[some], said, held_out)
+            found += _unless_missing(
+                missing, lambda: parts.written(self.generator, pictures[some], labels[some], said, held_out)
+            )
         if "reconstruct" in self._can and sizes.reconstructed:
             self.tell(94, 100, "reconstructing")
             some = spread(len(pictures), sizes.reconstructed)
@@ -171,6 +175,8 @@ class _Work:
             told = [held_out.captions[place] for place in kept]
             more, chance = parts.matched(self.generator, pictures, told, held_out)
             found, baselines = found + more, [*baselines, chance]
+        if not found and missing:
+            raise DaedalError(missing[0], "Evaluate another model")
         if not found:
             raise DaedalError("This model can neither draw, nor score, nor reconstruct pictures", "Evaluate another")
         return found, baselines, missing
@@ -249,6 +255,15 @@ class _Work:
         closest = np.argsort(near.distances, kind="stable")[:16]
         self.sheets[NEIGHBOURS] = pairs_png(drawn.pictures[closest], learned[near.indices[closest]])
         return found
+
+
+def _unless_missing(missing: list[str], measure: Callable[[], list[Measurement]]) -> list[Measurement]:
+    """What is measured; where that cannot be, nothing, and why among what is missing."""
+    try:
+        return measure()
+    except DaedalError as error:
+        missing.append(error.what)
+        return []
 
 
 def _model_facts(generator: ImageGenerator) -> ImageModelFacts:

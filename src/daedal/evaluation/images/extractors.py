@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.evaluation.images.finite import finite
 
 if TYPE_CHECKING:
     from daedal.data.images.dataset import ImageDataset
@@ -138,7 +139,11 @@ def extract(
     extractor: Extractor, pictures: Pictures | Iterable[Pictures], batch: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Features:  # fmt: skip
-    """The features of all pictures, a batch at a time."""
+    """The features of all pictures, a batch at a time.
+
+    Raises:
+        DaedalError: there is no picture, or a feature or logit is NaN or infinite.
+    """
     parts, done = [], 0
     for some in _batches(pictures, batch):
         parts.append(extractor(some))
@@ -147,7 +152,11 @@ def extract(
             progress(done)
     if not parts:
         raise DaedalError("There are no pictures to measure", "Give some")
-    return Features.joined(parts)
+    features = Features.joined(parts)
+    for values in (features.values, features.logits):
+        if values is not None:
+            finite(values, f"A number by the extractor {extractor.name}")
+    return features
 
 
 def in_colour(pictures: Pictures) -> Pictures:

@@ -1,10 +1,11 @@
 """The Fréchet distance of two sets of features, taken as Gaussian (Dowson and Landau 1982; as FID: Heusel et al. 2017,
 arXiv:1706.08500), and what it would be with infinitely many pictures (Chong and Forsyth 2020, arXiv:1911.07023).
 
-- `|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)`; the last trace is the sum of the square roots of the eigenvalues of
-  the symmetric `F' S2 F`, where `S1 = F F'`: never complex, and ten times as fast as the root of a matrix that is not
-  symmetric
-- with fewer pictures than features, the pictures themselves are such an `F`, and the matrix is smaller still
+- `|m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)`
+- of features: with `S1 = A'A` and `S2 = B'B` the last trace is the sum of the singular values of `A B'`. No covariance is
+  formed, which would square what is small away: a set is at distance 0 from itself, however few the pictures
+- of moments, which the jackknife has: the sum of the square roots of the eigenvalues of the symmetric `F' S2 F`, where
+  `S1 = F F'`: never complex, and ten times as fast as the root of a matrix that is not symmetric
 """
 
 import math
@@ -17,36 +18,41 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.evaluation.images.finite import finite
 from daedal.evaluation.images.intervals import Interval, groups_of, jackknife_error, student_around
 from daedal.evaluation.images.moments import Moments
 
+_METRIC = "A Fréchet distance"
 POINTS = 15
 GROUPS = 20
 JACKKNIFE = f"delete-a-group jackknife over both sets, {GROUPS} groups each, Student's t, 95 %"
 
 
 def distance_of_moments(one: Moments, other: Moments) -> float:
-    """The distance of two Gaussians, in float64; the order does not matter."""
+    """The distance of two Gaussians, in float64; the order does not matter.
+
+    Raises:
+        DaedalError: either is of fewer than two pictures, or of features that are NaN or infinite.
+    """
     _enough(min(one.n, other.n), 2)
+    for moments in (one, other):
+        finite(moments.covariance, _METRIC, "directions")
     factor = _factor(one.covariance)
     return _distance(one, other, factor.T @ other.covariance @ factor)
 
 
 def frechet_distance(one: Float[Tensor, "n features"], other: Float[Tensor, "m features"]) -> float:
-    """The distance of two sets of features, by the shorter of the two routes."""
+    """The distance of two sets of features, in float64; the order does not matter.
+
+    Raises:
+        DaedalError: there are fewer than two of either, or some are NaN or infinite.
+    """
     _enough(min(len(one), len(other)), 2)
-    if len(other) < len(one):
-        one, other = other, one
-    if len(one) > one.shape[1]:
-        return distance_of_moments(Moments.of(one), Moments.of(other))
-    a, b = ((x.double() - x.double().mean(0)) / math.sqrt(len(x) - 1) for x in (one, other))
-    if len(b) > b.shape[1]:
-        between = a @ (b.T @ b) @ a.T
-    else:
-        cross = a @ b.T
-        between = cross @ cross.T
-    means = float(((one.double().mean(0) - other.double().mean(0)) ** 2).sum())
-    return max(0.0, means + float((a**2).sum() + (b**2).sum()) - 2 * _roots(between))
+    one, other = finite(one, _METRIC), finite(other, _METRIC)
+    a, b = _deviations(one), _deviations(other)
+    means = float(((one.mean(0) - other.mean(0)) ** 2).sum())
+    shared = float(torch.linalg.svdvals(a @ b.T).sum())
+    return max(0.0, means + float((a**2).sum() + (b**2).sum()) - 2 * shared)
 
 
 def frechet_interval(
@@ -100,10 +106,12 @@ def extrapolate(
     meets zero there are infinitely many pictures of both kinds.
 
     Raises:
-        DaedalError: fewer than four pictures for each feature: the line would not be straight.
+        DaedalError: fewer than four pictures for each feature, where the line would not be straight, or some are NaN or
+            infinite.
     """
     n, width = min(len(one), len(other)), one.shape[1]
-    _enough(n, 4 * width, f"A Fréchet distance at infinity with {width} features")
+    _enough(n, 4 * width, f"{_METRIC} at infinity with {width} features")
+    one, other = finite(one, _METRIC), finite(other, _METRIC)
     generator = np.random.default_rng(seed)
     smallest = max(0.2, 2 * width / n)
     shares = np.linspace(smallest, 1.0, points)
@@ -126,10 +134,19 @@ def _distance(one: Moments, other: Moments, between: Float[Tensor, "rank rank"])
 
 
 def _roots(symmetric: Float[Tensor, "rank rank"]) -> float:
-    """The sum of the square roots of the eigenvalues; those that are nothing but rounding count as zero."""
+    """The sum of the square roots of the eigenvalues; those that are nothing but rounding count as zero. Features that never
+    change leave no rank, and nothing to sum."""
+    if not len(symmetric):
+        return 0.0
     values = torch.linalg.eigvalsh((symmetric + symmetric.T) / 2)
     floor = torch.finfo(values.dtype).eps * len(values) * values.abs().max()
     return float(values[values > floor].sqrt().sum())
+
+
+def _deviations(features: Float[Tensor, "n features"]) -> Float[Tensor, "rank features"]:
+    """`A` with `A'A` the covariance: the centred pictures, or where there are more of them than features their triangle."""
+    centred = (features - features.mean(0)) / math.sqrt(len(features) - 1)
+    return centred if len(centred) <= centred.shape[1] else torch.linalg.qr(centred, mode="r").R
 
 
 def _factor(covariance: Float[Tensor, "features features"]) -> Float[Tensor, "features rank"]:
@@ -144,6 +161,6 @@ def _factor(covariance: Float[Tensor, "features features"]) -> Float[Tensor, "fe
     return factor
 
 
-def _enough(n: int, least: int, what: str = "A Fréchet distance") -> None:
+def _enough(n: int, least: int, what: str = _METRIC) -> None:
     if n < least:
         raise DaedalError(f"{what} needs {least:,} pictures of both kinds at least, and there are {n:,}", "Take more")

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.evaluation.images.finite import finite
 from daedal.evaluation.images.intervals import Interval, mean_interval
 
 SPLITS, SEED = 10, 2020
@@ -32,7 +33,7 @@ def inception_score(logits: Float[Tensor, "n classes"], splits: int = SPLITS, se
     """The score of pictures from a classifier's logits.
 
     Raises:
-        DaedalError: there are fewer pictures than splits.
+        DaedalError: there are fewer pictures than splits, or logits are NaN or infinite.
     """
     n = len(logits)
     if n < splits:
@@ -40,11 +41,12 @@ def inception_score(logits: Float[Tensor, "n classes"], splits: int = SPLITS, se
             f"An Inception Score of {splits} splits needs {splits} pictures, and there are {n}", "Take more"
         )
     order = np.random.RandomState(seed).permutation(n)
-    log = logits.double()[torch.from_numpy(order).to(logits.device)].log_softmax(1)
+    log = finite(logits, "An Inception Score")[torch.from_numpy(order).to(logits.device)].log_softmax(1)
     scores = []
     for split in range(splits):
         part = log[split * n // splits : (split + 1) * n // splits]
         p = part.exp()
         scores.append(float((p * (part - p.mean(0, keepdim=True).log())).nan_to_num(0.0).sum(1).mean().exp()))
     values = np.array(scores)
-    return InceptionScore(float(values.mean()), float(values.std()), mean_interval(values))
+    possible = (1.0, float(logits.shape[1]))
+    return InceptionScore(float(values.mean()), float(values.std()), mean_interval(values, possible))

@@ -16,14 +16,14 @@ MOVER = "MOVER over Wilson's, 95 %"
 STUDENT = "Student's t over the pictures, 95 %"
 
 
-def mean_interval(values: Float[np.ndarray, " pieces"]) -> Interval | None:
-    """Of the mean of independent values; None for fewer than two."""
+def mean_interval(values: Float[np.ndarray, " pieces"], possible: Interval = (-math.inf, math.inf)) -> Interval | None:
+    """Of the mean of independent values, never outside what is `possible` for one; None for fewer than two."""
     n = len(values)
     if n < 2:
         return None
     half = student_t((1 + LEVEL) / 2, n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    mean = float(np.mean(values))
-    return mean - half, mean + half
+    mean, (least, most) = float(np.mean(values)), possible
+    return min(mean, max(least, mean - half)), max(mean, min(most, mean + half))
 
 
 def wilson(hits: int, n: int) -> Interval | None:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.evaluation.images.finite import finite
 from daedal.evaluation.images.intervals import Interval, groups_of, student_around
 
 SUBSETS, SUBSET, SEED = 100, 1000, 2020
@@ -40,7 +41,7 @@ def kernel_distance(
     """The kernel distance.
 
     Raises:
-        DaedalError: there are fewer pictures than a subset has.
+        DaedalError: there are fewer pictures than a subset has, or features are NaN or infinite.
     """
     n, m = len(samples), len(reference)
     least = max(size, GROUPS)
@@ -60,9 +61,10 @@ def kernel_distance(
         for group, part in enumerate(groups_of(count, GROUPS, generator)):
             groups[group, part] = 1
         chosen[place] = np.concatenate([chosen[place], groups])
-    x, y = (features.double().cpu() for features in (samples, reference))
+    x, y = (finite(features, "A kernel distance").cpu() for features in (samples, reference))
     mine, theirs = (torch.from_numpy(rows) for rows in chosen)
-    xx, yy, xy = _blocks(x, x, mine, mine), _blocks(y, y, theirs, theirs), _blocks(x, y, mine, theirs)
+    xx, yy = _blocks(x, x, mine, mine, same=True), _blocks(y, y, theirs, theirs, same=True)
+    xy = _blocks(x, y, mine, theirs)
     inside = (xx.diagonal()[:subsets] + yy.diagonal()[:subsets]) / (size * (size - 1))
     values = (inside - 2 * xy.diagonal()[:subsets] / size**2).numpy()
     error = math.sqrt(_jackknife(xx, yy, xy, mine, theirs, subsets) + float(np.var(values, ddof=1)) / subsets)
@@ -72,15 +74,16 @@ def kernel_distance(
 
 def _blocks(
     x: Float[Tensor, "n features"], y: Float[Tensor, "m features"],
-    rows: Float[Tensor, "sets n"], columns: Float[Tensor, "sets m"],
+    rows: Float[Tensor, "sets n"], columns: Float[Tensor, "sets m"], same: bool = False,
 ) -> Float[Tensor, "sets sets"]:  # fmt: skip
-    """Sums of the kernel over each pair of sets; of pairs of a picture with itself where both are the same."""
+    """Sums of the kernel over each pair of sets; where both are of the `same` pictures, without those of a picture with
+    itself."""
     total = torch.zeros(len(rows), len(columns), dtype=torch.float64)
     for start in range(0, len(x), _ROWS):
         part = slice(start, start + _ROWS)
         kernel = (x[part] @ y.T).div_(x.shape[1]).add_(1)
         kernel *= kernel * kernel
-        if x is y:
+        if same:
             kernel.diagonal(start).zero_()
         total += rows[:, part] @ (kernel @ columns.T)
     return total

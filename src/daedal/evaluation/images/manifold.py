@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.evaluation.images.finite import finite
 from daedal.evaluation.images.intervals import Interval, groups_of, student_around
 
 K, DENSITY_K = 3, 5
@@ -51,7 +52,7 @@ def manifold(
         seed: of the jackknife's groups.
 
     Raises:
-        DaedalError: there are not enough pictures to have such neighbours.
+        DaedalError: there are not enough pictures to have such neighbours, or features are NaN or infinite.
     """
     n, m, least = len(samples), len(reference), 2 * max(k, density_k) + 2
     if min(n, m) < least:
@@ -59,7 +60,7 @@ def manifold(
             f"Precision and recall need {least} pictures of both kinds at least, and there are {min(n, m)}",
             "Take more pictures",
         )
-    samples, reference = samples.double(), reference.double()
+    samples, reference = (finite(features, "Precision and recall") for features in (samples, reference))
     generator = np.random.default_rng(seed)
     kept = [_kept(count, generator) for count in (n, m)]
     whole = [torch.ones(GROUPS, count, dtype=torch.bool) for count in (n, m)]
@@ -100,7 +101,7 @@ def _numbers(
             recalled[choice] |= (some <= own_reach[choice, part][rows, None]).any(0)
             if len(some):
                 nearest[choice] = torch.minimum(nearest[choice], some.amin(0))
-    covered, n, own = (nearest < strict_reach) & theirs, mine.sum(1), theirs.sum(1)
+    covered, n, own = (nearest < strict_reach) & theirs, mine.sum(1).double(), theirs.sum(1).double()
     return torch.stack(
         [precise / n, (recalled & theirs).sum(1) / own, dense / (density_k * n), covered.sum(1) / own], dim=1
     )
@@ -133,7 +134,11 @@ def _reaches(
 def _chunks(
     one: Float[Tensor, "n features"], other: Float[Tensor, "m features"]
 ) -> Iterator[tuple[int, Float[Tensor, "rows m"]]]:
-    """The distances of all pairs, some rows at a time, with the number of the first."""
+    """The distances of all pairs, some rows at a time, with the number of the first.
+
+    By differences, not by products: those cancel, and would put copies 1e-8 apart and one pair at two distances, by which
+    copies that lie on a border fall to either side.
+    """
     rows = max(1, _PAIRS // len(other))
     for start in range(0, len(one), rows):
-        yield start, torch.cdist(one[start : start + rows], other)
+        yield start, torch.cdist(one[start : start + rows], other, compute_mode="donot_use_mm_for_euclid_dist")

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.evaluation.images.finite import finite
 from daedal.evaluation.images.intervals import Interval, wilson
 
 _PAIRS = 2**22
@@ -62,7 +63,11 @@ class CopyTest:
 
 
 def nearest(pictures: Float[Tensor, "n features"], train: Float[Tensor, "m features"]) -> Nearest:
-    """The nearest training picture of each."""
+    """The nearest training picture of each.
+
+    Raises:
+        DaedalError: there is none, or features are NaN or infinite.
+    """
     return _nearest(pictures, train, None)
 
 
@@ -77,16 +82,19 @@ def _nearest(
     least = 1 if own is None else 2
     if len(train) < least:
         raise DaedalError(f"Nearest pictures need {least} training pictures, and there are {len(train)}", "Take more")
+    pictures, train = (finite(features, "A search for copies") for features in (pictures, train))
     distances, indices = [], []
     rows = max(1, _PAIRS // len(train))
     for start in range(0, len(pictures), rows):
-        part = torch.cdist(pictures[start : start + rows], train)
+        some = pictures[start : start + rows]
+        part = torch.cdist(some, train)
         if own is not None:
             part.scatter_(1, own[start : start + rows, None], torch.inf)
-        found = part.min(1)
-        distances.append(found.values)
-        indices.append(found.indices)
-    return Nearest(torch.cat(distances).double().numpy(), torch.cat(indices).numpy())
+        place = part.argmin(1)
+        indices.append(place)
+        # Found by products, which cancel; measured by differences: copies are 0 apart, and equal pairs equally far
+        distances.append((some - train[place]).square().sum(1).sqrt())
+    return Nearest(torch.cat(distances).numpy(), torch.cat(indices).numpy())
 
 
 def authenticity(samples: Nearest, train: Nearest) -> Authenticity:

@@ -20,7 +20,7 @@ from daedal.evaluation.images.classifier import ClassifierExtractor
 from daedal.evaluation.images.extractors import Extractor, Features, as_planes
 from daedal.evaluation.images.intervals import STUDENT, WILSON, mean_interval, wilson
 from daedal.evaluation.images.memorization import Nearest
-from daedal.evaluation.images.reconstruction import errors
+from daedal.evaluation.images.reconstruction import MOST_DECIBELS, errors
 from daedal.evaluation.images.reference import Reference
 from daedal.evaluation.images.report import ClassRow, ImageBaseline, LossCurve
 from daedal.evaluation.images.sizes import Speeds
@@ -222,7 +222,11 @@ def likelihood(
     reference: Reference,
     seed: int,
 ) -> list[Measurement]:
-    """Nats of a picture and bits of a value, of held-out pictures."""
+    """Nats of a picture and bits of a value, of held-out pictures.
+
+    Raises:
+        DaedalError: a picture's likelihood is NaN or infinite.
+    """
     model, device = generator.model, generator.device
     chosen = np.arange(min(count, len(pictures))) * len(pictures) // min(count, len(pictures))
     nats: list[float] = []
@@ -233,17 +237,19 @@ def likelihood(
         known, _, _ = model.condition(len(some), told, ImageSampling())
         batch = ImageBatch(shown, known, Noise(seed, start, len(some), device))
         nats += model.log_likelihood(batch).double().tolist()
-    values = -np.array(nats)
+    values = _finite(-np.array(nats))
     dimensions = math.prod(generator.codec.shape)
     of = getattr(model.config, "likelihood", None)
     how: dict[str, object] = {"draws": 1, reference.name: len(values), **({"likelihood": of} if of else {})}
     about: dict[str, Any] = {"model_hash": generator.fingerprint, "data_hash": reference.fingerprint, "seed": seed}
     found = []
+    # Whole values have a probability, which is at most 1; a density may be anything
+    possible = (-math.inf if of == "gaussian" else 0.0, math.inf)
     for name, unit, quantity, scale in (
         ("bits per dimension", "bits", "bits-per-dimension", dimensions * math.log(2)),
         ("nats per picture", "nats", "nats-per-picture", 1.0),
     ):
-        interval = mean_interval(values / scale)
+        interval = mean_interval(values / scale, possible)
         found.append(Measurement(
             name=name, value=float(values.mean() / scale), unit=unit, interval=interval, interval_method=STUDENT,
             n=len(values), pieces="pictures", definition=define(quantity, 1, **how), **about,
@@ -273,19 +279,20 @@ def written(
         told = given[start : start + _SCORED].to(device)
         found["after"] += model.token_log_likelihood(shown, told if said != "nothing" else None).tolist()
         found["without"] += model.token_log_likelihood(shown).tolist() if said != "nothing" else []
-    after, without = (-np.array(values) for values in found.values())
+    after, without = (_finite(-np.array(values)) for values in found.values())
     about: dict[str, Any] = {"model_hash": generator.fingerprint, "data_hash": reference.fingerprint}
     how: dict[str, object] = {"after": said, "tokens": model.layout.places, reference.name: len(pictures)}
-    measured = {"nats of a picture's tokens": ("token-nats-per-picture", after, "lower")}
+    measured = {"nats of a picture's tokens": ("token-nats-per-picture", after, "lower", (0.0, math.inf))}
     if said != "nothing":
-        measured[f"nats that a {said} saves"] = ("token-nats-saved", without - after, "higher")
+        saved = ("token-nats-saved", without - after, "higher", (-math.inf, math.inf))
+        measured[f"nats that a {said} saves"] = saved
     return [
         Measurement.parse({
-            "name": name, "value": float(values.mean()), "unit": "nats", "interval": mean_interval(values),
+            "name": name, "value": float(values.mean()), "unit": "nats", "interval": mean_interval(values, possible),
             "interval_method": STUDENT, "n": len(values), "pieces": "pictures", "better": better,
             "definition": define(quantity, 1, **how), **about,
         }, name)
-        for name, (quantity, values, better) in measured.items()
+        for name, (quantity, values, better, possible) in measured.items()
     ]  # fmt: skip
 
 
@@ -306,11 +313,12 @@ def reconstruct(
     return [
         Measurement.parse({
             "name": f"{name} of reconstructions", "unit": unit, "value": float(values.mean()), "better": better,
-            "interval": mean_interval(values), "interval_method": STUDENT, "pieces": "pictures", **about,
+            "interval": mean_interval(values, possible), "interval_method": STUDENT, "pieces": "pictures", **about,
             "definition": define(f"reconstruction-{name.lower()}", 1, **{reference.name: len(pictures)}),
         }, name)
-        for name, unit, values, better in (
-            ("PSNR", "dB", found.psnr, "higher"), ("SSIM", "", found.ssim, "higher"), ("MSE", "", found.mse, "lower"),
+        for name, unit, values, better, possible in (
+            ("PSNR", "dB", found.psnr, "higher", (0.0, MOST_DECIBELS)), ("SSIM", "", found.ssim, "higher", (-1.0, 1.0)),
+            ("MSE", "", found.mse, "lower", (0.0, 1.0)),
         )
     ], returned  # fmt: skip
 
@@ -339,6 +347,16 @@ def curve(folder: RunFolder) -> LossCurve | None:
     train = curve_points(records, name) if name else ()
     validation = curve_points(records, f"validation_{name}") if name else ()
     return LossCurve(name=name or "loss", train=train, validation=validation) if train or validation else None
+
+
+def _finite(nats: Float[np.ndarray, " pictures"]) -> Float[np.ndarray, " pictures"]:
+    """The same; a model that gives no number for a picture has no mean over pictures."""
+    if bad := int((~np.isfinite(nats)).sum()):
+        raise DaedalError(
+            f"The likelihood of {bad:,} of {len(nats):,} held-out pictures is NaN or infinite",
+            "Train anew, more slowly",
+        )
+    return nats
 
 
 def _share(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 _WINDOW, _DEVIATION = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
-_MOST_DECIBELS = 100.0
+MOST_DECIBELS = 100.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def errors(
         for pictures in (originals, back)
     )
     mse = (one - other).square().mean((1, 2, 3))
-    psnr = (-10 * mse.clamp_min(1e-10).log10()).clamp_max(_MOST_DECIBELS)
+    psnr = (-10 * mse.clamp_min(1e-10).log10()).clamp_max(MOST_DECIBELS)
     return Errors(mse.numpy(), psnr.numpy(), _ssim(one, other).numpy())
 
 

@@ -117,7 +117,7 @@ def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: Image
         counts = " and ".join(f"{dataset.manifest.splits[name].pictures} {name}" for name in names)
         raise TooFewPictures(
             f"{dataset.folder} has {counts} pictures, and measuring needs {LEAST} of one at least",
-            "Build the data with a larger --test",
+            "Build the data with a larger share for it, as in --split 80 10 10",
         )
     split = dataset.split(name)
     train = learned if learned is not None else dataset

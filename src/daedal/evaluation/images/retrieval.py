@@ -13,6 +13,7 @@ from torch import Tensor
 
 from daedal.codecs.caption import tidy
 from daedal.errors import DaedalError
+from daedal.evaluation.images.finite import finite
 from daedal.evaluation.images.intervals import WILSON, wilson
 from daedal.evaluation.images.report import ImageBaseline
 from daedal.evaluation.measurement import Measurement, define
@@ -36,8 +37,11 @@ def retrieval(
         pictures: directions of held-out pictures.
         texts: directions of their captions, equal ones once.
         right: which caption is which picture's.
+
+    Raises:
+        DaedalError: a direction is NaN or infinite.
     """
-    near = pictures @ texts.mT
+    near = finite(pictures, "Recall") @ finite(texts, "Recall", "texts").mT
     found, chance = [], []
     for name, quantity, scores, fits, pieces in (
         ("text of a picture", "text-recall", near, right, "pictures"),
