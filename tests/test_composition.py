@@ -36,7 +36,7 @@ from daedal.evaluation.images.composition import (
     render,
     table,
 )
-from daedal.evaluation.images.intervals import mover, wilson
+from daedal.evaluation.images.intervals import wilson
 from daedal.evaluation.images.prompts import MAIN_TASKS, TASKS, Part, Prompt, Task, parts_of, prompts
 
 SIDE, MOST = 32, 3
@@ -240,15 +240,6 @@ def test_overall_is_the_mean_of_the_six_main_tasks() -> None:
         assert overall.n == 36
     with pytest.raises(DaedalError, match="was not measured"):
         scored(Artist(), tasks=("position", "size")).score("overall")
-
-
-def test_the_interval_of_a_mean_is_narrower_than_the_mean_of_intervals_and_never_a_point() -> None:
-    low, high = mover((0.5, 0.5), ((0.3, 0.8), (0.3, 0.8)))
-    assert (low, high) == pytest.approx((0.5 - 0.2 / 2**0.5, 0.5 + 0.3 / 2**0.5))
-    ones = wilson(50, 50)
-    assert ones is not None
-    low, high = mover((1, 1, 1), (ones, ones, ones))
-    assert ones[0] < low < high == 1
 
 
 def test_one_of_several_pictures_is_chosen_by_its_prompt() -> None:

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.evaluation.documents import Documents
-from daedal.evaluation.likelihood import Windows, estimate_seconds, evaluate_documents, evaluate_split, score
+from daedal.evaluation.likelihood import (
+    Windows,
+    estimate_seconds,
+    evaluate_documents,
+    evaluate_split,
+    likelihood,
+    score,
+)
 from daedal.models.gpt import GPT
 from tiny_models import tiny_gpt
 
@@ -155,6 +162,32 @@ def test_a_stride_that_would_skip_tokens_is_refused(codec: TextCodec, model: GPT
         evaluate_documents(model, Documents.of_texts(TEXTS, codec), window, stride)
 
 
+def test_a_window_wider_than_the_model_is_refused(codec: TextCodec, model: GPT) -> None:
+    for measure in (evaluate_documents, estimate_seconds):
+        with pytest.raises(DaedalError, match="A window of 17 tokens is wider than the model's context of 16"):
+            measure(model, Documents.of_texts(TEXTS, codec), 17)
+
+
+def test_a_perplexity_too_large_to_be_written_is_said_to_be_at_least_so_much(codec: TextCodec) -> None:
+    documents = Documents.of_texts(TEXTS, codec)
+    tokens = documents.pieces[0].astype(float)
+    far = likelihood(documents, 701 * tokens).perplexity
+    assert (far.name, far.value) == ("perplexity, at least", math.exp(700))
+    assert (far.interval, far.interval_method) == (None, "")
+    near = likelihood(documents, 3 * tokens).perplexity
+    assert (near.name, near.value) == ("perplexity", pytest.approx(math.exp(3)))
+    assert near.interval is not None
+
+
+def test_a_perplexity_is_never_under_one_nor_bits_under_zero(codec: TextCodec) -> None:
+    documents = Documents.of_texts(["a" * 30, "b" * 20] * 6, codec)
+    nats = np.array([0.001, 0.001, 0.001, 9.0] * 3)
+    found = likelihood(documents, nats)
+    assert all(measured.interval is not None for measured in found.measurements)
+    assert found.perplexity.interval[0] >= 1  # type: ignore[index]
+    assert min(measured.interval[0] for measured in found.measurements) >= 0  # type: ignore[index]
+
+
 def test_a_model_that_was_training_goes_on_training(codec: TextCodec) -> None:
     model = tiny_gpt(codec).train()
     evaluate_documents(model, Documents.of_texts(TEXTS, codec))
@@ -163,8 +196,9 @@ def test_a_model_that_was_training_goes_on_training(codec: TextCodec) -> None:
 
 def test_few_documents_have_intervals_by_blocks_and_many_by_document(codec: TextCodec, model: GPT) -> None:
     one = evaluate_documents(model, Documents.of_texts(["word " * 200], codec), 16, 8).bits_per_byte
-    assert one.pieces == "blocks of 64 tokens"
-    assert one.n == math.ceil(1000 / 64)
+    assert one.pieces == "blocks of 125 tokens"
+    assert one.n == 8
+    assert "which other documents may not be" in one.interval_method
     assert one.interval is not None
     many = evaluate_documents(model, Documents.of_texts(TEXTS, codec), 16, 8).bits_per_byte
     assert (many.pieces, many.n) == ("documents", len(TEXTS))

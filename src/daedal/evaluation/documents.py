@@ -16,8 +16,8 @@ from daedal.codecs.text import TextCodec
 from daedal.data.shards import Split
 from daedal.errors import DaedalError
 
-_FEW = 8  # with fewer documents than this, confidence intervals are taken over blocks of text
-_BLOCKS = 64
+_FEW = 4  # with fewer documents than this, confidence intervals are taken over blocks of text
+_BLOCKS = 8
 _LEAST_BLOCK = 64
 
 

@@ -23,13 +23,15 @@ from daedal.codecs.text import TextCodec
 from daedal.data.shards import Split
 from daedal.errors import DaedalError
 from daedal.evaluation.documents import Documents
-from daedal.evaluation.measurement import Measurement, define, ratio_interval
+from daedal.evaluation.intervals import RATIO, ratio
+from daedal.evaluation.measurement import Measurement, define
 from daedal.models.gpt import GPT
 
 Progress = Callable[[int, int], None]
 BATCH_TOKENS = 8192
 _LOGITS_AT_ONCE = 2**22
 _CACHED = 2**17  # 1 MiB of float64
+_MOST_NATS = 700.0  # e to a little more is no number any more
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,18 @@ def evaluate_documents(
 
 
 def sliding(model: GPT, window: int | None = None, stride: int | None = None) -> tuple[int, int]:
-    """The window and the stride, the model's context and half the window where they are not given."""
-    window = window if window is not None else model.config.context
+    """The window and the stride, the model's context and half the window where they are not given.
+
+    Raises:
+        DaedalError: the window is wider than the model's context.
+    """
+    context = model.config.context
+    if window is not None and window > context:
+        raise DaedalError(
+            f"A window of {window:,} tokens is wider than the model's context of {context:,}",
+            f"Give a window of at most {context:,}",
+        )
+    window = window if window is not None else context
     return window, stride if stride is not None else max(1, window // 2)
 
 
@@ -194,7 +206,10 @@ def likelihood(
     seed: int | None = None,
     **how: object,
 ) -> Likelihood:
-    """The four measurements from the nats of each piece, predicted as `how` says."""
+    """The four measurements from the nats of each piece, predicted as `how` says.
+
+    A perplexity above e^700 is given as that, and its name says `at least`; an interval that reaches there is left out.
+    """
     if not np.isfinite(nats).all():
         raise DaedalError(
             "The model's predictions are not finite numbers",
@@ -208,18 +223,20 @@ def likelihood(
     def measure(
         name: str, unit: str, quantity: str, per: Float[np.ndarray, " pieces"], scale: float, **more: object
     ) -> Measurement:
-        interval = ratio_interval(nats * scale, per.astype(np.float64))
+        found = ratio(nats * scale, per.astype(np.float64))
         return Measurement(
-            name=name, unit=unit, value=total * scale / float(per.sum()), interval=interval,
-            interval_method=f"ratio estimator over {pieces}, Student's t, 95 %" if interval else "",
+            name=name, unit=unit, value=total * scale / float(per.sum()),
+            interval=found and found.positive_interval, interval_method=_method(pieces, found.freedom) if found else "",
             n=len(nats), pieces=pieces, definition=define(quantity, 1, **how, **more),
             model_hash=model_hash, data_hash=documents.fingerprint, seed=seed,
         )  # fmt: skip
 
     loss = measure("loss", "nats per token", "nats-per-token", tokens, 1.0, vocabulary=vocabulary)
+    bounded = loss.interval if loss.interval and loss.interval[1] <= _MOST_NATS else None
     perplexity = loss.but(
-        name="perplexity", unit="per token", value=_exp(loss.value),
-        interval=loss.interval and (_exp(loss.interval[0]), _exp(loss.interval[1])),
+        name="perplexity" if loss.value <= _MOST_NATS else "perplexity, at least", unit="per token",
+        value=math.exp(min(loss.value, _MOST_NATS)), interval=bounded and (math.exp(bounded[0]), math.exp(bounded[1])),
+        interval_method=loss.interval_method if bounded else "",
         definition=define("perplexity", 1, **how, vocabulary=vocabulary),
     )  # fmt: skip
     return Likelihood(
@@ -293,5 +310,7 @@ def _nats(
     return losses
 
 
-def _exp(value: float) -> float:
-    return math.exp(min(value, 700.0))
+def _method(pieces: str, freedom: float) -> str:
+    """How the intervals were found, over which pieces, and for how many of equal length these count."""
+    method = f"{RATIO} over {pieces}, {freedom:.1f} degrees of freedom, 95 %"
+    return method if pieces == "documents" else f"{method}; for passages like these, which other documents may not be"

@@ -5,18 +5,12 @@ says what is counted and is explained, with its formula, in `docs/measurement.md
 """
 
 import math
-from statistics import NormalDist
 from typing import Literal, Self
 
-import numpy as np
-from jaxtyping import Float
 from pydantic import Field, model_validator
 
 from daedal.config import Config
 from daedal.errors import DaedalError
-
-LEVEL = 0.95
-"""Coverage of every interval."""
 
 
 class Measurement(Config):
@@ -116,39 +110,3 @@ def define(quantity: str, version: int, **conditions: object) -> str:
 def decimals(spread: float) -> int:
     """How many decimals show two digits of `spread`."""
     return max(0, min(6, 1 - math.floor(math.log10(spread)))) if spread > 0 and math.isfinite(spread) else 4
-
-
-def ratio_interval(
-    numerators: Float[np.ndarray, " pieces"], denominators: Float[np.ndarray, " pieces"]
-) -> tuple[float, float] | None:
-    """Confidence interval of sum(numerators) / sum(denominators), the pieces being independent.
-
-    The ratio estimator of survey sampling (Cochran 1977, section 2.11): the residuals `x - r * y` have mean zero, and their
-    variance over the pieces is that of the ratio; Student's t for the quantile. None for fewer than two pieces.
-    """
-    n, total = len(numerators), float(np.sum(denominators))
-    if n < 2 or total <= 0:
-        return None
-    ratio = float(np.sum(numerators)) / total
-    residuals = numerators - ratio * denominators
-    error = math.sqrt(n / (n - 1) * float(np.sum(residuals**2))) / total
-    half = student_t((1 + LEVEL) / 2, n - 1) * error
-    return ratio - half, ratio + half
-
-
-def student_t(probability: float, freedom: int) -> float:
-    """Quantile of Student's t for a `probability` of a half or more: closed forms for one and two degrees of freedom, beyond
-    them the expansion of Fisher and Cornish (1960), good to three digits at least."""
-    if freedom == 1:
-        return math.tan(math.pi * (probability - 0.5))
-    if freedom == 2:
-        return (2 * probability - 1) * math.sqrt(2 / (4 * probability * (1 - probability)))
-    z = NormalDist().inv_cdf(probability)
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return math.fsum(term / freedom**power for power, term in enumerate(terms))

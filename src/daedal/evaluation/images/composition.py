@@ -21,7 +21,7 @@ from daedal.data.images.judge import STRICT, read
 from daedal.data.images.scenes import HELD_OUT_PAIRS, HELD_OUT_RELATIONS, MOST_THINGS, Scene, Thing, relations
 from daedal.data.images.scenes import draw as draw_scene
 from daedal.errors import DaedalError
-from daedal.evaluation.images.intervals import MOVER, WILSON, mover, wilson
+from daedal.evaluation.images.intervals import STRATIFIED, WILSON, stratified, wilson
 from daedal.evaluation.images.prompts import MAIN_TASKS, PARTS, TASKS, Part, Prompt, Task, parts_of, prompts
 from daedal.evaluation.measurement import Measurement, define
 
@@ -237,10 +237,11 @@ def _scored(
     for part in PARTS:
         means = [scores[task][part] for task in MAIN_TASKS if part in scores.get(task, {})]
         if len(means) == len(MAIN_TASKS):
-            values, intervals = [mean.value for mean in means], [mean.interval for mean in means if mean.interval]
+            hits_of = [round(mean.value * mean.n) for mean in means]
             overall[part] = measured(
-                "overall", part, float(np.mean(values)), per_task * len(means), "".join(mean.data_hash for mean in means),
-                interval=mover(values, intervals), interval_method=MOVER,
+                "overall", part, sum(hits_of) / (per_task * len(means)), per_task * len(means),
+                "".join(mean.data_hash for mean in means),
+                interval=stratified(hits_of, [mean.n for mean in means]), interval_method=STRATIFIED,
             )  # fmt: skip
     return Composition(scores={**({"overall": overall} if overall else {}), **scores})
 

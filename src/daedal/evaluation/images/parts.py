@@ -203,7 +203,7 @@ def copies(
     stated = define("data-copying", 1, **how, **{reference.name: len(held_out)})
     measured.append(Measurement(
         name="farther than held-out pictures", value=test.probability, unit="",
-        interval=test.interval, interval_method="Hanley and McNeil's, 95 %", n=len(samples), pieces="pictures",
+        interval=test.interval, interval_method=memorization.METHOD, n=len(samples), pieces="pictures",
         better="higher", definition=stated, **about,
     ))  # fmt: skip
     measured.append(Measurement(
