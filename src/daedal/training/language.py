@@ -111,6 +111,8 @@ class LanguageTask:
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """Every token of the split but the first is predicted once, from what stands before it in its window."""
         split, context = self._validation, self._context
+        if split.tokens < 2:
+            return {}
         starts = np.arange(0, split.tokens - 1, context)[processes.rank :: processes.count]
         rows = max(1, 16384 // context)
         totals = torch.zeros(2, dtype=torch.float64)

@@ -43,7 +43,7 @@ from daedal.training.picture_rules import (
     TOKEN_RATE,
     captions_of,
     classes_of,
-    fingerprint_of,
+    fingerprint_of_pictures,
     is_black_and_white,
     labels_of,
     recipe,
@@ -197,7 +197,7 @@ class PictureTask:
         captions: CaptionCodec | None = None,
     ) -> None:
         self.model, self.dataset, self.codec, self._captions = model, dataset, codec, captions
-        self.fingerprint = fingerprint_of(dataset.split("train"), captions)
+        self.fingerprint = fingerprint_of_pictures(dataset.split("train"), captions is not None)
         code = coder(codec) if codec is not None else None
         classes = classes_of(dataset, plan.condition)
         train, validation = dataset.split("train"), dataset.split("validation")

@@ -3,9 +3,10 @@
 `Plan` holds what the trainer reads; each family adds its data's facts and its model's shape.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
+from pydantic.fields import FieldInfo
 
 from daedal.config import Config
 from daedal.duration import format_duration
@@ -23,11 +24,14 @@ class Prediction(Config):
 class Plan(Config):
     """A training run. Every value below can be set by its name; those left alone follow from the budget and the machine."""
 
-    derived: ClassVar[frozenset[str]] = frozenset({"family", "data", "init", "codec", "budget", "predicted", "why"})
+    derived: ClassVar[frozenset[str]] = frozenset(
+        {"family", "data", "fingerprint", "init", "codec", "budget", "predicted", "why"}
+    )
     """The fields that are no options: they follow from what is given otherwise."""
 
     family: str = Field(description="what kind of model")
     data: str = Field(description="the data folder")
+    fingerprint: str | None = Field(None, description="SHA-256 of what is learned of it")
     init: str | None = Field(
         None, description="a run folder or Hugging Face id to start from instead of random weights"
     )
@@ -172,10 +176,15 @@ def _amount(number: int) -> str:
 def options_of(plan: type[Plan], settled: frozenset[str] = frozenset()) -> type[Config]:
     """The values of a plan, but for those that are `settled`, that a person may set by hand; None leaves one to the planner."""
     fields: dict[str, Any] = {
-        name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
+        name: (_bounded(field) | None, Field(None, description=field.description))
         for name, field in plan.model_fields.items()
         if name not in plan.derived | settled
     }
     options: type[Config] = create_model(f"{plan.__name__}Options", __base__=Config, **fields)
     options.__doc__ = f"Values of the {plan.__name__} that a person set by hand; None leaves one to the planner."
     return options
+
+
+def _bounded(field: FieldInfo) -> Any:
+    """The type of a field with its bounds: rules compute with what is given before a plan is made of it."""
+    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
