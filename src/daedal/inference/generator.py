@@ -20,8 +20,9 @@ from daedal.inference.row import Event, Fault, FinishReason, Request, Row, Token
 from daedal.inference.sampling import Quantize, SamplingOptions
 from daedal.inference.scoring import fingerprint, score
 from daedal.inference.text import TextStream
-from daedal.models.checkpoint import load_model, resolve, stop_ids
+from daedal.models.checkpoint import load_model, resolve
 from daedal.models.gpt import GPT
+from daedal.models.habits import stop_ids
 
 Messages = Sequence[Mapping[str, Any]]
 

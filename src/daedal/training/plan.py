@@ -11,6 +11,9 @@ from pydantic.fields import FieldInfo
 from daedal.config import Config
 from daedal.duration import format_duration
 
+MOST = 2**63 - 1
+"""What counts and seeds may be at most: more is no number to PyTorch, NumPy or a file."""
+
 
 class Prediction(Config):
     """What the planner expects of the run; `seen` counts tokens or pictures."""
@@ -40,9 +43,9 @@ class Plan(Config):
         None, description="seconds that the whole run may take, evaluation and saving included"
     )
 
-    steps: int = Field(ge=1, description="optimizer steps; given by hand, they replace the time budget")
-    batch: int = Field(ge=1, description="examples a step, over all processes")
-    micro_batch: int = Field(ge=1, description="examples at once; the rest of the batch is accumulated")
+    steps: int = Field(ge=1, le=MOST, description="optimizer steps; given by hand, they replace the time budget")
+    batch: int = Field(ge=1, le=2**24, description="examples a step, over all processes")
+    micro_batch: int = Field(ge=1, le=2**24, description="examples at once; the rest of the batch is accumulated")
     optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: Muon for the matrices, AdamW for the rest")
     learning_rate: float = Field(gt=0, lt=10, description="peak learning rate of AdamW")
     muon_learning_rate: float = Field(0.02, gt=0, lt=10, description="peak learning rate of Muon")
@@ -54,17 +57,17 @@ class Plan(Config):
     warmup: float = Field(0.02, ge=0, le=1, description="share of the run in which the learning rate rises")
     cooldown: float = Field(0.5, ge=0, le=1, description="share of the run in which it falls to nothing")
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights that are saved for use; 0 for none")
-    seed: int = Field(0, ge=0, description="of the weights, the order of the data, dropout and samples")
+    seed: int = Field(0, ge=0, le=MOST, description="of the weights, the order of the data, dropout and samples")
 
     device: str = Field("cpu", description="cpu, cuda or mps")
-    threads: int = Field(1, ge=1, description="CPU threads")
+    threads: int = Field(1, ge=1, le=1024, description="CPU threads")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of matrix products; weights stay fp32")
     compile: bool = Field(False, description="torch.compile the blocks")
 
-    log_every: int = Field(10, ge=1, description="steps between records of the loss")
-    evaluate_every: int = Field(ge=1, description="steps between passes over the whole validation split")
-    sample_every: int = Field(ge=1, description="steps between samples")
-    checkpoint_every: int = Field(ge=1, description="steps between checkpoints")
+    log_every: int = Field(10, ge=1, le=MOST, description="steps between records of the loss")
+    evaluate_every: int = Field(ge=1, le=MOST, description="steps between passes over the whole validation split")
+    sample_every: int = Field(ge=1, le=MOST, description="steps between samples")
+    checkpoint_every: int = Field(ge=1, le=MOST, description="steps between checkpoints")
 
     predicted: Prediction | None = None
     why: dict[str, str] = Field(default_factory=dict)
@@ -129,11 +132,11 @@ class GPTPlan(Plan):
     vocab_size: int = Field(ge=2, description="how many tokens the codec knows")
     width: int = Field(ge=8, le=65536, description="features of the residual stream")
     depth: int = Field(ge=1, le=1024, description="Transformer blocks")
-    heads: int = Field(ge=1, description="attention heads")
-    kv_heads: int = Field(ge=1, description="key and value heads, shared by groups of attention heads")
-    head_width: int = Field(ge=2, description="features of one head")
-    mlp_width: int = Field(ge=1, description="features inside the MLP")
-    context: int = Field(ge=2, description="tokens that the model sees at once")
+    heads: int = Field(ge=1, le=2**12, description="attention heads")
+    kv_heads: int = Field(ge=1, le=2**12, description="key and value heads, shared by groups of attention heads")
+    head_width: int = Field(ge=2, le=2**12, description="features of one head")
+    mlp_width: int = Field(ge=1, le=2**19, description="features inside the MLP")
+    context: int = Field(ge=2, le=2**27, description="tokens that the model sees at once")
     grid: tuple[int, int] | None = Field(None, description="rows and columns of tokens, where they make a picture")
     window: int = Field(0, ge=0, description="tokens of a caption")
     tied: bool = Field(True, description="the output layer shares the embedding's weights")
