@@ -11,16 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from command_line import story
 from daedal import api
+from daedal.codecs.chat import ChatTemplate
+from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
 from daedal.files import disk_error
+from daedal.inference.generator import Generator
 from daedal.lock import holder, locked
+from daedal.models.checkpoint import save_model
+from daedal.models.gpt import GPT
+from daedal.models.habits import Habits
 from daedal.training.metrics import Silence
 from daedal.training.run import RunFolder
 from runs import logged, same
 from test_trainer import stop_at, trainer_for
+from tiny_models import tiny_gpt
 
 TINY: dict[str, Any] = {
     "width": 16, "depth": 1, "heads": 1, "context": 16, "batch": 4, "steps": 3, "threads": 1, "precision": "fp32",
@@ -250,3 +258,52 @@ def test_a_run_of_one_step_learns(data: Path, tmp_path: Path) -> None:
     trainer.train()
     assert not before.equal(trainer.model.embedding.weight)
     assert logged(tmp_path / "run", "learning_rate_factor") == [1.0]
+
+
+# -- from another model ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chatty(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with a chat template and two ends of a text."""
+    folder = tmp_path_factory.mktemp("chatty")
+    codec = Dataset.open(data).codec
+    save_model(tiny_gpt(codec), folder, codec=codec)
+    (folder / "chat_template.jinja").write_text("{% for message in messages %}[{{ message.content }}]{% endfor %}")
+    ends = {"eos_token_id": [codec.eos_id, 5], "temperature": 0.6}
+    (folder / "generation_config.json").write_text(json.dumps(ends))
+    return folder
+
+
+def test_a_model_that_is_trained_on_keeps_its_chat_template_and_all_ends_of_a_text(
+    chatty: Path, data: Path, tmp_path: Path
+) -> None:
+    api.train("gpt", data=data, out=tmp_path / "run", init=chatty, steps=1, threads=1, precision="fp32", device="cpu")
+    api.resume(tmp_path / "run")
+    api.export(tmp_path / "run", tmp_path / "out")
+    for folder in (tmp_path / "run", tmp_path / "out"):
+        written = Generator.open(folder)
+        assert written.template == ChatTemplate.load(chatty)
+        assert written.stop_ids == Generator.open(chatty).stop_ids
+        assert json.loads((folder / "generation_config.json").read_text())["temperature"] == 0.6
+
+
+def test_a_template_among_the_settings_is_kept_too(chatty: Path, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(chatty, tmp_path / "from")
+    (tmp_path / "from" / "chat_template.jinja").unlink()
+    settings = tmp_path / "from" / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"chat_template": "all of {{ messages }}"}))
+    codec = Dataset.open(data).codec
+    save_model(tiny_gpt(codec), tmp_path / "to", codec=codec, habits=Habits.of(tmp_path / "from"))
+    assert ChatTemplate.load(tmp_path / "to").source == "all of {{ messages }}"
+
+
+def test_a_tokenizer_larger_than_the_weights_is_told(data: Path, tmp_path: Path) -> None:
+    codec = Dataset.open(data).codec
+    model = tiny_gpt(codec)
+    smaller = GPT(model.config.but(vocab_size=codec.vocab_size - 5))
+    smaller.initialise(torch.Generator().manual_seed(0))
+    save_model(smaller, tmp_path / "base")
+    codec.save(tmp_path / "base")
+    with pytest.raises(DaedalError, match=rf"the tokenizer has {codec.vocab_size} ids, and the weights know"):
+        api.make_plan("gpt", data, init=str(tmp_path / "base"))
