@@ -149,13 +149,10 @@ def options(command: str) -> Iterator[tuple[str, type]]:
     for line in lines:
         if not line.startswith(" "):
             return
-        name, *kind = line.split()
-        for each in (int, float):
-            if (kind and kind[-1 if kind[0] == "-n" else 0] == each.__name__) or line.split(maxsplit=1)[
-                1
-            ] == each.__name__:
-                yield name, each
-                break
+        names = [word for word in line.split() if word.startswith("-")]
+        kind = {"int": int, "float": float}.get(line.split()[len(names)])
+        if kind is not None:
+            yield names[-1], kind
 
 
 def tried(command: str) -> list[tuple[str, str]]:

@@ -61,4 +61,4 @@ class Marks:
                 for id, token in self._special.items()
             ]
         )
-        return tokenizer, {tokenizer.token_to_id(name): id for id, name in names.items()}
+        return tokenizer, {id: of for of, name in names.items() if (id := tokenizer.token_to_id(name)) is not None}
