@@ -15,6 +15,7 @@ from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
 from daedal.inference.sampling import SamplingOptions
 from daedal.models.image_sampling import ImageSampling
+from daedal.serving.keys import KeyRing
 from daedal.training.machine import Machine
 from daedal.training.picture_plan import PicturePlan
 from daedal.training.plan import Plan, options_of
@@ -180,3 +181,38 @@ def test_any_number_builds_data_or_gives_one_clear_line(option: str, value: str,
     if option == "--workers" and value == "1000000":
         pytest.skip("a million processes are a wish")
     check("data", "build", stories(tmp_path / "in", 4), "--out", tmp_path / "out", "--codec", "byte", option, value)
+
+
+# -- a file where a folder is meant, and the other way round -----------------------------------------------------------
+
+PATHS = (
+    "train gpt --data {file} --out {new}", "train gpt --data {data} --out {file} --steps 1",
+    "train gpt --data {data} --out {file}/below --steps 1", "train gpt --data {data} --out {new} --init {file}",
+    "train vqvae --data {file} --out {new}", "train flow --data {file} --out {new} --codec {file}",
+    "train text-to-image --data {file} --out {new}", "train --resume {file}", "train --resume {data}", "plan gpt --data {file}",
+    "plan vae --data {file}/below", "data build {text} --out {file}", "data build {text} --out {file}/below",
+    "data show {file}", "data show {data} --html {folder}", "data show {data} --html {file}/below",
+    "data build {text} --out {new} --tokenizer {file}", "data build {text} --out {new} --validation {folder}",
+    "evaluate {file}", "evaluate {data}", "generate {file}", "generate {folder}", "chat {file}", "export {file} --to {new}",
+    "export {folder} --to {new}", "serve {file}", "serve --models {file}", "serve --models {folder} --keys {folder}",
+    "keys add me --keys {folder}", "reconstruct {file}", "interpolate {file}", "caption {file} {text}", "match {file} {text}",
+    "edit {file} --image {text}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", PATHS)
+def test_a_file_for_a_folder_or_a_folder_for_a_file_is_told(
+    command: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: None
+) -> None:
+    monkeypatch.setattr("daedal.serving.server.serve", lambda settings, greet: KeyRing.load(settings.keys))
+    (tmp_path / "file").write_text("a file")
+    (tmp_path / "folder").mkdir()
+    stories(tmp_path / "text", 1)
+    places = {name: tmp_path / name for name in ("file", "folder", "new")}
+    words = [word.format(**places, data=text, text=tmp_path / "text" / "story-000.txt") for word in command.split()]
+    ended = daedal(*words)
+    assert ended.code == 2, ended
+    assert "Traceback" not in ended.err
+    assert sum(line.startswith("error: ") for line in ended.err.splitlines()) == 1, ended.err
+    assert (tmp_path / "file").read_text() == "a file"
+    assert not (tmp_path / "new").exists()
