@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from command_line import story
+from command_line import daedal, story
 from daedal import api
 from daedal.codecs.chat import ChatTemplate
 from daedal.data.shards import Dataset
@@ -210,9 +210,10 @@ def test_numbers_are_told_where_they_cannot_be_written(trained: Path, monkeypatc
         raise disk_error(PermissionError(13, "Permission denied"), path)
 
     monkeypatch.setattr("daedal.evaluation.report.write_json", refuse)
-    report = api.evaluate(trained, samples=0)
-    assert report.measurements
-    assert "evaluation.json cannot be written" in str(report.unwritten)
+    ended = daedal("evaluate", trained)
+    assert ended.code == 2
+    assert "bits per byte" in ended.out.lower()
+    assert "evaluation.json cannot be written" in ended.err
 
 
 def test_data_that_holds_nothing_out_is_learned_and_that_is_told_before(tmp_path: Path) -> None:
