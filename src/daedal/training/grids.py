@@ -39,6 +39,8 @@ class GridFamily(Family):
         init: a run folder whose weights to start from.
     """
 
+    dataset: ImageDataset
+
     def __init__(self, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
         if codec is None:
             raise DaedalError(

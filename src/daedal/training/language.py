@@ -35,6 +35,8 @@ class LanguageFamily(Family):
         init: a run folder or Hugging Face id whose weights to start from.
     """
 
+    dataset: Dataset
+
     def __init__(self, dataset: Dataset, data: str, init: str | None = None) -> None:
         self.dataset, self.data, self.init = dataset, data, init
         self._initial = _initial(init, dataset) if init is not None else None

@@ -68,6 +68,8 @@ class PictureFamily(Family):
         init: a run folder whose weights to start from.
     """
 
+    dataset: ImageDataset
+
     def __init__(self, family: str, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
         if codec is not None and family != "flow":
             raise DaedalError(
