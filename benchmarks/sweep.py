@@ -54,7 +54,7 @@ def run(config: dict, dataset: Dataset) -> dict[str, float]:
         batch = task.batch(step * plan.batch, plan.batch)
         model.loss(batch.at(Moment(batch.count))).total.backward()
         torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
-        optimizer.step(trapezoid(fraction, plan.warmup, plan.cooldown))
+        optimizer.step(trapezoid(fraction, fraction, plan.warmup, plan.cooldown))
         step += 1
     measured = evaluate_split(model, dataset.codec, dataset.split("validation"))
     return {

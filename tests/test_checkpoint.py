@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
-from daedal.models.checkpoint import load_model, save_model, stop_ids
+from daedal.models.checkpoint import load_model, save_model
 from daedal.models.gpt import GPT, GPTConfig
+from daedal.models.habits import stop_ids
 from daedal.models.huggingface import CLASSES, REFUSED, read_config, write_config
 
 transformers = pytest.importorskip("transformers")
@@ -299,6 +301,41 @@ def test_what_opens_in_daedal_only_comes_back_too(tmp_path: Path, architecture: 
     (tmp_path / "config.json").write_text('{"model_type": "daedal_swift", "model": 3}')
     with pytest.raises(DaedalError):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "gpt2"])
+def test_weights_that_differ_are_not_tied_whatever_the_configuration_says(architecture: str, tmp_path: Path) -> None:
+    model = ours(architecture, tied=False)
+    save_model(model, tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tie_word_embeddings": True}))
+    loaded = load_model(tmp_path)
+    assert isinstance(loaded, GPT)
+    assert not loaded.config.tied
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(ids()), model(ids()), atol=0, rtol=0)
+        expected = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()(ids()).logits
+        torch.testing.assert_close(loaded(ids()), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
+    model = ours()
+    with torch.no_grad():
+        model.transformer.norm.weight[3] = value
+    save_model(model, tmp_path)
+    with pytest.raises(
+        DaedalError, match=r"model\.norm\.weight|transformer\.norm\.weight holds weights that are not finite"
+    ):
+        load_model(tmp_path)
+
+
+def test_large_weights_are_numbers_even_where_their_sum_is_none(tmp_path: Path) -> None:
+    model = ours()
+    with torch.no_grad():
+        model.embedding.weight.fill_(3e38)
+    save_model(model, tmp_path)
+    load_model(tmp_path)
 
 
 def test_pickled_weights_are_refused_and_never_read(tmp_path: Path) -> None:

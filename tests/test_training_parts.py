@@ -25,16 +25,24 @@ SMALL = {
 }  # fmt: skip
 
 
-@given(st.floats(0, 1), st.floats(0, 0.5), st.floats(0, 0.5))
-def test_the_schedule_stays_between_nothing_and_its_peak(fraction: float, warmup: float, cooldown: float) -> None:
-    assert 0 <= trapezoid(fraction, warmup, cooldown) <= 1
+@given(st.integers(1, 50), st.floats(0, 0.5), st.floats(0, 0.5))
+def test_every_step_of_a_schedule_learns_and_none_more_than_its_peak(
+    steps: int, warmup: float, cooldown: float
+) -> None:
+    factors = [trapezoid(step / steps, (step + 1) / steps, warmup, cooldown) for step in range(steps)]
+    assert all(0 < factor <= 1 for factor in factors)
 
 
-def test_the_schedule_rises_holds_and_falls_to_nothing() -> None:
-    assert trapezoid(0.05, 0.1, 0.5) == pytest.approx(0.5)
-    assert trapezoid(0.3, 0.1, 0.5) == 1
-    assert trapezoid(0.75, 0.1, 0.5) == pytest.approx(0.5)
-    assert trapezoid(1, 0.1, 0.5) == 0
+def test_a_run_of_one_step_learns_at_its_peak() -> None:
+    assert trapezoid(0, 1, 0.02, 0.7) == 1
+
+
+def test_the_schedule_rises_holds_and_falls_to_nothing_after_the_last_step() -> None:
+    assert trapezoid(0.04, 0.05, 0.1, 0.5) == pytest.approx(0.5)
+    assert trapezoid(0.3, 0.31, 0.1, 0.5) == 1
+    assert trapezoid(0.75, 0.76, 0.1, 0.5) == pytest.approx(0.5)
+    assert trapezoid(0.99, 1, 0.1, 0.5) == pytest.approx(0.02)
+    assert trapezoid(1, 1, 0.1, 0.5) == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -176,9 +184,20 @@ def test_a_plan_that_does_not_fit_together_is_refused_in_one_line(change: dict[s
 
 def test_every_value_of_the_plan_but_its_givens_can_be_set() -> None:
     left = set(GPTPlan.model_fields) - set(options_of(GPTPlan).model_fields)
-    assert left == {"family", "data", "init", "codec", "budget", "thread_choices", "vocab_size", "grid", "window"} | {
-        "predicted", "why",
-    }  # fmt: skip
+    assert left == {
+        "family",
+        "data",
+        "fingerprint",
+        "init",
+        "codec",
+        "budget",
+        "thread_choices",
+        "vocab_size",
+        "grid",
+        "window",
+        "predicted",
+        "why",
+    }
 
 
 def test_the_machine_is_measured_in_about_a_second() -> None:

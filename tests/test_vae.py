@@ -1,12 +1,16 @@
 """A VAE's numbers are what they say: bounds, distributions, and the same learning however a batch is divided."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daedal.errors import DaedalError
 from daedal.models.directions import attribute_direction, principal_directions
 from daedal.models.image import ImageBatch, ImageSampling
+from daedal.models.image_checkpoint import load_image_model, save_image_model
 from daedal.models.model import Moment
 from daedal.models.vae import VAE, VAEConfig
 from daedal.nn.convolution import pad_to_multiple
@@ -210,3 +214,14 @@ def test_principal_directions_point_where_pictures_differ() -> None:
     assert abs(float(directions[1, 2])) == pytest.approx(1, rel=0.2)
     having = latents[:, 1] > 0
     assert float(attribute_direction(latents, having)[1]) > 4
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
+    model = shaken(VAE(config()))
+    name, parameter = next(iter(model.named_parameters()))
+    with torch.no_grad():
+        parameter.view(-1)[0] = value
+    save_image_model(model, tmp_path)
+    with pytest.raises(DaedalError, match=f"{name} holds weights that are not finite"):
+        load_image_model(tmp_path)

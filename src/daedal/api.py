@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from daedal.config import Config
 from daedal.duration import format_duration, parse_duration
 from daedal.errors import DaedalError
+from daedal.files import absolute
 
 if TYPE_CHECKING:
     from daedal.data.images.dataset import ImageDataset
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from daedal.training.plan import Plan
     from daedal.training.processes import Processes
     from daedal.training.run import RunFolder
+    from daedal.training.text_to_image import TextToImage
 
 
 TEXT_TO_IMAGE = "text-to-image"
@@ -114,12 +116,10 @@ def train(
     started = time.monotonic()
     from daedal.training.choice import DEFAULT_BUDGET
     from daedal.training.processes import processes
-    from daedal.training.run import RunFolder
+    from daedal.training.run import RunFolder, claimed
+    from daedal.training.text_to_image import TextToImage
 
-    with processes(_device(options)) as group:
-        if group.main:
-            RunFolder.check_new(out)
-        group.wait()
+    with processes(_device(options)) as group, claimed(RunFolder(out), group, new=True):
         if family != TEXT_TO_IMAGE:
             return _begin(family, data, out, budget, init, codec, progress, started, options, group)
         if init is not None or options.get("condition", "caption") != "caption":
@@ -131,35 +131,44 @@ def train(
         if prior != "tokens":
             raise DaedalError(f"There is no prior {prior!r} of text to image", "Use tokens or flow")
         request = TextToImage(
-            data=str(data),
+            data=absolute(data),
             budget=None if "steps" in options else parse_duration(DEFAULT_BUDGET if budget is None else budget),
-            codec=None if codec is None else str(codec),
+            codec=None if codec is None else absolute(codec),
             options=options,
         )
         return _in_stages(Path(out), request, progress, started)
 
 
-def resume(run: str | Path, progress: "Listener | None" = None) -> TrainingResult:
-    """Go on with a run that was stopped, to the same bits as if it had not been.
+def resume(run: str | Path, progress: "Listener | None" = None, data: str | Path | None = None) -> TrainingResult:
+    """Go on with a run that was stopped, to the same bits as if it had not been; `data` names where its data was moved to.
 
     Raises:
-        DaedalError: there is no run, it is damaged, or its data has changed.
+        DaedalError: there is no run, it is damaged, another process is at it, or its data has changed.
     """
     started = time.monotonic()
     from daedal.training.family import open_family
     from daedal.training.processes import processes
-    from daedal.training.run import RunFolder
+    from daedal.training.run import RunFolder, claimed
+    from daedal.training.run_data import own_data
+    from daedal.training.text_to_image import TextToImage
 
     folder = RunFolder.open(run)
-    if folder.request.exists() and not folder.begun:
-        return _in_stages(folder.path, TextToImage.read(folder.request), progress, started)
-    plan = folder.plan
-    # what another model brought is in the run's own checkpoint by now, were the other to be gone
-    init = str(folder.path) if plan.init is not None and folder.state is not None else plan.init
-    codec = str(folder.codec) if folder.codec.is_dir() else plan.codec
-    opened = open_family(plan.family, plan.data, init, codec)
-    with processes(plan.device) as group:
-        return _train(plan, opened, folder, group, progress, started)
+    staged = folder.request.exists() and not folder.begun
+    request = TextToImage.read(folder.request) if staged else None
+    device = folder.plan.device if request is None else _device(request.options)
+    with processes(device) as group, claimed(folder, group):
+        if request is not None:
+            if data is None and RunFolder(folder.tokens).begun:
+                data = own_data(RunFolder(folder.tokens)).folder
+            request = request if data is None else request.but(data=absolute(data))
+            return _in_stages(folder.path, request, progress, started)
+        plan = folder.plan
+        home = absolute(own_data(folder).folder if data is None else data)
+        plan = plan if plan.data == home else plan.but(data=home)
+        # what another model brought is in the run's own checkpoint by now, were the other to be gone
+        init = str(folder.path) if plan.init is not None and folder.state is not None else plan.init
+        codec = next((str(path) for path in (folder.codec, folder.tokens) if path.is_dir()), plan.codec)
+        return _train(plan, open_family(plan.family, plan.data, init, codec), folder, group, progress, started)
 
 
 def load(run_or_hub_id: str | Path, **options: Any) -> "Generator | ImageGenerator | Matcher":
@@ -227,40 +236,14 @@ def export(
 # -- the parts of training ---------------------------------------------------------------------------------------------
 
 
-class TextToImage(Config):
-    """What was asked of a run of text to image, for its second stage.
-
-    Attributes:
-        budget: seconds for both stages; None where their steps are given.
-        codec: a tokenizer that there is already; then there is no first stage.
-        spent: seconds that the first stage took, once it is done.
-    """
-
-    data: str
-    budget: float | None
-    codec: str | None
-    options: dict[str, Any]
-    spent: float = 0.0
-
-    @classmethod
-    def read(cls, path: Path) -> "TextToImage":
-        """
-        Raises:
-            DaedalError: the file is damaged.
-        """
-        from daedal.files import read_json
-
-        return cls.parse(read_json(path), str(path))
-
-
-def _in_stages(out: Path, request: TextToImage, progress: "Listener | None", started: float) -> TrainingResult:
+def _in_stages(out: Path, request: "TextToImage", progress: "Listener | None", started: float) -> TrainingResult:
     """The tokens of pictures, then a GPT over them; goes on where it stands."""
-    from daedal.files import make_folder, write_json
+    from daedal.files import write_json
     from daedal.training.family import open_family
     from daedal.training.picture_rules import require_captions
     from daedal.training.pictures import PictureFamily
     from daedal.training.processes import processes
-    from daedal.training.run import RunFolder
+    from daedal.training.run import RunFolder, claimed
 
     opened = open_family("vqvae", request.data)
     assert isinstance(opened, PictureFamily)
@@ -269,18 +252,20 @@ def _in_stages(out: Path, request: TextToImage, progress: "Listener | None", sta
     codec, budget = request.codec, request.budget
     with processes(_device(request.options)) as group:
         if group.main:
-            make_folder(folder.training)
             write_json(folder.request, request.model_dump())
         if codec is None:
-            tokens = RunFolder(folder.training / "tokens")
+            tokens = RunFolder(folder.tokens)
             codec, share = str(tokens.path), None if budget is None else _TOKENS_SHARE * budget
             budget = None if budget is None else (1 - _TOKENS_SHARE) * budget
             begun, measured = group.agree([tokens.begun, tokens.measured])
             if not begun:
                 shared = {name: request.options[name] for name in _SHARED if name in request.options}
-                first = _begin("vqvae", request.data, tokens.path, share, None, None, progress, started, shared, group)
+                with claimed(tokens, group, new=True):
+                    first = _begin(
+                        "vqvae", request.data, tokens.path, share, None, None, progress, started, shared, group
+                    )
             elif not measured:
-                first = resume(tokens.path, progress)
+                first = resume(tokens.path, progress, request.data)
             if group.main and not measured:
                 write_json(folder.request, request.but(spent=first.seconds).model_dump())
         options = {**request.options, "condition": "caption"}
@@ -303,11 +288,7 @@ def _begin(
     from daedal.training.run import RunFolder
 
     plan, opened = _plan(family, data, budget, init, codec, options, group)
-    run = RunFolder(out)
-    if group.main:
-        run.write_plan(plan)
-    group.wait()
-    return _train(plan, opened, run, group, progress, started)
+    return _train(plan, opened, RunFolder(out), group, progress, started)
 
 
 def _device(options: dict[str, Any]) -> str:
@@ -329,15 +310,19 @@ def _plan(
     from daedal.training.machine import measure_machine
     from daedal.training.plan import options_of
     from daedal.training.plans import plan_class
+    from daedal.training.run_data import fingerprint_of
 
     plans = plan_class(family)
     given = options_of(plans).parse(options, "plan").model_dump(exclude_none=True)
     seconds = None if budget is None else parse_duration(budget)
-    opened = open_family(family, data, init, None if codec is None else str(codec))
+    if init is not None and Path(init).is_dir():
+        init = absolute(init)  # and not an id of the hub
+    opened = open_family(family, absolute(data), init, None if codec is None else absolute(codec))
     if group is not None and not group.main:
         return plans.parse(group.agree(None), "plan"), opened
     machine = measure_machine(given.get("device"), given.get("threads"), given.get("precision"))
     plan = opened.make_plan(seconds, machine, given)
+    plan = plan.but(fingerprint=fingerprint_of(opened.dataset, plan))
     if group is not None:
         group.agree(plan.model_dump())
     return plan, opened
@@ -348,19 +333,28 @@ def _train(
 ) -> TrainingResult:
     import torch
 
+    from daedal.evaluation.subject import NotMeasurable
     from daedal.training.language import LanguageTask
     from daedal.training.memory import keep_freed_memory
     from daedal.training.metrics import Silence
+    from daedal.training.text_to_image import TextToImage
     from daedal.training.trainer import Trainer
 
     watcher: Listener = listener if listener is not None and group.main else Silence()
+    if group.main:
+        run.write_plan(plan)
+    group.wait()
     watcher.planned(plan)
     torch.set_num_threads(plan.threads)
     keep_freed_memory()
     task = opened.task(plan)
     torch.manual_seed(plan.seed)  # dropout's
     measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": _image_evaluation(plan.budget)}
-    reserve = 0.0 if plan.budget is None else _evaluation_seconds(task, **measuring)
+    try:
+        reserve = _evaluation_seconds(task, plan.budget, **measuring)
+    except NotMeasurable as error:
+        reserve = 0.0
+        watcher.noted(f"The run will not be measured: {error}")
     trainer = Trainer(task, plan, run, group, watcher, time.monotonic() - started, reserve)
     trainer.train()
     text = ""
@@ -375,12 +369,12 @@ def _train(
 
 
 def _measured(run: Path, measuring: dict[str, Any]) -> str:
-    """What a finished run is worth. A folder of few pictures can be learned, though not measured."""
-    from daedal.evaluation.images.reference import TooFewPictures
+    """What a finished run is worth. What holds out too little can be learned, though not measured."""
+    from daedal.evaluation.subject import NotMeasurable
 
     try:
         return evaluate(run, **measuring).summary()
-    except TooFewPictures as error:
+    except NotMeasurable as error:
         return f"Not measured: {error}"
 
 
@@ -389,14 +383,21 @@ def _image_evaluation(budget: float | None) -> float:
     return 30.0 if budget is None else min(60.0, max(5.0, 0.1 * budget))
 
 
-def _evaluation_seconds(task: Any, **measuring: float) -> float:
-    """What to leave of a budget for the evaluation."""
+def _evaluation_seconds(task: Any, budget: float | None, **measuring: float) -> float:
+    """What to leave of a budget for the evaluation.
+
+    Raises:
+        NotMeasurable: nothing is held out to measure on.
+    """
     from daedal.training.language import LanguageTask
 
     if isinstance(task, LanguageTask):
-        from daedal.evaluation.evaluate import expected_seconds
+        from daedal.evaluation.evaluate import expected_seconds, held_out
 
-        return expected_seconds(task.model, task.dataset)
-    from daedal.evaluation.images.evaluate import expected_seconds as expected
+        held_out(task.dataset)
+        return 0.0 if budget is None else expected_seconds(task.model, task.dataset)
+    from daedal.evaluation.images import evaluate as images
+    from daedal.evaluation.images import reference
 
-    return expected(task.whole, task.dataset, measuring["seconds"])
+    reference.held_out(task.dataset)
+    return 0.0 if budget is None else images.expected_seconds(task.whole, task.dataset, measuring["seconds"])

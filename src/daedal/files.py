@@ -126,6 +126,11 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
+def absolute(path: str | Path) -> str:
+    """A path that means the same from every working directory."""
+    return os.path.abspath(Path(path).expanduser())
+
+
 def _umask() -> int:
     """What the user wants kept from others; it can only be read by setting it."""
     mask = os.umask(0o077)

@@ -70,3 +70,5 @@ def evaluate(
         console.show_json(report)
     else:
         console.show(report.text())
+    if report.unwritten is not None:
+        raise DaedalError(report.unwritten, "The numbers above are all there is of it")

@@ -15,13 +15,15 @@ app.command("daedal.cli.families:train_text_to_image", name=TEXT_TO_IMAGE, help=
 
 
 @app.default
-def resume(*, resume: Path | None = None) -> None:
+def resume(*, resume: Path | None = None, data: Path | None = None) -> None:
     """Train a model, or go on with a run that was stopped.
 
     Parameters
     ----------
     resume
         The run folder to go on with, after Ctrl-C, a kill or a reboot.
+    data
+        Where its data lies now, if it was moved.
     """
     if resume is None:
         raise DaedalError(
@@ -29,4 +31,4 @@ def resume(*, resume: Path | None = None) -> None:
         )
     from daedal import api
 
-    finish(resume, lambda listener: api.resume(resume, progress=listener))
+    finish(resume, lambda listener: api.resume(resume, progress=listener, data=data))

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from daedal.codecs.marks import Marks
 from daedal.codecs.sentencepiece import Piece, write_model
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, read_json, write_json, write_text
@@ -176,7 +177,7 @@ class TextCodec:
 
     def encode(self, text: str, special: bool = False) -> list[int]:
         """The ids of `text`. Strings such as `<|endoftext|>` are plain text unless `special`."""
-        tokenizer, text = self._marking if special else self._tokenizer, _encodable(text)
+        tokenizer, text = self._marking if special else self._tokenizer, encodable(text)
         if len(text) > _LONG:  # a batch lets other threads go on meanwhile
             (encoding,) = tokenizer.encode_batch_fast([text], add_special_tokens=False)
         else:
@@ -186,7 +187,7 @@ class TextCodec:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of many texts, on all cores."""
-        encodings = self._tokenizer.encode_batch_fast([_encodable(text) for text in texts], add_special_tokens=False)
+        encodings = self._tokenizer.encode_batch_fast([encodable(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -229,6 +230,11 @@ class TextCodec:
         return tokenizer
 
     @cached_property
+    def marked(self) -> Marks:
+        """Reads texts whose special tokens are told from what only spells them out."""
+        return Marks(self._tokenizer, {id: self._added[id] for id in self.special_ids})
+
+    @cached_property
     def _tokens(self) -> list[tuple[int, str]]:
         return sorted((id, token) for token, id in self._tokenizer.get_vocab(with_added_tokens=True).items())
 
@@ -256,7 +262,7 @@ class TextCodec:
         return self._tokenizer.token_to_id(content) if isinstance(content, str) else None
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Lone surrogates cannot be UTF-8: they become U+FFFD."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -373,7 +379,7 @@ class _Seen:
     def __iter__(self) -> Any:
         for text in self._texts:
             self._any = self._any or bool(text)
-            yield _encodable(text)
+            yield encodable(text)
 
     def check(self) -> None:
         if not self._any:

@@ -80,6 +80,7 @@ def build(
             shutil.rmtree(work, ignore_errors=True)
         return done
     with work_area(work, request, replace):
+        holds_request(out, request, replace)  # another build may have ended there since
         try:
             _Build(named, options, request, work, workers, progress or _quiet).run(out.absolute())
         except OSError as error:

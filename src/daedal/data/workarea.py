@@ -13,7 +13,9 @@ from daedal.data.manifest import MANIFEST
 from daedal.data.stop import resumable
 from daedal.errors import DaedalError
 from daedal.files import make_folder, read_json, write_json
+from daedal.lock import locked
 
+LOCK = "lock"
 _FORMATS = ("daedal-data", "daedal-images")
 
 
@@ -51,8 +53,13 @@ def holds_request(out: Path, request: str, replace: bool) -> bool:
 
 @contextmanager
 def work_area(work: Path, request: str, replace: bool) -> Iterator[None]:
-    """The folder in which a build works: kept when the build is stopped, removed when it is done."""
-    if work.exists():
+    """The folder in which a build works: kept when the build is stopped, removed when it is done.
+
+    Raises:
+        DaedalError: another build is at work there, or one that was stopped left what is not to be dropped.
+    """
+    make_folder(work)
+    with locked(work / LOCK, f"{work} is being built"):
         state = request_of(work)
         if state != request:
             if state is not None and not replace:
@@ -60,9 +67,7 @@ def work_area(work: Path, request: str, replace: bool) -> Iterator[None]:
                     f"An unfinished build from other sources or with other options is in {work}",
                     "Repeat that command to finish it, or add --replace to drop it",
                 )
-            shutil.rmtree(work, ignore_errors=True)
-    make_folder(work)
-    with _locked(work):
+            _clear(work)
         write_json(work / "request.json", request)
         try:
             yield
@@ -70,25 +75,18 @@ def work_area(work: Path, request: str, replace: bool) -> Iterator[None]:
             if not resumable(error) or not any((work / "spool").glob("*.npz")):
                 shutil.rmtree(work, ignore_errors=True)  # there is nothing to go on from
             raise
-    shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _clear(work: Path) -> None:
+    """Remove what an earlier build left, but not the lock."""
+    for path in work.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink(missing_ok=True)
 
 
 def request_of(work: Path) -> str | None:
     """The request that a work area is for."""
     return str(read_json(work / "request.json")) if (work / "request.json").exists() else None
-
-
-@contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    """Only one build at a time in a work area."""
-    with (work / "lock").open("wb") as file:
-        try:
-            import fcntl
-        except ImportError:  # no such locks on Windows
-            yield
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DaedalError(f"Another build is at work in {work}", "Wait for it, or stop it") from None
-        yield

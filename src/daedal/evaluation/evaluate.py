@@ -22,10 +22,11 @@ from daedal.evaluation.documents import Documents
 from daedal.evaluation.likelihood import estimate_seconds, evaluate_documents, sliding
 from daedal.evaluation.memorization import SEARCHED_BYTES, Memorization, memorization
 from daedal.evaluation.report import Curve, DataFacts, EvaluationReport, ModelFacts, Sample
-from daedal.evaluation.subject import curve_points, run_folder, subject_name
+from daedal.evaluation.subject import NotMeasurable, curve_points, kept, plan_facts, run_folder, subject_name
 from daedal.inference.generator import Generator
 from daedal.models.gpt import GPT
 from daedal.training.run import RunFolder
+from daedal.training.run_data import is_own, own_data
 
 SAMPLE_TOKENS = 200
 # On one core of 2023; what they are good for is to leave room in a time budget
@@ -48,7 +49,7 @@ def evaluate(
     run: str | Path | Generator,
     data: str | Path | None = None,
     *,
-    split: str = "validation",
+    split: str | None = None,
     window: int | None = None,
     stride: int | None = None,
     samples: int = 8,
@@ -62,7 +63,7 @@ def evaluate(
     Args:
         run: a run folder, the id of a model on the Hugging Face Hub, or a loaded generator.
         data: a data folder, or any file or folder of text; a run's own data unless given.
-        split: which split of a data folder.
+        split: which split of a data folder: validation, or test where that is empty, unless given.
         window: tokens that the model sees at once; its context unless given.
         stride: how far the window moves; half of it unless given.
         samples: how many texts the model writes: half from nothing, half from held-out beginnings.
@@ -76,9 +77,10 @@ def evaluate(
     tell(0, 100, "loading")
     generator = run if isinstance(run, Generator) else Generator.open(str(run))
     folder = None if isinstance(run, Generator) else run_folder(Path(run))
-    own = folder is not None and (data is None or _same(data, folder.plan.data))
-    source = data if data is not None else _own_data(folder)
-    documents, train, facts = _open(source, split, generator.codec, folder)
+    source = _own_data(folder) if data is None else _data(data)
+    own = folder is not None and isinstance(source, Dataset) and (data is None or is_own(source, folder))
+    learned = source if own or folder is None else _learned(folder)
+    documents, train, facts = _open(source, split, generator.codec, learned)
     model_hash = generator.fingerprint
 
     window, stride = sliding(generator.model, window, stride)
@@ -101,17 +103,36 @@ def evaluate(
         memorization=copies,
         samples=drawn,
         sampling=sampling,
-        plan=folder.plan.model_dump(mode="json") if folder is not None else None,
+        plan=plan_facts(folder),
         curve=_curve(folder) if folder is not None else None,
         seconds=round(time.monotonic() - started, 2),
     )
     tell(100, 100, "done")
-    return report.write(folder.path) if own and folder is not None else report
+    return kept(report, folder if own else None)
+
+
+def held_out(dataset: Dataset) -> str:
+    """The split to measure on.
+
+    Raises:
+        NotMeasurable: nothing is held out.
+    """
+    for name in ("validation", "test"):
+        if dataset.split(name).documents:
+            return name
+    raise NotMeasurable(
+        f"{dataset.folder} holds out no text to measure on", "Build the data with a larger --split for it"
+    )
 
 
 def expected_seconds(model: GPT, dataset: Dataset) -> float:
-    """About how long `evaluate` will take on the validation split: the likelihood timed by a batch, the rest by its size."""
-    documents, train = Documents.of_split(dataset.split("validation"), dataset.codec), dataset.split("train")
+    """About how long `evaluate` will take on held-out text: the likelihood timed by a batch, the rest by its size.
+
+    Raises:
+        NotMeasurable: nothing is held out.
+    """
+    documents = Documents.of_split(dataset.split(held_out(dataset)), dataset.codec)
+    train = dataset.split("train")
     counted = min(train.tokens, TRAIN_TOKENS) + int(documents.tokens.sum())
     searched = min(train.bytes, SEARCHED_BYTES)
     compressed = int(documents.bytes.sum())
@@ -152,22 +173,19 @@ def read_texts(source: str | Path) -> Texts:
 
 
 def _open(
-    source: str | Path, split: str, codec: TextCodec, folder: RunFolder | None
+    source: Dataset | str | Path, split: str | None, codec: TextCodec, learned: Dataset | str | Path | None
 ) -> tuple[Documents, Documents | None, DataFacts]:
     """The documents to measure on, the training text, and the facts of both.
 
     Other data than the model's own leaves the training text what it was: the baselines learn from what the model learned.
     """
-    dataset = Dataset.open(source) if (Path(source) / MANIFEST).is_file() else None
     notes: tuple[str, ...] = ()
-    if dataset is not None:
-        documents = _split(dataset, split, codec)
+    if isinstance(source, Dataset):
+        documents = _split(source, split or held_out(source), codec)
     else:
         texts, notes = read_texts(source)
         documents = Documents.of_texts(texts, codec, Path(source).name)
-    learned = dataset
-    if folder is not None and not _same(source, folder.plan.data):
-        learned = Dataset.open(folder.plan.data) if (Path(folder.plan.data) / MANIFEST).is_file() else None
+    learned = learned if isinstance(learned, Dataset) else None
     train = _split(learned, "train", codec) if learned is not None else None
     manifest = learned.manifest if learned is not None else None
     facts = DataFacts(
@@ -255,16 +273,22 @@ def _curve(folder: RunFolder) -> Curve | None:
     return Curve(train=train, validation=validation) if train or validation else None
 
 
-def _own_data(folder: RunFolder | None) -> str:
+def _own_data(folder: RunFolder | None) -> Dataset:
     if folder is None:
         raise DaedalError("This model has no training run that says what to measure it on", "Name the data by --data")
-    data = folder.plan.data
-    if not (Path(data) / MANIFEST).is_file():
-        raise DaedalError(
-            f"The data that this run was trained on is not at {data} any more", "Name its place by --data"
-        )
+    data = own_data(folder)
+    assert isinstance(data, Dataset)
     return data
 
 
-def _same(one: str | Path, other: str | Path) -> bool:
-    return Path(one).resolve() == Path(other).resolve()
+def _data(source: str | Path) -> Dataset | str | Path:
+    """A data folder, opened; anything else as it is."""
+    return Dataset.open(source) if (Path(source) / MANIFEST).is_file() else source
+
+
+def _learned(folder: RunFolder) -> Dataset | None:
+    """What a run learned from, where it is still at hand."""
+    try:
+        return _own_data(folder)
+    except DaedalError:
+        return None

@@ -76,6 +76,7 @@ class EvaluationReport(Config):
         plan: the training run's plan, if there is one.
         seconds: how long measuring took.
         written: the files that hold this report.
+        unwritten: why there are none, where there were to be some.
     """
 
     format: Literal["daedal-evaluation"] = "daedal-evaluation"
@@ -92,6 +93,7 @@ class EvaluationReport(Config):
     curve: Curve | None = None
     seconds: float
     written: tuple[str, ...] = Field((), exclude=True)
+    unwritten: str | None = Field(None, exclude=True)
 
     def measured(self, quantity: str) -> Measurement:
         """The model's own measurement of a quantity, such as "bits-per-byte"."""
@@ -148,6 +150,8 @@ class EvaluationReport(Config):
             lines += ["", "It writes:", *(f"  {line}" for line in shown(self.samples[0]).splitlines()[:12])]
         if self.written:
             lines += ["", f"Report: {self.written[0]}"]
+        if self.unwritten:
+            lines += ["", self.unwritten]
         return visible("\n".join(lines))
 
 

@@ -11,6 +11,7 @@ import torch
 
 from daedal import __version__
 from daedal.codecs.chat import ChatTemplate
+from daedal.codecs.conversation import Conversation
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.completion import Chunk, Completion, Provenance, Score, TokenLogprob
@@ -20,8 +21,9 @@ from daedal.inference.row import Event, Fault, FinishReason, Request, Row, Token
 from daedal.inference.sampling import Quantize, SamplingOptions
 from daedal.inference.scoring import fingerprint, score
 from daedal.inference.text import TextStream
-from daedal.models.checkpoint import load_model, resolve, stop_ids
+from daedal.models.checkpoint import load_model, resolve
 from daedal.models.gpt import GPT
+from daedal.models.habits import stop_ids
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -223,8 +225,8 @@ class Generator:
         answer = min(chosen.max_tokens or context // 4, context // 2)
         kept, forgotten = list(messages), 0
         while True:
-            prompt = self.template.render(kept)
-            ids = self.codec.encode(prompt, special=True)
+            read = Conversation(self.template, self.codec, kept)
+            prompt, ids = read.text, read.ids
             if len(ids) + answer <= context or not (oldest := _oldest(kept)):
                 break
             kept = [message for i, message in enumerate(kept) if i not in oldest]

@@ -26,8 +26,9 @@ from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.files import atomic_path
 from daedal.interop.gguf_vocabulary import Vocabulary, vocabulary
-from daedal.models.checkpoint import stop_ids, unpair
+from daedal.models.checkpoint import unpair
 from daedal.models.gpt import GPT, GPTConfig
+from daedal.models.habits import stop_ids
 from daedal.models.huggingface import TensorName, tensor_names
 
 Quantize = Literal["f32", "f16", "bf16", "q8_0", "q4_0"]

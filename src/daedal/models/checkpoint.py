@@ -19,10 +19,11 @@ from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder, read_json, write_json
 from daedal.models.coded import CODEC, with_codec
 from daedal.models.gpt import GPT
+from daedal.models.habits import Habits
 from daedal.models.huggingface import TensorName, read_config, tensor_names, write_config
 from daedal.models.image_checkpoint import is_image_config, load_image_model
 from daedal.models.model import Model
-from daedal.models.weights import check_header, write_tensors
+from daedal.models.weights import check_header, require_numbers, require_to_load, write_tensors
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _DTYPE_NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
@@ -38,6 +39,7 @@ def save_model(
     max_shard_bytes: int = 5 * 10**9,
     codec: TextCodec | None = None,
     notes: Mapping[str, Any] | None = None,
+    habits: Habits | None = None,
 ) -> None:
     """Write a model where Transformers, vLLM and llama.cpp's converter find it.
 
@@ -46,6 +48,7 @@ def save_model(
         max_shard_bytes: larger weights are split over several files.
         codec: written beside the weights, and its special ids into the configuration.
         notes: what else `config.json` is to say, such as the names of classes.
+        habits: how its texts end and conversations are written, where that comes from another checkpoint.
 
     Raises:
         DaedalError: the disk is full or the folder cannot be written.
@@ -84,9 +87,12 @@ def save_model(
         folder / "config.json",
         {**write_config(model.config), **special, **(notes or {}), "dtype": kind, "torch_dtype": kind},
     )
-    write_json(folder / "generation_config.json", {**special, "do_sample": True})
+    generation = {**special, "do_sample": True}
+    write_json(folder / "generation_config.json", generation if habits is None else habits.generation(generation))
     if codec is not None:
         codec.save(folder)
+    if habits is not None:
+        habits.save(folder)
 
 
 def load_model(
@@ -113,15 +119,17 @@ def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | st
     if is_image_config(values):
         return load_image_model(folder, device)
     config = read_config(values, str(folder / "config.json"))
-    with torch.device("meta"):
-        model = GPT(config)
-    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     with ExitStack() as stack:
         tensors = _open_tensors(folder, stack)
+        config = config.but(tied=False) if config.tied and _has_own_head(tensors) else config
+        with torch.device("meta"):
+            model = GPT(config)
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
         entries = list(tensor_names(config))
         _check(entries, shapes, tensors, config.tied, folder)
         stored = _DTYPES[tensors[entries[0].file].get_dtype()]
         dtype = dtype or (stored if stored != torch.float64 else torch.float32)
+        require_to_load(folder, sum(shape.numel() for shape in shapes.values()) * dtype.itemsize, device)
         loaded = {name: torch.empty(shape, dtype=dtype, device=device or "cpu") for name, shape in shapes.items()}
         for entry in entries:
             source = tensors[entry.file][:]
@@ -129,6 +137,8 @@ def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | st
             source = _pair(source, entry.paired)
             target = loaded[entry.parameter]
             (target if entry.rows is None else target[slice(*entry.rows)]).copy_(source)
+        for name, tensor in loaded.items():
+            require_numbers(name, tensor, folder)
     model.load_state_dict(loaded, assign=True)
     return model.eval()
 
@@ -160,18 +170,6 @@ def resolve(folder_or_hub_id: Path | str) -> Path:
             f"{name} is neither a folder here nor a model that the Hugging Face hub gives ({reason})",
             "Check the name and the connection",
         ) from None
-
-
-def stop_ids(folder: Path | str) -> tuple[int, ...]:
-    """The ids that end a generation, as `generation_config.json`, or else `config.json`, names them."""
-    for name in ("generation_config.json", "config.json"):
-        path = Path(folder) / name
-        value = read_json(path) if path.exists() else {}
-        ids = value.get("eos_token_id") if isinstance(value, dict) else None
-        ids = ids if isinstance(ids, list) else [ids]
-        if all(isinstance(entry, int) for entry in ids):
-            return tuple(ids)
-    return ()
 
 
 def _shards(model: GPT, dtype: torch.dtype, max_shard_bytes: int) -> list[list[TensorName]]:
@@ -222,6 +220,7 @@ def _open_tensors(folder: Path, stack: ExitStack) -> dict[str, Any]:
             tensors |= {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError) as error:
             raise DaedalError(f"{path} is damaged ({error})", "Restore it from a copy, or download it again") from None
+    _rename(tensors)
     return tensors
 
 
@@ -258,7 +257,6 @@ def _check(
     folder: Path,
 ) -> None:
     """Every tensor is there, with the shape that the configuration gives it, and none besides."""
-    _rename(tensors)
     for entry in entries:
         if entry.file not in tensors:
             raise DaedalError(f"{folder}: the weight {entry.file} is missing", "Restore the files from a copy")
@@ -274,6 +272,16 @@ def _check(
             raise DaedalError(
                 f"{folder}: the weight {name} belongs to no part of this architecture", "Load it with Transformers"
             )
+
+
+def _has_own_head(tensors: dict[str, Any]) -> bool:
+    """Whether an output layer is stored that differs from the embedding: then a configuration that ties them is wrong, and the
+    weights are right, as Transformers has it too."""
+    names = ("model.embed_tokens.weight", "transformer.wte.weight")
+    head, embedding = tensors.get("lm_head.weight"), next((tensors[name] for name in names if name in tensors), None)
+    if head is None or embedding is None or head.get_shape() != embedding.get_shape():
+        return False
+    return not torch.equal(head[:], embedding[:])
 
 
 def _rename(tensors: dict[str, Any]) -> None:

@@ -49,7 +49,9 @@ class GANShape(Config):
     depth: int = Field(1, ge=1, le=16, description="residual blocks of each grid")
     patch: int = Field(2, ge=1, le=16, description="side in pixels of a cell of the finest grid")
     frames: int = Field(8, ge=0, le=64, description="movable frames of coordinates that the generator draws in")
-    penalty: float = Field(1.0, ge=0, description="weight of the slope penalties R1 and R2 at 32 pixels; 0 for none")
+    penalty: float = Field(
+        1.0, ge=0, le=1e6, description="weight of the slope penalties R1 and R2 at 32 pixels; 0 for none"
+    )
     penalty_end: float = Field(0.3, gt=0, le=1, description="share of that weight that is left at the end of the run")
     penalty_interval: int = Field(4, ge=1, le=1024, description="steps from one penalty to the next")
 

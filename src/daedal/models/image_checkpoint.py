@@ -14,7 +14,7 @@ from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder, read_json, write_json
 from daedal.models.image import ImageModel
 from daedal.models.image_families import IMAGE_FAMILIES, image_family
-from daedal.models.weights import check_header, write_tensors
+from daedal.models.weights import check_header, require_numbers, require_to_load, write_tensors
 
 _PREFIX = "daedal-"
 WEIGHTS = "model.safetensors"
@@ -76,11 +76,14 @@ def load_image_model(folder: Path, device: torch.device | str | None = None) -> 
         with safe_open(weights, framework="pt", device=str(device or "cpu")) as file:
             found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             _check(found, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, folder)
+            require_to_load(folder, weights.stat().st_size, device)
             tensors = {name: file.get_tensor(name) for name in found}
     except (SafetensorError, OSError, ValueError) as error:
         raise DaedalError(
             f"{weights} is damaged ({error})", "Restore it from a copy, or train the model again"
         ) from None
+    for name, tensor in tensors.items():
+        require_numbers(name, tensor, folder)
     model.load_state_dict(tensors, assign=True)
     return model.eval()
 

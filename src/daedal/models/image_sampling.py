@@ -19,13 +19,16 @@ class ImageSampling(Config):
         None, ge=0, le=100, description="fresh noise before each step, in steps back; 0 for none"
     )
     guidance: float | None = Field(
-        None, ge=0, description="how strongly the class or prompt is asked for; 1 as learned; 2 for prompts to tokens"
+        None,
+        ge=0,
+        le=1000,
+        description="how strongly the class or prompt is asked for; 1 as learned; 2 for prompts to tokens",
     )
     truncation: float | None = Field(None, ge=0, le=1, description="0 draws the average picture, 1 every kind")
     temperature: float | None = Field(
-        None, gt=0, description="under 1 likelier pictures, over 1 stranger ones; 0.7 for prompts to tokens"
+        None, gt=0, le=1000, description="under 1 likelier pictures, over 1 stranger ones; 0.7 for prompts to tokens"
     )
-    top_k: int | None = Field(None, ge=1, description="draw from so many of the likeliest tokens")
+    top_k: int | None = Field(None, ge=1, le=2**24, description="draw from so many of the likeliest tokens")
 
     def scaled(self, noise: "Tensor") -> "Tensor":
         """Noise at the temperature that was chosen."""

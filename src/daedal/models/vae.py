@@ -61,7 +61,7 @@ class VAEShape(Config):
         description="Gaussians fitted to the vectors of pictures after training, to draw from; 0 for none",
     )
     kl_warmup: float = Field(0.0, ge=0, le=1, description="share of the run over which the latents' cost rises to full")
-    free_bits: float = Field(0.0, ge=0, description="bits that the latents of a picture may hold at no cost")
+    free_bits: float = Field(0.0, ge=0, le=1e6, description="bits that the latents of a picture may hold at no cost")
 
     @model_validator(mode="after")
     def _has_latents(self) -> Self:

@@ -5,11 +5,13 @@ import struct
 from collections.abc import Collection
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.memory import require_memory
 
 _MAX_HEADER = 100 * 2**20
 
@@ -62,3 +64,26 @@ def check_header(path: Path, kinds: Collection[str], ignored: tuple[str, ...] = 
                 f"{path}: {name} holds {kind}, and only {', '.join(kinds)} can be read",
                 "Convert it with the program that wrote it",
             )
+
+
+def require_to_load(folder: Path, needed: int, device: torch.device | str | None) -> None:
+    """
+    Raises:
+        DaedalError: the weights of a model, of so many bytes, do not fit the memory of the device.
+    """
+    fix = "Close other programs, or use a smaller model or a machine with more memory"
+    require_memory(f"The model in {folder}", needed, fix, str(device or "cpu"))
+
+
+def require_numbers(name: str, tensor: Tensor, folder: Path) -> None:
+    """
+    Raises:
+        DaedalError: a weight is infinite or not a number.
+    """
+    if not tensor.is_floating_point() or bool(torch.isfinite(tensor.sum(dtype=torch.float32))):
+        return  # a sum over weights that are numbers is one, or has overflowed
+    if not bool(torch.isfinite(tensor).all()):
+        raise DaedalError(
+            f"{folder}: {name} holds weights that are not finite numbers",
+            "Its training diverged or the file is damaged: use an earlier checkpoint, or restore it from a copy",
+        )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from daedal.codecs.conversation import Conversation
 from daedal.errors import DaedalError
 from daedal.inference.constraint import Constraint, ConstraintCompiler, Unconstrainable
 from daedal.inference.embedding import embed
@@ -200,10 +201,11 @@ class TextDesk:
                 self._bound(prompt["text"])
             return self._generator.read(prompt["text"]), stop_ids, ()
         values = {"tools": prompt["tools"]} if prompt.get("tools") else {}
-        text = self._generator.template.render(prompt["messages"], prompt.get("add_generation_prompt", True), **values)
+        template, begins = self._generator.template, prompt.get("add_generation_prompt", True)
+        read = Conversation(template, self._codec, prompt["messages"], begins, **values)
         if bounded:
-            self._bound(text)
-        return self._codec.encode(text, special=True), stop_ids | self._special, self._turn_ends
+            self._bound(read.text)
+        return read.ids, stop_ids | self._special, self._turn_ends
 
     def _bound(self, text: str) -> None:
         """Refuse what is far too long by its beginning: a million characters take a second to read.

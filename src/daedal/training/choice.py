@@ -94,7 +94,7 @@ def largest_share(batch: int, most: int) -> int:
     says so."""
     processes = process_count()
     whole = batch // processes if batch % processes == 0 else batch
-    return max(size for size in range(1, whole + 1) if whole % size == 0 and size <= most)
+    return next(size for size in range(max(1, min(whole, most)), 0, -1) if whole % size == 0)
 
 
 def choose_rhythm(choose: Choice, steps: int, per_step: float, validation: float) -> None:

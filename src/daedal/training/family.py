@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daedal.errors import DaedalError
 from daedal.training.machine import Machine
@@ -10,13 +10,22 @@ from daedal.training.plan import Plan
 from daedal.training.plans import plan_class
 from daedal.training.trainer import Task
 
+if TYPE_CHECKING:
+    from daedal.data.images.dataset import ImageDataset
+    from daedal.data.shards import Dataset
+
 
 class Family(ABC):
     """A family and the data that it is to learn from.
 
+    Attributes:
+        dataset: that data.
+
     Raises:
         DaedalError: the data cannot be read, or is not of a kind that the family learns.
     """
+
+    dataset: "Dataset | ImageDataset"
 
     @abstractmethod
     def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> Plan:

@@ -23,7 +23,7 @@ from daedal.training.family import Family
 from daedal.training.groups import gpt_optimizer
 from daedal.training.machine import Machine
 from daedal.training.optimizers import Optimizer
-from daedal.training.picture_rules import captions_of, classes_of, fingerprint_of, labels_of
+from daedal.training.picture_rules import captions_of, classes_of, fingerprint_of_pictures, labels_of
 from daedal.training.pictures import VALIDATED, draw, open_codec, save_codecs, save_sheet
 from daedal.training.plan import GPTPlan, Plan
 from daedal.training.processes import Processes
@@ -38,6 +38,8 @@ class GridFamily(Family):
         codec: the run folder of the tokenizer.
         init: a run folder whose weights to start from.
     """
+
+    dataset: ImageDataset
 
     def __init__(self, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
         if codec is None:
@@ -99,7 +101,7 @@ class GridTask:
         self._captions, self._classes = captions, classes_of(dataset, plan.condition)
         self._label_dropout, self._telling = plan.label_dropout, plan.telling
         train, validation = dataset.split("train"), dataset.split("validation")
-        self.fingerprint = fingerprint_of(train, captions)
+        self.fingerprint = fingerprint_of_pictures(train, captions is not None)
         self._train = self._stream(train, plan.seed)
         self._validation = self._stream(validation, 0) if validation.count > 1 else None
         self._validated = min(VALIDATED, validation.count)

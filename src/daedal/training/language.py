@@ -14,6 +14,7 @@ from daedal.data.windows import Windows
 from daedal.errors import DaedalError
 from daedal.models.checkpoint import load_model, resolve, save_model
 from daedal.models.gpt import GPT
+from daedal.models.habits import Habits
 from daedal.models.model import IGNORE, TokenBatch
 from daedal.training.family import Family
 from daedal.training.groups import gpt_optimizer
@@ -34,9 +35,12 @@ class LanguageFamily(Family):
         init: a run folder or Hugging Face id whose weights to start from.
     """
 
+    dataset: Dataset
+
     def __init__(self, dataset: Dataset, data: str, init: str | None = None) -> None:
         self.dataset, self.data, self.init = dataset, data, init
         self._initial = _initial(init, dataset) if init is not None else None
+        self._habits = Habits.of(resolve(init)) if init is not None else None
 
     def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> GPTPlan:
         for name in ("condition", "label_dropout", "telling"):
@@ -54,7 +58,7 @@ class LanguageFamily(Family):
 
     def task(self, plan: Plan) -> "LanguageTask":
         assert isinstance(plan, GPTPlan)
-        return LanguageTask(self._initial or new_gpt(plan), self.dataset, plan)
+        return LanguageTask(self._initial or new_gpt(plan), self.dataset, plan, self._habits)
 
 
 def _initial(init: str, dataset: Dataset) -> GPT:
@@ -68,6 +72,12 @@ def _initial(init: str, dataset: Dataset) -> GPT:
     model = load_model(folder, dtype=torch.float32)
     if not isinstance(model, GPT):
         raise DaedalError(f"The model in {folder} is not a GPT", "Start from another")
+    known = model.config.vocab_size
+    if dataset.codec.vocab_size > known:
+        raise DaedalError(
+            f"{init}: the tokenizer has {dataset.codec.vocab_size} ids, and the weights know {known}",
+            "Restore the files that belong together, or start from another model",
+        )
     return model
 
 
@@ -76,12 +86,13 @@ class LanguageTask:
 
     Args:
         model: its configuration's context bounds the windows.
+        habits: of the model that it is begun from, for the checkpoint.
     """
 
     unit = "tokens"
 
-    def __init__(self, model: GPT, dataset: Dataset, plan: GPTPlan) -> None:
-        self.model, self.dataset, self.codec = model, dataset, dataset.codec
+    def __init__(self, model: GPT, dataset: Dataset, plan: GPTPlan, habits: Habits | None = None) -> None:
+        self.model, self.dataset, self.codec, self._habits = model, dataset, dataset.codec, habits
         self.fingerprint = dataset.split("train").fingerprint
         self._context = plan.context
         self._windows = Windows(dataset.split("train"), plan.context, plan.seed)
@@ -90,7 +101,7 @@ class LanguageTask:
 
     def save(self, folder: Path) -> None:
         """The model and its codec, for use."""
-        save_model(self.model, folder, codec=self.codec)
+        save_model(self.model, folder, codec=self.codec, habits=self._habits)
 
     def batch(self, first: int, count: int) -> TokenBatch:
         inputs, targets = self._windows.batch(first, count)
@@ -111,6 +122,8 @@ class LanguageTask:
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """Every token of the split but the first is predicted once, from what stands before it in its window."""
         split, context = self._validation, self._context
+        if split.tokens < 2:
+            return {}
         starts = np.arange(0, split.tokens - 1, context)[processes.rank :: processes.count]
         rows = max(1, 16384 // context)
         totals = torch.zeros(2, dtype=torch.float64)

@@ -115,8 +115,8 @@ def labels_of(
     return torch.from_numpy(np.array(split.labels)) if classes else None
 
 
-def fingerprint_of(split: ImageSplit, captions: CaptionCodec | None) -> str:
+def fingerprint_of_pictures(split: ImageSplit, captioned: bool) -> str:
     """SHA-256 of what is learned of a split: its pixels and labels, and its captions where they are learned."""
-    if captions is None:
+    if not captioned:
         return split.fingerprint
     return hashlib.sha256("\0".join((split.fingerprint, *split.captions)).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """The families that learn pictures, or the codes that another model makes of them."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import islice
@@ -35,6 +35,7 @@ from daedal.training.choice import (
     largest_share,
 )
 from daedal.training.family import Family
+from daedal.training.footprint import require_state, require_step
 from daedal.training.groups import picture_optimizer
 from daedal.training.machine import Machine
 from daedal.training.optimizers import Optimizer
@@ -43,7 +44,7 @@ from daedal.training.picture_rules import (
     TOKEN_RATE,
     captions_of,
     classes_of,
-    fingerprint_of,
+    fingerprint_of_pictures,
     is_black_and_white,
     labels_of,
     recipe,
@@ -67,6 +68,8 @@ class PictureFamily(Family):
         init: a run folder whose weights to start from.
     """
 
+    dataset: ImageDataset
+
     def __init__(self, family: str, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
         if codec is not None and family != "flow":
             raise DaedalError(
@@ -79,15 +82,10 @@ class PictureFamily(Family):
     def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> PicturePlan:
         time = Time.of(budget, given)
         train = self.dataset.split("train")
-        choose = Choice(given, {"data": self.data, "budget": time.budget, "init": self.init, "codec": self.codec_path})
-        choose_machine(choose, machine)
-        self._choose_model(choose)
-        for name, value in {**recipe(self.family, max(self.dataset.codec.shape[1:])), **given}.items():
-            choose(name, value)
-        batch = choose.values["batch"]  # a contrast is with all of a batch
-        choose("micro_batch", batch if self.family == "clip" else largest_share(batch, batch))
-        draft = PLANS[self.family].parse({**UNPLANNED, **choose.values}, "plan")
+        choose, draft = self._draft(time, machine, given)
+        require_state(lambda values: self._outlined(self._draft(time, machine, values)[1]), given, self._sizes)
         task = self.task(draft)
+        require_step(task.model, task.batch(0, 1), task.batch(0, 2), draft)
         per_step = step_seconds(
             task.model,
             {player: task.optimizer(player, draft) for player in task.model.players},
@@ -104,15 +102,42 @@ class PictureFamily(Family):
         }
         return PLANS[self.family].parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
 
+    def _draft(self, time: Time, machine: Machine, given: Mapping[str, Any]) -> tuple[Choice, PicturePlan]:
+        """All values of a plan but those that follow from the time of a step."""
+        settled = {"data": self.data, "budget": time.budget, "init": self.init, "codec": self.codec_path}
+        choose = Choice(dict(given), settled)
+        choose_machine(choose, machine)
+        self._choose_model(choose)
+        for name, value in {**recipe(self.family, max(self.dataset.codec.shape[1:])), **given}.items():
+            choose(name, value)
+        batch = choose.values["batch"]  # a contrast is with all of a batch
+        choose("micro_batch", batch if self.family == "clip" else largest_share(batch, batch))
+        return choose, PLANS[self.family].parse({**UNPLANNED, **choose.values}, "plan")
+
+    @property
+    def _sizes(self) -> list[str]:
+        """The values by which a network grows."""
+        return list(image_family(self.family).config.model_fields)
+
+    def _outlined(self, plan: PicturePlan) -> tuple[ImageModel, PicturePlan]:
+        """The model of a plan, on the meta device: it takes no memory."""
+        if self._initial is not None:
+            return self._initial, plan
+        with torch.device("meta"):
+            return self._new(plan), plan
+
+    def _new(self, plan: PicturePlan) -> ImageModel:
+        known = image_family(self.family)
+        values = {name: getattr(plan, name) for name in known.config.model_fields if hasattr(plan, name)}
+        if self.codec is not None:
+            values["values"] = 0  # codes are no bytes
+        return known.model(known.config.parse(values, "plan"))
+
     def task(self, plan: Plan) -> "PictureTask":
         assert isinstance(plan, PicturePlan)
         model = copy.deepcopy(self._initial)  # a model keeps counts of what it sees, and planning tries it
         if model is None:
-            known = image_family(self.family)
-            values = {name: getattr(plan, name) for name in known.config.model_fields if hasattr(plan, name)}
-            if self.codec is not None:
-                values["values"] = 0  # codes are no bytes
-            model = known.model(known.config.parse(values, "plan"))
+            model = self._new(plan)
             model.initialise(torch.Generator().manual_seed(plan.seed))
         captions = self._captions if plan.condition == "caption" else None
         return PictureTask(model, self.dataset, plan, self.codec, captions)
@@ -197,7 +222,7 @@ class PictureTask:
         captions: CaptionCodec | None = None,
     ) -> None:
         self.model, self.dataset, self.codec, self._captions = model, dataset, codec, captions
-        self.fingerprint = fingerprint_of(dataset.split("train"), captions)
+        self.fingerprint = fingerprint_of_pictures(dataset.split("train"), captions is not None)
         code = coder(codec) if codec is not None else None
         classes = classes_of(dataset, plan.condition)
         train, validation = dataset.split("train"), dataset.split("validation")

@@ -3,12 +3,16 @@
 `Plan` holds what the trainer reads; each family adds its data's facts and its model's shape.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
+from pydantic.fields import FieldInfo
 
 from daedal.config import Config
 from daedal.duration import format_duration
+
+MOST = 2**63 - 1
+"""What counts and seeds may be at most: more is no number to PyTorch, NumPy or a file."""
 
 
 class Prediction(Config):
@@ -24,12 +28,13 @@ class Plan(Config):
     """A training run. Every value below can be set by its name; those left alone follow from the budget and the machine."""
 
     derived: ClassVar[frozenset[str]] = frozenset(
-        {"family", "data", "init", "codec", "budget", "thread_choices", "predicted", "why"}
+        {"family", "data", "fingerprint", "init", "codec", "budget", "thread_choices", "predicted", "why"}
     )
     """The fields that are no options: they follow from what is given otherwise."""
 
     family: str = Field(description="what kind of model")
     data: str = Field(description="the data folder")
+    fingerprint: str | None = Field(None, description="SHA-256 of what is learned of it")
     init: str | None = Field(
         None, description="a run folder or Hugging Face id to start from instead of random weights"
     )
@@ -38,24 +43,24 @@ class Plan(Config):
         None, description="seconds that the whole run may take, evaluation and saving included"
     )
 
-    steps: int = Field(ge=1, description="optimizer steps; given by hand, they replace the time budget")
-    batch: int = Field(ge=1, description="examples a step, over all processes")
-    micro_batch: int = Field(ge=1, description="examples at once; the rest of the batch is accumulated")
+    steps: int = Field(ge=1, le=MOST, description="optimizer steps; given by hand, they replace the time budget")
+    batch: int = Field(ge=1, le=2**24, description="examples a step, over all processes")
+    micro_batch: int = Field(ge=1, le=2**24, description="examples at once; the rest of the batch is accumulated")
     optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: Muon for the matrices, AdamW for the rest")
     learning_rate: float = Field(gt=0, lt=10, description="peak learning rate of AdamW")
     muon_learning_rate: float = Field(0.02, gt=0, lt=10, description="peak learning rate of Muon")
     momentum: float = Field(0.95, ge=0, lt=1, description="Muon's momentum")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first decay")
     beta2: float = Field(0.95, ge=0, lt=1, description="AdamW's second decay")
-    weight_decay: float = Field(0.1, ge=0, description="decoupled weight decay of the matrices")
-    clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 for none")
+    weight_decay: float = Field(0.1, ge=0, le=1e6, description="decoupled weight decay of the matrices")
+    clip: float = Field(1.0, ge=0, le=1e6, description="largest norm of the gradient; 0 for none")
     warmup: float = Field(0.02, ge=0, le=1, description="share of the run in which the learning rate rises")
     cooldown: float = Field(0.5, ge=0, le=1, description="share of the run in which it falls to nothing")
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights that are saved for use; 0 for none")
-    seed: int = Field(0, ge=0, description="of the weights, the order of the data, dropout and samples")
+    seed: int = Field(0, ge=0, le=MOST, description="of the weights, the order of the data, dropout and samples")
 
     device: str = Field("cpu", description="cpu, cuda or mps")
-    threads: int = Field(1, ge=1, description="CPU threads")
+    threads: int = Field(1, ge=1, le=1024, description="CPU threads")
     thread_choices: tuple[int, ...] = Field(
         (),
         description="numbers of CPU threads that are tried again as the run goes; none where the number is set by hand",
@@ -63,10 +68,10 @@ class Plan(Config):
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of matrix products; weights stay fp32")
     compile: bool = Field(False, description="torch.compile the blocks")
 
-    log_every: int = Field(10, ge=1, description="steps between records of the loss")
-    evaluate_every: int = Field(ge=1, description="steps between passes over the whole validation split")
-    sample_every: int = Field(ge=1, description="steps between samples")
-    checkpoint_every: int = Field(ge=1, description="steps between checkpoints")
+    log_every: int = Field(10, ge=1, le=MOST, description="steps between records of the loss")
+    evaluate_every: int = Field(ge=1, le=MOST, description="steps between passes over the whole validation split")
+    sample_every: int = Field(ge=1, le=MOST, description="steps between samples")
+    checkpoint_every: int = Field(ge=1, le=MOST, description="steps between checkpoints")
 
     predicted: Prediction | None = None
     why: dict[str, str] = Field(default_factory=dict)
@@ -131,11 +136,11 @@ class GPTPlan(Plan):
     vocab_size: int = Field(ge=2, description="how many tokens the codec knows")
     width: int = Field(ge=8, le=65536, description="features of the residual stream")
     depth: int = Field(ge=1, le=1024, description="Transformer blocks")
-    heads: int = Field(ge=1, description="attention heads")
-    kv_heads: int = Field(ge=1, description="key and value heads, shared by groups of attention heads")
-    head_width: int = Field(ge=2, description="features of one head")
-    mlp_width: int = Field(ge=1, description="features inside the MLP")
-    context: int = Field(ge=2, description="tokens that the model sees at once")
+    heads: int = Field(ge=1, le=2**12, description="attention heads")
+    kv_heads: int = Field(ge=1, le=2**12, description="key and value heads, shared by groups of attention heads")
+    head_width: int = Field(ge=2, le=2**12, description="features of one head")
+    mlp_width: int = Field(ge=1, le=2**19, description="features inside the MLP")
+    context: int = Field(ge=2, le=2**27, description="tokens that the model sees at once")
     grid: tuple[int, int] | None = Field(None, description="rows and columns of tokens, where they make a picture")
     window: int = Field(0, ge=0, description="tokens of a caption")
     tied: bool = Field(True, description="the output layer shares the embedding's weights")
@@ -178,10 +183,15 @@ def _amount(number: int) -> str:
 def options_of(plan: type[Plan], settled: frozenset[str] = frozenset()) -> type[Config]:
     """The values of a plan, but for those that are `settled`, that a person may set by hand; None leaves one to the planner."""
     fields: dict[str, Any] = {
-        name: (field.annotation | None, Field(None, description=field.description))  # type: ignore[operator]
+        name: (_bounded(field) | None, Field(None, description=field.description))
         for name, field in plan.model_fields.items()
         if name not in plan.derived | settled
     }
     options: type[Config] = create_model(f"{plan.__name__}Options", __base__=Config, **fields)
     options.__doc__ = f"Values of the {plan.__name__} that a person set by hand; None leaves one to the planner."
     return options
+
+
+def _bounded(field: FieldInfo) -> Any:
+    """The type of a field with its bounds: rules compute with what is given before a plan is made of it."""
+    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation

@@ -6,6 +6,7 @@ model at which neither the model is too small nor its training too short.
 
 import math
 import zlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +24,7 @@ from daedal.training.choice import (
     choose_rhythm,
     largest_share,
 )
+from daedal.training.footprint import require_state, require_step
 from daedal.training.groups import gpt_optimizer
 from daedal.training.machine import Machine
 from daedal.training.plan import GPTPlan, Prediction
@@ -32,6 +34,8 @@ _OF_PICTURES = 8.0  # times as many tokens to a weight where they are a picture'
 _PICTURES = 32  # a step
 _EPOCHS = 6.0  # more passes than this over a text teach little that is new: a short text wants a smaller model
 _EPOCHS_OF_PICTURES = 30.0  # with six a few thousand pictures would get one of the smallest models; not searched
+_SIZES = ("width", "depth", "mlp_width", "heads", "kv_heads", "head_width", "context")
+_FEW = 64  # tokens on which it is tried what a step keeps for each
 _LADDER = (
     (64, 2), (96, 2), (96, 3), (128, 3), (128, 4), (160, 4), (192, 4), (192, 5), (256, 5), (256, 6), (320, 6), (384, 6),
     (384, 8), (512, 8), (512, 10), (640, 10), (768, 12), (1024, 16), (1280, 20), (1600, 24), (2048, 28), (2560, 32),
@@ -78,17 +82,27 @@ def plan_gpt(
     """
     time = Time.of(budget, given)
     computation = time.computation(machine)
-    choose = Choice(given, {"data": data, "budget": time.budget, "vocab_size": facts.vocab_size, **(settled or {})})
-    choose_machine(choose, machine)
-    if model is None:
-        _choose_shape(choose, computation, facts)
-    else:
-        _take_shape(choose, model)
-    _choose_optimisation(choose, machine, facts, fine_tuning=model is not None)
-    for name, value in given.items():
-        choose(name, value)
 
-    draft = GPTPlan.parse({**UNPLANNED, **choose.values}, "plan")
+    def settle(given: Mapping[str, Any]) -> tuple[Choice, GPTPlan]:
+        choose = Choice(
+            dict(given), {"data": data, "budget": time.budget, "vocab_size": facts.vocab_size, **(settled or {})}
+        )
+        choose_machine(choose, machine)
+        if model is None:
+            _choose_shape(choose, computation, facts)
+        else:
+            _take_shape(choose, model)
+        _choose_optimisation(choose, machine, facts, fine_tuning=model is not None)
+        for name, value in given.items():
+            choose(name, value)
+        return choose, GPTPlan.parse({**UNPLANNED, **choose.values}, "plan")
+
+    def planned(given: Mapping[str, Any]) -> tuple[GPT, GPTPlan]:
+        draft = settle(given)[1]
+        return (model if model is not None else outlined(draft)), draft
+
+    choose, draft = settle(given)
+    require_state(planned, given, _SIZES)
     initialised = model is not None
     model = model if model is not None else GPT(gpt_config(draft))
     per_step = rehearse(model, draft)
@@ -112,10 +126,23 @@ def plan_gpt(
 
 
 def rehearse(model: GPT, plan: GPTPlan) -> float:
-    """Seconds of one optimizer step, tried on random tokens."""
+    """Seconds of one optimizer step, tried on random tokens.
+
+    Raises:
+        DaedalError: it needs more memory than there is.
+    """
+    row = torch.randint(plan.vocab_size, (1, min(plan.context, _FEW)))
+    little, more = (TokenBatch(ids, ids, Moment(ids.numel())) for ids in (row, row.expand(2, -1)))
+    require_step(model, little, more, plan, plan.context)
     tokens = torch.randint(plan.vocab_size, (plan.micro_batch, plan.context))
     batch = TokenBatch(tokens, tokens, Moment(tokens.numel()))
     return step_seconds(model, {"model": gpt_optimizer(model, plan)}, batch, plan)
+
+
+def outlined(plan: GPTPlan) -> GPT:
+    """The model that a plan describes, on the meta device: it takes no memory."""
+    with torch.device("meta"):
+        return GPT(gpt_config(plan))
 
 
 def new_gpt(plan: GPTPlan) -> GPT:

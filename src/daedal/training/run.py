@@ -2,13 +2,17 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from daedal.errors import DaedalError
 from daedal.files import make_folder, read_json, write_json
+from daedal.lock import Holder, holder, locked
 from daedal.training.plan import Plan
 from daedal.training.plans import read_plan
+from daedal.training.processes import Processes
 
 
 class RunFolder:
@@ -38,8 +42,47 @@ class RunFolder:
             raise DaedalError(
                 f"{path} already holds a run", f"Go on with it by --resume {path}, or choose another --out"
             )
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        if run.path.exists() and (not run.path.is_dir() or run._others()):
             raise DaedalError(f"{path} exists and is not an empty folder", "Choose another --out")
+
+    @contextmanager
+    def claimed(self, new: bool = False) -> Iterator[None]:
+        """Only this process trains here while the block runs.
+
+        Args:
+            new: whether the run is to begin; then the folder must be free, and goes again where nothing came of it.
+
+        Raises:
+            DaedalError: another process trains here, or a folder for a new run is taken.
+        """
+        if new and not self._lock.exists():
+            self.check_new(self.path)
+        made = [folder for folder in (self.training, self.path, *self.path.parents) if new and not folder.exists()]
+        make_folder(self.training)
+        try:
+            with locked(self._lock, f"{self.path} is being trained"):
+                if new:
+                    self.check_new(self.path)
+                yield
+        finally:
+            with suppress(OSError):  # of those, the ones that something is in stay
+                for folder in made:
+                    folder.rmdir()
+
+    @property
+    def trainer(self) -> Holder | None:
+        """The other process that trains here, if one does."""
+        found = holder(self._lock)
+        return None if found is None or found.this else found
+
+    @property
+    def _lock(self) -> Path:
+        return self.training / "lock"
+
+    def _others(self) -> bool:
+        """Whether there is anything here but the lock of a run that is to begin."""
+        found = set(self.path.iterdir())
+        return bool(found) and (found != {self.training} or set(self.training.iterdir()) - {self._lock} != set())
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
@@ -64,6 +107,11 @@ class RunFolder:
         return (self.path / "evaluation.json").exists()
 
     @property
+    def tokens(self) -> Path:
+        """The run of the first of two stages, which learns the tokens of pictures."""
+        return self.training / "tokens"
+
+    @property
     def codec(self) -> Path:
         """The model whose codes the run learns, if it does not learn the artifacts themselves."""
         return self.path / "codec"
@@ -81,6 +129,15 @@ class RunFolder:
         """The newest complete checkpoint of the training state."""
         found = sorted((self.training / "state").glob("step-*"))
         return found[-1] if found else None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the data that the run was begun with; None where an older version did not write it down."""
+        if (found := self.plan.fingerprint) is not None or self.state is None:
+            return found
+        progress = read_json(self.state / "progress.json")
+        known = progress.get("data") if isinstance(progress, dict) else None
+        return None if known is None else str(known)
 
     def state_path(self, step: int) -> Path:
         return self.training / "state" / f"step-{step:09d}"
@@ -102,3 +159,15 @@ class RunFolder:
             except json.JSONDecodeError:
                 continue
         return records
+
+
+@contextmanager
+def claimed(run: RunFolder, group: Processes, new: bool = False) -> Iterator[None]:
+    """A run folder is the processes' own while the block runs: the main one holds its lock; see `RunFolder.claimed`."""
+    if not group.main:
+        group.wait()
+        yield
+        return
+    with run.claimed(new):
+        group.wait()
+        yield

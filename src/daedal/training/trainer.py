@@ -104,6 +104,7 @@ class Trainer:
         self._average = [p.detach().clone() for p in self.model.parameters()] if plan.ema else []
         self._lowest = math.inf
         self._warned: str | None = None
+        self._told: list[dict[str, Tensor]] = []  # the losses of the steps since the last record
 
     def train(self) -> None:
         """Train from where the run stands to its end.
@@ -127,14 +128,13 @@ class Trainer:
 
     def _loop(self, journal: Journal | None, signals: Signals) -> None:
         plan, pace = self.plan, self.pace
-        told: list[dict[str, Tensor]] = []
         with Prefetch(self._micro_batches, self.step) as batches:
             while self.step < pace.steps(self.step):
                 examples = batches.get()
                 with pace.step(self.step):
                     parts, count = self._step(examples)
                 self.step += 1
-                told.append(parts)
+                self._told.append(parts)
                 pace.clock.count(count)
                 stop, late = self.processes.any(signals.asked is not None, pace.late)
                 if pace.due(self.step, late):
@@ -142,8 +142,8 @@ class Trainer:
                     pace.review(self.step)
                 last = self.step >= pace.steps(self.step)
                 if last or self.step % plan.log_every == 0:
-                    self._log(journal, told)
-                    told.clear()
+                    self._log(journal)
+                    self._told.clear()
                 with pace.clock.paused():
                     if last:
                         self._finish()
@@ -161,9 +161,8 @@ class Trainer:
         """Every player moves once. Gives the loss, with its parts, and the number of things learned, over all processes."""
         device = self.processes.device
         count = int(self.processes.sum(torch.tensor(sum(batch.count for batch in micro_batches))))
-        horizon = self.pace.horizon
-        moment = Moment(float(count), horizon.fraction(self.step), self.step)
-        factor = trapezoid(horizon.fraction(self.step + 1), self.plan.warmup, self.plan.cooldown)
+        moment = Moment(float(count), self.pace.horizon.fraction(self.step), self.step)
+        factor = self._factor(self.step)
         parts = {"loss": torch.zeros((), device=device)}
         self.model.train()
         for player, parameters in self.players.items():
@@ -186,6 +185,12 @@ class Trainer:
         whole = self.processes.sum(torch.stack([value.float() for value in parts.values()]))
         return dict(zip(parts, whole.unbind(), strict=True)), count
 
+    def _factor(self, step: int) -> float:
+        """What the learning rates are multiplied by in the step after `step` steps."""
+        horizon = self.pace.horizon
+        begin, end = horizon.fraction(step), horizon.fraction(step + 1)
+        return trapezoid(begin, end, self.plan.warmup, self.plan.cooldown)
+
     def _micro_batches(self, step: int) -> list[Any]:
         """This process's share of a step's examples: a pure function of the step."""
         share = self.plan.batch // self.processes.count
@@ -201,7 +206,8 @@ class Trainer:
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
-    def _log(self, journal: Journal | None, told: list[dict[str, Tensor]]) -> None:
+    def _log(self, journal: Journal | None) -> None:
+        told = self._told
         for parts in told:
             self._check(float(parts["loss"]))
         # a part that some steps leave out, such as a lazy penalty, is the mean of those that have it
@@ -213,7 +219,7 @@ class Trainer:
             **self.task.units(means.pop("loss")),
             **means,
             **self.model.health(),
-            "learning_rate_factor": trapezoid(pace.horizon.fraction(self.step), self.plan.warmup, self.plan.cooldown),
+            "learning_rate_factor": self._factor(self.step - 1),
             f"{self.task.unit}_per_second": pace.clock.per_second(),
             "seconds": pace.elapsed,
         }
@@ -280,6 +286,7 @@ class Trainer:
                 "weights": dict(self.model.state_dict()),
                 "average": {str(index): tensor for index, tensor in enumerate(self._average)},
                 "random": random_state(self.processes.device),
+                "told": {f"{at} {name}": part for at, parts in enumerate(self._told) for name, part in parts.items()},
                 **{f"optimizer-{name}": optimizer.state() for name, optimizer in self.optimizers.items()},
             }
             save_state(
@@ -300,15 +307,12 @@ class Trainer:
     def _resume(self) -> None:
         """Go on from the newest state, if there is one."""
         path = self.run.state
+        self._check_data(self.plan.fingerprint)
         self.processes.wait()  # none may save before all have looked
         if path is None:
             return
         tensors, progress = load_state(path)
-        if progress.get("data", self.task.fingerprint) != self.task.fingerprint:
-            raise DaedalError(
-                f"The data in {self.plan.data} is not what this run was trained on",
-                "Build it again as it was, or train anew",
-            )
+        self._check_data(progress.get("data"))
         try:
             self.model.load_state_dict(tensors["weights"])
             for name, optimizer in self.optimizers.items():
@@ -318,10 +322,22 @@ class Trainer:
             set_random_state(tensors["random"], self.processes.device)
             self.step, self._lowest = int(progress["step"]), float(progress["lowest"])
             self.pace.go_on(float(progress["elapsed"]))
+            for name, part in tensors.get("told", {}).items():  # older versions have none
+                at, _, what = name.partition(" ")
+                self._told += [{} for _ in range(int(at) + 1 - len(self._told))]
+                self._told[int(at)][what] = part
         except (KeyError, RuntimeError, ValueError) as error:
             raise DaedalError(
                 f"{path} does not fit this run's plan ({error})", "Restore it from a copy, or train again"
             ) from None
+
+    def _check_data(self, known: str | None) -> None:
+        """Hold the data to the fingerprint of what the run was begun with, where that is known."""
+        if known not in (None, self.task.fingerprint):
+            raise DaedalError(
+                f"The data in {self.plan.data} is not what this run was trained on",
+                "Build it again as it was, name its place by --data, or train anew",
+            )
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:

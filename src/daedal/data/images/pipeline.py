@@ -80,6 +80,7 @@ def build(
             shutil.rmtree(work, ignore_errors=True)
         return done
     with work_area(work, request, replace):
+        holds_request(out, request, replace)  # another build may have ended there since
         try:
             count = max(1, workers or min(8, os.cpu_count() or 1))
             _Build(named, options, treatment, request, work, count, progress or _quiet).run(out.absolute())

@@ -31,7 +31,7 @@ from daedal.evaluation.images.report import (
 from daedal.evaluation.images.sheets import grid_png, pairs_png
 from daedal.evaluation.images.sizes import SECONDS, Sizes
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.subject import run_folder, subject_name
+from daedal.evaluation.subject import kept, plan_facts, run_folder, subject_name
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.coded import TokenModel
 from daedal.models.image import ImageModel
@@ -97,13 +97,13 @@ def evaluate_images(
         classes=work.class_rows,
         missing=tuple(missing),
         sampling=work.sampling,
-        plan=folder.plan.model_dump(mode="json") if folder is not None else None,
+        plan=plan_facts(folder),
         curve=parts.curve(folder) if folder is not None else None,
         seconds=round(time.monotonic() - started, 2),
         pictures=work.sheets,
     )
     tell(100, 100, "done")
-    return report.write(folder.path) if own and folder is not None else report
+    return kept(report, folder if own else None)
 
 
 def expected_seconds(model: ImageModel, dataset: ImageDataset, within: float = SECONDS) -> float:

@@ -15,15 +15,13 @@ from daedal.data.images.scenes import Scene
 from daedal.data.manifest import MANIFEST
 from daedal.errors import DaedalError
 from daedal.evaluation.images.report import ImageDataFacts
+from daedal.evaluation.subject import NotMeasurable
 from daedal.training.run import RunFolder
+from daedal.training.run_data import is_own, own_data
 
 LEAST = 50
 """A test split with fewer pictures is passed over for the validation split."""
 _ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-
-
-class TooFewPictures(DaedalError):
-    """A data folder holds too few pictures out to measure a model with."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,23 @@ class Reference:
         )  # fmt: skip
 
 
+def held_out(dataset: ImageDataset) -> str:
+    """The split to measure on.
+
+    Raises:
+        NotMeasurable: there are too few pictures in each.
+    """
+    names = ("test", "validation")
+    name = next((name for name in names if dataset.manifest.splits[name].pictures >= LEAST), "")
+    if not name:
+        counts = " and ".join(f"{dataset.manifest.splits[name].pictures} {name}" for name in names)
+        raise NotMeasurable(
+            f"{dataset.folder} has {counts} pictures, and measuring needs {LEAST} of one at least",
+            "Build the data with a larger share for it, as in --split 80 10 10",
+        )
+    return name
+
+
 def of_scenes(data: ImageDataset) -> bool:
     """Whether pictures are scenes, which a judge can read."""
     if data.codec.channels != 3 or not 32 <= data.codec.height == data.codec.width <= 128:
@@ -89,19 +104,31 @@ def open_reference(against: str | Path | ImageDataset | None, folder: RunFolder 
     Raises:
         DaedalError: there is nothing to measure against, or its pictures are of another size.
     """
-    home = Path(folder.plan.data) if folder is not None else None
-    learned = ImageDataset.open(home) if home is not None and (home / MANIFEST).is_file() else None
     if against is None:
-        if learned is None:
-            where = f"is not at {home} any more" if home is not None else "is not known"
-            raise DaedalError(f"The data that this model was trained on {where}", "Name a folder by --against")
+        if folder is None:
+            raise DaedalError("The data that this model was trained on is not known", "Name a folder by --against")
+        learned = own_data(folder)
+        assert isinstance(learned, ImageDataset)
         return _of_data(learned, codec, True, learned)
+    dataset: ImageDataset | None = None
     if isinstance(against, ImageDataset):
-        return _of_data(against, codec, learned is not None and against.fingerprint == learned.fingerprint, learned)
-    path = Path(against)
-    if (path / MANIFEST).is_file():
-        return _of_data(ImageDataset.open(path), codec, home is not None and path.resolve() == home.resolve(), learned)
-    return _of_files(path, codec, learned)
+        dataset = against
+    elif (Path(against) / MANIFEST).is_file():
+        dataset = ImageDataset.open(Path(against))
+    if dataset is None:
+        return _of_files(Path(str(against)), codec, _learned(folder))
+    if folder is not None and is_own(dataset, folder):
+        return _of_data(dataset, codec, True, dataset)
+    return _of_data(dataset, codec, False, _learned(folder))
+
+
+def _learned(folder: RunFolder | None) -> ImageDataset | None:
+    """What a run learned from, where it is still at hand."""
+    try:
+        data = None if folder is None else own_data(folder)
+    except DaedalError:
+        return None
+    return data if isinstance(data, ImageDataset) else None
 
 
 def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: ImageDataset | None) -> Reference:
@@ -111,14 +138,7 @@ def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: Image
             "width)",
             "Build the data at the model's size",
         )
-    names = ("test", "validation")
-    name = next((name for name in names if dataset.manifest.splits[name].pictures >= LEAST), "")
-    if not name:
-        counts = " and ".join(f"{dataset.manifest.splits[name].pictures} {name}" for name in names)
-        raise TooFewPictures(
-            f"{dataset.folder} has {counts} pictures, and measuring needs {LEAST} of one at least",
-            "Build the data with a larger share for it, as in --split 80 10 10",
-        )
+    name = held_out(dataset)
     split = dataset.split(name)
     train = learned if learned is not None else dataset
     return Reference(name, split.images, split.labels, split.fingerprint, own, train, tuple(split.captions))

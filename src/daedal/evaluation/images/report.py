@@ -99,6 +99,7 @@ class ImageReport(Config):
         seconds: how long measuring took.
         pictures: sheets to look at, as PNG, by the name of their file.
         written: the files that hold this report.
+        unwritten: why there are none, where there were to be some.
     """
 
     format: Literal["daedal-image-evaluation"] = "daedal-image-evaluation"
@@ -117,6 +118,7 @@ class ImageReport(Config):
     seconds: float
     pictures: dict[str, bytes] = Field(default_factory=dict, exclude=True)
     written: tuple[str, ...] = Field((), exclude=True)
+    unwritten: str | None = Field(None, exclude=True)
 
     def measured(self, quantity: str) -> Measurement:
         """The model's own measurement of a quantity, such as "fid-classifier"; "fid" finds whichever extractor's there
@@ -195,4 +197,6 @@ class ImageReport(Config):
         lines += [f"  Not measured: {line}" for line in self.missing]
         if self.written:
             lines += ["", f"Report: {self.written[0]}"]
+        if self.unwritten:
+            lines += ["", self.unwritten]
         return visible("\n".join(lines))

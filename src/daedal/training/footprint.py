@@ -1,0 +1,118 @@
+"""How much memory training takes, told before it is taken: weights, gradients, optimizer and average by counting, what a step
+keeps for its gradients by a step on little."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from daedal.errors import DaedalError
+from daedal.memory import free_memory, require_memory, size
+from daedal.models.model import Model
+from daedal.training.choice import largest_share
+from daedal.training.plan import Plan
+
+_PASSING = 1.3  # what a step takes and gives back again, beside what it keeps
+
+
+def state_bytes(model: nn.Module, plan: Plan) -> int:
+    """Bytes of weights, gradients, the optimizer's moments and the averaged weights. The model may be on the meta device."""
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    copies = 2 + (1 if plan.optimizer == "muon" else 2) + (1 if plan.ema else 0)
+    return 4 * weights * copies
+
+
+def require_state(
+    make: Callable[[Mapping[str, Any]], tuple[nn.Module, Plan]], given: Mapping[str, Any], sizes: Iterable[str]
+) -> None:
+    """Refuse a model that does not fit this machine, before it is made.
+
+    Args:
+        make: a model on the meta device and its plan, of values that were given by hand.
+        sizes: the names of values by which it grows.
+
+    Raises:
+        DaedalError: it does not fit; names the largest of those with halves of what was given that does.
+    """
+    model, plan = make(given)
+    needed = state_bytes(model, plan)
+    if needed <= free_memory(plan.device):
+        return
+    fix = "Take a smaller model, or a machine with more memory"
+    grown = [name for name in sizes if isinstance(given.get(name), int)]
+    while any(given[name] > 1 for name in grown):
+        given = {**given, **{name: max(1, given[name] // 2) for name in grown}}
+        try:
+            fits = state_bytes(*make(given)) < 0.5 * free_memory(plan.device)
+        except DaedalError:
+            continue  # these do not go together
+        if fits:
+            options = " ".join(f"--{name.replace('_', '-')} {given[name]}" for name in grown)
+            fix = f"{options} would fit"
+            break
+    require_memory(
+        f"Training a model of {sum(p.numel() for p in model.parameters()) / 1e6:,.0f} M weights",
+        needed,
+        fix,
+        plan.device,
+    )
+
+
+def require_step(model: Model, little: Any, more: Any, plan: Plan, times: int = 1) -> None:
+    """Refuse a step that does not fit this machine beside what `state_bytes` counts, before it is taken.
+
+    Args:
+        little, more: two small batches: what a step keeps grows from one to the other as it does to a micro batch.
+        times: how many of what the batches count are in an example of the run.
+
+    Raises:
+        DaedalError: the step does not fit; names the micro batch that would.
+    """
+    device = torch.device(plan.device)
+    model, little, more = model.to(device).train(), little.to(device), more.to(device)
+    free = free_memory(plan.device) - state_bytes(model, plan)
+    for player in model.players:
+        first, second = (_kept_bytes(model, batch, player, plan) for batch in (little, more))
+        each = (second - first) / (more.count - little.count)
+        always = _PASSING * max(0.0, first - each * little.count)
+        example = _PASSING * each * times
+        needed = int(always + plan.micro_batch * example)
+        if needed > free:
+            raise DaedalError(
+                f"A step of {plan.micro_batch} examples at once needs about {size(needed)} of memory, and "
+                f"{size(max(0, free))} is free beside the model",
+                _what_fits(plan, (free - always) / example if example else 0.0),
+            )
+
+
+def _what_fits(plan: Plan, examples: float) -> str:
+    """What to do where so many examples of a plan, or such a part of one, fit."""
+    if examples >= 1:
+        option = "batch" if "micro_batch" in type(plan).derived else "micro-batch"
+        return f"--{option} {largest_share(plan.batch, int(examples))} would fit"
+    context = int(getattr(plan, "context", 0) * examples)
+    return f"--micro-batch 1 --context {context} would fit" if context > 1 else "Take a smaller model"
+
+
+def _kept_bytes(model: Model, batch: Any, player: str, plan: Plan) -> int:
+    """Bytes that a forward pass keeps for the gradients."""
+    kept: dict[int, int] = {}
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+            held.append(tensor)  # so that no other takes its place
+        return tensor
+
+    held: list[Tensor] = []
+    model.turn(player)
+    device = torch.device(plan.device).type
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+        torch.autocast(device, torch.bfloat16, enabled=plan.precision == "bf16"),
+    ):
+        model.loss(batch, player)
+    return sum(kept.values())

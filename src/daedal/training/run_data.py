@@ -1,0 +1,76 @@
+"""The data that a run learns from: where it lies now, and whether it is still what the run was begun with."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from daedal.data import open_data
+from daedal.data.images.dataset import ImageDataset
+from daedal.data.manifest import MANIFEST
+from daedal.data.shards import Dataset
+from daedal.errors import DaedalError
+from daedal.training.picture_rules import fingerprint_of_pictures
+from daedal.training.plan import Plan
+from daedal.training.run import RunFolder
+
+
+def fingerprint_of(data: Dataset | ImageDataset, plan: Plan) -> str:
+    """SHA-256 of what a plan has a model learn: the training split, and its captions where they are learned."""
+    train = data.split("train")
+    if isinstance(data, Dataset):
+        return train.fingerprint
+    return fingerprint_of_pictures(data.split("train"), getattr(plan, "condition", None) == "caption")
+
+
+def own_data(run: RunFolder) -> Dataset | ImageDataset:
+    """The data that a run was begun with: where it was then, or where it moved together with the run.
+
+    Raises:
+        DaedalError: it is not there any more, damaged, or changed.
+    """
+    plan, known = run.plan, run.fingerprint
+    if (Path(plan.data) / MANIFEST).is_file():
+        data = open_data(Path(plan.data))
+        check_data(data, run)
+        return data
+    for place in _moved(run.path, Path(plan.data)) if known else ():
+        try:
+            data = open_data(place)
+            if fingerprint_of(data, plan) == known:
+                return data
+        except DaedalError:
+            continue  # another folder of that name
+    raise DaedalError(
+        f"The data that this run was trained on is not at {plan.data} any more", "Name its place by --data"
+    )
+
+
+def check_data(data: Dataset | ImageDataset, run: RunFolder) -> None:
+    """
+    Raises:
+        DaedalError: the data is not what the run was begun with.
+    """
+    if not is_own(data, run):
+        raise DaedalError(
+            f"The data in {data.folder} is not what this run was trained on",
+            "Build it again as it was, name other data by --data, or train anew",
+        )
+
+
+def is_own(data: Dataset | ImageDataset, run: RunFolder) -> bool:
+    """Whether data is what a run was begun with, wherever it lies; by its place where the run is too old to know more."""
+    plan, known = run.plan, run.fingerprint
+    if known is None:
+        return data.folder.resolve() == Path(plan.data).resolve()
+    return fingerprint_of(data, plan) == known
+
+
+def _moved(run: Path, data: Path) -> Iterator[Path]:
+    """Where data would lie that moved together with the run: the nearest place whose path ends most like the old one."""
+    parts = data.parts[1:] if data.is_absolute() else data.parts
+    parts = tuple(part for part in parts if part not in (os.curdir, os.pardir))
+    for above in run.absolute().parents:
+        for begin in range(len(parts)):
+            place = above.joinpath(*parts[begin:])
+            if (place / MANIFEST).is_file():
+                yield place
