@@ -35,7 +35,7 @@ _ALWAYS_LIKE_THAT = "the model draws in the one way that it has learned"
 class _Drawing(Request):
     """What all three have."""
 
-    model: ModelName
+    model: ModelName | None = Field(None, description="name of a model; unless given, the only one that draws pictures")
     n: Count = 1
     size: Size = "auto"
     response_format: Annotated[Any, Refused("pictures come in the answer, as base64", ("b64_json",))] = None

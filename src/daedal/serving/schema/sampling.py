@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from daedal.serving.schema.base import EndUser, ModelName, Refused, Request, fault
 
@@ -15,7 +15,9 @@ TopP = Annotated[
     float, Field(ge=0, le=1, description="only the fewest most likely tokens that hold this much probability")
 ]
 TopK = Annotated[
-    int, Field(ge=0, le=10**6, description="an extension: only the k most likely tokens; 0 takes all of them")
+    int,
+    Field(ge=-1, le=10**6, description="an extension: only the k most likely tokens; 0, or -1 as vLLM has it, takes all"),
+    AfterValidator(lambda value: max(0, value)),
 ]
 MinP = Annotated[
     float, Field(ge=0, le=1, description="an extension: only tokens at least this fraction as likely as the likeliest")
