@@ -127,7 +127,9 @@ def test_a_text_takes_so_much_work_for_its_constraint(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "pattern", ["((((a{50}){50}){50}){50})", "((a{1000}){1000})b", "a{1000000}", "x" * 300_000], ids=lambda pattern: pattern[:20]
+    "pattern",
+    ["((((a{50}){50}){50}){50})", "((a{1000}){1000})b", "a{1000000}", "x" * 300_000],
+    ids=lambda pattern: pattern[:20],
 )
 def test_a_pattern_that_takes_too_much_work_is_refused_with_little(pattern: str) -> None:
     compiler = ConstraintCompiler(CODEC, CODEC.vocab_size, [CODEC.eos_id or 0])

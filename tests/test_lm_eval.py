@@ -33,8 +33,12 @@ QUESTIONS = [
     {"question": "To be, or ", "choices": ["not", "the warm grass of the meadow", "dog"], "answer": 0},
     {"question": TEXTS[0] + TEXTS[0], "choices": ["a", "b", " lazy dog"], "answer": 2},
 ]
-PAIRS = [(start, end) for start in ("The fox", "To be, or", "naïve", "a", "東京 🌸") for end in (" jumps", " not", " a café")]
-TEMPLATE = "{% for m in messages %}<|endoftext|>{{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}So:{% endif %}"
+PAIRS = [
+    (start, end) for start in ("The fox", "To be, or", "naïve", "a", "東京 🌸") for end in (" jumps", " not", " a café")
+]
+TEMPLATE = (
+    "{% for m in messages %}<|endoftext|>{{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}So:{% endif %}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +175,9 @@ def test_likelihoods_over_the_api_agree_where_texts_want_to_end(
     likeliest = model.head(_last_states(model, codec)).argmax(1)
     assert 5 <= (likeliest == codec.eos_id).sum() < len(PAIRS)
     asked = [*PAIRS, ("", "The fox"), ("The fox", codec.decode(likeliest[:1]) or " x")]
-    served = over_the_api(url, folder, backend, batch).loglikelihood(instances("loglikelihood", asked), disable_tqdm=True)
+    served = over_the_api(url, folder, backend, batch).loglikelihood(
+        instances("loglikelihood", asked), disable_tqdm=True
+    )
     for other in (ours, theirs):
         known = other.loglikelihood(instances("loglikelihood", asked))
         assert [value for value, _ in served] == pytest.approx([value for value, _ in known], rel=1e-4, abs=1e-4)

@@ -3,6 +3,7 @@
 - a head (first line and headers) comes within seconds, and is not long; neither is what follows a body in pieces
 - whoever has been answered finishes sending soon; whoever does not read the answer is cut off in the end
 - whatever is no HTTP is answered in the shape that all errors have
+- HTTP/1.0, which some proxies speak, gets streams without chunks
 
 Not covered: how fast connections are opened, and from how many addresses. That is for a firewall or a proxy in front.
 """
@@ -11,7 +12,9 @@ import asyncio
 import uuid
 from typing import Any
 
+import httptools
 import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 _CONNECTIONS = 4096
@@ -63,6 +66,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._fruitless = 0
         self._at_ease()
+        if not self.url.startswith((b"/", b"*")):
+            self._name_host()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -94,7 +99,15 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, _in_one_piece(app, cycle) if cycle.scope["http_version"] == "1.0" else app)
+
+    def _name_host(self) -> None:
+        """A whole address as the target of a request names a host too; where that is another one, there are two."""
+        target = httptools.parse_url(self.url)
+        if target.host is not None:
+            host = target.host + (b":%d" % target.port if target.port else b"")
+            if [value.lower() for name, value in self.headers if name == b"host"] != [host.lower()]:
+                self.headers.append((b"host", host))
 
     def _hurry(self) -> None:
         self._at_ease()
@@ -115,3 +128,24 @@ class Protocol(HttpToolsProtocol):
         )
         self.transport.write(STATUS_LINE[status] + head.encode() + body)
         self.transport.close()
+
+
+def _in_one_piece(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+    """For clients of HTTP/1.0, which know no chunks: an answer of unknown length goes on until the connection ends."""
+
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        unknown = False
+
+        async def sent(message: Message) -> None:
+            nonlocal unknown
+            if message["type"] == "http.response.start":
+                unknown = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+                if unknown:
+                    cycle.chunked_encoding = False
+            elif unknown:
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return whole

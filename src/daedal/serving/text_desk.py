@@ -303,7 +303,9 @@ class TextDesk:
         sample.count += 1
         piece["count"] += 1
         piece["text"] += sample.stream.push(token.id)
-        if answer.logprobs:  # every token that is counted has its entry: harnesses cut one off at the end, whichever it is
+        if (
+            answer.logprobs
+        ):  # every token that is counted has its entry: harnesses cut one off at the end, whichever it is
             entry = None if token.logprob is None else (token.logprob, token.top)
             piece.setdefault("tokens", []).append(self._token(token.id, entry))
         if sample.stream.stop is not None or token.finish is not None:

@@ -16,7 +16,9 @@ TopP = Annotated[
 ]
 TopK = Annotated[
     int,
-    Field(ge=-1, le=10**6, description="an extension: only the k most likely tokens; 0, or -1 as vLLM has it, takes all"),
+    Field(
+        ge=-1, le=10**6, description="an extension: only the k most likely tokens; 0, or -1 as vLLM has it, takes all"
+    ),
     AfterValidator(lambda value: max(0, value)),
 ]
 MinP = Annotated[
@@ -60,7 +62,7 @@ class Sampled(Request):
         None,
         ge=-(2**63),
         lt=2**63,
-        description="the same seed gives the same text on the same machine, whatever else runs; "
+        description="from -2^63 to 2^63 - 1: the same seed gives the same text on the same machine, whatever else runs; "
         "without one each request has its own",
     )
     stop: list[str] = Field(
