@@ -203,7 +203,6 @@ def _answers(name: str, path: str, body: bool) -> dict[str, Any]:
             str(status): {"description": _SAID[status], "content": failed}
             for status in sorted([*statuses, *([416] if ranges else [])])
         },
-        "default": {"description": "Another error", "content": failed},
     }
 
 
