@@ -1,7 +1,6 @@
-"""/openapi.json says what is served: of every request that it describes, the answer has a status and a form that stand there."""
+"""/openapi.json says what is served: the answer to whatever it describes has a status and a form that stand there."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx

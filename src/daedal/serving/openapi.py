@@ -1,7 +1,6 @@
 """GET /openapi.json: what is served, as OpenAPI 3.1, made from the routes and from the schemas that requests are checked with.
 
-Requests are described field by field. Of answers it says the status, the content type and, of errors, the shape: official clients
-know the rest. A rule that JSON Schema has no words for (one field beside another) is not in it.
+Requests are described field by field. Of answers it says the status, the content type and, of errors, the shape. A rule that JSON Schema has no words for (one field beside another) is not in it.
 """
 
 import re
@@ -74,8 +73,8 @@ _ALWAYS, _WITH_BODY = (400, 401, 403, 404, 429, 500, 503), (408, 409, 413, 415)
 _SAID = {
     400: "Something in the request is wrong", 401: "A key is needed", 403: "The key or the page may not",
     404: "There is no such thing", 408: "The request came too slowly", 409: "It is busy", 413: "The request is too large",
-    415: "Of another content type", 416: "There is no such part", 429: "Too many requests: try again later", 500: "A fault of the server",
-    503: "Not now: try again later",
+    415: "Of another content type", 416: "There is no such part", 429: "Too many requests: try again later",
+    500: "A fault of the server", 503: "Not now: try again later",
 }  # fmt: skip
 
 

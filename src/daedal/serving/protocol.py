@@ -14,7 +14,7 @@ from typing import Any
 
 import httptools
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 _CONNECTIONS = 4096
@@ -22,6 +22,8 @@ _HEAD = 2**16
 """Bytes of a head."""
 _SECONDS = 20.0
 """That a client has for a head, and for the rest of a request that is answered already."""
+_OFFERS = (b"upgrade", b"http2-settings")
+"""Headers that offer another protocol."""
 _UNREAD = 120.0
 """Seconds in which a client takes nothing of an answer."""
 
@@ -34,6 +36,7 @@ class Protocol(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None
     _fruitless = 0
     _whole = True
+    _offered = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -54,7 +57,15 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._fruitless += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self.send_400_response("")
+            return
         if self._fruitless > _HEAD and not self.transport.is_closing():
             self._refuse(431, "The head of the request is too long", "request_too_large")
 
@@ -66,6 +77,9 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._fruitless = 0
         self._at_ease()
+        self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self._offered:
+            return
         if not self.url.startswith((b"/", b"*")):
             self._name_host()
         super().on_headers_complete()
@@ -75,6 +89,8 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._offered:
+            return
         self._fruitless, self._whole = 0, True
         self._at_ease()
         super().on_message_complete()
@@ -109,6 +125,19 @@ class Protocol(HttpToolsProtocol):
             if [value.lower() for name, value in self.headers if name == b"host"] != [host.lower()]:
                 self.headers.append((b"host", host))
 
+    def _decline(self, rest: bytes) -> None:
+        """Take the request as if it had offered no other protocol, as Java's client does with its first: the parser took its
+        body for that protocol."""
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                options = (option.strip() for option in value.split(b","))
+                value = b", ".join(option for option in options if option.lower() not in _OFFERS)
+            if name not in _OFFERS and value:
+                lines.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join([*lines, b"", rest]))
+
     def _hurry(self) -> None:
         self._at_ease()
         self._late = self.loop.call_later(_SECONDS, self.transport.abort)
@@ -130,7 +159,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def _in_one_piece(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+def _in_one_piece(app: Any, cycle: RequestResponseCycle) -> Any:
     """For clients of HTTP/1.0, which know no chunks: an answer of unknown length goes on until the connection ends."""
 
     async def whole(scope: Scope, receive: Receive, send: Send) -> None:
