@@ -1,6 +1,6 @@
 """Which route a request is for, and that there is one way to read that.
 
-- a prefix that a proxy keeps (`--root-path`) is taken off, and so are slashes too many, as clients make where they join addresses
+- a prefix that a proxy keeps (`--root-path`) is taken off, and so are slashes too many, which clients make of joined addresses
 - a header that can only be meant once, and stands twice, is refused: a proxy may heed one of them and this server the other
 """
 

@@ -1,6 +1,7 @@
 """GET /openapi.json: what is served, as OpenAPI 3.1, made from the routes and from the schemas that requests are checked with.
 
-Requests are described field by field. Of answers it says the status, the content type and, of errors, the shape. A rule that JSON Schema has no words for (one field beside another) is not in it.
+Requests are described field by field. Of answers it says the status, the content type and, of errors, the shape. A rule that
+JSON Schema has no words for (one field beside another) is not in it.
 """
 
 import re
@@ -172,7 +173,9 @@ def _body(name: str) -> dict[str, Any] | None:
     model = TAKES.get(name) if name.startswith("POST ") else None
     if name in _FORMS:
         files, needed = _FORMS[name]
-        own = _components()[model.__name__] if model is not None else {"type": "object", "additionalProperties": False}
+        own: dict[str, Any] = (
+            _components()[model.__name__] if model is not None else {"type": "object", "additionalProperties": False}
+        )
         form = {
             **own,
             "properties": {**own.get("properties", {}), **files},
@@ -212,8 +215,7 @@ def _components() -> dict[str, Any]:
     inputs = [(model, "validation", model.__pydantic_core_schema__) for model in models]
     maker = _Schemas(ref_template="#/components/schemas/{model}")
     _, made = maker.generate_definitions(inputs)  # type: ignore[arg-type]
-    found: dict[str, Any] = dict(made)
-    return found
+    return {str(name): schema for name, schema in made.items()}
 
 
 def _reference(name: str) -> dict[str, str]:
