@@ -39,8 +39,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers, path = Headers(scope=scope), scope["path"]
-        if "host" in headers:  # HTTP/1.0 need not name one, and browsers don't speak it
-            self._check_host(headers)
+        self._check_host(headers)
         self._check_origin(headers)
         if (
             not path.isprintable()
