@@ -136,7 +136,8 @@ def test_an_address_is_read_as_it_was_meant(server: Served, path: str) -> None:
 
 def test_http_1_0_gets_streams_without_chunks(server: Served) -> None:
     data = json.dumps({**asked("count 3"), "stream": True}).encode()
-    head = f"POST /v1/completions HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+    head = "POST /v1/completions HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    head += f"content-length: {len(data)}\r\n\r\n"
     told, _, body = server.raw(head.encode() + data).partition(b"\r\n\r\n")
     assert told.startswith(b"HTTP/1.1 200")
     assert b"transfer-encoding" not in told.lower()
