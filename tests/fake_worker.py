@@ -38,11 +38,11 @@ class Trouble:
             sys.stdout.flush()
 
     def run(self) -> None:
-        special = {"bos_token_id": None, "eos_token_id": 0, "pad_token_id": None}
+        special = {"bos_token": None, "eos_token": "<|endoftext|>", "bos_token_id": None, "eos_token_id": 0}
         info = {
             "kind": "text", "context": 10**6, "vocab_size": 100, "width": 4, "parameters": 10, "fingerprint": "0" * 20,
-            "codec": "bpe", "quantize": None, "chat_template": True, "tool_template": False, "special_tokens": special,
-            "max_rows": self.rows,
+            "codec": "bpe", "quantize": None, "chat_template": "{{ messages }}", "tool_template": False,
+            "special_tokens": special, "max_rows": self.rows,
         }  # fmt: skip
         self.say({"event": "ready", "info": info})
         while line := sys.stdin.readline():

@@ -27,8 +27,8 @@ from typing import Any
 
 INFO: dict[str, Any] = {
     "kind": "text", "context": 200, "vocab_size": 5000, "width": 8, "parameters": 1000, "fingerprint": "0123456789abcdef0123",
-    "quantize": None, "chat_template": True, "tool_template": False, "codec": "bpe", "max_rows": 4,
-    "special_tokens": {"bos_token_id": None, "eos_token_id": 0, "pad_token_id": None},
+    "quantize": None, "chat_template": "{{ messages }}", "tool_template": False, "codec": "bpe", "max_rows": 4,
+    "special_tokens": {"bos_token": None, "eos_token": "<|endoftext|>", "bos_token_id": None, "eos_token_id": 0},
 }  # fmt: skip
 _WORDS: dict[bytes, int] = {}
 
@@ -62,6 +62,8 @@ def written(prompt: dict[str, Any]) -> str:
     """The prompt as text."""
     if "messages" in prompt:
         return "\n".join(f"{turn['role']}: {turn['content']}" for turn in prompt["messages"])
+    if "raw" in prompt:
+        return prompt["raw"]
     return prompt["text"] if "text" in prompt else b"".join(map(spelling, prompt["ids"])).decode("utf-8", "replace")
 
 
@@ -96,7 +98,7 @@ def generated(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str
     verb, _, said = script.partition(" ")
     said = said.replace("\\n", "\n")
     if script == "too long" or len(ids) >= INFO["context"]:
-        message = f"The prompt has {len(ids)} tokens and the context {INFO['context']}."
+        message = f"This model's maximum context length is {INFO['context']} tokens, and the prompt has {len(ids)}"
         yield {"event": "error", "status": 400, "message": message, "param": None, "code": "context_length_exceeded"}
         return
     if script == "command":

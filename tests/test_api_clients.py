@@ -320,7 +320,7 @@ def test_tokens_and_back(url: str) -> None:
     talk = httpx.post(f"{url}/tokenize", json={"messages": user("hi")}).json()
     assert talk["count"] > 0
     info = httpx.get(f"{url}/tokenizer_info").json()
-    assert info["vocab_size"] == 5000
+    assert (info["vocab_size"], info["eos_token"], info["chat_template"]) == (5000, "<|endoftext|>", "{{ messages }}")
     assert httpx.get(f"{url}/tokenizer_info?modle=x").status_code == 400
 
 

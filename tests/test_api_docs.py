@@ -16,42 +16,11 @@ from starlette.routing import Route
 
 from daedal.serving import images as image_routes
 from daedal.serving import texts
-from daedal.serving.schema import (
-    base,
-    chat,
-    completions,
-    embeddings,
-    images,
-    messages,
-    moderations,
-    queries,
-    responses,
-    tokens,
-)
+from daedal.serving.openapi import TAKES
+from daedal.serving.schema import base
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 BEGIN, END = "<!-- the tables begin: python tests/test_api_docs.py -->", "<!-- the tables end -->"
-BODIES: dict[str, type[base.Request] | None] = {
-    "POST /v1/chat/completions": chat.ChatRequest,
-    "POST /v1/completions": completions.CompletionRequest,
-    "POST /v1/responses": responses.ResponseRequest,
-    "POST /v1/responses/input_tokens": responses.InputTokensRequest,
-    "GET /v1/responses/{response_id}": queries.RetrieveQuery,
-    "DELETE /v1/responses/{response_id}": None,
-    "POST /v1/responses/{response_id}/cancel": None,
-    "GET /v1/responses/{response_id}/input_items": queries.ItemsQuery,
-    "POST /v1/embeddings": embeddings.EmbeddingRequest,
-    "POST /v1/images/generations": images.GenerationRequest,
-    "POST /v1/images/edits": images.EditRequest,
-    "POST /v1/images/variations": images.VariationRequest,
-    "POST /v1/messages": messages.MessageRequest,
-    "POST /v1/messages/count_tokens": messages.CountRequest,
-    "POST /v1/moderations": moderations.ModerationRequest,
-    "POST /tokenize": tokens.TokenizeRequest,
-    "POST /detokenize": tokens.DetokenizeRequest,
-    "GET /tokenizer_info": tokens.TokenizerQuery,
-}
-"""Of each endpoint, what it takes: a body, or a query; None: nothing."""
 
 
 def endpoints() -> dict[str, Route]:
@@ -94,15 +63,9 @@ def kind(annotation: Any) -> str:
 
 
 def range_of(info: FieldInfo) -> str:
-    limits = {
-        name: getattr(mark, name) for mark in info.metadata for name in ("ge", "gt", "le", "lt") if hasattr(mark, name)
-    }
-    for part in get_args(info.annotation):
-        for mark in getattr(part, "__metadata__", ()):
-            for inner in getattr(mark, "metadata", [mark]):
-                limits |= {name: getattr(inner, name) for name in ("ge", "gt", "le", "lt") if hasattr(inner, name)}
+    limits = base.bounds(info)
     signs = {"ge": "at least", "gt": "over", "le": "at most", "lt": "below"}
-    shown = {name: f"{value:,}" for name, value in limits.items() if value is not None and abs(value) < 2**31}
+    shown = {name: f"{value:,}" for name, value in limits.items() if abs(value) < 2**31}
     if shown.keys() == {"ge", "le"}:
         return f"{shown['ge']} to {shown['le']}"
     return ", ".join(f"{signs[name]} {value}" for name, value in shown.items())
@@ -148,7 +111,7 @@ def table(model: type[base.Request]) -> str:
 def tables() -> str:
     """Of every endpoint and every object in what it takes, the fields."""
     sections, seen = [], list[type[base.Request]]()
-    for endpoint, model in BODIES.items():
+    for endpoint, model in TAKES.items():
         route = endpoints()[endpoint]
         told = " ".join((route.endpoint.__doc__ or "").split("Raises:")[0].split()).replace("|", "\\|")
         sections.append(f"### `{endpoint}`\n\n{told}".rstrip())
@@ -163,7 +126,7 @@ def tables() -> str:
 
 
 def test_every_endpoint_is_on_the_page() -> None:
-    assert set(endpoints()) == set(BODIES)
+    assert set(endpoints()) == set(TAKES)
 
 
 def test_the_page_has_the_tables_of_the_schemas() -> None:
@@ -171,7 +134,7 @@ def test_the_page_has_the_tables_of_the_schemas() -> None:
     assert written.strip() == tables(), "python tests/test_api_docs.py"
 
 
-@pytest.mark.parametrize("model", [model for model in BODIES.values() if model is not None])
+@pytest.mark.parametrize("model", [model for model in TAKES.values() if model is not None])
 def test_every_field_says_what_we_do_with_it(model: type[base.Request]) -> None:
     for one in {model, *parts(model)}:
         for name, info in one.model_fields.items():

@@ -1,10 +1,12 @@
 """The API with a model and its engine behind it: forms that hold, seeds that repeat, the numbers that lm-eval finds."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai import OpenAI
@@ -125,6 +127,129 @@ def test_a_prompt_is_read_as_the_library_reads_it(client: OpenAI, folder: Path, 
     starts = [*made.logprobs.text_offset, len(text)]
     for token, start, end in zip(made.logprobs.tokens, starts, starts[1:], strict=False):
         assert token == text[start:end] or token.startswith("bytes:")
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("ends", ["itself", "a stop text", "its length"])
+def test_every_token_that_is_counted_has_its_log_probability(client: OpenAI, folder: Path, ends: str, n: int) -> None:
+    said = ask(client, seed=1, max_tokens=12).choices[0].message.content
+    some: dict[str, Any] = {
+        "itself": {"logit_bias": {str(TextCodec.load(folder).eos_id): 100}},
+        "a stop text": {"stop": [said[4:6]]},
+        "its length": {},
+    }[ends]
+    chat: dict[str, Any] = {"seed": 1, "max_tokens": 12, "logprobs": True, "top_logprobs": 1, "n": n, **some}
+    whole = ask(client, **chat)
+    assert sum(len(choice.logprobs.content) for choice in whole.choices) == whole.usage.completion_tokens
+    parts = list(ask(client, **chat, stream=True, stream_options={"include_usage": True}))
+    told = [choice for part in parts for choice in part.choices]
+    assert sum(len(one.logprobs.content) for one in told if one.logprobs) == parts[-1].usage.completion_tokens
+    text: dict[str, Any] = {
+        "model": "tiny",
+        "prompt": "The fox",
+        "logprobs": 1,
+        "max_tokens": 12,
+        "seed": 1,
+        "n": n,
+        **some,
+    }
+    made: Any = client.completions.create(**text)
+    assert sum(len(choice.logprobs.token_logprobs) for choice in made.choices) == made.usage.completion_tokens
+    pieces: list[Any] = list(client.completions.create(**text, stream=True))
+    entries = [len(choice.logprobs.tokens) for one in pieces for choice in one.choices if choice.logprobs]
+    assert sum(entries) == made.usage.completion_tokens
+
+
+def test_a_response_tells_of_the_tokens_that_ended_it(client: OpenAI) -> None:
+    form: Any = {"format": {"type": "json_schema", "name": "city", "schema": CITY}}
+    asked: dict[str, Any] = {
+        "model": "tiny",
+        "input": "The fox",
+        "text": form,
+        "include": ["message.output_text.logprobs"],
+    }
+    made: Any = client.responses.create(**asked)
+    assert made.status == "completed"
+    assert len(made.output[0].content[0].logprobs) == made.usage.output_tokens
+    events: list[Any] = list(client.responses.create(**asked, stream=True))
+    told = [len(event.logprobs) for event in events if event.type == "response.output_text.delta"]
+    assert sum(told) == events[-1].response.usage.output_tokens
+
+
+LONG = "The quick brown fox " * 800
+OVERFLOW: dict[str, dict[str, Any]] = {
+    "/v1/completions": {"prompt": LONG},
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": LONG}]},
+    "/v1/responses": {"input": LONG},
+    "/v1/messages": {"messages": [{"role": "user", "content": LONG}], "max_tokens": 1},
+    "/v1/embeddings": {"input": LONG},
+}
+
+
+@pytest.mark.parametrize("longer", [1, 20])
+@pytest.mark.parametrize("path", OVERFLOW)
+def test_an_overflow_is_told_in_words_that_clients_know(url: str, path: str, longer: int) -> None:
+    body = json.loads(json.dumps({"model": "tiny", **OVERFLOW[path]}).replace(LONG, LONG * longer))
+    for streamed in (False, True) if path != "/v1/embeddings" else (False,):
+        answer = httpx.post(f"{url}{path}", json={**body, **({"stream": True} if streamed else {})})
+        said = answer.json()["error"]
+        assert answer.status_code == 400
+        assert said.get("code", "context_length_exceeded") == "context_length_exceeded"
+        assert "This model's maximum context length is 1024 tokens" in said["message"]
+        found = re.search(r"prompt is too long: (\d+) tokens > (\d+) maximum", said["message"])
+        assert found is not None
+        assert int(found[1]) > int(found[2]) >= 1023
+
+
+def test_clients_know_an_overflow(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    litellm, langchain = pytest.importorskip("litellm"), pytest.importorskip("langchain_openai")
+    from langchain_core.exceptions import ContextOverflowError
+
+    talk: Any = [{"role": "user", "content": LONG}]
+    for kind, where in (("openai", f"{url}/v1"), ("anthropic", url)):
+        with pytest.raises(litellm.ContextWindowExceededError):
+            litellm.completion(f"{kind}/tiny", talk, api_base=where, api_key="none", max_tokens=1, max_retries=0)
+    with pytest.raises(litellm.ContextWindowExceededError):
+        litellm.text_completion(
+            model="text-completion-openai/tiny", prompt=LONG, api_base=f"{url}/v1", api_key="none", max_retries=0
+        )
+    for responses in (False, True):
+        chat = langchain.ChatOpenAI(
+            base_url=f"{url}/v1", api_key="none", model="tiny", max_retries=0, use_responses_api=responses
+        )
+        with pytest.raises(ContextOverflowError):
+            chat.invoke(LONG)
+
+
+@pytest.mark.parametrize(
+    "number", ["9223372036854775808", "18446744073709551616", "-9223372036854775809", "1e300", "-0.0", "1.5"]
+)
+def test_a_whole_number_that_is_none_is_refused_with_its_range_or_honoured(url: str, number: str) -> None:
+    asked = {
+        "/v1/completions": {"prompt": "The"},
+        "/v1/chat/completions": {"messages": [{"role": "user", "content": "x"}]},
+    }
+    for path, body in asked.items():
+        for field in ("seed", "max_tokens", "n", "top_k", "min_tokens"):
+            text = json.dumps({"model": "tiny", "logit_bias": {"299": 100}, **body})[:-1] + f', "{field}": {number}}}'
+            answer = httpx.post(f"{url}{path}", content=text, headers={"content-type": "application/json"})
+            if answer.status_code != 200:
+                assert answer.status_code == 400
+                error = answer.json()["error"]
+                assert error["param"] in (field, "messages", "prompt")
+                assert (
+                    field != "seed"
+                    or "from -9,223,372,036,854,775,808 to 9,223,372,036,854,775,807" in error["message"]
+                )
+            assert answer.status_code == 400 or field in ("max_tokens", "min_tokens")
+
+
+def test_minus_one_takes_all_tokens(client: OpenAI) -> None:
+    def said(**more: Any) -> Any:
+        return ask(client, seed=3, max_tokens=20, extra_body=more).choices[0].message.content
+
+    assert said(top_k=-1) == said(top_k=0) == said() != said(top_k=1)
 
 
 def test_lm_eval_finds_the_same_numbers_through_the_api(url: str, folder: Path) -> None:

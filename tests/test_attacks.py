@@ -126,6 +126,20 @@ def test_a_text_takes_so_much_work_for_its_constraint(monkeypatch: pytest.Monkey
         compiler.compile("json_schema", {"const": "x" * 10_000})
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["((((a{50}){50}){50}){50})", "((a{1000}){1000})b", "a{1000000}", "x" * 300_000],
+    ids=lambda pattern: pattern[:20],
+)
+def test_a_pattern_that_takes_too_much_work_is_refused_with_little(pattern: str) -> None:
+    compiler = ConstraintCompiler(CODEC, CODEC.vocab_size, [CODEC.eos_id or 0])
+    compiler.compile("regex", "[a-z]+")  # its own preparations
+    began = time.thread_time()
+    with pytest.raises(Unconstrainable, match="too much work"):
+        compiler.compile("regex", pattern)
+    assert time.thread_time() - began < 0.5  # of the processor; it was over a second
+
+
 def test_compressed_requests_are_not_unpacked(server: Served) -> None:
     bomb = zlib.compress(b"[" + b"1," * 10**6 + b"1]")
     for encoding, body in (("gzip", gzip.compress(b"{}")), ("deflate", bomb), ("br", b"x"), ("gzip, gzip", b"x")):

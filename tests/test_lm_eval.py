@@ -1,18 +1,22 @@
 """lm-eval gives the same numbers through our adapter as through its own for Hugging Face, and so does `evaluate`."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from api_server import serve
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.evaluation.documents import Documents
 from daedal.evaluation.likelihood import evaluate_documents
 from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
+from daedal.models.gpt import GPT
 from tiny_models import tiny_gpt
 
 pytest.importorskip("lm_eval")
@@ -29,6 +33,12 @@ QUESTIONS = [
     {"question": "To be, or ", "choices": ["not", "the warm grass of the meadow", "dog"], "answer": 0},
     {"question": TEXTS[0] + TEXTS[0], "choices": ["a", "b", " lazy dog"], "answer": 2},
 ]
+PAIRS = [
+    (start, end) for start in ("The fox", "To be, or", "naïve", "a", "東京 🌸") for end in (" jumps", " not", " a café")
+]
+TEMPLATE = (
+    "{% for m in messages %}<|endoftext|>{{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}So:{% endif %}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +46,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model")
     codec = TextCodec.train("bpe", TEXTS * 4, 300)
     codec.save(path)
-    save_model(tiny_gpt(codec, context=32), path)
+    model = tiny_gpt(codec, context=32)
+    with torch.no_grad():  # the likeliest next token is often the end of the text
+        model.embedding.weight[codec.eos_id] = 1.5 * _last_states(model, codec).mean(0)
+    save_model(model, path, codec=codec)
+    (path / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
     return path
+
+
+def _last_states(model: GPT, codec: TextCodec) -> torch.Tensor:
+    """What the head sees after each pair."""
+    return torch.stack([model.hidden(torch.tensor([codec.encode("".join(pair))]))[0, -1] for pair in PAIRS])
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +136,62 @@ def test_whether_greedy_decoding_gives_a_continuation_agrees(ours: Any, theirs: 
     assert [bool(answer[1]) for answer in ours.loglikelihood(requests)] == [
         bool(answer[1]) for answer in theirs.loglikelihood(requests)
     ]
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serve(tmp_path_factory.mktemp("served"), models={"tiny": str(folder)}, aliases={}) as address:
+        yield address
+
+
+def over_the_api(url: str, folder: Path, backend: str, batch: int = 1) -> Any:
+    pytest.importorskip("tenacity")
+    from lm_eval.models.openai_completions import LocalCompletionsAPI
+
+    where = {"tokenizer": str(folder)} if backend == "huggingface" else {}
+    return LocalCompletionsAPI(
+        model="tiny",
+        base_url=f"{url}/v1/completions",
+        tokenizer_backend=backend,
+        batch_size=batch,
+        max_length=32,
+        max_retries=1,
+        **where,
+    )
+
+
+def instances(kind: str, arguments: Sequence[Any]) -> list[Any]:
+    from lm_eval.api.instance import Instance
+
+    return [Instance(kind, {}, one, number) for number, one in enumerate(arguments)]
+
+
+@pytest.mark.parametrize("backend", ["huggingface", "remote"])
+@pytest.mark.parametrize("batch", [1, 8])
+def test_likelihoods_over_the_api_agree_where_texts_want_to_end(
+    url: str, folder: Path, ours: Any, theirs: Any, backend: str, batch: int
+) -> None:
+    codec, model = ours.generator.codec, ours.generator.model
+    likeliest = model.head(_last_states(model, codec)).argmax(1)
+    assert 5 <= (likeliest == codec.eos_id).sum() < len(PAIRS)
+    asked = [*PAIRS, ("", "The fox"), ("The fox", codec.decode(likeliest[:1]) or " x")]
+    served = over_the_api(url, folder, backend, batch).loglikelihood(
+        instances("loglikelihood", asked), disable_tqdm=True
+    )
+    for other in (ours, theirs):
+        known = other.loglikelihood(instances("loglikelihood", asked))
+        assert [value for value, _ in served] == pytest.approx([value for value, _ in known], rel=1e-4, abs=1e-4)
+        assert [bool(greedy) for _, greedy in served] == [bool(greedy) for _, greedy in known]
+
+
+def test_a_remote_tokenizer_is_that_of_hugging_face(url: str, folder: Path) -> None:
+    remote, local = (over_the_api(url, folder, backend) for backend in ("remote", "huggingface"))
+    talk = [{"role": "user", "content": "The fox"}]
+    for value in ("eot_token_id", "eos_string", "prefix_token_id"):
+        assert getattr(remote, value) == getattr(local, value) is not None
+    for text in (*TEXTS, "", "<|endoftext|>The fox"):
+        assert remote.tok_encode(text) == local.tok_encode(text)
+    assert remote.tokenizer.apply_chat_template(talk) == local.apply_chat_template(talk)
 
 
 def test_texts_agree_with_lm_evals_own_adapter(ours: Any, theirs: Any, tasks: Any) -> None:

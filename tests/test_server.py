@@ -29,7 +29,7 @@ from served import Process, Served, asked, request, served, until
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Application]]:
-    with served(tmp_path_factory.mktemp("server"), body=2**16, upload=2**16) as (server, application):
+    with served(tmp_path_factory.mktemp("server"), body=2**16, upload=2**16, root_path="/box") as (server, application):
         application.starlette.router.routes.extend([Route("/bug", bug), Route("/bug/stream", bug_in_a_stream)])
         yield server, application
 
@@ -64,7 +64,13 @@ CLOSE = "connection: close"
 FAULTS: dict[str, tuple[bytes, int, str]] = {
     "no route": (b"GET /nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", 404, "route_not_found"),
     "no method": (b"PUT /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", 405, "method_not_allowed"),
-    "a slash more": (b"GET /v1/models/ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", 404, "model_not_found"),
+    "two hosts": (b"GET / HTTP/1.1\r\nhost: localhost\r\nHost: localhost\r\nconnection: close\r\n\r\n", 400, "invalid_header"),
+    "no host": (b"GET /v1/models HTTP/1.1\r\nconnection: close\r\n\r\n", 400, "invalid_header"),
+    "another host": (b"GET http://evil/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", 400, "invalid_header"),
+    "two keys": (request(PLAIN, "/v1/completions", CLOSE, "authorization: a", "Authorization: a"), 400, "invalid_header"),
+    "two types": (request(PLAIN, "/v1/completions", CLOSE, "content-type: text/plain"), 400, "invalid_header"),
+    "two encodings": (request(PLAIN, "/v1/completions", CLOSE, *["content-encoding: identity"] * 2), 400, "invalid_header"),
+    "chunks and a length": (request(PLAIN, "/v1/completions", CLOSE, "transfer-encoding: chunked"), 400, "invalid_http"),
     "no JSON": (request(b"{", "/v1/completions", CLOSE), 400, "invalid_json"),
     "no text": (request(b'{"a": "\xff"}', "/v1/completions", CLOSE), 400, "invalid_json"),
     "half a letter": (request(b'{"a": "\\ud800"}', "/v1/completions", CLOSE), 400, "invalid_json"),
@@ -107,6 +113,58 @@ def test_errors_have_one_shape(server: Served, fault: str) -> None:
         assert private not in body["error"]["message"]
     if status == 405:
         assert "GET" in headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/models/",
+        "//v1/models",
+        "/v1//models//",
+        "/box/v1/models",
+        "/box//v1/models/",
+        "/v1/models?x=1",
+        "http://localhost/v1/models",
+    ],
+)
+def test_an_address_is_read_as_it_was_meant(server: Served, path: str) -> None:
+    raw = server.raw(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
+    status, _, body = answered(raw)
+    assert (status, [model["id"] for model in body["data"]]) == (200, ["m"])
+    assert server.client.get("/boxes/v1/models").status_code == server.client.get("/box/box/health").status_code == 404
+
+
+def test_http_1_0_gets_streams_without_chunks(server: Served) -> None:
+    data = json.dumps({**asked("count 3"), "stream": True}).encode()
+    head = "POST /v1/completions HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    head += f"content-length: {len(data)}\r\n\r\n"
+    told, _, body = server.raw(head.encode() + data).partition(b"\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 200")
+    assert b"transfer-encoding" not in told.lower()
+    assert b"connection: close" in told.lower()
+    *events, done, end = body.split(b"\n\n")
+    assert (done, end) == (b"data: [DONE]", b"")
+    assert all(json.loads(event.removeprefix(b"data: "))["object"] == "text_completion" for event in events)
+
+
+def test_a_client_that_waits_to_be_told_to_go_on_is_told(server: Served) -> None:
+    raw = request(asked("count 1"), "/v1/completions", CLOSE, "expect: 100-continue")
+    first, _, rest = server.raw(raw).partition(b"\r\n\r\n")
+    assert first == b"HTTP/1.1 100 Continue"
+    assert answered(rest)[0] == 200
+
+
+def test_an_offer_to_change_the_protocol_is_declined(server: Served) -> None:
+    """Java's client offers h2c with its first request, and goes on in HTTP/1.1 on the same connection."""
+    offer = ("connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAMAAABk")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(request(asked("count 1"), "/v1/completions", *offer))
+        assert connection.recv(2**16).startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(request(asked("count 2"), "/v1/completions", CLOSE))
+        answer = b""
+        while piece := connection.recv(2**16):
+            answer += piece
+    assert answer.count(b"HTTP/1.1 200 OK") == 1
 
 
 def test_faults_name_the_field(server: Served) -> None:
@@ -386,6 +444,8 @@ def test_mistakes_on_the_command_line_are_told_in_a_line(tmp_path: Path) -> None
         assert "is no origin" in mistake("serve", run, "--cors-origin", origin, *data)
     for host in ("example.com:8814", "https://foo.org", "[::1]", "foo/", "*.foo.org", ""):
         assert "is no name of a host" in mistake("serve", run, "--allow-host", host, *data)
+    for prefix in ("daedal", "http://a.com/x", "/a b", "//"):
+        assert "is no beginning of a path" in mistake("serve", run, "--root-path", prefix, *data)
     assert "--host is empty" in mistake("serve", run, "--host", "", *data)
     for option, value in (("max-waiting", "-1"), ("idle-minutes", "-1"), ("drain-seconds", "inf"), ("rows", "0")):
         assert f"--{option}: Input should be" in mistake("serve", run, f"--{option}={value}", *data)

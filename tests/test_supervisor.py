@@ -248,3 +248,23 @@ def test_the_documentation_tells_of_each_metric() -> None:
     names = re.findall("^# TYPE daedal_(\\w+) (?!gauge\\n.*_created)", Metrics().text().decode(), re.MULTILINE)
     assert names
     assert [name for name in names if f"`{name}`" not in page and not name.endswith("_created")] == []
+
+
+def test_a_model_that_is_left_out_is_the_only_one_of_its_kind(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    for name in ("pictures", "words"):
+        (runs / name).mkdir(parents=True)
+        (runs / name / "config.json").write_text("{}")
+    (runs / "pictures" / "image_codec.json").write_text("{}")
+    with served(tmp_path, models={}, folder=runs) as (server, _):
+        assert server.client.get("/tokenizer_info").json()["model"] == "words"
+        drawn = server.client.post("/v1/images/generations", json={"prompt": ""})
+        assert drawn.json()["error"]["message"].startswith("The model 'pictures' does not")  # this worker only writes
+        (runs / "other").mkdir()
+        (runs / "other" / "config.json").write_text("{}")
+        for answer in (
+            server.client.get("/tokenizer_info"),
+            server.client.post("/tokenize", json={"prompt": "x"}),
+            server.client.post("/detokenize", json={"tokens": [1]}),
+        ):
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")

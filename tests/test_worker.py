@@ -1,15 +1,17 @@
 """The process of a model: what it answers to commands, alone and all at once."""
 
 import base64
+import io
 import json
 import math
+import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from daedal.serving.logprobs import CompletionLogprobs, chat_logprobs, echoed
 from daedal.serving.settings import Settings
 from daedal.serving.supervisor import Models
 from daedal.serving.text_desk import TextDesk
+from daedal.serving.worker import Outlet, Worker
 from tiny_models import tiny_gpt
 
 CODEC = TextCodec.train("bpe", ["the cat sat on the mat and the dog sat on the log. " * 20], 300)
@@ -373,3 +376,40 @@ def test_a_model_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
     process = Process(tmp_path)
     assert process.hear()["event"] == "failed"
     assert process.process.wait(5) == 2
+
+
+def test_who_asks_for_no_constraint_waits_for_none_that_is_compiled() -> None:
+    compiling, begun = threading.Event(), threading.Event()
+
+    class Desk:
+        info: ClassVar[dict[str, Any]] = {}
+        busy = False
+
+        def prepare(self, command: dict[str, Any]) -> Any:
+            if command.get("constraint"):
+                compiling.wait(30)
+            return [command]
+
+        def begin(self, job: Any) -> None:
+            begun.set()
+
+        def cancel(self, id: int) -> None: ...
+        def step(self) -> list[Any]:
+            return []
+
+        def stats(self) -> dict[str, Any]:
+            return {}
+
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb") as sink:
+        worker = threading.Thread(target=Worker(Desk(), source, Outlet(io.BytesIO())).run, daemon=True)
+        worker.start()
+        for id in range(6):
+            sink.write(json.dumps(generate(id, constraint={"kind": "regex", "pattern": "a"})).encode() + b"\n")
+        sink.write(json.dumps(generate(6)).encode() + b"\n")
+        sink.flush()
+        assert begun.wait(30)
+        assert not compiling.is_set()
+        compiling.set()
+        sink.close()
+        worker.join(30)

@@ -19,6 +19,7 @@ _OPTIONS = {"waiting": "max-waiting", "idle": "idle-minutes", "drain": "drain-se
 """Of settings that an option is named otherwise for."""
 _HOST = re.compile(r"[\w.-]+", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?", re.ASCII)
+_PREFIX = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
 _USUAL = {"http": ":80", "https": ":443"}
 """Ports that browsers leave out."""
 
@@ -35,6 +36,7 @@ def serve(
     quantize: Quantize | None = None,
     allow_host: Annotated[list[str], Parameter(negative=())] | None = None,
     cors_origin: Annotated[list[str], Parameter(negative=())] | None = None,
+    root_path: str = "",
     data: Path | None = None,
     rows: int = 32,
     max_waiting: int = 256,
@@ -63,6 +65,8 @@ def serve(
         A host name that the server answers to, besides localhost; several times.
     cors_origin
         An origin whose pages may use the server from a browser; several times.
+    root_path
+        What a proxy has before every path and does not take off, such as /daedal; requests without it are answered too.
     data
         Where files and answers are kept. [default: ~/.local/state/daedal/server]
     rows
@@ -93,6 +97,7 @@ def serve(
         "keys": keys,
         "hosts": tuple(map(_host, allow_host or ())),
         "origins": tuple(map(_origin, cors_origin or ())),
+        "root_path": _prefix(root_path),
         "data": data or _state(),
         "quantize": quantize,
         "rows": rows,
@@ -126,6 +131,13 @@ def _host(text: str) -> str:
             f"{text!r} is no name of a host", "Write it without scheme and port, as in models.example.com"
         )
     return name
+
+
+def _prefix(text: str) -> str:
+    """What stands before paths, without a slash at its end."""
+    if text and not _PREFIX.fullmatch(text):
+        raise DaedalError(f"--root-path: {text!r} is no beginning of a path", "Write it as /daedal")
+    return text.rstrip("/")
 
 
 def _is_address(text: str) -> bool:

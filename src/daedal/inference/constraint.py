@@ -25,6 +25,7 @@ _START, _STEP = 1.0, 0.02
 _TOO_MUCH = "it takes too much work to find out what may come"
 _PLAINLY = {
     "TooComplex": _TOO_MUCH,
+    "too many expressions": _TOO_MUCH,
     "NoExtension": "no text can match it: it leads back to itself without an end, or rules everything out",
     "oneOf constraints": "oneOf can be enforced only where no text fits two of its schemas; anyOf can",
     "Default retriever": "it refers to another document, and none is ever fetched",
@@ -108,8 +109,18 @@ class ConstraintCompiler:
         if matcher.is_error():
             raise _refused(matcher.get_error())
         constraint = Constraint(matcher, self._vocab)
-        constraint.mask()  # what nothing can match, or takes too much work at once, is known before anything is written
+        self._try(constraint)
         return constraint
+
+    def _try(self, constraint: Constraint) -> None:
+        """What nothing can match, or takes too much work, is known before anything is written: it shows with the first token
+        or, where the fuel ran out on the way to that, with the second."""
+        may = constraint.mask()
+        may[list(self._stop_ids)] = False
+        if may.any():
+            tried = constraint.copy()
+            tried.add(int(may.int().argmax()))
+            tried.mask()
 
     def _grammar(self, kind: Kind, value: str | Mapping[str, Any] | None) -> str:
         if kind == "json_object":
@@ -139,7 +150,7 @@ class ConstraintCompiler:
         # While it works the interpreter waits, so a step is short: at most a tenth of a second or so. A schema of two
         # thousand fields passes: each of them is four items in a row
         return LLParserLimits(
-            initial_lexer_fuel=1_000_000,
+            initial_lexer_fuel=200_000,
             max_lexer_states=50_000,
             max_grammar_size=100_000,
             max_items_in_row=10_000,

@@ -25,7 +25,22 @@ Logprob = tuple[float, tuple[tuple[int, float], ...]]
 
 
 class TooLong(DaedalError):
-    """A prompt leaves no room in the context."""
+    """A prompt leaves no room in the context.
+
+    Clients know it by these words: OpenAI's first half, Anthropic's second.
+
+    Args:
+        tokens: of the prompt.
+        most: that it may have.
+        where: of which part of the prompt the tokens are, if not of all of it.
+    """
+
+    def __init__(self, tokens: int, most: int, context: int, where: str = "") -> None:
+        super().__init__(
+            f"This model's maximum context length is {context} tokens, and "
+            f"the prompt is too long: {tokens} tokens > {most} maximum{where and f', {where}'}",
+            "Shorten it",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,11 +190,7 @@ def open_row(request: Request, context: int, vocab: int, device: torch.device) -
     if not ids:
         raise DaedalError("A prompt has no tokens", "Give at least one")
     if len(ids) > context - request.writes:
-        lack = " leaves no room to write" if request.writes else " has no room for them"
-        raise TooLong(
-            f"The prompt has {len(ids)} tokens, and this model's context of {context}{lack}",
-            f"Shorten the prompt to at most {context - request.writes} tokens",
-        )
+        raise TooLong(len(ids), context - request.writes, context)
     if max(ids) >= vocab or min(ids) < 0:
         raise DaedalError(f"The prompt has ids that are not in the vocabulary of {vocab}", "Check the codec")
     beyond = [token for token in options.logit_bias if token >= vocab]

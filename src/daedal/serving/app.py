@@ -10,8 +10,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daedal.errors import DaedalError
-from daedal.serving import files, health, images, texts
+from daedal.serving import files, health, images, openapi, texts
 from daedal.serving.access import Guard, is_loopback
+from daedal.serving.addressing import Addressing
 from daedal.serving.envelope import Answers, Envelope
 from daedal.serving.keys import KeyFile
 from daedal.serving.settings import Settings
@@ -50,7 +51,8 @@ class Application:
         self.store = Store(settings.data, settings.quota)
         self.metrics = self.models.metrics
         self.starlette = _Routes(
-            routes=[*health.routes, *files.routes, *texts.routes, *images.routes], lifespan=self._lifespan
+            routes=[*health.routes, *files.routes, *texts.routes, *images.routes, *openapi.routes],
+            lifespan=self._lifespan,
         )
         for name, part in (
             ("settings", settings),
@@ -61,7 +63,9 @@ class Application:
             setattr(self.starlette.state, name, part)
         self.starlette.router.redirect_slashes = False
         self.guard = Guard(self.starlette, settings, keys)
-        self._app: ASGIApp = Envelope(_cors(Answers(self.guard), settings), self.metrics)
+        self._app: ASGIApp = Envelope(
+            _cors(Answers(Addressing(self.guard, settings.root_path)), settings), self.metrics
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)

@@ -4,13 +4,15 @@ import logging
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+
+from daedal.serving.schema.base import bounds
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,6 +36,9 @@ _CODES = {
     "missing": "missing_required_parameter",
     "unsupported_parameter": "unsupported_parameter",
 }
+_NUMBERS = frozenset({
+    "int_type", "int_from_float", "int_parsing", "greater_than", "greater_than_equal", "less_than", "less_than_equal",
+})  # fmt: skip
 _FAULTS, _LONGEST = 10, 200
 """Faults of a request that are told, and characters of what a client sent that are repeated."""
 _RETRIED = (408, 409, 429, 500, 503)
@@ -148,7 +153,9 @@ def parse(model: type[M], values: Any) -> M:
         return model.model_validate(values)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-    said = "; ".join(f"{_path(fault) or 'the request'}: {_said(fault)}" for fault in faults[:_FAULTS])
+    said = "; ".join(
+        f"{_path(fault) or 'the request'}: {_whole_number(model, fault) or _said(fault)}" for fault in faults[:_FAULTS]
+    )
     if len(faults) > _FAULTS:
         said += f"; and {len(faults) - _FAULTS} more"
     first = faults[0]
@@ -163,6 +170,26 @@ def _anthropic(connection: HTTPConnection) -> bool:
 def _said(fault: Any) -> str:
     text = str(fault["msg"]).removeprefix("Value error, ")
     return "there is no such field" if fault["type"] == "extra_forbidden" else text[:_LONGEST]
+
+
+def _whole_number(model: type[BaseModel], fault: Any) -> str:
+    """Of a field of whole numbers, which it takes; nothing where something else is wrong."""
+    info = model.model_fields.get(str(fault["loc"][0])) if len(fault["loc"]) == 1 else None
+    if (
+        info is None
+        or fault["type"] not in _NUMBERS
+        or int not in (info.annotation, *map(_plain, get_args(info.annotation)))
+    ):
+        return ""
+    limits = bounds(info)
+    least = limits["ge"] if "ge" in limits else limits.get("gt", 0) + 1 if "gt" in limits else None
+    most = limits["le"] if "le" in limits else limits["lt"] - 1 if "lt" in limits else None
+    said = [f"{word} {limit:,}" for word, limit in (("from", least), ("to", most)) if limit is not None]
+    return " ".join(["Give a whole number", *said])
+
+
+def _plain(annotation: Any) -> Any:
+    return getattr(annotation, "__origin__", annotation)
 
 
 def _path(fault: Any) -> str:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from daedal.serving.access import owner
 from daedal.serving.errors import ApiError
 from daedal.serving.limits import unless_gone
-from daedal.serving.supervisor import Model
+from daedal.serving.supervisor import Model, Models
 from daedal.serving.wire import Event
 
 T = TypeVar("T")
@@ -88,16 +88,18 @@ class Generated:
         return cls([Sample() for _ in range(samples)])
 
 
-async def text_model(request: Request, name: str, **fields: str) -> Model:
+async def text_model(request: Request, name: str | None, **fields: str) -> Model:
     """The model of this name, if it writes text.
 
     Args:
+        name: None where it may be left out: the only one that does.
         fields: how the request names fields of commands.
 
     Raises:
         ApiError: there is none, or it does something else.
     """
-    model: Model = await unless_gone(request, request.app.state.models.open(name))
+    models: Models = request.app.state.models
+    model: Model = await unless_gone(request, models.open(await models.only("text") if name is None else name))
     if model.info["kind"] != "text":
         message = f"The model {name!r} makes images, not text; use /v1/images/generations"
         raise ApiError(400, message, param="model", code="unsupported_model")

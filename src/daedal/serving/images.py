@@ -20,7 +20,7 @@ from daedal.serving.errors import ApiError, parse
 from daedal.serving.forms import read_form
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.schema.images import EditRequest, GenerationRequest, VariationRequest
-from daedal.serving.supervisor import Model
+from daedal.serving.supervisor import Model, Models
 from daedal.serving.wire import Event
 
 Body = GenerationRequest | EditRequest | VariationRequest
@@ -91,8 +91,10 @@ async def _picture(file: UploadFile, name: str) -> str:
     return base64.b64encode(data).decode()
 
 
-async def _model(request: Request, name: str, ability: str, verb: str) -> Model:
-    model: Model = await unless_gone(request, request.app.state.models.open(name))
+async def _model(request: Request, name: str | None, ability: str, verb: str) -> Model:
+    models: Models = request.app.state.models
+    name = await models.only("images") if name is None else name
+    model: Model = await unless_gone(request, models.open(name))
     if ability not in model.info.get("can", ()):
         raise ApiError(400, f"The model {name!r} does not {verb}", param="model", code="unsupported_model")
     return model

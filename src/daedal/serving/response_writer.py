@@ -71,7 +71,7 @@ class ResponseWriter:
         """
         whole = reason == "stop"
         empty = self._open_message() if self._open is None and not self.response["output"] else []
-        events = [*empty, *self._close("completed" if whole else "incomplete")]
+        events = [*empty, *self._last_tokens(), *self._close("completed" if whole else "incomplete")]
         ended = {"status": "completed" if whole else "incomplete", "completed_at": now() if whole else None}
         self.response.update(ended, usage=usage)
         if not whole:
@@ -97,6 +97,14 @@ class ResponseWriter:
             self._event("response.output_item.added", item=self._open),
             self._event("response.content_part.added", **rest, part=output_text("")),
         ]
+
+    def _last_tokens(self) -> list[bytes]:
+        """Those that ended the text and added nothing to it: the end of the text, a stop text."""
+        if not self._untold or self._open is None or self._open["type"] != "message":
+            return []
+        logprobs, self._untold = chat_logprobs(self._untold), []
+        self._tokens.extend(logprobs)
+        return [self._delta("", logprobs)]
 
     def _close(self, status: str) -> list[bytes]:
         """The item that is being written is whole."""

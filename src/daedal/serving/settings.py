@@ -17,6 +17,7 @@ class Settings(Config):
         aliases: other names, to names of models.
         keys: the file of the keys; None lets everybody in who reaches the server.
         hosts: names that it answers to, besides those of loopback and its own address.
+        root_path: what a proxy has before every path, and does not take off.
         origins: pages of which origins may call it from a browser.
         data: where files and answers are kept.
         rows: texts that a model writes at the same time.
@@ -36,6 +37,7 @@ class Settings(Config):
     aliases: dict[str, str] = Field(default_factory=dict)
     keys: Path | None = None
     hosts: tuple[str, ...] = ()
+    root_path: str = ""
     origins: tuple[str, ...] = ()
     data: Path
     quantize: Quantize | None = None

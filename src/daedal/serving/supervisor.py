@@ -23,17 +23,24 @@ log = logging.getLogger("daedal.serving")
 
 Command = Callable[[str, str], Sequence[str]]
 """What starts the process of a model, from its name and where it is."""
+_PICTURES = "image_codec.json"
+"""A file that folders of models of pictures have, and no others."""
 _ROUND = 2.0
 """Seconds between two looks at which models are idle."""
 
 
 @dataclass
 class ModelCard:
-    """A model that can be asked for."""
+    """A model that can be asked for.
+
+    Attributes:
+        kind: what it makes: "text" or "images".
+    """
 
     id: str
     created: int
     loaded: bool
+    kind: str
     info: dict[str, Any] = field(default_factory=dict)
     aliases: list[str] = field(default_factory=list)
 
@@ -159,7 +166,21 @@ class Models:
             created = 0
         aliases = [alias for alias, target in self._settings.aliases.items() if target == name]
         loaded = process is not None and process.ready
-        return ModelCard(name, created, loaded, dict(process.info) if process is not None else {}, aliases)
+        info = dict(process.info) if process is not None else {}
+        kind = info.get("kind") or ("images" if (Path(where) / _PICTURES).is_file() else "text")
+        return ModelCard(name, created, loaded, kind, info, aliases)
+
+    async def only(self, kind: str) -> str:
+        """The name of the only model of a kind, which a request may leave out.
+
+        Raises:
+            ApiError: 400, there are several, or none.
+        """
+        names = [card.id for card in await self.cards() if card.kind == kind]
+        if len(names) == 1:
+            return names[0]
+        message = f"Say which model: {len(names)} that make {kind} are served"
+        raise ApiError(400, message, param="model", code="missing_required_parameter")
 
     async def _find(self, name: str) -> tuple[str, str]:
         name = self._settings.aliases.get(name, name)

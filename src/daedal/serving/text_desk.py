@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daedal.codecs.conversation import Conversation
+from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.constraint import Constraint, ConstraintCompiler, Unconstrainable
 from daedal.inference.embedding import embed
@@ -86,13 +87,9 @@ class TextDesk:
             "parameters": sum(parameter.numel() for parameter in self._generator.model.parameters()),
             "fingerprint": self._generator.fingerprint,
             "quantize": self._generator.quantize,
-            "chat_template": not self._generator.template.plain,
+            "chat_template": self._generator.template.source,
             "tool_template": self._generator.template.renders_tools,
-            "special_tokens": {
-                "bos_token_id": codec.bos_id,
-                "eos_token_id": codec.eos_id,
-                "pad_token_id": codec.pad_id,
-            },
+            "special_tokens": _special_tokens(codec),
             "codec": codec.kind,
             "max_rows": self._engine.rows,
         }
@@ -163,7 +160,7 @@ class TextDesk:
         texts = deque(self._ids(entry)[0] for entry in command["inputs"])
         for text in texts:
             if len(text) > context:
-                raise TooLong(f"An input has {len(text)} tokens; the model's context is {context}", "Shorten it")
+                raise TooLong(len(text), context, context)
         return Vectors(command["id"], texts, command.get("dimensions"), [len(text) for text in texts])
 
     def _constraint(self, asked: Mapping[str, Any] | None) -> Constraint | None:
@@ -196,6 +193,8 @@ class TextDesk:
         stop_ids = self._generator.stop_ids
         if "ids" in prompt:
             return self._known(prompt["ids"]), stop_ids, ()
+        if "raw" in prompt:
+            return self._codec.encode(prompt["raw"], special=True), stop_ids, ()
         if "text" in prompt:
             if bounded:
                 self._bound(prompt["text"])
@@ -215,8 +214,8 @@ class TextDesk:
         """
         context = self._generator.model.config.context
         head = text[: _CHARACTERS * context]
-        if len(head) < len(text) and len(self._codec.encode(head, special=True)) > context:
-            raise TooLong(f"The prompt has more tokens than this model's context of {context}", "Shorten it")
+        if len(head) < len(text) and (tokens := len(self._codec.encode(head, special=True))) > context:
+            raise TooLong(tokens, context, context, f"in its first {len(head):,} characters alone")
 
     def _known(self, ids: list[int]) -> list[int]:
         beyond = [id for id in ids if not 0 <= id < self._generator.model.config.vocab_size]
@@ -306,7 +305,9 @@ class TextDesk:
         sample.count += 1
         piece["count"] += 1
         piece["text"] += sample.stream.push(token.id)
-        if answer.logprobs and not (token.finish == "stop" and token.id in token.row.request.stop_ids):
+        if (
+            answer.logprobs
+        ):  # every token that is counted has its entry: harnesses cut one off at the end, whichever it is
             entry = None if token.logprob is None else (token.logprob, token.top)
             piece.setdefault("tokens", []).append(self._token(token.id, entry))
         if sample.stream.stop is not None or token.finish is not None:
@@ -362,6 +363,13 @@ class TextDesk:
             return []
         self._vectors.popleft()
         return [{"id": job.id, "event": "result", "vectors": job.found, "tokens": job.tokens}]
+
+
+def _special_tokens(codec: TextCodec) -> dict[str, Any]:
+    """As `tokenizer_config.json` names them, with their ids."""
+    ids = {"bos_token": codec.bos_id, "eos_token": codec.eos_id, "pad_token": codec.pad_id}
+    names = {name: None if id is None else codec.name(id) for name, id in ids.items()}
+    return {**names, **{f"{name}_id": id for name, id in ids.items()}}
 
 
 def _failed(id: int, fault: Fault) -> Event:

@@ -9,19 +9,18 @@ from starlette.routing import Route
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer
 from daedal.serving.chat import toolbox, turns
-from daedal.serving.errors import ApiError, parse
+from daedal.serving.errors import parse
 from daedal.serving.generation import check_ids, text_model
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.schema.tokens import DetokenizeRequest, TokenizeRequest, TokenizerQuery
-from daedal.serving.supervisor import Model
 from daedal.serving.tools import conversation
 
 
 async def tokenize(request: Request) -> Response:
     """The token ids that the model would read."""
     body = parse(TokenizeRequest, await read_json(request))
-    model = await _model(request, body.model, prompt="messages" if body.messages else "prompt")
-    prompt: dict[str, Any] = {"text": body.prompt}
+    model = await text_model(request, body.model, prompt="messages" if body.messages else "prompt")
+    prompt: dict[str, Any] = {"text" if body.add_special_tokens else "raw": body.prompt}
     if body.messages:
         tools = toolbox(body.tools, None, True)
         prompt = conversation(turns(body.messages), tools, model.info["tool_template"])
@@ -42,7 +41,7 @@ async def tokenize(request: Request) -> Response:
 async def detokenize(request: Request) -> Response:
     """The text of token ids."""
     body = parse(DetokenizeRequest, await read_json(request))
-    model = await _model(request, body.model)
+    model = await text_model(request, body.model)
     check_ids(model, "tokens", body.tokens)
     result = await unless_gone(request, model.ask("detokenize", owner(request), ids=body.tokens))
     return json_answer({"prompt": result["text"]})
@@ -51,7 +50,7 @@ async def detokenize(request: Request) -> Response:
 async def tokenizer_info(request: Request) -> Response:
     """What there is to know of a model's tokenizer."""
     query = parse(TokenizerQuery, dict(request.query_params))
-    model = await _model(request, query.model)
+    model = await text_model(request, query.model)
     info = model.info
     return json_answer(
         {
@@ -65,16 +64,6 @@ async def tokenizer_info(request: Request) -> Response:
             **info["special_tokens"],
         }
     )
-
-
-async def _model(request: Request, name: str | None, **fields: str) -> Model:
-    if name is None:
-        served = await request.app.state.models.cards()
-        if len(served) != 1:
-            message = f"Say which model: {len(served)} are served"
-            raise ApiError(400, message, param="model", code="missing_required_parameter")
-        name = str(served[0].id)
-    return await text_model(request, name, **fields)
 
 
 routes = [

@@ -1,7 +1,7 @@
 """The process of one model: commands come in on stdin, events go out on stdout, a line of JSON each; the log is stderr.
 
-- one thread runs the model; one reads commands; a few prepare them (tokens, grammars), the large ones in a line of their own,
-  so that they stop nobody
+- one thread runs the model; one reads commands; a few prepare them (tokens, grammars), the large ones and those with a
+  constraint in lines of their own, so that they stop nobody else
 - it ends when stdin does: a server that dies takes its models with it
 """
 
@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, BinaryIO, get_args
 
 import orjson
@@ -24,7 +24,7 @@ from daedal.inference.sampling import Quantize
 from daedal.serving.desk import Command, Desk, Event, Refused
 
 _PREPARING = 2
-"""Commands that are prepared at once, beside a large one."""
+"""Commands that are prepared at once, beside a large one and one with a constraint."""
 _LARGE = 2**17
 """Bytes of a command that is large."""
 
@@ -54,7 +54,7 @@ class Worker:
 
     def run(self) -> None:
         """Until stdin ends."""
-        pools = [ThreadPoolExecutor(threads, thread_name_prefix="prepare") for threads in (_PREPARING, 1)]
+        pools = [ThreadPoolExecutor(threads, thread_name_prefix="prepare") for threads in (_PREPARING, 1, 1)]
         threading.Thread(target=self._listen, args=pools, daemon=True).start()
         while True:
             ended = self._turn()
@@ -89,7 +89,7 @@ class Worker:
                         except Refused as refused:
                             self._outlet.send([refused.event(id)])
 
-    def _listen(self, pool: ThreadPoolExecutor, pool_of_large: ThreadPoolExecutor) -> None:
+    def _listen(self, pool: Executor, pool_of_large: Executor, pool_of_constrained: Executor) -> None:
         for line in self._source:
             command: Command = orjson.loads(line)
             if command["op"] == "cancel":
@@ -102,7 +102,8 @@ class Worker:
             else:
                 with self._lock:
                     self._preparing.add(command["id"])
-                (pool_of_large if len(line) > _LARGE else pool).submit(self._prepare, command)
+                lane = pool_of_large if len(line) > _LARGE else pool
+                (pool_of_constrained if command.get("constraint") else lane).submit(self._prepare, command)
         self._inbox.put(("end", None))
 
     def _prepare(self, command: Command) -> None:

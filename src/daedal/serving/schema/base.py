@@ -7,9 +7,10 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
@@ -125,3 +126,12 @@ def texts_of(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from texts_of(item)
+
+
+def bounds(info: FieldInfo) -> dict[str, int]:
+    """What a number may be: its "ge", "gt", "le" and "lt"."""
+    marks = [*info.metadata]
+    for part in get_args(info.annotation):
+        for mark in getattr(part, "__metadata__", ()):
+            marks.extend(getattr(mark, "metadata", [mark]))
+    return {name: getattr(mark, name) for mark in marks for name in ("ge", "gt", "le", "lt") if hasattr(mark, name)}

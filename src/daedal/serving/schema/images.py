@@ -27,7 +27,9 @@ Prompt = Annotated[
         description="what to draw, for a model of captions; a class, for one of classes; empty for one that takes neither",
     ),
 ]
-Seed = Annotated[int, Field(ge=0, lt=2**63, description="an extension: the same seed draws the same pictures")]
+Seed = Annotated[
+    int, Field(ge=0, lt=2**63, description="an extension, from 0 to 2^63 - 1: the same seed draws the same pictures")
+]
 Strength = Annotated[float, Field(gt=0, le=1, description="an extension: how little of the given picture is left")]
 _ALWAYS_LIKE_THAT = "the model draws in the one way that it has learned"
 
@@ -35,7 +37,7 @@ _ALWAYS_LIKE_THAT = "the model draws in the one way that it has learned"
 class _Drawing(Request):
     """What all three have."""
 
-    model: ModelName
+    model: ModelName | None = Field(None, description="name of a model; unless given, the only one that draws pictures")
     n: Count = 1
     size: Size = "auto"
     response_format: Annotated[Any, Refused("pictures come in the answer, as base64", ("b64_json",))] = None

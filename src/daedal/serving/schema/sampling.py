@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from daedal.serving.schema.base import EndUser, ModelName, Refused, Request, fault
 
@@ -15,7 +15,11 @@ TopP = Annotated[
     float, Field(ge=0, le=1, description="only the fewest most likely tokens that hold this much probability")
 ]
 TopK = Annotated[
-    int, Field(ge=0, le=10**6, description="an extension: only the k most likely tokens; 0 takes all of them")
+    int,
+    Field(
+        ge=-1, le=10**6, description="an extension: only the k most likely tokens; 0, or -1 as vLLM has it, takes all"
+    ),
+    AfterValidator(lambda value: max(0, value)),
 ]
 MinP = Annotated[
     float, Field(ge=0, le=1, description="an extension: only tokens at least this fraction as likely as the likeliest")
@@ -58,7 +62,7 @@ class Sampled(Request):
         None,
         ge=-(2**63),
         lt=2**63,
-        description="the same seed gives the same text on the same machine, whatever else runs; "
+        description="from -2^63 to 2^63 - 1: the same seed gives the same text on the same machine, whatever else runs; "
         "without one each request has its own",
     )
     stop: list[str] = Field(

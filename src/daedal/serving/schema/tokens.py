@@ -9,7 +9,7 @@ from daedal.serving.schema.chat import MAX_MESSAGES, Message
 from daedal.serving.schema.tools import MAX_TOOLS, Tool
 
 MAX_IDS = 1_000_000
-ONLY_MODEL = "name of a model; unless given, the only one that is served"
+ONLY_MODEL = "name of a model; unless given, the only one here that writes text"
 
 
 class TokenizeRequest(Request):
@@ -23,9 +23,11 @@ class TokenizeRequest(Request):
     tools: list[Tool] = Field(default_factory=list, max_length=MAX_TOOLS, description="shown as in a chat completion")
     add_generation_prompt: bool = Field(True, description="end with what the model's answer follows; with `messages`")
     return_token_strs: bool = Field(False, description="the text of each token too, as `token_strs`")
-    add_special_tokens: Annotated[
-        Any, Refused("the tokens are those that the model reads, with what it puts before a text", (True,))
-    ] = None
+    add_special_tokens: bool = Field(
+        True,
+        description="with `prompt`: the tokens that `/v1/completions` reads, what the model puts before a text among them; "
+        "false: those of the tokenizer alone, to which names of special tokens are these tokens, as harnesses take it",
+    )
     continue_final_message: Annotated[Any, Refused("a conversation ends with a whole turn", (False,))] = None
     chat_template: Annotated[Any, Refused("the template is the model's own")] = None
     chat_template_kwargs: Annotated[Any, Refused("the template is given nothing but messages and tools")] = None
