@@ -152,7 +152,7 @@ def test_a_call_that_was_cut_before_its_arguments_is_not_shown(server: httpx.Cli
     (said,) = ask(
         server, "/v1/messages", max_tokens=50, messages=user(half), tools=[{"name": "a", "input_schema": {}}]
     )["content"]
-    assert said == {"type": "text", "text": "Words", "citations": None}
+    assert said == {"type": "text", "text": "Words"}  # clients take a null for citations that are wrong
 
 
 def test_completions(server: httpx.Client) -> None:

@@ -54,7 +54,8 @@ async def chat_completions(request: Request) -> Response:
 
 def toolbox(tools: Sequence[Tool], choice: ToolChoice | None, several: bool) -> Toolbox:
     """What the answer may call."""
-    functions = [Function(tool.function.name, tool.function.description, tool.function.parameters) for tool in tools]
+    defined = [tool.function for tool in tools]
+    functions = [Function(each.name, each.description, each.parameters, each.strict) for each in defined]
     if choice is None:
         return Toolbox.choose(functions, None, several=several)
     if choice.type == "function":

@@ -63,7 +63,7 @@ async def count_tokens(request: Request) -> Response:
 
 def toolbox(body: CountRequest) -> Toolbox:
     """What the answer may call."""
-    functions = [Function(tool.name, tool.description, tool.input_schema) for tool in body.tools]
+    functions = [Function(tool.name, tool.description, tool.input_schema, tool.strict) for tool in body.tools]
     choice = body.tool_choice
     if choice is None:
         return Toolbox.choose(functions, None)
@@ -126,7 +126,7 @@ def answer(generated: Generated, body: MessageRequest, tools: Toolbox, writer: M
     """The whole message."""
     sample = generated.samples[0]
     words, calls = (sample.text, []) if tools.mode == "none" else split(sample.text)
-    content: list[dict[str, Any]] = [{"type": "text", "text": words, "citations": None}] if words or not calls else []
+    content: list[dict[str, Any]] = [{"type": "text", "text": words}] if words or not calls else []
     content.extend(
         {"type": "tool_use", "id": new_id("toolu_"), "name": name, "input": _input(arguments)}
         for name, arguments in calls

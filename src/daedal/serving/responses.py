@@ -111,7 +111,7 @@ async def input_items(request: Request) -> Response:
 
 def toolbox(body: InputRequest) -> Toolbox:
     """What the answer may call."""
-    functions = [Function(tool.name, tool.description, tool.parameters) for tool in body.tools]
+    functions = [Function(tool.name, tool.description, tool.parameters, tool.binding) for tool in body.tools]
     choice, several = body.tool_choice, body.parallel_tool_calls
     if choice is None:
         return Toolbox.choose(functions, None, several=several)

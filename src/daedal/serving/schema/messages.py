@@ -9,7 +9,7 @@ from daedal.serving.schema.chat import MAX_MESSAGES, REASONING
 from daedal.serving.schema.content import MAX_PARTS, in_parts
 from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
 from daedal.serving.schema.sampling import MinP, TopK, TopP, checked_stops
-from daedal.serving.schema.tools import MAX_TOOLS, Description, distinct
+from daedal.serving.schema.tools import MAX_TOOLS, STRICT, Description, distinct
 
 BLOCKS = ("text", "tool_use", "tool_result")
 
@@ -99,9 +99,9 @@ class MessageTool(Request):
 
     name: FunctionName
     description: Description = ""
-    input_schema: ObjectSchema = Field(description="JSON schema of the arguments, which a call always follows")
+    input_schema: ObjectSchema = Field(description="JSON schema of the arguments, which a call follows")
     type: Literal["custom"] = Field("custom", description="other types are refused by name")
-    strict: bool = Field(False, description="accepted: arguments always follow the schema")
+    strict: bool = Field(False, description=STRICT)
     eager_input_streaming: bool = Field(False, description="accepted: arguments are streamed as they are written")
     cache_control: Cached = None
     allowed_callers: Annotated[Any, Refused("the model alone calls tools", (["direct"],))] = None

@@ -11,7 +11,7 @@ from daedal.serving.schema.formats import known_format
 from daedal.serving.schema.items import Item, in_items
 from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
 from daedal.serving.schema.sampling import MAX_TOP, MinP, RepetitionPenalty, Temperature, TopK, TopP
-from daedal.serving.schema.tools import ASYNC, MAX_TOOLS, Description, distinct, function_only, spelled_out
+from daedal.serving.schema.tools import ASYNC, MAX_TOOLS, STRICT, Description, distinct, function_only, spelled_out
 
 CONVERSATION = "conversations are not kept; use previous_response_id"
 LOGPROBS = "message.output_text.logprobs"
@@ -64,14 +64,21 @@ class ResponseTool(Request):
     type: Literal["function"] = Field("function", description="`function`; other types are refused by name")
     name: FunctionName
     description: Description = ""
-    parameters: ObjectSchema = Field(default_factory=dict, description="JSON schema of the arguments, always followed")
-    strict: bool = Field(True, description="accepted: arguments always follow the schema")
+    parameters: ObjectSchema = Field(
+        default_factory=dict, description="JSON schema of the arguments, which a call follows"
+    )
+    strict: bool = Field(True, description=f"{STRICT}; told as true unless given")
     output_schema: Annotated[Any, Refused("what tools answer is not checked")] = None
     defer_loading: Annotated[Any, Refused("all tools are shown at once", (False,))] = None
     allowed_callers: Annotated[Any, Refused("the model alone calls tools")] = None
     async_: Annotated[Any, Refused(ASYNC, (False,))] = Field(None, alias="async")
 
     _functions = field_validator("type", mode="before")(function_only)
+
+    @property
+    def binding(self) -> bool:
+        """Whether the schema was said to be strict: clients that say nothing send schemas of any kind."""
+        return self.strict and "strict" in self.model_fields_set
 
 
 class ToolReference(Request):

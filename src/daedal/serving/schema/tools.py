@@ -11,6 +11,10 @@ MAX_TOOLS, MAX_DESCRIPTION = 128, 8192
 ASYNC = "an answer ends with its calls, and waits for what they give"
 CUSTOM = "custom tools take free text; describe the tool as a function with a JSON schema"
 
+STRICT = (
+    "objects are closed, and what cannot be enforced is refused; unless it is true, what cannot be enforced is left out"
+)
+
 Description = Annotated[str, Field(max_length=MAX_DESCRIPTION, description="shown to the model")]
 
 
@@ -20,9 +24,9 @@ class FunctionDefinition(Request):
     name: FunctionName
     description: Description = ""
     parameters: ObjectSchema = Field(
-        default_factory=dict, description="JSON schema of the arguments; a call always follows it, strict or not"
+        default_factory=dict, description="JSON schema of the arguments, which a call follows"
     )
-    strict: bool = Field(False, description="accepted: arguments always follow the schema")
+    strict: bool = Field(False, description=STRICT)
 
 
 def function_only(value: Any) -> Any:
