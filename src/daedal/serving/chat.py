@@ -34,7 +34,7 @@ from daedal.serving.tools import Function, Toolbox, conversation
 
 async def chat_completions(request: Request) -> Response:
     """The assistant's next turn of a conversation, or `n` of them."""
-    body = parse(ChatRequest, await read_json(request))
+    body = parse(ChatRequest, await read_json(request), request)
     form = "tools" if body.tools else "response_format"
     model = await text_model(request, body.model, prompt="messages", constraint=form)
     check_ids(model, "logit_bias", map(int, body.logit_bias))

@@ -40,7 +40,7 @@ def _check_version(request: Request) -> None:
 async def messages(request: Request) -> Response:
     """The assistant's next turn."""
     _check_version(request)
-    body = parse(MessageRequest, await read_json(request))
+    body = parse(MessageRequest, await read_json(request), request)
     model = await text_model(request, body.model, prompt="messages")
     tools = toolbox(body)
     events = generate(request, model, command(body, tools, model.info["tool_template"]))
@@ -54,7 +54,7 @@ async def messages(request: Request) -> Response:
 async def count_tokens(request: Request) -> Response:
     """How many tokens the model would read."""
     _check_version(request)
-    body = parse(CountRequest, await read_json(request))
+    body = parse(CountRequest, await read_json(request), request)
     model = await text_model(request, body.model, prompt="messages")
     prompt = conversation(turns(body), toolbox(body), model.info["tool_template"])
     result = await unless_gone(request, model.ask("tokenize", owner(request), prompt=prompt))
