@@ -27,7 +27,7 @@ def constraint(tools: Toolbox, form: Mapping[str, Any] | None) -> dict[str, Any]
     if len(grammar) > _LONGEST:
         message = f"The tools' schemas have more than {_LONGEST:,} characters together"
         raise ApiError(400, message, param="tools", code="invalid_value")
-    return {"kind": "lark", "grammar": grammar}
+    return {"kind": "lark", "grammar": grammar, "hidden": CALL}
 
 
 def _grammar(tools: Toolbox, form: Mapping[str, Any] | None) -> str:
