@@ -97,7 +97,8 @@ def test_nothing_is_fetched_for_a_client(writer: tuple[str, list[str]]) -> None:
                 ("/v1/completions", {"prompt": "x", "model": address}),
             ):  # fmt: skip
                 answer = ask(writer, path, {"model": "tiny", **body})
-                assert answer.status_code in (400, 404), (path, answer.text)
+                left_out = answer.headers.get("x-daedal-unused") == "tools.mcp"
+                assert answer.status_code in (400, 404) or left_out, (path, answer.text)
                 assert "root:" not in answer.text
         with pytest.raises(TimeoutError):  # nobody came
             trap.accept()

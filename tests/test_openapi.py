@@ -59,13 +59,13 @@ def test_a_request_is_described_as_wide_as_it_is_taken(document: dict[str, Any])
         "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
         "stop": ["x"],
     }
-    for body in (texts, parts, {**parts, "store": False}):
+    for body in (texts, parts, {**parts, "store": True}, {**parts, "audio": None}):
         assert valid(document, "ChatRequest", body)
     for body in (
         {"model": "m"},
         {**parts, "n": 17},
         {**parts, "secret": 1},
-        {**parts, "store": True},
+        {**parts, "audio": {"voice": "x"}},
         {**parts, "n": "1"},
     ):
         assert not valid(document, "ChatRequest", body)

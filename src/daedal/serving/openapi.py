@@ -93,10 +93,12 @@ class _Schemas(GenerateJsonSchema):
         return made if whole or plain else {"anyOf": [made, _TEXT]}
 
     def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
-        """A field that is refused but for what asks for nothing."""
+        """A field that is refused but for what asks for nothing, or one of which no value is used."""
         check = getattr(schema["function"]["function"], "__self__", None)
         if isinstance(check, base.Refused):
             return {"enum": [*check.neutral, None], "description": f"not supported: {check.why}"}
+        if isinstance(check, base.Unused):
+            return {"description": "accepted, not used, and named in x-daedal-unused"}
         return super().function_plain_schema(schema)
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
