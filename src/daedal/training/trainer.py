@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.models.model import Model, Moment
 from daedal.nn.transformer import Block
+from daedal.training.best import Best
 from daedal.training.clock import StepClock
 from daedal.training.horizon import Horizon, is_review
 from daedal.training.metrics import Journal, Listener, Silence
@@ -104,6 +105,7 @@ class Trainer:
         self.horizon = Horizon(plan.steps)
         self.step = 0
         self._average = [p.detach().clone() for p in self.model.parameters()] if plan.ema else []
+        self._best = Best(plan.keep == "best")
         self._started = time.monotonic() - elapsed
         self._reserve = reserve
         self._cost = {"validate": 0.0, "sample": 0.0, "save": 0.0}
@@ -153,10 +155,10 @@ class Trainer:
                     told.clear()
                 with clock.paused():
                     stop = self.processes.any(signals.asked is not None)
+                    if self.step % plan.evaluate_every == 0 or (last and (plan.budget is None or plan.keep == "best")):
+                        self._timed("validate", lambda: self._validate(journal))
                     if last:
                         self._finish()
-                    if self.step % plan.evaluate_every == 0 or (last and plan.budget is None):
-                        self._timed("validate", lambda: self._validate(journal))
                     if last or self.step % plan.sample_every == 0:
                         self._timed("sample", lambda: self._sample(journal))
                     if last or stop or self.step % plan.checkpoint_every == 0:
@@ -243,6 +245,7 @@ class Trainer:
         with self._averaged():
             self.model.eval()
             measured = self.task.validate(self.processes, self._autocast())
+            self._best.offer(self.step, measured, self.model)
         if not measured:
             return
         record = {"step": self.step, **measured, "seconds": self.elapsed}
@@ -253,17 +256,21 @@ class Trainer:
     def _sample(self, journal: Journal | None) -> None:
         if journal is None:
             return
-        with self._averaged(), self._autocast():
+        with self._for_use(), self._autocast():
             self.model.eval()
             text = self.task.sample(self.plan.seed, self.run.training / "samples" / f"step-{self.step:09d}")
         journal.write("samples", {"step": self.step, "text": text})
         self.listener.sampled(self.step, text)
 
     def _finish(self) -> None:
-        """Let the model fit what it fits once, with the averaged weights in place."""
-        with self._averaged(), torch.no_grad():
+        """Let the model fit what it fits once, with the weights for use in place; tell what validation said of the run."""
+        with self._for_use(), torch.no_grad():
             self.model.eval()
             self.model.finish(self.task.examples())
+            if self._best.weights:
+                self._best.take(self.model)
+        if self._best.verdict is not None:
+            self.listener.noted(self._best.verdict)
 
     def _check(self, loss: float) -> None:
         """Stop at a loss from which no run comes back; the last checkpoint stays as it is."""
@@ -288,6 +295,8 @@ class Trainer:
         old = self.horizon.at(self.step)
         left = self.plan.budget - self.elapsed - self._reserve - self._pauses(old - self.step)
         new = self.processes.agree(self.step + max(1, int(left / seconds_per_step)))
+        if self.plan.most_steps:
+            new = max(self.step + 1, min(new, self.plan.most_steps))
         if abs(new - old) > 0.005 * old:
             self.horizon.decide(self.step, new)
             if journal is not None:
@@ -316,15 +325,13 @@ class Trainer:
             tensors = {
                 "weights": dict(self.model.state_dict()),
                 "average": {str(index): tensor for index, tensor in enumerate(self._average)},
+                "best": self._best.weights,
                 "random": random_state(self.processes.device),
                 **{f"optimizer-{name}": optimizer.state() for name, optimizer in self.optimizers.items()},
             }
-            save_state(
-                path,
-                tensors,
-                {"step": self.step, "elapsed": self.elapsed, "lowest": self._lowest, "data": self.task.fingerprint},
-            )
-            with self._averaged():
+            progress = {"step": self.step, "elapsed": self.elapsed, "lowest": self._lowest, "best": self._best.record}
+            save_state(path, tensors, {**progress, "data": self.task.fingerprint})
+            with self._for_use():
                 self.task.save(self.run.path)
             self.run.drop_older_states(path)
         self.processes.wait()
@@ -347,6 +354,7 @@ class Trainer:
                 optimizer.load_state(tensors[f"optimizer-{name}"])
             for index, average in enumerate(self._average):
                 average.copy_(tensors["average"][str(index)])
+            self._best.load(progress.get("best", {}), tensors.get("best", {}), self.processes.device)
             set_random_state(tensors["random"], self.processes.device)
             self.step, self._lowest = int(progress["step"]), float(progress["lowest"])
             self._started = time.monotonic() - float(progress["elapsed"])
@@ -370,6 +378,10 @@ class Trainer:
             yield
         finally:
             torch._foreach_copy_(parameters, raw)
+
+    def _for_use(self) -> AbstractContextManager[None]:
+        """The weights that are saved for use in the model's place: those that were best, where they are kept."""
+        return self._best.in_place(self.model) if self._best.weights else self._averaged()
 
 
 @contextmanager
