@@ -2,6 +2,65 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from daedal.training.choice import Choice
+
+
+class Rule(NamedTuple):
+    """What a family needs where its data are seen often. A pass sees every example once.
+
+    Attributes:
+        watched: passes from which the weights of the best validation are kept, instead of the last.
+        most: passes after which more only harm, with the learning rate brought down by then; infinite where none were found.
+        dropout: share of features dropped from `watched` passes on.
+    """
+
+    watched: float
+    most: float = math.inf
+    dropout: float = 0.0
+
+
+RULES = {
+    "text": Rule(watched=5, most=8, dropout=0.1),
+    "tokens": Rule(watched=10, dropout=0.1),
+    "vae": Rule(watched=20, most=60),
+    "vqvae": Rule(watched=20),
+    "flow": Rule(watched=20),
+    "clip": Rule(watched=10),
+    "fine-tuning": Rule(watched=2),
+}
+"""A GAN has no validation loss: nothing is watched of it but its own players, which tell when they run away."""
+
+_FEWEST = 200
+"""Steps that a run may have however few its examples: with fewer nothing is learned."""
+
+
+def choose_guards(choose: "Choice", kind: str, passes_a_step: float, steps: int, validated: int) -> dict[str, str]:
+    """Settle what is done against overfitting in a run that is planned from a time budget, and say why; nothing where data are
+    ample.
+
+    Args:
+        kind: of what is learned, one of `RULES`.
+        passes_a_step: share of the examples that a step sees.
+        steps: as many as fit into the time.
+        validated: examples to validate on.
+    """
+    rule, passes = RULES.get(kind), steps * passes_a_step
+    if rule is None or passes <= rule.watched:
+        return {}
+    reasons = [f"{passes:.0f} passes fit into the time"]
+    if passes > rule.most:
+        most = choose("most_steps", max(_FEWEST, math.ceil(rule.most / passes_a_step)))
+        if 0 < most < steps:
+            reasons.append(f"more than {most * passes_a_step:.0f} only overfit, so training ends after {most} steps")
+    if rule.dropout and choose("dropout", rule.dropout):
+        reasons.append(f"{choose.values['dropout']:.0%} of the features are dropped")
+    if validated > 1 and choose("keep", "best") == "best":
+        reasons.append("the weights that do best on validation are saved")
+    return {"Small data": "; ".join(reasons)}
+
 
 _HARM = 0.01
 """A rise of the validation loss over its lowest that is worth a word, as a share of it."""
