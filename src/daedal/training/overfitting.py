@@ -14,18 +14,20 @@ class Rule(NamedTuple):
     Attributes:
         watched: passes from which the weights of the best validation are kept, instead of the last.
         most: passes after which more only harm, with the learning rate brought down by then; infinite where none were found.
-        dropout: share of features dropped from `watched` passes on.
+        dropout: share of features dropped where there are more than `watched` passes.
+        shift: pixels by which pictures are moved there.
     """
 
     watched: float
     most: float = math.inf
     dropout: float = 0.0
+    shift: int = 0
 
 
 RULES = {
     "text": Rule(watched=5, most=8, dropout=0.1),
     "tokens": Rule(watched=10, dropout=0.1),
-    "vae": Rule(watched=20, most=60),
+    "vae": Rule(watched=20, most=150, shift=1),
     "vqvae": Rule(watched=20),
     "flow": Rule(watched=20),
     "clip": Rule(watched=10),
@@ -57,6 +59,10 @@ def choose_guards(choose: "Choice", kind: str, passes_a_step: float, steps: int,
             reasons.append(f"more than {most * passes_a_step:.0f} only overfit, so training ends after {most} steps")
     if rule.dropout and choose("dropout", rule.dropout):
         reasons.append(f"{choose.values['dropout']:.0%} of the features are dropped")
+    if rule.shift and choose("shift", rule.shift):
+        reasons.append(
+            f"pictures are moved by up to {choose.values['shift']} pixel{'s' * (choose.values['shift'] > 1)}"
+        )
     if validated > 1 and choose("keep", "best") == "best":
         reasons.append("the weights that do best on validation are saved")
     return {"Small data": "; ".join(reasons)}
