@@ -31,7 +31,7 @@ def test_a_text_that_is_read_too_often_is_guarded_and_the_plan_says_why(monkeypa
     rule = RULES["text"]
     assert (plan.keep, plan.dropout) == ("best", rule.dropout)
     assert plan.steps == plan.most_steps == np.ceil(rule.most * 40_000 / plan.tokens_per_step)
-    assert f"training ends after {plan.steps} steps" in plan.why["Small data"]
+    assert f"training ends after {rule.most:.0f}" in plan.why["Small data"]
     assert "validation" in plan.why["Small data"]
     assert "Small data" in plan.explain()
     assert plan.steps / plan.evaluate_every > 15

@@ -77,10 +77,8 @@ def choose_length(choose: Choice, time: Time, per_step: float, smaller: str) -> 
     Raises:
         DaedalError: too few steps fit into the budget to train anything.
     """
-    steps = int(time.seconds / per_step)
-    if choose.values.get("most_steps"):
-        steps = min(steps, choose.values["most_steps"])
-    steps = choose("steps", steps)
+    possible = int(time.seconds / per_step)
+    steps: int = choose("steps", min(possible, choose.values.get("most_steps") or possible))
     if steps < FEWEST_STEPS and time.budget is not None:
         least = math.ceil((FEWEST_STEPS * per_step + time.budget - time.seconds) / 0.9)
         raise DaedalError(
