@@ -97,7 +97,8 @@ def train(
 ) -> dict[str, Any]:
     """One run by the plan, with or without what `choose_guards` would settle if so many steps fitted into the budget."""
     if (out / "result.json").exists():
-        return read_json(out / "result.json")
+        kept: dict[str, Any] = read_json(out / "result.json")
+        return kept
     opened = open_family(family, data, None, codec)
     given = {"threads": 1, "sample_every": 10**9, "checkpoint_every": 10**9, **given}
     plan = opened.make_plan(None, MACHINE, {"steps": steps, **given})
