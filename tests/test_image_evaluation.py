@@ -1,5 +1,6 @@
 """The report of a model of images: what it holds depends on what the model can do, and every number says what it is."""
 
+import io
 import json
 import math
 import zlib
@@ -9,18 +10,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 
 from blots import Blots, generator
 from daedal.data.images import ImageDataset, build
 from daedal.errors import DaedalError
 from daedal.evaluation.images.baselines import gaussian_pictures
+from daedal.evaluation.images.card import image_model_card
 from daedal.evaluation.images.evaluate import evaluate_images, expected_seconds
+from daedal.evaluation.images.page import image_report_page
 from daedal.evaluation.images.parts import reconstruct
 from daedal.evaluation.images.reconstruction import errors
 from daedal.evaluation.images.reference import open_reference
-from daedal.evaluation.images.report import ImageReport
+from daedal.evaluation.images.report import ImageReport, LossCurve
 from daedal.evaluation.images.sizes import Sizes, Speeds
+from daedal.evaluation.images.terminal import render
 from daedal.models.image import ImageBatch, ImageConfig
 from image_files import folder_of, png_with
 
@@ -52,6 +57,17 @@ def test_a_model_that_can_do_everything_is_measured_in_everything(report: ImageR
     assert [each.name for each in report.baselines] == ["training pictures", "Gaussian over pixels"]
     assert any("at infinity" in line for line in report.missing)
     assert any("Inception Score" in line for line in report.missing)
+
+
+def test_where_later_steps_overfit_is_told_wherever_the_report_is_read(report: ImageReport) -> None:
+    curve = LossCurve(name="loss", train=((8, 2.0), (24, 1.0)), validation=((8, 2.0), (16, 1.5), (24, 1.9)))
+    told = report.but(plan={"keep": "best"}, curve=curve)
+    line = "best at step 16 (1.500); later steps overfit (1.900 at step 24); those weights are saved"
+    console = Console(width=200, file=io.StringIO())
+    console.print(render(told))
+    assert line in console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(line in written for written in (told.summary(), image_model_card(told), image_report_page(told)))
+    assert report.overfitting is None
 
 
 def test_training_pictures_are_nearer_to_the_reference_than_noise_is(report: ImageReport) -> None:

@@ -140,6 +140,11 @@ def test_steps_that_were_given_are_not_reviewed(tmp_path: Path, clock: Clock) ->
     assert pace.threads.all == [(0, 2)]
 
 
+def test_no_more_steps_are_taken_than_may_be(tmp_path: Path, clock: Clock) -> None:
+    _, steps = trained(tmp_path / "run", clock, plan(most_steps=900, steps=900), steady(0.04))
+    assert steps == 900
+
+
 def test_what_was_decided_is_decided_again_however_often_a_run_goes_on(tmp_path: Path, clock: Clock) -> None:
     speed = LOADS["two threads that wait"]
     pace, steps = trained(tmp_path / "run", clock, plan(), speed)

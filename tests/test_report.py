@@ -1,5 +1,6 @@
 """A report says what was measured, beside what, and nothing from outside can break out of it."""
 
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -22,6 +23,7 @@ from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.memorization import Copy, Memorization
 from daedal.evaluation.page import report_page
 from daedal.evaluation.report import CARD, JSON, PAGE, Curve, DataFacts, EvaluationReport, ModelFacts, Sample
+from daedal.evaluation.terminal import render
 from daedal.inference.generator import Generator
 from tiny_models import tiny_gpt
 
@@ -187,6 +189,17 @@ def test_data_in_other_tokens_is_encoded_anew(generator: Generator, dataset: Dat
     same = evaluate(generator, dataset.folder, samples=0)
     assert report.data.bytes == same.data.bytes
     assert report.bits_per_byte.value == pytest.approx(same.bits_per_byte.value, rel=1e-6)
+
+
+def test_where_later_steps_overfit_is_told_wherever_the_report_is_read(report: EvaluationReport) -> None:
+    curve = Curve(train=((8, 2.0), (24, 1.0)), validation=((8, 2.0), (16, 1.5), (24, 1.9)))
+    told = report.but(plan={"keep": "best"}, curve=curve)
+    line = "best at step 16 (1.500 bits per byte); later steps overfit (1.900 at step 24); those weights are saved"
+    console = Console(width=200, file=io.StringIO())
+    console.print(render(told))
+    assert line in console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(line in written for written in (told.summary(), model_card(told), report_page(told)))
+    assert report.overfitting is None
 
 
 def test_the_card_opens_on_the_hub(report: EvaluationReport, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from command_line import story
 from daedal import api
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
+from daedal.models.checkpoint import load_model
 from daedal.models.gpt import GPT
 from daedal.training.language import LanguageTask
 from daedal.training.metrics import Silence
@@ -122,6 +123,57 @@ def test_a_run_that_changed_its_steps_and_threads_goes_on_bit_for_bit(
     for name in ("horizon.jsonl", "threads.jsonl"):
         assert len(RunFolder(tmp_path / "stopped").records(name)) == 3
     assert logged(tmp_path / "whole", "loss")[-1] == logged(tmp_path / "stopped", "loss")[-1]
+
+
+LOSSES = {8: 2.0, 16: 1.0, 24: 3.0}
+"""Validation losses of a run that overfits after step 16."""
+
+
+def overfitting_trainer(
+    data: Path, out: Path, **changes: Any
+) -> tuple[Trainer, dict[int, dict[str, torch.Tensor]], list[str]]:
+    """A trainer whose validations are `LOSSES`, the weights that each of them saw, and what the listener is told."""
+    trainer = trainer_for(data, out, evaluate_every=8, ema=0.9, **changes)
+    seen: dict[int, dict[str, torch.Tensor]] = {}
+    told: list[str] = []
+
+    def validate(processes: Processes, autocast: Any) -> dict[str, float]:
+        seen[trainer.step] = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+        return {"validation_loss": LOSSES[trainer.step]}
+
+    trainer.task.validate = validate  # type: ignore[method-assign]
+    trainer.listener = Silence()
+    trainer.listener.noted = told.append  # type: ignore[method-assign]
+    return trainer, seen, told
+
+
+def test_the_weights_of_the_best_validation_are_saved_where_the_plan_says_so_and_a_line_tells_it(
+    data: Path, tmp_path: Path
+) -> None:
+    best, seen, told = overfitting_trainer(data, tmp_path / "best", keep="best")
+    best.train()
+    saved = load_model(tmp_path / "best").state_dict()
+    assert saved.keys() == seen[16].keys()
+    assert all(torch.equal(saved[name], tensor) for name, tensor in seen[16].items())
+    assert told == [
+        "validation was best at step 16 (1.000); later steps overfit (3.000 at step 24); those weights are saved"
+    ]
+    last, _, told = overfitting_trainer(data, tmp_path / "last")
+    last.train()
+    assert not same(tmp_path / "best", tmp_path / "last")
+    assert "--keep best" in told[0]
+
+
+def test_a_run_that_keeps_its_best_weights_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    overfitting_trainer(data, tmp_path / "whole", keep="best")[0].train()
+    first, _, _ = overfitting_trainer(data, tmp_path / "stopped", keep="best")
+    stop_at(first, 20)
+    with pytest.raises(Interrupted):
+        first.train()
+    second, _, told = overfitting_trainer(data, tmp_path / "stopped", keep="best")
+    second.train()
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+    assert told[0].startswith("validation was best at step 16")
 
 
 def test_a_fine_tuning_that_was_stopped_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:

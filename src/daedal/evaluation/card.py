@@ -53,6 +53,7 @@ def model_card(report: EvaluationReport) -> str:
     if report.plan is not None:
         rows = [(label, _inline(str(report.plan[key]))) for key, label in _PLAN if report.plan.get(key) is not None]
         parts += ["## Training", _table(("value", "of the plan"), rows), "All values: `training/plan.json`."]
+        parts += [_sentence(report.overfitting)] if report.overfitting is not None else []
     if report.samples:
         parts += ["## Samples", _sampling(report), *(_fenced(shown(sample)[:800]) for sample in report.samples[:4])]
     parts += ["## Intended use and limits", _limits(report)]

@@ -66,6 +66,8 @@ def report_page(report: EvaluationReport) -> str:
             "The thin line is the training text, the strong one the validation text.</p>",
             charts.curve(report.curve.train, report.curve.validation, lines),
         ]
+    if report.overfitting is not None:
+        body.append(f"<p>{escape(report.overfitting)}</p>")
     if report.samples:
         how = ", ".join(f"{key} {value}" for key, value in report.sampling.items())
         body += ["<h2>What it writes</h2>", f'<p class="soft">The first ones drawn, not chosen: {escape(how)}. Green: the '

@@ -15,6 +15,7 @@ from daedal.evaluation.baselines import Baseline
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.memorization import Memorization
 from daedal.files import read_json, write_json, write_text
+from daedal.training.overfitting import verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -138,12 +139,20 @@ class EvaluationReport(Config):
 
         return render(self)
 
+    @property
+    def overfitting(self) -> str | None:
+        """What the run's own validation said of it, in a line, where there is something to say."""
+        kept = (self.plan or {}).get("keep") == "best"
+        return verdict(self.curve.validation, "bits_per_byte", kept) if self.curve is not None else None
+
     def summary(self) -> str:
         """The result in a few lines."""
         width = max(len(name) for name, _ in self.ranking())
         lines = [f"Bits per byte of the {self.data.name} text, less is better:"]
         lines += [f"  {name:<{width}}  {measurement.shown()}" for name, measurement in self.ranking()]
         lines.append(f"  {self.measured('nats-per-token')}")
+        if self.overfitting is not None:
+            lines.append("  " + self.overfitting)
         if self.memorization is not None and self.memorization.samples:
             lines.append("  " + copied(self.memorization))
         if self.samples:

@@ -56,6 +56,8 @@ def render(report: EvaluationReport) -> "RenderableType":
             measurement.name, f"{measurement.value:.4g}{unit}", _interval(measurement), f"{measurement.n:,} {pieces}"
         )
     parts: list[RenderableType] = [head, bars, numbers]
+    if report.overfitting is not None:
+        parts.append(Text(report.overfitting + "\n", style="yellow"))
     if report.memorization is not None and report.memorization.samples:
         parts.append(Text(copied(report.memorization).capitalize() + "\n"))
     for sample in _varied(report.samples):

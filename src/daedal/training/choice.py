@@ -79,7 +79,8 @@ def choose_length(choose: Choice, time: Time, per_step: float, smaller: str) -> 
     Raises:
         DaedalError: too few steps fit into the budget to train anything.
     """
-    steps: int = choose("steps", int(time.seconds / per_step))
+    possible = int(time.seconds / per_step)
+    steps: int = choose("steps", min(possible, choose.values.get("most_steps") or possible))
     if steps < FEWEST_STEPS and time.budget is not None:
         least = math.ceil((FEWEST_STEPS * per_step + time.budget - time.seconds) / 0.9)
         raise DaedalError(
@@ -98,12 +99,14 @@ def largest_share(batch: int, most: int) -> int:
 
 
 def choose_rhythm(choose: Choice, steps: int, per_step: float, validation: float) -> None:
-    """How often to log, validate, sample and save; validation may take a twentieth of the run.
+    """How often to log, validate, sample and save; validation may take a twentieth of the run, and happens more often where it
+    chooses the weights that are kept.
 
     Args:
         validation: seconds of one pass over the validation split.
     """
-    validations = max(1, min(10, int(_VALIDATION_SHARE * steps * per_step / max(1e-9, validation))))
+    most = 30 if choose.values.get("keep") == "best" else 10
+    validations = max(1, min(most, int(_VALIDATION_SHARE * steps * per_step / max(1e-9, validation))))
     choose("log_every", max(1, min(50, steps // 50)))
     choose("evaluate_every", max(1, math.ceil(steps / validations)))
     choose("sample_every", max(1, math.ceil(steps / 4)))

@@ -90,7 +90,8 @@ class Pace:
         Args:
             late: whether any of the processes is.
         """
-        return self.plan.budget is not None and (late or is_review(step, self.steps(step)))
+        steps = self.steps(step)
+        return self.plan.budget is not None and step < steps and (late or is_review(step, steps))
 
     def review(self, step: int) -> None:
         """Set the number of steps to what the rest of the budget allows, and try threads. All processes together."""
@@ -103,7 +104,10 @@ class Pace:
             return  # a resumed run first repeats what was decided
         old = self.horizon.at(step)
         left = self.plan.budget - self.elapsed - self.reserve - self._pauses(old - step)
-        new = self.processes.agree(step + max(1, int(left / per_step)))
+        new = step + max(1, int(left / per_step))
+        if self.plan.most_steps:
+            new = min(new, self.plan.most_steps)
+        new = self.processes.agree(new)
         if abs(new - old) > 0.005 * (old - step):
             with self._kept(self.horizon, "horizon", "steps"):
                 self.horizon.decide(step, new)

@@ -38,7 +38,9 @@ from daedal.training.family import Family
 from daedal.training.footprint import require_state, require_step
 from daedal.training.groups import picture_optimizer
 from daedal.training.machine import Machine
+from daedal.training.mirror import mirrors_belong
 from daedal.training.optimizers import Optimizer
+from daedal.training.overfitting import choose_guards
 from daedal.training.picture_plan import PLANS, PicturePlan
 from daedal.training.picture_rules import (
     TOKEN_RATE,
@@ -92,13 +94,22 @@ class PictureFamily(Family):
             task.batch(0, draft.micro_batch),
             draft,
         )
+        guards: dict[str, str] = {}
+        if time.budget is not None:
+            kind = "fine-tuning" if self.init is not None and self.family != "gan" else self.family
+            possible = int(time.seconds / per_step)
+            guards = choose_guards(choose, kind, draft.batch / train.count, possible, task.validated)
+        if guards and "flip" not in given and self._mirrors_belong(draft):
+            choose("flip", True)
+            guards["Mirrored"] = "pictures and their mirror images cannot be told apart here, so that both are learned"
         steps = choose_length(choose, time, per_step, "a smaller network")
         choose_rhythm(choose, steps, per_step, task.validated * per_step / draft.batch / 3)
         seen = steps * draft.batch
         prediction = Prediction(parameters=task.model.parameter_count, seconds_per_step=per_step, seen=seen)
         why = {
             "Length": f"a step took {per_step * 1000:.0f} ms when tried on {machine.name}; "
-            f"every picture is seen {seen / train.count:.1f} times"
+            f"every picture is seen {seen / train.count:.1f} times",
+            **guards,
         }
         return PLANS[self.family].parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
 
@@ -171,6 +182,14 @@ class PictureFamily(Family):
             choose("rate", TOKEN_RATE)
         if self.family == "flow":
             choose("deviation", round(float(self._codes(train.images[:500]).std()), 3))
+
+    def _mirrors_belong(self, plan: PicturePlan) -> bool:
+        """Whether pictures may be learned mirrored. A caption may name a side, and the codes of another model are kept as they
+        were made."""
+        if self.codec is not None or plan.condition == "caption":
+            return False
+        train, held = self.dataset.split("train"), self.dataset.split("validation")
+        return mirrors_belong(train, held, bool(classes_of(self.dataset, plan.condition)))
 
     def _take_model(self, choose: Choice, model: ImageModel) -> None:
         """The shape of the model that training goes on with."""

@@ -57,6 +57,12 @@ class Plan(Config):
     warmup: float = Field(0.02, ge=0, le=1, description="share of the run in which the learning rate rises")
     cooldown: float = Field(0.5, ge=0, le=1, description="share of the run in which it falls to nothing")
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights that are saved for use; 0 for none")
+    keep: Literal["last", "best"] = Field(
+        "last", description="the weights that are saved for use: the last, or those of the lowest validation loss"
+    )
+    most_steps: int = Field(
+        0, ge=0, le=MOST, description="of a time budget no more steps than these are used; 0 for all that fit"
+    )
     seed: int = Field(0, ge=0, le=MOST, description="of the weights, the order of the data, dropout and samples")
 
     device: str = Field("cpu", description="cpu, cuda or mps")

@@ -27,6 +27,7 @@ from daedal.training.choice import (
 from daedal.training.footprint import require_state, require_step
 from daedal.training.groups import gpt_optimizer
 from daedal.training.machine import Machine
+from daedal.training.overfitting import choose_guards
 from daedal.training.plan import GPTPlan, Prediction
 from daedal.training.rehearsal import step_seconds
 
@@ -106,6 +107,11 @@ def plan_gpt(
     initialised = model is not None
     model = model if model is not None else GPT(gpt_config(draft))
     per_step = rehearse(model, draft)
+    guards: dict[str, str] = {}
+    if time.budget is not None:
+        kind = "fine-tuning" if initialised else "tokens" if facts.layout else "text"
+        passes_a_step = draft.tokens_per_step / facts.train
+        guards = choose_guards(choose, kind, passes_a_step, int(time.seconds / per_step), facts.validation)
     steps = choose_length(choose, time, per_step, "a smaller --width and --depth")
     forward = per_step / draft.tokens_per_step / 3  # seconds to validate a token: a forward pass only
     choose_rhythm(choose, steps, per_step, facts.validation * forward)
@@ -121,6 +127,7 @@ def plan_gpt(
         "Size": "that of the model to go on with" if initialised else f"what {computation / 1e12:.1f} TFLOP train best: "
         f"{time.seconds:.0f} s at {machine.gflops:.0f} GFLOP/s, measured on {machine.name}",
         "Length": f"a step took {per_step * 1000:.0f} ms when tried; the data is read {tokens / facts.train:.1f} times",
+        **guards,
     }  # fmt: skip
     return GPTPlan.parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
 

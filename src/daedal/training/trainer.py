@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.models.model import Model, Moment
 from daedal.nn.transformer import Block
+from daedal.training.best import Best
 from daedal.training.metrics import Journal, Listener, Silence
 from daedal.training.optimizers import Optimizer
 from daedal.training.pace import Pace
@@ -102,6 +103,7 @@ class Trainer:
         self.pace = Pace(plan, run, processes, elapsed, reserve)
         self.step = 0
         self._average = [p.detach().clone() for p in self.model.parameters()] if plan.ema else []
+        self._best = Best(plan.keep == "best")
         self._lowest = math.inf
         self._warned: str | None = None
         self._told: list[dict[str, Tensor]] = []  # the losses of the steps since the last record
@@ -145,10 +147,10 @@ class Trainer:
                     self._log(journal)
                     self._told.clear()
                 with pace.clock.paused():
+                    if self.step % plan.evaluate_every == 0 or (last and (plan.budget is None or plan.keep == "best")):
+                        pace.timed("validate", lambda: self._validate(journal))
                     if last:
                         self._finish()
-                    if self.step % plan.evaluate_every == 0 or (last and plan.budget is None):
-                        pace.timed("validate", lambda: self._validate(journal))
                     if last or self.step % plan.sample_every == 0:
                         pace.timed("sample", lambda: self._sample(journal))
                     if last or stop or self.step % plan.checkpoint_every == 0:
@@ -241,6 +243,7 @@ class Trainer:
         with self._averaged():
             self.model.eval()
             measured = self.task.validate(self.processes, self._autocast())
+            self._best.offer(self.step, measured, self.model)
         if not measured:
             return
         record = {"step": self.step, **measured, "seconds": self.pace.elapsed}
@@ -251,17 +254,21 @@ class Trainer:
     def _sample(self, journal: Journal | None) -> None:
         if journal is None:
             return
-        with self._averaged(), self._autocast():
+        with self._for_use(), self._autocast():
             self.model.eval()
             text = self.task.sample(self.plan.seed, self.run.training / "samples" / f"step-{self.step:09d}")
         journal.write("samples", {"step": self.step, "text": text})
         self.listener.sampled(self.step, text)
 
     def _finish(self) -> None:
-        """Let the model fit what it fits once, with the averaged weights in place."""
-        with self._averaged(), torch.no_grad():
+        """Let the model fit what it fits once, with the weights for use in place; tell what validation said of the run."""
+        with self._for_use(), torch.no_grad():
             self.model.eval()
             self.model.finish(self.task.examples())
+            if self._best.weights:
+                self._best.take(self.model)
+        if self._best.verdict is not None:
+            self.listener.noted(self._best.verdict)
 
     def _check(self, loss: float) -> None:
         """Stop at a loss from which no run comes back; the last checkpoint stays as it is."""
@@ -285,21 +292,20 @@ class Trainer:
             tensors = {
                 "weights": dict(self.model.state_dict()),
                 "average": {str(index): tensor for index, tensor in enumerate(self._average)},
+                "best": self._best.weights,
                 "random": random_state(self.processes.device),
                 "told": {f"{at} {name}": part for at, parts in enumerate(self._told) for name, part in parts.items()},
                 **{f"optimizer-{name}": optimizer.state() for name, optimizer in self.optimizers.items()},
             }
-            save_state(
-                path,
-                tensors,
-                {
-                    "step": self.step,
-                    "elapsed": self.pace.elapsed,
-                    "lowest": self._lowest,
-                    "data": self.task.fingerprint,
-                },
-            )
-            with self._averaged():
+            progress = {
+                "step": self.step,
+                "elapsed": self.pace.elapsed,
+                "lowest": self._lowest,
+                "best": self._best.record,
+                "data": self.task.fingerprint,
+            }
+            save_state(path, tensors, progress)
+            with self._for_use():
                 self.task.save(self.run.path)
             self.run.drop_older_states(path)
         self.processes.wait()
@@ -319,6 +325,7 @@ class Trainer:
                 optimizer.load_state(tensors[f"optimizer-{name}"])
             for index, average in enumerate(self._average):
                 average.copy_(tensors["average"][str(index)])
+            self._best.load(progress.get("best", {}), tensors.get("best", {}), self.processes.device)
             set_random_state(tensors["random"], self.processes.device)
             self.step, self._lowest = int(progress["step"]), float(progress["lowest"])
             self.pace.go_on(float(progress["elapsed"]))
@@ -352,6 +359,10 @@ class Trainer:
             yield
         finally:
             torch._foreach_copy_(parameters, raw)
+
+    def _for_use(self) -> AbstractContextManager[None]:
+        """The weights that are saved for use in the model's place: those that were best, where they are kept."""
+        return self._best.in_place(self.model) if self._best.weights else self._averaged()
 
 
 @contextmanager

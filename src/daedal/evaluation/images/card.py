@@ -54,6 +54,8 @@ def image_model_card(report: ImageReport) -> str:
     if report.plan is not None:
         known = [(key, _inline(str(report.plan[key]))) for key in _PLAN if report.plan.get(key) is not None]
         parts += ["## Training", _table(("value", "of the plan"), known), "All values: `training/plan.json`."]
+        if report.overfitting is not None:
+            parts.append(f"{report.overfitting[0].upper()}{report.overfitting[1:]}.")
     parts += ["## Intended use and limits", _LIMITS_OF_MATCHING if "match" in model.capabilities else _LIMITS]
     return visible("\n\n".join(parts)) + "\n"
 

@@ -62,6 +62,8 @@ def image_report_page(report: ImageReport) -> str:
             f'<p class="soft">{escape(name)} as it was logged while training.</p>',
             charts.curve(report.curve.train, report.curve.validation, [], f"{name} over the steps of training"),
         ]
+    if report.overfitting is not None:
+        body.append(f"<p>{escape(report.overfitting)}</p>")
     methods = sorted({m.interval_method for m in report.measurements if m.interval_method})
     body.append(
         f"<p class='soft'>Intervals: {escape('; '.join(methods))}. Weights <code>{model.hash[:16]}</code>, data "

@@ -14,6 +14,7 @@ from daedal.errors import DaedalError
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import CARD, JSON, PAGE, visible
 from daedal.files import atomic_path, read_json, write_json, write_text
+from daedal.training.overfitting import verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -183,6 +184,12 @@ class ImageReport(Config):
 
         return render(self)
 
+    @property
+    def overfitting(self) -> str | None:
+        """What the run's own validation said of it, in a line, where there is something to say."""
+        kept = (self.plan or {}).get("keep") == "best"
+        return verdict(self.curve.validation, self.curve.name, kept) if self.curve is not None else None
+
     def summary(self) -> str:
         """The result in a few lines."""
         lines = [f"Measured against {self.data.used:,} {self.data.name} pictures:"]
@@ -194,6 +201,7 @@ class ImageReport(Config):
             lines.append(f"  {own.name} {own.shown().strip()}{floor}")
         if self.note:
             lines.append(f"  {self.note}")
+        lines += [f"  {self.overfitting}"] if self.overfitting is not None else []
         lines += [f"  Not measured: {line}" for line in self.missing]
         if self.written:
             lines += ["", f"Report: {self.written[0]}"]

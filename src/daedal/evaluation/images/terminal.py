@@ -45,6 +45,8 @@ def render(report: ImageReport) -> "RenderableType":
         for row in report.classes[:20]:
             rows.add_row(visible(row.name), f"{row.reference:.3f}", f"{row.samples:.3f}", row.told)
         parts.append(rows)
+    if report.overfitting is not None:
+        parts.append(Text(report.overfitting, style="yellow"))
     parts += [Text(f"Not measured: {line}", style="yellow") for line in report.missing]
     parts.append(Text("Definitions: " + "; ".join(m.definition for m in report.measurements), style="dim"))
     if report.written:

@@ -1,0 +1,75 @@
+"""The weights for use that were best on held-out data, watched while training goes on."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from daedal.training.overfitting import verdict
+
+_WATCHED = ("bits_per_byte", "loss")
+
+
+class Best:
+    """The lowest of the validations, and where `keeps` the weights that it was measured with.
+
+    Attributes:
+        weights: all that the model's state holds, buffers included; empty while there is nothing to keep.
+    """
+
+    def __init__(self, keeps: bool) -> None:
+        self._keeps = keeps
+        self._best, self._last = (0, math.inf), (0, math.inf)
+        self._name = ""
+        self.weights: dict[str, Tensor] = {}
+
+    def offer(self, step: int, measured: Mapping[str, float], model: nn.Module) -> None:
+        """Look at a validation of the weights that are in the model now."""
+        name = next((name for name in _WATCHED if f"validation_{name}" in measured), None)
+        if name is None:
+            return
+        self._name, self._last = name, (step, measured[f"validation_{name}"])
+        if self._last[1] < self._best[1]:
+            self._best = self._last
+            if self._keeps:
+                self.take(model)
+
+    def take(self, model: nn.Module) -> None:
+        """Keep what is in the model now."""
+        self.weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    @contextmanager
+    def in_place(self, model: nn.Module) -> Iterator[None]:
+        """The kept weights in the model's place."""
+        state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        model.load_state_dict(self.weights)
+        try:
+            yield
+        finally:
+            model.load_state_dict(state)
+
+    @property
+    def verdict(self) -> str | None:
+        """What validation said of the run, in a line, where there is something to say."""
+        return verdict((self._best, self._last), self._name, self._keeps)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `load` needs beside the weights, as JSON; nothing before the first validation."""
+        return {"name": self._name, "best": self._best, "last": self._last} if self._name else {}
+
+    def load(self, record: Mapping[str, Any], weights: Mapping[str, Tensor], device: torch.device) -> None:
+        """Go on from a `record` and `weights` that were saved."""
+        if not record:
+            return
+        self._name = str(record["name"])
+        self._best, self._last = (_point(record[name]) for name in ("best", "last"))
+        self.weights = {name: tensor.to(device) for name, tensor in weights.items()}
+
+
+def _point(pair: Iterable[float]) -> tuple[int, float]:
+    step, value = pair
+    return int(step), float(value)

@@ -1,0 +1,103 @@
+"""Learning a small data set by heart: when it will happen, what is done about it, and the line that tells it."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from daedal.training.choice import Choice
+
+
+class Rule(NamedTuple):
+    """What a family needs where its data are seen often. A pass sees every example once.
+
+    Attributes:
+        watched: passes from which the weights of the best validation are kept, instead of the last.
+        most: passes after which more only harm, with the learning rate brought down by then; infinite where none were found.
+        dropout: share of features dropped where there are more than `watched` passes.
+        shift: pixels by which pictures are moved there.
+    """
+
+    watched: float
+    most: float = math.inf
+    dropout: float = 0.0
+    shift: int = 0
+
+
+RULES = {
+    "text": Rule(watched=5, most=15, dropout=0.1),
+    "tokens": Rule(watched=10, dropout=0.1),
+    "vae": Rule(watched=20, most=100, shift=1),
+    "vqvae": Rule(watched=20),
+    "flow": Rule(watched=20),
+    "clip": Rule(watched=10),
+    "fine-tuning": Rule(watched=2),
+}
+"""What was measured (`benchmarks/small_data.py` does it again, in full):
+
+- 300 documents (88,498 tokens), 0.38 M weights: without guards validation was best at 1.875 bits per byte after 9 passes, and
+  1.930 after 12, where training text was at 1.25; with dropout and an end after 15 passes it was 1.803 and still fell. Without
+  room for more than 8 passes dropout gave 1.891, so that it takes time which ample data do not have.
+- 809 digits, a VAE of 0.33 M weights: without guards validation was best at 104.7 nats after 100 passes and 105.4 after 126,
+  where training pictures were at 82; moved by a pixel it was 101.3 after 89 and still fell.
+
+The others are watched, and end where the time does: for them no end was measured. A GAN has no validation loss:
+nothing is watched of it but its own players, which tell when they run away."""
+
+_FEWEST = 200
+"""Steps that a run may have however few its examples: with fewer nothing is learned."""
+
+
+def choose_guards(choose: "Choice", kind: str, passes_a_step: float, steps: int, validated: int) -> dict[str, str]:
+    """Settle what is done against overfitting in a run that is planned from a time budget, and say why; nothing where data are
+    ample.
+
+    Args:
+        kind: of what is learned, one of `RULES`.
+        passes_a_step: share of the examples that a step sees.
+        steps: as many as fit into the time.
+        validated: examples to validate on.
+    """
+    rule, passes = RULES.get(kind), steps * passes_a_step
+    if rule is None or passes <= rule.watched:
+        return {}
+    reasons = [f"{passes:.0f} passes fit into the time"]
+    if passes > rule.most:
+        most = choose("most_steps", max(_FEWEST, math.ceil(rule.most / passes_a_step)))
+        if 0 < most < steps:
+            reasons.append(f"training ends after {most * passes_a_step:.0f}, before it overfits")
+    if rule.dropout and choose("dropout", rule.dropout):
+        reasons.append(f"{choose.values['dropout']:.0%} of the features are dropped")
+    if rule.shift and choose("shift", rule.shift):
+        reasons.append(
+            f"pictures are moved by up to {choose.values['shift']} pixel{'s' * (choose.values['shift'] > 1)}"
+        )
+    if validated > 1 and choose("keep", "best") == "best":
+        reasons.append("the weights that do best on validation are saved")
+    return {"Small data": "; ".join(reasons)}
+
+
+_HARM = 0.01
+"""A rise of the validation loss over its lowest that is worth a word, as a share of it."""
+
+
+def verdict(points: Sequence[tuple[int, float]], name: str, kept: bool) -> str | None:
+    """What the validations of a run say of it, in a line; None where the last was the best.
+
+    Args:
+        points: steps and values, in order.
+        name: of the value: "bits_per_byte" or a loss.
+        kept: whether the best weights are those that were saved, and not the last.
+    """
+    known = [(step, value) for step, value in points if math.isfinite(value)]
+    if not known:
+        return None
+    (step, lowest), (end, last) = min(known, key=lambda point: point[1]), known[-1]
+    rise = last - lowest > _HARM * abs(lowest)
+    if step == end or not (rise or kept):
+        return None
+    unit = "" if name.endswith("loss") else f" {name.replace('_', ' ')}"
+    line = f"validation was best at step {step} ({lowest:.3f}{unit})"
+    if rise:
+        line += f"; later steps overfit ({last:.3f} at step {end})"
+    return line + ("; those weights are saved" if kept else "; the last weights are saved: --keep best saves those")
