@@ -370,7 +370,7 @@ def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_bo
 
 def test_two_processes_train_both_stages_as_one_does(scenes: Path, tmp_path: Path) -> None:
     small = [str(part) for part in _ask(scenes, tmp_path / "two")]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29613"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "src"}
     done = subprocess.run([*launcher, "-m", "daedal", *small], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -43,7 +43,7 @@ def test_cached_logits_equal_uncached_ones_however_the_text_is_cut(name: str, cu
     cache = model.new_cache(2, tokens.shape[1])
     with torch.no_grad():
         pieces = [model(piece, cache) for piece in tokens.split(cuts[:5], 1)]
-        torch.testing.assert_close(torch.cat(pieces, 1), model(tokens), atol=1e-5, rtol=0)
+        torch.testing.assert_close(torch.cat(pieces, 1), model(tokens), atol=2e-5, rtol=0)
 
 
 def ragged(model: GPT, tokens: torch.Tensor, lengths: list[int], capacity: int) -> KVCache:

@@ -75,7 +75,8 @@ def test_logits_are_those_of_pytorch(name: str) -> None:
 def test_quantized_logits_are_near(name: str) -> None:
     model, text = MODELS[name], torch.randint(0, VOCAB, (1, 40), generator=torch.Generator().manual_seed(1))
     expected = model(text)
-    for bits, most in ((8, 0.05), (4, 0.9)):
+    # without VNNI long prompts have weights of seven bits (`by_output`): steps twice as wide, errors twice as large
+    for bits, most in ((8, 0.05 if torch.cpu._is_vnni_supported() else 0.1), (4, 0.9)):
         network = OnnxNetwork(model, bits)  # type: ignore[arg-type]
         found = network(text, network.new_cache(1, 40), every=True)
         assert 0 < float((found - expected).std() / expected.std()) < most

@@ -99,7 +99,7 @@ def test_two_processes_train_a_gan_as_one(digits: Path, tmp_path: Path) -> None:
     small = [f"--{name.replace('_', '-')}={value}" for name, value in {**RUN, **SMALL["gan"], "micro_batch": 4}.items()]
     line = ["-m", "daedal", "train", "gan", "--data", str(digits), *small]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "src"}
-    together = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611"]
+    together = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     for before, out in (([], "one"), (together, "two")):
         command = [sys.executable, *before, *line, "--out", tmp_path / out]
         subprocess.run(command, check=True, env=environment, capture_output=True)

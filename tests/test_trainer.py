@@ -249,7 +249,7 @@ def test_a_signal_saves_and_says_how_to_go_on(data: Path, tmp_path: Path, asked:
 def test_two_processes_equal_one(data: Path, tmp_path: Path) -> None:
     arguments = ["train", "gpt", "--data", str(data), *options(micro_batch=4, steps=12)]
     subprocess.run(command(*arguments, "--out", tmp_path / "one"), check=True, capture_output=True)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(
         [*launcher, "-m", "daedal", *arguments, "--out", str(tmp_path / "two")],
@@ -300,10 +300,12 @@ def test_a_full_disk_ends_the_run_in_one_line_and_keeps_the_checkpoint(
     trainer_for(data, tmp_path / "run").train()
 
 
-def test_a_run_keeps_its_time_budget(data: Path, tmp_path: Path) -> None:
-    start = time.monotonic()
-    api.train("gpt", data=data, out=tmp_path / "run", budget="25s", threads=1)
-    assert time.monotonic() - start == pytest.approx(25, rel=0.1)
+def test_a_run_takes_as_many_steps_as_its_budget_came_to_allow(data: Path, tmp_path: Path) -> None:
+    """Whether that is the time that was asked for is tested on a clock of its own (`test_pace.py`)."""
+    result = api.train("gpt", data=data, out=tmp_path / "run", budget="8s", threads=1)
+    decided = RunFolder(tmp_path / "run").records("horizon.jsonl")
+    assert decided
+    assert result.steps == decided[-1]["steps"]
 
 
 def test_data_that_changed_under_a_stopped_run_is_told(data: Path, tmp_path: Path) -> None:

@@ -200,10 +200,10 @@ def test_every_value_of_the_plan_but_its_givens_can_be_set() -> None:
     }
 
 
-def test_the_machine_is_measured_in_about_a_second() -> None:
-    start = time.monotonic()
+def test_the_machine_is_measured_with_a_few_seconds_of_work() -> None:
+    start = time.process_time()
     machine = measure_machine()
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
     assert machine.gflops > 0
     assert machine.threads >= 1
 
