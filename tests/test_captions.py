@@ -341,6 +341,13 @@ def test_one_command_trains_tokens_and_what_draws_with_them(scenes: Path, tmp_pa
     assert "already holds a run" in mistake(*_ask(scenes, tmp_path / "run"))
 
 
+def test_a_budget_that_is_too_short_for_a_stage_is_told_for_the_whole(scenes: Path, tmp_path: Path) -> None:
+    said = mistake("train", "text-to-image", "--data", scenes, "--budget", "12s", "--out", tmp_path / "run")
+    assert "A budget of 12 s is too short" in said
+    assert "the tokenizer has 3 s of it" in said
+    assert "Give at least --budget 36s" in said  # a quarter of it are the (3 + 5) / 0.9 seconds that a stage needs
+
+
 @pytest.mark.parametrize("stage", ["training/tokens", "."])
 def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_both(
     scenes: Path, tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch

@@ -249,6 +249,21 @@ def test_json_that_is_a_list_is_rows_and_other_json_is_text(tmp_path: Path) -> N
     assert any(isinstance(event, Note) and "not valid JSON" in event.text for event in events)
 
 
+def test_what_json_lacks_is_said_and_what_it_has_is_not_called_a_guess(tmp_path: Path) -> None:
+    def told(value: object) -> list[str]:
+        path = tmp_path / "a.json"
+        path.write_text(json.dumps(value))
+        events = list(read_item(resolve(str(path), "train").items[0], Reading()))
+        return [each.text for each in events if isinstance(each, Note)] + [
+            each.detail for each in events if isinstance(each, Lost)
+        ]
+
+    assert told(ROWS) == []  # texts have no field
+    assert "guessed" in told([{"id": "7", "text": row} for row in ROWS])[0]
+    assert "no field with text" in told([{"id": 7}, {"id": 8}])[0]
+    assert "lists or objects of 'messages'; make rows" in told([{"messages": [{"role": "user", "content": "Hi"}]}])[0]
+
+
 def test_json_lines_are_known_under_the_name_json_too(tmp_path: Path) -> None:
     assert rows_of(tmp_path, "a.json", jsonl(ROWS)) == (ROWS, [])
 

@@ -141,6 +141,7 @@ def test_a_few_pictures_can_be_learned_though_not_measured(tmp_path: Path) -> No
     result = api.train("vae", data=tmp_path / "few", out=tmp_path / "run", **{**RUN, **SMALL["vae"]})
     assert result.steps == RUN["steps"]
     assert "Not measured" in result.summary()
+    assert "Trained in" in result.summary()  # and not "and measured"
     assert "needs 50" in result.summary()
     assert api.load(tmp_path / "run").generate(1, seed=0)
 

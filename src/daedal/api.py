@@ -1,7 +1,8 @@
 """What the command line can do, as functions: build data, plan, train, load, evaluate, export."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -274,7 +275,7 @@ def _in_stages(out: Path, request: "TextToImage", progress: "Listener | None", s
 
 
 @contextmanager
-def _part_of_budget(share: float, what: str) -> "Iterator[None]":
+def _part_of_budget(share: float, what: str) -> Iterator[None]:
     """A stage that has a share of a budget: where that is too short, the line tells what the whole should be."""
     from daedal.training.choice import ShortBudget
 
