@@ -333,6 +333,7 @@ def _train(
 ) -> TrainingResult:
     import torch
 
+    from daedal.evaluation.reserve import image_seconds, reserved_seconds
     from daedal.evaluation.subject import NotMeasurable
     from daedal.training.language import LanguageTask
     from daedal.training.memory import keep_freed_memory
@@ -349,9 +350,9 @@ def _train(
     keep_freed_memory()
     task = opened.task(plan)
     torch.manual_seed(plan.seed)  # dropout's
-    measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": _image_evaluation(plan.budget)}
+    measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": image_seconds(plan)}
     try:
-        reserve = _evaluation_seconds(task, plan.budget, **measuring)
+        reserve = reserved_seconds(task, plan)
     except NotMeasurable as error:
         reserve = 0.0
         watcher.noted(f"The run will not be measured: {error}")
@@ -376,28 +377,3 @@ def _measured(run: Path, measuring: dict[str, Any]) -> str:
         return evaluate(run, **measuring).summary()
     except NotMeasurable as error:
         return f"Not measured: {error}"
-
-
-def _image_evaluation(budget: float | None) -> float:
-    """Seconds that measuring a model of images may take: a tenth of the run, within what is worth while."""
-    return 30.0 if budget is None else min(60.0, max(5.0, 0.1 * budget))
-
-
-def _evaluation_seconds(task: Any, budget: float | None, **measuring: float) -> float:
-    """What to leave of a budget for the evaluation.
-
-    Raises:
-        NotMeasurable: nothing is held out to measure on.
-    """
-    from daedal.training.language import LanguageTask
-
-    if isinstance(task, LanguageTask):
-        from daedal.evaluation.evaluate import expected_seconds, held_out
-
-        held_out(task.dataset)
-        return 0.0 if budget is None else expected_seconds(task.model, task.dataset)
-    from daedal.evaluation.images import evaluate as images
-    from daedal.evaluation.images import reference
-
-    reference.held_out(task.dataset)
-    return 0.0 if budget is None else images.expected_seconds(task.whole, task.dataset, measuring["seconds"])
