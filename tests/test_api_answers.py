@@ -152,7 +152,20 @@ def test_a_call_that_was_cut_before_its_arguments_is_not_shown(server: httpx.Cli
     (said,) = ask(
         server, "/v1/messages", max_tokens=50, messages=user(half), tools=[{"name": "a", "input_schema": {}}]
     )["content"]
-    assert said == {"type": "text", "text": "Words", "citations": None}
+    assert said == {"type": "text", "text": "Words"}  # clients take a null for citations that are wrong
+
+
+def test_what_is_not_used_is_named_in_a_header(server: httpx.Client) -> None:
+    tools = [{"type": "web_search"}, {"type": "function", "name": "a"}]
+    body = {"model": "scripted", "input": "say a", "store": False, "reasoning": {"effort": "low"}, "tools": tools}
+    answered = server.post("/v1/responses", json=body)
+    assert answered.status_code == 200, answered.text
+    assert answered.headers["x-daedal-unused"] == "tools.web_search, reasoning.effort"
+    assert [tool["type"] for tool in answered.json()["tools"]] == ["function"]
+    refused = server.post("/v1/responses", json={**body, "tool_choice": {"type": "web_search"}})
+    assert refused.status_code == 400
+    plain = server.post("/v1/responses", json={"model": "scripted", "input": "say a", "store": False})
+    assert "x-daedal-unused" not in plain.headers
 
 
 def test_completions(server: httpx.Client) -> None:

@@ -251,22 +251,60 @@ def test_the_wrong_field_is_named(model: type[BaseModel], values: dict[str, Any]
     ]
     + [
         (chat.ChatRequest, {"messages": [{"role": "function", "content": "x"}]}, "messages.0.role"),
-        (chat.ChatRequest, {"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools.0.type"),
         (chat.ChatRequest, {"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice.type"),
         (chat.ChatRequest, {"response_format": {"type": "grammar"}}, "response_format.type"),
         (responses.ResponseRequest, {"input": part("user", type="input_image")}, "input.0.content.0.type"),
         (responses.ResponseRequest, {"input": [{"type": "reasoning"}]}, "input.0.type"),
-        (responses.ResponseRequest, {"tools": [{"type": "web_search"}]}, "tools.0.type"),
         (responses.ResponseRequest, {"tools": [{"type": "function", "name": "f", "async": True}]}, "tools.0.async"),
         (responses.ResponseRequest, {"input": [{"type": "function_call", "async": True}]}, "input.0.async"),
-        (responses.ResponseRequest, {"include": ["reasoning.encrypted_content"]}, "include"),
+        (responses.ResponseRequest, {"include": ["output.secrets"]}, "include"),
         (messages.MessageRequest, {"messages": part("user", type="image")}, "messages.0.content.0.type"),
-        (messages.MessageRequest, {"thinking": {"type": "enabled"}}, "thinking.type"),
-        (messages.MessageRequest, {"tools": [{"type": "web_search_20250305", "name": "x"}]}, "tools.0.type"),
     ],
 )  # fmt: skip
 def test_what_the_api_knows_and_we_do_not_is_refused_by_name(model: type[BaseModel], values: Any, where: str) -> None:
     assert faults(model, **values)[where] == "unsupported_parameter"
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "names"),
+    [
+        (chat.ChatRequest, {"reasoning_effort": "high", "store": True, "verbosity": "low"},
+         ["reasoning_effort", "store", "verbosity"]),
+        (chat.ChatRequest, {"reasoning_effort": "none", "store": False, "service_tier": "auto"}, []),
+        (chat.ChatRequest, {"tools": [{"type": "custom", "custom": {"name": "x"}}, CALL]}, ["tools.custom"]),
+        # As Codex asks
+        (responses.ResponseRequest,
+         {"reasoning": {"effort": "medium", "summary": "auto"}, "include": ["reasoning.encrypted_content"],
+          "text": {"verbosity": "low"}, "tools": [{"type": "web_search", "external_web_access": False},
+          {"type": "custom", "name": "apply_patch", "format": {"type": "grammar"}}]},
+         ["include.reasoning.encrypted_content", "reasoning.effort", "reasoning.summary", "text.verbosity",
+          "tools.custom", "tools.web_search"]),
+        # As Claude Code asks
+        (messages.MessageRequest,
+         {"thinking": {"type": "enabled", "budget_tokens": 1024}, "context_management": {"edits": []},
+          "output_config": {"effort": "high"}, "tools": [{"type": "web_search_20250305", "name": "x", "max_uses": 8}]},
+         ["context_management", "output_config.effort", "thinking", "tools.web_search_20250305"]),
+        (messages.MessageRequest, {"thinking": {"type": "disabled"}}, []),
+    ],
+)  # fmt: skip
+def test_what_only_advises_is_accepted_and_named(model: type[base.Request], values: Any, names: list[str]) -> None:
+    unused: list[str] = []
+    made: Any = model.model_validate({**LEAST[model], **values}, context=unused)
+    assert sorted(unused) == names
+    assert len(made.tools) == sum(tool == CALL for tool in values.get("tools", ()))
+
+
+@pytest.mark.parametrize("model", [chat.ChatRequest, responses.ResponseRequest, messages.MessageRequest])
+def test_a_tool_of_a_type_that_nobody_knows_is_refused(model: type[base.Request]) -> None:
+    assert faults(model, tools=[{"type": "functoin", "name": "f"}])["tools.0.type"] == "unsupported_parameter"
+
+
+def test_fields_of_a_turn_that_nobody_knows_pass_if_they_are_null() -> None:
+    turn = {"role": "assistant", "content": "x", "reasoning_content": None}
+    assert faults(chat.ChatRequest, messages=[turn]) == {}
+    assert "messages.0.reasoning_content" in faults(chat.ChatRequest, messages=[{**turn, "reasoning_content": "y"}])
+    item = {"role": "user", "content": "x", "phase": None, "namespace": None}
+    assert faults(responses.ResponseRequest, input=[item]) == {}
 
 
 def test_a_schema_is_bounded_in_size_and_depth() -> None:

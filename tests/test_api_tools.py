@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
+from daedal.inference.json_form import one_way
 from daedal.serving.calls import CallReader
 from daedal.serving.chat import split
 from daedal.serving.errors import ApiError
@@ -107,6 +108,62 @@ def test_descriptions_cannot_break_out_of_a_grammar() -> None:
     arguments = json.dumps({'a"b\\\n': "é/"}, ensure_ascii=False)
     assert accepts(made["grammar"], f'<tool_call>\n{{"name": "f", "arguments": {arguments}}}\n</tool_call>')
     assert not accepts(made["grammar"], "anything")
+
+
+# As zod and pydantic write them
+UNENFORCEABLE: dict[str, Any] = {
+    "record": {"type": "object", "propertyNames": {"type": "string", "minLength": 1}, "additionalProperties": {}},
+    "email": {"type": "string", "format": "email", "pattern": r"^(?!\.)(?!.*\.\.)[a-z]+@[a-z]+$"},
+    "set": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+    "not": {"not": {"type": "null"}},
+    "contains": {"type": "array", "contains": {"type": "string"}},
+    "one": {"oneOf": [{"type": "string"}, {"type": "string", "maxLength": 3}]},
+    "word": {"type": "string", "pattern": r"\bfoo"},
+}
+NOTES: dict[str, Any] = {
+    "path": {"type": "string", "format": "path"},
+    "secret": {"type": "string", "format": "password", "writeOnly": True},
+    "bytes": {"type": "string", "format": "binary", "contentEncoding": "base64"},
+    "any": {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {"type": "string"}},
+    "list": {"type": "array", "uniqueItems": False},
+    "least": {"type": "object", "minProperties": 0},
+    "format": {"type": "object", "properties": {"format": {"type": "string"}, "not": {"type": "string"}}},
+}
+
+
+def with_field(schema: Any, strict: bool = False) -> str:
+    function = Function("f", "", {"type": "object", "properties": {"a": schema}, "required": ["a"]}, strict)
+    made = constraint(Toolbox.choose([function], "required"), None)
+    assert made is not None
+    return str(made["grammar"])
+
+
+@pytest.mark.parametrize("name", UNENFORCEABLE)
+def test_what_cannot_be_enforced_is_left_out_of_a_tool_unless_it_is_strict(name: str) -> None:
+    assert not LLMatcher.validate_grammar(with_field(UNENFORCEABLE[name]))
+    if name == "one":
+        return  # whether two schemas of a oneOf can meet only the engine knows
+    with pytest.raises(
+        ApiError, match=r"The tool 'f' is strict, and its schema's properties\.a\.\w+ cannot"
+    ) as refused:
+        with_field(UNENFORCEABLE[name], strict=True)
+    assert refused.value.param == "tools"
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_what_forbids_nothing_is_no_fault_of_a_schema(name: str) -> None:
+    assert not LLMatcher.validate_grammar(with_field(NOTES[name]))
+    assert not LLMatcher.validate_grammar(with_field(NOTES[name], strict=True))
+    assert not LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(one_way(NOTES[name])))
+
+
+def test_a_strict_tool_takes_no_properties_but_its_own() -> None:
+    inner = {"type": "object", "properties": {"b": {"type": "integer"}}}
+    for strict in (False, True):
+        made = with_field(inner, strict)
+        call = '<tool_call>\n{"name": "f", "arguments": {"a": {%s}}}\n</tool_call>'
+        assert accepts(made, call % '"b": 1')
+        assert accepts(made, call % '"c": 1') is not strict
 
 
 def test_tools_are_bounded_together_too() -> None:

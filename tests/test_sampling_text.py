@@ -114,3 +114,22 @@ def test_word_marks_and_byte_tokens_come_out_as_text(tmp_path: Path) -> None:
     pieces = [stream.push(id) for id in codec.encode(text + "é world")]
     assert "".join(pieces) == text
     assert not any("\ufffd" in piece for piece in pieces)
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("text", "stops", "shown", "stop"),
+    [
+        ('So <call>{"a": {}}</call>', ["}"], 'So <call>{"a": {}}</call>', None),
+        ("So <call>{}", ["<"], "So <call>{}", None),
+        ("So <cal}", ["}"], "So <cal", "}"),
+        ("a < b", ["<"], "a ", "<"),
+        ("a <ca", ["<"], "a ", "<"),
+        ("a} <call>{}", ["}"], "a", "}"),
+    ],
+)
+def test_stops_count_only_in_what_is_seen(text: str, stops: list[str], shown: str, stop: str | None, size: int) -> None:
+    pieces = [text[start : start + size].encode() for start in range(0, len(text), size)]
+    stream = TextStream(Pieces(pieces), stops, hidden="<call>")  # type: ignore[arg-type]
+    assert "".join([*(stream.push(id) for id in range(len(pieces))), stream.finish()]) == shown
+    assert stream.stop == stop

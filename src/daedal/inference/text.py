@@ -16,13 +16,17 @@ class TextStream:
     Args:
         strip_space: leave out one space at the beginning: codecs that mark words by the space before them (`▁Once`) mark
             the first word of a document too.
+        hidden: a text with which begins what readers never see, such as calls of tools: from there on no stop counts.
 
     Attributes:
         stop: the stop string that ended the text, or None.
     """
 
-    def __init__(self, codec: TextCodec, stops: Sequence[str] = (), strip_space: bool = False) -> None:
+    def __init__(
+        self, codec: TextCodec, stops: Sequence[str] = (), strip_space: bool = False, hidden: str = ""
+    ) -> None:
         self._codec, self._stops, self._strip_space = codec, tuple(stops), strip_space
+        self._hidden = hidden if stops else ""
         self._utf8 = getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""
         self.stop: str | None = None
@@ -39,17 +43,29 @@ class TextStream:
     def finish(self) -> str:
         """What was held back for a stop that did not come. The bytes of a character cut in two are dropped."""
         rest, self._held = self._held, ""
-        return "" if self.stop is not None else rest
+        return "" if self.stop is not None else self._before_stop(rest)
 
     def _release(self, text: str) -> str:
-        found = [(start + len(stop), start, stop) for stop in self._stops if (start := text.find(stop)) >= 0]
-        if found:
-            _, start, self.stop = min(found)
+        visible, mark, _ = text.partition(self._hidden) if self._hidden else (text, "", "")
+        begun = 0 if mark else _overlap(text, self._hidden)  # what may be the mark is not yet known to be seen
+        before = self._before_stop(visible[: len(visible) - begun])
+        if self.stop is not None:
             self._held = ""
-            return text[:start]
-        held = max((_overlap(text, stop) for stop in self._stops), default=0)
+            return before
+        if mark:
+            self._stops, self._hidden, self._held = (), "", ""
+            return text
+        held = max([begun, *(_overlap(text, stop) for stop in self._stops)])
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
+
+    def _before_stop(self, text: str) -> str:
+        """A text as far as the first stop in it, which is noted."""
+        found = [(start + len(stop), start, stop) for stop in self._stops if (start := text.find(stop)) >= 0]
+        if not found:
+            return text
+        _, start, self.stop = min(found)
+        return text[:start]
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -34,7 +34,7 @@ from daedal.serving.tools import Function, Toolbox, conversation
 
 async def chat_completions(request: Request) -> Response:
     """The assistant's next turn of a conversation, or `n` of them."""
-    body = parse(ChatRequest, await read_json(request))
+    body = parse(ChatRequest, await read_json(request), request)
     form = "tools" if body.tools else "response_format"
     model = await text_model(request, body.model, prompt="messages", constraint=form)
     check_ids(model, "logit_bias", map(int, body.logit_bias))
@@ -54,7 +54,8 @@ async def chat_completions(request: Request) -> Response:
 
 def toolbox(tools: Sequence[Tool], choice: ToolChoice | None, several: bool) -> Toolbox:
     """What the answer may call."""
-    functions = [Function(tool.function.name, tool.function.description, tool.function.parameters) for tool in tools]
+    defined = [tool.function for tool in tools]
+    functions = [Function(each.name, each.description, each.parameters, each.strict) for each in defined]
     if choice is None:
         return Toolbox.choose(functions, None, several=several)
     if choice.type == "function":

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
@@ -28,11 +29,16 @@ _LEFT = 499
 """The status of an answer that nobody waited for, as logs have it."""
 
 
+_NOTED = 256
+"""Names of what was not used that are remembered, each for one line in the log."""
+
+
 class Envelope:
     """The outermost layer: gives every answer an id and its headers, counts it, and writes it to the log."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
+        self._noted: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,6 +54,9 @@ class Envelope:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = id
+                if unused := scope["state"].get("unused"):
+                    headers["x-daedal-unused"] = ", ".join(unused)
+                    self._note(unused)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -68,6 +77,13 @@ class Envelope:
             log.log(
                 level, "%s %s %s %s %.1fms %s", who, scope["method"], shown(scope["path"]), status, 1e3 * seconds, id
             )
+
+    def _note(self, unused: Sequence[str]) -> None:
+        """Say in the log, once of each, what clients give and nothing uses."""
+        for name in unused:
+            if name not in self._noted and len(self._noted) < _NOTED:
+                self._noted.add(name)
+                log.info("clients give %s, which is accepted and not used", name)
 
 
 class Answers:

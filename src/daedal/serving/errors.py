@@ -138,14 +138,21 @@ def clean(message: str) -> str:
     return escaped(_PRIVATE.sub("…", " ".join(message.split()))[:400])
 
 
-def parse(model: type[M], values: Any) -> M:
+def parse(model: type[M], values: Any, request: HTTPConnection | None = None) -> M:
     """A request as `model` describes it.
+
+    Args:
+        request: where to keep, as `state.unused`, the names of what was given and is not used.
 
     Raises:
         ApiError: 400, with the first field at fault as `param`.
     """
     try:
-        return model.model_validate(values)
+        unused: list[str] = []
+        made = model.model_validate(values, context=unused)
+        if request is not None:
+            request.state.unused = unused
+        return made
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
     said = "; ".join(f"{_path(fault) or 'the request'}: {_said(fault)}" for fault in faults[:_FAULTS])

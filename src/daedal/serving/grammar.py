@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from daedal.inference.json_form import one_way
+from daedal.inference.json_form import closed, one_way, unenforceable
 from daedal.serving.errors import ApiError
 from daedal.serving.tools import CALL, END_OF_CALL, NO_ARGUMENTS, Function, Toolbox
 
@@ -19,7 +19,7 @@ def constraint(tools: Toolbox, form: Mapping[str, Any] | None) -> dict[str, Any]
         form: `{"kind": "json_object"}` or `{"kind": "json_schema", "schema": ...}` that words must have.
 
     Raises:
-        ApiError: the tools are too large together.
+        ApiError: the tools are too large together, or a strict one asks for what cannot be enforced.
     """
     if tools.mode == "none":
         return dict(form) if form is not None else None
@@ -27,7 +27,7 @@ def constraint(tools: Toolbox, form: Mapping[str, Any] | None) -> dict[str, Any]
     if len(grammar) > _LONGEST:
         message = f"The tools' schemas have more than {_LONGEST:,} characters together"
         raise ApiError(400, message, param="tools", code="invalid_value")
-    return {"kind": "lark", "grammar": grammar}
+    return {"kind": "lark", "grammar": grammar, "hidden": CALL}
 
 
 def _grammar(tools: Toolbox, form: Mapping[str, Any] | None) -> str:
@@ -51,7 +51,17 @@ def _grammar(tools: Toolbox, form: Mapping[str, Any] | None) -> str:
 
 def _call(number: int, function: Function) -> str:
     before, after = f'\n{{"name": "{function.name}", "arguments": ', f"}}\n{END_OF_CALL}"
-    return f"call{number}: {json.dumps(before)} %json {one_way(_object(function.parameters))} {json.dumps(after)}"
+    return f"call{number}: {json.dumps(before)} %json {_arguments(function)} {json.dumps(after)}"
+
+
+def _arguments(function: Function) -> str:
+    schema = _object(function.parameters)
+    if not function.strict:
+        return one_way(schema, loose=True)
+    if in_vain := next(unenforceable(schema), None):
+        said = f"The tool {function.name!r} is strict, and its schema's {in_vain} cannot be enforced"
+        raise ApiError(400, f"{said}; leave it out, or strict", param="tools", code="invalid_function_parameters")
+    return one_way(closed(schema))
 
 
 def _object(schema: Mapping[str, Any]) -> Mapping[str, Any]:

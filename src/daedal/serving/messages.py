@@ -40,7 +40,7 @@ def _check_version(request: Request) -> None:
 async def messages(request: Request) -> Response:
     """The assistant's next turn."""
     _check_version(request)
-    body = parse(MessageRequest, await read_json(request))
+    body = parse(MessageRequest, await read_json(request), request)
     model = await text_model(request, body.model, prompt="messages")
     tools = toolbox(body)
     events = generate(request, model, command(body, tools, model.info["tool_template"]))
@@ -54,7 +54,7 @@ async def messages(request: Request) -> Response:
 async def count_tokens(request: Request) -> Response:
     """How many tokens the model would read."""
     _check_version(request)
-    body = parse(CountRequest, await read_json(request))
+    body = parse(CountRequest, await read_json(request), request)
     model = await text_model(request, body.model, prompt="messages")
     prompt = conversation(turns(body), toolbox(body), model.info["tool_template"])
     result = await unless_gone(request, model.ask("tokenize", owner(request), prompt=prompt))
@@ -63,7 +63,7 @@ async def count_tokens(request: Request) -> Response:
 
 def toolbox(body: CountRequest) -> Toolbox:
     """What the answer may call."""
-    functions = [Function(tool.name, tool.description, tool.input_schema) for tool in body.tools]
+    functions = [Function(tool.name, tool.description, tool.input_schema, tool.strict) for tool in body.tools]
     choice = body.tool_choice
     if choice is None:
         return Toolbox.choose(functions, None)
@@ -126,7 +126,7 @@ def answer(generated: Generated, body: MessageRequest, tools: Toolbox, writer: M
     """The whole message."""
     sample = generated.samples[0]
     words, calls = (sample.text, []) if tools.mode == "none" else split(sample.text)
-    content: list[dict[str, Any]] = [{"type": "text", "text": words, "citations": None}] if words or not calls else []
+    content: list[dict[str, Any]] = [{"type": "text", "text": words}] if words or not calls else []
     content.extend(
         {"type": "tool_use", "id": new_id("toolu_"), "name": name, "input": _input(arguments)}
         for name, arguments in calls

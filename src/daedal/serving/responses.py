@@ -34,7 +34,7 @@ from daedal.serving.truncation import shortened
 
 async def create_response(request: Request) -> Response:
     """Answer, and keep the answer unless `store` is false."""
-    body = parse(ResponseRequest, await read_json(request))
+    body = parse(ResponseRequest, await read_json(request), request)
     if body.store:
         await request.app.state.store.responses.require_room(owner(request))
     form = "tools" if body.tools else "text.format"
@@ -54,7 +54,7 @@ async def create_response(request: Request) -> Response:
 
 async def input_tokens(request: Request) -> Response:
     """How many tokens the model would read."""
-    body = parse(InputTokensRequest, await read_json(request))
+    body = parse(InputTokensRequest, await read_json(request), request)
     model = await text_model(request, body.model, prompt="input")
     before = await history(request, body.previous_response_id, body.truncation)
     items = [*before, *resolved(body.input, before)]
@@ -111,7 +111,7 @@ async def input_items(request: Request) -> Response:
 
 def toolbox(body: InputRequest) -> Toolbox:
     """What the answer may call."""
-    functions = [Function(tool.name, tool.description, tool.parameters) for tool in body.tools]
+    functions = [Function(tool.name, tool.description, tool.parameters, tool.binding) for tool in body.tools]
     choice, several = body.tool_choice, body.parallel_tool_calls
     if choice is None:
         return Toolbox.choose(functions, None, several=several)

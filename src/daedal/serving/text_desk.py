@@ -140,6 +140,7 @@ class TextDesk:
             {**given, "logit_bias": biases, "max_tokens": limit or None}, "request"
         ).seeded()
         constraint = self._constraint(command.get("constraint"))
+        hidden = (command.get("constraint") or {}).get("hidden", "")
         requests = []
         for sample in range(command.get("n", 1)):
             request = Request(
@@ -154,7 +155,7 @@ class TextDesk:
                 least=command.get("min_tokens") or 0,
             )
             opens = self._codec.kind == "other" and command["prompt"].get("text") == ""
-            requests.append((request, TextStream(self._codec, stops, opens)))
+            requests.append((request, TextStream(self._codec, stops, opens, hidden)))
         return Answer(command["id"], requests, options.logprobs is not None)
 
     def _prepare_vectors(self, command: Command) -> Vectors:

@@ -18,11 +18,16 @@ Turn = dict[str, Any]
 
 @dataclass(frozen=True)
 class Function:
-    """A function that the model may call."""
+    """A function that the model may call.
+
+    Attributes:
+        strict: whether arguments must follow all of the schema; what cannot be enforced is left out otherwise.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool = False
 
     def shown(self) -> dict[str, Any]:
         """As chat templates take it."""

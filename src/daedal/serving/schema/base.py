@@ -1,15 +1,17 @@
 """Base of all request bodies: strict types, unknown fields refused, `null` the same as absent.
 
 - a field that we honour says in its description what we do with it: `docs/api.md` is made from that
+- a field that only advises is `Annotated[Any, Unused(name, ...), Field(description=...)]`: accepted, and noted in the
+  context of the validation, so that the answer can say it
 - a field of the official API that we do not honour is `Annotated[Any, Refused(why, ...)]`: only its neutral values pass
 """
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationInfo, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
@@ -36,8 +38,41 @@ class Refused:
         raise refusal(self.why)
 
 
+@dataclass(frozen=True)
+class Unused:
+    """A field that only advises: any value passes, and what is not used is noted.
+
+    Attributes:
+        name: as the answer tells it, such as "reasoning.effort".
+        neutral: values that ask for nothing, or for what is done anyway.
+    """
+
+    name: str
+    neutral: tuple[Any, ...] = field(default=())
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._check)
+
+    def _check(self, value: Any, info: ValidationInfo) -> Any:
+        if not any(value == other and type(value) is type(other) for other in self.neutral):
+            note_unused(self.name, info)
+        return value
+
+
+def note_unused(name: str, info: ValidationInfo) -> None:
+    """Note in the context of a validation, where it has a list, that something was given and is not used."""
+    if isinstance(info.context, list) and name not in info.context:
+        info.context.append(name)
+
+
 class Request(BaseModel):
-    """A request body, or a part of one."""
+    """A request body, or a part of one.
+
+    Attributes:
+        lets_unknown_nulls_pass: where clients give back what other servers said, with fields that mean nothing here.
+    """
+
+    lets_unknown_nulls_pass: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
@@ -50,7 +85,7 @@ class Request(BaseModel):
         return {
             name: value
             for name, value in values.items()
-            if value is not None or (name not in known and f"{name}_" not in known)
+            if value is not None or not (cls.lets_unknown_nulls_pass or name in known or f"{name}_" in known)
         }
 
     @classmethod
@@ -102,6 +137,7 @@ def _name(value: str) -> str:
     return value
 
 
+NOT_USED = "accepted, not used, and named in `x-daedal-unused`"
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 """Up to 16 notes of a caller's own."""
 FunctionName = Annotated[

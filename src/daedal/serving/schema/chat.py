@@ -1,18 +1,27 @@
 """The body of POST /v1/chat/completions."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from daedal.serving.schema.base import FunctionName, Identifier, Metadata, Refused, Request, fault, refusal
+from daedal.serving.schema.base import (
+    NOT_USED,
+    FunctionName,
+    Identifier,
+    Metadata,
+    Refused,
+    Request,
+    Unused,
+    fault,
+    refusal,
+)
 from daedal.serving.schema.content import PARSED, TextPart, in_parts
 from daedal.serving.schema.formats import ResponseFormat
 from daedal.serving.schema.sampling import MAX_TOP, Sampled
-from daedal.serving.schema.tools import MAX_TOOLS, Tool, ToolChoice, distinct, spelled_out
+from daedal.serving.schema.tools import MAX_TOOLS, Tool, ToolChoice, distinct, spelled_out, without_built_in
 
 MAX_MESSAGES, MAX_CALLS = 10_000, 128
 SPEECH = "no model here speaks"
-REASONING = "no model here reasons before it answers"
 MODERATION = "no moderation model is loaded"
 DEFAULT_TIER = ("auto", "default")
 
@@ -35,6 +44,8 @@ class ToolCall(Request):
 
 class Message(Request):
     """One turn of a conversation."""
+
+    lets_unknown_nulls_pass: ClassVar[bool] = True
 
     role: Literal["developer", "system", "user", "assistant", "tool"] = Field(
         description="`developer` is the same as `system`; `function` is refused"
@@ -130,16 +141,20 @@ class ChatRequest(Sampled):
     function_call: Annotated[Any, Refused("use tool_choice", ("none",))] = None
     functions: Annotated[Any, Refused("use tools")] = None
     moderation: Annotated[Any, Refused(MODERATION)] = None
-    prediction: Annotated[Any, Refused("guesses of repeated text are made by themselves")] = None
-    prompt_cache_options: Annotated[Any, Refused("the prefix cache has no options")] = None
-    prompt_cache_retention: Annotated[Any, Refused("prefixes stay while there is memory", ("in_memory",))] = None
-    reasoning_effort: Annotated[Any, Refused(REASONING, ("none",))] = None
-    service_tier: Annotated[Any, Refused("there is one tier of service", DEFAULT_TIER)] = None
-    store: Annotated[Any, Refused("chat completions are not kept; use /v1/responses", (False,))] = None
-    verbosity: Annotated[Any, Refused("ask for it in words", ("medium",))] = None
-    web_search_options: Annotated[Any, Refused("this server never fetches anything")] = None
+    prediction: Annotated[Any, Unused("prediction"), Field(description=NOT_USED)] = None
+    prompt_cache_options: Annotated[Any, Unused("prompt_cache_options"), Field(description=NOT_USED)] = None
+    prompt_cache_retention: Annotated[
+        Any, Unused("prompt_cache_retention", ("in_memory",)), Field(description=NOT_USED)
+    ] = None
+    reasoning_effort: Annotated[Any, Unused("reasoning_effort", ("none",)), Field(description=NOT_USED)] = None
+    service_tier: Annotated[Any, Unused("service_tier", DEFAULT_TIER), Field(description=NOT_USED)] = None
+    store: Annotated[Any, Unused("store", (False,)), Field(description=NOT_USED)] = None
+    verbosity: Annotated[Any, Unused("verbosity", ("medium",)), Field(description=NOT_USED)] = None
+    web_search_options: Annotated[Any, Unused("web_search_options"), Field(description=NOT_USED)] = None
 
     _choice = field_validator("tool_choice", mode="before")(spelled_out)
+
+    _had = field_validator("tools", mode="before")(without_built_in)
 
     @field_validator("tools")
     @classmethod

@@ -3,7 +3,7 @@
 Items of an earlier answer can be given back as they came, so what answers carry (`id`, `status`, `annotations`) is accepted.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -37,6 +37,8 @@ class ItemPart(Request):
 
 class Item(Request):
     """One item of the input."""
+
+    lets_unknown_nulls_pass: ClassVar[bool] = True
 
     type: Literal["message", "function_call", "function_call_output", "item_reference"] = Field(
         "message", description="other types are refused by name"

@@ -1,15 +1,25 @@
 """The bodies of Anthropic's POST /v1/messages and POST /v1/messages/count_tokens."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from daedal.serving.schema.base import FunctionName, Identifier, ModelName, Refused, Request, fault, refusing
-from daedal.serving.schema.chat import MAX_MESSAGES, REASONING
+from daedal.serving.schema.base import (
+    NOT_USED,
+    FunctionName,
+    Identifier,
+    ModelName,
+    Refused,
+    Request,
+    Unused,
+    fault,
+    refusing,
+)
+from daedal.serving.schema.chat import MAX_MESSAGES
 from daedal.serving.schema.content import MAX_PARTS, in_parts
 from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
 from daedal.serving.schema.sampling import MinP, TopK, TopP, checked_stops
-from daedal.serving.schema.tools import MAX_TOOLS, Description, distinct
+from daedal.serving.schema.tools import MAX_TOOLS, STRICT, Description, distinct, without_built_in
 
 BLOCKS = ("text", "tool_use", "tool_result")
 
@@ -26,6 +36,8 @@ Cached = Annotated[CacheControl | None, Field(description="accepted: prefixes ar
 
 class Block(Request):
     """A block of a message."""
+
+    lets_unknown_nulls_pass: ClassVar[bool] = True
 
     type: Literal["text", "tool_use", "tool_result"] = Field(description="other types are refused by name")
     text: str | None = Field(None, description="of a text")
@@ -99,14 +111,14 @@ class MessageTool(Request):
 
     name: FunctionName
     description: Description = ""
-    input_schema: ObjectSchema = Field(description="JSON schema of the arguments, which a call always follows")
-    type: Literal["custom"] = Field("custom", description="other types are refused by name")
-    strict: bool = Field(False, description="accepted: arguments always follow the schema")
+    input_schema: ObjectSchema = Field(description="JSON schema of the arguments, which a call follows")
+    type: Literal["custom"] = Field("custom", description="built-in types are left out, and named in `x-daedal-unused`")
+    strict: bool = Field(False, description=STRICT)
     eager_input_streaming: bool = Field(False, description="accepted: arguments are streamed as they are written")
     cache_control: Cached = None
     allowed_callers: Annotated[Any, Refused("the model alone calls tools", (["direct"],))] = None
     defer_loading: Annotated[Any, Refused("all tools are shown at once", (False,))] = None
-    input_examples: Annotated[Any, Refused("give examples in the description", ([],))] = None
+    input_examples: Annotated[Any, Unused("tools.input_examples", ([],)), Field(description=NOT_USED)] = None
 
     _kinds = field_validator("type", mode="before")(
         refusing(lambda kind: None if kind == "custom" else f"there are no tools of type {kind[:40]!r}")
@@ -138,15 +150,7 @@ class OutputConfig(Request):
     """How the answer is."""
 
     format: SchemaFormat | None = None
-    effort: Annotated[Any, Refused(REASONING)] = None
-
-
-class Thinking(Request):
-    """Whether the model thinks first: none here does."""
-
-    type: Literal["disabled"] = Field(description="`disabled`; `enabled` and `adaptive` are refused")
-
-    _disabled = field_validator("type", mode="before")(refusing(lambda kind: None if kind == "disabled" else REASONING))
+    effort: Annotated[Any, Unused("output_config.effort"), Field(description=NOT_USED)] = None
 
 
 class Who(Request):
@@ -168,14 +172,16 @@ class CountRequest(Request):
         None, description="`auto`, `any`, `tool` or `none`; enforced by a grammar"
     )
     output_config: OutputConfig = Field(default_factory=OutputConfig, description="`format` constrains each token")
-    thinking: Thinking | None = None
+    thinking: Annotated[Any, Unused("thinking", ({"type": "disabled"},)), Field(description=NOT_USED)] = None
+    context_management: Annotated[Any, Unused("context_management"), Field(description=NOT_USED)] = None
     cache_control: Cached = None
-    speed: Annotated[Any, Refused("there is one speed", ("standard",))] = None
+    speed: Annotated[Any, Unused("speed", ("standard",)), Field(description=NOT_USED)] = None
     user_profile_id: Annotated[Any, Refused("there are no user profiles")] = None
     workspace_id: Annotated[Any, Refused("there are no workspaces")] = None
 
     _parts = field_validator("system", mode="before")(in_parts)
 
+    _had = field_validator("tools", mode="before")(without_built_in)
     _distinct = field_validator("tools")(distinct)
 
 
@@ -195,7 +201,7 @@ class MessageRequest(CountRequest):
     container: Annotated[Any, Refused("there are no containers")] = None
     diagnostics: Annotated[Any, Refused("there are no diagnostics")] = None
     inference_geo: Annotated[Any, Refused("the model runs where this server runs")] = None
-    service_tier: Annotated[Any, Refused("there is one tier of service", ("auto", "standard_only"))] = None
+    service_tier: Annotated[Any, Unused("service_tier", ("auto", "standard_only")), Field(description=NOT_USED)] = None
 
     _stops = field_validator("stop_sequences", mode="before")(checked_stops)
 

@@ -2,22 +2,43 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from daedal.serving.schema.base import EndUser, FunctionName, Identifier, Metadata, ModelName, Refused, Request, fault
+from daedal.serving.schema.base import (
+    NOT_USED,
+    EndUser,
+    FunctionName,
+    Identifier,
+    Metadata,
+    ModelName,
+    Refused,
+    Request,
+    Unused,
+    fault,
+    note_unused,
+)
 from daedal.serving.schema.base import refusal as refused
 from daedal.serving.schema.chat import DEFAULT_TIER, MAX_MESSAGES, MODERATION
 from daedal.serving.schema.formats import known_format
 from daedal.serving.schema.items import Item, in_items
 from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
 from daedal.serving.schema.sampling import MAX_TOP, MinP, RepetitionPenalty, Temperature, TopK, TopP
-from daedal.serving.schema.tools import ASYNC, MAX_TOOLS, Description, distinct, function_only, spelled_out
+from daedal.serving.schema.tools import (
+    ASYNC,
+    MAX_TOOLS,
+    STRICT,
+    Description,
+    distinct,
+    function_only,
+    spelled_out,
+    without_built_in,
+)
 
 CONVERSATION = "conversations are not kept; use previous_response_id"
 LOGPROBS = "message.output_text.logprobs"
 NEVER_THERE = {
     "file_search_call.results", "web_search_call.results", "web_search_call.action.sources",
-    "computer_call_output.output.image_url", "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url", "code_interpreter_call.outputs", "reasoning.encrypted_content",
 }  # fmt: skip
 
 
@@ -55,23 +76,32 @@ class TextConfig(Request):
     format: TextFormat = Field(
         default_factory=TextFormat, description="`text`, `json_object` or `json_schema`, enforced"
     )
-    verbosity: Annotated[Any, Refused("ask for it in words", ("medium",))] = None
+    verbosity: Annotated[Any, Unused("text.verbosity", ("medium",)), Field(description=NOT_USED)] = None
 
 
 class ResponseTool(Request):
     """A function that the model may call."""
 
-    type: Literal["function"] = Field("function", description="`function`; other types are refused by name")
+    type: Literal["function"] = Field(
+        "function", description="`function`; `custom` and built-in types are left out, and named in `x-daedal-unused`"
+    )
     name: FunctionName
     description: Description = ""
-    parameters: ObjectSchema = Field(default_factory=dict, description="JSON schema of the arguments, always followed")
-    strict: bool = Field(True, description="accepted: arguments always follow the schema")
+    parameters: ObjectSchema = Field(
+        default_factory=dict, description="JSON schema of the arguments, which a call follows"
+    )
+    strict: bool = Field(True, description=f"{STRICT}; told as true unless given")
     output_schema: Annotated[Any, Refused("what tools answer is not checked")] = None
     defer_loading: Annotated[Any, Refused("all tools are shown at once", (False,))] = None
     allowed_callers: Annotated[Any, Refused("the model alone calls tools")] = None
     async_: Annotated[Any, Refused(ASYNC, (False,))] = Field(None, alias="async")
 
     _functions = field_validator("type", mode="before")(function_only)
+
+    @property
+    def binding(self) -> bool:
+        """Whether the schema was said to be strict: clients that say nothing send schemas of any kind."""
+        return self.strict and "strict" in self.model_fields_set
 
 
 class ToolReference(Request):
@@ -113,11 +143,11 @@ class ResponseToolChoice(Request):
 class Reasoning(Request):
     """How a model reasons: none here does."""
 
-    effort: Annotated[Any, Refused("no model here reasons before it answers", ("none",))] = None
-    summary: Annotated[Any, Refused("no model here reasons before it answers")] = None
-    generate_summary: Annotated[Any, Refused("no model here reasons before it answers")] = None
-    context: Annotated[Any, Refused("no model here reasons before it answers", ("auto",))] = None
-    mode: Annotated[Any, Refused("no model here reasons before it answers")] = None
+    effort: Annotated[Any, Unused("reasoning.effort", ("none",)), Field(description=NOT_USED)] = None
+    summary: Annotated[Any, Unused("reasoning.summary"), Field(description=NOT_USED)] = None
+    generate_summary: Annotated[Any, Unused("reasoning.generate_summary"), Field(description=NOT_USED)] = None
+    context: Annotated[Any, Unused("reasoning.context", ("auto",)), Field(description=NOT_USED)] = None
+    mode: Annotated[Any, Unused("reasoning.mode"), Field(description=NOT_USED)] = None
 
 
 class ResponseStreamOptions(Request):
@@ -150,12 +180,13 @@ class InputRequest(Request):
     truncation: Literal["auto", "disabled"] = Field(
         "disabled", description="`auto` leaves out the oldest items until the rest fits; `disabled` answers 400"
     )
-    reasoning: Reasoning | None = Field(None, description="only without effect: no model here reasons")
+    reasoning: Reasoning | None = Field(None, description="not used: no model here reasons")
     conversation: Annotated[Any, Refused(CONVERSATION)] = None
 
     _choice = field_validator("tool_choice", mode="before")(spelled_out)
     _items = field_validator("input", mode="before")(in_items)
 
+    _had = field_validator("tools", mode="before")(without_built_in)
     _distinct = field_validator("tools")(distinct)
 
 
@@ -169,7 +200,9 @@ class ResponseRequest(InputRequest):
     """What to answer."""
 
     include: list[str] = Field(
-        default_factory=list, max_length=20, description=f"`{LOGPROBS}`; what no answer here can hold is accepted"
+        default_factory=list,
+        max_length=20,
+        description=f"`{LOGPROBS}`; what no answer here can hold is accepted, and named in `x-daedal-unused`",
     )
     max_output_tokens: int | None = Field(
         None, ge=1, description="tokens at most; unless given, until the context is full"
@@ -195,18 +228,22 @@ class ResponseRequest(InputRequest):
     access_programs: Annotated[Any, Refused("there are no access programs")] = None
     background: Annotated[Any, Refused("a response is made while its caller waits; use stream", (False,))] = None
     background_options: Annotated[Any, Refused("a response is made while its caller waits")] = None
-    context_management: Annotated[Any, Refused("nothing is compacted; use truncation")] = None
+    context_management: Annotated[Any, Unused("context_management"), Field(description=NOT_USED)] = None
     image: Annotated[Any, Refused("no model here reads images")] = None
     moderation: Annotated[Any, Refused(MODERATION)] = None
     prompt: Annotated[Any, Refused("prompt templates are not kept; write the prompt out")] = None
-    prompt_cache_options: Annotated[Any, Refused("the prefix cache has no options")] = None
-    prompt_cache_retention: Annotated[Any, Refused("prefixes stay while there is memory", ("in_memory",))] = None
-    service_tier: Annotated[Any, Refused("there is one tier of service", DEFAULT_TIER)] = None
+    prompt_cache_options: Annotated[Any, Unused("prompt_cache_options"), Field(description=NOT_USED)] = None
+    prompt_cache_retention: Annotated[
+        Any, Unused("prompt_cache_retention", ("in_memory",)), Field(description=NOT_USED)
+    ] = None
+    service_tier: Annotated[Any, Unused("service_tier", DEFAULT_TIER), Field(description=NOT_USED)] = None
 
     @field_validator("include")
     @classmethod
-    def _includable(cls, value: list[str]) -> list[str]:
+    def _includable(cls, value: list[str], info: ValidationInfo) -> list[str]:
         for name in value:
+            if name in NEVER_THERE:
+                note_unused(f"include.{name}", info)
             if name not in NEVER_THERE and name != LOGPROBS:
                 raise refused(f"{name[:60]!r} cannot be included")
         return value

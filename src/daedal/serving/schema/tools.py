@@ -1,15 +1,26 @@
 """Tools that a model may call, as chat completions describe them."""
 
+import re
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from daedal.serving.schema.base import FunctionName, Request, fault, refusal
+from daedal.serving.schema.base import FunctionName, Request, fault, note_unused, refusal
 from daedal.serving.schema.json_schema import ObjectSchema
 
 MAX_TOOLS, MAX_DESCRIPTION = 128, 8192
 ASYNC = "an answer ends with its calls, and waits for what they give"
+_BUILT_IN = re.compile(
+    r"(custom|namespace|web_search|web_fetch|file_search|code_interpreter|code_execution|computer|image_generation|"
+    r"local_shell|shell|bash|text_editor|memory|apply_patch|mcp|tool_search|programmatic_tool_calling)(_\w{1,40})?",
+    re.ASCII,
+)
+"""Types of tools that other servers run themselves, with a date after them or not, and those that take free text."""
 CUSTOM = "custom tools take free text; describe the tool as a function with a JSON schema"
+
+STRICT = (
+    "objects are closed, and what cannot be enforced is refused; unless it is true, what cannot be enforced is left out"
+)
 
 Description = Annotated[str, Field(max_length=MAX_DESCRIPTION, description="shown to the model")]
 
@@ -20,9 +31,23 @@ class FunctionDefinition(Request):
     name: FunctionName
     description: Description = ""
     parameters: ObjectSchema = Field(
-        default_factory=dict, description="JSON schema of the arguments; a call always follows it, strict or not"
+        default_factory=dict, description="JSON schema of the arguments, which a call follows"
     )
-    strict: bool = Field(False, description="accepted: arguments always follow the schema")
+    strict: bool = Field(False, description=STRICT)
+
+
+def without_built_in(value: Any, info: ValidationInfo) -> Any:
+    """Of a list of tools those that can be had: the others are left out, and noted."""
+    if not isinstance(value, list):
+        return value
+    kept = []
+    for tool in value:
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if isinstance(kind, str) and (kind != "custom" or "input_schema" not in tool) and _BUILT_IN.fullmatch(kind):
+            note_unused(f"tools.{kind}", info)
+        else:
+            kept.append(tool)
+    return kept
 
 
 def function_only(value: Any) -> Any:
@@ -35,7 +60,9 @@ def function_only(value: Any) -> Any:
 class Tool(Request):
     """One tool."""
 
-    type: Literal["function"] = Field(description="`function`; `custom` is refused")
+    type: Literal["function"] = Field(
+        description="`function`; `custom` and built-in types are left out, and named in `x-daedal-unused`"
+    )
     function: FunctionDefinition
 
     _functions = field_validator("type", mode="before")(function_only)
