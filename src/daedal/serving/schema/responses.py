@@ -228,6 +228,7 @@ class ResponseRequest(InputRequest):
     access_programs: Annotated[Any, Refused("there are no access programs")] = None
     background: Annotated[Any, Refused("a response is made while its caller waits; use stream", (False,))] = None
     background_options: Annotated[Any, Refused("a response is made while its caller waits")] = None
+    client_metadata: Annotated[Any, Unused("client_metadata"), Field(description=f"of Codex: {NOT_USED}")] = None
     context_management: Annotated[Any, Unused("context_management"), Field(description=NOT_USED)] = None
     image: Annotated[Any, Refused("no model here reads images")] = None
     moderation: Annotated[Any, Refused(MODERATION)] = None

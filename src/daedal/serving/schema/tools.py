@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from daedal.serving.schema.base import FunctionName, Request, fault, note_unused, refusal
 from daedal.serving.schema.json_schema import ObjectSchema
 
-MAX_TOOLS, MAX_DESCRIPTION = 128, 8192
+MAX_TOOLS, MAX_DESCRIPTION = 128, 32_768
 ASYNC = "an answer ends with its calls, and waits for what they give"
 _BUILT_IN = re.compile(
     r"(custom|namespace|web_search|web_fetch|file_search|code_interpreter|code_execution|computer|image_generation|"
