@@ -181,6 +181,11 @@ class ChatRequest(Sampled):
         return value
 
     @property
+    def form(self) -> dict[str, Any] | None:
+        """What form the answer must have, as the wire has it."""
+        return self.response_format.constraint() if self.response_format else None
+
+    @property
     def limit(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
 

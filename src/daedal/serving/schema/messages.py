@@ -217,6 +217,12 @@ class MessageRequest(CountRequest):
 
     _stops = field_validator("stop_sequences", mode="before")(checked_stops)
 
+    @property
+    def form(self) -> dict[str, Any] | None:
+        """What form the answer must have, as the wire has it."""
+        form = self.output_config.format
+        return {"kind": "json_schema", "schema": form.schema_} if form else None
+
     def sampling(self) -> dict[str, Any]:
         """The wire's options."""
         return {

@@ -18,9 +18,7 @@ _BUILT_IN = re.compile(
 """Types of tools that other servers run themselves, with a date after them or not, and those that take free text."""
 CUSTOM = "custom tools take free text; describe the tool as a function with a JSON schema"
 
-STRICT = (
-    "objects are closed, and what cannot be enforced is refused; unless it is true, what cannot be enforced is left out"
-)
+STRICT = "closes objects that do not say otherwise, and refuses what cannot be enforced, which is left out otherwise"
 
 Description = Annotated[str, Field(max_length=MAX_DESCRIPTION, description="shown to the model")]
 
