@@ -29,14 +29,20 @@ def _given(*harmless: Any) -> Callable[[Any, Mapping[str, Any]], bool]:
     return lambda value, schema: value in harmless
 
 
+def _names(schema: Mapping[str, Any], keyword: str) -> set[str]:
+    """Those in `properties` or `required`; of what is no such thing, which the engine refuses, none."""
+    value = schema.get(keyword)
+    return {name for name in value if isinstance(name, str)} if isinstance(value, (dict, list)) else set()
+
+
 def _few_enough(value: Any, schema: Mapping[str, Any]) -> bool:
     open_ended = schema.get("additionalProperties") is not False or schema.get("patternProperties")
-    return not open_ended and isinstance(value, int) and value >= len(schema.get("properties") or {})
+    return not open_ended and isinstance(value, int) and value >= len(_names(schema, "properties"))
 
 
 def _counted(schema: Mapping[str, Any]) -> bool:
     """Whether the engine can count an object's properties: none of those that it names may be left out."""
-    return set(schema.get("properties") or {}) <= set(schema.get("required") or ())
+    return _names(schema, "properties") <= _names(schema, "required")
 
 
 _BEYOND: dict[str, Callable[[Any, Mapping[str, Any]], bool]] = {
@@ -56,7 +62,7 @@ _BEYOND: dict[str, Callable[[Any, Mapping[str, Any]], bool]] = {
     "unevaluatedItems": _given({}, True),
     "$dynamicRef": _given(),
     "$recursiveRef": _given(),
-    "minProperties": lambda value, schema: isinstance(value, int) and value <= len(schema.get("required") or ()),
+    "minProperties": lambda value, schema: isinstance(value, int) and value <= len(_names(schema, "required")),
     "maxProperties": _few_enough,
 }
 """What the engine cannot enforce, and when it forbids nothing."""
@@ -104,10 +110,11 @@ class EnforcedSchema:
                 found[name] = [self._part(one, f"{where}[{index}].", inner) for index, one in enumerate(value)]
             else:
                 found[name] = self._part(value, f"{where}.", closed) if name in _ONE else value
-        for pattern in [key for key in found.get("patternProperties", ()) if _BEYOND_REGEX.search(key)]:
+        named = found.get("patternProperties")
+        for pattern in [key for key in named if _BEYOND_REGEX.search(key)] if isinstance(named, dict) else ():
             self.beyond.append(f"{place}patternProperties.{pattern}")
             del found["patternProperties"][pattern]
-            found.pop("additionalProperties", None)
+            found.pop("additionalProperties", None)  # it would forbid what the pattern allowed
         if closed and (found.get("type") == "object" or "properties" in found):
             found.setdefault("additionalProperties", False)
         return found
