@@ -130,7 +130,8 @@ def test_a_file_that_says_its_encoding_is_believed_where_that_is_possible() -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf-7", "utf-16-le", "hex", "cp037"]
+    "name",
+    ["undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf-7", "utf-16-le", "hex", "cp037"],
 )
 def test_no_file_says_it_is_in_what_cannot_hold_that_word(name: str) -> None:
     said = f"# coding: {name}\nx = '\\u0041 +AGE- Grüße aus Köln, schön!!'"

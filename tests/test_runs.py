@@ -116,7 +116,12 @@ def test_a_link_in_place_of_a_lock_is_not_written_through(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "said", ["[" * 100_000, '{"process": 1e999, "host": "", "since": ""}', '{"process": 1, "host": "\\u001b[31m", "since": "\\n"}']
+    "said",
+    [
+        "[" * 100_000,
+        '{"process": 1e999, "host": "", "since": ""}',
+        '{"process": 1, "host": "\\u001b[31m", "since": "\\n"}',
+    ],
 )
 def test_a_lock_that_says_odd_things_is_told_in_one_line(said: str, tmp_path: Path) -> None:
     path = tmp_path / "lock"

@@ -136,7 +136,7 @@ _CANDIDATES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _HIGH = re.compile("[^\x00-\x7f]")
 _MIXED = re.compile("[A-Za-z](?=[^\\W\x00-\x7f])|(?<=[^\\W\x00-\x7f])[A-Za-z]")
-_PLAIN = "a charset=\"x\"; \n<b>\\u0041 +AGE- ~{~}"
+_PLAIN = 'a charset="x"; \n<b>\\u0041 +AGE- ~{~}'
 _DECLARED = re.compile(rb"(?:charset|coding)\s*[=:]\s*[\"']?([A-Za-z][\w.:-]{1,30})")
 
 
