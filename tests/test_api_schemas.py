@@ -316,3 +316,12 @@ def test_a_schema_is_bounded_in_size_and_depth() -> None:
 def test_negative_seeds_are_seeds_too() -> None:
     body = chat.ChatRequest.model_validate({**LEAST[chat.ChatRequest], "seed": -1})
     assert body.sampling()["seed"] == 2**63 - 1
+
+
+def test_names_of_what_is_not_used_are_no_more_than_tools_may_be() -> None:
+    tools = [{"type": f"web_search_{number}"} for number in range(100_000)]
+    values = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools}
+    noted: list[str] = []
+    with pytest.raises(ValidationError, match="at most 128"):
+        ChatRequest.model_validate(values, context=noted)
+    assert noted == []

@@ -36,7 +36,7 @@ class FunctionDefinition(Request):
 
 def without_built_in(value: Any, info: ValidationInfo) -> Any:
     """Of a list of tools those that can be had: the others are left out, and noted."""
-    if not isinstance(value, list):
+    if not isinstance(value, list) or len(value) > MAX_TOOLS:  # too many are refused, and none of them is named
         return value
     kept = []
     for tool in value:
