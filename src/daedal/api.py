@@ -1,7 +1,8 @@
 """What the command line can do, as functions: build data, plan, train, load, evaluate, export."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -260,7 +261,7 @@ def _in_stages(out: Path, request: "TextToImage", progress: "Listener | None", s
             begun, measured = group.agree([tokens.begun, tokens.measured])
             if not begun:
                 shared = {name: request.options[name] for name in _SHARED if name in request.options}
-                with claimed(tokens, group, new=True):
+                with claimed(tokens, group, new=True), _part_of_budget(_TOKENS_SHARE, "the tokenizer"):
                     first = _begin(
                         "vqvae", request.data, tokens.path, share, None, None, progress, started, shared, group
                     )
@@ -269,7 +270,19 @@ def _in_stages(out: Path, request: "TextToImage", progress: "Listener | None", s
             if group.main and not measured:
                 write_json(folder.request, request.but(spent=first.seconds).model_dump())
         options = {**request.options, "condition": "caption"}
-        return _begin("gpt", request.data, out, budget, None, codec, progress, time.monotonic(), options, group)
+        with _part_of_budget(1.0 if request.codec is not None else 1 - _TOKENS_SHARE, "the GPT"):
+            return _begin("gpt", request.data, out, budget, None, codec, progress, time.monotonic(), options, group)
+
+
+@contextmanager
+def _part_of_budget(share: float, what: str) -> Iterator[None]:
+    """A stage that has a share of a budget: where that is too short, the line tells what the whole should be."""
+    from daedal.training.choice import ShortBudget
+
+    try:
+        yield
+    except ShortBudget as error:
+        raise (error if share == 1 else error.of_share(share, what)) from None
 
 
 def _begin(
@@ -353,27 +366,22 @@ def _train(
     measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": image_seconds(plan)}
     try:
         reserve = reserved_seconds(task, plan)
+        measurable = True
     except NotMeasurable as error:
-        reserve = 0.0
+        reserve, measurable = 0.0, False
         watcher.noted(f"The run will not be measured: {error}")
     trainer = Trainer(task, plan, run, group, watcher, time.monotonic() - started, reserve)
     trainer.train()
-    text = ""
+    text, done = "", "Trained"
     if group.main:
-        watcher.noted("measuring")
-        text = _measured(run.path, measuring)
+        if measurable:
+            watcher.noted("measuring")
+        try:
+            text, done = evaluate(run.path, **measuring).summary(), "Trained and measured"
+        except NotMeasurable as error:  # what holds out too little can be learned, though not measured
+            text = f"Not measured: {error}"
     group.wait()
     seconds = trainer.pace.elapsed + (TextToImage.read(run.request).spent if run.request.exists() else 0.0)
     if group.main:
-        text += f"\nTrained and measured in {format_duration(seconds)}. Run folder: {run.path}"
+        text += f"\n{done} in {format_duration(seconds)}. Run folder: {run.path}"
     return TrainingResult(run=run.path, steps=trainer.step, seconds=seconds, text=text)
-
-
-def _measured(run: Path, measuring: dict[str, Any]) -> str:
-    """What a finished run is worth. What holds out too little can be learned, though not measured."""
-    from daedal.evaluation.subject import NotMeasurable
-
-    try:
-        return evaluate(run, **measuring).summary()
-    except NotMeasurable as error:
-        return f"Not measured: {error}"

@@ -71,15 +71,16 @@ def read_json(
     rows, told = _rows(label, text)
     first = [_row(row) for row in rows[:GUESS_ROWS] if row is not None]
     chosen = field or guess_field(first)
-    inner = nested(first, chosen) if chosen is not None and field is None else None
+    inner = nested(first, chosen or "") if field is None else None
     yield from told
     if inner is not None:  # beside others such a file is left out, alone it is an error
-        yield Lost(
-            label, "no text", f"most is in the lists or objects of {inner!r}; --field {chosen} takes that", len(text)
-        )
+        fix = f"--field {chosen} takes {chosen!r} all the same" if chosen else "make rows with a field of text of it"
+        yield Lost(label, "no text", f"most is in the lists or objects of {inner!r}; {fix}", len(text))
     elif first and chosen is not None:
         yield from rows_of(label, map(_row, rows), field, type_.name)
     else:
+        if first:
+            yield Note(f"the objects of {label} have no field with text: taken as one text")
         yield Raw(label, -1, text, type_.form, f"{type_.name} source")
     yield Coded(label, decoder.encoding, decoder.replaced)
 

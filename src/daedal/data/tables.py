@@ -96,7 +96,8 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
                 f"Most text of {label} is in the lists or objects of its field {inner!r}, which is no text",
                 f"Make rows with a field of text of it, or choose --field {chosen}",
             )
-        yield told(label, chosen)
+        if len(names) > 1:  # of one there is no choice, and a row that is a text has no field
+            yield told(label, chosen)
     number = 0
     for batch in (head, rows):
         for row in batch:

@@ -26,6 +26,29 @@ class Choice(NamedTuple):
         return self.values[name]
 
 
+class ShortBudget(DaedalError):
+    """A budget in which nothing could be trained.
+
+    Args:
+        budget: seconds, as given.
+        why: what takes too long.
+        least: seconds that would do.
+        otherwise: what else would.
+    """
+
+    def __init__(self, budget: float, why: str, least: int, otherwise: str = "") -> None:
+        self.budget, self.why, self.least, self.otherwise = budget, why, least, otherwise
+        super().__init__(
+            f"A budget of {budget:g} s is too short to train anything: {why}",
+            f"Give at least --budget {least}s" + (f", or {otherwise}" if otherwise else ""),
+        )
+
+    def of_share(self, share: float, what: str) -> "ShortBudget":
+        """The same of the whole budget, where `what` had this share of it."""
+        why = f"{what} has {self.budget:g} s of it, and {self.why}"
+        return ShortBudget(self.budget / share, why, math.ceil(self.least / share), self.otherwise)
+
+
 class Time(NamedTuple):
     """The time of a run.
 
@@ -49,10 +72,8 @@ class Time(NamedTuple):
         budget = None if "steps" in given else budget or DEFAULT_BUDGET
         seconds = 120.0 if budget is None else 0.9 * budget - reserve
         if seconds < 1:
-            raise DaedalError(
-                f"A budget of {budget:g} s is too short to train anything: to measure the machine and the model takes "
-                f"{reserve:.0f} s",
-                f"Give at least --budget {math.ceil((reserve + 5) / 0.9)}s",
+            raise ShortBudget(
+                budget, f"to measure the machine and the model takes {reserve:.0f} s", math.ceil((reserve + 5) / 0.9)
             )
         return cls(budget, seconds)
 
@@ -83,10 +104,7 @@ def choose_length(choose: Choice, time: Time, per_step: float, smaller: str) -> 
     steps: int = choose("steps", min(possible, choose.values.get("most_steps") or possible))
     if steps < FEWEST_STEPS and time.budget is not None:
         least = math.ceil((FEWEST_STEPS * per_step + time.budget - time.seconds) / 0.9)
-        raise DaedalError(
-            f"A budget of {time.budget:g} s is too short to train anything: a step takes {per_step:.2g} s",
-            f"Give at least --budget {least}s, or {smaller}",
-        )
+        raise ShortBudget(time.budget, f"a step takes {per_step:.2g} s", least, smaller)
     return steps
 
 

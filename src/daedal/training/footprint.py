@@ -79,8 +79,9 @@ def require_step(model: Model, little: Any, more: Any, plan: Plan, times: int = 
         example = _PASSING * each * times
         needed = int(always + plan.micro_batch * example)
         if needed > free:
+            counted = "1 example" if plan.micro_batch == 1 else f"{plan.micro_batch} examples"
             raise DaedalError(
-                f"A step of {plan.micro_batch} examples at once needs about {size(needed)} of memory, and "
+                f"A step of {counted} at once needs about {size(needed)} of memory, and "
                 f"{size(max(0, free))} is free beside the model",
                 _what_fits(plan, (free - always) / example if example else 0.0),
             )
