@@ -81,7 +81,7 @@ def ratio(numerators: Float[np.ndarray, " pieces"], denominators: Float[np.ndarr
 
 def _others(values: Float[np.ndarray, " pieces"]) -> Float[np.ndarray, " pieces"]:
     """The sum of all values but one, for each: what is left beside a piece that is nearly all is not rounded away."""
-    others = values.sum() - values
+    others: Float[np.ndarray, " pieces"] = values.sum() - values
     largest = int(values.argmax())
     others[largest] = np.delete(values, largest).sum()
     return others

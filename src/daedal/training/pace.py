@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from daedal.errors import DaedalError
 from daedal.files import disk_error
@@ -162,7 +163,7 @@ def _decided(run: RunFolder, name: str, value: str) -> list[tuple[int, int]]:
     Raises:
         DaedalError: it is nothing that can have been decided.
     """
-    found = [(record["step"], record.get(value)) for record in run.records(f"{name}.jsonl")]
+    found: list[tuple[int, Any]] = [(record["step"], record.get(value)) for record in run.records(f"{name}.jsonl")]
     most = MOST_THREADS if value == "threads" else MOST
     if not all(step >= 0 and type(what) is int and 1 <= what <= most for step, what in found):
         path = run.training / f"{name}.jsonl"
