@@ -80,7 +80,7 @@ def holder(path: Path) -> Holder | None:
 def _take(path: Path, what: str) -> IO[str]:
     while True:
         try:
-            file = open(path, "a+", encoding="utf-8", opener=_itself)  # noqa: SIM115: it is held as long as the lock is
+            file = open(path, "a+", encoding="utf-8", opener=_itself)  # noqa: SIM115 (held as long as the lock)
             free = _lock(file)
         except OSError as error:
             raise disk_error(error, path) from None
