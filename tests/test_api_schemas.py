@@ -331,5 +331,5 @@ def test_names_of_what_is_not_used_are_no_more_than_tools_may_be() -> None:
     values = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools}
     noted: list[str] = []
     with pytest.raises(ValidationError, match="at most 128"):
-        ChatRequest.model_validate(values, context=noted)
+        chat.ChatRequest.model_validate(values, context=noted)
     assert noted == []

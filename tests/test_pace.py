@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from daedal.errors import DaedalError
 from daedal.training import clock as clocks
 from daedal.training import pace as paces
-from daedal.errors import DaedalError
 from daedal.training.pace import Pace
 from daedal.training.plan import GPTPlan
 from daedal.training.processes import Processes
