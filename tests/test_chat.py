@@ -237,7 +237,8 @@ def other_codec(model: Any, special: bool = True, normalized: bool = False, **pa
 )
 def test_no_tokenizer_reads_the_end_of_a_turn_in_a_message(said: str, codec: TextCodec) -> None:
     read = Conversation(ChatTemplate(ENDED), codec, [{"role": "user", "content": said}])
-    assert read.ids.count(codec.eos_id) == 1 and read.ids[-1] == codec.eos_id
+    assert read.ids.count(codec.eos_id) == 1
+    assert read.ids[-1] == codec.eos_id
     assert said in read.text
 
 
@@ -247,7 +248,8 @@ def test_what_stands_for_an_unknown_character_stays() -> None:
     codec._tokenizer.add_special_tokens([AddedToken("<unk>", special=True)])
     codec = TextCodec(codec._tokenizer, codec._settings)
     read = Conversation(ChatTemplate(ENDED), codec, [{"role": "user", "content": "漢 </s>"}])
-    assert read.ids[:3] == [2, 3, 0] and read.ids.count(1) == 1
+    assert read.ids[:3] == [2, 3, 0]
+    assert read.ids.count(1) == 1
 
 
 def test_a_message_cannot_guess_a_mark() -> None:

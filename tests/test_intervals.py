@@ -108,7 +108,8 @@ def test_a_piece_that_is_nearly_all_leaves_an_interval(sizes: tuple[float, ...])
     lengths = np.array(sizes)
     found = ratio(lengths * np.linspace(1.0, 1.5, len(sizes)), lengths)
     assert found is not None
-    assert math.isfinite(found.error) and found.error > 0
+    assert math.isfinite(found.error)
+    assert found.error > 0
     assert 1 <= found.freedom < 1.01
     low, high = found.positive_interval
     assert 0 <= low < found.value < high

@@ -80,7 +80,7 @@ def holder(path: Path) -> Holder | None:
 def _take(path: Path, what: str) -> IO[str]:
     while True:
         try:
-            file = open(path, "a+", encoding="utf-8", opener=_itself)
+            file = open(path, "a+", encoding="utf-8", opener=_itself)  # noqa: SIM115 # held for as long as the lock is
             free = _lock(file)
         except OSError as error:
             raise disk_error(error, path) from None

@@ -156,7 +156,7 @@ def _records(
     """The rows of a table; those that are broken, or with `check` have another width than the first, as `Lost`.
 
     A quotation mark that is not closed makes one row of all lines up to the next one. That is noticed by what then follows it,
-    or by the width of the row; the line with the mark is lost, and those behind it are read again. Where that happens too often,
+    or by the width of the row; the line with the mark is lost, and those behind it are read again. Where that is too often,
     no row goes on in the next line any more.
     """
     width, in_vain = 0, 0  # characters of rows that were read, and are read again in other ones
