@@ -32,7 +32,7 @@ quickstart: .venv/installed
 	$(BIN)/daedal generate $(QUICKSTART)/model --prompt "$(PROMPT)" --max-tokens 120 --temperature 0.8 --seed 1 -n 2
 
 test: check
-	$(TEST_ENV) $(BIN)/python -m pytest
+	$(TEST_ENV) $(BIN)/python -m pytest -n auto --dist worksteal
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check src tests benchmarks

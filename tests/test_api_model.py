@@ -114,6 +114,37 @@ def test_a_schema_that_cannot_be_enforced_is_a_bad_request(client: OpenAI) -> No
     with pytest.raises(openai.BadRequestError) as refused:
         ask(client, response_format=form)
     assert refused.value.code == "invalid_constraint"
+    assert refused.value.param == "response_format"
+    assert "uniqueItems" in refused.value.message
+
+
+def test_a_tool_that_cannot_be_enforced_is_named(client: OpenAI) -> None:
+    bad = {"type": "function", "function": {"name": "bad", "parameters": {"properties": {"a": {"$ref": "#/no"}}}}}
+    with pytest.raises(openai.BadRequestError, match="The tool 'bad': ") as refused:
+        ask(client, tools=[*TOOLS, bad])
+    assert refused.value.param == "tools"
+
+
+def test_a_stop_text_cuts_no_call_and_no_json(client: OpenAI) -> None:
+    made = ask(client, tools=TOOLS, tool_choice="required", parallel_tool_calls=False, seed=1, stop=["}", "a", ":"])
+    assert made.choices[0].finish_reason == "tool_calls"
+    assert json.loads(made.choices[0].message.tool_calls[0].function.arguments)["city"] in ("Rome", "Paris")
+    form = {"type": "json_schema", "json_schema": {"name": "city", "schema": CITY}}
+    raw = client.chat.completions.with_raw_response.create(
+        model="tiny", messages=[{"role": "user", "content": "x"}], response_format=form, stop=["}"], max_tokens=300
+    )
+    assert json.loads(raw.parse().choices[0].message.content)["city"] in ("Rome", "Paris")
+    assert raw.headers["x-daedal-unused"] == "stop"
+
+
+def test_the_place_of_what_is_not_enforced_makes_no_header_of_its_own(client: OpenAI) -> None:
+    odd = {"properties": {"é\r\nx-evil: 1": {"type": "string", "format": "path"}}}
+    raw = client.chat.completions.with_raw_response.create(
+        model="tiny", messages=[{"role": "user", "content": "x"}], max_tokens=3,
+        tools=[{"type": "function", "function": {"name": "f", "parameters": odd}}],
+    )  # fmt: skip
+    assert raw.headers["x-daedal-unused"] == "tools.f.properties.???x-evil??1.format"
+    assert "x-evil" not in raw.headers
 
 
 @pytest.mark.parametrize("text", TEXTS)

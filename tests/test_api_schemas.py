@@ -254,7 +254,7 @@ def test_the_wrong_field_is_named(model: type[BaseModel], values: dict[str, Any]
         (chat.ChatRequest, {"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice.type"),
         (chat.ChatRequest, {"response_format": {"type": "grammar"}}, "response_format.type"),
         (responses.ResponseRequest, {"input": part("user", type="input_image")}, "input.0.content.0.type"),
-        (responses.ResponseRequest, {"input": [{"type": "reasoning"}]}, "input.0.type"),
+        (responses.ResponseRequest, {"input": [{"type": "web_search_call"}]}, "input.0.type"),
         (responses.ResponseRequest, {"tools": [{"type": "function", "name": "f", "async": True}]}, "tools.0.async"),
         (responses.ResponseRequest, {"input": [{"type": "function_call", "async": True}]}, "input.0.async"),
         (responses.ResponseRequest, {"include": ["output.secrets"]}, "include"),
@@ -272,18 +272,10 @@ def test_what_the_api_knows_and_we_do_not_is_refused_by_name(model: type[BaseMod
          ["reasoning_effort", "store", "verbosity"]),
         (chat.ChatRequest, {"reasoning_effort": "none", "store": False, "service_tier": "auto"}, []),
         (chat.ChatRequest, {"tools": [{"type": "custom", "custom": {"name": "x"}}, CALL]}, ["tools.custom"]),
-        # As Codex asks
-        (responses.ResponseRequest,
-         {"reasoning": {"effort": "medium", "summary": "auto"}, "include": ["reasoning.encrypted_content"],
-          "text": {"verbosity": "low"}, "tools": [{"type": "web_search", "external_web_access": False},
-          {"type": "custom", "name": "apply_patch", "format": {"type": "grammar"}}]},
-         ["include.reasoning.encrypted_content", "reasoning.effort", "reasoning.summary", "text.verbosity",
-          "tools.custom", "tools.web_search"]),
-        # As Claude Code asks
-        (messages.MessageRequest,
-         {"thinking": {"type": "enabled", "budget_tokens": 1024}, "context_management": {"edits": []},
-          "output_config": {"effort": "high"}, "tools": [{"type": "web_search_20250305", "name": "x", "max_uses": 8}]},
-         ["context_management", "output_config.effort", "thinking", "tools.web_search_20250305"]),
+        (responses.ResponseRequest, {"text": {"verbosity": "low"}, "reasoning": {"effort": "low", "mode": "x"}},
+         ["reasoning.effort", "reasoning.mode", "text.verbosity"]),
+        (messages.MessageRequest, {"output_config": {"effort": "high"}, "context_management": {"edits": []}},
+         ["context_management", "output_config.effort"]),
         (messages.MessageRequest, {"thinking": {"type": "disabled"}}, []),
     ],
 )  # fmt: skip
@@ -324,3 +316,12 @@ def test_a_schema_is_bounded_in_size_and_depth() -> None:
 def test_negative_seeds_are_seeds_too() -> None:
     body = chat.ChatRequest.model_validate({**LEAST[chat.ChatRequest], "seed": -1})
     assert body.sampling()["seed"] == 2**63 - 1
+
+
+def test_names_of_what_is_not_used_are_no_more_than_tools_may_be() -> None:
+    tools = [{"type": f"web_search_{number}"} for number in range(100_000)]
+    values = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": tools}
+    noted: list[str] = []
+    with pytest.raises(ValidationError, match="at most 128"):
+        chat.ChatRequest.model_validate(values, context=noted)
+    assert noted == []

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
+from daedal.inference.enforced_schema import EnforcedSchema
 from daedal.inference.json_form import one_way
 from daedal.serving.calls import CallReader
 from daedal.serving.chat import split
 from daedal.serving.errors import ApiError
-from daedal.serving.grammar import constraint
+from daedal.serving.grammar import constraint, left_out
 from daedal.serving.tools import Function, Toolbox, conversation
 
 CITY = {
@@ -119,6 +120,9 @@ UNENFORCEABLE: dict[str, Any] = {
     "contains": {"type": "array", "contains": {"type": "string"}},
     "one": {"oneOf": [{"type": "string"}, {"type": "string", "maxLength": 3}]},
     "word": {"type": "string", "pattern": r"\bfoo"},
+    "least": {"type": "object", "properties": {"b": {"type": "string"}}, "minProperties": 1},
+    "names": {"type": "object", "patternProperties": {"^(?!x)": {"type": "string"}}, "additionalProperties": False},
+    "when": {"if": {"type": "string"}, "then": {"minLength": 2}},
 }
 NOTES: dict[str, Any] = {
     "path": {"type": "string", "format": "path"},
@@ -126,6 +130,9 @@ NOTES: dict[str, Any] = {
     "bytes": {"type": "string", "format": "binary", "contentEncoding": "base64"},
     "any": {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {"type": "string"}},
     "list": {"type": "array", "uniqueItems": False},
+    "never": {"type": "object", "properties": {"b": {"not": {}}}},
+    "needed": {"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"], "minProperties": 1},
+    "half": {"type": "string", "then": {"minLength": 2}},
     "least": {"type": "object", "minProperties": 0},
     "format": {"type": "object", "properties": {"format": {"type": "string"}, "not": {"type": "string"}}},
 }
@@ -144,7 +151,8 @@ def test_what_cannot_be_enforced_is_left_out_of_a_tool_unless_it_is_strict(name:
     if name == "one":
         return  # whether two schemas of a oneOf can meet only the engine knows
     with pytest.raises(
-        ApiError, match=r"The tool 'f' is strict, and its schema's properties\.a\.\w+ cannot"
+        ApiError,
+        match=r"The tool 'f' is strict, and this in its schema cannot be enforced: properties\.a\.\w+.*\. Leave it out",
     ) as refused:
         with_field(UNENFORCEABLE[name], strict=True)
     assert refused.value.param == "tools"
@@ -154,7 +162,9 @@ def test_what_cannot_be_enforced_is_left_out_of_a_tool_unless_it_is_strict(name:
 def test_what_forbids_nothing_is_no_fault_of_a_schema(name: str) -> None:
     assert not LLMatcher.validate_grammar(with_field(NOTES[name]))
     assert not LLMatcher.validate_grammar(with_field(NOTES[name], strict=True))
-    assert not LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(one_way(NOTES[name])))
+    assert not LLMatcher.validate_grammar(
+        LLMatcher.grammar_from_json_schema(one_way(EnforcedSchema.of(NOTES[name]).schema))
+    )
 
 
 def test_a_strict_tool_takes_no_properties_but_its_own() -> None:
@@ -166,6 +176,59 @@ def test_a_strict_tool_takes_no_properties_but_its_own() -> None:
         assert accepts(made, call % '"c": 1') is not strict
 
 
+@pytest.mark.parametrize("wrong", [5, None, "x", [], [{}], {}, {"a": 1}, True])
+def test_a_schema_that_is_none_is_for_the_engine_to_refuse(wrong: Any) -> None:
+    keywords = (
+        "properties", "required", "patternProperties", "items", "anyOf", "allOf", "format", "pattern", "type", "if",
+        "minProperties", "maxProperties", "additionalProperties", "$defs", "not", "contains", "uniqueItems",
+    )  # fmt: skip
+    for keyword in keywords:
+        EnforcedSchema.of({"properties": {"a": {keyword: wrong, "minProperties": 1}}, keyword: wrong}, closed=True)
+    EnforcedSchema.of(dict.fromkeys(keywords, wrong), closed=True)
+
+
+def test_strict_leaves_open_what_says_so_and_what_stands_in_allof() -> None:
+    record = {"type": "object", "properties": {"b": {"type": "integer"}}, "additionalProperties": {"type": "integer"}}
+    call = '<tool_call>\n{"name": "f", "arguments": {"a": {%s}}}\n</tool_call>'
+    assert accepts(with_field(record, strict=True), call % '"c": 1')
+    both = {
+        "allOf": [{"type": "object", "properties": {name: {"type": "integer"}}, "required": [name]} for name in "bc"]
+    }
+    assert accepts(with_field(both, strict=True), call % '"b": 1, "c": 1')
+
+
+@pytest.mark.parametrize("parameters", [{}, {"type": "object", "properties": {}}])
+def test_a_function_without_parameters_takes_none(parameters: Any) -> None:
+    made = constraint(Toolbox.choose([Function("f", "", parameters)], "required"), None)
+    assert made is not None
+    call = '<tool_call>\n{"name": "f", "arguments": {%s}}\n</tool_call>'
+    assert accepts(made["grammar"], call % "")
+    assert not accepts(made["grammar"], call % '"a": 1')
+
+
+def test_what_a_schema_says_in_vain_is_told_with_its_place() -> None:
+    schema = {"type": "object", "properties": {"to": NOTES["path"], "tags": UNENFORCEABLE["set"]}}
+    tools = Toolbox.choose([Function("mail", "", schema)], "auto")
+    assert left_out(tools, None) == ["tools.mail.properties.to.format", "tools.mail.properties.tags.uniqueItems"]
+    form = {"kind": "json_schema", "schema": {"type": "object", "properties": {"to": NOTES["path"]}}}
+    assert left_out(Toolbox(), form, ["}"]) == ["response_format.properties.to.format", "stop"]
+
+
+def test_a_form_that_cannot_be_enforced_is_refused_with_the_place() -> None:
+    form = {"kind": "json_schema", "schema": {"type": "object", "properties": {"tags": UNENFORCEABLE["set"]}}}
+    with pytest.raises(ApiError, match=r"cannot be enforced: properties\.tags\.uniqueItems") as refused:
+        constraint(Toolbox(), form, "text.format")
+    assert refused.value.param == "text.format"
+
+
+def test_stop_texts_cannot_cut_a_call_nor_an_answer_that_is_json() -> None:
+    form = {"kind": "json_object"}
+    for choice, asked, hidden in [("auto", None, "<tool_call>"), ("required", None, "<tool_call>"), ("auto", form, "")]:
+        made = constraint(Toolbox.choose([WEATHER], choice), asked)
+        assert made is not None
+        assert made["hidden"] == hidden
+
+
 def test_tools_are_bounded_together_too() -> None:
     large = [Function(f"f{number}", "", {"description": "x" * 100_000}) for number in range(5)]
     with pytest.raises(ApiError) as refused:
@@ -175,7 +238,7 @@ def test_tools_are_bounded_together_too() -> None:
 
 def test_without_tools_the_form_alone_is_the_constraint() -> None:
     assert constraint(Toolbox(), None) is None
-    assert constraint(Toolbox(), {"kind": "json_object"}) == {"kind": "json_object"}
+    assert constraint(Toolbox(), {"kind": "json_object"}) == {"kind": "json_object", "hidden": ""}
     assert constraint(Toolbox.choose([WEATHER], "none"), None) is None
 
 
@@ -275,6 +338,11 @@ def test_it_does_not_matter_how_the_text_is_cut(text: str, words: str, calls: An
         else:
             made[piece.call][1] += piece.text
     assert (said, [tuple(call) for call in made]) == (words, calls)
+
+
+@pytest.mark.parametrize("text", [CALLED[:length] for length in range(1, CALLED.index("{", 30))])
+def test_a_call_that_is_cut_shows_none_of_its_syntax(text: str) -> None:
+    assert split(f"Well. {text}", cut=True) == ("Well.", [])
 
 
 def test_words_are_told_at_once() -> None:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from command_line import daedal, mistake
 from daedal import api
-from daedal.api import TextToImage
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.duration import format_duration
@@ -30,7 +29,9 @@ from daedal.models.image import ImageSampling
 from daedal.models.layout import TokenLayout
 from daedal.models.vqvae import VQVAE, VQVAEConfig
 from daedal.nn.noise import Noise
+from daedal.training.pace import Pace
 from daedal.training.run import RunFolder
+from daedal.training.text_to_image import TextToImage
 from runs import logged, same, stop_at
 from test_picture_training import SMALL, trainer_for
 from tiny_models import shaken
@@ -298,7 +299,9 @@ def test_the_commands_draw_and_tell(painter: Path, tmp_path: Path) -> None:
     told = daedal("caption", painter, out, "--json")
     assert told.code == 0, told.err
     assert [entry["picture"] for entry in json.loads(told.out)] == [str(out)]
-    Image.fromarray(np.full((32, 32), 255, np.uint8)).save(tmp_path / "mask.png")
+    mask = np.full((32, 32), 255, np.uint8)
+    mask[24:, 24:] = 0
+    Image.fromarray(mask).save(tmp_path / "mask.png")
     part = ("--image", out, "--mask", tmp_path / "mask.png", "--out", tmp_path / "edited.png")
     assert daedal(*drawn, *part).code == 0
     with Image.open(out) as one, Image.open(tmp_path / "edited.png") as other:
@@ -367,7 +370,7 @@ def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_bo
         stopped = daedal(*_ask(scenes, run))
     assert f"Go on with: daedal train --resume {run}" in stopped.err
     # As if the one stage had taken 100 seconds and the other 5
-    monkeypatch.setattr(Trainer, "elapsed", property(lambda self: 100.0 if self.run.path.name == "tokens" else 5.0))
+    monkeypatch.setattr(Pace, "elapsed", property(lambda self: 100.0 if self.run.path.name == "tokens" else 5.0))
     spent = TextToImage.read(RunFolder(run).request).spent
     assert (spent > 0) == (stage == ".")
     done = daedal("train", "--resume", run)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.conversation import Conversation
@@ -199,6 +199,57 @@ def test_guarding_changes_no_other_token(source: str, flags: dict[str, bool]) ->
     read = Conversation(template, codec, messages)
     assert read.ids == codec.encode(template.render(messages), special=True)
     assert read.text == template.render(messages)
+
+
+LETTERS = [*dict.fromkeys("▁ :</|>Uabcehimnorstu_yzxIk")]
+ENDED = "{% for m in messages %}{{ m['role'] }} : {{ m['content'] }} </s>{% endfor %}"
+
+
+def other_codec(model: Any, special: bool = True, normalized: bool = False, **parts: Any) -> TextCodec:
+    """A codec as others make them, in which `</s>` ends a turn."""
+    tokenizer = Tokenizer(model)
+    for name, part in parts.items():
+        setattr(tokenizer, name, part)
+    tokenizer.add_tokens([AddedToken("</s>", special=special, normalized=normalized)])
+    return TextCodec(tokenizer, {"eos_token": "</s>"})
+
+
+@pytest.mark.parametrize(
+    ("said", "codec"),
+    [
+        ("x</s>y", other_codec(models.Unigram([("<unk>", 0), ("</s>", 0), *((c, -5) for c in LETTERS)], unk_id=0))),
+        (
+            "x </s> y",
+            other_codec(
+                models.WordLevel({"<unk>": 0, "</s>": 1, "x": 2, "user": 3, ":": 4, "</s": 5}, unk_token="<unk>"),
+                pre_tokenizer=pre_tokenizers.WhitespaceSplit(),
+            ),
+        ),
+        (
+            "x＜/s>y",
+            other_codec(
+                models.BPE({c: at for at, c in enumerate(LETTERS)}, []), normalized=True, normalizer=normalizers.NFKC()
+            ),
+        ),
+        ("x</s>y", other_codec(models.BPE({c: at for at, c in enumerate(LETTERS)}, []), special=False)),
+    ],
+    ids=["a piece of Unigram's", "a whole word", "a look-alike that is normalised", "an added token called plain"],
+)
+def test_no_tokenizer_reads_the_end_of_a_turn_in_a_message(said: str, codec: TextCodec) -> None:
+    read = Conversation(ChatTemplate(ENDED), codec, [{"role": "user", "content": said}])
+    assert read.ids.count(codec.eos_id) == 1
+    assert read.ids[-1] == codec.eos_id
+    assert said in read.text
+
+
+def test_what_stands_for_an_unknown_character_stays() -> None:
+    model = models.WordLevel({"<unk>": 0, "</s>": 1, "user": 2, ":": 3, "<": 4}, unk_token="<unk>")
+    codec = other_codec(model, pre_tokenizer=pre_tokenizers.WhitespaceSplit())
+    codec._tokenizer.add_special_tokens([AddedToken("<unk>", special=True)])
+    codec = TextCodec(codec._tokenizer, codec._settings)
+    read = Conversation(ChatTemplate(ENDED), codec, [{"role": "user", "content": "漢 </s>"}])
+    assert read.ids[:3] == [2, 3, 0]
+    assert read.ids.count(1) == 1
 
 
 def test_a_message_cannot_guess_a_mark() -> None:

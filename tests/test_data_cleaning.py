@@ -129,6 +129,16 @@ def test_a_file_that_says_its_encoding_is_believed_where_that_is_possible() -> N
     assert decode("# -*- coding: cp437 -*-\nx = 'é'".encode("cp437")).text.endswith("'é'")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf-7", "utf-16-le", "hex", "cp037"],
+)
+def test_no_file_says_it_is_in_what_cannot_hold_that_word(name: str) -> None:
+    said = f"# coding: {name}\nx = '\\u0041 +AGE- Grüße aus Köln, schön!!'"
+    for data in (said.encode("cp1252"), said.encode("cp1252") + b" "):
+        assert decode(data).text.startswith(said)
+
+
 def test_a_damaged_character_that_was_there_before_is_not_counted_again() -> None:
     text = "\ufffd" * 3 + GERMAN
     for encoding in ("utf-8", "utf-16", "gb18030", "utf-8-sig"):

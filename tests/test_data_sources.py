@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from daedal.data import delimited
 from daedal.data.archives import safe_name
 from daedal.data.delimited import read_csv
 from daedal.data.document import Lost, Note, Raw
@@ -180,6 +181,29 @@ def test_a_broken_row_of_a_csv_is_lost_alone(tmp_path: Path, body: str, kept: li
 def test_a_csv_that_is_cut_in_a_character_keeps_its_rows(tmp_path: Path) -> None:
     data = ("id,text\n" + "".join(f"{number},Grüße ä\n" for number in range(9))).encode()[:-2]
     assert rows_of(tmp_path, "a.csv", data) == (["Grüße ä"] * 8 + ["Grüße \ufffd"], [])
+
+
+def test_rows_that_never_close_cost_no_more_than_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line ends in a cell that is open, also when it is read as the first: the rest of the file would be read for each."""
+    read = 0
+
+    def counted(self: delimited.Dialect, lines: Any, strict: bool) -> Any:
+        def passed() -> Any:
+            nonlocal read
+            for line in lines:
+                read += len(line)
+                yield line
+
+        return plain(self, passed(), strict)
+
+    plain = delimited.Dialect.reader
+    monkeypatch.setattr(delimited.Dialect, "reader", counted)
+    monkeypatch.setattr(delimited, "_IN_VAIN", 2**16)
+    data = b"text,b\n" + b"whole,row\n" * 300 + b'x","\n' * 4000 + b"whole,row\n"
+    events = list(read_csv("a.csv", io.BytesIO(data), None, "CSV", None))
+    assert sum(isinstance(event, Lost) for event in events) == 4000
+    assert sum(isinstance(event, Raw) for event in events) == 301
+    assert read < 2**16 + 8 * len(data)
 
 
 def test_quotation_marks_are_read_as_the_table_has_them(tmp_path: Path) -> None:

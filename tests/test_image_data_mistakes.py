@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from command_line import daedal
-from daedal.data.images import ImageDataset, ImageOptions, build
+from daedal.data.images import ImageDataset, ImageOptions, build, png
 from daedal.data.images.metadata import caption_inside
 from daedal.data.images.treat import Fault, Treatment, treat
 from daedal.errors import DaedalError
@@ -239,6 +239,21 @@ def test_texts_in_a_png_are_no_reason_to_lose_its_pixels() -> None:
     damaged[33 + 8 + 12] ^= 1  # a letter of the text, which its checksum now belies
     found = treat(bytes(damaged), Treatment())
     assert not isinstance(found, Fault)
+
+
+def test_texts_in_a_png_are_unpacked_to_no_more_than_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked = list[int]()
+
+    def counted(kind: bytes, body: bytes) -> int | None:
+        size = plain(kind, body)
+        unpacked.append(size or 0)
+        return size
+
+    plain = png._size
+    monkeypatch.setattr(png, "_size", counted)
+    long = (b"zTXt", b"workflow\0\0" + zlib.compress(b"x" * 3_000_000))
+    assert len(png.readable(png_with(*[long] * 200))) < 2 * len(png_with())
+    assert sum(unpacked) <= 2**26 + 2**20
 
 
 def test_pictures_that_are_not_read_are_named_with_what_to_do(tmp_path: Path) -> None:

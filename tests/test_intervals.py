@@ -103,6 +103,17 @@ def test_one_piece_gives_no_interval_and_pieces_without_length_count_for_nothing
     assert ratio(np.array([1.0, 0.0, 2.0, 4.0]), np.array([1.0, 0.0, 1.0, 3.0])) == some
 
 
+@pytest.mark.parametrize("sizes", [(3e8, 19.0), (1.0, 1e8), (1e12, 1.0), (1e16, 1.0, 2.0), (1e7, 3.0, 20.0, 5.0)])
+def test_a_piece_that_is_nearly_all_leaves_an_interval(sizes: tuple[float, ...]) -> None:
+    lengths = np.array(sizes)
+    found = ratio(lengths * np.linspace(1.0, 1.5, len(sizes)), lengths)
+    assert found is not None
+    assert 0 < found.error < math.inf
+    assert 1 <= found.freedom < 1.01
+    low, high = found.positive_interval
+    assert 0 <= low < found.value < high
+
+
 def test_quantiles_are_scipys() -> None:
     from scipy import stats
 

@@ -73,6 +73,14 @@ def theirs(folder: Path) -> Any:
     return HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=2)
 
 
+def test_what_a_chat_template_wrote_is_read_as_hugging_face_reads_it(ours: Any, theirs: Any) -> None:
+    turns = [{"role": "user", "content": "The fox"}, {"role": "assistant", "content": " jumps"}]
+    written = ours.apply_chat_template(turns)
+    assert written == theirs.apply_chat_template(turns)
+    assert ours.tok_encode(written, add_special_tokens=False) == theirs.tok_encode(written, add_special_tokens=False)
+    assert ours.tok_encode(written).count(ours.eot_token_id) == 2
+
+
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from lm_eval.tasks import TaskManager

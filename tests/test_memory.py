@@ -60,6 +60,30 @@ def test_a_machine_without_limits_gives_what_it_has_available(machine: Path) -> 
             4,
         ),
         ({"proc/self/cgroup": "0::/../x\n"}, 8.192),
+        (
+            {
+                "proc/self/cgroup": "0::/a\n", "groups/a/memory.max": f"{4 * GIGA}", "groups/a/memory.current": f"{4 * GIGA}",
+                "groups/a/memory.stat": f"inactive_file {GIGA}\nactive_file {2 * GIGA}\n",
+            },
+            3,
+        ),
+        (
+            {
+                "proc/self/cgroup": "5:memory:/a\n", "groups/memory/a/memory.limit_in_bytes": f"{5 * GIGA}",
+                "groups/memory/a/memory.usage_in_bytes": f"{5 * GIGA}",
+                "groups/memory/a/memory.stat": f"inactive_file 0\nactive_file 7\ntotal_inactive_file {GIGA}\n"
+                f"total_active_file {GIGA}\n",
+            },
+            2,
+        ),
+        ({"proc/self/cgroup": "odd\n\n0:\n", "groups/memory.max": "\u00b2\n"}, 8.192),
+        (
+            {
+                "proc/self/cgroup": "0::/\n", "groups/memory.max": f"{GIGA}\n", "groups/memory.current": "max\n",
+                "groups/memory.stat": "\nfile\nactive_file\ninactive_file x\n",
+            },
+            1,
+        ),
     ],
 )  # fmt: skip
 def test_the_limits_of_a_container_are_respected(machine: Path, files: dict[str, str], free: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from daedal.errors import DaedalError
 from daedal.training import clock as clocks
 from daedal.training import pace as paces
 from daedal.training.pace import Pace
@@ -177,3 +178,37 @@ def test_a_damaged_record_of_decisions_is_left_out(tmp_path: Path) -> None:
     (run.training / "horizon.jsonl").write_text(json.dumps({"step": 10, "steps": 500}) + '\n{"step": 20, "st')
     pace = Pace(plan(), run, Processes(torch.device("cpu")), 0.0, 0.0)
     assert pace.horizon.all == [(0, 2000), (10, 500)]
+
+
+def test_a_decision_behind_a_line_that_was_cut_off_is_found_again(tmp_path: Path, clock: Clock) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    (run.training / "horizon.jsonl").write_text('{"step": 20, "st')
+    pace = Pace(plan(), run, Processes(torch.device("cpu")), 0.0, 0.0)
+    with pace._kept(pace.horizon, "horizon", "steps"):
+        pace.horizon.decide(30, 700)
+    assert Pace(plan(), run, Processes(torch.device("cpu")), 0.0, 0.0).horizon.all == [(0, 2000), (30, 700)]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("horizon", '{"step": -5, "steps": 500}'),
+        ("horizon", '{"step": 10, "steps": 0}'),
+        ("horizon", '{"step": 10, "steps": "500"}'),
+        ("horizon", '{"step": 10}'),
+        ("threads", '{"step": 10, "threads": 1000000000}'),
+        ("threads", '{"step": 10, "threads": -1}'),
+    ],
+)
+def test_what_no_run_decides_is_refused(name: str, line: str, tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    (run.training / f"{name}.jsonl").write_text(line + "\n")
+    with pytest.raises(DaedalError, match=rf"{name}.jsonl holds what no run decides"):
+        Pace(plan(), run, Processes(torch.device("cpu")), 0.0, 0.0)
+
+
+def test_records_that_are_none_are_left_out(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    odd = b'[1]\nnull\n{}\n{"step": true}\n\xff\n' + b"[" * 100_000 + b'\n{"step": 3}\n'
+    (run.training / "metrics.jsonl").write_bytes(odd)
+    assert run.records("metrics.jsonl") == [{"step": 3}]

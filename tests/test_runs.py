@@ -1,5 +1,6 @@
 """Runs among others: two at one folder, data that moved or changed or holds nothing out, folders that cannot be written."""
 
+import errno
 import json
 import os
 import shutil
@@ -91,6 +92,44 @@ def moved(trained: Path, tmp_path: Path) -> Path:
 
 
 # -- two at one folder -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EINVAL])
+def test_a_disk_that_cannot_lock_is_not_another_process(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", fails)
+    with pytest.raises(DaedalError, match=os.strerror(number)), locked(tmp_path / "lock", "it is held"):
+        pass
+    assert holder(tmp_path / "lock") is None
+
+
+def test_a_link_in_place_of_a_lock_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("all of it")
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(DaedalError, match="lock"), locked(tmp_path / "lock", "it is held"):
+        pass
+    assert (tmp_path / "precious").read_text() == "all of it"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[" * 100_000,
+        '{"process": 1e999, "host": "", "since": ""}',
+        '{"process": 1, "host": "\\u001b[31m", "since": "\\n"}',
+    ],
+)
+def test_a_lock_that_says_odd_things_is_told_in_one_line(said: str, tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with held(path):
+        path.write_text(said)
+        with pytest.raises(DaedalError, match="it is held by") as refused, locked(path, "it is held"):
+            pass
+    assert str(refused.value).isprintable()
 
 
 def test_a_lock_dies_with_its_process_and_names_it_while_it_lives(tmp_path: Path) -> None:

@@ -346,6 +346,7 @@ def _train(
 ) -> TrainingResult:
     import torch
 
+    from daedal.evaluation.reserve import image_seconds, reserved_seconds
     from daedal.evaluation.subject import NotMeasurable
     from daedal.training.language import LanguageTask
     from daedal.training.memory import keep_freed_memory
@@ -362,9 +363,9 @@ def _train(
     keep_freed_memory()
     task = opened.task(plan)
     torch.manual_seed(plan.seed)  # dropout's
-    measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": _image_evaluation(plan.budget)}
+    measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": image_seconds(plan)}
     try:
-        reserve = _evaluation_seconds(task, plan.budget, **measuring)
+        reserve = reserved_seconds(task, plan)
         measurable = True
     except NotMeasurable as error:
         reserve, measurable = 0.0, False
@@ -384,28 +385,3 @@ def _train(
     if group.main:
         text += f"\n{done} in {format_duration(seconds)}. Run folder: {run.path}"
     return TrainingResult(run=run.path, steps=trainer.step, seconds=seconds, text=text)
-
-
-def _image_evaluation(budget: float | None) -> float:
-    """Seconds that measuring a model of images may take: a tenth of the run, within what is worth while."""
-    return 30.0 if budget is None else min(60.0, max(5.0, 0.1 * budget))
-
-
-def _evaluation_seconds(task: Any, budget: float | None, **measuring: float) -> float:
-    """What to leave of a budget for the evaluation.
-
-    Raises:
-        NotMeasurable: nothing is held out to measure on.
-    """
-    from daedal.training.language import LanguageTask
-
-    if isinstance(task, LanguageTask):
-        from daedal.evaluation.evaluate import expected_seconds, held_out
-
-        held_out(task.dataset)
-        return 0.0 if budget is None else expected_seconds(task.model, task.dataset)
-    from daedal.evaluation.images import evaluate as images
-    from daedal.evaluation.images import reference
-
-    reference.held_out(task.dataset)
-    return 0.0 if budget is None else images.expected_seconds(task.whole, task.dataset, measuring["seconds"])

@@ -22,6 +22,7 @@ if sys.platform != "win32":
     import fcntl
 
 _UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+_HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 class Holder(NamedTuple):
@@ -70,20 +71,20 @@ def locked(path: Path, what: str) -> Iterator[None]:
 def holder(path: Path) -> Holder | None:
     """Who holds the lock `path`, if anybody does."""
     try:
-        file = path.open(encoding="utf-8")
+        with open(path, encoding="utf-8", opener=_itself) as file:
+            return None if _lock(file, shared=True) else _read(file)
     except OSError:
         return None
-    with file:
-        return None if _lock(file, shared=True) else _read(file)
 
 
 def _take(path: Path, what: str) -> IO[str]:
     while True:
         try:
-            file = path.open("a+", encoding="utf-8")
+            file = open(path, "a+", encoding="utf-8", opener=_itself)  # noqa: SIM115 (held as long as the lock)
+            free = _lock(file)
         except OSError as error:
             raise disk_error(error, path) from None
-        if not _lock(file):
+        if not free:
             with file:
                 raise DaedalError(f"{what} by {_read(file)}", "Wait for it, or stop it")
         if _is_at(file, path):
@@ -96,13 +97,24 @@ def _take(path: Path, what: str) -> IO[str]:
     return file
 
 
+def _itself(path: str, flags: int) -> int:
+    """Open a file, and not what a link in its place names: whoever gives away a run would choose what is written over."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def _lock(file: IO[str], shared: bool = False) -> bool:
-    """Take the lock without waiting; says whether that went well."""
+    """Take the lock without waiting; says whether that went well.
+
+    Raises:
+        OSError: the disk cannot be asked.
+    """
     if sys.platform == "win32":
         return True
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
+        if error.errno not in (*_UNSUPPORTED, *_HELD):
+            raise
         return error.errno in _UNSUPPORTED
     return True
 
@@ -119,6 +131,7 @@ def _read(file: IO[str]) -> Holder:
     file.seek(0)
     try:
         values: Any = json.loads(file.read())
-        return Holder(int(values["process"]), str(values["host"]), str(values["since"]))
-    except (ValueError, KeyError, TypeError):
+        host, since = (ascii(str(values[name]))[1:-1] for name in ("host", "since"))  # a terminal is to show them
+        return Holder(int(values["process"]), host, since)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return Holder(0, "", "")

@@ -51,17 +51,17 @@ def size(count: int) -> str:
 def _of_machine() -> int:
     if sys.platform == "linux":
         lines = (line.partition(":") for line in _text(_PROC / "meminfo").splitlines())
-        sizes = {name: int(rest.split()[0]) * 1024 for name, _, rest in lines if rest.split()[:1]}
-        if "MemAvailable" in sizes:
-            return sizes["MemAvailable"]
+        sizes = {name: _number(rest.removesuffix("kB")) for name, _, rest in lines}
+        if (available := sizes.get("MemAvailable")) is not None:
+            return available * 1024
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else _UNLIMITED
 
 
 def _of_groups() -> list[int]:
-    """What each cgroup that this process is in leaves; the page cache counts as free."""
+    """What each cgroup that this process is in leaves; the page cache counts as free, also what was read more than once."""
     left = []
     for line in _text(_PROC / "self" / "cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         second = not controllers
         if not second and "memory" not in controllers.split(","):
             continue
@@ -69,12 +69,24 @@ def _of_groups() -> list[int]:
         root = _GROUPS if second else _GROUPS / "memory"
         # inside a container the root is the group itself, and the path is that of the host
         for group in {root, *(root / part for part in _above(path.strip("/")))}:
-            most = _text(group / limit).strip()
-            if most.isdigit() and int(most) < _UNLIMITED:
-                fields = dict(line.split()[:2] for line in _text(group / "memory.stat").splitlines())
-                cached = int(fields.get("inactive_file", fields.get("total_inactive_file", 0)))
-                left.append(max(0, int(most) - int(_text(group / used) or 0) + cached))
+            most = _number(_text(group / limit))
+            if most is not None and most < _UNLIMITED:
+                left.append(max(0, min(most, most - (_number(_text(group / used)) or 0) + _cached(group))))
     return left
+
+
+def _cached(group: Path) -> int:
+    """Bytes of the page cache in a cgroup and those below it."""
+    lines = (line.partition(" ") for line in _text(group / "memory.stat").splitlines())
+    sizes = {name: _number(rest) or 0 for name, _, rest in lines}
+    # in version 1 only the totals are of the groups below too, as what is used is
+    return sum(sizes.get(f"total_{name}", sizes.get(name, 0)) for name in ("inactive_file", "active_file"))
+
+
+def _number(text: str) -> int | None:
+    """A number in a file of the system; None for words, such as "max"."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _above(path: str) -> list[str]:
@@ -84,6 +96,6 @@ def _above(path: str) -> list[str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""

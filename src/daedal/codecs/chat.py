@@ -120,6 +120,17 @@ class ChatTemplate:
         return (end,) if end else ()
 
     @cached_property
+    def skeleton(self) -> str:
+        """What the template writes around messages that say nothing of their own; empty where it refuses all of these."""
+        said = [{"role": role, "content": "Q"} for role in ("system", "user", "assistant", "user")]
+        for messages in (said, said[1:], said[1:2]):
+            try:
+                return self.render(messages, add_generation_prompt=False)
+            except DaedalError:
+                continue
+        return ""
+
+    @cached_property
     def _template(self) -> jinja2.Template:
         if len(self.source) > _MAX_TEMPLATE:
             raise DaedalError("The chat template is larger than 1 MiB", "It is not a template")

@@ -35,7 +35,7 @@ class Conversation:
         **values: Any,
     ) -> None:
         self._codec, self._secret = codec, secrets.token_hex(8)
-        self._marks = codec.marked
+        self._marks = codec.marks(template.skeleton)
         given = {name: self._guarded(value) for name, value in values.items()}
         self._rendered = template.render(self._guarded(list(messages)), add_generation_prompt, **given)
 
@@ -47,7 +47,7 @@ class Conversation:
     @cached_property
     def ids(self) -> list[int]:
         """What the model reads."""
-        if self._secret not in self._rendered:
+        if self._secret not in self._rendered and self._marks.exact:
             return self._codec.encode(self._rendered, special=True)
         marked = self._marks.pattern.sub(lambda found: self._marks.marks[found[0]], self._rendered)
         return self._marks.encode(encodable(self._written(marked)))

@@ -58,6 +58,7 @@ class TextCodec:
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True
         self._added = tokenizer.get_added_tokens_decoder()
+        self._marks: dict[tuple[int, ...], Marks] = {}
         self.special_ids: tuple[int, ...] = tuple(sorted(i for i, token in self._added.items() if token.special))
         self.eos_id = self._id_of("eos_token")
         self.bos_id = self._id_of("bos_token")
@@ -229,10 +230,17 @@ class TextCodec:
         tokenizer.encode_special_tokens = False
         return tokenizer
 
-    @cached_property
-    def marked(self) -> Marks:
-        """Reads texts whose special tokens are told from what only spells them out."""
-        return Marks(self._tokenizer, {id: self._added[id] for id in self.special_ids})
+    def marks(self, template: str = "") -> Marks:
+        """Reads texts whose special tokens are told from what only spells them out.
+
+        Args:
+            template: what a chat template writes by itself: the added tokens in it are special too, whatever their file says
+                (DeepSeek's `<｜User｜>`).
+        """
+        chosen = tuple(id for id, token in self._added.items() if token.special or token.content in template)
+        if chosen not in self._marks:
+            self._marks[chosen] = Marks(self._tokenizer, {id: self._added[id] for id in chosen})
+        return self._marks[chosen]
 
     @cached_property
     def _tokens(self) -> list[tuple[int, str]]:

@@ -21,6 +21,7 @@ _SAMPLE_LINES = 200
 _CUT_OFF = "unexpected end of data"  # what `csv` says of text that ends in a quoted cell
 _SAID = re.compile("sep=(.)\n")
 _UNCLOSED = "a quotation mark is not closed"
+_IN_VAIN = 2**27  # so many characters are read again; then rows are lines
 _ONE_COLUMN = "\x1f"  # a delimiter that text does not have
 
 
@@ -155,46 +156,55 @@ def _records(
     """The rows of a table; those that are broken, or with `check` have another width than the first, as `Lost`.
 
     A quotation mark that is not closed makes one row of all lines up to the next one. That is noticed by what then follows it,
-    or by the width of the row; the line with the mark is lost, and those behind it are read again.
+    or by the width of the row; the line with the mark is lost, and those behind it are read again. Where that happens too
+    often, no row goes on in the next line any more.
     """
-    width = 0
+    width, in_vain = 0, 0  # characters of rows that were read, and are read again in other ones
     for block in blocks:
-        lines = block
-        while lines:
-            reader, begin = dialect.reader(lines, strict=True), 0  # begin: the first line of the row
+        lines, place = block, 0
+        while place < len(lines):
+            following = map(lines.__getitem__, range(place, len(lines)))  # a slice would be a copy for each broken row
+            alone = in_vain > _IN_VAIN
+            reader = dialect.reader(islice(following, 1) if alone else following, strict=True)
+            begin = place  # the first line of the row
             try:
                 for cells in reader:
+                    end = place + reader.line_num
                     if len(cells) == width or (cells and not (check and width)):
                         width = width or len(cells)
                         yield cells
                     elif cells:
-                        row = lines[begin : reader.line_num]
+                        row = lines[begin:end]
                         if any(len(each) == width for each in dialect.reader(row[1:], strict=False)):
                             yield _broken(label, _UNCLOSED, row[0])
-                            lines = lines[begin + 1 :]
+                            in_vain += sum(map(len, row))
+                            end = begin + 1
+                            begin = end
                             break
                         yield _broken(label, f"{len(cells)} columns where {width} were expected", row[0])
-                    begin = reader.line_num
-                else:
-                    lines = []
+                    begin = end
+                place = begin
             except csv.Error as error:
-                lines, taken = lines[begin:], reader.line_num - begin
+                taken, place = place + reader.line_num - begin, begin
                 unclosed = str(error) == _CUT_OFF
-                if unclosed and sum(map(len, lines)) < MOST_AT_ONCE and (more := _as_many(blocks, len(lines))):
-                    lines += more  # the row goes on
-                    continue
+                if unclosed and not alone:
+                    size = sum(map(len, islice(lines, place, None)))
+                    if size < MOST_AT_ONCE and (more := _as_many(blocks, len(lines) - place)):
+                        lines, place = lines[place:] + more, 0  # the row goes on
+                        continue
+                    in_vain += size
                 if taken > 1 or unclosed:
-                    yield _broken(label, _UNCLOSED, lines[0])
+                    yield _broken(label, _UNCLOSED, lines[place])
                 else:  # there is text behind a quoted cell
-                    cells = next(dialect.reader(lines[:1], strict=False))
+                    cells = next(dialect.reader(lines[place : place + 1], strict=False))
                     wrong = check and width and len(cells) != width
                     yield (
-                        _broken(label, f"{len(cells)} columns where {width} were expected", lines[0])
+                        _broken(label, f"{len(cells)} columns where {width} were expected", lines[place])
                         if wrong
                         else cells
                     )
                     width = width or len(cells)
-                lines = lines[1:]
+                place += 1
 
 
 def _as_many(blocks: Iterator[list[str]], count: int) -> list[str]:

@@ -136,6 +136,7 @@ _CANDIDATES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _HIGH = re.compile("[^\x00-\x7f]")
 _MIXED = re.compile("[A-Za-z](?=[^\\W\x00-\x7f])|(?<=[^\\W\x00-\x7f])[A-Za-z]")
+_PLAIN = 'a charset="x"; \n<b>\\u0041 +AGE- ~{~}'
 _DECLARED = re.compile(rb"(?:charset|coding)\s*[=:]\s*[\"']?([A-Za-z][\w.:-]{1,30})")
 
 
@@ -163,10 +164,14 @@ def _declared(data: bytes, sample: bytes) -> str | None:
     """The encoding that a page, an XML file or source code says it is in, where that is true."""
     if (found := _DECLARED.search(data[:1024])) is None:
         return None
+    name = found[1].decode()
+    if name.lower() in ("iso-8859-1", "latin-1", "latin1"):
+        name = "cp1252"
     try:
-        name = found[1].decode()
-        text = sample.decode("cp1252" if name.lower() in ("iso-8859-1", "latin-1", "latin1") else name, "strict")
-    except (LookupError, UnicodeDecodeError):
+        if _PLAIN.encode().decode(name) != _PLAIN:  # UTF-16, or a way to write code: what declares it is in ASCII
+            return None
+        text = sample.decode(name, "strict")
+    except (LookupError, UnicodeError):
         return None
     return None if not text or any("\x7f" <= letter <= "\x9f" for letter in text) else name
 

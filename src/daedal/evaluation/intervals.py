@@ -65,16 +65,26 @@ def ratio(numerators: Float[np.ndarray, " pieces"], denominators: Float[np.ndarr
     if n < 2:
         return None
     value = float(numerators.sum()) / total
-    h = denominators[has_length] / total
+    lengths = denominators[has_length]
+    h = lengths / total
     residuals = numerators[has_length] / total - value * h
     w = h**GROWTH
     every = float(w.sum())
-    rest = every * h**2 - 2 * w * h  # the diagonal of S is w + rest
-    a = w / (w + rest)
+    diagonal = w * (_others(lengths) / total) ** 2 + h**2 * _others(w)
+    a = w / diagonal
     gram = np.array([[a @ (w * w), a @ (w * h)], [a @ (w * h), a @ (h * h)]])
     low_rank = gram @ np.array([[0.0, -1.0], [-1.0, every]])  # S is diagonal but for two columns, w and h
-    trace = float((a * a) @ (w * w + 2 * w * rest)) + float(np.trace(low_rank @ low_rank))
+    trace = float((a * a) @ (w * (2 * diagonal - w))) + float(np.trace(low_rank @ low_rank))
+    trace = max(trace, float(w @ w))  # never less: what is left out rounds to nothing where one piece is nearly all
     return Ratio(value, math.sqrt(float(a @ residuals**2)), min(n - 1.0, max(1.0, every**2 / trace)))
+
+
+def _others(values: Float[np.ndarray, " pieces"]) -> Float[np.ndarray, " pieces"]:
+    """The sum of all values but one, for each: what is left beside a piece that is nearly all is not rounded away."""
+    others: Float[np.ndarray, " pieces"] = values.sum() - values
+    largest = int(values.argmax())
+    others[largest] = np.delete(values, largest).sum()
+    return others
 
 
 def ratio_interval(

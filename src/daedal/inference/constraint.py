@@ -16,6 +16,7 @@ from torch import Tensor
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
+from daedal.inference.enforced_schema import EnforcedSchema
 from daedal.inference.json_form import one_way
 
 Kind = Literal["json_object", "json_schema", "regex", "lark"]
@@ -126,7 +127,10 @@ class ConstraintCompiler:
         if kind == "json_object":
             return LLMatcher.grammar_from_json_schema(one_way({"type": "object"}))
         if kind == "json_schema":
-            return LLMatcher.grammar_from_json_schema(one_way(dict(value or {})))  # type: ignore[arg-type]
+            made = EnforcedSchema.of(dict(value or {}))  # type: ignore[arg-type]
+            if made.beyond:
+                raise ValueError(f"this in the schema cannot be enforced: {', '.join(made.beyond)}")
+            return LLMatcher.grammar_from_json_schema(one_way(made.schema))
         if kind == "regex":
             return LLMatcher.grammar_from_regex(str(value))
         if kind == "lark":

@@ -16,17 +16,18 @@ class TextStream:
     Args:
         strip_space: leave out one space at the beginning: codecs that mark words by the space before them (`▁Once`) mark
             the first word of a document too.
-        hidden: a text with which begins what readers never see, such as calls of tools: from there on no stop counts.
+        hidden: a text with which begins what no stop may cut, such as a call of a tool; empty where all of it is such.
 
     Attributes:
         stop: the stop string that ended the text, or None.
     """
 
     def __init__(
-        self, codec: TextCodec, stops: Sequence[str] = (), strip_space: bool = False, hidden: str = ""
+        self, codec: TextCodec, stops: Sequence[str] = (), strip_space: bool = False, hidden: str | None = None
     ) -> None:
-        self._codec, self._stops, self._strip_space = codec, tuple(stops), strip_space
-        self._hidden = hidden if stops else ""
+        self._codec, self._strip_space = codec, strip_space
+        self._stops = () if hidden == "" else tuple(stops)
+        self._hidden = hidden if self._stops else None
         self._utf8 = getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""
         self.stop: str | None = None
@@ -47,13 +48,13 @@ class TextStream:
 
     def _release(self, text: str) -> str:
         visible, mark, _ = text.partition(self._hidden) if self._hidden else (text, "", "")
-        begun = 0 if mark else _overlap(text, self._hidden)  # what may be the mark is not yet known to be seen
+        begun = 0 if mark else _overlap(text, self._hidden or "")  # what may be the mark is not yet known to be seen
         before = self._before_stop(visible[: len(visible) - begun])
         if self.stop is not None:
             self._held = ""
             return before
         if mark:
-            self._stops, self._hidden, self._held = (), "", ""
+            self._stops, self._hidden, self._held = (), None, ""
             return text
         held = max([begun, *(_overlap(text, stop) for stop in self._stops)])
         self._held = text[len(text) - held :]

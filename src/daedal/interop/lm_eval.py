@@ -77,8 +77,11 @@ class DaedalLM(TemplateLM):  # type: ignore[misc]
         return self.generator.template.render(chat_history, add_generation_prompt=add_generation_prompt)
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
-        """Tokens, with what the tokenizer puts before every text unless `add_special_tokens` is False."""
-        ids = self._codec.encode(string)
+        """Tokens, with what the tokenizer puts before every text unless `add_special_tokens` is False.
+
+        Names of special tokens are those tokens, as in Hugging Face's tokenizers: a chat template writes them.
+        """
+        ids = self._codec.encode(string, special=True)
         return ids if add_special_tokens is False else [*self._codec.prefix_ids, *ids]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:

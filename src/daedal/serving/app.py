@@ -95,5 +95,5 @@ def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_origins=settings.origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", "x-should-retry"],
+        expose_headers=["x-request-id", "retry-after", "x-should-retry", "x-daedal-unused"],
     )

@@ -47,9 +47,13 @@ class CallReader:
                 pieces.append(piece)
         return pieces
 
-    def finish(self) -> list[Piece]:
-        """The rest: nothing of a call that was cut off before its arguments."""
-        rest, self._held = self._held, ""
+    def finish(self, cut: bool = False) -> list[Piece]:
+        """The rest: nothing of a call that was cut off before its arguments.
+
+        Args:
+            cut: the text was cut off, so an ending that may be the beginning of a call is taken for that.
+        """
+        rest, self._held = "" if cut else self._held, ""
         return [Piece("words", rest)] if self._state == "words" and rest else []
 
     # Each takes from the held text what it can and tells what that was; None: it needs more

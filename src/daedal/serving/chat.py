@@ -12,7 +12,7 @@ from daedal.serving import sse
 from daedal.serving.answers import Head, json_answer, new_id, usage
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chunks import DONE, ChatChunks
-from daedal.serving.errors import parse
+from daedal.serving.errors import note_unused, parse
 from daedal.serving.generation import (
     Events,
     Generated,
@@ -23,7 +23,7 @@ from daedal.serving.generation import (
     generate,
     text_model,
 )
-from daedal.serving.grammar import constraint
+from daedal.serving.grammar import constraint, left_out
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import Token, chat_logprobs
 from daedal.serving.schema.chat import ChatRequest, Message
@@ -40,6 +40,7 @@ async def chat_completions(request: Request) -> Response:
     check_ids(model, "logit_bias", map(int, body.logit_bias))
     tools = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
     asked = command(body, tools, model.info["tool_template"])
+    note_unused(request, left_out(tools, body.form, body.stop))
     if not body.stream:
         check_size(model, [asked])
     events = generate(request, model, asked)
@@ -86,12 +87,11 @@ def _turn(message: Message) -> dict[str, Any]:
 
 def command(body: ChatRequest, tools: Toolbox, native: bool) -> dict[str, Any]:
     """The fields of the wire's `generate`."""
-    form = body.response_format.constraint() if body.response_format else None
     return {
         "prompt": conversation(turns(body.messages), tools, native),
         "n": body.n,
         "options": {**body.sampling(), "max_tokens": body.limit, "logprobs": body.alternatives},
-        "constraint": constraint(tools, form),
+        "constraint": constraint(tools, body.form),
         "echo": None,
         "min_tokens": body.min_tokens,
     }
@@ -116,7 +116,7 @@ def answer(generated: Generated, body: ChatRequest, calls: bool, head: Head) -> 
 
 
 def _choice(index: int, sample: Sample, calls: bool, logprobs: bool) -> dict[str, Any]:
-    words, made = (sample.text, []) if not calls else split(sample.text)
+    words, made = (sample.text, []) if not calls else split(sample.text, sample.cut)
     message: dict[str, Any] = {"role": "assistant", "content": words, "refusal": None, "annotations": []}
     if made:
         message["tool_calls"] = [
@@ -132,12 +132,16 @@ def _choice(index: int, sample: Sample, calls: bool, logprobs: bool) -> dict[str
     }
 
 
-def split(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """The words of an answer, and of each call in it the name and the arguments."""
+def split(text: str, cut: bool = False) -> tuple[str, list[tuple[str, str]]]:
+    """The words of an answer, and of each call in it the name and the arguments.
+
+    Args:
+        cut: the text may have been cut off in the middle of a call.
+    """
     reader = CallReader()
     words: list[str] = []
     calls: list[list[str]] = []
-    for piece in [*reader.feed(text), *reader.finish()]:
+    for piece in [*reader.feed(text), *reader.finish(cut)]:
         if piece.kind == "words":
             words.append(piece.text)
         elif piece.kind == "name":
@@ -174,7 +178,7 @@ async def _chunks(events: Events, body: ChatRequest, calls: bool, chunks: ChatCh
             elif kind == "finished":
                 generated.take(event)
                 index, sample = event["index"], generated.samples[event["index"]]
-                rest = [] if readers is None else readers[index].finish()
+                rest = [] if readers is None else readers[index].finish(sample.cut)
                 for chunk in _told(chunks, index, rest, untold[index]):
                     yield chunk
                 called = readers is not None and readers[index].calls > 0 and sample.reason == "stop"

@@ -29,8 +29,8 @@ _LEFT = 499
 """The status of an answer that nobody waited for, as logs have it."""
 
 
-_NOTED = 256
-"""Names of what was not used that are remembered, each for one line in the log."""
+_NOTED, _NAMED = 256, 24
+"""Names of what was not used that are remembered, each for one line in the log; and that a header has at most."""
 
 
 class Envelope:
@@ -55,7 +55,9 @@ class Envelope:
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = id
                 if unused := scope["state"].get("unused"):
-                    headers["x-daedal-unused"] = ", ".join(unused)
+                    headers["x-daedal-unused"] = ", ".join(
+                        [*unused[:_NAMED], *(["..."] if len(unused) > _NAMED else [])]
+                    )
                     self._note(unused)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)

@@ -3,7 +3,7 @@
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args
 
 import orjson
@@ -39,8 +39,8 @@ _CODES = {
 _NUMBERS = frozenset({
     "int_type", "int_from_float", "int_parsing", "greater_than", "greater_than_equal", "less_than", "less_than_equal",
 })  # fmt: skip
-_FAULTS, _LONGEST = 10, 200
-"""Faults of a request that are told, and characters of what a client sent that are repeated."""
+_FAULTS, _LONGEST, _NAME = 10, 200, 100
+"""Faults of a request that are told; characters of what a client sent that are repeated, and of the name of a place in it."""
 _RETRIED = (408, 409, 429, 500, 503)
 _MEMBER = re.compile(r".*[\[(].*|[A-Z][A-Za-z]*|str|int|float|bool|none|list|dict|(constrained|function)-.*")
 """What pydantic calls the members of unions."""
@@ -167,6 +167,14 @@ def parse(model: type[M], values: Any, request: HTTPConnection | None = None) ->
         said += f"; and {len(faults) - _FAULTS} more"
     first = faults[0]
     raise ApiError(400, said, param=_path(first) or None, code=_CODES.get(first["type"], "invalid_value"))
+
+
+def note_unused(request: HTTPConnection, names: Iterable[str]) -> None:
+    """More of what was given and is not used: names may have been made by a client, so they are bounded and plain ASCII."""
+    for name in names:
+        plain = re.sub(r"[^\w.\[\]$-]", "?", name, flags=re.ASCII)[:_NAME]
+        if plain not in request.state.unused:
+            request.state.unused.append(plain)
 
 
 def _anthropic(connection: HTTPConnection) -> bool:

@@ -43,6 +43,11 @@ class Sample:
         return "stop" if self.reason == "stop" else "length"
 
     @property
+    def cut(self) -> bool:
+        """Whether it was cut off, and not ended."""
+        return self.reason != "stop"
+
+    @property
     def mean_logprob(self) -> float:
         """Over the tokens; the lowest for a text without any."""
         known = [token["logprob"] for token in self.tokens if token["logprob"] is not None]

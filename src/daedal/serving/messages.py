@@ -15,9 +15,9 @@ from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, new_id
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chat import split
-from daedal.serving.errors import ApiError, parse
+from daedal.serving.errors import ApiError, note_unused, parse
 from daedal.serving.generation import Events, Generated, Sample, collect, generate, text_model
-from daedal.serving.grammar import constraint
+from daedal.serving.grammar import constraint, left_out
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.message_writer import MessageWriter, usage
 from daedal.serving.schema.messages import Block, CountRequest, MessageRequest
@@ -44,6 +44,7 @@ async def messages(request: Request) -> Response:
     model = await text_model(request, body.model, prompt="messages")
     tools = toolbox(body)
     events = generate(request, model, command(body, tools, model.info["tool_template"]))
+    note_unused(request, left_out(tools, body.form, body.stop_sequences, "output_config.format"))
     writer = MessageWriter(new_id("msg_"), body.model)
     if body.stream:
         return sse.stream(request, _events(events, body, tools, writer))
@@ -110,13 +111,11 @@ def _call(block: Block) -> dict[str, Any]:
 
 def command(body: MessageRequest, tools: Toolbox, native: bool) -> dict[str, Any]:
     """The fields of the wire's `generate`."""
-    form = body.output_config.format
-    schema = {"kind": "json_schema", "schema": form.schema_} if form else None
     return {
         "prompt": conversation(turns(body), tools, native),
         "n": 1,
         "options": {**body.sampling(), "logprobs": None},
-        "constraint": constraint(tools, schema),
+        "constraint": constraint(tools, body.form, "output_config.format"),
         "echo": None,
         "min_tokens": 0,
     }
@@ -125,7 +124,7 @@ def command(body: MessageRequest, tools: Toolbox, native: bool) -> dict[str, Any
 def answer(generated: Generated, body: MessageRequest, tools: Toolbox, writer: MessageWriter) -> dict[str, Any]:
     """The whole message."""
     sample = generated.samples[0]
-    words, calls = (sample.text, []) if tools.mode == "none" else split(sample.text)
+    words, calls = (sample.text, []) if tools.mode == "none" else split(sample.text, sample.cut)
     content: list[dict[str, Any]] = [{"type": "text", "text": words}] if words or not calls else []
     content.extend(
         {"type": "tool_use", "id": new_id("toolu_"), "name": name, "input": _input(arguments)}
@@ -169,7 +168,7 @@ async def _events(events: Events, body: MessageRequest, tools: Toolbox, writer: 
                 text = event["text"]
                 for piece in [Piece("words", text)] if reader is None else reader.feed(text):
                     yield writer.piece(piece)
-    for piece in reader.finish() if reader else ():
+    for piece in reader.finish(generated.samples[0].cut) if reader else ():
         yield writer.piece(piece)
     reason, stop = ended(generated.samples[0], reader is not None and reader.calls > 0, body.stop_sequences)
     yield writer.finish(reason, stop, generated)

@@ -12,9 +12,9 @@ from daedal.serving import errors, sse
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, new_id, now
 from daedal.serving.calls import CallReader, Piece
-from daedal.serving.errors import ApiError, parse
+from daedal.serving.errors import ApiError, note_unused, parse
 from daedal.serving.generation import Events, Generated, generate, text_model
-from daedal.serving.grammar import constraint
+from daedal.serving.grammar import constraint, left_out
 from daedal.serving.limits import Gone, read_json, unless_gone
 from daedal.serving.response_items import Kept, resolved, turns
 from daedal.serving.response_writer import ResponseWriter
@@ -40,6 +40,7 @@ async def create_response(request: Request) -> Response:
     form = "tools" if body.tools else "text.format"
     model = await text_model(request, body.model, prompt="input", constraint=form)
     tools = toolbox(body)
+    note_unused(request, left_out(tools, body.text.format.constraint(), param="text.format"))
     before = await history(request, body.previous_response_id, body.truncation)
     given = resolved(body.input, before)
     prompt = await unless_gone(request, _prompt(model, owner(request), body, tools, [*before, *given]))
@@ -126,7 +127,7 @@ def command(body: ResponseRequest, tools: Toolbox, prompt: dict[str, Any]) -> di
         "prompt": prompt,
         "n": 1,
         "options": {**body.sampling(), "max_tokens": body.max_output_tokens, "logprobs": body.alternatives},
-        "constraint": constraint(tools, body.text.format.constraint()),
+        "constraint": constraint(tools, body.text.format.constraint(), "text.format"),
         "echo": None,
         "min_tokens": 0,
     }
@@ -178,7 +179,7 @@ async def _events(
                     pieces = ([Piece("words", text)] if text else []) if reader is None else reader.feed(text)
                     for told in writer.take(pieces, event.get("tokens") or ()):
                         yield told
-        for told in writer.take(reader.finish() if reader else ()):
+        for told in writer.take(reader.finish(generated.samples[0].cut) if reader else ()):
             yield told
         for told in writer.finish(generated.samples[0].reason, usage(generated)):
             yield told

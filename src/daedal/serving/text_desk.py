@@ -138,7 +138,7 @@ class TextDesk:
             {**given, "logit_bias": biases, "max_tokens": limit or None}, "request"
         ).seeded()
         constraint = self._constraint(command.get("constraint"))
-        hidden = (command.get("constraint") or {}).get("hidden", "")
+        hidden = (command.get("constraint") or {}).get("hidden")
         requests = []
         for sample in range(command.get("n", 1)):
             request = Request(
@@ -168,7 +168,15 @@ class TextDesk:
         if asked is None:
             return None
         value = next((asked[name] for name in ("schema", "pattern", "grammar") if name in asked), None)
-        return self._compiler.compile(asked["kind"], value)
+        try:
+            return self._compiler.compile(asked["kind"], value)
+        except Unconstrainable:
+            for name, schema in (asked.get("tools") or {}).items():
+                try:
+                    self._compiler.compile("lark", f"start: %json {schema}\n")
+                except Unconstrainable as error:
+                    raise Refused(400, f"The tool {name!r}: {error}", "invalid_constraint", "constraint") from None
+            raise
 
     def _ids(
         self, prompt: Mapping[str, Any], bounded: bool = True

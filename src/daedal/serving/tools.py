@@ -7,8 +7,10 @@ and `arguments`. A model whose template has no place for tools is told of them, 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
+from daedal.inference.enforced_schema import EnforcedSchema
 from daedal.serving.errors import ApiError
 
 CALL, END_OF_CALL = "<tool_call>", "</tool_call>"
@@ -21,7 +23,8 @@ class Function:
     """A function that the model may call.
 
     Attributes:
-        strict: whether arguments must follow all of the schema; what cannot be enforced is left out otherwise.
+        strict: whether arguments must follow all of the schema, with objects closed; what cannot be enforced is left out
+            otherwise.
     """
 
     name: str
@@ -33,6 +36,14 @@ class Function:
         """As chat templates take it."""
         described = {"name": self.name, "description": self.description, "parameters": self.parameters or NO_ARGUMENTS}
         return {"type": "function", "function": described}
+
+    @cached_property
+    def enforced(self) -> EnforcedSchema:
+        """What its arguments follow: an object, whether or not the schema says so; without properties, `{}`."""
+        schema = {**(self.parameters or NO_ARGUMENTS), "type": "object"}
+        other = schema.keys() & {"additionalProperties", "patternProperties", "allOf", "anyOf", "oneOf", "$ref"}
+        nothing = schema.get("properties") == {} and not other
+        return EnforcedSchema.of(schema, closed=self.strict or nothing)
 
 
 NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}

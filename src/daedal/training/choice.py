@@ -71,7 +71,7 @@ class Time(NamedTuple):
         """
         budget = None if "steps" in given else budget or DEFAULT_BUDGET
         seconds = 120.0 if budget is None else 0.9 * budget - reserve
-        if seconds < 1:
+        if budget is not None and seconds < 1:
             raise ShortBudget(
                 budget, f"to measure the machine and the model takes {reserve:.0f} s", math.ceil((reserve + 5) / 0.9)
             )

@@ -5,15 +5,18 @@ Both are looked at again at reviews. What was decided, and at which step, is kep
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from daedal.errors import DaedalError
 from daedal.files import disk_error
 from daedal.training.clock import StepClock
 from daedal.training.decisions import Decisions
 from daedal.training.horizon import Horizon, is_review
-from daedal.training.plan import Plan
+from daedal.training.plan import MOST, MOST_THREADS, Plan
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
 from daedal.training.threads import Threads
@@ -146,11 +149,23 @@ class Pace:
             return
         path = self.run.training / f"{name}.jsonl"
         try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write("".join(json.dumps({"step": step, value: what}) + "\n" for step, what in new))
+            with path.open("a+b") as file:  # behind a line that was cut off by a kill, a line begins
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+                cut = file.read(1) not in (b"", b"\n")
+                lines = "".join(json.dumps({"step": step, value: what}) + "\n" for step, what in new)
+                file.write(b"\n" * cut + lines.encode())
         except OSError as error:
             raise disk_error(error, path) from None
 
 
 def _decided(run: RunFolder, name: str, value: str) -> list[tuple[int, int]]:
-    return [(record["step"], record[value]) for record in run.records(f"{name}.jsonl")]
+    """
+    Raises:
+        DaedalError: it is nothing that can have been decided.
+    """
+    found: list[tuple[int, Any]] = [(record["step"], record.get(value)) for record in run.records(f"{name}.jsonl")]
+    most = MOST_THREADS if value == "threads" else MOST
+    if not all(step >= 0 and type(what) is int and 1 <= what <= most for step, what in found):
+        path = run.training / f"{name}.jsonl"
+        raise DaedalError(f"{path} holds what no run decides", "Restore it from a copy, or train again")
+    return found

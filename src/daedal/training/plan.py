@@ -13,13 +13,14 @@ from daedal.duration import format_duration
 
 MOST = 2**63 - 1
 """What counts and seeds may be at most: more is no number to PyTorch, NumPy or a file."""
+MOST_THREADS = 1024
 
 
 class Prediction(Config):
     """What the planner expects of the run; `seen` counts tokens or pictures."""
 
     parameters: int
-    seconds_per_step: float
+    seconds_per_step: float = Field(gt=0)
     seen: int
     bits_per_byte: float | None = None
 
@@ -66,7 +67,7 @@ class Plan(Config):
     seed: int = Field(0, ge=0, le=MOST, description="of the weights, the order of the data, dropout and samples")
 
     device: str = Field("cpu", description="cpu, cuda or mps")
-    threads: int = Field(1, ge=1, le=1024, description="CPU threads")
+    threads: int = Field(1, ge=1, le=MOST_THREADS, description="CPU threads")
     thread_choices: tuple[int, ...] = Field(
         (),
         description="numbers of CPU threads that are tried again as the run goes; none where the number is set by hand",

@@ -148,16 +148,16 @@ class RunFolder:
                 shutil.rmtree(path, ignore_errors=True)
 
     def records(self, name: str) -> list[dict[str, Any]]:
-        """The records of a JSON Lines file; a line that was cut off by a kill is left out."""
+        """The records of a JSON Lines file, which all name their step; a line that was cut off by a kill is left out."""
         path = self.training / name
         if not path.exists():
             return []
         records = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+            with suppress(ValueError, RecursionError):
+                record = json.loads(line)
+                if isinstance(record, dict) and type(record.get("step")) is int:
+                    records.append(record)
         return records
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST = 2**20  # bytes of one text or colour profile, unpacked: Pillow's limit
-_MOST_OF_ALL = 2**26
+_MOST_OF_ALL = 2**26  # and of all of them; what is behind is not even looked at
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
@@ -20,11 +20,11 @@ def readable(data: bytes) -> bytes:
     for kind, begin, end in _chunks(data):
         if kind in _TEXTS:
             whole = zlib.crc32(data[begin + 4 : end - 4]) == int.from_bytes(data[end - 4 : end])
-            size = _size(kind, data[begin + 8 : end - 4]) if whole else None
-            if size is None or size > _MOST or total + size > _MOST_OF_ALL:
+            size = _size(kind, data[begin + 8 : end - 4]) if whole and total < _MOST_OF_ALL else None
+            total += size or 0
+            if size is None or size > _MOST or total > _MOST_OF_ALL:
                 left = True
                 continue
-            total += size
         kept.append(data[begin:end])
     return b"".join(kept) if left else data
 

@@ -133,8 +133,8 @@ def _metadata(values: dict[str, str]) -> dict[str, str]:
 
 
 def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
-        raise fault("A name has 1 to 64 letters, digits, underscores and dashes")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", value):
+        raise fault("A name has 1 to 128 letters, digits, underscores and dashes")
     return value
 
 
@@ -142,7 +142,7 @@ NOT_USED = "accepted, not used, and named in `x-daedal-unused`"
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 """Up to 16 notes of a caller's own."""
 FunctionName = Annotated[
-    str, AfterValidator(_name), Field(description="letters, digits, underscores and dashes, at most 64")
+    str, AfterValidator(_name), Field(description="letters, digits, underscores and dashes, at most 128")
 ]
 ModelName = Annotated[str, Field(min_length=1, max_length=256, description="name or alias of a model that is served")]
 EndUser = Annotated[

@@ -29,6 +29,8 @@ DEFAULT_TIER = ("auto", "default")
 class FunctionCall(Request):
     """A call that the model made: of which function, with which arguments."""
 
+    lets_unknown_nulls_pass: ClassVar[bool] = True
+
     name: FunctionName
     arguments: str = Field(description="JSON")
     parsed_arguments: Any = Field(None, exclude=True, description=PARSED)
@@ -36,6 +38,8 @@ class FunctionCall(Request):
 
 class ToolCall(Request):
     """A call in an assistant's turn."""
+
+    lets_unknown_nulls_pass: ClassVar[bool] = True
 
     id: Identifier
     type: Literal["function"] = "function"
@@ -175,6 +179,11 @@ class ChatRequest(Sampled):
         if value is not None and not info.data.get("logprobs", True):
             raise fault("top_logprobs needs logprobs: true")
         return value
+
+    @property
+    def form(self) -> dict[str, Any] | None:
+        """What form the answer must have, as the wire has it."""
+        return self.response_format.constraint() if self.response_format else None
 
     @property
     def limit(self) -> int | None:

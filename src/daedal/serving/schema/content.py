@@ -1,11 +1,11 @@
 """What a message says: text, alone or in parts. Parts that are not text are refused by name."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field, field_validator
 
-from daedal.serving.schema.base import Refused, Request, fault, refusing
+from daedal.serving.schema.base import NOT_USED, Request, Unused, fault, refusing
 
 MAX_PARTS = 1000
 NOT_TEXT = {
@@ -14,18 +14,24 @@ NOT_TEXT = {
     "file": "no model here reads files; put the text itself into the message",
 }
 PARSED = "what a client read out of an earlier answer: accepted; the model is shown the text itself"
-CACHE_BREAKPOINT = "prefixes are cached by themselves, without breakpoints"
+ECHOED = "of an earlier answer: accepted, not shown"
 
 
 class TextPart(Request):
     """A part of a message."""
+
+    lets_unknown_nulls_pass: ClassVar[bool] = True
 
     type: Literal["text", "refusal"] = Field(
         description="`text`, or `refusal` of an assistant's turn; `image_url`, `input_audio` and `file` are refused"
     )
     text: str = ""
     refusal: str = Field("", description="what the assistant said in refusing; shown to the model as its words")
-    prompt_cache_breakpoint: Annotated[Any, Refused(CACHE_BREAKPOINT)] = None
+    role: Literal["assistant"] | None = Field(None, description=ECHOED)
+    annotations: list[Any] = Field(default_factory=list, description=ECHOED)
+    tool_calls: list[Any] = Field(default_factory=list, description=f"{ECHOED}: the turn has them")
+    cache_control: Annotated[Any, Unused("cache_control"), Field(description=NOT_USED)] = None
+    prompt_cache_breakpoint: Annotated[Any, Unused("prompt_cache_breakpoint"), Field(description=NOT_USED)] = None
 
     _read = field_validator("type", mode="before")(refusing(NOT_TEXT.get))
 

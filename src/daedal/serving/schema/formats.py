@@ -18,7 +18,9 @@ class NamedSchema(Request):
     schema_: JSONSchema = Field(
         default_factory=dict, alias="schema", description="JSON schema of the answer, which always follows it"
     )
-    strict: bool = Field(False, description="accepted: an answer always follows the schema")
+    strict: bool = Field(
+        False, description="closes objects that do not say otherwise; an answer follows the schema in any case"
+    )
 
 
 class ResponseFormat(Request):
@@ -41,7 +43,7 @@ class ResponseFormat(Request):
     def constraint(self) -> dict[str, Any] | None:
         """As the wire has it."""
         if self.json_schema is not None:
-            return {"kind": "json_schema", "schema": self.json_schema.schema_}
+            return {"kind": "json_schema", "schema": self.json_schema.schema_, "strict": self.json_schema.strict}
         return {"kind": "json_object"} if self.type == "json_object" else None
 
 

@@ -5,10 +5,20 @@ Items of an earlier answer can be given back as they came, so what answers carry
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from daedal.serving.schema.base import FunctionName, Identifier, Refused, Request, fault, refusing
-from daedal.serving.schema.content import CACHE_BREAKPOINT, MAX_PARTS, PARSED
+from daedal.serving.schema.base import (
+    NOT_USED,
+    FunctionName,
+    Identifier,
+    Refused,
+    Request,
+    Unused,
+    fault,
+    note_unused,
+    refusing,
+)
+from daedal.serving.schema.content import ECHOED, MAX_PARTS, PARSED
 from daedal.serving.schema.tools import ASYNC
 
 NOT_TEXT = {
@@ -22,15 +32,17 @@ KINDS = ("message", "function_call", "function_call_output", "item_reference")
 class ItemPart(Request):
     """A part of a message."""
 
+    lets_unknown_nulls_pass: ClassVar[bool] = True
+
     type: Literal["input_text", "output_text", "text", "refusal"] = Field(
         "input_text", description="`input_image`, `input_file` and `input_audio` are refused"
     )
     text: str = ""
     refusal: str = Field("", description="what the assistant said in refusing; shown to the model as its words")
-    annotations: list[Any] = Field(default_factory=list, description="of an earlier answer: accepted, not shown")
-    logprobs: list[Any] = Field(default_factory=list, description="of an earlier answer: accepted, not shown")
+    annotations: list[Any] = Field(default_factory=list, description=ECHOED)
+    logprobs: list[Any] = Field(default_factory=list, description=ECHOED)
     parsed: Any = Field(None, description=PARSED)
-    prompt_cache_breakpoint: Annotated[Any, Refused(CACHE_BREAKPOINT)] = None
+    prompt_cache_breakpoint: Annotated[Any, Unused("prompt_cache_breakpoint"), Field(description=NOT_USED)] = None
 
     _read = field_validator("type", mode="before")(refusing(NOT_TEXT.get))
 
@@ -91,6 +103,13 @@ class Item(Request):
         return self
 
 
-def in_items(value: Any) -> Any:
-    """A text is the same as one message of the user."""
-    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+def in_items(value: Any, info: ValidationInfo) -> Any:
+    """A text is the same as one message of the user. What another model thought is left out, and noted."""
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}]
+    if not isinstance(value, list):
+        return value
+    kept = [item for item in value if not (isinstance(item, dict) and item.get("type") == "reasoning")]
+    if len(kept) < len(value):
+        note_unused("input.reasoning", info)
+    return kept

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from daedal.serving.schema.base import (
     NOT_USED,
@@ -13,6 +13,7 @@ from daedal.serving.schema.base import (
     Request,
     Unused,
     fault,
+    note_unused,
     refusing,
 )
 from daedal.serving.schema.chat import MAX_MESSAGES
@@ -22,6 +23,7 @@ from daedal.serving.schema.sampling import MinP, TopK, TopP, checked_stops
 from daedal.serving.schema.tools import MAX_TOOLS, STRICT, Description, distinct, without_built_in
 
 BLOCKS = ("text", "tool_use", "tool_result")
+THOUGHTS = ("thinking", "redacted_thinking")
 
 
 class CacheControl(Request):
@@ -85,7 +87,17 @@ class Turn(Request):
     role: Literal["user", "assistant", "system"]
     content: list[Block] = Field(max_length=MAX_PARTS, description="a text or blocks")
 
-    _parts = field_validator("content", mode="before")(in_parts)
+    @field_validator("content", mode="before")
+    @classmethod
+    def _parts(cls, value: Any, info: ValidationInfo) -> Any:
+        """Without what another model thought."""
+        parts = in_parts(value)
+        if not isinstance(parts, list):
+            return parts
+        kept = [part for part in parts if not (isinstance(part, dict) and part.get("type") in THOUGHTS)]
+        if len(kept) < len(parts):
+            note_unused("messages.thinking", info)
+        return kept
 
     @field_validator("content")
     @classmethod
@@ -204,6 +216,12 @@ class MessageRequest(CountRequest):
     service_tier: Annotated[Any, Unused("service_tier", ("auto", "standard_only")), Field(description=NOT_USED)] = None
 
     _stops = field_validator("stop_sequences", mode="before")(checked_stops)
+
+    @property
+    def form(self) -> dict[str, Any] | None:
+        """What form the answer must have, as the wire has it."""
+        form = self.output_config.format
+        return {"kind": "json_schema", "schema": form.schema_} if form else None
 
     def sampling(self) -> dict[str, Any]:
         """The wire's options."""

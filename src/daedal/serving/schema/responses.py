@@ -49,7 +49,9 @@ class TextFormat(Request):
     name: FunctionName | None = Field(None, description="for the caller's own use")
     description: str = Field("", max_length=8192, description="accepted; not shown to the model")
     schema_: JSONSchema | None = Field(None, alias="schema", description="JSON schema of the answer, which follows it")
-    strict: bool = Field(False, description="accepted: an answer always follows the schema")
+    strict: bool = Field(
+        False, description="closes objects that do not say otherwise; an answer follows the schema in any case"
+    )
 
     @field_validator("type", mode="before")
     @classmethod
@@ -66,7 +68,7 @@ class TextFormat(Request):
     def constraint(self) -> dict[str, Any] | None:
         """As the wire has it."""
         if self.type == "json_schema":
-            return {"kind": "json_schema", "schema": self.schema_}
+            return {"kind": "json_schema", "schema": self.schema_, "strict": self.strict}
         return {"kind": "json_object"} if self.type == "json_object" else None
 
 
@@ -228,6 +230,7 @@ class ResponseRequest(InputRequest):
     access_programs: Annotated[Any, Refused("there are no access programs")] = None
     background: Annotated[Any, Refused("a response is made while its caller waits; use stream", (False,))] = None
     background_options: Annotated[Any, Refused("a response is made while its caller waits")] = None
+    client_metadata: Annotated[Any, Unused("client_metadata"), Field(description=f"of Codex: {NOT_USED}")] = None
     context_management: Annotated[Any, Unused("context_management"), Field(description=NOT_USED)] = None
     image: Annotated[Any, Refused("no model here reads images")] = None
     moderation: Annotated[Any, Refused(MODERATION)] = None

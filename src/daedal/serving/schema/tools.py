@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from daedal.serving.schema.base import FunctionName, Request, fault, note_unused, refusal
 from daedal.serving.schema.json_schema import ObjectSchema
 
-MAX_TOOLS, MAX_DESCRIPTION = 128, 8192
+MAX_TOOLS, MAX_DESCRIPTION = 128, 32_768
 ASYNC = "an answer ends with its calls, and waits for what they give"
 _BUILT_IN = re.compile(
     r"(custom|namespace|web_search|web_fetch|file_search|code_interpreter|code_execution|computer|image_generation|"
@@ -18,9 +18,7 @@ _BUILT_IN = re.compile(
 """Types of tools that other servers run themselves, with a date after them or not, and those that take free text."""
 CUSTOM = "custom tools take free text; describe the tool as a function with a JSON schema"
 
-STRICT = (
-    "objects are closed, and what cannot be enforced is refused; unless it is true, what cannot be enforced is left out"
-)
+STRICT = "closes objects that do not say otherwise, and refuses what cannot be enforced, which is left out otherwise"
 
 Description = Annotated[str, Field(max_length=MAX_DESCRIPTION, description="shown to the model")]
 
@@ -38,7 +36,7 @@ class FunctionDefinition(Request):
 
 def without_built_in(value: Any, info: ValidationInfo) -> Any:
     """Of a list of tools those that can be had: the others are left out, and noted."""
-    if not isinstance(value, list):
+    if not isinstance(value, list) or len(value) > MAX_TOOLS:  # too many are refused, and none of them is named
         return value
     kept = []
     for tool in value:
