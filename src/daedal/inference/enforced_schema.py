@@ -19,7 +19,7 @@ _SCHEMAS = {"properties", "patternProperties", "$defs", "definitions"}
 """Keywords with schemas by name."""
 _ONE = {"additionalProperties", "items", "additionalItems", "prefixItems", "anyOf", "allOf", "oneOf"}
 """Keywords with a schema, or with a list of them."""
-_TEXT_ONLY = ({}, True, {"type": "string"})
+_TEXT_ONLY: tuple[Any, ...] = ({}, True, {"type": "string"})
 """What the names of properties are anyway."""
 _BEYOND_REGEX = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?<?[=!]|\\[bB1-9])")
 """Look-around, boundaries of words and references back: no automaton has them."""
