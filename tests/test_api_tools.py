@@ -179,9 +179,18 @@ def test_a_strict_tool_takes_no_properties_but_its_own() -> None:
 @pytest.mark.parametrize("wrong", [5, None, "x", [], [{}], {}, {"a": 1}, True])
 def test_a_schema_that_is_none_is_for_the_engine_to_refuse(wrong: Any) -> None:
     keywords = (
-        "properties required patternProperties items anyOf allOf format pattern type if not contains uniqueItems $defs "
-        "minProperties maxProperties additionalProperties"
-    ).split()
+        "properties",
+        "required",
+        "patternProperties",
+        "items",
+        "anyOf",
+        "allOf",
+        "format",
+        "pattern",
+        "type",
+        "if",
+    )
+    keywords += ("minProperties", "maxProperties", "additionalProperties", "$defs", "not", "contains", "uniqueItems")
     for keyword in keywords:
         EnforcedSchema.of({"properties": {"a": {keyword: wrong, "minProperties": 1}}, keyword: wrong}, closed=True)
     EnforcedSchema.of(dict.fromkeys(keywords, wrong), closed=True)
