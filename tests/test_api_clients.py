@@ -179,7 +179,7 @@ def test_every_choice_of_sampling_reaches_the_engine(client: OpenAI) -> None:
         "logprobs": None,
     }  # fmt: skip
     assert sent["min_tokens"] == 2
-    assert sent["constraint"] == {"kind": "json_object"}
+    assert sent["constraint"] == {"kind": "json_object", "hidden": ""}
     assert sent["prompt"] == {"messages": user("command"), "tools": None, "add_generation_prompt": True}
 
 
