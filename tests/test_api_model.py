@@ -193,7 +193,7 @@ def test_every_token_that_is_counted_has_its_log_probability(client: OpenAI, fol
 
 
 def test_a_response_tells_of_the_tokens_that_ended_it(client: OpenAI) -> None:
-    form: Any = {"format": {"type": "json_schema", "name": "city", "schema": CITY}}
+    form: Any = {"format": {"type": "json_schema", "name": "city", "schema": CITY, "strict": True}}
     asked: dict[str, Any] = {
         "model": "tiny",
         "input": "The fox",

@@ -374,7 +374,7 @@ def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_bo
     spent = TextToImage.read(RunFolder(run).request).spent
     assert (spent > 0) == (stage == ".")
     done = daedal("train", "--resume", run)
-    assert f"Trained and measured in {format_duration((spent or 100) + 5)}" in done.out
+    assert f"Trained in {format_duration((spent or 100) + 5)}" in done.out
     assert same(tmp_path / "whole", run)
 
 

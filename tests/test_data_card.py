@@ -22,7 +22,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     (folder / "near.txt").write_text((folder / "doc001.txt").read_text() + "And one more.")
     (folder / "empty.txt").write_text("\n")
     (folder / "bin.dat").write_bytes(b"\0\1\2")
-    rows = [{HOSTILE: "The text of the row, and that is it: " + HOSTILE + sentence(random.Random(9), 40)}]
+    rows = [{HOSTILE: "The text of the row, and that is it: " + HOSTILE + sentence(random.Random(9), 40), "number": 1}]
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (folder / f"bad{HOSTILE.replace('/', '')}.gz").write_bytes(b"not gzip")
     (folder / "esc\x1b[2J.gz").write_bytes(b"not gzip either")
