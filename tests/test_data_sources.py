@@ -288,6 +288,14 @@ def test_what_json_lacks_is_said_and_what_it_has_is_not_called_a_guess(tmp_path:
     assert "lists or objects of 'messages'; make rows" in told([{"messages": [{"role": "user", "content": "Hi"}]}])[0]
 
 
+def test_a_table_of_one_column_leaves_no_guess(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\nA meadow in the morning sun\nA harbour at night\n")
+    parquet.write_table(pa.table({"text": ROWS}), tmp_path / "a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        events = read_item(resolve(str(tmp_path / name), "train").items[0], Reading())
+        assert not [event.text for event in events if isinstance(event, Note)]
+
+
 def test_json_lines_are_known_under_the_name_json_too(tmp_path: Path) -> None:
     assert rows_of(tmp_path, "a.json", jsonl(ROWS)) == (ROWS, [])
 

@@ -1,8 +1,9 @@
 """What the documentation shows runs: every bash and python block of README.md and docs/, in order, in an empty folder.
 
 A block that begins with `daedal serve` serves, on a free port, until the page ends.
-A block after the comment `<!-- not run: REASON -->` is skipped. Trainings are shortened as `QUICKER` says, to steps, which a
-busy machine takes too; nothing else is changed. Output is shown in ```text blocks, which are not compared: it holds times.
+A block after the comment `<!-- not run: REASON -->` is skipped. Trainings are shortened as `QUICKER` says: to steps, which a
+busy machine takes too, small networks and few scenes; nothing else is changed. Output is shown in ```text blocks, which are not
+compared: it holds times.
 """
 
 import os
@@ -25,6 +26,8 @@ LINK = re.compile(r"\[[^\]]+\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 QUICKER = {
     r"^(daedal train .*)--budget \w+": r"\1--steps 30",
     r'(daedal\.train\(.*)budget="\w+"': r"\1steps=30",
+    r"^(daedal train (?:flow|text-to-image --prior flow) (?!.*--features).*)": r"\1 --features 16 --batch 8",
+    r"^(daedal data build scenes:)\d{4,}": r"\g<1>300",
 }
 
 

@@ -177,3 +177,9 @@ def test_json_reads_back_as_it_was_written(value: object) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files.write_json(Path(folder) / "file.json", value)
         assert files.read_json(Path(folder) / "file.json") == value
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system that takes no files")
+def test_where_nothing_can_be_made_the_line_speaks_of_the_place() -> None:
+    with pytest.raises(DaedalError, match=r"/proc/daedal-run cannot be created there.*another path"):
+        files.make_folder(Path("/proc/daedal-run"))

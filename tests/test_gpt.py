@@ -215,8 +215,9 @@ def test_the_first_layer_knows_the_token_before_where_there_is_a_grid() -> None:
     assert (met[0] == met[1]).all(-1)[0].tolist() == [True, True, False, False, True, True]
 
 
-def test_sampling_follows_the_generator() -> None:
-    model, prompt = build("qwen3"), ids(2, 4)
+@pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+def test_sampling_follows_the_generator(device: str) -> None:
+    model, prompt = build("qwen3").to(device), ids(2, 4).to(device)
     draws = [model.sample(prompt, 9, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
     assert draws[0].shape == (2, 9)
     assert torch.equal(draws[0], draws[1])

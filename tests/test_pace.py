@@ -173,6 +173,15 @@ def test_a_trial_that_was_cut_off_is_made_again() -> None:
     assert [again.at(step) for step in (20, 22, 26, 40)] == [2, 2, 1, 1]
 
 
+def test_first_steps_that_load_kernels_do_not_cut_the_run(tmp_path: Path, clock: Clock) -> None:
+    slow_at_first = iter([4.0, 1.0])
+    pace, steps = trained(
+        tmp_path / "run", clock, plan(40.0, steps=700, per_step=0.025), lambda *_: next(slow_at_first, 0.025)
+    )
+    assert steps > 400
+    assert pace.elapsed < 40.0
+
+
 def test_a_damaged_record_of_decisions_is_left_out(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run")
     (run.training / "horizon.jsonl").write_text(json.dumps({"step": 10, "steps": 500}) + '\n{"step": 20, "st')

@@ -27,6 +27,8 @@ def disk_error(error: OSError, path: Path) -> DaedalError:
         return DaedalError(
             f"{path} cannot be created: a file or folder is in the way ({error.strerror})", "Choose another path"
         )
+    if error.errno == errno.ENOENT:
+        return DaedalError(f"{path} cannot be created there ({error.strerror})", "Choose another path")
     return DaedalError(f"Writing {path} failed ({error.strerror or error})", "Check the disk and try again")
 
 

@@ -103,6 +103,17 @@ class Destination:
         elif out.is_dir() and any(out.iterdir()) and not replace:
             raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
 
+    def expect(self, count: int, generator: "Drawer", columns: int | None = None) -> None:
+        """Make sure, before they are drawn, that so many pictures can be written.
+
+        Raises:
+            DaedalError: the sheet would be too large.
+        """
+        from daedal.codecs.sheet import lay_out
+
+        if (self.path is None or not self._folder) and count > 1:
+            lay_out(count, generator.codec.width, generator.codec.height, columns)
+
     def write(self, pictures: "Sequence[Picture]", columns: int | None = None) -> list[str]:
         """Write drawn pictures, and give the file of each."""
         from daedal.inference.sheet import save_each, save_grid

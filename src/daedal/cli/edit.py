@@ -70,6 +70,7 @@ def edit(
     destination = Destination(out, f"edits-{image.stem}", replace)
     generator = open_pictures(run)
     generator.require("edit")
+    destination.expect(n, generator, columns)
     given_picture = fit(generator, image)
     tell_prompts(generator, prompt)
     asked = {"seed": seed, "label": label, "prompt": prompt, **given(how)}

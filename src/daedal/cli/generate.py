@@ -115,6 +115,7 @@ def generate(
         require_turns(n, several, "Ask for at least -n {}")
         destination = Destination(out, f"samples-{run_name(model)}", replace)
         generator = open_pictures(model)
+        destination.expect(n, generator, columns)
         tell_prompts(generator, prompt)
         with drawing() as progress:
             asked: dict[str, Any] = {"n": n, "label": label, "prompt": prompt}

@@ -52,6 +52,7 @@ def interpolate(
         Overwrite a file that is there.
     """
     points = _points(start, to, seeds)
+    from daedal.codecs.sheet import lay_out
     from daedal.inference.clip import clip_format
 
     if out is not None:
@@ -59,6 +60,8 @@ def interpolate(
         check_new(out, replace)
     generator = open_pictures(run)
     generator.require("interpolate")
+    if out is not None and out.suffix.lower() == ".png":
+        lay_out(frames, generator.codec.width, generator.codec.height, frames)
     known = [point if isinstance(point, int) else generator.fit(point) for point in points]
     for point in known:
         if not isinstance(point, int) and point.note:

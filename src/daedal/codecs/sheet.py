@@ -9,6 +9,8 @@ from daedal.errors import DaedalError
 
 GAP = 2
 """Pixels between two pictures."""
+_MOST_SIDE, _MOST = 65_000, 500_000_000
+"""Pixels of a side and of a sheet, at most: a JPEG has no more, and a browser's memory neither."""
 _SHOWN = 128
 """Pixels of a side that a person sees well."""
 
@@ -24,15 +26,12 @@ def grid(
         gap: pixels between two pictures: white, or clear where the pictures have transparency.
 
     Raises:
-        DaedalError: there is no picture, or no column.
+        DaedalError: there is no picture, or no column, or the sheet would be too large.
     """
     if not images:
         raise DaedalError("There are no pictures to put side by side", "Give at least one")
-    if columns is not None and columns < 1:
-        raise DaedalError(f"columns is {columns}", "Ask for at least one")
-    columns = min(len(images), columns or _columns(len(images)))
-    rows = math.ceil(len(images) / columns)
     width, height = max(image.width for image in images), max(image.height for image in images)
+    columns, rows = lay_out(len(images), width, height, columns)
     scale = scale or visible_scale(width, height, max(columns, rows))
     mode = _common_mode(images)
     across, down = width * scale + gap, height * scale + gap
@@ -41,6 +40,25 @@ def grid(
     for i, image in enumerate(images):
         sheet.paste(enlarged(image.convert(mode), scale), (i % columns * across, i // columns * down))
     return sheet
+
+
+def lay_out(count: int, width: int, height: int, columns: int | None = None) -> tuple[int, int]:
+    """Columns and rows of a sheet of so many pictures, of this size each.
+
+    Raises:
+        DaedalError: there is no column, or no program would open the sheet.
+    """
+    if columns is not None and columns < 1:
+        raise DaedalError(f"columns is {columns}", "Ask for at least one")
+    columns = min(count, columns or _columns(count))
+    rows = math.ceil(count / columns)
+    across, down = columns * (width + GAP), rows * (height + GAP)
+    if max(across, down) > _MOST_SIDE or across * down > _MOST:
+        raise DaedalError(
+            f"A sheet of {count:,} pictures would be {across:,} x {down:,} pixels, which few programs open",
+            "Ask for fewer pictures, or for a folder of them by a name without an ending",
+        )
+    return columns, rows
 
 
 def pairs(

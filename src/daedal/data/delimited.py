@@ -94,7 +94,7 @@ def read_csv(label: str, stream: BinaryIO, field: str | None, type_name: str, en
     if chosen is None or chosen not in names:
         raise missing_field(label, field, names)
     if field is None:
-        yield told(label, chosen)
+        yield from told(label, chosen, names)
     place, number = names.index(chosen), 0
     for row in chain(head, body):
         if isinstance(row, Lost):

@@ -1,7 +1,7 @@
 """Rows -> documents: the field that holds the text is guessed where it is not given. And the rows of Parquet, streamed."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,9 +67,10 @@ def not_text(label: str, field: str, kind: str, fields: Iterable[str]) -> Daedal
     )
 
 
-def told(label: str, field: str) -> Note:
-    """Word of a guess."""
-    return Note(f"text taken from the field {field!r} of {label} (guessed; --field chooses another)")
+def told(label: str, field: str, fields: Sized) -> Iterator[Note]:
+    """Word of a guess, which is one where there are several fields."""
+    if len(fields) > 1:
+        yield Note(f"text taken from the field {field!r} of {label} (guessed; --field chooses another)")
 
 
 def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, type_name: str) -> Iterator[Event]:
@@ -96,8 +97,7 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
                 f"Most text of {label} is in the lists or objects of its field {inner!r}, which is no text",
                 f"Make rows with a field of text of it, or choose --field {chosen}",
             )
-        if len(names) > 1:  # of one there is no choice, and a row that is a text has no field
-            yield told(label, chosen)
+        yield from told(label, chosen, names)
     number = 0
     for batch in (head, rows):
         for row in batch:
@@ -130,7 +130,7 @@ def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Ev
         if chosen is None or chosen not in texts:
             raise missing_field(label, field, texts or schema.names)
         if field is None:
-            yield told(label, chosen)
+            yield from told(label, chosen, schema.names)
         number = replaced = 0
         for batch in file.iter_batches(batch_size=1024, columns=[chosen], use_threads=False):
             values, damaged = _texts(batch.column(0), known=True)

@@ -83,8 +83,13 @@ class Clip:
         return f'<img src="data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
 
     def _enlarged(self, scale: int | None) -> list[Image.Image]:
-        scale = scale or max(1, _SIDE // max(self.frames[0].size))
+        scale = scale or shown_at(*self.frames[0].size)
         return [enlarged(frame, scale) for frame in self.frames]
+
+
+def shown_at(width: int, height: int) -> int:
+    """By how much frames are enlarged."""
+    return max(1, _SIDE // max(width, height))
 
 
 def clip_format(path: Path) -> str:

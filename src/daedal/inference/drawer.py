@@ -1,5 +1,6 @@
 """A model of images with its codec, and what everything that it draws has in common: chance, classes, batches, provenance."""
 
+import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -21,6 +22,7 @@ from daedal.inference.abilities import Abilities, Labels
 from daedal.inference.given import Given, Source, fit
 from daedal.inference.picture import Picture, PictureProvenance
 from daedal.inference.scoring import fingerprint
+from daedal.memory import require_memory
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.image import ImageModel, ImageSampling
 from daedal.models.model import Capability
@@ -37,6 +39,9 @@ Work = Callable[[Noise, Chosen], Tensor]
 
 _BATCH, _BATCH_ON_GPU = 32, 256
 """Pictures at a time; what a picture is does not depend on it. On a CPU more are hardly faster, and tell less often."""
+
+_RECORD = 2000
+"""Bytes that a picture takes beside its pixels."""
 
 
 class Drawer:
@@ -132,7 +137,19 @@ class Drawer:
             raise DaedalError(f"{n} pictures from number {first} are none", "Ask for at least one, counted from 0")
         if seed is not None and not 0 <= seed < 2**63:
             raise DaedalError(f"There is no seed {seed}", "Give a whole number from 0")
+        self._require_room(n)
         return Noise(secrets.randbits(32) if seed is None else seed, first, n, self.device)
+
+    def _require_room(self, n: int, scale: int = 1) -> None:
+        """Make sure that so many pictures can be held, and enlarged by so much.
+
+        Raises:
+            DaedalError: they cannot.
+        """
+        if n > _BATCH:
+            require_memory(
+                f"Holding {n:,} pictures", n * ((1 + scale**2) * math.prod(self.codec.shape) + _RECORD), "Ask for fewer"
+            )
 
     def _read(self, pictures: Sequence[Source | Given]) -> tuple[list[Given], Float[Tensor, "batch c h w"]]:
         given = [self.fit(picture) for picture in pictures]

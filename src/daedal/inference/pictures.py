@@ -14,7 +14,7 @@ from daedal import __version__
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
 from daedal.inference.abilities import Label, Labels
-from daedal.inference.clip import Clip, ClipProvenance
+from daedal.inference.clip import Clip, ClipProvenance, shown_at
 from daedal.inference.drawer import Chosen, Progress
 from daedal.inference.given import Given, Source
 from daedal.inference.painter import Painter
@@ -116,7 +116,7 @@ class ImageGenerator(Painter):
             raise DaedalError("There is nothing to interpolate between", "Give at least two seeds or pictures")
         how, labels, known, latents = self._places(points, label, options)
         latents += latents[:1] if loop else []
-        places = np.linspace(0, len(latents) - 1, _enough(frames), endpoint=not loop).tolist()
+        places = np.linspace(0, len(latents) - 1, self._enough(frames), endpoint=not loop).tolist()
         legs = [min(int(place), len(latents) - 2) for place in places]
         path = [
             self.model.mix(latents[leg], latents[leg + 1], place - leg) for leg, place in zip(legs, places, strict=True)
@@ -150,7 +150,7 @@ class ImageGenerator(Painter):
                 "Find it with the same model",
             )
         step = direction.to(latent)
-        path = [latent + amount * step for amount in np.linspace(-reach, reach, _enough(frames)).tolist()]
+        path = [latent + amount * step for amount in np.linspace(-reach, reach, self._enough(frames)).tolist()]
         digest = hashlib.sha256((reach * step).cpu().contiguous().numpy().tobytes()).hexdigest()
         provenance = self._clip_provenance(known, labels, how, direction=digest)
         return self._film(path, labels, how, fps, progress, provenance)
@@ -281,6 +281,16 @@ class ImageGenerator(Painter):
         drawn = self._draw(self._noise(0, 0, len(path)), every, progress, show)
         return Clip(tuple(to_image(pixels) for pixels in drawn), fps, provenance)
 
+    def _enough(self, frames: int) -> int:
+        """
+        Raises:
+            DaedalError: so many frames go nowhere, or are more than can be held.
+        """
+        if frames < 2:
+            raise DaedalError(f"frames is {frames}: too few to go anywhere", "Ask for at least 2")
+        self._require_room(frames, shown_at(self.codec.width, self.codec.height))
+        return frames
+
     def _clip_provenance(
         self, known: Sequence[int | Given], labels: Chosen, how: ImageSampling, **more: Any
     ) -> ClipProvenance:
@@ -293,9 +303,3 @@ class ImageGenerator(Painter):
             version=__version__,
             **more,
         )
-
-
-def _enough(frames: int) -> int:
-    if frames < 2:
-        raise DaedalError(f"frames is {frames}: too few to go anywhere", "Ask for at least 2")
-    return frames

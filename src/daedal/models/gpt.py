@@ -308,7 +308,8 @@ class GPT(Model):
         drawn = [prompt]
         for _ in range(count):
             probabilities = self(drawn[-1], cache)[:, -1].float().softmax(-1)
-            drawn.append(torch.multinomial(probabilities, 1, generator=generator))
+            where = probabilities.device if generator is None else generator.device
+            drawn.append(torch.multinomial(probabilities.to(where), 1, generator=generator).to(prompt.device))
         return torch.cat(drawn[1:], 1)
 
     def flops_per_token(self, context: int) -> float:

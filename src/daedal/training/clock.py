@@ -43,12 +43,14 @@ class StepClock:
         yield
         self._since += time.monotonic() - start
 
-    def seconds_per_step(self, memory: float | None = None) -> float:
-        """Of the steps of late: other work on the machine comes and goes.
+    def seconds_per_step(self, memory: float | None = None) -> float | None:
+        """Of the steps of late: other work on the machine comes and goes. None as long as no step counts.
 
         Args:
             memory: seconds of steps to look back on; all that can be, unless given.
         """
+        if self._steps < 3:
+            return None
         since = self._seconds - (self._memory if memory is None else memory)
         seconds, steps = self._marks[max(0, bisect_right(self._marks, (since, 0)) - 1)]
         return (self._seconds - seconds) / max(1, self._steps - 2 - steps)

@@ -5,7 +5,8 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Literal
 
@@ -167,3 +168,18 @@ def _processor_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """The same run twice gives the same bits, on a GPU too; `warn_only` since a few kernels have no such form."""
+    cuda, before = device.type == "cuda", torch.are_deterministic_algorithms_enabled()
+    # cuDNN's attention takes such a form only where `warn_only` is false; flash attention does
+    attention = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
+    torch.use_deterministic_algorithms(cuda, warn_only=True)
+    torch.backends.cuda.enable_cudnn_sdp(attention and not cuda)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cuda.enable_cudnn_sdp(attention)

@@ -68,15 +68,18 @@ class Pace:
 
     @property
     def seconds_per_step(self) -> float:
-        """What a step takes now."""
-        return self.clock.seconds_per_step(_SHORT * (self.plan.budget or _UNPLANNED))
+        """What a step takes now; what was planned for, as long as that is not known."""
+        found = self.clock.seconds_per_step(_SHORT * (self.plan.budget or _UNPLANNED))
+        planned = self.plan.predicted.seconds_per_step if self.plan.predicted else 0.0
+        return planned if found is None else found
 
     @property
     def reserve(self) -> float:
         """Seconds to leave for what comes after: more where the machine is slower than when the run was planned."""
-        if self.plan.predicted is None:
+        now = self.clock.seconds_per_step()
+        if self.plan.predicted is None or now is None:
             return self._reserve
-        slower = self.clock.seconds_per_step() / self.plan.predicted.seconds_per_step
+        slower = now / self.plan.predicted.seconds_per_step
         return self._reserve * min(_SLOWEST, max(1.0, slower))
 
     @property
@@ -94,7 +97,8 @@ class Pace:
             late: whether any of the processes is.
         """
         steps = self.steps(step)
-        return self.plan.budget is not None and step < steps and (late or is_review(step, steps))
+        known = self.seconds_per_step > 0
+        return self.plan.budget is not None and known and step < steps and (late or is_review(step, steps))
 
     def review(self, step: int) -> None:
         """Set the number of steps to what the rest of the budget allows, and try threads. All processes together."""

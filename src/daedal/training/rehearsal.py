@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from daedal.models.model import Model
+from daedal.training.machine import deterministic
 from daedal.training.optimizers import Optimizer
 from daedal.training.plan import Plan
 
@@ -28,21 +29,22 @@ def step_seconds(model: Model, optimizers: Mapping[str, Optimizer], batch: Any, 
     batch = batch.to(device)
     parts = plan.batch // plan.micro_batch
     times: list[float] = []
-    while len(times) < 3 or (sum(times) < _SECONDS and len(times) < 20):
-        seconds = 0.0
-        for player in model.players:
-            model.turn(player)
-            start = time.perf_counter()
-            with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
-                loss = model.loss(batch, player).total
-            loss.backward()  # type: ignore[no-untyped-call]
-            middle = time.perf_counter()
-            optimizers[player].step(0.0)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            seconds += (middle - start) * parts + time.perf_counter() - middle
-        times.append(seconds)
-        if seconds > _TOO_LONG:
-            break
+    with deterministic(device):
+        while len(times) < 3 or (sum(times) < _SECONDS and len(times) < 20):
+            seconds = 0.0
+            for player in model.players:
+                model.turn(player)
+                start = time.perf_counter()
+                with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+                    loss = model.loss(batch, player).total
+                loss.backward()  # type: ignore[no-untyped-call]
+                middle = time.perf_counter()
+                optimizers[player].step(0.0)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                seconds += (middle - start) * parts + time.perf_counter() - middle
+            times.append(seconds)
+            if seconds > _TOO_LONG:
+                break
     model.zero_grad(set_to_none=True)
     return fmean(times[1:] or times)

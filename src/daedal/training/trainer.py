@@ -19,6 +19,7 @@ from daedal.errors import DaedalError
 from daedal.models.model import Model, Moment
 from daedal.nn.transformer import Block
 from daedal.training.best import Best
+from daedal.training.machine import deterministic
 from daedal.training.metrics import Journal, Listener, Silence
 from daedal.training.optimizers import Optimizer
 from daedal.training.pace import Pace
@@ -122,7 +123,7 @@ class Trainer:
                 if isinstance(module, Block):
                     module.compile()
         try:
-            with Signals() as signals, _deterministic(self.processes.device):
+            with Signals() as signals, deterministic(self.processes.device):
                 self._loop(journal, signals)
         finally:
             if journal is not None:
@@ -363,14 +364,3 @@ class Trainer:
     def _for_use(self) -> AbstractContextManager[None]:
         """The weights that are saved for use in the model's place: those that were best, where they are kept."""
         return self._best.in_place(self.model) if self._best.weights else self._averaged()
-
-
-@contextmanager
-def _deterministic(device: torch.device) -> Iterator[None]:
-    """The same run twice gives the same bits, on a GPU too; `warn_only` since a few kernels have no such form."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
