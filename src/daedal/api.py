@@ -12,6 +12,7 @@ from daedal.errors import DaedalError
 from daedal.files import absolute
 
 if TYPE_CHECKING:
+    from daedal.data.examples import ExampleDataset
     from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
     from daedal.evaluation.images.report import ImageReport
@@ -49,22 +50,20 @@ class TrainingResult(Config):
         return self.text
 
 
-def build_data(sources: Sequence[str | Path], out: str | Path, **options: Any) -> "Dataset | ImageDataset":
-    """Turn sources of text or of pictures, whichever they are, into a data folder.
+def build_data(
+    sources: Sequence[str | Path], out: str | Path, kind: str | None = None, **options: Any
+) -> "Dataset | ImageDataset | ExampleDataset":
+    """Turn sources into a data folder.
 
     Args:
-        options: those of `daedal.data.BuildOptions` or of `daedal.data.images.ImageOptions`; and `workers`, `replace` and
-            `progress`, as `build` of either has them.
+        kind: of example, such as "text", "pictures", "labelled" or "chat"; guessed from the sources, and told, unless given.
+        options: those of the kind: `daedal.data.BuildOptions` of text, `daedal.data.images.ImageOptions` of pictures,
+            `daedal.data.kind.Kind.options` of the others; and `workers`, `replace` and `progress`, as `daedal.data.build` has
+            them.
     """
-    from daedal.data import images, pipeline
-    from daedal.data.choice import options_for
-    from daedal.data.options import BuildOptions
+    from daedal.data.any_build import build_any
 
-    running = {name: options.pop(name) for name in ("workers", "replace", "progress") if name in options}
-    chosen = options_for(sources, options)
-    if isinstance(chosen, BuildOptions):
-        return pipeline.build(sources, out, chosen, **running)
-    return images.build(sources, out, chosen, **running)
+    return build_any(sources, out, kind, options)
 
 
 def make_plan(

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from daedal.cli import console
-from daedal.cli.options import Switch, fields, given
+from daedal.cli.options import Switch, fields, given, named_values
 from daedal.data.images.options import PictureOptions
 from daedal.data.options import CommonOptions, TextOptions
 from daedal.files import write_text
@@ -20,6 +20,9 @@ def build(
     /,
     *,
     out: Path,
+    kind: str | None = None,
+    column: Annotated[list[str] | None, Parameter(negative=())] = None,
+    set: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     workers: int | None = None,
     replace: Switch = False,
     json: Switch = False,
@@ -27,15 +30,21 @@ def build(
     text: Annotated[TextOptions | None, fields("Text")] = None,
     pictures: Annotated[PictureOptions | None, fields("Pictures")] = None,
 ) -> None:
-    """Clean, deduplicate, split and encode text or pictures, so that a model can be trained on them.
+    """Clean, deduplicate, split and encode text, pictures or examples of another kind, so that a model can be trained on them.
 
     Parameters
     ----------
     sources
         Files, folders, archives, hf:NAME[:SPLIT], python-docs, python-code, digits, scenes or emoji-scenes:N,from=PATH.
-        Whether it is text or pictures that they hold is seen from them.
+        What kind of example they hold is seen from them, and told.
     out
         The data folder to write.
+    kind
+        Of example: text, pictures, labelled, pairs, questions, chat, preferences, histories. [default: seen from the sources]
+    column
+        Which column of the source is which of an example, as text=review; several times. [default: guessed, and told]
+    set
+        An option that only the kind has, as min_items=5; several times.
     workers
         Processes that read and encode. [default: one for each core]
     replace
@@ -47,8 +56,10 @@ def build(
     from daedal.data import render_card
 
     with console.progress() as progress:
-        options = {**given(common), **given(text), **given(pictures)}
-        dataset = api.build_data(sources, out, workers=workers, replace=replace, progress=progress, **options)
+        options = {**given(common), **given(text), **given(pictures), **named_values(set or ())}
+        if column:
+            options["column"] = tuple(column)
+        dataset = api.build_data(sources, out, kind, workers=workers, replace=replace, progress=progress, **options)
     if json:
         console.show_json(dataset.manifest)
     else:

@@ -1,10 +1,13 @@
 """Options that several commands share, and how the values of a configuration become options."""
 
+import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from daedal.config import Config
+from daedal.errors import DaedalError
 
 Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 """An option that is only ever switched on."""
@@ -18,3 +21,21 @@ def fields(group: str) -> Parameter:
 def given(values: Config | None) -> dict[str, Any]:
     """The values that were given on the command line, by name."""
     return {} if values is None else values.model_dump(exclude_unset=True)
+
+
+def named_values(pairs: Iterable[str]) -> dict[str, Any]:
+    """Values from texts such as `min_items=5`, by name; numbers, true and false are what they are in JSON.
+
+    Raises:
+        DaedalError: one is no such text.
+    """
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise DaedalError(f"--set {pair}: there is no =", "Write it as --set min_items=5")
+        try:
+            values[name.replace("-", "_")] = json.loads(value)
+        except ValueError:
+            values[name.replace("-", "_")] = value
+    return values

@@ -30,6 +30,33 @@ PLAIN = (
 )
 """For models that bring no template: one line a turn."""
 
+TURNS = ("<|im_start|>", "<|im_end|>")
+CHATML = (
+    "{%- if tools %}{{ '<|im_start|>system\\n' }}"
+    "{%- if messages[0]['role'] == 'system' %}{{ messages[0]['content'] + '\\n\\n' }}{%- endif %}"
+    "{{ 'You may call these functions:\\n<tools>\\n' }}"
+    "{%- for tool in tools %}{{ (tool | tojson) + '\\n' }}{%- endfor %}"
+    '{{ \'</tools>\\nWrite a call so:\\n<tool_call>\\n{"name": ..., "arguments": ...}\\n</tool_call><|im_end|>\\n\' }}'
+    "{%- endif %}"
+    "{%- for message in messages %}"
+    "{%- if not (tools and loop.first and message['role'] == 'system') %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' }}"
+    "{%- if message['content'] %}{{ message['content'] }}{%- endif %}"
+    "{%- for call in message['tool_calls'] or [] %}"
+    "{%- set function = call['function'] or call %}"
+    "{%- if message['content'] or not loop.first %}{{ '\\n' }}{%- endif %}"
+    "{{ '<tool_call>\\n{\"name\": ' + (function['name'] | tojson) + ', \"arguments\": ' }}"
+    "{%- if function['arguments'] is string %}{{ function['arguments'] }}"
+    "{%- else %}{{ function['arguments'] | tojson }}{%- endif %}"
+    "{{ '}\\n</tool_call>' }}"
+    "{%- endfor %}"
+    "{{ '<|im_end|>\\n' }}"
+    "{%- endif %}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}"
+)
+"""For models that learn conversations from nothing: ChatML, with tools as Hermes and Qwen write them."""
+
 _MAX_TEMPLATE = 2**20
 _MAX_REPEAT = 10**6
 _TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")

@@ -34,10 +34,11 @@ class Conversation:
         add_generation_prompt: bool = True,
         **values: Any,
     ) -> None:
-        self._codec, self._secret = codec, secrets.token_hex(8)
+        self._template, self._codec, self._secret = template, codec, secrets.token_hex(8)
         self._marks = codec.marks(template.skeleton)
-        given = {name: self._guarded(value) for name, value in values.items()}
-        self._rendered = template.render(self._guarded(list(messages)), add_generation_prompt, **given)
+        self._values = {name: self._guarded(value) for name, value in values.items()}
+        self._messages: list[Any] = self._guarded(list(messages))
+        self._rendered = self._render(self._messages, add_generation_prompt)
 
     @cached_property
     def text(self) -> str:
@@ -47,9 +48,35 @@ class Conversation:
     @cached_property
     def ids(self) -> list[int]:
         """What the model reads."""
-        if self._secret not in self._rendered and self._marks.exact:
-            return self._codec.encode(self._rendered, special=True)
-        marked = self._marks.pattern.sub(lambda found: self._marks.marks[found[0]], self._rendered)
+        return self._read(self._rendered)
+
+    @cached_property
+    def turns(self) -> list[tuple[list[int], bool]]:
+        """The same in pieces, each with whether the assistant says it: what a prompt ends with is not its own, what ends its
+        turn is. One piece that it says, where the template writes what came before otherwise as a conversation goes on."""
+        pieces: list[tuple[str, bool]] = []
+        done = ""
+        for place, message in enumerate(self._messages):
+            if message.get("role") != "assistant":
+                continue
+            before = self._render(self._messages[:place], True) if place else ""
+            after = self._render(self._messages[: place + 1], False)
+            if not (before.startswith(done) and after.startswith(before)):
+                return [(self.ids, True)]
+            pieces += [(before[len(done) :], False), (after[len(before) :], True)]
+            done = after
+        if not self._rendered.startswith(done):
+            return [(self.ids, True)]
+        pieces.append((self._rendered[len(done) :], False))
+        return [(self._read(piece), own) for piece, own in pieces if piece]
+
+    def _render(self, messages: list[Any], add_generation_prompt: bool) -> str:
+        return self._template.render(messages, add_generation_prompt, **self._values)
+
+    def _read(self, rendered: str) -> list[int]:
+        if self._secret not in rendered and self._marks.exact:
+            return self._codec.encode(rendered, special=True)
+        marked = self._marks.pattern.sub(lambda found: self._marks.marks[found[0]], rendered)
         return self._marks.encode(encodable(self._written(marked)))
 
     def _guarded(self, value: Any) -> Any:

@@ -65,12 +65,13 @@ class TextCodec:
         self.pad_id = self._id_of("pad_token")
 
     @classmethod
-    def train(cls, kind: Kind, texts: Iterable[str], vocab_size: int | None = None) -> Self:
+    def train(cls, kind: Kind, texts: Iterable[str], vocab_size: int | None = None, marks: Sequence[str] = ()) -> Self:
         """A codec learned from `texts`.
 
         Args:
             kind: "byte" (258 ids), "char" (an id for each character seen, bytes for the others) or "bpe".
             vocab_size: the most ids, the special one included; for "bpe" 4096 unless given.
+            marks: more special tokens, such as those around the turns of a conversation; they come on top.
 
         Raises:
             DaedalError: there is no text, or `vocab_size` is less than the 258 that bytes and marks take.
@@ -88,7 +89,9 @@ class TextCodec:
             tokenizer = _assemble([], [], SMALLEST)
         else:
             raise DaedalError(f"There is no codec {kind!r}", "Choose byte, char or bpe")
-        tokenizer.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in (UNUSED, END)])
+        tokenizer.add_special_tokens(
+            [AddedToken(mark, special=True, normalized=False) for mark in (UNUSED, *marks, END)]
+        )
         settings = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": END,
@@ -146,8 +149,8 @@ class TextCodec:
     def _piece(self, id: int, token: str) -> Piece:
         if token == UNUSED:
             return Piece("<0x20>", "byte")
-        if token == END:
-            return Piece(END, "unknown")  # the format demands one such piece
+        if id in self.special_ids:  # the format demands one unknown piece
+            return Piece(token, "unknown" if token == END else "control")
         raw = self.token_bytes(id)
         if len(raw) == 1 and raw != b" ":
             return Piece(f"<0x{raw[0]:02X}>", "byte")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from daedal.data.manifest import Count, Manifest
+from daedal.data.manifest import Count, Duplicates, Manifest, SourceRecord
 from daedal.data.options import SPLITS
 from daedal.data.page import card_html as card_html
 from daedal.data.shards import Dataset
@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _BARS = 40
+HOW_SPLIT = {
+    "content": "each by a hash of what it says",
+    "dealt": "whole ones, dealt out to meet the shares",
+    "order": "all text in its order, cut at the shares",
+    "given": "as given: all of each source is in one split",
+    "class": "each class has its share of every split",
+    "time": "the last ones are held out",
+}
 
 
 def render_card(dataset: Dataset) -> "RenderableType":
@@ -78,42 +86,45 @@ def printable(text: str) -> str:
 def facts(manifest: Manifest) -> list[tuple[str, str]]:
     """Where the data is from, and how it was made."""
     codec = manifest.codec
-    rows = [
-        (
-            "source" if each.split == "train" else each.split,
-            f"{each.source}: {each.files:,} file{'s' * (each.files != 1)}, {each.bytes:,} bytes,"
-            f" licence {each.licence or 'unknown'}",
-        )
-        for each in manifest.sources
-    ]
-    how = {
-        "content": "each document by a hash of its text",
-        "dealt": "whole documents, dealt out to meet the shares",
-        "order": "all text in its order, cut at the shares",
-        "given": "as given: all of each source is in one split",
-    }
+    rows = [(left, right) for left, right in source_rows(manifest.sources)]
     return [
         *rows,
         ("codec", f"{codec.kind}, {codec.vocab_size:,} tokens"),
-        ("split by", how.get(manifest.split_by, manifest.split_by)),
+        ("split by", HOW_SPLIT.get(manifest.split_by, manifest.split_by)),
         ("fingerprint", manifest.fingerprint),
         ("made with", ", ".join(f"{name} {number}" for name, number in manifest.made_with.items())),
     ]
 
 
+def source_rows(sources: tuple[SourceRecord, ...]) -> list[list[str]]:
+    """A line for each source."""
+    return [
+        [
+            "source" if each.split == "train" else each.split,
+            f"{each.source}: {each.files:,} file{'s' * (each.files != 1)}, {each.bytes:,} bytes,"
+            f" licence {each.licence or 'unknown'}",
+        ]
+        for each in sources
+    ]
+
+
 def duplicate_facts(manifest: Manifest) -> list[tuple[str, str]]:
     """What was found more than once."""
-    found = manifest.duplicates
-    rows = [("exact", f"{found.exact:,} left out")]
-    if manifest.options.near_duplicates == "off":
-        rows.append(("near", "not looked for"))
+    return [(left, right) for left, right in duplicate_rows(manifest.duplicates, manifest.options.near_duplicates)]
+
+
+def duplicate_rows(found: Duplicates, near: str) -> list[list[str]]:
+    """What was found more than once; `near` is the option of a build."""
+    rows = [["exact", f"{found.exact:,} left out"]]
+    if near == "off":
+        rows.append(["near", "not looked for"])
     else:
-        what = "left out" if manifest.options.near_duplicates == "drop" else "left out, the others kept in one split"
+        what = "left out" if near == "drop" else "left out, the others kept in one split"
         clusters = f"{found.clusters:,} cluster{'s' * (found.clusters != 1)}, the largest of {found.largest_cluster:,}"
-        rows.append(("near", f"{found.near:,} {what}" + (f"; {clusters}" if found.clusters else "")))
+        rows.append(["near", f"{found.near:,} {what}" + (f"; {clusters}" if found.clusters else "")])
     if found.held_out:
-        rows.append(("held out", f"{found.held_out:,} left out of train: they occur in validation or test"))
-    return rows + [("", example) for example in found.examples]
+        rows.append(["held out", f"{found.held_out:,} left out of train: they occur in validation or test"])
+    return rows + [["", example] for example in found.examples]
 
 
 def tables(manifest: Manifest) -> list[tuple[str, tuple[Count, ...]]]:

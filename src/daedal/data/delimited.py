@@ -51,18 +51,29 @@ class Dialect(NamedTuple):
         )
 
 
-def read_csv(label: str, stream: BinaryIO, field: str | None, type_name: str, encoding: str | None) -> Iterator[Event]:
-    """Documents from CSV or TSV whose first line names the columns; without names, columns are called 0, 1, 2 ...
+class Table(NamedTuple):
+    """A table that is read as it is asked for.
+
+    Attributes:
+        names: of its columns: what the first line says, or 0, 1, 2 ...
+        rows: its cells, and in place of a row that is broken word of it.
+        decoder: knows the encoding when all is read.
+    """
+
+    names: list[str]
+    rows: Iterator[list[str] | Lost]
+    decoder: Decoder
+
+
+def open_csv(label: str, stream: BinaryIO, type_name: str, encoding: str | None, field: str | None = None) -> Table:
+    """CSV or TSV; without rows it has no names either.
 
     Args:
         label: its name, as shown to people.
         stream: its bytes.
-        field: the column that holds the text; guessed where not given.
         type_name: `TSV`, where only a tab can be the delimiter, or `CSV`.
         encoding: the encoding; detected where not given.
-
-    Raises:
-        DaedalError: there is no such column.
+        field: a column that is asked for by name: a first line that has it names columns, whatever it looks like.
     """
     csv.field_size_limit(4 * MOST_AT_ONCE)  # the library's own limit of 131,072 characters is a page of a book
     decoder = Decoder(encoding)
@@ -73,24 +84,38 @@ def read_csv(label: str, stream: BinaryIO, field: str | None, type_name: str, en
         delimiters, begin = said[1], begin[1:]
     dialect = sniff(begin[:_SAMPLE_LINES], delimiters)
     records = _records(label, chain((begin,), blocks), dialect)
-    first = None
+    lost: list[Lost] = []
     for record in records:
         if isinstance(record, list):
-            first = record
+            names = _names(record, field)
+            body = records if names is not None else chain((record,), records)
+            return Table(names or [str(number) for number in range(len(record))], chain(lost, body), decoder)
+        lost.append(record)
+    return Table([], iter(lost), decoder)
+
+
+def read_csv(label: str, stream: BinaryIO, field: str | None, type_name: str, encoding: str | None) -> Iterator[Event]:
+    """Documents from CSV or TSV whose first line names the columns; without names, columns are called 0, 1, 2 ...
+
+    Args:
+        field: the column that holds the text; guessed where not given.
+
+    Raises:
+        DaedalError: there is no such column.
+    """
+    names, body, decoder = open_csv(label, stream, type_name, encoding, field)
+    head: list[list[str]] = []
+    for row in body:
+        if isinstance(row, Lost):
+            yield row
+        else:
+            head.append(row)
+        if len(head) == GUESS_ROWS:
             break
-        yield record
-    if first is None:
+    if not head:
         yield Lost(label, "empty", "no rows", broken=False)
         return
-    names = _names(first, field)
-    body: Iterator[list[str] | Lost] = records if names is not None else chain((first,), records)
-    names = names or [str(number) for number in range(len(first))]
-    head = list(islice(body, GUESS_ROWS))
-    chosen = field or guess_field(dict(zip(names, row, strict=False)) for row in head if not isinstance(row, Lost))
-    if all(isinstance(row, Lost) for row in head):
-        yield from (row for row in head if isinstance(row, Lost))
-        yield Lost(label, "empty", "no rows", broken=False)
-        return
+    chosen = field or guess_field(dict(zip(names, row, strict=False)) for row in head)
     if chosen is None or chosen not in names:
         raise missing_field(label, field, names)
     if field is None:

@@ -1,6 +1,7 @@
 """What readers give: a raw document, or word of how its file was coded, of a choice, or of something that could not be read."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 Form = Literal["prose", "code", "row"]
 
@@ -23,6 +24,22 @@ class Raw(NamedTuple):
     form: Form
     type: str
     part: bool = False
+
+
+class Example(NamedTuple):
+    """An example of a kind that has columns, as it was found.
+
+    Attributes:
+        label: the file that it is from, as shown to people; members of archives follow after `!`.
+        row: its row in that file; -1 where the file is the example.
+        values: of its columns; None, or nothing, where it has none.
+        split: `train`, `validation` or `test` where its source says so.
+    """
+
+    label: str
+    row: int
+    values: Mapping[str, Any]
+    split: str | None = None
 
 
 class Lost(NamedTuple):

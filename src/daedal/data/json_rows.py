@@ -20,30 +20,38 @@ _BETWEEN = re.compile(r"[\s,]*")
 _VALUES = json.JSONDecoder()
 
 
+def jsonl_rows(label: str, stream: BinaryIO, decoder: Decoder) -> Iterator[Mapping[str, Any] | Lost]:
+    """The rows of JSON Lines: an object, or a string, a line. A line may also hold several, or a list of them."""
+    for number, line in enumerate(lines_of(stream, decoder), 1):
+        why = None
+        try:
+            value = _VALUES.decode(line)
+            if isinstance(value, dict):
+                yield value
+                continue
+            values = [value]
+        except (ValueError, RecursionError):
+            values, end = _values(line)
+            why = "is not JSON" if end < len(line) else None
+        found = [row for value in values for row in (value if isinstance(value, list) else (value,))]
+        yield from (_row(row) for row in found if isinstance(row, dict | str))
+        if not all(row is None or isinstance(row, dict | str) for row in found):
+            why = "is not an object"
+        if why is not None:
+            yield Lost(label, "broken JSON line", f"line {number} {why}", len(line), broken=False)
+
+
 def read_jsonl(label: str, stream: BinaryIO, field: str | None, encoding: str | None) -> Iterator[Event]:
-    """Documents from JSON Lines: an object, or a string, a line. A line may also hold several, or a list of them."""
+    """Documents from JSON Lines."""
     bad: list[Lost] = []
     decoder = Decoder(encoding)
 
-    def lose(number: int, line: str, why: str) -> None:
-        bad.append(Lost(label, "broken JSON line", f"line {number} {why}", len(line), broken=False))
-
     def rows() -> Iterator[Mapping[str, Any]]:
-        for number, line in enumerate(lines_of(stream, decoder), 1):
-            try:
-                value = _VALUES.decode(line)
-                if isinstance(value, dict):
-                    yield value
-                    continue
-                values = [value]
-            except (ValueError, RecursionError):
-                values, end = _values(line)
-                if end < len(line):
-                    lose(number, line, "is not JSON")
-            found = [row for value in values for row in (value if isinstance(value, list) else (value,))]
-            yield from (_row(row) for row in found if isinstance(row, dict | str))
-            if not all(row is None or isinstance(row, dict | str) for row in found):
-                lose(number, line, "is not an object")
+        for row in jsonl_rows(label, stream, decoder):
+            if isinstance(row, Lost):
+                bad.append(row)
+            else:
+                yield row
 
     for event in rows_of(label, rows(), field, "JSON Lines"):
         yield event
@@ -59,7 +67,7 @@ def read_json(
     """Documents from a JSON file: the rows of a list of objects or strings, or of JSON Lines; else its source, as text."""
     head = stream.read(_HEAD)
     whole = Rejoined(head, stream)
-    if _is_lines(Decoder(encoding).decode(head)):
+    if looks_like_lines(Decoder(encoding).decode(head)):
         yield from read_jsonl(label, cast(BinaryIO, whole), field, encoding)
         return
     data = whole.read(MOST_AT_ONCE + 1)
@@ -90,7 +98,7 @@ def _row(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {"text": value}
 
 
-def _is_lines(text: str) -> bool:
+def looks_like_lines(text: str) -> bool:
     """Whether a text begins with two lines that are each an object, or begin one."""
     lines = [line for line in text.split("\n", 3)[:3] if line.strip()]
     if len(lines) < 2 or not lines[1].lstrip().startswith("{"):
@@ -99,6 +107,12 @@ def _is_lines(text: str) -> bool:
         return isinstance(json.loads(lines[0]), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def json_rows(label: str, text: str) -> tuple[list[Mapping[str, Any] | Lost], list[Lost | Note]]:
+    """The rows in a JSON text as mappings, none where it has no list of them; and what is to be told."""
+    rows, told = _rows(label, text)
+    return [_row(row) for row in rows if row is not None], told
 
 
 def _rows(label: str, text: str) -> tuple[list[Any], list[Lost | Note]]:

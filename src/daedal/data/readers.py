@@ -1,7 +1,7 @@
 """A stream of bytes and its name -> the raw documents in it, through archives and compression, in bounded memory."""
 
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple, cast
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, NamedTuple, TypeVar, cast
 
 from daedal.data import archives
 from daedal.data.decode import is_binary
@@ -13,6 +13,8 @@ from daedal.data.plain_text import MOST_AT_ONCE, read_text, whole_text
 from daedal.data.rejoined import Rejoined
 from daedal.data.tables import read_parquet
 
+T = TypeVar("T")
+
 
 class Reading(NamedTuple):
     """What the user said about how files are read."""
@@ -21,22 +23,27 @@ class Reading(NamedTuple):
     encoding: str | None = None
 
 
-def read_stream(
+def read_stream(label: str, stream: BinaryIO, size: int, reading: Reading) -> Iterator[Event]:
+    """The documents in a stream called `label`; what is broken comes as `Lost`. `size` is what it has on disk."""
+    return walk(label, stream, size, lambda label, stream, type_: _read_plain(label, stream, size, type_, reading))
+
+
+def walk(
     label: str,
     stream: BinaryIO,
     size: int,
-    reading: Reading,
+    read: Callable[[str, BinaryIO, FileType], Iterator[T]],
     name: str | None = None,
     budget: archives.Budget | None = None,
     depth: int = 0,
-) -> Iterator[Event]:
-    """The documents in a stream called `label`; what is broken comes as `Lost`.
+) -> Iterator[T | Lost]:
+    """What `read` gives of a file, or of each that is in it where it is an archive; what is broken comes as `Lost`.
 
     Args:
         label: its name, as shown to people.
         stream: its bytes.
         size: how many bytes it has on disk, to tell a bomb by.
-        reading: what the user said.
+        read: given the label, the bytes and the type of a file that is no archive.
         name: the name that says its type, where that is not the label: `a.txt` inside `a.txt.gz`.
         budget: what the archive around it may still unpack to.
         depth: how many archives are around it.
@@ -49,7 +56,7 @@ def read_stream(
             yield Lost(label, "nested too deeply", f"more than {archives.MAX_DEPTH} archives in each other", size)
         elif type_.reader == "compressed":
             opened = archives.unpack(type_.name, stream, budget)
-            yield from read_stream(label, opened, size, reading, inner_name(name), budget, depth + 1)
+            yield from walk(label, opened, size, read, inner_name(name), budget, depth + 1)
         elif type_.reader in ("zip", "tar"):
             members = archives.zip_members if type_.reader == "zip" else archives.tar_members
             for member, opened_or_lost in members(label, stream, budget):
@@ -57,9 +64,9 @@ def read_stream(
                     yield opened_or_lost
                 else:
                     inside = f"{label}!{member}"
-                    yield from read_stream(inside, opened_or_lost, size, reading, member, budget, depth + 1)
+                    yield from walk(inside, opened_or_lost, size, read, member, budget, depth + 1)
         else:
-            yield from _read_plain(label, stream, size, type_, reading)
+            yield from read(label, stream, type_)
     except archives.BombError as error:
         if depth:  # the whole archive is refused, not only the member at which it was noticed
             raise

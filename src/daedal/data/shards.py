@@ -131,6 +131,13 @@ class Split:
             rows[row] = self.read(int(starts[row]), int(starts[row]) + length)
         return rows
 
+    def targets(
+        self, starts: Int64[Array, " count"], rows: Int64[Array, "count length"]
+    ) -> Int64[Array, "count length_less_one"]:
+        """What is to be predicted in each of `rows`, which begin at `starts`: the tokens one later; of conversations those that
+        the model is to say, and `IGNORE` for others."""
+        return rows[:, 1:]
+
     def text(self, index: int) -> str:
         """Document `index`, decoded."""
         if not 0 <= index < self.documents:

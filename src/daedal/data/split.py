@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, UInt64
 
-from daedal.data.options import SPLITS
+from daedal.data.options import DEFAULT_SHARES, SPLITS, CommonOptions
 from daedal.data.windows import mix
 from daedal.errors import DaedalError
 
@@ -20,6 +20,7 @@ Array = np.ndarray
 _LARGEST_SHARE = 0.2  # of all text, for a validation or test split that asked for less
 _FEWEST_CHARACTERS = 16
 LEFT_OUT = -1
+_VALIDATION = 5.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,21 @@ def assign(
             _cut(splits, cuts, pool, characters[pool], shares)
     _check(splits, cuts, characters, shares)
     return Assignment(splits, cuts, used)
+
+
+def shares_of(options: CommonOptions, roles: Int8[Array, " examples"]) -> tuple[float, float, float]:
+    """Fractions of train, validation and test that are drawn from the examples of role 0, where sources may have splits.
+
+    Where there is a test split already, validation alone is drawn, and where there is a validation split, nothing is.
+    """
+    validation, test = bool((roles == 1).any()), bool((roles == 2).any())
+    given = options.split
+    if given is None:
+        given = (100.0 - _VALIDATION, _VALIDATION, 0.0) if test else DEFAULT_SHARES
+    if options.split is None and validation:
+        given = (100.0, 0.0, 0.0)
+    kept = (given[0], 0.0 if validation else given[1], 0.0 if test else given[2])
+    return kept[0] / sum(kept), kept[1] / sum(kept), kept[2] / sum(kept)
 
 
 def draw(

@@ -11,7 +11,7 @@ from daedal.data.duplicates import Duplicates as Found
 from daedal.data.hub import hub_licence
 from daedal.data.languages import language
 from daedal.data.manifest import CodecRecord, Count, Dropped, Duplicates, Manifest, SourceRecord, SplitRecord
-from daedal.data.options import BuildOptions
+from daedal.data.options import BuildOptions, CommonOptions
 from daedal.data.sources import Named
 from daedal.data.split import Assignment
 from daedal.data.spool import EXAMPLES, Spool, Tally
@@ -48,7 +48,7 @@ def summarise(
             "request": request,
             "made_with": made_with,
             "options": options,
-            "sources": tuple(_source(each, options) for each in named),
+            "sources": tuple(source_of(each, options) for each in named),
             "codec": CodecRecord(
                 kind=codec.kind,
                 vocab_size=codec.vocab_size,
@@ -58,12 +58,11 @@ def summarise(
             ),
             "splits": records,
             "split_by": assignment.method,
-            "dropped": _dropped(tally),
-            "duplicates": _duplicates(corpus, spool, duplicates),
-            "mended": _counts(tally, "mended")
-            + tuple(Count(name=f"masked {each.name}", count=each.count) for each in _counts(tally, "masked")),
-            "encodings": _counts(tally, "encodings"),
-            "file_types": _counts(tally, "types"),
+            "dropped": dropped_of(tally),
+            "duplicates": duplicates_of(corpus, spool, duplicates),
+            "mended": counts_of(tally, "mended", "masked"),
+            "encodings": counts_of(tally, "encodings"),
+            "file_types": counts_of(tally, "types"),
             "languages": _languages(corpus, spool, kept),
             "lengths": _lengths(corpus.bytes[kept]),
             "notes": (*tally.coding(options.encoding), *tally.notes[:50]),
@@ -71,7 +70,8 @@ def summarise(
     )
 
 
-def _source(each: Named, options: BuildOptions) -> SourceRecord:
+def source_of(each: Named, options: CommonOptions) -> SourceRecord:
+    """What a source held."""
     licence = options.licence
     if licence is None and each.source in library.BUILTINS:
         licence = library.LICENCE
@@ -81,7 +81,8 @@ def _source(each: Named, options: BuildOptions) -> SourceRecord:
     return SourceRecord(source=each.source, split=each.role, files=len(each.items), bytes=size, licence=licence)
 
 
-def _dropped(tally: Tally) -> tuple[Dropped, ...]:
+def dropped_of(tally: Tally) -> tuple[Dropped, ...]:
+    """What was left out, the most common reason first."""
     ordered = sorted(tally.dropped.items(), key=lambda pair: (-pair[1][0], pair[0]))
     return tuple(
         Dropped(reason=reason, count=number, bytes=size, examples=tuple(examples[:EXAMPLES]))
@@ -89,14 +90,16 @@ def _dropped(tally: Tally) -> tuple[Dropped, ...]:
     )
 
 
-def _counts(tally: Tally, what: str) -> tuple[Count, ...]:
-    counter = tally.counts.get(what, Counter())
-    return tuple(
-        Count(name=name, count=number) for name, number in sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))
-    )
+def counts_of(tally: Tally, what: str, prefixed: str | None = None) -> tuple[Count, ...]:
+    """What was counted under `what`, the most common first; and under `prefixed`, with that before its name."""
+    ordered = sorted(tally.counts.get(what, Counter()).items(), key=lambda pair: (-pair[1], pair[0]))
+    more = () if prefixed is None else counts_of(tally, prefixed)
+    counts = tuple(Count(name=name, count=number) for name, number in ordered)
+    return counts + tuple(Count(name=f"{prefixed} {each.name}", count=each.count) for each in more)
 
 
-def _duplicates(corpus: Corpus, spool: Spool, found: Found) -> Duplicates:
+def duplicates_of(corpus: Corpus, spool: Spool, found: Found) -> Duplicates:
+    """What was found more than once, with examples."""
     examples = [
         f"{_name(corpus, spool, left)} agrees with {_name(corpus, spool, right)} ({similarity:.0%})"
         for left, right, similarity in found.examples

@@ -43,13 +43,7 @@ def make_codec(
     from daedal.codecs.text import TextCodec
 
     if options.tokenizer is not None:
-        folder = Path(options.tokenizer).expanduser()
-        if not folder.is_dir():
-            raise DaedalError(f"{folder} is not a folder with a tokenizer", "Give a run folder or a model's folder")
-        codec = TextCodec.load(folder)
-        if codec.eos_id is None:
-            raise DaedalError(f"The tokenizer in {folder} has no end-of-text token", "Give another one")
-        return codec
+        return given_tokenizer(options.tokenizer)
     train_bytes = int(corpus.bytes[assignment.splits == 0].sum())
     kind, vocabulary = options.codec, options.vocab_size
     if kind == "auto":
@@ -71,6 +65,23 @@ def make_codec(
             progress(min(done, total), total)
 
     return TextCodec.train(kind, texts() if kind != "byte" else iter(()), vocabulary)
+
+
+def given_tokenizer(path: str) -> "TextCodec":
+    """The tokenizer of a folder, to encode with.
+
+    Raises:
+        DaedalError: it cannot be used.
+    """
+    from daedal.codecs.text import TextCodec
+
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise DaedalError(f"{folder} is not a folder with a tokenizer", "Give a run folder or a model's folder")
+    codec = TextCodec.load(folder)
+    if codec.eos_id is None:
+        raise DaedalError(f"The tokenizer in {folder} has no end-of-text token", "Give another one")
+    return codec
 
 
 def _sample(corpus: Corpus, assignment: Assignment, options: BuildOptions) -> np.ndarray:

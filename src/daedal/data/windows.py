@@ -91,6 +91,8 @@ class Windows:
     def batch(
         self, first_sample: int, count: int
     ) -> tuple[Int64[Array, "count context"], Int64[Array, "count context"]]:
-        """Inputs and targets (the same tokens, one later) of `count` samples from `first_sample` on."""
-        rows = self.split.gather(self.starts(first_sample, count), self.context + 1)
-        return rows[:, :-1], rows[:, 1:]
+        """Inputs and targets (the same tokens, one later) of `count` samples from `first_sample` on. A target that is not to be
+        learned is `IGNORE`."""
+        starts = self.starts(first_sample, count)
+        rows = self.split.gather(starts, self.context + 1)
+        return rows[:, :-1], self.split.targets(starts, rows)

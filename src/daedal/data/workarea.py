@@ -16,7 +16,7 @@ from daedal.files import make_folder, read_json, write_json
 from daedal.lock import locked
 
 LOCK = "lock"
-_FORMATS = ("daedal-data", "daedal-images")
+_FORMATS = ("daedal-data", "daedal-images", "daedal-examples")
 
 
 def work_path(out: Path) -> Path:

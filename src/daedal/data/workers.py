@@ -8,12 +8,15 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from pydantic import Field
 
 from daedal.config import Config
 from daedal.data import children
 from daedal.data.children import Child
 from daedal.data.encode import Encoder, Job, encode_chunk
+from daedal.data.example_work import ExampleWork
 from daedal.data.ingest import Cleaning, ingest
 from daedal.data.sources import Unit
 from daedal.data.spool import Spool
@@ -26,6 +29,8 @@ class Bench(Config):
     encoded: str
     codec: str
     cleaning: Cleaning
+    kind: str = "text"
+    options: dict[str, Any] = Field(default_factory=dict)  # of kinds with columns
 
 
 class Doer:
@@ -35,15 +40,23 @@ class Doer:
         self._bench = bench
         self._spool = Spool(Path(bench.spool))
         self._encoder: Encoder | None = None
+        self._columns: ExampleWork | None = None if bench.kind == "text" else ExampleWork(bench.kind, bench.options)
 
     def do(self, job: Unit | Job, progress: Callable[[int], None]) -> None:
         """Do one job; `progress` is told the bytes of text done."""
+        encoded = Path(self._bench.encoded)
+        if self._columns is not None:
+            if isinstance(job, Unit):
+                self._columns.read(job, self._spool, progress)
+            else:
+                progress(self._columns.encode(job, self._spool, Path(self._bench.codec), encoded))
+            return
         if isinstance(job, Unit):
             ingest(job, self._bench.cleaning, self._spool, progress)
             return
         if self._encoder is None:
             self._encoder = Encoder.load(self._bench.codec)
-        progress(encode_chunk(job, self._spool, self._encoder, Path(self._bench.encoded)))
+        progress(encode_chunk(job, self._spool, self._encoder, encoded))
 
 
 class Workers:

@@ -9,6 +9,7 @@ import numpy as np
 from daedal import __version__
 from daedal.codecs.text import TextCodec
 from daedal.data.clean import text_of
+from daedal.data.conversations import open_stream
 from daedal.data.document import Raw
 from daedal.data.manifest import MANIFEST
 from daedal.data.readers import Reading
@@ -283,7 +284,7 @@ def _own_data(folder: RunFolder | None) -> Dataset:
 
 def _data(source: str | Path) -> Dataset | str | Path:
     """A data folder, opened; anything else as it is."""
-    return Dataset.open(source) if (Path(source) / MANIFEST).is_file() else source
+    return open_stream(source) if (Path(source) / MANIFEST).is_file() else source
 
 
 def _learned(folder: RunFolder) -> Dataset | None:

@@ -55,9 +55,17 @@ def open_family(family: str, data: str | Path, init: str | None = None, codec: s
     """
     plan_class(family)
     from daedal.data import open_data
+    from daedal.data.conversations import stream_of
+    from daedal.data.examples import ExampleDataset
     from daedal.data.shards import Dataset
 
     dataset = open_data(Path(data))
+    if isinstance(dataset, ExampleDataset):
+        if family != "gpt":
+            raise DaedalError(
+                f"A {family} learns pictures, and {data} holds {dataset.manifest.kind}", "Name a folder of picture data"
+            )
+        dataset = stream_of(dataset)
     if isinstance(dataset, Dataset):
         if family != "gpt":
             raise DaedalError(f"A {family} learns pictures, and {data} holds text", "Name a folder of picture data")

@@ -40,7 +40,8 @@ class LanguageFamily(Family):
     def __init__(self, dataset: Dataset, data: str, init: str | None = None) -> None:
         self.dataset, self.data, self.init = dataset, data, init
         self._initial = _initial(init, dataset) if init is not None else None
-        self._habits = Habits.of(resolve(init)) if init is not None else None
+        habits = Habits.of(dataset.folder)
+        self._habits = Habits.of(resolve(init)) if init is not None else habits if habits.jinja is not None else None
 
     def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> GPTPlan:
         for name in ("condition", "label_dropout", "telling"):
@@ -144,7 +145,7 @@ class LanguageTask:
         for row, start in enumerate(starts):
             tokens = split.read(int(start), min(int(start) + context + 1, split.tokens))
             inputs[row, : len(tokens) - 1] = tokens[:-1]
-            targets[row, : len(tokens) - 1] = tokens[1:]
+            targets[row, : len(tokens) - 1] = split.targets(starts[row : row + 1], tokens[None])[0]
         batch = TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
         return float(self.model.loss(batch.to(device)).total), batch.count
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daedal.data import open_data
+from daedal.data.conversations import stream_of
+from daedal.data.examples import ExampleDataset
 from daedal.data.images.dataset import ImageDataset
 from daedal.data.manifest import MANIFEST
 from daedal.data.shards import Dataset
@@ -30,12 +32,12 @@ def own_data(run: RunFolder) -> Dataset | ImageDataset:
     """
     plan, known = run.plan, run.fingerprint
     if (Path(plan.data) / MANIFEST).is_file():
-        data = open_data(Path(plan.data))
+        data = opened(Path(plan.data))
         check_data(data, run)
         return data
     for place in _moved(run.path, Path(plan.data)) if known else ():
         try:
-            data = open_data(place)
+            data = opened(place)
             if fingerprint_of(data, plan) == known:
                 return data
         except DaedalError:
@@ -43,6 +45,16 @@ def own_data(run: RunFolder) -> Dataset | ImageDataset:
     raise DaedalError(
         f"The data that this run was trained on is not at {plan.data} any more", "Name its place by --data"
     )
+
+
+def opened(folder: Path) -> Dataset | ImageDataset:
+    """A data folder as a model learns from it.
+
+    Raises:
+        DaedalError: it is none, or damaged, or no model learns from it yet.
+    """
+    data = open_data(folder)
+    return stream_of(data) if isinstance(data, ExampleDataset) else data
 
 
 def check_data(data: Dataset | ImageDataset, run: RunFolder) -> None:

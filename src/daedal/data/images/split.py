@@ -7,12 +7,11 @@ from jaxtyping import Int8, UInt64
 
 from daedal.data.images.duplicates import Duplicates
 from daedal.data.images.options import ImageOptions
-from daedal.data.options import DEFAULT_SHARES, SPLITS
-from daedal.data.split import LEFT_OUT, draw
+from daedal.data.options import SPLITS
+from daedal.data.split import LEFT_OUT, draw, shares_of
 from daedal.errors import DaedalError
 
 Array = np.ndarray
-_VALIDATION = 5.0
 
 
 @dataclass(frozen=True)
@@ -26,21 +25,6 @@ class Assignment:
 
     splits: Int8[Array, " pictures"]
     method: str
-
-
-def shares_of(options: ImageOptions, roles: Int8[Array, " pictures"]) -> tuple[float, float, float]:
-    """Fractions of train, validation and test that are drawn from the pictures of role 0.
-
-    Where there is a test split already, validation alone is drawn, and where there is a validation split, nothing is.
-    """
-    validation, test = bool((roles == 1).any()), bool((roles == 2).any())
-    given = options.split
-    if given is None:
-        given = (100.0 - _VALIDATION, _VALIDATION, 0.0) if test else DEFAULT_SHARES
-    if options.split is None and validation:
-        given = (100.0, 0.0, 0.0)
-    kept = (given[0], 0.0 if validation else given[1], 0.0 if test else given[2])
-    return kept[0] / sum(kept), kept[1] / sum(kept), kept[2] / sum(kept)
 
 
 def assign(

@@ -1,0 +1,222 @@
+"""The codecs of columns: values -> rows of ids. Learned from the train split, saved with the data, shared by columns."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from daedal.codecs.chat import CHATML, TURNS, ChatTemplate
+from daedal.codecs.conversation import Conversation
+from daedal.codecs.items import END as END_OF_HISTORY
+from daedal.codecs.items import ItemCodec
+from daedal.codecs.text import TextCodec
+from daedal.data.encode import Encoder
+from daedal.data.example_options import ExampleOptions
+from daedal.data.vocabulary import choose_codec, choose_vocabulary, given_tokenizer
+from daedal.files import write_json, write_text
+from daedal.models.habits import GENERATION, TEMPLATE
+
+Array = np.ndarray
+
+
+class Rows(NamedTuple):
+    """Encoded values.
+
+    Attributes:
+        counts: ids of each, its end included.
+        ids: of all.
+        learned: which of them a model is to learn to say; None for all.
+    """
+
+    counts: Int64[Array, " values"]
+    ids: Array
+    learned: Bool[Array, " ids"] | None = None
+
+
+class Train(NamedTuple):
+    """What a codec is learned from.
+
+    Attributes:
+        values: of the train split's columns that share it, or a sample of them.
+        texts: what is written in them.
+        size: bytes of all texts of the split.
+    """
+
+    values: Callable[[], Iterator[Any]]
+    texts: Callable[[], Iterator[str]]
+    size: int
+    options: ExampleOptions
+
+
+class ColumnCodec(Protocol):
+    """What makes ids of the values of columns."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def described(self) -> str:
+        """In a few words, for the card."""
+
+    @classmethod
+    def fit(cls, train: Train) -> Self:
+        """Learned from the train split."""
+
+    def encode(self, values: Sequence[Any]) -> Rows: ...
+    def fingerprint(self) -> str: ...
+    def save(self, folder: Path) -> None: ...
+    @classmethod
+    def load(cls, folder: Path) -> Self: ...
+
+
+class TextColumns:
+    """Text, each value followed by the end of text."""
+
+    def __init__(self, codec: TextCodec, tokenizer_json: str) -> None:
+        self.codec, self._encoder = codec, Encoder(codec, tokenizer_json)
+
+    @classmethod
+    def _of(cls, codec: TextCodec) -> Self:
+        return cls(codec, json.dumps(codec.state()))
+
+    @classmethod
+    def fit(cls, train: Train) -> Self:
+        return cls._of(learn(train))
+
+    @property
+    def vocab_size(self) -> int:
+        return self.codec.vocab_size
+
+    @property
+    def described(self) -> str:
+        return f"{self.codec.kind}, {self.codec.vocab_size:,} tokens"
+
+    def encode(self, values: Sequence[Any]) -> Rows:
+        return Rows(*self._encoder(values))
+
+    def fingerprint(self) -> str:
+        return self.codec.fingerprint()
+
+    def save(self, folder: Path) -> None:
+        self.codec.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(TextCodec.load(folder), (folder / "tokenizer.json").read_text(encoding="utf-8"))
+
+
+class ChatColumns:
+    """Conversations, each with the tools it has: turns by a chat template, of which only what the assistant says is learned."""
+
+    def __init__(self, codec: TextCodec, template: ChatTemplate) -> None:
+        self.codec, self.template = codec, template
+
+    @classmethod
+    def fit(cls, train: Train) -> Self:
+        given = train.options.tokenizer
+        if given is not None:
+            return cls(given_tokenizer(given), ChatTemplate.load(Path(given).expanduser()))
+        return cls(learn(train, TURNS), ChatTemplate(CHATML))
+
+    @property
+    def vocab_size(self) -> int:
+        return self.codec.vocab_size
+
+    @property
+    def described(self) -> str:
+        how = (
+            "one line a turn"
+            if self.template.plain
+            else "ChatML"
+            if self.template.source == CHATML
+            else "its own turns"
+        )
+        return f"{self.codec.kind}, {self.codec.vocab_size:,} tokens, {how}"
+
+    def encode(self, values: Sequence[Any]) -> Rows:
+        counts: list[int] = []
+        ids: list[int] = []
+        learned: list[bool] = []
+        assert self.codec.eos_id is not None
+        for value in values:
+            more = {"tools": value["tools"]} if value.get("tools") else {}
+            turns = Conversation(self.template, self.codec, value["messages"], False, **more).turns
+            pieces = [*turns, ([self.codec.eos_id], False)]
+            counts.append(sum(len(piece) for piece, _ in pieces))
+            ids += [id for piece, _ in pieces for id in piece]
+            learned += [own for piece, own in pieces for _ in piece]
+        dtype = np.uint16 if self.vocab_size <= 2**16 else np.uint32
+        return Rows(np.array(counts, dtype=np.int64), np.array(ids, dtype=dtype), np.array(learned, dtype=bool))
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(f"{self.codec.fingerprint()} {self.template.source}".encode()).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Beside the tokenizer the template and what ends a text, where a model that learns from the data finds them."""
+        self.codec.save(folder)
+        write_text(folder / TEMPLATE, self.template.source)
+        ends = [end for stop in self.template.stops for end in self.codec.encode(stop, special=True)[:1]]
+        if self.template.source == CHATML:
+            write_json(folder / GENERATION, {"eos_token_id": [*ends, self.codec.eos_id]})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(TextCodec.load(folder), ChatTemplate.load(folder))
+
+
+class ItemColumns:
+    """Items, each history followed by its end."""
+
+    def __init__(self, codec: ItemCodec) -> None:
+        self.codec = codec
+
+    @classmethod
+    def fit(cls, train: Train) -> Self:
+        return cls(ItemCodec.fit(train.values()))
+
+    @property
+    def vocab_size(self) -> int:
+        return self.codec.vocab_size
+
+    @property
+    def described(self) -> str:
+        return f"{len(self.codec.names):,} items"
+
+    def encode(self, values: Sequence[Any]) -> Rows:
+        rows = [[*self.codec.encode(value), END_OF_HISTORY] for value in values]
+        dtype = np.uint16 if self.vocab_size <= 2**16 else np.uint32
+        return Rows(
+            np.array([len(row) for row in rows], dtype=np.int64),
+            np.array([id for row in rows for id in row], dtype=dtype),
+        )
+
+    def fingerprint(self) -> str:
+        return self.codec.fingerprint()
+
+    def save(self, folder: Path) -> None:
+        self.codec.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(ItemCodec.load(folder))
+
+
+CODECS: dict[str, type[ColumnCodec]] = {"text": TextColumns, "chat": ChatColumns, "items": ItemColumns}
+
+
+def learn(train: Train, marks: Sequence[str] = ()) -> TextCodec:
+    """The codec of text that the options ask for; `marks` are special tokens on top."""
+    options = train.options
+    if options.tokenizer is not None:
+        return given_tokenizer(options.tokenizer)
+    kind, vocabulary = options.codec, options.vocab_size
+    if kind == "auto":
+        kind, chosen = choose_codec(train.size)
+        kind, vocabulary = ("bpe", vocabulary) if vocabulary is not None else (kind, chosen)
+    elif kind == "bpe":
+        vocabulary = vocabulary or choose_vocabulary(train.size)
+    return TextCodec.train(kind, train.texts() if kind != "byte" else iter(()), vocabulary, marks)

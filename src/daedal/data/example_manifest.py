@@ -1,0 +1,87 @@
+"""The manifest of a data folder of examples with columns: what was built, from what, how, and what was left out."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from daedal.config import Config
+from daedal.data.manifest import MANIFEST, Count, Dropped, Duplicates, SourceRecord
+from daedal.errors import DaedalError
+from daedal.files import read_json
+
+FORMAT = "daedal-examples"
+
+
+class ColumnRecord(Config):
+    """A column, and what its values became.
+
+    Attributes:
+        stored: rows of ids, numbers of names, numbers, or what they are.
+        codec: what made the ids.
+        dtype: of the ids.
+        names: of the classes, in the order of their numbers.
+    """
+
+    stored: Literal["ragged", "classes", "numbers", "strings"]
+    codec: str | None = None
+    dtype: Literal["uint16", "uint32"] | None = None
+    names: tuple[str, ...] = ()
+
+
+class CodecOfColumns(Config):
+    """A codec that columns share."""
+
+    described: str
+    vocab_size: int = Field(ge=1)
+    fingerprint: str
+
+
+class ExampleSplitRecord(Config):
+    """One split.
+
+    Attributes:
+        ids: of each column that has them; how many, and how many of them are learned to be said.
+        classes: of each column of classes, how many examples have each.
+        bytes: of text.
+    """
+
+    examples: int = Field(ge=0)
+    ids: dict[str, int] = Field(default_factory=dict)
+    learned: dict[str, int] = Field(default_factory=dict)
+    classes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    bytes: int = Field(ge=0)
+    fingerprint: str
+
+
+class ExampleManifest(Config):
+    """Everything about a data folder of examples but their values."""
+
+    format: Literal["daedal-examples"] = "daedal-examples"
+    version: Literal[1] = 1
+    kind: str
+    fingerprint: str
+    request: str
+    made_with: dict[str, str]
+    options: dict[str, Any]
+    sources: tuple[SourceRecord, ...]
+    columns: dict[str, ColumnRecord]
+    codecs: dict[str, CodecOfColumns]
+    splits: dict[str, ExampleSplitRecord]
+    split_by: str
+    dropped: tuple[Dropped, ...] = ()
+    duplicates: Duplicates = Duplicates()
+    mended: tuple[Count, ...] = ()
+    encodings: tuple[Count, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_example_manifest(folder: Path) -> ExampleManifest:
+    """
+    Raises:
+        DaedalError: it is no folder of examples, or its manifest is damaged.
+    """
+    values = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise DaedalError(f"{folder} holds no examples with columns", "Give a folder that `daedal data build` wrote")
+    return ExampleManifest.parse(values, str(folder / MANIFEST))

@@ -1,0 +1,186 @@
+"""A built data folder of examples with columns, opened."""
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from daedal.data.example_files import column_path, examples_path
+from daedal.data.example_manifest import ExampleManifest, ExampleSplitRecord, read_example_manifest
+from daedal.data.kind import Kind, open_kind
+from daedal.data.shards import load_array
+from daedal.errors import DaedalError
+
+if TYPE_CHECKING:
+    from daedal.data.column_codecs import ColumnCodec
+
+Array = np.ndarray
+
+
+class RaggedColumn(Sequence[Int64[Array, " ids"]]):
+    """The rows of ids of a column, memory-mapped.
+
+    Attributes:
+        ids: of all rows, end to end.
+        borders: where each begins, and last where all end.
+        learned: which ids a model is to learn to say; None for all.
+    """
+
+    def __init__(self, folder: Path, split: str, name: str, record: ExampleSplitRecord, dtype: str) -> None:
+        path = column_path(folder, split, name, "ids")
+        self.ids = load_array(path)
+        self.borders: Int64[Array, " rows_and_one"] = load_array(column_path(folder, split, name, "borders"))
+        fits = self.ids.dtype == np.dtype(dtype) and self.ids.shape == (record.ids[name],)
+        if not fits or self.borders.shape != (record.examples + 1,) or int(self.borders[-1]) != len(self.ids):
+            raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
+        self.learned: Bool[Array, " ids"] | None = None
+        if name in record.learned:
+            self.learned = load_array(column_path(folder, split, name, "learned"))
+            if self.learned.dtype != np.bool_ or self.learned.shape != self.ids.shape:
+                raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
+
+    def __len__(self) -> int:
+        return len(self.borders) - 1
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        return np.asarray(self.ids[self.borders[index] : self.borders[index + 1]], dtype=np.int64)
+
+
+class ExampleSplit:
+    """One split of a data folder of examples."""
+
+    def __init__(self, folder: Path, name: str, dataset: "ExampleDataset") -> None:
+        self.name, self.dataset, self._folder = name, dataset, folder
+        self.record = dataset.manifest.splits[name]
+
+    def __len__(self) -> int:
+        return self.record.examples
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the encoded columns."""
+        return self.record.fingerprint
+
+    def ragged(self, column: str) -> RaggedColumn:
+        """The rows of ids of a column."""
+        return RaggedColumn(self._folder, self.name, column, self.record, str(self._of(column, "ragged").dtype))
+
+    def classes(self, column: str) -> Int64[Array, " examples"]:
+        """The numbers of a column's classes; -1 for none, and for those that the train split has not."""
+        self._of(column, "classes")
+        return self._plain(column)
+
+    def numbers(self, column: str) -> Float64[Array, " examples"]:
+        """The numbers of a column."""
+        self._of(column, "numbers")
+        return self._plain(column)
+
+    def values(self, column: str) -> list[Any]:
+        """What the examples have in a column, as it was read and cleaned."""
+        from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
+
+        kind = self.dataset.kind
+        if column not in kind.columns:
+            raise DaedalError(f"There is no column {column!r}", f"Choose from {', '.join(kind.columns)}")
+        path = examples_path(self._folder, self.name)
+        try:
+            cells = parquet.read_table(path, columns=[column]).column(0).to_pylist()
+        except (OSError, ArrowException, IndexError) as error:
+            line = (str(error).splitlines() or ["no such column"])[0]
+            raise DaedalError(f"{path} is damaged or missing ({line})", "Build the data again") from None
+        if len(cells) != len(self):
+            raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
+        structured = kind.columns[column].structured
+        return [json.loads(cell) if structured and cell is not None else cell for cell in cells]
+
+    def first(self, column: str) -> Any:
+        """What the first example has in a column."""
+        from pyarrow import parquet
+
+        batch = next(
+            parquet.ParquetFile(examples_path(self._folder, self.name)).iter_batches(1, columns=[column]), None
+        )
+        cell = None if batch is None or not len(batch) else batch.column(0)[0].as_py()
+        structured = self.dataset.kind.columns[column].structured
+        return json.loads(cell) if structured and cell is not None else cell
+
+    def _of(self, column: str, stored: str) -> Any:
+        record = self.dataset.manifest.columns.get(column)
+        if record is None or record.stored != stored:
+            raise DaedalError(f"The {self.dataset.kind.nouns} have no column {column!r} of {stored}", "Choose another")
+        return record
+
+    def _plain(self, column: str) -> Array:
+        array = load_array(column_path(self._folder, self.name, column), mapped=False)
+        if array.shape != (len(self),):
+            raise DaedalError(
+                f"{column_path(self._folder, self.name, column)} does not fit the manifest", "Build the data again"
+            )
+        return array
+
+
+class ExampleDataset:
+    """A data folder of examples: a manifest, codecs and up to three splits."""
+
+    def __init__(self, folder: Path, manifest: ExampleManifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        self._splits: dict[str, ExampleSplit] = {}
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Self:
+        """Open the folder that `build_data` wrote.
+
+        Raises:
+            DaedalError: it is no such folder, or damaged.
+        """
+        return cls(Path(folder), read_example_manifest(Path(folder)))
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What its examples are."""
+        return open_kind(self.manifest.kind)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the codecs and of all encoded columns."""
+        return self.manifest.fingerprint
+
+    def classes(self, column: str) -> tuple[str, ...]:
+        """The names of a column's classes, in the order of their numbers."""
+        return self.manifest.columns[column].names
+
+    def codec(self, name: str) -> "ColumnCodec":
+        """The codec of this name that its columns share.
+
+        Raises:
+            DaedalError: it is damaged, or not the one that the ids were made with.
+        """
+        from daedal.data.column_codecs import CODECS
+
+        codec = CODECS[name].load(self.folder)
+        if codec.fingerprint() != self.manifest.codecs[name].fingerprint:
+            raise DaedalError(
+                f"{self.folder}: the {name} codec is not the one that the ids were made with", "Build the data again"
+            )
+        return codec
+
+    def split(self, name: str) -> ExampleSplit:
+        """A split by name: `train`, `validation` or `test`.
+
+        Raises:
+            DaedalError: there is none of this name.
+        """
+        if name not in self.manifest.splits:
+            raise DaedalError(f"There is no split called {name!r}", f"Choose from {', '.join(self.manifest.splits)}")
+        if name not in self._splits:
+            self._splits[name] = ExampleSplit(self.folder, name, self)
+        return self._splits[name]

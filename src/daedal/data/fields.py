@@ -1,0 +1,61 @@
+"""Which column of a table is which column of an example: as asked for, else by usual names."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from daedal.data.document import Note
+from daedal.errors import DaedalError
+
+_SPLITS = {
+    "train": "train", "training": "train",
+    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
+    "test": "test", "testing": "test", "t10k": "test",
+}  # fmt: skip
+
+
+def split_of_name(label: str) -> str | None:
+    """The split that a word of a file's name is, or else its innermost folder that is called like one; `train` among words of
+    a longer name is enough, as in `train-00000-of-00001.parquet`."""
+    *folders, file = re.split(r"[/!]", label)
+    words = re.split(r"[-_.]", file.lower())
+    found = next((_SPLITS[word] for word in words if word in _SPLITS), None)
+    return found or next((_SPLITS[name.lower()] for name in reversed(folders) if name.lower() in _SPLITS), None)
+
+
+def split_of_words(name: str) -> str | None:
+    """The split that is called so."""
+    return _SPLITS.get(name.lower())
+
+
+def named(columns: Iterable[str], usual: Iterable[str]) -> str | None:
+    """The first of the usual names that a table has, whatever its case; spaces and dashes are underscores."""
+    known = {re.sub(r"[\s-]+", "_", name.lower()): name for name in reversed(list(columns))}
+    return next((known[name] for name in usual if name in known), None)
+
+
+def match(columns: Iterable[str], usual: Mapping[str, Iterable[str]], asked: Mapping[str, str]) -> dict[str, str]:
+    """For each column of an example that of the table, where there is one."""
+    columns = list(columns)
+    chosen = {name: asked.get(name) or named(columns, names) for name, names in usual.items()}
+    return {name: column for name, column in chosen.items() if column is not None and column in columns}
+
+
+def require(label: str, columns: Iterable[str], asked: Mapping[str, str], known: Iterable[str]) -> None:
+    """Refuse columns that were asked for and are not there.
+
+    Raises:
+        DaedalError: the example has no such column, or the table has not.
+    """
+    columns, known = list(columns), list(known)
+    for name, column in asked.items():
+        if name not in known:
+            raise DaedalError(f"--column {name}={column}: there is no {name}", f"Choose from {', '.join(known)}")
+        if column not in columns:
+            raise DaedalError(f"{label} has no column {column!r}", f"It has {', '.join(columns[:20]) or 'none'}")
+
+
+def guesses(label: str, chosen: Mapping[str, str], asked: Mapping[str, str]) -> Iterator[Note]:
+    """Word of columns that were guessed by other names than their own."""
+    guessed = [f"{name} from {column!r}" for name, column in chosen.items() if name not in asked and name != column]
+    if guessed:
+        yield Note(f"{', '.join(guessed)} (columns of {label} guessed; --column {next(iter(chosen))}=NAME chooses)")

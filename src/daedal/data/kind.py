@@ -1,0 +1,111 @@
+"""What a kind of example declares. Everything else is the one build's: files and archives, workers, resuming, copies, splits,
+codecs, the card.
+
+    KIND = Kind(
+        name="labelled",
+        columns={"text": Ragged(), "label": Classes()},
+        key=("text",),
+        recognise=recognise,      # how sure it is that sources are of it
+        read=read,                # files -> examples
+        split=Stratified("label"),
+    )
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from daedal.data.columns import Column
+from daedal.data.document import Coded, Example, Lost, Note
+from daedal.data.example_options import ExampleOptions
+from daedal.data.peek import Sources
+from daedal.data.sources import Item, Named, Unit, plan_units
+from daedal.errors import DaedalError
+from daedal.kinds import Line, table
+
+Found = Example | Lost | Coded | Note
+Check = Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
+"""Given all examples that stay, gives what the user should know of them: a line each."""
+
+
+@dataclass(frozen=True)
+class ByHash:
+    """Each example is drawn by a hash of what it says."""
+
+
+@dataclass(frozen=True)
+class Stratified:
+    """Each class of a column has its share of every split."""
+
+    column: str
+
+
+@dataclass(frozen=True)
+class InTime:
+    """The last examples by a column of numbers are the test split, those before them the validation split."""
+
+    column: str
+
+
+Splitter = ByHash | Stratified | InTime
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of example.
+
+    Attributes:
+        columns: of an example, by name.
+        key: the columns that make two examples the same.
+        recognise: how sure it is that sources are of this kind: 0 not at all, 1 certainly. 0.3 is how sure text is of what
+            anybody can read.
+        read: examples of files that are read together, and word of what was lost or decided. Each column's value is a text
+            or, where it is structured, a value of JSON. It may be given the same files again, to go on with a stopped build.
+        units: which files are read together: each alone, unless they belong together as two halves of a pair.
+        split: which examples go to which split, where the source does not say.
+        settle: what is to be set right in an example whose texts were cleaned; or the reason to leave it out.
+        together: the column of which equal values keep examples in one split.
+        checks: what else the card should say of the examples.
+        options: what may be asked for.
+    """
+
+    name: str
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+    recognise: Callable[[Sources], float]
+    read: Callable[[Sequence[Item], Any], Iterator[Found]]
+    units: Callable[[Iterable[Named]], list[Unit]] = plan_units
+    split: Splitter = ByHash()
+    settle: Callable[[dict[str, Any]], dict[str, Any] | str] | None = None
+    together: str | None = None
+    checks: tuple[Check, ...] = ()
+    options: type[ExampleOptions] = ExampleOptions
+
+    @property
+    def line(self) -> Line:
+        """Its line in the table of kinds."""
+        return table()[self.name]
+
+    @property
+    def nouns(self) -> str:
+        """Several examples, in a word."""
+        return self.line.noun[1]
+
+
+def open_kind(name: str) -> Kind:
+    """The kind of a name.
+
+    Raises:
+        DaedalError: there is none, or its package cannot be imported.
+    """
+    kinds = table()
+    if name not in kinds:
+        raise DaedalError(f"There is no kind of example called {name!r}", f"Choose from {', '.join(kinds)}")
+    home, _, attribute = kinds[name].home.partition(":")
+    try:
+        kind = getattr(import_module(home), attribute)
+    except (ImportError, AttributeError) as error:
+        raise DaedalError(f"The kind {name} cannot be opened: {error}", "Install its package again") from None
+    assert isinstance(kind, Kind), f"{kinds[name].home} is no Kind"
+    return kind

@@ -1,0 +1,154 @@
+"""Questions about a text, and where in it the answer is; or that it is not there: SQuAD 1.1 and 2.0, and rows of the same columns."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from daedal.data.columns import Ragged, Strings
+from daedal.data.document import Example, Lost
+from daedal.data.example_options import ExampleOptions
+from daedal.data.fields import match, split_of_name
+from daedal.data.kind import Found, Kind
+from daedal.data.peek import Peek, Sources
+from daedal.data.rows import Row, Whole, read_rows
+from daedal.data.sources import Item
+
+USUAL = {
+    "question": ("question", "query"),
+    "context": ("context", "passage", "paragraph", "document", "text"),
+    "answers": ("answers", "answer", "answer_text"),
+    "start": ("answer_start", "start"),
+}
+
+
+def recognise(sources: Sources) -> float:
+    sure = [
+        0.95 if _is(peek) else 0.0
+        for peek in sources.peeks
+        if peek.rows or (peek.whole and peek.whole.value is not None)
+    ]
+    return min(sure, default=0.0)
+
+
+def _is(peek: Peek) -> bool:
+    if peek.whole is not None:
+        return _articles(peek.whole.value) is not None
+    if peek.rows and all("paragraphs" in row for row in peek.rows):
+        return True
+    chosen = match(peek.columns, USUAL, {})
+    if not {"question", "context", "answers"} <= chosen.keys():
+        return False
+    return any(_answers(row.get(chosen["answers"]), row.get(chosen.get("start", ""))) for row in peek.rows)
+
+
+def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
+    for item in items:
+        for found in read_rows(item, options.encoding):
+            if isinstance(found, Whole):
+                articles = _articles(found.value)
+                if articles is None:
+                    yield Lost(found.label, "no questions", "it is no table, and no JSON like SQuAD's", broken=False)
+                else:
+                    yield from _squad(found.label, articles)
+            elif isinstance(found, Row):
+                if "paragraphs" in found.values:
+                    yield from _squad(found.label, [found.values], found.number)
+                    continue
+                columns = match(found.values, USUAL, options.columns)
+                cells = {name: found.values.get(of) for name, of in columns.items()}
+                values = {
+                    "question": cells.get("question"),
+                    "context": cells.get("context"),
+                    "answers": _answers(cells.get("answers"), cells.get("start")),
+                }
+                yield Example(found.label, found.number, values, split_of_name(found.label))
+            else:
+                yield found
+
+
+def _articles(value: Any) -> list[Any] | None:
+    data = value.get("data") if isinstance(value, Mapping) else None
+    return (
+        data
+        if isinstance(data, list) and data and all(isinstance(each, Mapping) and "paragraphs" in each for each in data)
+        else None
+    )
+
+
+def _squad(label: str, articles: Iterable[Mapping[str, Any]], number: int = 0) -> Iterator[Found]:
+    for article in articles:
+        for paragraph in article.get("paragraphs") or []:
+            for asked in paragraph.get("qas") or []:
+                values = {
+                    "question": asked.get("question"),
+                    "context": paragraph.get("context"),
+                    "answers": _answers([] if asked.get("is_impossible") else asked.get("answers")),
+                }
+                yield Example(label, number, values, split_of_name(label))
+                number += 1
+
+
+def _answers(value: Any, start: Any = None) -> dict[str, Any] | None:
+    """Texts of answers and where each begins in its context, in characters; none where there is no answer."""
+    if isinstance(value, str):
+        value = [{"text": value, "answer_start": start}] if value else []
+    if isinstance(value, Mapping) and isinstance(value.get("text"), Sequence) and not isinstance(value["text"], str):
+        starts = value.get("answer_start") or [None] * len(value["text"])
+        value = [{"text": text, "answer_start": begin} for text, begin in zip(value["text"], starts, strict=False)]
+    elif isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, Sequence) or not all(
+        isinstance(each, Mapping) and isinstance(each.get("text"), str) for each in value
+    ):
+        return None
+    return {"text": [each["text"] for each in value], "start": [each.get("answer_start") for each in value]}
+
+
+def settle(values: dict[str, Any]) -> dict[str, Any] | str:
+    """Where each answer is in the cleaned context: at its place, else at the nearest that says the same."""
+    context, answers = values["context"], values["answers"]
+    texts, starts = [], []
+    for text, start in zip(answers["text"], answers["start"], strict=True):
+        places = _places(context, text)
+        if places:
+            near = min(places, key=lambda place: abs(place - (start if isinstance(start, int) else 0)))
+            texts.append(text)
+            starts.append(near)
+    if answers["text"] and not texts:
+        return "an answer that is not in its context"
+    return {**values, "answers": {"text": texts, "start": starts}}
+
+
+def _places(context: str, text: str) -> list[int]:
+    found: list[int] = []
+    place = context.find(text) if text else -1
+    while place >= 0 and len(found) < 1000:
+        found.append(place)
+        place = context.find(text, place + 1)
+    return found
+
+
+def facts(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """How many questions have no answer, and how many contexts there are."""
+    contexts: Counter[str] = Counter()
+    without = 0
+    for example in examples:
+        contexts[example["context"]] += 1
+        without += not example["answers"]["text"]
+    count = sum(contexts.values())
+    if count:
+        yield f"{count:,} questions about {len(contexts):,} texts; those about one text are in one split"
+    if without:
+        yield f"{without:,} have no answer in their text"
+
+
+KIND = Kind(
+    name="questions",
+    columns={"question": Ragged(), "context": Ragged(near=False), "answers": Strings(structured=True)},
+    key=("question", "context"),
+    recognise=recognise,
+    read=read,
+    settle=settle,
+    together="context",
+    checks=(facts,),
+)

@@ -1,0 +1,167 @@
+"""The rows of a file, whatever kind of table it is, as mappings from names to values: what kinds of records read.
+
+JSON Lines, JSON that is a list of objects or holds one, CSV and its kin, Parquet, datasets of the hub; in archives too. Text,
+and JSON of another form, has no rows: it comes whole, as `Whole`, for kinds that know its form.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar, cast
+
+from daedal.data import archives
+from daedal.data.decode import Decoder, is_binary
+from daedal.data.delimited import open_csv
+from daedal.data.document import Coded, Lost, Note
+from daedal.data.filetypes import FileType
+from daedal.data.hub import open_hub
+from daedal.data.json_rows import json_rows, jsonl_rows, looks_like_lines
+from daedal.data.plain_text import MOST_AT_ONCE
+from daedal.data.readers import walk
+from daedal.data.rejoined import Rejoined
+from daedal.data.sources import Item
+from daedal.data.tables import GUESS_ROWS
+
+_HEAD = 2**20
+T = TypeVar("T")
+
+
+class Row(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+        label: the file that it is from, as shown to people.
+        number: its place in that file.
+        values: its cells by the names of their columns; 0, 1, 2 ... where the table names none.
+    """
+
+    label: str
+    number: int
+    values: Mapping[str, Any]
+
+
+class Whole(NamedTuple):
+    """A file that is no table: its text, and of JSON its value."""
+
+    label: str
+    text: str
+    value: Any = None
+
+
+Read = Row | Whole | Lost | Coded | Note
+
+
+def read_rows(item: Item, encoding: str | None = None) -> Iterator[Read]:
+    """What a file holds, row by row; what is broken comes as `Lost`."""
+    if item.kind == "hub":
+        with open_hub(item.path) as rows:
+            yield from (Row(item.label, number, row) for number, row in enumerate(rows))
+        return
+    try:
+        stream = open(item.path, "rb")  # noqa: SIM115 (closed by the with below)
+    except OSError as error:
+        yield Lost(item.label, "unreadable", error.strerror or "", item.bytes)
+        return
+    with stream:
+        yield from walk(item.label, stream, item.bytes, partial(rows_in, encoding=encoding))
+
+
+class Chosen(NamedTuple, Generic[T]):
+    """A row, and what was decided on the first rows of its table."""
+
+    row: Row
+    choice: T
+
+
+def read_chosen(
+    item: Item, encoding: str | None, choose: Callable[[Sequence[Row]], T]
+) -> Iterator[Chosen[T] | Whole | Lost | Coded | Note]:
+    """What `read_rows` gives; rows with what `choose` makes of the first rows of their table."""
+    first: list[Row] = []
+    choices: dict[str, T] = {}
+
+    def decided() -> Iterator[Chosen[T]]:
+        if first:
+            choices[first[0].label] = choose(first)
+            yield from (Chosen(row, choices[row.label]) for row in first)
+            first.clear()
+
+    for found in read_rows(item, encoding):
+        if isinstance(found, Row) and found.label in choices:
+            yield Chosen(found, choices[found.label])
+        elif isinstance(found, Row):
+            if first and first[0].label != found.label:
+                yield from decided()
+            first.append(found)
+            if len(first) == GUESS_ROWS:
+                yield from decided()
+        else:
+            yield from decided()
+            yield found
+    yield from decided()
+
+
+def rows_in(label: str, stream: BinaryIO, type_: FileType, encoding: str | None = None) -> Iterator[Read]:
+    """What a stream holds that is no archive."""
+    if type_.reader == "parquet":
+        yield from _parquet(label, archives.seekable(stream))
+        return
+    if type_.reader == "none":
+        yield Lost(label, "binary", "not text by its name", broken=False)
+        return
+    head = stream.read(_HEAD)
+    if is_binary(head[:8192]):
+        yield Lost(label, "binary", "not text by its first bytes", broken=False)
+        return
+    whole = cast(BinaryIO, Rejoined(head, stream))
+    decoder = Decoder(encoding)
+    if type_.reader == "jsonl" or (type_.reader == "json" and looks_like_lines(Decoder(encoding).decode(head))):
+        yield from _numbered(label, jsonl_rows(label, whole, decoder))
+    elif type_.reader in ("csv", "tsv"):
+        names, rows, decoder = open_csv(label, whole, type_.name, encoding)
+        named = (row if isinstance(row, Lost) else dict(zip(names, row, strict=True)) for row in rows)
+        yield from _numbered(label, named)
+    else:
+        data = whole.read(MOST_AT_ONCE + 1)
+        if len(data) > MOST_AT_ONCE:
+            yield Lost(label, "too large", f"{type_.name} of more than {MOST_AT_ONCE >> 20} MiB", len(data))
+            return
+        text = decoder.decode(data, final=True)
+        rows_of_json, told = json_rows(label, text) if type_.reader == "json" else ([], [])
+        if rows_of_json:
+            yield from told
+            yield from _numbered(label, iter(rows_of_json))
+        else:
+            yield Whole(label, text, _value(text) if type_.reader == "json" else None)
+    yield Coded(label, decoder.encoding, decoder.replaced)
+
+
+def _numbered(label: str, rows: Iterator[Mapping[str, Any] | Lost]) -> Iterator[Row | Lost]:
+    number = 0
+    for row in rows:
+        if isinstance(row, Lost):
+            yield row
+        else:
+            yield Row(label, number, row)
+            number += 1
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _parquet(label: str, stream: BinaryIO) -> Iterator[Read]:
+    import pyarrow as pa  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
+    number = 0
+    try:
+        for batch in parquet.ParquetFile(stream).iter_batches(batch_size=1024, use_threads=False):
+            for row in batch.to_pylist():
+                yield Row(label, number, row)
+                number += 1
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        yield Lost(label, "broken file", (str(error).splitlines() or ["damaged"])[0][:200])
