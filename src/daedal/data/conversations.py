@@ -65,7 +65,8 @@ class ConversationDataset(Dataset):
         }
         made = examples.manifest
         dtype = made.columns[COLUMN].dtype
-        assert dtype is not None and self._text.eos_id is not None
+        assert dtype is not None
+        assert self._text.eos_id is not None
         self.manifest = Manifest(
             fingerprint=made.fingerprint,
             request=made.request,

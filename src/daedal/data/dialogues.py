@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 ROLES = {
-    "system": "system", "developer": "system", "user": "user", "human": "user", "prompter": "user", "assistant": "assistant",
-    "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant", "bing": "assistant",
-    "bard": "assistant", "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool",
-    "function_call": "assistant", "function-call": "assistant",
-}  # fmt: skip
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("user", "human", "prompter"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "ai", "bing", "bard"), "assistant"),
+    **dict.fromkeys(("function_call", "function-call"), "assistant"),
+    **dict.fromkeys(("tool", "function", "observation", "ipython"), "tool"),
+}
 PROMPTS = ("prompt", "instruction", "question", "query", "input", "problem", "user", "human")
 ANSWERS = ("completion", "response", "answer", "output", "solution", "assistant", "chosen_response", "gpt", "reply")
 LISTS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chat")

@@ -72,8 +72,9 @@ def blocks_of(dataset: ExampleDataset) -> list[Block]:
     for title, counts in (("Encodings", manifest.encodings), ("Mended and masked", manifest.mended)):
         if counts:
             blocks.append(Block(title, [], [[each.name, f"{each.count:,}"] for each in counts], []))
-    for dropped in manifest.dropped:
-        blocks.append(Block(f"Left out: {dropped.count:,} {dropped.reason}", [], [], list(dropped.examples)))
+    blocks += [
+        Block(f"Left out: {each.count:,} {each.reason}", [], [], list(each.examples)) for each in manifest.dropped
+    ]
     if manifest.notes:
         blocks.append(Block("Notes", [], [], list(manifest.notes)))
     return blocks

@@ -46,7 +46,7 @@ class Peek:
         return tuple(dict.fromkeys(name for row in self.rows for name in row))
 
     def says(self) -> bool:
-        """Whether it has text: of a table, cells with letters; of JSON that is no table, more than numbers and their brackets."""
+        """Whether it has text: of a table, cells with letters; of JSON that is no table, more than numbers and brackets."""
         if self.rows:
             return any(
                 isinstance(cell, str | bytes) and _LETTERS.search(str(cell))

@@ -1,4 +1,5 @@
-"""Conversations, of which a model learns what the assistant says: messages, ShareGPT, Alpaca, prompts with completions, with tools."""
+"""Conversations, of which a model learns what the assistant says: messages, ShareGPT, Alpaca, prompts with completions; with tools
+or without."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,5 +1,7 @@
-"""Histories: what each person took, watched or bought, in the order of time, as recommenders learn from. MovieLens and its kin: a
-row for each time that a person took something. Where a second table names the items, its names are theirs."""
+"""Histories: what each person took, watched or bought, in the order of time, as recommenders learn from.
+
+MovieLens and its kin: a row for each time that a person took something. Where a second table names the items, those are their names.
+"""
 
 import re
 from collections import Counter, defaultdict
@@ -19,10 +21,14 @@ from daedal.data.rows import Chosen, Row, Whole, read_chosen
 from daedal.data.sources import Item, Named, Unit
 
 USUAL = {
-    "user": ("userid", "user_id", "user", "uid", "reviewerid", "reviewer_id", "visitorid", "visitor_id", "customer_id", "customerid", "session_id", "username"),
+    "user": (
+        "userid", "user_id", "user", "uid", "reviewerid", "reviewer_id", "visitorid", "visitor_id", "customer_id", "customerid",
+        "session_id", "username",
+    ),
     "item": (
-        "movieid", "movie_id", "itemid", "item_id", "item", "productid", "product_id", "asin", "parent_asin", "bookid", "book_id",
-        "isbn", "songid", "song_id", "trackid", "track_id", "artistid", "artist_id", "animeid", "anime_id", "business_id", "movie",
+        "movieid", "movie_id", "itemid", "item_id", "item", "productid", "product_id", "asin", "parent_asin", "bookid",
+        "book_id", "isbn", "songid", "song_id", "trackid", "track_id", "artistid", "artist_id", "animeid", "anime_id",
+        "business_id", "movie",
     ),
     "rating": ("rating", "stars", "score", "overall", "event_rating"),
     "time": ("timestamp", "time", "unixreviewtime", "unix_review_time", "datetime", "date", "created_at", "ts"),

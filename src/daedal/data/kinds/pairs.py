@@ -1,5 +1,7 @@
-"""Pairs of texts: a sentence and its translation, a long text and its summary. Parallel files, `NAME.de` and `NAME.en`; TMX; rows
-with a `translation` or with two columns that are named so."""
+"""Pairs of texts: a sentence and its translation, a long text and its summary.
+
+Parallel files, `NAME.de` and `NAME.en`; TMX; rows with a `translation`, or with two columns that are named so.
+"""
 
 import io
 import re
@@ -19,7 +21,9 @@ from daedal.data.sources import Item, Named, Unit, plan_units
 
 USUAL = {
     "source": ("source", "src", "source_text", "src_text", "input_text", "original", "document", "article", "complex"),
-    "target": ("target", "tgt", "trg", "target_text", "tgt_text", "output_text", "translation", "summary", "simple", "highlights"),
+    "target": (
+        "target", "tgt", "trg", "target_text", "tgt_text", "output_text", "translation", "summary", "simple", "highlights",
+    ),
 }  # fmt: skip
 _LANGUAGES = frozenset(
     [

@@ -1,4 +1,4 @@
-"""Preferences: of two answers to the same prompt the one that a person chose and the one that was rejected, as reward models and DPO
+"""Preferences: of two answers to a prompt the one that a person chose and the one that was rejected, as reward models and DPO
 learn from; or one answer with a thumb up or down, as KTO does."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
