@@ -12,14 +12,17 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 import api_server
 from daedal.codecs.text import TextCodec
 from daedal.inference import constraint
 from daedal.inference.constraint import ConstraintCompiler, Unconstrainable
+from daedal.inference.joined_schema import is_too_large
 from daedal.models.checkpoint import save_model
 from daedal.serving.keys import KeyRing
 from daedal.serving.memory import resident
+from daedal.serving.schema.json_schema import JSONSchema
 from served import Process, Served, asked, request, served
 from tiny_models import tiny_gpt
 
@@ -125,6 +128,51 @@ def test_a_text_takes_so_much_work_for_its_constraint(monkeypatch: pytest.Monkey
     monkeypatch.setattr(constraint, "_STEP", 0.0)
     with pytest.raises(Unconstrainable, match="too much work"):
         compiler.compile("json_schema", {"const": "x" * 10_000})
+
+
+def test_a_schema_that_doubles_itself_is_refused_before_it_is_written_out() -> None:
+    """In `allOf` or beside a `$ref` the engine writes out what references mean: it took minutes and all memory."""
+
+    def doubled(depth: int, twice: Any) -> Any:
+        defs = {f"d{n}": twice({"$ref": f"#/$defs/d{n + 1}"}) for n in range(depth)}
+        return {"$defs": {**defs, f"d{depth}": {"type": "string", "pattern": "^a"}}, "$ref": "#/$defs/d0"}
+
+    joined = (
+        lambda ref: {"allOf": [ref, ref]},
+        lambda ref: {**ref, "anyOf": [ref, ref]},
+        lambda ref: {**ref, "allOf": [ref]},
+    )
+    for twice in joined:
+        with pytest.raises(ValidationError, match="too large"):
+            TypeAdapter(JSONSchema).validate_python(doubled(25, twice))
+    compiler = ConstraintCompiler(CODEC, CODEC.vocab_size, [CODEC.eos_id or 0])
+    with pytest.raises(Unconstrainable, match="too much work"):
+        compiler.compile("json_schema", doubled(25, joined[0]))
+    compiler.compile(
+        "json_schema", doubled(25, lambda ref: {"anyOf": [{"type": "array", "items": ref}, {"type": "null"}]})
+    )
+    compiler.compile("json_schema", doubled(2, joined[0]))
+    model = doubled(25, lambda ref: {"type": "object", "properties": {"a": ref, "b": {**ref, "description": "as a"}}})
+    assert TypeAdapter(JSONSchema).validate_python(model) == model
+    compiler.compile("json_schema", model)
+
+
+def test_patterns_that_one_text_must_match_together_are_few() -> None:
+    """The engine makes 2^n of n of them: 22 took ten seconds and a gigabyte."""
+
+    def joined(count: int, name: str) -> Any:
+        return [{"properties": {name.format(n): {"type": "string", "pattern": f"a.*{n}.*b"}}} for n in range(count)]
+
+    compiler = ConstraintCompiler(CODEC, CODEC.vocab_size, [CODEC.eos_id or 0])
+    with pytest.raises(Unconstrainable, match="too much work"):
+        compiler.compile("json_schema", {"items": {"allOf": joined(60, "same")}})
+    with pytest.raises(ValidationError, match="patterns for one text"):
+        TypeAdapter(JSONSchema).validate_python({"$defs": {"all": {"allOf": joined(22, "same")}}})
+    compiler.compile("json_schema", {"type": "object", "allOf": joined(20, "another{}")})
+    every = {f"p{n}": {"$ref": f"#/$defs/d{n}"} for n in range(30)}  # each leads to all, on 30! ways
+    began = time.thread_time()
+    is_too_large({"$defs": {f"d{n}": {"properties": every} for n in range(30)}, "allOf": [{"$ref": "#/$defs/d0"}]})
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize(

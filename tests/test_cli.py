@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import cyclopts
 import pytest
 
 from daedal.cli import console, faults, main
 from daedal.errors import DaedalError
+from daedal.printable import harmless
 
 
 def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts.App]:
@@ -149,5 +151,18 @@ def test_every_command_has_help(command: str, capfd: pytest.CaptureFixture[str])
     assert err == ""
 
 
+def test_no_name_steers_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a file that nobody named, in an error, a note, a bar and a table."""
+    name = "a\x1b[2J[/red]\x9b.txt"
+    assert main.run(["data", "build", str(tmp_path / name), "--out", str(tmp_path / "out")]) == 2
+    console.note(f"1 of {name} left out")
+    with console._bar() as report:
+        report("reading", 1, 2, name)
+    said = capsys.readouterr().err
+    assert "[/red]" in said
+    assert "\x1b[2J" not in said
+    assert "\x9b" not in said
+
+
 def test_a_model_cannot_steer_the_terminal() -> None:
-    assert console.harmless("a\x1b[2Jb\r\x07\tc\nü") == "a\ufffd[2Jb\ufffd\ufffd\tc\nü"
+    assert harmless("a\x1b[2Jb\r\x07\tc\nü") == "a\ufffd[2Jb\ufffd\ufffd\tc\nü"

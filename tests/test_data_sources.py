@@ -178,6 +178,12 @@ def test_a_broken_row_of_a_csv_is_lost_alone(tmp_path: Path, body: str, kept: li
     assert lost[0].startswith("broken row: ")
 
 
+def test_a_csv_that_begins_with_many_broken_rows_is_read_on(tmp_path: Path) -> None:
+    whole = "".join(f"{number},a quiet meadow\n" for number in range(150))
+    texts, lost = rows_of(tmp_path, "a.csv", "id,text\n" + "1,2,3\n" * 120 + whole)
+    assert (texts, len(lost)) == (["a quiet meadow"] * 150, 120)
+
+
 def test_a_csv_that_is_cut_in_a_character_keeps_its_rows(tmp_path: Path) -> None:
     data = ("id,text\n" + "".join(f"{number},Grüße ä\n" for number in range(9))).encode()[:-2]
     assert rows_of(tmp_path, "a.csv", data) == (["Grüße ä"] * 8 + ["Grüße \ufffd"], [])

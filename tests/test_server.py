@@ -167,6 +167,18 @@ def test_an_offer_to_change_the_protocol_is_declined(server: Served) -> None:
     assert answer.count(b"HTTP/1.1 200 OK") == 1
 
 
+@pytest.mark.parametrize("target", ["/health", "localhost:80"])
+def test_whoever_wants_a_proxy_is_told_that_this_is_none(
+    server: Served, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is behind it is not read: it would be for another server."""
+    raw = f"CONNECT {target} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+    answer = server.raw(raw + request(asked("count 1"), "/v1/completions", CLOSE))
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answered(answer)[0] == 400
+    assert "Traceback" not in caplog.text
+
+
 def test_faults_name_the_field(server: Served) -> None:
     for body, param in (
         ({**PLAIN, "secret": 1}, "secret"),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from daedal.duration import format_duration
+from daedal.printable import harmless
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,9 +26,9 @@ class ProgressCallback(Protocol):
 
 
 def show(result: "RenderableType") -> None:
-    """Print a result on stdout: plain text as it is, anything else as rich draws it."""
+    """Print a result on stdout: plain text as `write` does, anything else as rich draws it."""
     if isinstance(result, str):
-        print(result, flush=True)
+        write(f"{result}\n")
         return
     from rich.console import Console
 
@@ -46,19 +47,14 @@ def show_json(value: Any) -> None:
     print(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False), flush=True)
 
 
-def harmless(text: str) -> str:
-    """`text` without the control characters by which a model could steer a terminal; line breaks and tabs stay."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-
-
 def write(text: str) -> None:
-    """Print a piece of a text that a model writes."""
+    """Print a piece of a text, such as a model writes."""
     print(harmless(text) if sys.stdout.isatty() else text, end="", flush=True)
 
 
 def note(text: str) -> None:
-    """Print a line on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line on stderr, without what a terminal would obey."""
+    print(harmless(text), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -76,7 +72,7 @@ def _bar() -> Iterator[ProgressCallback]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
         current = ""
@@ -86,7 +82,7 @@ def _bar() -> Iterator[ProgressCallback]:
             if stage != current:  # a new stage has its own time left
                 bar.reset(task, total=total)
                 current = stage
-            bar.update(task, completed=done, total=total, description=_at(stage, doing))
+            bar.update(task, completed=done, total=total, description=harmless(_at(stage, doing)))
 
         yield report
 

@@ -13,6 +13,7 @@ from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnknownComm
 from cyclopts.exceptions import ValidationError as CycloptsValidationError
 
 from daedal.errors import DaedalError
+from daedal.printable import harmless
 
 MISTAKE = 2
 BUG = 1
@@ -111,7 +112,7 @@ def _bad_value(fault: CycloptsValidationError) -> str:
 
 def _say(line: str) -> None:
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(harmless(line), file=sys.stderr, flush=True)
     except OSError:
         return
 

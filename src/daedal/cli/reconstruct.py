@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from daedal.cli import console
 from daedal.cli.drawing import Class, Destination, drawing, fit, open_pictures, require_turns, run_name
 from daedal.cli.options import Switch
+from daedal.printable import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,10 +63,12 @@ def reconstruct(
 def _table(found: "list[Reconstruction]") -> "Table":
     from rich.box import SIMPLE
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("picture", box=SIMPLE)
     table.add_column("mean squared error", justify="right")
     table.add_column("PSNR", justify="right")
     for one in found:
-        table.add_row(one.original.name, f"{one.mse:.5f}", "exact" if math.isinf(one.psnr) else f"{one.psnr:.2f} dB")
+        ratio = "exact" if math.isinf(one.psnr) else f"{one.psnr:.2f} dB"
+        table.add_row(Text(printable(one.original.name)), f"{one.mse:.5f}", ratio)
     return table

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from daedal.cli.console import harmless, note
+from daedal.cli.console import note
 from daedal.duration import format_duration
+from daedal.printable import harmless
 
 if TYPE_CHECKING:
     from daedal.training.metrics import Listener
@@ -71,7 +72,7 @@ class _Bar(_Lines):
         self._bar.update(self._task, completed=record["step"], total=steps, description=description)
 
     def noted(self, message: str) -> None:
-        self._bar.console.print(message, markup=False, soft_wrap=True)
+        self._bar.console.print(harmless(message), markup=False, soft_wrap=True)
 
 
 def _progress(record: dict[str, float], steps: int, seconds_left: float) -> str:

@@ -6,6 +6,7 @@ from daedal.data.manifest import Count, Duplicates, Manifest, SourceRecord
 from daedal.data.options import SPLITS
 from daedal.data.page import card_html as card_html
 from daedal.data.shards import Dataset
+from daedal.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -76,11 +77,6 @@ def render_card(dataset: Dataset) -> "RenderableType":
     if manifest.notes:
         parts += [head("Notes"), *(Padding(Text(printable(note)), (0, 0, 0, 2)) for note in manifest.notes)]
     return Group(*parts)
-
-
-def printable(text: str) -> str:
-    """`text` without control characters: a file's name is no reason to move the cursor."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def facts(manifest: Manifest) -> list[tuple[str, str]]:

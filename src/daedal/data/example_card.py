@@ -3,10 +3,11 @@
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from daedal.data.card import HOW_SPLIT, duplicate_rows, printable, source_rows
+from daedal.data.card import HOW_SPLIT, duplicate_rows, source_rows
 from daedal.data.examples import ExampleDataset
 from daedal.data.options import SPLITS
 from daedal.data.page import table, whole_page
+from daedal.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

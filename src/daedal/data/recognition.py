@@ -55,8 +55,8 @@ def recognise(sources: Sequence[str | Path] | str | Path, options: Mapping[str, 
 
 
 def _is_text(sources: "Sources | None") -> bool:
-    """Whether there is text in sources that are no pictures: not where each file that can be looked into is JSON or a table that
-    says little but numbers."""
+    """Whether there is text in sources that are no pictures: not where each file that can be looked into is JSON or a table
+    that says little but numbers."""
     if sources is None or not (looked := [peek for peek in sources.peeks if peek.rows or peek.whole is not None]):
         return True
     return any(peek.says() for peek in looked)

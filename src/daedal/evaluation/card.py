@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import EvaluationReport, copied, counted, shown, visible
+from daedal.evaluation.report import EvaluationReport, copied, counted, shown
+from daedal.printable import harmless
 
 _PLAN = (
     ("budget", "time budget, s"), ("steps", "steps"), ("batch", "sequences a step"), ("context", "context, tokens"),
@@ -57,7 +58,7 @@ def model_card(report: EvaluationReport) -> str:
     if report.samples:
         parts += ["## Samples", _sampling(report), *(_fenced(shown(sample)[:800]) for sample in report.samples[:4])]
     parts += ["## Intended use and limits", _limits(report)]
-    return visible("\n\n".join(parts)) + "\n"
+    return harmless("\n\n".join(parts)) + "\n"
 
 
 def _header(report: EvaluationReport) -> str:

@@ -6,7 +6,8 @@ from html import escape
 from daedal.evaluation import charts
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.memorization import Copy
-from daedal.evaluation.report import EvaluationReport, Sample, counted, shown, visible
+from daedal.evaluation.report import EvaluationReport, Sample, counted, shown
+from daedal.printable import harmless
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #d9dce1; --paper: #fff; --panel: #f5f6f8;
@@ -106,7 +107,7 @@ def report_page(report: EvaluationReport) -> str:
             _table((), rows),
             "</details>",
         ]
-    return visible(
+    return harmless(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -15,6 +15,7 @@ from daedal.evaluation.baselines import Baseline
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.memorization import Memorization
 from daedal.files import read_json, write_json, write_text
+from daedal.printable import harmless
 from daedal.training.overfitting import verdict
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class EvaluationReport(Config):
             lines += ["", f"Report: {self.written[0]}"]
         if self.unwritten:
             lines += ["", self.unwritten]
-        return visible("\n".join(lines))
+        return harmless("\n".join(lines))
 
 
 def copied(memorization: Memorization) -> str:
@@ -178,11 +179,6 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
-def visible(text: str) -> str:
-    """Text without control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-
-
 def shown(sample: Sample) -> str:
     """A sample as it reads."""
-    return visible(sample.prompt + sample.text)
+    return harmless(sample.prompt + sample.text)

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import EvaluationReport, Sample, copied, counted, shown, visible
+from daedal.evaluation.report import EvaluationReport, Sample, copied, counted, shown
+from daedal.printable import harmless
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,11 +21,11 @@ def render(report: EvaluationReport) -> "RenderableType":
 
     model, data = report.model, report.data
     head = Text.assemble(
-        (visible(model.name), "bold"),
+        (harmless(model.name), "bold"),
         f"  {model.architecture}, {model.parameters:,} parameters, context {model.context}\n",
-        f"measured on {visible(data.name)}: {counted(data.documents, 'document')}, {data.bytes:,} bytes, "
+        f"measured on {harmless(data.name)}: {counted(data.documents, 'document')}, {data.bytes:,} bytes, "
         f"{data.tokens:,} tokens",
-        *(f"\n{visible(note)}" for note in data.notes),
+        *(f"\n{harmless(note)}" for note in data.notes),
         style="default",
     )
     ranking = report.ranking()
@@ -38,7 +39,7 @@ def render(report: EvaluationReport) -> "RenderableType":
         own = name == "this model"
         bar = "█" * max(1, round(_BAR * measurement.value / largest))
         row = (
-            Text(visible(name)),
+            Text(harmless(name)),
             f"{measurement.value:.3f}",
             _interval(measurement),
             Text(bar, style="green" if own else "dim"),

@@ -17,6 +17,7 @@ from torch import Tensor
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.enforced_schema import EnforcedSchema
+from daedal.inference.joined_schema import is_too_large
 from daedal.inference.json_form import one_way
 
 Kind = Literal["json_object", "json_schema", "regex", "lark"]
@@ -130,6 +131,8 @@ class ConstraintCompiler:
             made = EnforcedSchema.of(dict(value or {}))  # type: ignore[arg-type]
             if made.beyond:
                 raise ValueError(f"this in the schema cannot be enforced: {', '.join(made.beyond)}")
+            if is_too_large(made.schema):
+                raise ValueError(_TOO_MUCH)
             return LLMatcher.grammar_from_json_schema(one_way(made.schema))
         if kind == "regex":
             return LLMatcher.grammar_from_regex(str(value))

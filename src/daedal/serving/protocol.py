@@ -61,7 +61,10 @@ class Protocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            self._decline(data[offer.args[0] :])
+            if self._offered:
+                self._decline(data[offer.args[0] :])
+            elif not self.transport.is_closing():
+                self.send_400_response("")  # CONNECT, which asks for a proxy
             return
         except httptools.HttpParserError:
             self.send_400_response("")
@@ -77,8 +80,9 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._fruitless = 0
         self._at_ease()
-        self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        if self._offered:
+        connect = self.parser.get_method() == b"CONNECT"  # what follows is for another, in whatever protocol
+        self._offered = self.parser.should_upgrade() and not connect
+        if self._offered or connect:
             return
         if not self.url.startswith((b"/", b"*")):
             self._name_host()
@@ -89,7 +93,7 @@ class Protocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._offered:
+        if self._offered or self.parser.get_method() == b"CONNECT":
             return
         self._fruitless, self._whole = 0, True
         self._at_ease()

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from daedal.data.card import printable
 from daedal.data.images.dataset import ImageDataset
 from daedal.data.images.manifest import ImageManifest
 from daedal.data.images.sheet import SHEET
 from daedal.data.options import SPLITS
+from daedal.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

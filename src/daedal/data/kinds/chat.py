@@ -1,5 +1,4 @@
-"""Conversations, of which a model learns what the assistant says: messages, ShareGPT, Alpaca, prompts with completions; with tools
-or without."""
+"""Conversations, of which a model learns what the assistant says: messages, ShareGPT, Alpaca, prompts with completions."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,6 +1,7 @@
 """Histories: what each person took, watched or bought, in the order of time, as recommenders learn from.
 
-MovieLens and its kin: a row for each time that a person took something. Where a second table names the items, those are their names.
+MovieLens and its kin: a row for each time that a person took something. Where a second table names the items,
+those are their names.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Questions about a text, and where in it the answer is, or that it is not there: SQuAD 1.1, 2.0, and rows of the same columns."""
+"""Questions about a text, and where in it the answer is, or that it is not there: SQuAD 1.1 and 2.0, rows of its columns."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -6,7 +6,7 @@ from typing import Any
 
 from daedal.evaluation.images.report import NEIGHBOURS, RECONSTRUCTIONS, SAMPLES, ImageReport
 from daedal.evaluation.images.terminal import interval, value
-from daedal.evaluation.report import visible
+from daedal.printable import harmless
 
 _PLAN = ("budget", "steps", "batch", "optimizer", "learning_rate", "precision", "seed", "threads", "device")
 
@@ -57,7 +57,7 @@ def image_model_card(report: ImageReport) -> str:
         if report.overfitting is not None:
             parts.append(f"{report.overfitting[0].upper()}{report.overfitting[1:]}.")
     parts += ["## Intended use and limits", _LIMITS_OF_MATCHING if "match" in model.capabilities else _LIMITS]
-    return visible("\n\n".join(parts)) + "\n"
+    return harmless("\n\n".join(parts)) + "\n"
 
 
 _LIMITS = (

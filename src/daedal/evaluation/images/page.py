@@ -8,7 +8,7 @@ from daedal.evaluation import charts
 from daedal.evaluation.images.report import NEIGHBOURS, RECONSTRUCTIONS, SAMPLES, ImageReport
 from daedal.evaluation.images.terminal import interval, value
 from daedal.evaluation.page import STYLE
-from daedal.evaluation.report import visible
+from daedal.printable import harmless
 
 _MORE = """
 img { max-width: 100%; height: auto; display: block; margin: .7rem 0; border-radius: 6px; background: #fff; }
@@ -77,7 +77,7 @@ def image_report_page(report: ImageReport) -> str:
             _table((), values),
             "</details>",
         ]
-    return visible(
+    return harmless(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"

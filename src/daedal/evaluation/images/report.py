@@ -12,8 +12,9 @@ from pydantic import Field
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import CARD, JSON, PAGE, visible
+from daedal.evaluation.report import CARD, JSON, PAGE
 from daedal.files import atomic_path, read_json, write_json, write_text
+from daedal.printable import harmless
 from daedal.training.overfitting import verdict
 
 if TYPE_CHECKING:
@@ -207,4 +208,4 @@ class ImageReport(Config):
             lines += ["", f"Report: {self.written[0]}"]
         if self.unwritten:
             lines += ["", self.unwritten]
-        return visible("\n".join(lines))
+        return harmless("\n".join(lines))

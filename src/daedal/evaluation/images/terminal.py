@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from daedal.evaluation.images.report import ImageReport
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import visible
+from daedal.printable import harmless
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,9 +19,9 @@ def render(report: ImageReport) -> "RenderableType":
 
     model, data = report.model, report.data
     head = Text.assemble(
-        (visible(model.name), "bold"),
+        (harmless(model.name), "bold"),
         f"  {model.family}, {model.parameters:,} parameters, {model.width} x {model.height} x {model.channels}\n",
-        f"measured against {visible(data.name)}: {data.used:,} of {data.pictures:,} pictures"
+        f"measured against {harmless(data.name)}: {data.used:,} of {data.pictures:,} pictures"
         + (f", by {report.sampling['pictures']:,} samples" if report.sampling else ""),
         style="default",
     )
@@ -43,7 +43,7 @@ def render(report: ImageReport) -> "RenderableType":
         for column in (f"share of {data.name}", "share of samples", "right, of asked for"):
             rows.add_column(column, justify="right")
         for row in report.classes[:20]:
-            rows.add_row(visible(row.name), f"{row.reference:.3f}", f"{row.samples:.3f}", row.told)
+            rows.add_row(harmless(row.name), f"{row.reference:.3f}", f"{row.samples:.3f}", row.told)
         parts.append(rows)
     if report.overfitting is not None:
         parts.append(Text(report.overfitting, style="yellow"))

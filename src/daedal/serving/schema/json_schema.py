@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
+from daedal.inference.joined_schema import MOST, MOST_PATTERNS, is_too_large
 from daedal.serving.schema.base import fault
 
 MAX_DEPTH, MAX_NODES, MAX_CHARACTERS = 32, 5000, 120_000
@@ -29,6 +30,9 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
         if nodes + len(below) > MAX_NODES or characters > MAX_CHARACTERS:
             raise fault(f"The schema is too large: at most {MAX_NODES} values and {MAX_CHARACTERS} characters")
         if not below:
+            if is_too_large(schema):
+                most = f"{MOST} values, or {MOST_PATTERNS} patterns for one text"
+                raise fault(f"The schema is too large: what allOf and $ref join in it is more than {most}")
             return schema
         level = below
     raise fault(f"The schema is nested more than {MAX_DEPTH} levels deep")

@@ -1,0 +1,11 @@
+"""Text that a terminal prints and does not obey: names of files, labels and captions may hold escape sequences."""
+
+
+def printable(text: str) -> str:
+    """One line: `text` with U+FFFD for each control character, line breaks too."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def harmless(text: str) -> str:
+    """`text` with U+FFFD for each control character but line breaks and tabs."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
