@@ -222,6 +222,7 @@ class _Build:
             }
             chosen = train if name == "items" else sample
             total = int(self.corpus.bytes[chosen].sum())
+            self.progress("learn codec", 0, total)
 
             def values(
                 mine: dict[str, Ragged] = mine, chosen: np.ndarray = chosen, total: int = total

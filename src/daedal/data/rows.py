@@ -106,7 +106,7 @@ def rows_in(label: str, stream: BinaryIO, type_: FileType, encoding: str | None 
     if type_.reader == "parquet":
         yield from _parquet(label, archives.seekable(stream))
         return
-    if type_.reader == "none":
+    if type_.reader == "none" and not label.lower().endswith(".dat"):  # what this end means nobody knows
         yield Lost(label, "binary", "not text by its name", broken=False)
         return
     head = stream.read(_HEAD)

@@ -104,7 +104,7 @@ def _tell(row: Row, columns: Mapping[str, str], options: ExampleOptions) -> Iter
 
 def _file(whole: Whole) -> Iterator[Found]:
     *folders, _ = whole.label.replace("!", "/").split("/")
-    if folders and split_of_words(folders[-1]) is None:
+    if len(folders) > 1 and split_of_words(folders[-1]) is None:  # the folder that was named is no class
         yield Example(whole.label, -1, {"text": whole.text, "label": folders[-1]}, split_of_name(whole.label))
     else:
         yield Lost(whole.label, "no class", "it is in no folder of a class", broken=False)

@@ -1,0 +1,107 @@
+"""A few files of each kind of example with columns, in the layouts in which people have them."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+WORDS = "meadow harbour engine winter river copper garden signal market window lantern valley".split()  # noqa: SIM905
+
+
+def sentence(seed: int, words: int = 7) -> str:
+    """A sentence of its own for each seed."""
+    return (
+        " ".join(WORDS[(seed * 7 + place * (3 + seed % 5)) % len(WORDS)] for place in range(words)) + f" number {seed}"
+    )
+
+
+def labelled(folder: Path) -> Path:
+    """SST-2: three files of a text and 0 or 1 a line, without names of columns."""
+    for split, count, begin in (("train", 40, 0), ("dev", 8, 100), ("test", 8, 200)):
+        lines = [f"{sentence(begin + row)}\t{row % 2}" for row in range(count)]
+        (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def pairs(folder: Path) -> Path:
+    """Multi30k: a gzipped file of lines for each language and split."""
+    for split, count, begin in (("train", 40, 0), ("val", 6, 100), ("test_2016_flickr", 6, 200)):
+        for language in ("de", "en"):
+            lines = [f"{language} {sentence(begin + row)}" for row in range(count)]
+            (folder / f"{split}.{language}.gz").write_bytes(gzip.compress(("\n".join(lines) + "\n").encode()))
+    return folder
+
+
+def questions(folder: Path) -> Path:
+    """SQuAD 2.0: paragraphs with questions, of which some have no answer."""
+    paragraphs = []
+    for number in range(24):
+        context = f"The {sentence(number)}. It stands in Grüntal {number}."
+        start = context.index("Grüntal")
+        answer = {"text": f"Grüntal {number}", "answer_start": start}
+        asked = [
+            {
+                "id": f"{number}a",
+                "question": f"Where does number {number} stand?",
+                "answers": [answer],
+                "is_impossible": False,
+            },
+            {"id": f"{number}b", "question": f"Who owns number {number}?", "answers": [], "is_impossible": True},
+        ]
+        paragraphs.append({"context": context, "qas": asked})
+    (folder / "squad.json").write_text(
+        json.dumps({"version": "v2.0", "data": [{"title": "A", "paragraphs": paragraphs}]})
+    )
+    return folder / "squad.json"
+
+
+def chat(folder: Path) -> Path:
+    """Alpaca: instructions, some with an input, and outputs."""
+    rows = [
+        {
+            "instruction": f"Say {sentence(row, 3)}.",
+            "input": sentence(row, 2) if row % 3 == 0 else "",
+            "output": sentence(row),
+        }
+        for row in range(40)
+    ]
+    (folder / "alpaca.json").write_text(json.dumps(rows))
+    return folder / "alpaca.json"
+
+
+def preferences(folder: Path) -> Path:
+    """Pairs of answers to a conversation in ShareGPT's form."""
+    rows = [
+        {
+            "conversations": [{"from": "human", "value": f"Tell me of {sentence(row, 3)}."}],
+            "chosen": {"from": "gpt", "value": sentence(row)},
+            "rejected": {"from": "gpt", "value": sentence(row + 1, 2)},
+        }
+        for row in range(40)
+    ]
+    (folder / "dpo.json").write_text(json.dumps(rows))
+    return folder / "dpo.json"
+
+
+def histories(folder: Path) -> Path:
+    """MovieLens: a row for each rating, and the titles of the films in another table."""
+    ratings = [
+        f"{user},{(user * 3 + place * 7) % 20},{1 + (user + place) % 5}.0,{10**9 + user * 1000 - place}"
+        for user in range(1, 41)
+        for place in range(4)
+    ]
+    ratings.insert(0, "userId,movieId,rating,timestamp")
+    (folder / "ratings.csv").write_text("\n".join(ratings) + "\n")
+    films = ["movieId,title,genres", *(f'{film},"Film, the {film}th (1995)",Drama' for film in range(20))]
+    (folder / "movies.csv").write_text("\n".join(films) + "\n")
+    return folder
+
+
+MADE: dict[str, Callable[[Path], Path]] = {
+    "labelled": labelled,
+    "pairs": pairs,
+    "questions": questions,
+    "chat": chat,
+    "preferences": preferences,
+    "histories": histories,
+}
