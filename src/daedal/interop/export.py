@@ -37,7 +37,8 @@ def export(
         progress: called with the bytes of a GGUF file that are written and those that there will be.
 
     Raises:
-        DaedalError: the run is damaged, `to` is called as a file of another kind or holds something already, or its architecture opens in Daedal only.
+        DaedalError: the run is damaged, `to` is called as a file of another kind or holds something already, or the
+            architecture opens in Daedal only.
     """
     folder, to = resolve(run), Path(to)
     single = to.suffix.lower() == ".gguf"
