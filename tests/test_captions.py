@@ -3,10 +3,12 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from daedal.models.image import ImageSampling
 from daedal.models.layout import TokenLayout
 from daedal.models.vqvae import VQVAE, VQVAEConfig
 from daedal.nn.noise import Noise
+from daedal.training.choice import ShortBudget
 from daedal.training.pace import Pace
 from daedal.training.run import RunFolder
 from daedal.training.text_to_image import TextToImage
@@ -349,6 +352,25 @@ def test_a_budget_that_is_too_short_for_a_stage_is_told_for_the_whole(scenes: Pa
     assert "A budget of 12 s is too short" in said
     assert "the tokenizer has 3 s of it" in said
     assert "Give at least --budget 36s" in said  # a quarter of it are the (3 + 5) / 0.9 seconds that a stage needs
+
+
+@pytest.mark.parametrize(
+    ("more", "whole"),
+    [([], "A budget of 40 s .* the GPT has 30 s"), (["--codec", "CODEC"], "A budget of 40 s .*: a step")],
+)
+def test_a_budget_that_is_too_short_for_the_second_stage_is_told_for_the_whole(
+    scenes: Path, painter: Path, tmp_path: Path, more: list[str], whole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin(family: str, data: str, out: Path, budget: float, *rest: object) -> object:
+        if family == "gpt":
+            raise ShortBudget(budget, "a step takes 9 s", 180)
+        return SimpleNamespace(seconds=budget)
+
+    monkeypatch.setattr(api, "_begin", begin)
+    codec = [str(painter / "codec") if part == "CODEC" else part for part in more]
+    said = mistake("train", "text-to-image", "--data", scenes, "--budget", "40s", *codec, "--out", tmp_path / "run")
+    assert re.search(whole, said)
+    assert f"Give at least --budget {180 if more else 240}s" in said
 
 
 @pytest.mark.parametrize("stage", ["training/tokens", "."])

@@ -38,6 +38,8 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
             "caption, match, chat, serve, evaluate or export. See daedal --help.",
         ),
         ("train gtp", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
+        ("train gtp --data d --out r", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
+        ("train --verbos", "Unknown option: --verbos. See daedal train --help."),
         ("train gpt --data d --out r now", "Unexpected argument 'now'. See daedal train gpt --help."),
         ("--verbos", "Unknown option: --verbos. See daedal --help."),
         (

@@ -166,6 +166,24 @@ def test_a_run_folder_that_is_missing(tmp_path: Path) -> None:
     every_reader(tmp_path)
 
 
+@pytest.mark.parametrize("command", ["generate", "chat", "evaluate", "export"])
+def test_a_data_folder_where_a_run_is_wanted(data: Path, command: str, tmp_path: Path) -> None:
+    more = ["--to", tmp_path / "out"] if command == "export" else []
+    assert f"{data} holds no trained model: it has no config.json" in mistake(command, data, *more)
+
+
+def test_a_run_that_was_stopped_before_it_saved(tmp_path: Path) -> None:
+    (tmp_path / "run" / "training").mkdir(parents=True)
+    said = mistake("generate", tmp_path / "run", "--prompt", "x")
+    assert f"has saved no model yet. Go on with it by --resume {tmp_path / 'run'}" in said
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "model.zip"])
+def test_an_export_to_a_file_of_a_kind_that_is_not_written(trained: Path, name: str, tmp_path: Path) -> None:
+    assert "Name a folder, or a file NAME.gguf" in mistake("export", trained, "--to", tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_a_file_of_the_run_folder_that_is_missing(name: str, run: Path) -> None:
     (run / name).unlink()

@@ -1,8 +1,10 @@
 """CLIP: what it learns, how it is trained and opened, what it chooses, and what is refused."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -218,11 +220,16 @@ def test_the_command_trains_measures_and_goes_on_from_a_model(scenes: Path, tmp_
     assert "captions of up to" in command("plan", "clip", "--data", scenes, "--steps", "2").out
 
 
-def test_samples_are_captions_of_held_out_pictures(run: Path, scenes: Path) -> None:
-    lines = json.loads((run / "training" / "samples.jsonl").read_text().splitlines()[-1])["text"].splitlines()
-    told = ImageDataset.open(scenes).split("validation").captions
-    assert [line.partition(": ")[0] for line in lines] == list(told[: len(lines)])
-    assert {line.partition(": ")[2] for line in lines} <= set(told)
+def test_a_sample_tells_how_many_held_out_pictures_find_their_caption_and_what_others_find(
+    run: Path, scenes: Path
+) -> None:
+    text = json.loads((run / "training" / "samples.jsonl").read_text().splitlines()[-1])["text"]
+    found, pictures = map(int, re.findall(r"\d+", text)[:2])
+    told = {shorten(each, 60, placeholder="...") for each in ImageDataset.open(scenes).split("validation").captions}
+    others = re.findall(r'^"(.*)" for "(.*)",?$', text, re.MULTILINE)
+    assert text.startswith(f"{found} of {pictures} pictures find their own caption; others find")
+    assert len(others) == pictures - found == text.count("\n")
+    assert all(other != own and {other, own} <= told for other, own in others)
 
 
 # -- measuring ---------------------------------------------------------------------------------------------------------

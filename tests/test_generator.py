@@ -51,6 +51,14 @@ def test_a_prompt_given_twice_has_twice_as_many_samples(monkeypatch: pytest.Monk
     assert GENERATOR.generate("the", n=4, seed=5, max_tokens=8) == twice
 
 
+def test_a_prompt_may_be_the_ids_of_its_tokens() -> None:
+    codec = GENERATOR.codec
+    text, ids = (GENERATOR.generate([prompt], max_tokens=5, seed=1)[0] for prompt in ("ab", codec.encode("ab")))
+    assert (text.prompt, text.ids) == (ids.prompt, ids.ids)
+    with pytest.raises(DaedalError, match="There is no token 100000"):
+        GENERATOR.generate([[0, 100_000]])
+
+
 def test_a_text_without_a_seed_can_be_made_again() -> None:
     (completion,) = GENERATOR.generate("the", max_tokens=10)
     seed = completion.provenance.seed

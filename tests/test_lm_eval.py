@@ -81,6 +81,24 @@ def test_what_a_chat_template_wrote_is_read_as_hugging_face_reads_it(ours: Any, 
     assert ours.tok_encode(written).count(ours.eot_token_id) == 2
 
 
+def test_a_text_goes_on_from_what_a_chat_template_wrote_as_in_lm_evals_own_adapter(ours: Any, theirs: Any) -> None:
+    options = {"max_gen_toks": 8, "until": ["zzz"], "do_sample": False}
+    for count in (1, 9):  # the longer does not fit the context, and is cut from the left
+        written = ours.apply_chat_template([{"role": "user", "content": "The fox"}] * count)
+        one, other = (
+            model.generate_until(instances("generate_until", [(written, options)]))[0] for model in (ours, theirs)
+        )
+        assert one.rstrip("\ufffd") == other.rstrip("\ufffd")
+
+
+def test_what_begins_every_text_is_not_put_before_a_template_that_wrote_it(
+    ours: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ours.generator.codec, "prefix_ids", (ours.eot_token_id,))
+    for text in ("The fox", "<|endoftext|>The fox"):
+        assert ours.tok_encode(text).count(ours.eot_token_id) == 1
+
+
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from lm_eval.tasks import TaskManager

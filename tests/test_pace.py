@@ -59,6 +59,15 @@ def plan(budget: float | None = 180.0, steps: int = 2000, per_step: float = 0.08
     return GPTPlan.parse({**values, **changes}, "plan")
 
 
+def test_a_speed_is_told_as_soon_as_a_step_counts_and_not_before(clock: Clock) -> None:
+    steps, told = clocks.StepClock(memory=60), []
+    for _ in range(4):
+        clock.now += 2
+        steps.count(32)
+        told.append(steps.per_second())
+    assert told == [None, None, 16, 16]
+
+
 def trained(folder: Path, clock: Clock, made: GPTPlan, speed: Speed) -> tuple[Pace, int]:
     """A run as the trainer goes through it, measured afterwards, and its number of steps."""
     run = RunFolder.create(folder)

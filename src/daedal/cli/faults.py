@@ -9,7 +9,13 @@ from typing import Any
 
 from cyclopts import App
 from cyclopts.argument import Argument
-from cyclopts.exceptions import CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
+from cyclopts.exceptions import (
+    CycloptsError,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 from cyclopts.exceptions import ValidationError as CycloptsValidationError
 
 from daedal.errors import DaedalError
@@ -66,10 +72,11 @@ def usage_fault(fault: CycloptsError, app: App) -> str:
     fault.verbose = False
     here = fault.app or app
     command = " ".join([app.name[0], *(fault.command_chain or ())])
+    # Cyclopts would import every command to list them; the names are enough.
+    commands = [name for name in here if not name.startswith("-")]
     match fault:
         case UnknownCommandError(unused_tokens=[token, *_]) | UnusedCliTokensError(unused_tokens=[token, *_]):
-            # Cyclopts would import every command to list them; the names are enough.
-            what = _unknown(token, [name for name in here if not name.startswith("-")])
+            what = _unknown(token, commands)
         case MissingArgumentError(argument=Argument() as argument, keyword=None) if not argument.tokens:
             what = f"{argument.name} is missing."
         case MissingArgumentError(argument=Argument() as argument):
@@ -77,6 +84,10 @@ def usage_fault(fault: CycloptsError, app: App) -> str:
             what = f"{fault.keyword or argument.name} needs {'a value' if count == 1 else f'{count} values'}."
         case CycloptsValidationError():
             what = _bad_value(fault)
+        case UnknownOptionError(root_input_tokens=[*given]) if commands and not (
+            word := [*given[len(fault.command_chain or ()) :], "-"][0]
+        ).startswith("-"):
+            what = _unknown(word, commands)  # the option may well be one of the command that was meant
         case _:
             what = str(fault)
     return f"{' '.join(what.split())} See {command} --help."

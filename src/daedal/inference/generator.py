@@ -98,8 +98,10 @@ class Generator:
         """SHA-256 of the weights."""
         return fingerprint(self.model)
 
-    def generate(self, prompts: str | Sequence[str], n: int = 1, **options: Any) -> list[Completion]:
+    def generate(self, prompts: str | Sequence[str | Sequence[int]], n: int = 1, **options: Any) -> list[Completion]:
         """`n` continuations of each prompt, in the order of the prompts.
+
+        A prompt is a text, in which names of special tokens are plain text, or the ids of its tokens.
 
         A prompt that is given twice has twice as many samples. What a prompt gives does not depend on the others.
 
@@ -109,15 +111,17 @@ class Generator:
         Raises:
             DaedalError: an option makes no sense, or a prompt does not fit the context.
         """
-        texts = [prompts] if isinstance(prompts, str) else list(prompts)
+        given = [prompts] if isinstance(prompts, str) else list(prompts)
         if n < 1:
             raise DaedalError(f"n is {n}: there is nothing to generate", "Ask for at least one continuation")
         chosen = SamplingOptions.parse(options, "generate").seeded()
-        samples: Counter[str] = Counter()
+        samples: Counter[tuple[int, ...]] = Counter()
         rows = []
-        for text in texts:
-            rows += [_Writer(self, text, self.read(text), samples[text] + i, chosen) for i in range(n)]
-            samples[text] += n
+        for prompt in given:
+            text = prompt if isinstance(prompt, str) else self.codec.decode(prompt)
+            ids = self.read(prompt) if isinstance(prompt, str) else self.known(prompt)
+            rows += [_Writer(self, text, ids, samples[tuple(ids)] + i, chosen) for i in range(n)]
+            samples[tuple(ids)] += n
         for _ in self._write(rows, chosen):
             pass
         return [row.completion() for row in rows]
@@ -176,6 +180,17 @@ class Generator:
         if not ids and first is None:
             raise DaedalError("The prompt is empty, and this model has no token that begins a text", "Give a prompt")
         return ids or [first or 0]
+
+    def known(self, ids: Sequence[int]) -> list[int]:
+        """These ids.
+
+        Raises:
+            DaedalError: the model knows no such token.
+        """
+        beyond = [id for id in ids if not 0 <= id < self.model.config.vocab_size]
+        if beyond:
+            raise DaedalError(f"There is no token {beyond[0]}", "Give ids of this model's vocabulary")
+        return list(ids)
 
     def _write(self, rows: "list[_Writer]", options: SamplingOptions) -> "Iterator[tuple[_Writer, str]]":
         """Generate rows together; gives every new piece of text."""

@@ -21,6 +21,7 @@ _FILES = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "README.md",
     "model.safetensors.index.json",
 )  # fmt: skip
+_OTHER_FILES = (".onnx", ".safetensors", ".bin", ".pt", ".pth", ".ggml", ".zip")
 
 
 def export(
@@ -36,12 +37,15 @@ def export(
         progress: called with the bytes of a GGUF file that are written and those that there will be.
 
     Raises:
-        DaedalError: the run is damaged, `to` holds something already, or its architecture opens in Daedal only.
+        DaedalError: the run is damaged, `to` is called as a file of another kind or holds something already, or the
+            architecture opens in Daedal only.
     """
     folder, to = resolve(run), Path(to)
     single = to.suffix.lower() == ".gguf"
     if quantize is not None and not single:
         raise DaedalError("Only a GGUF file can be quantized", f"Export to {to}.gguf, or leave out --quantize")
+    if to.suffix.lower() in _OTHER_FILES:
+        raise DaedalError(f"{to} would be a file of a kind that is not written", "Name a folder, or a file NAME.gguf")
     if to.exists() and (single or not to.is_dir() or any(to.iterdir())):
         raise DaedalError(
             f"{to} exists already", "Choose a new name" if single else "Choose a folder that is new or empty"

@@ -77,12 +77,12 @@ class DaedalLM(TemplateLM):  # type: ignore[misc]
         return self.generator.template.render(chat_history, add_generation_prompt=add_generation_prompt)
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
-        """Tokens, with what the tokenizer puts before every text unless `add_special_tokens` is False.
+        """Tokens, with what the tokenizer puts before every text unless `add_special_tokens` is False or the text has it.
 
         Names of special tokens are those tokens, as in Hugging Face's tokenizers: a chat template writes them.
         """
-        ids = self._codec.encode(string, special=True)
-        return ids if add_special_tokens is False else [*self._codec.prefix_ids, *ids]
+        ids, prefix = self._codec.encode(string, special=True), list(self._codec.prefix_ids)
+        return ids if add_special_tokens is False or ids[: len(prefix)] == prefix else [*prefix, *ids]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
         """Log-likelihood of whole texts, in windows that do not overlap but for one token."""
@@ -169,15 +169,15 @@ class DaedalLM(TemplateLM):  # type: ignore[misc]
             "stop": tuple(stop for stop in stops if stop),
         }
 
-    def _cut(self, context: str, answer: int) -> str:
-        room = self.max_length - answer - len(self._codec.prefix_ids)
+    def _cut(self, context: str, answer: int) -> list[int]:
+        """The tokens of a context, read as for likelihoods, of which the last are kept where an answer needs the room."""
+        room = self.max_length - answer
         if room < 1:
             raise DaedalError(
                 f"An answer of {answer} tokens leaves no room in the context of {self.max_length}",
                 "Set max_gen_toks to less",
             )
-        ids = self._codec.encode(context)
-        return context if len(ids) <= room else self._codec.decode(ids[-room:])
+        return (self.tok_encode(context) or [self.prefix_token_id])[-room:]
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

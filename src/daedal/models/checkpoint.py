@@ -147,11 +147,17 @@ def resolve(folder_or_hub_id: Path | str) -> Path:
     """The local folder of a checkpoint; a Hugging Face id is downloaded first.
 
     Raises:
-        DaedalError: there is no such folder, and no such id that can be reached.
+        DaedalError: there is no such folder, and no such id that can be reached; or the folder holds no model.
     """
     folder = Path(folder_or_hub_id)
-    if folder.is_dir():
+    if (folder / "config.json").is_file():
         return folder
+    if (folder / "training").is_dir() and not any(folder.glob("*.safetensors")):
+        raise DaedalError(f"The run in {folder} has saved no model yet", f"Go on with it by --resume {folder}")
+    if folder.is_dir():
+        raise DaedalError(
+            f"{folder} holds no trained model: it has no config.json", "Name a folder that `daedal train` wrote"
+        )
     name = str(folder_or_hub_id)
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
         raise DaedalError(f"{name} is not a folder", "Give a run folder, or a Hugging Face id such as Qwen/Qwen3-0.6B")

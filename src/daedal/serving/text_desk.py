@@ -117,7 +117,7 @@ class TextDesk:
                     pieces = [self._codec.name(id) for id in ids] if command.get("pieces") else None
                     return {"event": "result", "ids": ids, "pieces": pieces}
                 case "detokenize":
-                    return {"event": "result", "text": self._codec.decode(self._known(command["ids"]))}
+                    return {"event": "result", "text": self._codec.decode(self._generator.known(command["ids"]))}
         except Unconstrainable as error:
             raise Refused(400, str(error), "invalid_constraint", "constraint") from None
         except TooLong as error:
@@ -201,7 +201,7 @@ class TextDesk:
     ) -> tuple[list[int], frozenset[int], tuple[str, ...]]:
         stop_ids = self._generator.stop_ids
         if "ids" in prompt:
-            return self._known(prompt["ids"]), stop_ids, ()
+            return self._generator.known(prompt["ids"]), stop_ids, ()
         if "raw" in prompt:
             return self._codec.encode(prompt["raw"], special=True), stop_ids, ()
         if "text" in prompt:
@@ -225,12 +225,6 @@ class TextDesk:
         head = text[: _CHARACTERS * context]
         if len(head) < len(text) and (tokens := len(self._codec.encode(head, special=True))) > context:
             raise TooLong(tokens, context, context, f"in its first {len(head):,} characters alone")
-
-    def _known(self, ids: list[int]) -> list[int]:
-        beyond = [id for id in ids if not 0 <= id < self._generator.model.config.vocab_size]
-        if beyond:
-            raise DaedalError(f"There is no token {beyond[0]}", "Give ids of this model's vocabulary")
-        return ids
 
     # -- in the engine's thread ----------------------------------------------------------------------------------------
 

@@ -55,6 +55,6 @@ class StepClock:
         seconds, steps = self._marks[max(0, bisect_right(self._marks, (since, 0)) - 1)]
         return (self._seconds - seconds) / max(1, self._steps - 2 - steps)
 
-    def per_second(self) -> float:
-        """Things learned from in a second, since the clock began."""
-        return self._count / max(1e-9, self._seconds)
+    def per_second(self) -> float | None:
+        """Things learned from in a second, since the clock began. None as long as no step counts."""
+        return self._count / max(1e-9, self._seconds) if self._steps > 2 else None

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -57,6 +58,7 @@ from daedal.training.rehearsal import step_seconds
 from daedal.training.stream import PictureStream
 
 _SAMPLES, _COLUMNS = 32, 8
+_CAPTION = 60  # characters of a caption that are told
 VALIDATED = 2000
 """Held-out pictures that a pass of validation takes at most."""
 _FITTED = 20_000
@@ -306,11 +308,14 @@ class PictureTask:
         return save_pairs(shown, drawn, self.dataset, path)
 
     def _matches(self, model: CLIP, held: PictureStream) -> str:
-        """The captions of some pictures, each with that of them which the model finds nearest to the picture."""
+        """How many of some pictures find their own caption among all of theirs; then the captions that others find."""
         batch = held.some(0, min(_SAMPLES, held.split.count)).to(next(model.parameters()).device)
         nearest = (model.embed_pictures(batch.images) @ model.embed_texts(batch.labels).mT).argmax(1)
-        told = held.split.captions
-        return "\n".join(f"{told[at]}: {told[found]}" for at, found in enumerate(nearest.tolist()))
+        told = [shorten(held.split.captions[at], _CAPTION, placeholder="...") for at in range(batch.count)]
+        found = [told[at] for at in nearest.tolist()]
+        others = [f'"{other}" for "{own}"' for own, other in zip(told, found, strict=True) if own != other]
+        told_apart = f"{batch.count - len(others)} of {batch.count} pictures find their own caption"
+        return "; others find\n".join([told_apart, ",\n".join(others)]) if others else told_apart
 
 
 def draw(model: ImageModel, device: torch.device, seed: int) -> Tensor:

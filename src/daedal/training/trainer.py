@@ -216,14 +216,14 @@ class Trainer:
         # a part that some steps leave out, such as a lazy penalty, is the mean of those that have it
         names = dict.fromkeys(name for parts in told for name in parts)
         means = {name: mean([float(parts[name]) for parts in told if name in parts]) for name in names}
-        pace = self.pace
+        pace, speed = self.pace, self.pace.clock.per_second()
         record = {
             "step": self.step,
             **self.task.units(means.pop("loss")),
             **means,
             **self.model.health(),
             "learning_rate_factor": self._factor(self.step - 1),
-            f"{self.task.unit}_per_second": pace.clock.per_second(),
+            **({} if speed is None else {f"{self.task.unit}_per_second": speed}),
             "seconds": pace.elapsed,
         }
         if journal is not None:
