@@ -139,6 +139,18 @@ def test_a_flow_learns_the_latents_of_a_vae_and_draws(digits: Path, tmp_path: Pa
         trainer_for("flow", digits, tmp_path / "no", tmp_path / "vector")
 
 
+def test_what_would_take_most_of_a_budget_to_measure_is_not_measured(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from daedal.evaluation import reserve
+
+    monkeypatch.setattr(reserve.images, "expected_seconds", lambda *_: 1000.0)
+    small = {name: value for name, value in {**RUN, **SMALL["vae"]}.items() if name != "steps"}
+    result = api.train("vae", data=digits, out=tmp_path / "run", budget=10, most_steps=4, **small)
+    assert "Not measured: That would take 1000 s of a budget of 10 s. Measure it afterwards" in result.summary()
+    assert not (tmp_path / "run" / "evaluation.json").exists()
+
+
 def test_a_few_pictures_can_be_learned_though_not_measured(tmp_path: Path) -> None:
     api.build_data(["scenes:60"], tmp_path / "few", size=32, workers=1)
     result = api.train("vae", data=tmp_path / "few", out=tmp_path / "run", **{**RUN, **SMALL["vae"]})

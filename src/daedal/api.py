@@ -364,18 +364,18 @@ def _train(
     torch.manual_seed(plan.seed)  # dropout's
     measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": image_seconds(plan)}
     try:
-        reserve = reserved_seconds(task, plan)
-        measurable = True
+        reserve, why = reserved_seconds(task, plan), None
     except NotMeasurable as error:
-        reserve, measurable = 0.0, False
+        reserve, why = 0.0, error
         watcher.noted(f"The run will not be measured: {error}")
     trainer = Trainer(task, plan, run, group, watcher, time.monotonic() - started, reserve)
     trainer.train()
     text, done = "", "Trained"
     if group.main:
-        if measurable:
-            watcher.noted("measuring")
         try:
+            if why is not None:
+                raise why
+            watcher.noted("measuring")
             text, done = evaluate(run.path, **measuring).summary(), "Trained and measured"
         except NotMeasurable as error:  # what holds out too little can be learned, though not measured
             text = f"Not measured: {error}"

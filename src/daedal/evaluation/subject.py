@@ -12,7 +12,7 @@ _CURVE_POINTS = 400
 
 
 class NotMeasurable(DaedalError):
-    """A data folder holds too little out to measure a model with."""
+    """A data folder holds too little out to measure a model with, or there is no time for it."""
 
 
 class Report(Protocol):
