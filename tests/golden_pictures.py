@@ -132,6 +132,26 @@ def table(**options: Any) -> Callable[[Path], Made]:
     return make
 
 
+def coco(folder: Path) -> Made:
+    """Captions and categories as COCO has them."""
+    plain(folder / "source", range(16))
+    listed = {
+        "images": [{"id": 100 + seed, "file_name": f"{seed:03}.png"} for seed in range(16)],
+        "annotations": [
+            {"image_id": 100 + seed, "caption": f"scene {seed}", "category_id": seed % 2} for seed in range(16)
+        ],
+        "categories": [{"id": 0, "name": "thing"}, {"id": 1, "name": "being"}],
+    }
+    said = write(folder / "coco.json", json.dumps(listed))
+    return [folder / "source"], {"captions": str(said), "labels": str(said)}
+
+
+def packed(path: Path) -> Path:
+    """An archive with a table in it."""
+    lines = "".join(f"{seed}.png,{'ab'[seed % 2]},pic {seed}\n" for seed in range(20))
+    return write(path, zipped(files() | {"set/captions.csv": f"name,style,caption\n{lines}".encode()}))
+
+
 def beside(folder: Path, ending: str) -> Path:
     plain(folder, range(20))
     for seed in range(18):
@@ -215,6 +235,8 @@ PICTURES: dict[str, Callable[[Path], Made]] = {
     "a table in the source": of(told),
     "a table of JSON Lines": of(lambda folder: told(folder, "metadata.jsonl")),
     "a table elsewhere": table(captions="TABLE", labels="TABLE", label_column="tone"),
+    "COCO": coco,
+    "a table in an archive": of(packed, "a.zip", labels="captions.csv", label_column="style"),
     "a template and a condition": table(captions="TABLE", caption_template="{caption} in {tone}", where=("tone=1",)),
     "captions beside": of(lambda folder: beside(folder, "caption")),
     "captions beside, asked for": of(lambda folder: beside(folder, "txt"), captions="sidecar"),

@@ -17,6 +17,8 @@ import pyarrow as pa
 import zstandard
 from pyarrow import parquet
 
+import daedal
+
 WHO = ("the king", "a queen", "my brother", "the old fox", "a sailor", "the moon", "our neighbour", "a wizard")
 DID = ("saw", "followed", "forgot", "painted", "sold", "feared", "called", "carried", "dreamed of")
 WHEN = ("at noon", "in winter", "by the sea", "without a word", "twice", "before dawn", "in the garden", "for gold")
@@ -174,6 +176,23 @@ def held_out(folder: Path) -> Made:
     return [elsewhere], {"validation": (str(own),), "test": (str(last),)}
 
 
+def several(folder: Path) -> Made:
+    """Sources of several kinds in one build, in no order."""
+    jsonl = write(folder / "z.jsonl", rows(tales(10)))
+    archive = write(
+        folder / "b.zip", zipped({"deep/a.csv": table(",", count=10).encode(), "deep/b.md": tales(1, 90)[0].encode()})
+    )
+    return [jsonl, archive, notes(folder / "notes"), write(folder / "a.txt", tale(91))], {"licence": "MIT", "seed": 9}
+
+
+def with_tokenizer(folder: Path) -> Made:
+    """Text for a model whose tokenizer is taken as it is."""
+    daedal.build_data(
+        [write(folder / "first.jsonl", rows(tales(20)))], folder / "first", codec="bpe", vocab_size=280, workers=1
+    )
+    return [write(folder / "second.jsonl", rows(tales(20, 40)))], {"tokenizer": str(folder / "first")}
+
+
 def rows(texts: Sequence[str]) -> str:
     return "".join(json.dumps({"id": number, "text": text}) + "\n" for number, text in enumerate(texts))
 
@@ -240,6 +259,8 @@ TEXTS: dict[str, Callable[[Path], Made]] = {
     "an xz": one("a.jsonl.xz", lzma.compress(ALL_ROWS.encode())),
     "a zst": one("a.jsonl.zst", zstandard.ZstdCompressor().compress(ALL_ROWS.encode())),
     "files that are held out": held_out,
+    "several sources": several,
+    "a tokenizer that is given": with_tokenizer,
     "personal facts, masked": one("a.txt", personal(), document="line", mask=("email", "key", "ip", "phone")),
 }  # fmt: skip
 """What is built, by what it shows. None is of a kind that holds more than text (labels, pairs, splits by name)."""
