@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import daedal
+from command_line import daedal as command
 from golden_pictures import box, boxes, png
 from golden_texts import digest, tale, write
 
@@ -23,8 +24,12 @@ GPT = {"width": 16, "depth": 1, "heads": 2, "kv_heads": 1, "head_width": 8, "mlp
 VQVAE: dict[str, Any] = {"filters": 8, "depth": 1, "halvings": 1, "levels": (4, 4)}
 FLOW = {"features": 8, "levels": 1, "text_width": 32, "text_depth": 1}
 BY_CLASS = {"condition": "class", "features": 8, "levels": 1}
+GAN = {"breadth": 8, "widest": 8, "latent": 4, "penalty_interval": 2, "learning_rate": 5e-4, "ema": 0.9}
 GRID = {"filters": 8, "depth": 1, "halvings": 1, "latent": 0, "grid": 2}
 SEED = 3
+PROMPT = "a red box on the left of a blue wall"
+CHURNED: dict[str, Any] = {"slow": True, "steps": 6, "churn": 2.0, "solver": "euler"}
+BY_WORDS: dict[str, Any] = {"prompt": PROMPT, "guidance": 3.0}
 
 
 class House:
@@ -76,11 +81,13 @@ def text(house: House) -> dict[str, Any]:
     }
 
 
-def pictured(house: House, run: Path, slow: bool = False, **how: Any) -> dict[str, Any]:
+def pictured(house: House, run: Path, slow: bool = False, searches: bool = False, **how: Any) -> dict[str, Any]:
     """What a run on pictures learned, draws, tells of a given picture, and is measured at.
 
     Args:
         slow: it goes back to latents in many steps: then it is not measured, and gives back no pictures.
+        searches: it finds latents by a search, whose end is another on another machine.
+        how: how to draw.
     """
     artist = daedal.load(run, device="cpu")
     given = [png(box(number)[0]) for number in (700, 713)]
@@ -90,13 +97,13 @@ def pictured(house: House, run: Path, slow: bool = False, **how: Any) -> dict[st
     if "edit" in artist.capabilities:
         told["edited"] = pixels([one.image for one in artist.edit(given[0], None, 2, seed=SEED, strength=0.5)])
     if "interpolate" in artist.capabilities:
-        told["morphed"] = pixels(list(artist.interpolate([1, 2], frames=3).frames))
+        told["morphed"] = pixels(list(artist.interpolate([1, 2 if searches else given[0]], frames=3).frames))
     if "reconstruct" in artist.capabilities and not slow:
         told["errors"] = [one.mse for one in artist.reconstruct(given)]
     if "score" in artist.capabilities:
         told["scores"] = [one.log_likelihood for one in artist.score(given)]
     if "caption" in artist.capabilities:
-        told["captions"] = artist.caption(given)
+        told["captions"] = artist.caption(given) + artist.caption(given, seed=SEED, temperature=1.0)
     if "match" in artist.capabilities:
         told["matches"] = artist.probabilities(given, ["a red box", "a green wall", "left"]).tolist()
     if slow:
@@ -115,13 +122,27 @@ def flow_of_codes(house: House) -> dict[str, Any]:
 def gpt_of_tokens(house: House) -> dict[str, Any]:
     codec = house.run("vqvae", **VQVAE)
     run = house.run("gpt", codec=codec, condition="class", **GPT)
-    return {"codec": learned(codec), **pictured(house, run, label="left")}
+    return {"codec": learned(codec), **pictured(house, run, label="left", guidance=2.0, temperature=0.9)}
 
 
 def text_to_image(house: House) -> dict[str, Any]:
     codec = house.run("vqvae", **VQVAE)
     run = house.run("text-to-image", codec=codec, **GPT)
-    return pictured(house, run, prompt="a red box on the left of a blue wall")
+    asked = (
+        "--prompt",
+        PROMPT,
+        "-n",
+        "2",
+        "--seed",
+        str(SEED),
+        "--best-of",
+        "3",
+        "--json",
+        "--out",
+        house.place / "best.png",
+    )
+    best = [one["number"] for one in json.loads(command("generate", run, *asked, "--replace").out)]
+    return {"best": best, **pictured(house, run, **BY_WORDS, top_k=8)}
 
 
 def text_to_image_in_two_stages(house: House) -> dict[str, Any]:
@@ -139,14 +160,14 @@ FAMILIES: dict[str, Callable[[House], dict[str, Any]]] = {
     "vae": simple("vae", {"label": "right"}, condition="class", filters=8, depth=1, halvings=1, latent=4, couplings=2),
     "vqvae": simple("vqvae", **VQVAE),
     "vqvae that learns its codes": simple("vqvae", quantizer="vq", codes=16, filters=8, depth=1, halvings=1),
-    "gan": simple("gan", {"slow": True}, breadth=8, widest=8, latent=4, penalty_interval=2, learning_rate=5e-4, ema=0.9),
-    "flow": simple("flow", {"label": "left", "slow": True}, **BY_CLASS),
+    "gan": simple("gan", {"slow": True, "searches": True}, **GAN),
+    "flow": simple("flow", {"label": "left", "slow": True, "steps": 8, "guidance": 2.0}, **BY_CLASS),
     "flow of codes": flow_of_codes,
     "gpt of tokens": gpt_of_tokens,
     "clip": simple("clip", breadth=8, widest=16, features=32, text_width=32, text_depth=1, embedding=16),
     "text to image": text_to_image,
     "text to image in two stages": text_to_image_in_two_stages,
-    "text to image by a flow": simple("text-to-image", {"prompt": "a red box", "slow": True}, prior="flow", **FLOW),
+    "text to image by a flow": simple("text-to-image", {**BY_WORDS, **CHURNED}, prior="flow", **FLOW),
 }  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def tiny(folder: Path, architecture: str = "qwen3") -> Path:
     """A model of chance that was never trained, whose next token is seldom in doubt."""
     codec = TextCodec.train("bpe", [tale(number) for number in range(8)], 300)
     codec.save(folder)
-    save_model(tiny_gpt(codec, architecture, context=256), folder)
+    save_model(tiny_gpt(codec, architecture, context=1024), folder)
     return folder
 
 
@@ -107,10 +107,20 @@ def written(place: Path) -> dict[str, Any]:
     return found
 
 
+TOOLS = [{"type": "function", "function": {
+    "name": "weather", "strict": True,
+    "parameters": {"type": "object", "properties": {"city": {"enum": ["Rome", "Paris"]}}, "required": ["city"]},
+}}]  # fmt: skip
 WRITE = {"max_tokens": 12, "temperature": 0}
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "chat": ("/v1/chat/completions", {"messages": TALK, "logprobs": True, "top_logprobs": 2, **WRITE}),
     "chat, by a seed": ("/v1/chat/completions", {"messages": TALK, "max_tokens": 12, "n": 2, "seed": SEED}),
+    "chat, in pieces": ("/v1/chat/completions", {
+        "messages": TALK, "stream": True, "stream_options": {"include_usage": True}, **WRITE,
+    }),
+    "chat, a tool": ("/v1/chat/completions", {
+        "messages": TALK, "max_tokens": 80, "temperature": 0, "tools": TOOLS, "tool_choice": "required",
+    }),
     "chat, a form": ("/v1/chat/completions", {
         "messages": TALK, "max_tokens": 60, "temperature": 0,
         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"enum": ["one", "two"]}}},
@@ -135,9 +145,17 @@ def answered(house: House) -> dict[str, Any]:
     with serve(house.place / "served", models={name: str(path) for name, path in models.items()}, aliases={}) as url:
         for name, (path, body) in ASKED.items():
             answer = httpx.post(f"{url}{path}", json={"model": "tiny", **body}, timeout=60)
-            found[name] = {"status": answer.status_code, "json": masked(answer.json())}
+            told = streamed(answer.text) if "stream" in body else answer.json()
+            found[name] = {"status": answer.status_code, "json": masked(told)}
         found["models"] = masked(httpx.get(f"{url}/v1/models").json())
     return found
+
+
+def streamed(text: str) -> dict[str, Any]:
+    """The text and the last event of an answer that comes in pieces, however many those are."""
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    pieces = [choice["delta"].get("content") or "" for one in events for choice in one["choices"]]
+    return {"text": "".join(pieces), "last": events[-1]}
 
 
 def masked(value: Any) -> Any:

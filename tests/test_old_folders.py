@@ -26,12 +26,11 @@ from daedal.data import open_data
 from daedal.training.metrics import Silence
 from daedal.training.trainer import Interrupted
 from golden_pictures import boxes
-from golden_runs import RUN, measured, pixels
+from golden_runs import PROMPT, RUN, measured, pixels
 from golden_texts import rows, tales, write
 from test_golden import differences
 
 OLD = Path(__file__).parent / "old"
-PROMPT = "a red box on the left of a blue wall"
 UNNEEDED = (
     "tensorboard",
     "report.html",
