@@ -91,13 +91,14 @@ def pictured(house: House, run: Path, slow: bool = False, searches: bool = False
     """
     artist = daedal.load(run, device="cpu")
     given = [png(box(number)[0]) for number in (700, 713)]
+    steps = {name: how[name] for name in ("steps",) if name in how}
     told: dict[str, Any] = {**learned(run), "capabilities": sorted(artist.capabilities)}
     if "sample" in artist.capabilities:
         told["drawn"] = pixels([one.image for one in artist.generate(3, seed=SEED, **how)])
     if "edit" in artist.capabilities:
-        told["edited"] = pixels([one.image for one in artist.edit(given[0], None, 2, seed=SEED, strength=0.5)])
+        told["edited"] = pixels([one.image for one in artist.edit(given[0], None, 2, seed=SEED, strength=0.5, **steps)])
     if "interpolate" in artist.capabilities:
-        told["morphed"] = pixels(list(artist.interpolate([1, 2 if searches else given[0]], frames=3).frames))
+        told["morphed"] = pixels(list(artist.interpolate([1, 2 if searches else given[0]], frames=3, **steps).frames))
     if "reconstruct" in artist.capabilities and not slow:
         told["errors"] = [one.mse for one in artist.reconstruct(given)]
     if "score" in artist.capabilities:
@@ -116,7 +117,7 @@ def pictured(house: House, run: Path, slow: bool = False, searches: bool = False
 def flow_of_codes(house: House) -> dict[str, Any]:
     codec = house.run("vae", **GRID)
     run = house.run("flow", codec=codec, features=8, levels=1)
-    return {"codec": learned(codec), **pictured(house, run, slow=True)}
+    return {"codec": learned(codec), **pictured(house, run, slow=True, steps=8)}
 
 
 def gpt_of_tokens(house: House) -> dict[str, Any]:

@@ -222,6 +222,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     return House(tmp_path_factory.mktemp("golden"))
 
 
+def test_every_case_has_its_values_and_no_other_is_kept() -> None:
+    kept = {part: set(golden()[part]) for part in ("texts", "pictures", "families")}
+    assert kept == {"texts": set(TEXTS), "pictures": set(PICTURES), "families": set(FAMILIES)}
+    assert set(golden()["answers"]["served"]) == {*ASKED, "models"}
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_build_of_text_gives_what_it_gave(name: str, tmp_path: Path) -> None:
     unchanged("texts", name, built(TEXTS[name], tmp_path))
