@@ -194,7 +194,8 @@ def differences(found: Any, kept: Any, where: str = "") -> list[str]:
     if isinstance(found, float) and isinstance(kept, float):
         same = math.isclose(found, kept, rel_tol=1e-3, abs_tol=1e-4)
     elif where.endswith("/pixels"):
-        same = levels(found, kept) < 1
+        off = levels(found, kept)
+        return [] if off < 1 else [f"{where}: {off:.1f} levels off"]
     else:
         same = found == kept and type(found) is type(kept)
     return [] if same else [f"{where}: {found!r} was {kept!r}"]
