@@ -146,7 +146,7 @@ def test_what_would_take_most_of_a_budget_to_measure_is_not_measured(
 
     monkeypatch.setattr(reserve.images, "expected_seconds", lambda *_: 1000.0)
     small = {name: value for name, value in {**RUN, **SMALL["vae"]}.items() if name != "steps"}
-    result = api.train("vae", data=digits, out=tmp_path / "run", budget=25, most_steps=12, **small)
+    result = api.train("vae", data=digits, out=tmp_path / "run", budget=25, most_steps=24, **small)
     assert "Not measured: That would take 1000 s of a budget of 25 s. Measure it afterwards" in result.summary()
     assert not (tmp_path / "run" / "evaluation.json").exists()
 
@@ -164,7 +164,7 @@ def test_a_few_pictures_can_be_learned_though_not_measured(tmp_path: Path) -> No
 def test_samples_over_time_and_every_number_are_kept(digits: Path, tmp_path: Path) -> None:
     trainer_for("vqvae", digits, tmp_path / "run").train()
     run = RunFolder(tmp_path / "run")
-    record = run.records("metrics.jsonl")[-1]
+    record = [each for each in run.records("metrics.jsonl") if "loss" in each][-1]
     assert {"step", "loss", "seconds", "pictures_per_second"} < record.keys()
     assert any("perplexity" in name for name in record)
     assert Path(run.records("samples.jsonl")[0]["text"]).is_file()
