@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -34,8 +34,8 @@ from daedal.data.ingest import Cleaning
 from daedal.data.kind import InTime, Kind, Stratified
 from daedal.data.manifest import MANIFEST
 from daedal.data.options import SPLITS, BuildOptions
-from daedal.data.request import hash_of, refuse_broken, told, versions
-from daedal.data.sources import Named
+from daedal.data.request import hash_of, refuse_broken, resolve_all, told, versions
+from daedal.data.sources import Named, resolve
 from daedal.data.split import Assignment
 from daedal.data.spool import Spool
 from daedal.data.summary import counts_of, dropped_of, duplicates_of, source_of
@@ -54,7 +54,7 @@ _NOTES = 50
 
 def build_examples(
     kind: Kind,
-    named: list[Named],
+    sources: Sequence[str | Path] | str | Path,
     out: str | Path,
     options: ExampleOptions,
     *,
@@ -66,7 +66,7 @@ def build_examples(
     """Build a data folder of examples of a kind.
 
     Args:
-        named: the sources, resolved.
+        sources: files, folders, archives or `hf:NAME[:SPLIT]`.
         guessed: whether nobody said that they are of this kind, which is told then.
         workers, replace, progress: as `daedal.data.pipeline.build` has them.
 
@@ -77,6 +77,7 @@ def build_examples(
     if options.encoding is not None:
         known_encoding(options.encoding)
     out = Path(out).expanduser()
+    named = resolve_all(sources, options, out.absolute(), resolve, ())
     request = hash_of(named, kind.name, options.model_dump(mode="json"), _versions())
     work = work_path(out)
     if holds_request(out, request, replace) and (done := _whole(out)) is not None:

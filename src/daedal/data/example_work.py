@@ -9,7 +9,7 @@ from daedal.data.columns import Ragged
 from daedal.data.encode import ASSIGNED, Job
 from daedal.data.example_files import encode_examples
 from daedal.data.example_spool import ingest_examples
-from daedal.data.kind import open_kind
+from daedal.data.kind import open_columns
 from daedal.data.shards import load_array
 from daedal.data.sources import Unit
 from daedal.data.spool import Spool
@@ -23,7 +23,7 @@ class ExampleWork:
     """
 
     def __init__(self, kind: str, options: dict[str, Any]) -> None:
-        self._kind = open_kind(kind)
+        self._kind = open_columns(kind)
         self._options = self._kind.options.parse(options, "data build")
         self._codecs: dict[str, ColumnCodec] = {}
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from daedal.data.example_files import column_path, examples_path
 from daedal.data.example_manifest import ExampleManifest, ExampleSplitRecord, read_example_manifest
-from daedal.data.kind import Kind, open_kind
+from daedal.data.kind import Kind, open_columns
 from daedal.data.shards import load_array
 from daedal.errors import DaedalError
 
@@ -147,7 +147,7 @@ class ExampleDataset:
     @cached_property
     def kind(self) -> Kind:
         """What its examples are."""
-        return open_kind(self.manifest.kind)
+        return open_columns(self.manifest.kind)
 
     @property
     def fingerprint(self) -> str:

@@ -14,11 +14,13 @@ codecs, the card.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from daedal.data.columns import Column
 from daedal.data.document import Coded, Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
+from daedal.data.options import CommonOptions
 from daedal.data.peek import Sources
 from daedal.data.sources import Item, Named, Unit, plan_units
 from daedal.errors import DaedalError
@@ -87,13 +89,35 @@ class Kind:
         """Its line in the table of kinds."""
         return table()[self.name]
 
+    def build(self, sources: Sequence[str | Path] | str | Path, out: str | Path, options: Any, **running: Any) -> Any:
+        """Build a data folder; see `daedal.data.example_build`."""
+        from daedal.data.example_build import build_examples
+
+        return build_examples(self, sources, out, options, **running)
+
     @property
     def nouns(self) -> str:
         """Several examples, in a word."""
         return self.line.noun[1]
 
 
-def open_kind(name: str) -> Kind:
+@dataclass(frozen=True)
+class OwnBuild:
+    """A kind that is built by a program of its own.
+
+    Attributes:
+        options: what may be asked for.
+        recognise: how sure it is, as of `Kind`.
+        build: given sources, the folder to write and the options; and `workers`, `replace`, `progress`.
+    """
+
+    name: str
+    options: type[CommonOptions]
+    recognise: Callable[[Sources], float]
+    build: Callable[..., Any]
+
+
+def open_kind(name: str) -> Kind | OwnBuild:
     """The kind of a name.
 
     Raises:
@@ -107,5 +131,17 @@ def open_kind(name: str) -> Kind:
         kind = getattr(import_module(home), attribute)
     except (ImportError, AttributeError) as error:
         raise DaedalError(f"The kind {name} cannot be opened: {error}", "Install its package again") from None
-    assert isinstance(kind, Kind), f"{kinds[name].home} is no Kind"
+    assert isinstance(kind, Kind | OwnBuild), f"{kinds[name].home} is no kind"
+    return kind
+
+
+def open_columns(name: str) -> Kind:
+    """The kind of a name, which has columns.
+
+    Raises:
+        DaedalError: there is none, or it has none.
+    """
+    kind = open_kind(name)
+    if not isinstance(kind, Kind):
+        raise DaedalError(f"Examples of {name} have no columns", "Name another kind")
     return kind

@@ -144,7 +144,7 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
 
 def _tables(items: Sequence[Item], options: ExampleOptions) -> Iterator[dict[str, str]]:
     """The columns of each table of what people took."""
-    for peek in Sources([Named(source="", role="train", items=tuple(items))]).tables:
+    for peek in Sources.of(items).tables:
         if {"user", "item"} <= (columns := match(peek.columns, USUAL, options.columns)).keys():
             yield columns
 
