@@ -1,13 +1,18 @@
 """Columns of an example: how a value is kept while a build goes on, hashed, and compared for near copies.
 
 What becomes of it in the data folder follows from its type: `Ragged` is rows of ids, made by a codec that columns may share;
-`Classes` are numbers of names; `Numbers` are numbers; `Strings` stay what they are. See `daedal.data.example_files`.
+`Classes` are numbers of names; `Numbers` and `Dense` arrays are
+numbers; `Strings` stay what they are. See `daedal.data.example_files`.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import numpy as np
+
+from daedal.errors import DaedalError
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,31 @@ class Numbers(Column):
 
     def unpack(self, data: bytes) -> Any:
         return float(data)
+
+
+@dataclass(frozen=True)
+class Dense(Column):
+    """Arrays of numbers, all of one shape.
+
+    Attributes:
+        shape: of each.
+        dtype: of their numbers.
+    """
+
+    shape: tuple[int, ...] = ()
+    dtype: Literal["uint8", "int16", "int32", "int64", "float32", "float64"] = "float32"
+
+    def pack(self, value: Any) -> bytes:
+        array = np.asarray(value, dtype=self.dtype)
+        if array.shape != self.shape:
+            raise DaedalError(f"An array of shape {array.shape} stands where {self.shape} is declared", "Mend the kind")
+        return array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+    def unpack(self, data: bytes) -> Any:
+        return np.frombuffer(data, dtype=np.dtype(self.dtype).newbyteorder("<")).reshape(self.shape)
+
+    def words(self, value: Any) -> str:
+        return ""
 
 
 def _texts(value: Any) -> Iterator[str]:

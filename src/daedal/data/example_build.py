@@ -19,7 +19,7 @@ import numpy as np
 from daedal.data import corpus as corpora
 from daedal.data import duplicates
 from daedal.data.column_codecs import CODECS, ColumnCodec, Train
-from daedal.data.columns import Classes, Numbers, Ragged
+from daedal.data.columns import Classes, Dense, Numbers, Ragged
 from daedal.data.copies import components
 from daedal.data.decode import known_encoding
 from daedal.data.encode import ASSIGNED, Job
@@ -286,7 +286,8 @@ class _Build:
                 found = {each[name] for each in self._examples(assignment.splits == 0)} - {None}
                 records[name] = ColumnRecord(stored="classes", names=tuple(sorted(found, key=natural)))
             else:
-                records[name] = ColumnRecord(stored="numbers" if isinstance(column, Numbers) else "strings")
+                stored = {Numbers: "numbers", Dense: "dense"}.get(type(column), "strings")
+                records[name] = ColumnRecord.parse({"stored": stored}, "column")
         return records
 
     def _manifest(

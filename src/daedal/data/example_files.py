@@ -4,21 +4,24 @@
   are structured as JSON)
 - `{split}.{column}.ids.npy`, `{split}.{column}.borders.npy`: the rows of ids of a ragged column end to end, and where each
   begins; `{split}.{column}.learned.npy`: which of them a model is to learn to say, where that is not all
-- `{split}.{column}.npy`: the numbers of a column's classes, -1 for none and for those that the train split has not; or numbers
+- `{split}.{column}.npy`: the numbers of a column's classes, -1 for none and for those that the train split has not; or numbers,
+  or arrays
 """
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import write_array_header_1_0
 
 from daedal.data.column_codecs import ColumnCodec, Rows
-from daedal.data.columns import Classes, Numbers, Ragged
+from daedal.data.columns import Classes, Column, Dense, Numbers, Ragged, Strings
 from daedal.data.corpus import Corpus
 from daedal.data.encode import encoded_path
 from daedal.data.example_manifest import ColumnRecord, ExampleSplitRecord
@@ -102,6 +105,58 @@ def _chunks(kind: Kind, spool: Spool, corpus: Corpus, splits: Array, encoded: Pa
             )
 
 
+class _Flat:
+    """Writes one array, piece by piece."""
+
+    def __init__(self, path: Path, dtype: str, shape: tuple[int, ...] = ()) -> None:
+        self._path, self._dtype, self._shape = path, np.dtype(dtype), shape
+        self._raw = path.with_suffix(".raw").open("w+b")
+        self._count, self._digest = 0, hashlib.sha256()
+
+    def add(self, array: Array) -> None:
+        data = np.ascontiguousarray(array, dtype=self._dtype)
+        self._raw.write(data.data)
+        self._digest.update(data.data)
+        self._count += len(data)
+
+    def close(self) -> bytes:
+        """Give the array its header, which says its length; gives a hash of it."""
+        with self._raw, self._path.open("wb") as file:
+            header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._count, *self._shape)}
+            write_array_header_1_0(file, header)
+            self._raw.seek(0)
+            shutil.copyfileobj(self._raw, file, 2**20)
+        self._path.with_suffix(".raw").unlink()
+        return self._digest.digest()
+
+
+class _Ragged:
+    """Writes the rows of ids of a column."""
+
+    def __init__(self, folder: Path, split: str, name: str, dtype: str) -> None:
+        path = partial(column_path, folder, split, name)
+        self._path, self._ids = path, _Flat(path("ids"), dtype)
+        self._learned: _Flat | None = None
+        self._borders: list[Array] = [np.zeros(1, dtype=np.int64)]
+        self.learned = 0
+
+    def add(self, mine: Array, counts: Array, rows: Rows) -> None:
+        owner = np.repeat(mine, counts)
+        self._borders.append(int(self._borders[-1][-1]) + np.cumsum(counts[mine]))
+        self._ids.add(rows.ids[owner])
+        if rows.learned is not None:
+            self._learned = self._learned or _Flat(self._path("learned"), "bool")
+            self._learned.add(rows.learned[owner])
+            self.learned += int(rows.learned[owner].sum())
+
+    def close(self) -> tuple[int, bytes]:
+        """How many ids there are, and a hash of them."""
+        borders = np.concatenate([each for each in self._borders if len(each)])
+        np.save(self._path("borders"), borders, allow_pickle=False)
+        found = self._ids.close() + borders.tobytes() + (self._learned.close() if self._learned is not None else b"")
+        return int(borders[-1]), hashlib.sha256(found).digest()
+
+
 class _Writer:
     """Writes the files of one split, chunk by chunk."""
 
@@ -109,21 +164,29 @@ class _Writer:
         import pyarrow as pa  # type: ignore[import-untyped]
         from pyarrow import parquet
 
-        self._folder, self._name, self._kind, self._columns = folder, name, kind, columns
+        self._kind, self._columns = kind, columns
         types = {
-            each: pa.float64() if isinstance(column, Numbers) else pa.string() for each, column in kind.columns.items()
+            each: pa.float64() if isinstance(column, Numbers) else pa.string()
+            for each, column in kind.columns.items()
+            if not isinstance(column, Dense)
         }
         self._schema = pa.schema({"source": pa.string(), "row": pa.int64(), "blake2b_128": pa.binary(16), **types})
         self._parquet = parquet.ParquetWriter(examples_path(folder, name), self._schema, compression="zstd")
-        self._ragged = [each for each, column in kind.columns.items() if isinstance(column, Ragged)]
-        self._parts: dict[str, dict[str, list[Array]]] = {
-            each: {"ids": [], "learned": [], "counts": []} for each in self._ragged
+        self._ragged = {
+            each: _Ragged(folder, name, each, str(columns[each].dtype))
+            for each, column in kind.columns.items()
+            if isinstance(column, Ragged)
         }
-        self._numbers: dict[str, list[Array]] = {
-            each: [] for each, column in columns.items() if column.stored in ("classes", "numbers")
-        }
+        self._flat: dict[str, _Flat] = {}
+        for each, column in kind.columns.items():
+            if isinstance(column, Dense):
+                self._flat[each] = _Flat(column_path(folder, name, each), column.dtype, column.shape)
+            elif isinstance(column, Classes | Numbers):
+                dtype = "int64" if isinstance(column, Classes) else "float64"
+                self._flat[each] = _Flat(column_path(folder, name, each), dtype)
+        self._classes = {each: np.zeros(len(record.names), dtype=np.int64) for each, record in columns.items()}
+        self._strings = {each: hashlib.sha256() for each, column in kind.columns.items() if isinstance(column, Strings)}
         self._count = self._bytes = 0
-        self._digest = hashlib.sha256()
 
     def add(self, chunk: _Chunk, split: int) -> None:
         import pyarrow as pa
@@ -132,83 +195,60 @@ class _Writer:
         if not mine.any():
             return
         chosen = np.flatnonzero(mine).tolist()
-        values = [chunk.values[each] for each in chosen]
         table: dict[str, Any] = {
             "source": [chunk.labels[each] for each in chosen],
             "row": [None if chunk.rows[each] < 0 else chunk.rows[each] for each in chosen],
             "blake2b_128": [chunk.hashes[each] for each in chosen],
         }
         for name, column in self._kind.columns.items():
-            cells = [each[name] for each in values]
-            table[name] = (
-                [None if cell is None else json.dumps(cell, ensure_ascii=False) for cell in cells]
-                if column.structured
-                else cells
-            )
-            self._bytes += (
-                0 if isinstance(column, Numbers) else sum(len(column.pack(cell)) for cell in cells if cell is not None)
-            )
+            cells = [chunk.values[each][name] for each in chosen]
+            if not isinstance(column, Dense):
+                table[name] = [_cell(column, cell) for cell in cells]
+            if not isinstance(column, Dense | Numbers):
+                self._bytes += sum(len(column.pack(cell)) for cell in cells if cell is not None)
             if isinstance(column, Ragged):
-                counts = chunk.encoded[f"{name}.counts"]
-                owner = np.repeat(mine, counts)
-                parts = self._parts[name]
-                parts["counts"].append(counts[mine])
-                parts["ids"].append(chunk.encoded[f"{name}.ids"][owner])
-                if f"{name}.learned" in chunk.encoded:
-                    parts["learned"].append(chunk.encoded[f"{name}.learned"][owner])
-            elif isinstance(column, Classes):
-                numbers = {each: number for number, each in enumerate(self._columns[name].names)}
-                self._numbers[name].append(np.array([numbers.get(cell, -1) for cell in cells], dtype=np.int64))
-            elif isinstance(column, Numbers):
-                self._numbers[name].append(
-                    np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+                rows = Rows(
+                    chunk.encoded[f"{name}.counts"], chunk.encoded[f"{name}.ids"], chunk.encoded.get(f"{name}.learned")
                 )
+                self._ragged[name].add(mine, rows.counts, rows)
+            elif isinstance(column, Classes):
+                of = {each: number for number, each in enumerate(self._columns[name].names)}
+                numbers = np.array([of.get(cell, -1) for cell in cells], dtype=np.int64)
+                self._classes[name] += np.bincount(numbers[numbers >= 0], minlength=len(of))
+                self._flat[name].add(numbers)
+            elif isinstance(column, Numbers):
+                self._flat[name].add(np.array([np.nan if cell is None else cell for cell in cells]))
+            elif isinstance(column, Dense):
+                self._flat[name].add(np.stack(cells))
             else:
                 for cell in cells:
-                    self._digest.update(b"" if cell is None else column.pack(cell) + b"\0")
+                    self._strings[name].update(b"" if cell is None else column.pack(cell) + b"\0")
         self._count += len(chosen)
         self._parquet.write_table(pa.table(table, schema=self._schema))
 
     def close(self) -> ExampleSplitRecord:
         self._parquet.close()
-        record = ExampleSplitRecord(examples=self._count, bytes=self._bytes, fingerprint="")
-        ids, learned, classes = {}, {}, {}
-        for name, parts in self._parts.items():
-            dtype = self._columns[name].dtype
-            borders = np.concatenate(
-                [[0], np.cumsum(np.concatenate([np.zeros(0, np.int64), *parts["counts"]]))]
-            ).astype(np.int64)
-            ids[name] = int(borders[-1])
-            self._save(name, "borders", borders)
-            self._join(name, "ids", parts["ids"], ids[name], str(dtype))
-            if parts["learned"]:
-                self._join(name, "learned", parts["learned"], ids[name], "bool")
-                learned[name] = int(sum(int(each.sum()) for each in parts["learned"]))
-        for name, numbers in self._numbers.items():
-            whole = np.concatenate(
-                [np.zeros(0, np.int64 if self._columns[name].stored == "classes" else np.float64), *numbers]
-            )
-            self._save(name, "", whole)
-            if self._columns[name].stored == "classes":
-                classes[name] = tuple(np.bincount(whole[whole >= 0], minlength=len(self._columns[name].names)).tolist())
-        return record.but(ids=ids, learned=learned, classes=classes, fingerprint=self._digest.hexdigest())
+        ids, digest = {}, hashlib.sha256()
+        for name in self._kind.columns:
+            if name in self._ragged:
+                ids[name], found = self._ragged[name].close()
+            elif name in self._flat:
+                found = self._flat[name].close()
+            else:
+                found = self._strings[name].digest()
+            digest.update(found)
+        return ExampleSplitRecord(
+            examples=self._count,
+            ids=ids,
+            learned={name: column.learned for name, column in self._ragged.items() if column.learned},
+            classes={name: tuple(counts.tolist()) for name, counts in self._classes.items() if len(counts)},
+            bytes=self._bytes,
+            fingerprint=digest.hexdigest(),
+        )
 
-    def _save(self, column: str, part: str, array: Array) -> None:
-        np.save(column_path(self._folder, self._name, column, part), array, allow_pickle=False)
-        self._digest.update(array.tobytes())
 
-    def _join(self, column: str, part: str, arrays: list[Array], size: int, dtype: str) -> None:
-        path = column_path(self._folder, self._name, column, part)
-        if not size:
-            np.save(path, np.zeros(0, dtype=dtype), allow_pickle=False)
-            return
-        mapped = open_memmap(path, mode="w+", dtype=dtype, shape=(size,))
-        place = 0
-        for array in arrays:
-            mapped[place : place + len(array)] = array
-            self._digest.update(np.ascontiguousarray(array).tobytes())
-            place += len(array)
-        mapped.flush()
+def _cell(column: Column, value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if column.structured and value is not None else value
 
 
 def write_examples(
@@ -226,6 +266,3 @@ def write_examples(
         for split, writer in enumerate(writers):
             writer.add(chunk, split)
     return {name: writer.close() for name, writer in zip(SPLITS, writers, strict=True)}
-
-
-__all__ = ["Rows", "column_path", "encode_examples", "examples_path", "write_examples"]

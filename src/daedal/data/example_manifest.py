@@ -17,13 +17,13 @@ class ColumnRecord(Config):
     """A column, and what its values became.
 
     Attributes:
-        stored: rows of ids, numbers of names, numbers, or what they are.
+        stored: rows of ids, numbers of names, numbers, arrays, or what they are.
         codec: what made the ids.
         dtype: of the ids.
         names: of the classes, in the order of their numbers.
     """
 
-    stored: Literal["ragged", "classes", "numbers", "strings"]
+    stored: Literal["ragged", "classes", "numbers", "dense", "strings"]
     codec: str | None = None
     dtype: Literal["uint16", "uint32"] | None = None
     names: tuple[str, ...] = ()

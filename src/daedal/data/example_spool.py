@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from daedal.data.clean import mask, normalise
-from daedal.data.columns import Classes, Column, Numbers
+from daedal.data.columns import Classes, Column, Dense, Numbers
 from daedal.data.corpus import Corpus
 from daedal.data.decode import mend_text
 from daedal.data.document import Example
@@ -167,7 +167,7 @@ class _Builder:
 
 def _value(column: Column, value: Any, clean: Callable[[str], str]) -> Any:
     """A value in its normal form; None for one that says nothing."""
-    if isinstance(column, Numbers):
+    if isinstance(column, Numbers | Dense):
         return value
     if isinstance(value, str):
         value = clean(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from daedal.data.columns import Dense
 from daedal.data.example_files import column_path, examples_path
 from daedal.data.example_manifest import ExampleManifest, ExampleSplitRecord, read_example_manifest
 from daedal.data.kind import Kind, open_columns
@@ -84,6 +85,17 @@ class ExampleSplit:
         self._of(column, "numbers")
         return self._plain(column)
 
+    def dense(self, column: str) -> Array:
+        """The arrays of a column, memory-mapped: `[examples, *shape]`."""
+        self._of(column, "dense")
+        declared = self.dataset.kind.columns[column]
+        path = column_path(self._folder, self.name, column)
+        array = load_array(path, mapped=len(self) > 0)
+        assert isinstance(declared, Dense)
+        if array.shape != (len(self), *declared.shape) or array.dtype != np.dtype(declared.dtype):
+            raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
+        return array
+
     def values(self, column: str) -> list[Any]:
         """What the examples have in a column, as it was read and cleaned."""
         from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
@@ -91,6 +103,8 @@ class ExampleSplit:
         kind = self.dataset.kind
         if column not in kind.columns:
             raise DaedalError(f"There is no column {column!r}", f"Choose from {', '.join(kind.columns)}")
+        if isinstance(kind.columns[column], Dense):
+            return list(self.dense(column))
         path = examples_path(self._folder, self.name)
         try:
             cells = parquet.read_table(path, columns=[column]).column(0).to_pylist()
@@ -106,6 +120,8 @@ class ExampleSplit:
         """What the first example has in a column."""
         from pyarrow import parquet
 
+        if isinstance(self.dataset.kind.columns[column], Dense):
+            return self.dense(column)[0] if len(self) else None
         batch = next(
             parquet.ParquetFile(examples_path(self._folder, self.name)).iter_batches(1, columns=[column]), None
         )

@@ -9,7 +9,7 @@ import numpy as np
 from daedal import __version__
 from daedal.codecs.text import TextCodec
 from daedal.data.clean import text_of
-from daedal.data.conversations import open_stream
+from daedal.data.conversations import ConversationDataset, open_stream
 from daedal.data.document import Raw
 from daedal.data.manifest import MANIFEST
 from daedal.data.readers import Reading
@@ -183,6 +183,8 @@ def _open(
     notes: tuple[str, ...] = ()
     if isinstance(source, Dataset):
         documents = _split(source, split or held_out(source), codec)
+        if isinstance(source, ConversationDataset):
+            notes = ("conversations are measured whole, what users say and the marks of turns included",)
     else:
         texts, notes = read_texts(source)
         documents = Documents.of_texts(texts, codec, Path(source).name)
