@@ -480,6 +480,53 @@ def test_a_gpt_learns_conversations_and_answers_in_turns(
     assert command("chat", tmp_path / "run", "--max-tokens", "5", stdin="Hello\n").code == 0
 
 
+def test_chats_that_people_export_are_conversations(tmp_path: Path) -> None:
+    said = "Of course, 0:\nand more in a second line\nBye"
+    lines = ["12.03.21, 10:00 - Messages are end-to-end encrypted."]
+    for day in range(30):
+        lines += [
+            f"{1 + day % 28:02d}.{1 + day // 28:02d}.21, 10:15 - Ann: {sentence(day)}?",
+            f"{1 + day % 28:02d}.{1 + day // 28:02d}.21, 10:16 - Ann: <Media omitted>",
+            f"{1 + day % 28:02d}.{1 + day // 28:02d}.21, 10:17 - Bob: Of course, {day}:",
+            "and more in a second line",
+            f"{1 + day % 28:02d}.{1 + day // 28:02d}.21, 10:18 - Bob: Bye",
+        ]
+    (tmp_path / "chat.txt").write_text("\n".join(lines))
+    data = build(tmp_path, tmp_path / "chat.txt")
+    assert data.manifest.kind == "chat"
+    assert any("the assistant is 'Bob'" in note for note in data.manifest.notes)
+    assert {
+        "messages": [{"role": "user", "content": f"{sentence(0)}?"}, {"role": "assistant", "content": said}]
+    } in every(data, "conversation")
+    told = [
+        {
+            "type": "message",
+            "date_unixtime": str(10**9 + 10**5 * (row // 2)),
+            "from": "Ann" if row % 2 else "Bob",
+            "text": ["Hm ", {"type": "bold", "text": sentence(row)}],
+        }
+        for row in range(60)
+    ]
+    (tmp_path / "result.json").write_text(json.dumps({"name": "Bob", "messages": told}))
+    telegram = build(tmp_path / "telegram", tmp_path / "result.json", column=("assistant=Ann",))
+    assert {each["messages"][1]["content"] for each in every(telegram, "conversation")} == {
+        f"Hm {sentence(row)}" for row in range(1, 60, 2)
+    }
+    (tmp_path / "slack").mkdir()
+    for day in range(30):
+        rows: list[dict[str, str]] = [
+            {"type": "message", "subtype": "channel_join", "user": "U3", "ts": "1.0", "text": "joined"}
+        ]
+        for place, user in enumerate(("U1", "U2")):
+            text = f"<@U1> {sentence(day)} {place}"
+            rows.append({"type": "message", "user": user, "ts": f"{10**9 + day}.{place}", "text": text})
+        (tmp_path / "slack" / f"2021-01-{day + 1:02d}.json").write_text(json.dumps(rows))
+    slack = build(tmp_path / "team", tmp_path / "slack", column=("assistant=U2",), near_duplicates="off")
+    assert {tuple(each["role"] for each in one["messages"]) for one in every(slack, "conversation")} == {
+        ("user", "assistant")
+    }
+
+
 # -- preferences -------------------------------------------------------------------------------------------------------
 
 

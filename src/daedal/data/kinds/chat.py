@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from daedal.data.chat_exports import Said, busiest, conversations, is_export, messages_in, slack_message
 from daedal.data.columns import Ragged
 from daedal.data.dialogues import conversation_of, fault
-from daedal.data.document import Example, Lost
+from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
 from daedal.data.fields import split_of_name
 from daedal.data.kind import Found, Kind
@@ -14,41 +15,55 @@ from daedal.data.peek import Peek, Sources
 from daedal.data.rows import Row, Whole, read_rows
 from daedal.data.sources import Item
 
-_ASKED = ("messages", "prompt", "answer", "system")
-
 
 def recognise(sources: Sources) -> float:
-    tables = [peek for peek in sources.tables if peek.rows]
-    sure = [_sure(peek) for peek in tables]
+    sure = [_sure(peek) for peek in sources.tables]
+    if not sure:
+        sure = [0.9 if is_export(peek.whole) else 0.0 for peek in sources.peeks if peek.whole is not None]
     return min(sure, default=0.0)
 
 
 def _sure(peek: Peek) -> float:
     if {"chosen", "rejected"} & peek.lower().keys():
         return 0.0
+    if {"type", "text", "ts"} <= set(peek.columns):
+        return 0.8
     found = [conversation_of(row) for row in peek.rows]
     if sum(each is not None for each in found) < 0.8 * len(found):
         return 0.0
     turns = [len(each["messages"]) for each in found if each is not None]
-    return (
-        0.9
-        if max(turns) > 2 or {"instruction", "messages", "conversations", "completion"} & peek.lower().keys()
-        else 0.75
-    )
+    usual = {"instruction", "messages", "conversations", "completion"} & peek.lower().keys()
+    return 0.9 if max(turns) > 2 or usual else 0.75
 
 
 def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
     for item in items:
+        slack: list[Said] = []
         for found in read_rows(item, options.encoding):
             if isinstance(found, Whole):
-                yield Lost(found.label, "no conversations", "it has no rows of them", broken=False)
+                if messages := messages_in(found):
+                    yield from _export(found.label, messages, options)
+                else:
+                    yield Lost(found.label, "no conversations", "it has no rows of them", broken=False)
             elif isinstance(found, Row):
+                if {"type", "ts"} <= found.values.keys():
+                    slack += [said] if (said := slack_message(found.values)) is not None else []
+                    continue
                 conversation = conversation_of(found.values, options.columns)
-                split = found.values.get("split") if isinstance(found.values.get("split"), str) else None
-                of = split_of_name(str(split)) if split else split_of_name(found.label)
+                split = found.values.get("split")
+                of = split_of_name(split) if isinstance(split, str) else split_of_name(found.label)
                 yield Example(found.label, found.number, {"conversation": conversation}, of)
             else:
                 yield found
+        if slack:
+            yield from _export(item.label, slack, options)
+
+
+def _export(label: str, messages: Sequence[Said], options: ExampleOptions) -> Iterator[Found]:
+    assistant = options.columns.get("assistant") or busiest(messages)
+    yield Note(f"the assistant is {assistant!r} (--column assistant=NAME chooses whose messages are learned)")
+    for number, conversation in enumerate(conversations(messages, assistant)):
+        yield Example(label, number, {"conversation": conversation})
 
 
 def settle(values: dict[str, Any]) -> dict[str, Any] | str:
