@@ -1,7 +1,7 @@
 """Chats that people export -> conversations: WhatsApp's text, Telegram's and Slack's JSON.
 
-One of those who wrote is the assistant, whose messages a model learns: whom `assistant` names, else who wrote most. What one says
-in a row is one turn; a silence of six hours ends a conversation.
+One of those who wrote is the assistant, whose messages a model learns: whom `assistant` names, else who wrote most. What one
+says in a row is one turn; a silence of six hours ends a conversation.
 """
 
 import re
