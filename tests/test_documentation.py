@@ -8,6 +8,7 @@ compared: it holds times.
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from daedal.serving.trial import trial
+from warm_python import Warm
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -56,11 +58,16 @@ RUNNABLE = [page for page in PAGES if blocks(page)]
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
 def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
     with ExitStack() as servers:
-        _run(page, tmp_path, servers)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        if page.name != "README.md":  # which runs as a person runs it
+            (tmp_path / "bin").mkdir()
+            path = f"{servers.enter_context(Warm(tmp_path / 'bin')).folder}{os.pathsep}{path}"
+        (tmp_path / "page").mkdir()
+        _run(page, tmp_path / "page", servers, path)
 
 
-def _run(page: Path, tmp_path: Path, servers: ExitStack) -> None:
-    path, address = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "http://127.0.0.1:8000"
+def _run(page: Path, tmp_path: Path, servers: ExitStack, path: str) -> None:
+    address = "http://127.0.0.1:8000"
     for block in blocks(page):
         code = block.code.replace("http://127.0.0.1:8000", address)
         if code.startswith("daedal serve"):
@@ -69,7 +76,7 @@ def _run(page: Path, tmp_path: Path, servers: ExitStack) -> None:
             continue
         for long, short in QUICKER.items():
             code = re.sub(long, short, code, flags=re.M)
-        command = ["bash", "-euo", "pipefail", "-c", code] if block.kind == "bash" else [sys.executable, "-c", code]
+        command = ["bash", "-euo", "pipefail", "-c", code if block.kind == "bash" else f"python -c {shlex.quote(code)}"]
         result = subprocess.run(
             command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=600
         )
