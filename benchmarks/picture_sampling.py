@@ -26,7 +26,7 @@ from daedal.evaluation.images.extractors import Request, default_extractor, extr
 from daedal.evaluation.images.frechet import frechet_distance
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.image import ImageSampling
-from daedal.models.image_families import IMAGE_FAMILIES, image_family
+from daedal.models.image_families import image_families, image_family
 from daedal.nn.noise import Noise
 
 STEPS = (5, 10, 20, 50, 100)
@@ -37,7 +37,7 @@ EVALUATIONS = {"euler": 1, "heun": 2, "rk4": 4}
 
 def defaults(size: int = 32) -> Iterator[tuple[str, ImageGenerator]]:
     """Every family that draws, as large as it is by default."""
-    for name in IMAGE_FAMILIES:
+    for name in image_families():
         family = image_family(name)
         if "sample" in family.model.capabilities:
             model = family.model(family.config.parse({"channels": 3, "height": size, "width": size}, name))

@@ -28,7 +28,7 @@ from daedal.models.coded import CODEC, Coded, LatentModel, TokenModel
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.image import ImageModel, ImageSampling
 from daedal.models.image_checkpoint import save_image_model
-from daedal.models.image_families import IMAGE_FAMILIES, image_family
+from daedal.models.image_families import image_families, image_family
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Capability, Model
 from daedal.models.vqvae import VQVAE
@@ -114,7 +114,7 @@ CAPTIONED: dict[str, Callable[[], ImageModel]] = {
 }
 """Toys that learned captions, of every family that can."""
 MAKERS: dict[str, Callable[[int], ImageModel]] = {
-    **{family: lambda classes, family=family: single(family, classes) for family in IMAGE_FAMILIES},  # type: ignore[misc]
+    **{family: lambda classes, family=family: single(family, classes) for family in image_families()},  # type: ignore[misc]
     "clip": lambda classes: single("clip", 0, **WORDS),  # which knows nothing but captions
     "flow over vae": latent_flow,
     "gpt over vqvae": token_gpt,
@@ -426,7 +426,9 @@ def test_what_it_cannot_do_is_refused_in_one_line_that_says_what_it_can(name: st
 def table() -> str:
     """What every family can do, from what it declares."""
     models: dict[str, type[Model] | Model] = {"GPT over text": GPT}
-    models |= {IMAGE_FAMILIES.get(name, kind(toy(name).model)[2:]): toy(name).model for name in MAKERS}
+    for name in MAKERS:
+        single = name in image_families()
+        models[image_family(name).model.__name__ if single else kind(toy(name).model)[2:]] = toy(name).model
     declared = [name for name in get_args(Capability) if any(name in model.capabilities for model in models.values())]
     lines = [f"| family | {' | '.join(declared)} | options |", f"| --- |{' :-: |' * len(declared)} --- |"]
     for name, model in models.items():

@@ -12,6 +12,7 @@ from command_line import daedal, stories
 from daedal import api
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
+from daedal.families import table
 from daedal.inference.generator import Generator
 from daedal.inference.sampling import SamplingOptions
 from daedal.models.image_sampling import ImageSampling
@@ -19,7 +20,7 @@ from daedal.serving.keys import KeyRing
 from daedal.training.machine import Machine
 from daedal.training.picture_plan import PicturePlan
 from daedal.training.plan import Plan, options_of
-from daedal.training.plans import FAMILIES, plan_class
+from daedal.training.plans import plan_class
 from test_cli_options import FROZEN
 from tiny_models import tiny_gpt
 
@@ -75,7 +76,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{place}.free_memory", lambda device="cpu": 4 * 10**9)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", table())
 def test_any_number_makes_a_plan_or_one_clear_line(family: str, text: Path, pictures: Path, quick: None) -> None:
     if family == "gpt":
         data, small = text, {"width": 16, "depth": 1, "heads": 1, "context": 16, "batch": 2}

@@ -15,7 +15,7 @@ from daedal import api
 from daedal.data.images import build
 from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
-from daedal.models.image_families import IMAGE_FAMILIES as ALL_FAMILIES
+from daedal.models.image_families import image_families
 from daedal.training.family import open_family
 from daedal.training.machine import Machine
 from daedal.training.picture_rules import RECIPES
@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gan": {"breadth": 8, "widest": 8, "latent": 4, "penalty_interval": 2},
     "flow": {"features": 8, "levels": 1},
 }
-IMAGE_FAMILIES = [family for family in ALL_FAMILIES if family != "clip"]
+IMAGE_FAMILIES = [family for family in image_families() if family != "clip"]
 """Those that learn pictures without captions."""
 MACHINE = Machine(
     device="cpu", name="a test's", cores=1, threads=1, memory=2**33, gflops=10.0, precision="fp32", compiler=False

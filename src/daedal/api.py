@@ -177,8 +177,8 @@ def load(run_or_hub_id: str | Path, **options: Any) -> "Generator | ImageGenerat
     A language model streams, scores and chats; a model of images draws, morphs, edits and reconstructs; a CLIP matches
     pictures and texts.
     """
+    from daedal.families import line, part
     from daedal.inference.generator import Generator
-    from daedal.inference.matching import Matcher
     from daedal.inference.pictures import ImageGenerator
     from daedal.models.checkpoint import resolve
     from daedal.models.image_checkpoint import stored_family
@@ -186,7 +186,9 @@ def load(run_or_hub_id: str | Path, **options: Any) -> "Generator | ImageGenerat
     folder = resolve(run_or_hub_id)
     if not of_pictures(folder):
         return Generator.open(str(run_or_hub_id), **options)
-    return (Matcher if stored_family(folder) == "clip" else ImageGenerator).open(str(run_or_hub_id), **options)
+    family = stored_family(folder)  # none of a GPT over the tokens of pictures
+    opens: type[ImageGenerator | Matcher] = part(line(family).opens) if family else ImageGenerator
+    return opens.open(str(run_or_hub_id), **options)
 
 
 def of_pictures(folder: Path) -> bool:

@@ -17,6 +17,7 @@ from daedal.cli import console, faults
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.watch import watching
 from daedal.config import Config
+from daedal.families import line, table
 from daedal.training.plan import options_of
 from daedal.training.plans import plan_class
 
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
     from daedal.api import TrainingResult
     from daedal.training.metrics import Listener
 
-WHAT = {
-    "gpt": "a GPT: a Transformer that learns to go on with a text, or with the tokens of a picture",
-    "vae": "a VAE: an encoder and a decoder that meet in a small space of latents",
-    "vqvae": "a tokenizer of pictures: grids of ids, by FSQ or VQ, that a GPT can learn",
-    "gan": "a GAN: a generator that draws and a discriminator that tells its pictures from real ones",
-    "clip": "a CLIP: it tells which text fits which picture, learned from captions",
-    "flow": "a flow (the diffusion family of today): noise that learns to become a picture",
-}
-"""Each family in a few words."""
 STAGES = "a tokenizer of pictures, and a GPT that draws with its tokens what captions say; or a flow that draws it"
 """What is trained for text to image."""
 
@@ -54,10 +46,10 @@ def __getattr__(name: str) -> Callable[..., None]:
     verb, _, family = name.partition("_")
     if name == "train_text_to_image":
         return _train(TEXT_TO_IMAGE, STAGES, _of_text_to_image())
-    if verb not in ("plan", "train") or family not in WHAT:
+    if verb not in ("plan", "train") or family not in table():
         raise AttributeError(name)
     options = options_of(plan_class(family))
-    return _plan(family, options) if verb == "plan" else _train(family, WHAT[family], options)
+    return _plan(family, options) if verb == "plan" else _train(family, line(family).says, options)
 
 
 def _of_text_to_image() -> type[Config]:
@@ -93,7 +85,7 @@ def _plan(family: str, options: type[Config]) -> Callable[..., None]:
         else:
             console.show(made.explain())
 
-    plan.__doc__ = f"Plan {WHAT[family]}.\n{_OPTIONS}    json\n        Print the plan as JSON.\n"
+    plan.__doc__ = f"Plan {line(family).says}.\n{_OPTIONS}    json\n        Print the plan as JSON.\n"
     return plan
 
 
@@ -123,7 +115,11 @@ def _train(family: str, what: str, options: type[Config]) -> Callable[..., None]
             ),
         )
 
-    opens = "; it opens in Hugging Face Transformers as it is" if family == "gpt" else ""
+    opens = (
+        "; it opens in Hugging Face Transformers as it is"
+        if family != TEXT_TO_IMAGE and line(family).over == "tokens"
+        else ""
+    )
     train.__doc__ = f"Train {what}.\n{_OPTIONS}    out\n        The run folder to write{opens}.\n"
     return train
 

@@ -2,8 +2,8 @@
 
 from cyclopts import App
 
-from daedal.cli.families import WHAT
+from daedal.families import table
 
 app = App(name="plan", help_format="plaintext")
-for _family, _what in WHAT.items():
-    app.command(f"daedal.cli.families:plan_{_family}", name=_family, help=f"Plan {_what}.")
+for _family, _line in table().items():
+    app.command(f"daedal.cli.families:plan_{_family}", name=_family, help=f"Plan {_line.says}.")

@@ -5,12 +5,13 @@ from pathlib import Path
 from cyclopts import App
 
 from daedal.api import TEXT_TO_IMAGE
-from daedal.cli.families import STAGES, WHAT, finish
+from daedal.cli.families import STAGES, finish
 from daedal.errors import DaedalError
+from daedal.families import table
 
 app = App(name="train", help_format="plaintext")
-for _family, _what in WHAT.items():
-    app.command(f"daedal.cli.families:train_{_family}", name=_family, help=f"Train {_what}.")
+for _family, _line in table().items():
+    app.command(f"daedal.cli.families:train_{_family}", name=_family, help=f"Train {_line.says}.")
 app.command("daedal.cli.families:train_text_to_image", name=TEXT_TO_IMAGE, help=f"Train {STAGES}.")
 
 

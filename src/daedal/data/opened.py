@@ -34,6 +34,13 @@ def open_data(folder: str | Path) -> "Dataset | ImageDataset | ExampleDataset":
     return Dataset.open(folder)
 
 
+def kind_of(dataset: "Dataset | ImageDataset | ExampleDataset") -> str:
+    """The kind of a folder's examples."""
+    if isinstance(dataset, Dataset):
+        return "text"
+    return "pictures" if dataset.manifest.format == "daedal-images" else dataset.manifest.kind
+
+
 def render_card(dataset: "Dataset | ImageDataset | ExampleDataset") -> "RenderableType":
     """The data card as something that a rich console prints."""
     if isinstance(dataset, Dataset):

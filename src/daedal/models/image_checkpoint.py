@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder, read_json, write_json
 from daedal.models.image import ImageModel
-from daedal.models.image_families import IMAGE_FAMILIES, image_family
+from daedal.models.image_families import image_families, image_family
 from daedal.models.weights import check_header, require_numbers, require_to_load, write_tensors
 
 _PREFIX = "daedal-"
@@ -60,10 +60,10 @@ def load_image_model(folder: Path, device: torch.device | str | None = None) -> 
     values = dict(read_json(path))
     family = str(values.pop("model_type")).removeprefix(_PREFIX)
     values.pop("class_names", None)
-    if family not in IMAGE_FAMILIES:
+    if family not in image_families():
         raise DaedalError(
             f"{path}: there is no family {family!r}",
-            f"It is of another version; this one knows {', '.join(IMAGE_FAMILIES)}",
+            f"It is of another version; this one knows {', '.join(image_families())}",
         )
     known = image_family(family)
     with torch.device("meta"):

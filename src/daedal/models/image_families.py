@@ -1,13 +1,10 @@
 """The families of image models by name: what a person may choose, the whole configuration, the model."""
 
-from importlib import import_module
 from typing import NamedTuple
 
 from daedal.config import Config
+from daedal.families import line, part, table
 from daedal.models.image import ImageConfig, ImageModel
-
-IMAGE_FAMILIES = {"vae": "VAE", "vqvae": "VQVAE", "gan": "GAN", "flow": "Flow", "clip": "CLIP"}
-"""The name of each family, and of its classes: `VAE`, `VAEShape`, `VAEConfig` in `models/vae.py`."""
 
 
 class ImageFamily(NamedTuple):
@@ -18,5 +15,10 @@ class ImageFamily(NamedTuple):
 
 def image_family(name: str) -> ImageFamily:
     """A family's classes; only its own file is imported."""
-    module, stem = import_module(f"daedal.models.{name}"), IMAGE_FAMILIES[name]
-    return ImageFamily(getattr(module, f"{stem}Shape"), getattr(module, f"{stem}Config"), getattr(module, stem))
+    place = line(name).model
+    return ImageFamily(part(place, "Shape"), part(place, "Config"), part(place))
+
+
+def image_families() -> tuple[str, ...]:
+    """The names of those whose networks take pictures, or codes that are laid out like them."""
+    return tuple(name for name, each in table().items() if each.over == "pixels")

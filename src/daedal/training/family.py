@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daedal.errors import DaedalError
+from daedal.families import line, part, table
 from daedal.training.machine import Machine
 from daedal.training.plan import Plan
-from daedal.training.plans import plan_class
 from daedal.training.trainer import Task
 
 if TYPE_CHECKING:
@@ -53,31 +53,29 @@ def open_family(family: str, data: str | Path, init: str | None = None, codec: s
     Raises:
         DaedalError: as `Family`; or there is no such family, or no such codec.
     """
-    plan_class(family)
+    chosen = line(family)
     from daedal.data import open_data
     from daedal.data.conversations import stream_of
     from daedal.data.examples import ExampleDataset
-    from daedal.data.shards import Dataset
+    from daedal.data.opened import kind_of
 
     dataset = open_data(Path(data))
-    if isinstance(dataset, ExampleDataset):
-        if family != "gpt":
-            raise DaedalError(
-                f"A {family} learns pictures, and {data} holds {dataset.manifest.kind}", "Name a folder of picture data"
-            )
-        dataset = stream_of(dataset)
-    if isinstance(dataset, Dataset):
-        if family != "gpt":
-            raise DaedalError(f"A {family} learns pictures, and {data} holds text", "Name a folder of picture data")
-        if codec is not None:
-            raise DaedalError("--codec turns pictures into codes, and this data is text", "Leave it away")
-        from daedal.training.language import LanguageFamily
+    kind = kind_of(dataset)
+    if kind not in chosen.learns:
+        raise DaedalError(
+            f"A {family} learns {' or '.join(chosen.learns)}, and {data} holds {kind}",
+            f"Name data of another kind, or train {' or '.join(_learners(kind)) or 'what is yet to come'} on it",
+        )
+    if codec is not None and chosen.codes_of is None:
+        learners = [name for name, each in table().items() if each.codes_of is not None]
+        raise DaedalError(
+            f"A {family} learns pixels, not codes", f"Leave --codec away, or train a {' or a '.join(learners)} on codes"
+        )
+    opened: Family = part(chosen.learns[kind])(
+        family, stream_of(dataset) if isinstance(dataset, ExampleDataset) else dataset, str(data), codec, init
+    )
+    return opened
 
-        return LanguageFamily(dataset, str(data), init)
-    if family == "gpt":
-        from daedal.training.grids import GridFamily
 
-        return GridFamily(dataset, str(data), codec, init)
-    from daedal.training.pictures import PictureFamily
-
-    return PictureFamily(family, dataset, str(data), codec, init)
+def _learners(kind: str) -> list[str]:
+    return [f"a {name}" for name, each in table().items() if kind in each.learns]

@@ -41,7 +41,7 @@ class GridFamily(Family):
 
     dataset: ImageDataset
 
-    def __init__(self, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
+    def __init__(self, family: str, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
         if codec is None:
             raise DaedalError(
                 "A GPT learns tokens, and this data is pictures",

@@ -37,7 +37,11 @@ class LanguageFamily(Family):
 
     dataset: Dataset
 
-    def __init__(self, dataset: Dataset, data: str, init: str | None = None) -> None:
+    def __init__(
+        self, family: str, dataset: Dataset, data: str, codec: str | None = None, init: str | None = None
+    ) -> None:
+        if codec is not None:
+            raise DaedalError("--codec turns pictures into codes, and this data is text", "Leave it away")
         self.dataset, self.data, self.init = dataset, data, init
         self._initial = _initial(init, dataset) if init is not None else None
         habits = Habits.of(dataset.folder)

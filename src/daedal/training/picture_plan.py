@@ -69,12 +69,3 @@ class CLIPPlan(PicturePlan, CLIPShape):
 
     family: Literal["clip"] = Field("clip", description="what kind of model")
     condition: Literal["caption"] = Field("caption", description="captions are what it learns")
-
-
-PLANS: dict[str, type[PicturePlan]] = {
-    "vae": VAEPlan,
-    "vqvae": VQVAEPlan,
-    "gan": GANPlan,
-    "flow": FlowPlan,
-    "clip": CLIPPlan,
-}

@@ -42,7 +42,7 @@ from daedal.training.machine import Machine
 from daedal.training.mirror import mirrors_belong
 from daedal.training.optimizers import Optimizer
 from daedal.training.overfitting import choose_guards
-from daedal.training.picture_plan import PLANS, PicturePlan
+from daedal.training.picture_plan import PicturePlan
 from daedal.training.picture_rules import (
     TOKEN_RATE,
     captions_of,
@@ -53,6 +53,7 @@ from daedal.training.picture_rules import (
     recipe,
 )
 from daedal.training.plan import Plan, Prediction
+from daedal.training.plans import plan_class
 from daedal.training.processes import Processes
 from daedal.training.rehearsal import step_seconds
 from daedal.training.stream import PictureStream
@@ -75,10 +76,7 @@ class PictureFamily(Family):
     dataset: ImageDataset
 
     def __init__(self, family: str, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
-        if codec is not None and family != "flow":
-            raise DaedalError(
-                f"A {family} learns pixels, not codes", "Leave --codec away, or train a flow or a gpt on codes"
-            )
+        self._plans: type[PicturePlan] = plan_class(family)  # type: ignore[assignment]
         self.family, self.dataset, self.data, self.init = family, dataset, data, init
         self.codec_path, self.codec = codec, open_codec(codec, dataset) if codec is not None else None
         self._initial = self._load(init) if init is not None else None
@@ -113,7 +111,7 @@ class PictureFamily(Family):
             f"every picture is seen {seen / train.count:.1f} times",
             **guards,
         }
-        return PLANS[self.family].parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
+        return self._plans.parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
 
     def _draft(self, time: Time, machine: Machine, given: Mapping[str, Any]) -> tuple[Choice, PicturePlan]:
         """All values of a plan but those that follow from the time of a step."""
@@ -125,7 +123,7 @@ class PictureFamily(Family):
             choose(name, value)
         batch = choose.values["batch"]  # a contrast is with all of a batch
         choose("micro_batch", batch if self.family == "clip" else largest_share(batch, batch))
-        return choose, PLANS[self.family].parse({**UNPLANNED, **choose.values}, "plan")
+        return choose, self._plans.parse({**UNPLANNED, **choose.values}, "plan")
 
     @property
     def _sizes(self) -> list[str]:
@@ -166,7 +164,7 @@ class PictureFamily(Family):
         if self._initial is not None:
             self._take_model(choose, self._initial)
             return
-        condition = choose("condition", PLANS[self.family].model_fields["condition"].default)
+        condition = choose("condition", self._plans.model_fields["condition"].default)
         classes, captions = classes_of(dataset, condition), self._captions if condition == "caption" else None
         shape = dataset.codec.shape if self.codec is None else self._codes(train.images[:1]).shape[1:]
         if len(shape) != 3:
@@ -196,7 +194,7 @@ class PictureFamily(Family):
     def _take_model(self, choose: Choice, model: ImageModel) -> None:
         """The shape of the model that training goes on with."""
         for name, settled in model.config.model_dump().items():
-            if name not in PLANS[self.family].model_fields:
+            if name not in self._plans.model_fields:
                 continue  # a flow's levels of values, which follow from what it learns
             if choose.given.get(name, settled) != settled:
                 raise DaedalError(

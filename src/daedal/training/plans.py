@@ -1,12 +1,11 @@
-"""The families by name, and the plan of each."""
+"""The plan of each family."""
 
 from pathlib import Path
 from typing import Any
 
 from daedal.errors import DaedalError
-from daedal.training.plan import GPTPlan, Plan
-
-FAMILIES = ("gpt", "vae", "vqvae", "gan", "flow", "clip")
+from daedal.families import line, part
+from daedal.training.plan import Plan
 
 
 def plan_class(family: str) -> type[Plan]:
@@ -15,13 +14,8 @@ def plan_class(family: str) -> type[Plan]:
     Raises:
         DaedalError: there is no such family.
     """
-    if family == "gpt":
-        return GPTPlan
-    if family not in FAMILIES:
-        raise DaedalError(f"There is no family {family!r}", f"Use one of {', '.join(FAMILIES)}")
-    from daedal.training.picture_plan import PLANS
-
-    return PLANS[family]
+    found: type[Plan] = part(line(family).plan)
+    return found
 
 
 def read_plan(values: Any, path: Path) -> Plan:
