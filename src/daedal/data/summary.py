@@ -66,7 +66,7 @@ def summarise(
             "file_types": _counts(tally, "types"),
             "languages": _languages(corpus, spool, kept),
             "lengths": _lengths(corpus.bytes[kept]),
-            "notes": (*tally.coding(options.encoding), *tally.notes[:50]),
+            "notes": (*tally.coding(options.encoding), *tally.omissions(), *tally.notes[:50]),
         }
     )
 

@@ -1,0 +1,539 @@
+"""Files that people have are read as a person would read them, and a hostile one loses only itself."""
+
+import base64
+import io
+import json
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import document_files as files
+from daedal.data import BuildOptions, build
+from daedal.data.document import Coded, Event, Lost, Omitted, Raw
+from daedal.data.documents import mbox, sandbox
+from daedal.data.documents.replies import own_text, unflowed
+from daedal.data.documents.sandbox import Limits
+from daedal.data.readers import Reading, read_stream
+from daedal.data.recognise import modality
+from daedal.errors import DaedalError
+
+WORDS = [
+    "The",
+    "harbour",
+    "lay",
+    "silent",
+    "under",
+    "a",
+    "thin",
+    "veil",
+    "of",
+    "morning",
+    "fog",
+    "while",
+    "gulls",
+    "circled",
+    "above",
+    "the",
+    "empty",
+    "piers",
+    "and",
+    "an",
+    "old",
+    "keeper",
+    "walked",
+    "down",
+    "to",
+    "count",
+    "the",
+    "boats",
+    "that",
+    "had",
+    "come",
+    "home",
+    "during",
+    "the",
+    "night,",
+    "as",
+    "he",
+    "had",
+    "done",
+    "on",
+    "every",
+    "day",
+    "of",
+    "the",
+    "forty",
+    "years",
+    "since",
+    "the",
+    "war",
+    "was",
+    "over",
+]
+
+
+def events(name: str, data: bytes, encoding: str | None = None) -> list[Event]:
+    return list(read_stream(name, io.BytesIO(data), len(data), Reading(encoding=encoding)))
+
+
+def texts(name: str, data: bytes, encoding: str | None = None) -> list[str]:
+    return [event.text for event in events(name, data, encoding) if isinstance(event, Raw)]
+
+
+def text(name: str, data: bytes, encoding: str | None = None) -> str:
+    (only,) = texts(name, data, encoding)
+    return only
+
+
+def omitted(name: str, data: bytes) -> dict[str, int]:
+    return {event.what: event.number for event in events(name, data) if isinstance(event, Omitted)}
+
+
+def lost(name: str, data: bytes) -> tuple[str, str]:
+    (only,) = [event for event in events(name, data) if not isinstance(event, Coded)]
+    assert isinstance(only, Lost), only
+    return only.reason, only.detail
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Children with little of everything, that do not outlive the test."""
+    sandbox._end_idle()
+    monkeypatch.setattr(sandbox, "LIMITS", Limits(seconds=1, memory=96 * 2**20))
+    yield
+    sandbox._end_idle()
+
+
+def prose(left: float, top: float, lines: int, begin: int = 0, width: int = 7) -> list[files.Placed]:
+    """Lines of prose, a dozen points apart, and after the last word of all a full stop."""
+    words = [WORDS[place % len(WORDS)] for place in range(begin, begin + lines * width)]
+    rows = [" ".join(words[row * width : (row + 1) * width]) for row in range(lines)]
+    return [(left, top - 12 * number, row + ("." if number + 1 == lines else "")) for number, row in enumerate(rows)]
+
+
+def said(begin: int, count: int) -> str:
+    return " ".join(WORDS[place % len(WORDS)] for place in range(begin, begin + count)) + "."
+
+
+# --- PDF ---
+
+
+def test_columns_are_read_one_after_the_other_between_what_goes_across_them() -> None:
+    page = [(150.0, 740.0, "A title that goes across both columns of the page, as they do")]
+    left, right = prose(60, 700, 12, width=6), prose(320, 700, 12, begin=72, width=6)
+    rows = [each for pair in zip(left, right, strict=True) for each in pair]  # written row by row, as some programs do
+    note = [(60.0, 540.0, "Below them is a line that is as wide as the page, and wider than a column.")]
+    whole = text("a.pdf", files.pdf([page + rows + note]))
+    assert whole.split("\n\n") == [page[0][2], said(0, 72), said(72, 72), note[0][2]]
+
+
+def test_a_table_is_read_row_by_row() -> None:
+    rows = [(f"Name {row}", f"{row * 17}", f"{row} kg") for row in range(8)]
+    placed = [
+        (60.0 + 200 * cell, 700.0 - 14 * row, value) for row, each in enumerate(rows) for cell, value in enumerate(each)
+    ]
+    assert text("a.pdf", files.pdf([placed])).split("\n") == ["\t".join(row) for row in rows]
+
+
+def test_heads_and_page_numbers_are_left_out_and_a_sentence_goes_on_on_the_next_page() -> None:
+    pages = []
+    for number in range(4):
+        head = [
+            (60.0, 760.0, "A Treatise on Harbours" if number % 2 else "Chapter One"),
+            (300.0, 30.0, f"{number + 7}"),
+        ]
+        body = prose(60, 700, 10, begin=70 * number)
+        body[-1] = (*body[-1][:2], body[-1][2].removesuffix(".")) if number < 3 else body[-1]
+        pages.append(head + body)
+    pages = [*pages[:2], *pages[2:], *([[(60.0, 760.0, "Chapter One"), (60.0, 700.0, "The end.")]])]
+    data = files.pdf(pages)
+    assert text("a.pdf", data).split("\n\n") == [said(0, 280), "The end."]
+    assert omitted("a.pdf", data) == {"running heads, feet and page numbers": 9}
+
+
+def test_words_broken_at_the_end_of_a_line_are_joined_unless_the_hyphen_is_theirs() -> None:
+    lines = [
+        "This is a paragraph in which words are bro-",
+        "ken at the ends of lines, and one is a well-",
+        "known compound, which is well-known since it",
+        "stands whole in the line before this last one.",
+    ]
+    placed = [(60.0, 700.0 - 12 * number, line) for number, line in enumerate(lines)]
+    assert "are broken at the ends" in text("a.pdf", files.pdf([placed]))
+    assert "a well-known compound, which is well-known since" in text("a.pdf", files.pdf([placed]))
+
+
+def test_paragraphs_are_told_by_indents_gaps_and_short_last_lines() -> None:
+    first, second, third = prose(60, 700, 3), prose(60, 664, 3, 30), prose(60, 610, 3, 50)
+    second[0] = (74.0, *second[0][1:])
+    short = [(60.0, 562.0, "It was over."), *prose(60, 550, 2, 4)]
+    parts = text("a.pdf", files.pdf([first + second + third + short])).split("\n\n")
+    assert parts == [said(0, 21), said(30, 21), said(50, 21), "It was over.", said(4, 14)]
+
+
+def test_a_page_on_its_side_is_read_and_a_stamp_on_the_margin_is_not() -> None:
+    lines = b" ".join(
+        b"0 1 -1 0 %d 60 Tm (%s) Tj" % (100 + 12 * row, b"Line %d of a page on its side." % row) for row in range(5)
+    )
+    stamp = b"1 0 0 1 500 400 Tm (STAMP) Tj"
+    data = files.pdf_of_streams([b"BT /F1 10 Tf " + lines + b" " + stamp + b" ET"])
+    assert text("a.pdf", data) == " ".join(f"Line {row} of a page on its side." for row in range(5))
+    assert omitted("a.pdf", data) == {"lines across the page": 1}
+
+
+def test_a_scan_is_told_as_one() -> None:
+    assert lost("a.pdf", files.pdf_of_streams([b"0 0 m 100 100 l S"] * 3)) == (
+        "scan",
+        "there is no text on its pages (3): make it readable with an OCR program, as ocrmypdf",
+    )
+
+
+def test_what_all_pages_say_is_the_text_where_they_say_nothing_else() -> None:
+    assert text("a.pdf", files.pdf([[(60.0, 700.0, "The same slide.")]] * 3)).count("The same slide.") == 3
+
+
+# --- Office ---
+
+
+def test_docx_gives_paragraphs_lists_tables_and_notes_as_plain_lines() -> None:
+    cells = "".join(f"<w:tc><w:p><w:r><w:t>{cell}</w:t></w:r></w:p></w:tc>" for cell in ("Ann", "14"))
+    item = "<w:pPr><w:numPr><w:numId w:val='1'/></w:numPr></w:pPr>"
+    drawn = "<mc:AlternateContent xmlns:mc='mc'><mc:Choice>{0}</mc:Choice><mc:Fallback>{0}</mc:Fallback></mc:AlternateContent>"
+    box = "<w:txbxContent><w:p><w:r><w:t>In a box.</w:t></w:r></w:p></w:txbxContent>"
+    body = (
+        "<w:p><w:pPr><w:pStyle w:val='Heading1'/></w:pPr><w:r><w:t>The title</w:t></w:r></w:p>"
+        "<w:p><w:pPr><w:pStyle w:val='TOC1'/></w:pPr><w:r><w:t>The title</w:t><w:tab/><w:t>1</w:t></w:r></w:p>"
+        "<w:p><w:pPr><w:tabs><w:tab w:val='left' w:pos='720'/></w:tabs></w:pPr><w:r><w:t>One </w:t><w:tab/><w:t>two</w:t></w:r>"
+        "<w:del><w:r><w:delText>not</w:delText></w:r></w:del><w:moveFrom><w:r><w:t>not</w:t></w:r></w:moveFrom>"
+        "<w:r><w:instrText>PAGE</w:instrText><w:br/><w:t>three &amp; four</w:t></w:r></w:p>"
+        f"<w:p>{item}<w:r><w:t>first</w:t></w:r></w:p><w:p>{item}<w:r><w:t>second</w:t></w:r></w:p>"
+        f"<w:p><w:r>{drawn.format(box)}</w:r></w:p><w:tbl><w:tr>{cells}</w:tr><w:tr>{cells}</w:tr></w:tbl>"
+    )
+    note = "<w:footnote><w:p><w:r><w:t>A note.</w:t></w:r></w:p></w:footnote>"
+    head = "<w:p><w:r><w:t>On every page</w:t></w:r></w:p>"
+    data = files.docx(body, footnotes=note, header=head, comments=f"<w:comment>{head}</w:comment>")
+    assert text("a.docx", data) == (
+        "The title\n\nOne \ttwo\nthree & four\n\n- first\n- second\n\nIn a box.\n\nAnn | 14\nAnn | 14\n\nA note."
+    )
+    assert omitted("a.docx", data) == {"lines of tables of contents": 1, "running heads and feet": 1, "comments": 1}
+
+
+def test_odt_gives_paragraphs_lists_tables_and_notes_as_plain_lines() -> None:
+    body = (
+        "<text:tracked-changes><text:p>deleted</text:p></text:tracked-changes>"
+        "<text:h>The title</text:h><text:table-of-content><text:p>The title 1</text:p></text:table-of-content>"
+        "<text:p>One<text:s text:c='2'/>two<text:tab/>three<text:line-break/>four"
+        "<text:note><text:note-citation>1</text:note-citation>"
+        "<text:note-body><text:p>A note.</text:p></text:note-body></text:note>"
+        "<office:annotation><text:p>remark</text:p></office:annotation> five\n  six</text:p>"
+        "<text:list><text:list-item><text:p>first</text:p></text:list-item></text:list>"
+        "<table:table><table:table-row><table:table-cell><text:p>Ann</text:p></table:table-cell>"
+        "<table:table-cell><text:p>14</text:p></table:table-cell></table:table-row></table:table>"
+    )
+    data = files.odt(body, "<style:header><text:p>On every page</text:p></style:header><style:footer/>")
+    assert text("a.odt", data) == "The title\n\nOne  two\tthree\nfour five six\n\n- first\n\nAnn | 14\n\nA note."
+    assert omitted("a.odt", data) == {"tables of contents": 1, "comments": 1, "running heads and feet": 1}
+
+
+def test_pptx_gives_slides_as_they_are_shown_with_their_notes() -> None:
+    slides = {"b": files.shape("Second slide") + files.shape("7", "sldNum"), "a": files.shape("First slide", "title")}
+    data = files.pptx(slides, ["a", "b"])
+    assert text("a.pptx", data) == "First slide\n\nSay hello first.\n\nSecond slide"
+    assert omitted("a.pptx", data) == {"numbers, dates and feet of slides": 1}
+
+
+def test_epub_gives_chapters_in_the_order_of_the_spine_each_once() -> None:
+    chapters = {
+        "two": "<p>Chapter&nbsp;two.</p>",
+        "nav": "<ol><li>One</li></ol>",
+        "one": "<h1>One</h1><p>Chapter one.</p>",
+    }
+    data = files.epub(chapters, ["nav", "one", "two", "one", "two", "gone"] * 50)
+    assert text("a.epub", data) == "One\n\nChapter one.\n\nChapter\xa0two."
+    assert omitted("a.epub", data) == {"tables of contents": 1}
+
+
+def test_an_epub_with_copy_protection_is_told_as_encrypted() -> None:
+    locked = "<e><EncryptionMethod Algorithm='aes'/><CipherReference URI='OPS/one.xhtml'/></e>"
+    data = files.epub({"one": "<p>x</p>"}, ["one"], **{"META-INF/encryption.xml": locked})
+    assert lost("a.epub", data) == ("broken file", "it is encrypted (copy protection)")
+
+
+def test_rtf_is_read_in_the_code_page_of_each_font() -> None:
+    data = (
+        rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}{\f1\fcharset204 Arial Cyr;}}{\info{\title Not text}}"
+        rb"{\header On every page\par}{\pict 0102ff\bin4 {}}}}{\*\generator Word;}\f0 Caf\'e9 \u8364?\u-10179?\u-8704? "
+        rb"{\v hidden}\b bold\b0  {\field{\*\fldinst HYPERLINK}{\fldrslt link}}{\f1 \'cc\'e8\'f0}{\footnote A note.}\par"
+        rb"{\pntext 1.\tab}item\par\trowd\intbl Ann\cell 14\cell\row\pard after the table\par}"
+    )
+    assert text("a.rtf", data) == "Café €😀 bold linkМир\n\n- item\n\nAnn | 14\n\nafter the table\n\nA note."
+    assert omitted("a.rtf", data) == {"running heads and feet": 1}
+
+
+def test_notebooks_keep_code_and_prose_apart_and_leave_outputs_out() -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "Some words about it."]},
+        {"cell_type": "code", "source": "print(1)\n", "outputs": [{"text": "1"}]},
+        {"cell_type": "raw", "source": ""},
+    ]
+    book = {"nbformat": 4, "cells": cells, "metadata": {"language_info": {"name": "python"}}}
+    data = json.dumps(book).encode()
+    assert text("a.ipynb", data) == "# Title\nSome words about it.\n\n```python\nprint(1)\n```"
+    assert omitted("a.ipynb", data) == {"outputs of notebooks": 1}
+    forms = []
+    for source in ("x = 1\n" * 40, "x = 1"):
+        book["cells"] = [cells[0], {"cell_type": "code", "source": source}]
+        forms += [event.form for event in events("a.ipynb", json.dumps(book).encode()) if isinstance(event, Raw)]
+    assert forms == ["code", "prose"]
+
+
+# --- Mail ---
+
+MAIL = (
+    b"From: Ann <ann@example.org>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= =?iso-8859-1?q?_an_alle?=\r\n"
+    b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="m"\r\n\r\n'
+    b'--m\r\nContent-Type: multipart/alternative; boundary="a"\r\n\r\n'
+    b"--a\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    b"Sch=F6n, write to bob@example.org.\r\n\r\nOn Monday, 3 May 2021 at 10:00, Bob\r\n"
+    b"<bob@example.org> wrote:\r\n> Can you come?\r\n> Bob\r\n\r\n"
+    b"Yes.\r\n\r\n-- \r\nAnn Lee\r\n--a\r\nContent-Type: text/html\r\n\r\n<p>the same as HTML</p>\r\n--a--\r\n"
+    b'--m\r\nContent-Type: text/plain; charset=utf-8; name="list.txt"\r\nContent-Transfer-Encoding: base64\r\n\r\nw6Qgw7Y=\r\n'
+    b"--m\r\nContent-Type: image/png; name=cat.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw==\r\n--m--\r\n"
+)
+
+
+def test_a_mail_is_its_subject_and_what_its_writer_wrote() -> None:
+    found = events("a.eml", MAIL)
+    raws = {event.label: event.text for event in found if isinstance(event, Raw)}
+    assert raws == {"a.eml": "Grüße an alle\n\nSchön, write to bob@example.org.\n\nYes.", "a.eml!list.txt": "ä ö"}
+    assert [event.detail for event in found if isinstance(event, Lost)] == ["cat.png (image/png) is not read"]
+    assert omitted("a.eml", MAIL) == {"quoted lines of mail": 2, "signatures": 1}
+
+
+def test_a_mail_in_html_alone_is_read_without_its_quote() -> None:
+    page = "<p>New words.</p><blockquote>old<blockquote>older</blockquote></blockquote>".encode("utf-16-le")
+    head = b"Subject: x\nContent-Type: text/html; charset=utf-16-le\nContent-Transfer-Encoding: base64\n\n"
+    assert text("a.eml", head + base64.encodebytes(page)) == "x\n\nNew words."
+
+
+def test_a_mailbox_gives_a_document_a_mail() -> None:
+    box = (
+        b"From ann@example.org Mon May  3 10:00:00 2021\nSubject: one\n\nFirst.\n\n"
+        b">From here on it is quoted.\nFrom me too.\n\n"
+        b"From bob@example.org Mon May  3 11:00:00 2021\nSubject: two\n\nSecond.\n\nFrom then on all was well.\n"
+    )
+    found = [event for event in events("a.mbox", box) if isinstance(event, Raw)]
+    assert [(event.row, event.text) for event in found] == [
+        (0, "one\n\nFirst.\n\nFrom here on it is quoted.\nFrom me too."),
+        (1, "two\n\nSecond.\n\nFrom then on all was well."),
+    ]
+
+
+def test_a_mailbox_without_end_is_read_mail_by_mail() -> None:
+    class Endless(io.RawIOBase):
+        lines = 0
+
+        def readline(self, size: int | None = -1) -> bytes:
+            self.lines += 1
+            place = (self.lines - 1) % 5
+            return (b"From a@b Mon May  3 10:00:00 2021\n", b"Subject: x\n", b"\n", b"words\n", b"\n")[place]
+
+    stream = Endless()
+    found = mbox.read("a.mbox", stream, 2**31, None)  # type: ignore[arg-type]
+    assert [next(found) for _ in range(3)] == [Raw("a.mbox", row, "x\n\nwords", "prose", "mail") for row in range(3)]
+    assert stream.lines < 20
+
+
+@pytest.mark.parametrize(
+    ("whole", "own"),
+    [
+        ("Fine.\n\n-----Original Message-----\nFrom: Bob\n\nold", "Fine."),
+        ("Fine.\n\nFrom: Bob <b@x>\nSent: Monday\nTo: Ann\nSubject: Re\n\nold", "Fine."),
+        ("Fine.\nFrom: the beginning it was\nclear to all.", "Fine.\nFrom: the beginning it was\nclear to all."),
+        ("Ja.\n\nAm 3.5.2021 um 10:00 schrieb Bob:\n\n> Kommst du?\n", "Ja."),
+        ("> Is it?\nIt is.\n> And this?\nToo.", "It is.\n\nToo."),
+        ("Words.\n-- \nAnn\n> quoted below the signature", "Words."),
+        ("Sent from my iPhone", ""),
+    ],
+)
+def test_quotes_and_signatures_are_told_from_what_was_written(whole: str, own: str) -> None:
+    assert own_text(whole).text == own
+
+
+def test_flowed_lines_are_joined() -> None:
+    assert unflowed("a line that \ngoes on\n from here\n-- \nme", False) == "a line that goes on\nfrom here\n-- \nme"
+
+
+# --- Subtitles ---
+
+
+def test_subtitles_become_sentences_without_times_tags_and_repetitions() -> None:
+    srt = (
+        b"1\n00:00:01,000 --> 00:00:02,000\n<i>It was a dark</i>\n{\\an8}and stormy night.\n\n"
+        b"2\n00:00:02,100 --> 00:00:03,000\n- Was it?\n- It\n3\n00:00:03,000 --> 00:00:04,000\nwas\n\n"
+        b"4\n00:00:09,000 --> 00:00:10,000\nLater\n"
+    )
+    assert text("a.srt", srt) == "It was a dark and stormy night.\n- Was it?\n- It was\nLater"
+    vtt = (
+        b"WEBVTT\n\nNOTE not said\n\nSTYLE\n::cue {}\n\nfirst\n00:01.000 --> 00:02.000 align:start\n"
+        b"<v Ann>rolling <c.x>captions</c>\n\n"
+        b"00:02.000 --> 00:03.000\nrolling captions\nrepeat &amp; go on\n"
+    )
+    assert text("a.vtt", vtt) == "rolling captions repeat & go on"
+    assert omitted("a.vtt", vtt) == {"repeated lines of subtitles": 1}
+    assert (
+        text("a.srt", "1\n00:00:01,000 --> 00:00:02,000\nПривет, мир.\n".encode("cp1251"), "cp1251") == "Привет, мир."
+    )
+
+
+# --- What is hostile, broken or missing ---
+
+LAUGHS = (
+    "<!DOCTYPE x [<!ENTITY a 'ha'>"
+    + "".join(f"<!ENTITY {b} '{f'&{a};' * 10}'>" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    + "]><x>&i;</x>"
+)
+OUTSIDE = "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/hostname'>]><x>&a;</x>"
+
+
+def part(name: str, content: str) -> bytes:
+    return files.package({name: content})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason", "detail"),
+    [
+        ("bomb.docx", lambda: files.docx("<w:t>" + "a" * (65 * 2**20)), "archive bomb", "refused as a bomb"),
+        ("laughs.docx", lambda: part("word/document.xml", LAUGHS), "broken file", "declares entities"),
+        ("outside.odt", lambda: part("content.xml", OUTSIDE), "broken file", "declares entities"),
+        ("deep.docx", lambda: files.docx("<w:p>" * 100_000), "broken file", "nested more than 1,000 deep"),
+        ("cut.docx", lambda: files.docx("<w:p/>")[:-30], "broken file", "zip"),
+        ("old.docx", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "broken file", "encrypted"),
+        ("deep.rtf", lambda: b"{\\rtf1" + b"{" * 1_000_000, "broken file", "nested more than 10,000 deep"),
+        ("not.rtf", lambda: b"Plain words.", "broken file", "no RTF"),
+        ("deep.ipynb", lambda: b"[" * 100_000, "nested too deeply", ""),
+        ("not.ipynb", lambda: b"{}", "broken file", "no cells"),
+        ("not.pdf", lambda: b"%PDF-1.4 and no more", "broken file", "Failed to load"),
+        ("not.mbox", lambda: b"Words.", "broken file", "no mailbox"),
+        ("not.srt", lambda: b"Words.", "broken file", "no times"),
+    ],
+)
+def test_a_hostile_or_broken_file_is_lost_with_the_reason(name: str, data: Any, reason: str, detail: str) -> None:
+    found = lost(name, data())
+    assert found[0] == reason
+    assert detail in found[1]
+
+
+def mail_in_mail(depth: int) -> bytes:
+    heads = "".join(f'Content-Type: multipart/mixed; boundary="b{n}"\n\n--b{n}\n' for n in range(depth))
+    return heads.encode() + b"Content-Type: text/plain\n\nwords\n"
+
+
+def test_mails_nested_without_end_lose_only_themselves() -> None:
+    assert lost("a.eml", mail_in_mail(1_000))[0] in ("nested too deeply", "broken mail", "mail without text")
+    box = (
+        b"From a@b Mon May  3 10:00:00 2021\n"
+        + mail_in_mail(1_000)
+        + b"\nFrom a@b Mon May  3 10:00:00 2021\nSubject: x\n\nfine\n"
+    )
+    assert texts("a.mbox", box)[-1] == "x\n\nfine"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits are Linux's")
+def test_a_file_that_takes_too_long_or_too_much_memory_is_lost_and_the_next_is_read(short: None) -> None:
+    kids = b" ".join([b"3 0 R"] * 1000)
+    million = files.pdf_of_objects(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R >>",
+            b"<< /Type /Pages /Count 1000000 /Kids [" + kids + b"] >>",
+            b"<< /Type /Pages /Count 1000 /Kids [" + kids.replace(b"3 0", b"4 0") + b"] >>",
+            b"<< /Type /Page /MediaBox [0 0 9 9] >>",
+        ]
+    )
+    assert lost("million.pdf", million) == ("too slow to read", "more than 1 seconds of work: refused as hostile")
+    packed = zlib.compress(b" " * (160 * 2**20), 1)
+    assert lost("bomb.pdf", files.pdf_of_streams([packed], "/Filter /FlateDecode"))[0] in (
+        "broken file",
+        "scan",
+        "too large",
+    )
+    book = b'{"cells": [' + b"{}," * 2_000_000 + b"{}]}"
+    assert lost("large.ipynb", book)[0] == "too large"
+    assert texts("a.srt", b"1\n00:00:01,000 --> 00:00:02,000\nStill here.\n") == ["Still here."]
+
+
+def test_a_reader_that_is_killed_loses_only_its_file(short: None) -> None:
+    first = mail_box_of(3)
+    found = read_stream("a.mbox", io.BytesIO(first), len(first), Reading())
+    assert isinstance(next(found), Raw)
+    found.close()  # whoever reads gives up halfway: the child goes, since it is in the middle of its work
+    assert sandbox._idle == []
+    assert len(texts("a.mbox", first)) == 3
+    (child,) = sandbox._idle
+    child._process.kill()
+    assert len(texts("a.mbox", first)) == 3
+
+
+def mail_box_of(count: int) -> bytes:
+    return b"".join(
+        b"From a@b Mon May  3 10:00:00 2021\nSubject: x\n\nwords %d\n\n" % number for number in range(count)
+    )
+
+
+def test_no_copy_is_left_behind_and_none_made_of_a_file_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "copies"))
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "a.docx").write_bytes(files.docx("<w:p><w:r><w:t>Words.</w:t></w:r></w:p>"))
+    zipped = files.package({"a.docx": (tmp_path / "a.docx").read_bytes()})
+    for event in read_stream("a.zip", io.BytesIO(zipped), len(zipped), Reading()):
+        assert isinstance(event, Raw)
+        assert len(os.listdir(tmp_path / "copies")) == 1
+    with (tmp_path / "a.docx").open("rb") as stream:
+        for event in read_stream("a.docx", stream, 1, Reading()):
+            assert isinstance(event, Raw)
+            assert os.listdir(tmp_path / "copies") == []
+
+
+def test_a_build_reads_documents_beside_text_and_tells_what_it_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "a.eml").write_bytes(MAIL)
+    (folder / "b.docx").write_bytes(files.docx(f"<w:p><w:r><w:t>{said(0, 200)}</w:t></w:r></w:p>"))
+    (folder / "c.docx").write_bytes(b"no document")
+    (folder / "d.txt").write_text(said(5, 300), encoding="utf-8")
+    (folder / "e.zip").write_bytes(files.package({"f.pdf": files.pdf([prose(60, 700, 30, begin=11)])}))
+    assert modality(folder) == "text"
+    data = build(folder, tmp_path / "data", BuildOptions(mask=("email",), near_duplicates="off"))
+    manifest = data.manifest
+    kinds = {each.name: each.count for each in manifest.file_types}
+    assert kinds == {"mail": 1, "attached text": 1, "DOCX": 1, "text": 1, "PDF": 1}
+    assert (
+        "documents are read without what is no part of their text: 2 quoted lines of mail, 1 signatures"
+        in manifest.notes
+    )
+    assert {each.reason for each in manifest.dropped} == {"attachment", "broken file"}
+    assert [(each.name, each.count) for each in manifest.mended] == [("masked email", 1)]
+    assert "pypdfium2" in manifest.made_with
+    whole = [split.text(each) for split in map(data.split, manifest.splits) for each in range(split.documents)]
+    assert any("write to <email>." in each for each in whole)
+
+
+def test_without_the_package_a_pdf_is_left_out_and_alone_it_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    (tmp_path / "a.pdf").write_bytes(files.pdf([prose(60, 700, 30)]))
+    with pytest.raises(DaedalError) as raised:
+        build(tmp_path / "a.pdf", tmp_path / "one")
+    assert "pip install 'daedal[documents]'" in str(raised.value)
+    assert str(raised.value).endswith("Install that, or leave it out.")
+    (tmp_path / "b.txt").write_text(said(0, 300), encoding="utf-8")
+    data = build(tmp_path, tmp_path / "both")
+    assert {each.reason: each.count for each in data.manifest.dropped} == {"package missing": 1}
