@@ -156,6 +156,13 @@ def test_heads_and_page_numbers_are_left_out_and_a_sentence_goes_on_on_the_next_
     assert omitted("a.pdf", data) == {"running heads, feet and page numbers": 9}
 
 
+def test_a_table_of_contents_is_left_out() -> None:
+    entries = [(60.0, 760.0 - 12 * row, f"{row}. A chapter . . . . . . . . . . {7 * row}") for row in range(1, 6)]
+    data = files.pdf([entries + prose(60, 600, 5)])
+    assert text("a.pdf", data) == said(0, 35)
+    assert omitted("a.pdf", data) == {"lines of tables of contents": 5}
+
+
 def test_words_broken_at_the_end_of_a_line_are_joined_unless_the_hyphen_is_theirs() -> None:
     lines = [
         "This is a paragraph in which words are bro-",

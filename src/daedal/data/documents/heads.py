@@ -1,4 +1,4 @@
-"""What every page repeats: running heads, feet and page numbers, which are no part of the text."""
+"""Lines that are no part of the text: what every page repeats (heads, feet and page numbers), and tables of contents."""
 
 import re
 from collections import Counter, defaultdict
@@ -12,6 +12,8 @@ _LONGEST = 160  # characters
 _NEAR = 4.0  # points between the places of the same head on two pages
 _NUMBER = re.compile(r"\d+")
 _ROMAN = re.compile(r"^[\W_]*[ivxlc]{1,8}[\W_]*$", re.IGNORECASE)
+_LEADERS = re.compile(r"(?:\s?[.·…]){4,}\s*[\divxlc]+$", re.IGNORECASE)
+_FEWEST_ENTRIES = 3
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -58,6 +60,17 @@ def without_heads(pages: Sequence[list[Column]]) -> tuple[list[list[Column]], in
     if not any(kept):  # where all pages say the same, that is the text
         return list(pages), 0
     return kept, left_out
+
+
+def without_contents(pages: Sequence[list[Column]]) -> tuple[list[list[Column]], int]:
+    """The pages without lines that lead by dots to the number of a page, and how many these were."""
+    kept = [[[line for line in column if not _LEADERS.search(line.text)] for column in page] for page in pages]
+    entries = sum(map(_count, pages)) - sum(map(_count, kept))
+    return (kept, entries) if entries >= _FEWEST_ENTRIES and any(map(_count, kept)) else (list(pages), 0)
+
+
+def _count(page: list[Column]) -> int:
+    return sum(map(len, page))
 
 
 def _edges(page: list[Column]) -> tuple[list[Run], list[Run]]:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
+_MOST = 5_000  # runs: a page with more is a drawing or a table
+_TRIED = 50  # strips that may be a gutter
 _DEEPEST = 3  # eight columns
 _MARGIN = 0.15  # of the width: there is no gutter so near the edge
 _FEWEST = 4  # lines on each side of a gutter
@@ -71,19 +73,19 @@ def _sides(runs: list[Run], gutter: float, depth: int) -> list[Column]:
 
 def _gutter(runs: list[Run]) -> float | None:
     """Where a gutter is, in points from the left; the one that fewest runs cross, and of these the widest."""
-    if len(runs) < 2 * _FEWEST:
+    if not 2 * _FEWEST <= len(runs) <= _MOST:
         return None
     begin, end = min(run.x0 for run in runs), max(run.x1 for run in runs)
     low, high = begin + _MARGIN * (end - begin), end - _MARGIN * (end - begin)
     least = 0.5 * median(run.height for run in runs)
     edges = sorted([(run.x0, 1) for run in runs] + [(run.x1, -1) for run in runs])
-    crossed, best, found = 0, (len(runs), 0.0), None
+    strips, crossed = list[tuple[int, float, float]](), 0
     for (x, step), (after, _) in itertools.pairwise(edges):
         crossed += step
         a, b = max(x, low), min(after, high)
-        if b - a >= least and (crossed, a - b) < best and _parts(runs, (a + b) / 2):
-            best, found = (crossed, a - b), (a + b) / 2
-    return found
+        if b - a >= least:
+            strips.append((crossed, a - b, (a + b) / 2))
+    return next((middle for _, _, middle in sorted(strips)[:_TRIED] if _parts(runs, middle)), None)
 
 
 def _parts(runs: list[Run], gutter: float) -> bool:

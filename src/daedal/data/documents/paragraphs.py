@@ -60,11 +60,12 @@ def _measure(column: Column) -> _Measure:
 def _within(above: Run, below: Run, of: _Measure) -> str:
     """What parts two lines of a column: a space, the end of a line or an empty line."""
     size, width = min(above.height, below.height), of.right - of.left
-    if above.y0 - below.y0 > 1.3 * of.leading or max(above.height, below.height) > 1.15 * size:
+    goes_on = below.text[:1].islower() or above.text.endswith(("-", _HYPHEN, ","))
+    resized = max(above.height, below.height) > 1.15 * size and not (goes_on and not _ends(above.text))
+    if resized or above.y0 - below.y0 > 1.3 * of.leading:
         return "\n\n"
     if _ITEM.match(below.text) or "\t" in above.text or "\t" in below.text:
         return "\n"
-    goes_on = below.text[:1].islower() or above.text.endswith(("-", _HYPHEN, ","))
     if below.x0 - above.x0 > 0.6 * size and above.x0 - of.left < 0.6 * size and not goes_on and _ends(above.text):
         return "\n\n"  # the first line of a paragraph is set in
     filled = (above.x1 - of.left) / width if width else 1.0

@@ -7,12 +7,13 @@ of them is told as a scan.
 
 import ctypes
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from daedal.data.document import Event, Lost, Omitted, Raw
-from daedal.data.documents.heads import without_heads
+from daedal.data.documents.heads import without_contents, without_heads
 from daedal.data.documents.layout import Run, columns_of
 from daedal.data.documents.paragraphs import text_of
 
@@ -23,8 +24,9 @@ _GAP = 0.8  # of a character's height: a wider gap on a line may part columns
 _SAMPLE = 50  # characters of a page whose angle is looked at, to see how the page is turned
 _HYPHEN = "\u00ad"
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
-_CHARACTERS = {**_LIGATURES, 0x02: _HYPHEN, 0xFFFE: _HYPHEN, 0xA0: " ", 0x09: " "}
-_SPACES = frozenset((0x20, 0xA0, 0x09, 0x0A, 0x0D, 0x3000))
+_CHARACTERS = {**_LIGATURES, 0x02: "\u00ad", 0xFFFE: "\u00ad"}
+_WORD = re.compile(r"[^ \t\r\n\u00a0\u3000]+")
+_UNKNOWN = re.compile("[\0\ufffd\ue000-\uf8ff]")
 
 
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
@@ -72,9 +74,11 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
         )
     else:
         kept, heads = without_heads(pages)
+        kept, contents = without_contents(kept)
         yield Raw(label, -1, text_of(kept), "prose", "PDF")
         told = {
             "running heads, feet and page numbers": heads,
+            "lines of tables of contents": contents,
             "pages without text (scanned pictures or blank)": empty,
             "broken pages": broken,
             "lines across the page": turned,
@@ -110,56 +114,88 @@ def _runs_of(text: Any) -> _Found:
     from pypdfium2 import raw
 
     found = _Found()
-    count = raw.FPDFText_CountChars(text)
-    quarters = _quarters(text, count)
+    letters = _letters(text)
+    found.characters = len(letters)
+    found.unknown = len(_UNKNOWN.findall(letters))
+    quarters = _quarters(text, len(letters))
     box = raw.FS_RECTF()
     reference = ctypes.byref(box)
-    unicode_of, box_of = raw.FPDFText_GetUnicode, raw.FPDFText_GetLooseCharBox
-    letters = list[str]()
+    run = list[str]()
     line = last = (0.0, 0.0, 0.0, 0.0)
-    turned = before = spaced = False
+    sizes = Counter[tuple[float, float]]()  # characters by their bottom and top
+    turned = before = False
+    ended = 0
+
+    def box_of(place: int) -> Box:
+        raw.FPDFText_GetLooseCharBox(text, place, reference)
+        return _turned(quarters, box.left, box.bottom, box.right, box.top)
 
     def close() -> None:
         nonlocal before
-        if letters and not turned:
-            found.runs.append(Run("".join(letters), *line))
-        elif letters:
+        if run and not turned:
+            bottom, top = max(sizes, key=lambda each: (sizes[each], each))  # not those of an index or another font
+            found.runs.append(Run("".join(run), line[0], bottom, line[2], top))
+        elif run:
             found.turned += not before  # each character of it is a run
         before = turned
-        letters.clear()
+        run.clear()
+        sizes.clear()
 
-    for place in range(count):
-        code = unicode_of(text, place)
-        if code in _SPACES:
-            spaced = True
-            continue
-        if not box_of(text, place, reference):
-            continue
-        found.characters += 1
-        if code in (0, 0xFFFD) or 0xE000 <= code <= 0xF8FF:
-            found.unknown += 1
-        here = _turned(quarters, box.left, box.bottom, box.right, box.top)
-        if letters and _apart(last, here):
-            close()
-        if not letters:
-            turned = _quarter(raw.FPDFText_GetCharAngle(text, place)) != quarters
-            line = here
-        else:
-            if spaced:
-                letters.append(" ")
-            line = min(line[0], here[0]), min(line[1], here[1]), max(line[2], here[2]), max(line[3], here[3])
-        letters.append(_CHARACTERS.get(code) or chr(code if code < 0x110000 else 0xFFFD))
-        last, spaced = here, False
+    for match in _WORD.finditer(letters):
+        begin, end = match.span()
+        first = box_of(begin)
+        end_box = box_of(end - 1)
+        parts = [(begin, end, first, end_box)]
+        if end - begin > 1 and _shared(first, end_box) < 0.3 * min(first[3] - first[1], end_box[3] - end_box[1]):
+            parts = [
+                (place, place + 1, here := box_of(place), here) for place in range(begin, end)
+            ]  # not all on a line
+        for start, stop, first, end_box in parts:
+            if run and _apart(last, first):
+                close()
+            if not run:
+                turned = _quarter(raw.FPDFText_GetCharAngle(text, start)) != quarters
+                line = first
+            elif start > ended:
+                run.append(" ")
+            run.append(letters[start:stop].translate(_CHARACTERS))
+            line = _around(_around(line, first), end_box)
+            sizes[round(end_box[1], 1), round(end_box[3], 1)] += stop - start
+            last, ended = end_box, stop
     close()
     return found
 
 
+def _letters(text: Any) -> str:
+    """The characters of a page: as many as PDFium counts, so that the place of one is its number there."""
+    from pypdfium2 import raw
+
+    count = max(0, raw.FPDFText_CountChars(text))
+    buffer = (ctypes.c_ushort * (count + 1))()
+    if raw.FPDFText_GetText(text, 0, count, buffer) == count + 1:
+        letters = bytes(buffer)[: 2 * count].decode("utf-16-le", "replace")
+        if len(letters) == count:
+            return letters
+    codes = (raw.FPDFText_GetUnicode(text, place) for place in range(count))
+    return "".join(chr(code) if code < 0x110000 else "\ufffd" for code in codes)
+
+
+def _around(one: Box, other: Box) -> Box:
+    a0, b0, a1, b1 = one
+    c0, d0, c1, d1 = other
+    return a0 if a0 < c0 else c0, b0 if b0 < d0 else d0, a1 if a1 > c1 else c1, b1 if b1 > d1 else d1
+
+
+def _shared(one: Box, other: Box) -> float:
+    """The height at which both boxes are."""
+    return min(one[3], other[3]) - max(one[1], other[1])
+
+
 def _apart(one: Box, other: Box) -> bool:
     """Whether two characters that follow each other are of different runs."""
-    height = max(one[3] - one[1], other[3] - other[1], 1.0)
-    shared = min(one[3], other[3]) - max(one[1], other[1])
+    height, higher = one[3] - one[1], other[3] - other[1]
     gap = max(other[0] - one[2], one[0] - other[2])
-    return shared < 0.3 * min(one[3] - one[1], other[3] - other[1]) or gap > _GAP * height
+    return _shared(one, other) < 0.3 * min(height, higher) or gap > _GAP * max(height, higher, 1.0)
 
 
 def _quarters(text: Any, count: int) -> int:
