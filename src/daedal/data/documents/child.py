@@ -9,7 +9,7 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from daedal.data import children
 from daedal.data.archives import BombError, Budget
@@ -20,25 +20,31 @@ _IDLE = 60  # seconds without a request after which it ends
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until there are no more, or nobody is there to be answered."""
     answers = children.answers()
     answers.reconfigure(errors="surrogatepass")  # type: ignore[attr-defined]
     begun = _memory()
-    while sys.platform == "win32" or select.select([sys.stdin], [], [], _IDLE)[0]:
-        line = sys.stdin.buffer.readline()
-        if not line:
-            return
-        request = json.loads(line.decode("utf-8", "surrogatepass"))
-        seconds, memory = request["seconds"], request["memory"]
+    try:
+        while sys.platform == "win32" or select.select([sys.stdin], [], [], _IDLE)[0]:
+            line = sys.stdin.buffer.readline()
+            if not line or not _answer(json.loads(line.decode("utf-8", "surrogatepass")), begun, answers):
+                return
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def _answer(request: dict[str, Any], begun: int, answers: TextIO) -> bool:
+    """Answer a request; whether another can come, or this one left too much behind in memory, which had `begun` so large."""
+    seconds, memory = request["seconds"], request["memory"]
+    if begun:
         _limit_memory(begun + memory)
+    _allow(seconds)
+    for event in _events(request):
+        print(json.dumps({type(event).__name__: event}, ensure_ascii=False), file=answers)
         _allow(seconds)
-        for event in _events(request):
-            print(json.dumps({type(event).__name__: event}, ensure_ascii=False), file=answers)
-            _allow(seconds)
-        fit = _memory() < begun + memory // 4  # what a file leaves behind is not to be the next one's want
-        print(json.dumps({"end": fit}), file=answers)
-        if not fit:
-            return
+    fit = _memory() < begun + memory // 4
+    print(json.dumps({"end": fit}), file=answers)
+    return fit
 
 
 def _events(request: dict[str, Any]) -> Iterator[Event]:
@@ -76,9 +82,7 @@ def _memory() -> int:
 
 def _limit_memory(most: int) -> None:
     """How many bytes of addresses this process may have."""
-    with contextlib.suppress(
-        ImportError, OSError, ValueError
-    ):  # there is no such limit on Windows, and macOS ignores it
+    with contextlib.suppress(ImportError, OSError, ValueError):  # there are systems without such limits
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -17,10 +17,17 @@ MISSING = "package missing"
 
 
 class Format(NamedTuple):
-    """How a format is read: the module of `daedal.data.documents`, and what must be installed."""
+    """How a format is read.
+
+    Attributes:
+        module: of `daedal.data.documents`, that reads it.
+        package: what must be installed.
+        many: whether a file has many documents, each with a time of its own.
+    """
 
     module: str
     package: str | None = None
+    many: bool = False
 
     def reader(self) -> Read:
         """The function that reads it."""
@@ -37,7 +44,7 @@ FORMATS = {
     "RTF": Format("rtf"),
     "Jupyter": Format("notebook"),
     "mail": Format("mail"),
-    "mbox": Format("mbox"),
+    "mbox": Format("mbox", many=True),
     "subtitles": Format("subtitles"),
 }
 """By the name that `daedal.data.filetypes` gives a file."""

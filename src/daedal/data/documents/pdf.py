@@ -5,6 +5,7 @@ Where characters stand is PDFium's word; what they make together is found in `la
 of them is told as a scan.
 """
 
+import contextlib
 import ctypes
 import math
 import re
@@ -43,6 +44,13 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
         else:
             yield Lost(label, "broken file", str(error), size)
         return
+    with contextlib.closing(document):
+        yield from _read(label, document, size)
+
+
+def _read(label: str, document: Any, size: int) -> Iterator[Event]:
+    import pypdfium2
+
     count = len(document)
     pages, broken, empty, turned, unknown, characters = [], 0, 0, 0, 0, 0
     for number in range(count):

@@ -54,7 +54,7 @@ def read_document(
     Args:
         label: its name, as shown to people.
         stream: its bytes, from their beginning.
-        size: how many bytes it has on disk, to tell a bomb by.
+        size: how many bytes it has, where it cannot be read.
         type_: its type.
         encoding: what the user said that texts without a word of their encoding are in.
         limits: `LIMITS`, where not given.
@@ -65,8 +65,9 @@ def read_document(
         yield Lost(label, MISSING, f"to read {type_.name}, pip install 'daedal[{EXTRA}]' ({package})", size)
         return
     with _on_disk(stream) as path:
-        size = max(size, os.path.getsize(path))
-        limits = limits._replace(seconds=limits.seconds + size // _BYTES_A_SECOND)
+        size = os.path.getsize(path)
+        if not FORMATS[type_.name].many:
+            limits = limits._replace(seconds=limits.seconds + size // _BYTES_A_SECOND)
         request = {"format": type_.name, "label": label, "path": path, "size": size, "encoding": encoding}
         yield from _ask({**request, **limits._asdict()}, limits)
 
