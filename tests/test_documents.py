@@ -268,7 +268,7 @@ def test_epub_gives_chapters_in_the_order_of_the_spine_each_once() -> None:
 def test_an_epub_with_copy_protection_is_told_as_encrypted() -> None:
     locked = "<e><EncryptionMethod Algorithm='aes'/><CipherReference URI='OPS/one.xhtml'/></e>"
     data = files.epub({"one": "<p>x</p>"}, ["one"], **{"META-INF/encryption.xml": locked})
-    assert lost("a.epub", data) == ("broken file", "it is encrypted (copy protection)")
+    assert lost("a.epub", data) == ("encrypted", "it is protected against copying")
 
 
 def test_rtf_is_read_in_the_code_page_of_each_font() -> None:
@@ -323,9 +323,10 @@ def test_a_mail_is_its_subject_and_what_its_writer_wrote() -> None:
 
 
 def test_a_mail_in_html_alone_is_read_without_its_quote() -> None:
-    page = "<p>New words.</p><blockquote>old<blockquote>older</blockquote></blockquote>".encode("utf-16-le")
+    quote = "<p>On Monday, Bob wrote:</p><blockquote>old<blockquote>older</blockquote></blockquote>"
+    page = f"<p>New words.</p>{quote}<p>And more.</p>".encode("utf-16-le")
     head = b"Subject: x\nContent-Type: text/html; charset=utf-16-le\nContent-Transfer-Encoding: base64\n\n"
-    assert text("a.eml", head + base64.encodebytes(page)) == "x\n\nNew words."
+    assert text("a.eml", head + base64.encodebytes(page)) == "x\n\nNew words.\n\nAnd more."
 
 
 def test_a_mailbox_gives_a_document_a_mail() -> None:
@@ -420,7 +421,7 @@ def part(name: str, content: str) -> bytes:
         ("outside.odt", lambda: part("content.xml", OUTSIDE), "broken file", "declares entities"),
         ("deep.docx", lambda: files.docx("<w:p>" * 100_000), "broken file", "nested more than 1,000 deep"),
         ("cut.docx", lambda: files.docx("<w:p/>")[:-30], "broken file", "zip"),
-        ("old.docx", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "broken file", "encrypted"),
+        ("old.docx", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "encrypted", "needs a password"),
         ("deep.rtf", lambda: b"{\\rtf1" + b"{" * 1_000_000, "broken file", "nested more than 10,000 deep"),
         ("not.rtf", lambda: b"Plain words.", "broken file", "no RTF"),
         ("deep.ipynb", lambda: b"[" * 100_000, "nested too deeply", ""),

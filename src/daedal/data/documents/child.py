@@ -15,6 +15,7 @@ from daedal.data import children
 from daedal.data.archives import BombError, Budget
 from daedal.data.document import Event, Lost, Raw
 from daedal.data.documents.formats import FORMATS
+from daedal.data.documents.package import LockedError
 
 _IDLE = 60  # seconds without a request after which it ends
 
@@ -63,6 +64,8 @@ def _events(request: dict[str, Any]) -> Iterator[Event]:
                 yield event
     except BombError as error:
         yield lost("archive bomb", str(error))
+    except LockedError as error:
+        yield lost("encrypted", str(error))
     except MemoryError:
         yield lost("too large", f"to be read within {request['memory'] >> 20:,} MiB of memory")
     except RecursionError:

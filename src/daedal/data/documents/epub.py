@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from daedal.data.decode import Decoder
 from daedal.data.document import Coded, Event, Omitted, Raw
-from daedal.data.documents.package import Package, Start, part_name
+from daedal.data.documents.package import LockedError, Package, Start, part_name
 from daedal.data.html import main_text
 from daedal.data.plain_text import MOST_AT_ONCE
 
@@ -27,7 +27,7 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
     navigation, names = _spine(package)
     locked = _locked(package).intersection(names)
     if locked:
-        raise ValueError("it is encrypted (copy protection)")
+        raise LockedError("it is protected against copying")
     texts, replaced = [], 0
     for name in names:
         if name in navigation or name not in package.names:

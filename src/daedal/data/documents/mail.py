@@ -18,7 +18,7 @@ from typing import BinaryIO
 from daedal.data.archives import safe_name
 from daedal.data.decode import Decoder
 from daedal.data.document import Coded, Event, Form, Lost, Omitted, Raw
-from daedal.data.documents.replies import own_html, own_text, unflowed
+from daedal.data.documents.replies import marked_quotes, own_text, unflowed
 from daedal.data.filetypes import file_type
 from daedal.data.html import main_text
 from daedal.data.plain_text import MOST_AT_ONCE
@@ -67,7 +67,7 @@ class _Mail:
             yield Lost(self._label, "mail without text", self._where() + (subject or "no subject"), broken=False)
         yield from attached
         yield from self._codings
-        yield from (Omitted(what, count) for what, count in self._omitted.items())
+        yield from (Omitted(what, number) for what, number in self._omitted.items() if number)
 
     def _walk(self, part: Message, bodies: list[str], attached: list[Event]) -> None:
         kind = part.get_content_type()
@@ -89,19 +89,18 @@ class _Mail:
         elif part.get_filename() or part.get_content_disposition() == "attachment" or not kind.startswith("text/"):
             attached += self._attachment(part, kind)
         elif kind == "text/html":
-            page, quoted = own_html(self._decoded(part))
-            self._own(main_text(page), bodies, quoted)
+            self._own(main_text(marked_quotes(self._decoded(part))), bodies)
         elif kind not in _OTHER_TEXT:
             text = self._decoded(part)
             if str(part.get_param("format", "")).lower() == "flowed":
                 text = unflowed(text, str(part.get_param("delsp", "")).lower() == "yes")
             self._own(text, bodies)
 
-    def _own(self, text: str, bodies: list[str], quoted: int = 0) -> None:
+    def _own(self, text: str, bodies: list[str]) -> None:
         own = own_text(text)
         bodies.append(own.text)
-        self._omitted.update({"quoted lines of mail": own.quoted + quoted} if own.quoted + quoted else {})
-        self._omitted.update({"signatures": 1} if own.signed else {})
+        self._omitted["quoted lines of mail"] += own.quoted
+        self._omitted["signatures"] += own.signed
 
     def _forwarded(self, message: Message) -> Iterator[Event]:
         if self._depth == _DEEPEST:

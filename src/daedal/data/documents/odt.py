@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from daedal.data.document import Event, Omitted, Raw
 from daedal.data.documents.flow import Flow
-from daedal.data.documents.package import End, Package, Start
+from daedal.data.documents.package import End, LockedError, Package, Start
 
 _SKIPPED = frozenset(
     ("tracked-changes", "note-citation", "ruby-text", "forms", "sequence-decls", "desc", "page-number")
@@ -33,7 +33,7 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
     if "META-INF/manifest.xml" in package.names:
         for each in package.markup("META-INF/manifest.xml"):
             if isinstance(each, Start) and each.name == "encryption-data":
-                raise ValueError("it needs a password")
+                raise LockedError("it needs a password")
     omitted = Counter[str]()
     main, notes = Flow(), Flow()
     _read(package, "content.xml", main, notes, omitted)

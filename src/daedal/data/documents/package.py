@@ -14,6 +14,10 @@ _MOST_PARTS = 100_000
 _BLOCK = 2**16
 
 
+class LockedError(Exception):
+    """A file that is encrypted."""
+
+
 class Start(NamedTuple):
     """The begin of an element: its name and attributes, without their namespaces."""
 
@@ -37,10 +41,11 @@ class Package:
         """
         Raises:
             BombError: it has more parts than a document can honestly have.
+            LockedError: it is encrypted as a whole.
             zipfile.BadZipFile: it is no archive.
         """
         if stream.read(8) == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
-            raise ValueError("it is encrypted, or of an old format under a new name")
+            raise LockedError("it needs a password, or is of an old format under a new name")
         self._zip = zipfile.ZipFile(stream)
         self._budget = Budget(size)
         self.names = frozenset(self._zip.namelist())

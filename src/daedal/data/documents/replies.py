@@ -28,7 +28,7 @@ _BLOCKQUOTE = re.compile(r"<(/?)blockquote\b[^>]{0,1000}>", re.IGNORECASE)
 
 
 class Own(NamedTuple):
-    """What somebody wrote, how many lines (or blocks) of it were quoted, and whether there was a signature."""
+    """What somebody wrote, how many lines of it were quoted, and whether there was a signature."""
 
     text: str
     quoted: int
@@ -58,21 +58,18 @@ def own_text(text: str) -> Own:
     return Own(own, quoted, signed)
 
 
-def own_html(page: str) -> tuple[str, int]:
-    """A mail in HTML without its quotes, and how many there were."""
-    pieces, place, depth, quoted = list[str](), 0, 0, 0
+def marked_quotes(page: str) -> str:
+    """A mail in HTML in which a quote is only a mark, as `own_text` knows them."""
+    pieces, place, depth = list[str](), 0, 0
     for tag in _BLOCKQUOTE.finditer(page):
         if not tag[1]:
             if depth == 0:
-                pieces.append(page[place : tag.start()])
-                quoted += 1
+                pieces += (page[place : tag.start()], "<p>&gt;</p>")
             depth += 1
         elif depth:
             depth -= 1
             place = tag.end()
-    if depth == 0:
-        pieces.append(page[place:])
-    return "".join(pieces), quoted
+    return "".join((*pieces, "" if depth else page[place:]))
 
 
 def unflowed(text: str, joined: bool) -> str:
