@@ -223,11 +223,13 @@ def test_docx_gives_paragraphs_lists_tables_and_notes_as_plain_lines() -> None:
     )
     note = "<w:footnote><w:p><w:r><w:t>A note.</w:t></w:r></w:p></w:footnote>"
     head = "<w:p><w:r><w:t>On every page</w:t></w:r></w:p>"
+    gallery = "<w:sdtPr><w:docPartObj><w:docPartGallery w:val='Table of Contents'/></w:docPartObj></w:sdtPr>"
+    body += f"<w:sdt>{gallery}<w:sdtContent><w:p><w:r><w:t>Titel 1</w:t></w:r></w:p></w:sdtContent></w:sdt>"
     data = files.docx(body, footnotes=note, header=head, comments=f"<w:comment>{head}</w:comment>")
     assert text("a.docx", data) == (
         "The title\n\nOne \ttwo\nthree & four\n\n- first\n- second\n\nIn a box.\n\nAnn | 14\nAnn | 14\n\nA note."
     )
-    assert omitted("a.docx", data) == {"lines of tables of contents": 1, "running heads and feet": 1, "comments": 1}
+    assert omitted("a.docx", data) == {"lines of tables of contents": 2, "running heads and feet": 1, "comments": 1}
 
 
 def test_odt_gives_paragraphs_lists_tables_and_notes_as_plain_lines() -> None:
@@ -283,15 +285,16 @@ def test_rtf_is_read_in_the_code_page_of_each_font() -> None:
 
 
 def test_notebooks_keep_code_and_prose_apart_and_leave_outputs_out() -> None:
+    picture = f"![](data:image/png;base64,{'iVBO' * 50})"
     cells = [
-        {"cell_type": "markdown", "source": ["# Title\n", "Some words about it."]},
+        {"cell_type": "markdown", "source": ["# Title\n", f"Some words about it.{picture}"]},
         {"cell_type": "code", "source": "print(1)\n", "outputs": [{"text": "1"}]},
         {"cell_type": "raw", "source": ""},
     ]
     book = {"nbformat": 4, "cells": cells, "metadata": {"language_info": {"name": "python"}}}
     data = json.dumps(book).encode()
-    assert text("a.ipynb", data) == "# Title\nSome words about it.\n\n```python\nprint(1)\n```"
-    assert omitted("a.ipynb", data) == {"outputs of notebooks": 1}
+    assert text("a.ipynb", data) == "# Title\nSome words about it.![]()\n\n```python\nprint(1)\n```"
+    assert omitted("a.ipynb", data) == {"outputs of notebooks": 1, "pictures in the text of notebooks": 1}
     forms = []
     for source in ("x = 1\n" * 40, "x = 1"):
         book["cells"] = [cells[0], {"cell_type": "code", "source": source}]

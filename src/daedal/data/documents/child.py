@@ -43,7 +43,7 @@ def _answer(request: dict[str, Any], begun: int, answers: TextIO) -> bool:
     for event in _events(request):
         print(json.dumps({type(event).__name__: event}, ensure_ascii=False), file=answers)
         _allow(seconds)
-    fit = _memory() < begun + memory // 4
+    fit: bool = _memory() < begun + memory // 4
     print(json.dumps({"end": fit}), file=answers)
     return fit
 
@@ -61,7 +61,7 @@ def _events(request: dict[str, Any]) -> Iterator[Event]:
             for event in FORMATS[request["format"]].reader()(label, stream, size, request["encoding"]):
                 if isinstance(event, Raw):
                     budget.spend(len(event.text))
-                yield event
+                yield event._replace(detail=_printable(event.detail)) if isinstance(event, Lost) else event
     except BombError as error:
         yield lost("archive bomb", str(error))
     except LockedError as error:
@@ -71,7 +71,12 @@ def _events(request: dict[str, Any]) -> Iterator[Event]:
     except RecursionError:
         yield lost("nested too deeply", "to be read")
     except Exception as error:  # what a hostile file makes of a reader can be anything
-        yield lost("broken file", (str(error).splitlines() or [""])[0][:200] or type(error).__name__)
+        yield lost("broken file", _printable((str(error).splitlines() or [""])[0]) or type(error).__name__)
+
+
+def _printable(text: str) -> str:
+    """What a file says of itself, that it does nothing to a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:200])
 
 
 def _memory() -> int:

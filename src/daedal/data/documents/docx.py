@@ -43,6 +43,7 @@ def _text(parts: Iterable[Markup], omitted: Counter[str]) -> str:
     flow = Flow()
     skipped = list[str]()  # the elements that are open below the first that is no text
     paragraphs = list[dict[str, bool]]()
+    controls = list[bool]()  # the content controls that are open, and whether each is a table of contents
     written = False
     for each in parts:
         if skipped:
@@ -64,11 +65,13 @@ def _text(parts: Iterable[Markup], omitted: Counter[str]) -> str:
                     flow.end(is_["item"])
             elif each.name == "tr":
                 flow.end_row()
+            elif each.name == "sdt" and controls:
+                controls.pop()
         elif each.name in _SKIPPED:
             skipped.append(each.name)
         elif each.name == "p":
             flow.begin()
-            paragraphs.append({"item": False, "contents": False})
+            paragraphs.append({"item": False, "contents": any(controls)})
         elif each.name == "t":
             written = True
         elif each.name in ("pStyle", "numId") and paragraphs:
@@ -77,6 +80,10 @@ def _text(parts: Iterable[Markup], omitted: Counter[str]) -> str:
                 paragraphs[-1]["contents"] |= _CONTENTS.match(value) is not None
             else:
                 paragraphs[-1]["item"] |= value != "0"
+        elif each.name == "sdt":
+            controls.append(False)
+        elif each.name == "docPartGallery" and controls:
+            controls[-1] |= each.attributes.get("val") == "Table of Contents"
         elif each.name == "tr":
             flow.begin_row()
         elif each.name == "tc":

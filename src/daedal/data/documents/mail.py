@@ -5,7 +5,6 @@ and mail that was forwarded whole is read as mail; other attachments are told.
 """
 
 import codecs
-import re
 from collections import Counter
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -27,7 +26,6 @@ _DEEPEST = 8  # mails forwarded in each other
 _ENCRYPTED = frozenset(("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"))
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 _OTHER_TEXT = frozenset(("text/calendar", "text/x-vcard", "text/vcard", "text/directory"))
-_NAME = re.compile(r"[\x00-\x1f]")
 
 
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
@@ -109,7 +107,8 @@ class _Mail:
         yield from _Mail(f"{self._label}!mail", self._row, self._encoding, self._depth + 1).events(message)
 
     def _attachment(self, part: Message, kind: str) -> Iterator[Event]:
-        name = safe_name(_NAME.sub("", _words(part.get_filename() or "")) or kind.replace("/", "."))
+        called = "".join(filter(str.isprintable, _words(part.get_filename() or "")))[:200]
+        name = safe_name(called or kind.replace("/", "."))
         label = f"{self._label}!{name}"
         if not kind.startswith("text/") or kind in _OTHER_TEXT:
             yield Lost(self._label, "attachment", f"{self._where()}{name} ({kind}) is not read", broken=False)

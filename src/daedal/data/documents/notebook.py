@@ -1,15 +1,18 @@
 """Jupyter notebooks (nbformat 3 and 4) -> Markdown: the prose as it is, the code in fences that name its language.
 
-Outputs are left out and counted: they are pictures and long tables more often than text.
+Outputs, and pictures that stand as numbers in the text, are left out and counted.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from daedal.data.decode import Decoder
 from daedal.data.document import Coded, Event, Lost, Omitted, Raw
 from daedal.data.plain_text import MOST_AT_ONCE
+
+_PICTURE = re.compile(r"data:[\w.+-]{1,50}/[\w.+-]{1,50};base64,[A-Za-z0-9+/=]{100,}")
 
 
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
@@ -23,11 +26,12 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
     if not isinstance(book, dict) or not isinstance(cells := _cells(book), list):
         raise ValueError("it is no notebook: it has no cells")
     language = _language(book)
-    texts, code, outputs = [], 0, 0
+    texts, code, outputs, pictures = [], 0, 0, 0
     for cell in cells:
         if not isinstance(cell, dict):
             continue
-        text = _source(cell).strip("\n")
+        text, found = _PICTURE.subn("", _source(cell).strip("\n"))
+        pictures += found
         outputs += len(cell["outputs"]) if isinstance(cell.get("outputs"), list) else 0
         if not text.strip():
             continue
@@ -42,8 +46,8 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
     whole = "\n\n".join(texts)
     yield Raw(label, -1, whole, "code" if 2 * code > len(whole) else "prose", "Jupyter")
     yield Coded(label, decoder.encoding, decoder.replaced)
-    if outputs:
-        yield Omitted("outputs of notebooks", outputs)
+    told = {"outputs of notebooks": outputs, "pictures in the text of notebooks": pictures}
+    yield from (Omitted(what, number) for what, number in told.items() if number)
 
 
 def _cells(book: dict[str, Any]) -> Any:

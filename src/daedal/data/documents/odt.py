@@ -14,7 +14,7 @@ from daedal.data.documents.flow import Flow
 from daedal.data.documents.package import End, LockedError, Package, Start
 
 _SKIPPED = frozenset(
-    ("tracked-changes", "note-citation", "ruby-text", "forms", "sequence-decls", "desc", "page-number")
+    ("tracked-changes", "note-citation", "ruby-text", "forms", "sequence-decls", "desc", "title", "page-number")
 )
 _OMITTED = {
     "annotation": "comments",
