@@ -1,5 +1,4 @@
-"""The program that reads documents for `sandbox`: a request a line on standard input, its events a line each, then
-`end`."""
+"""The program that reads documents for `sandbox`: a request a line on standard input, its events a line each, then `end`."""
 
 import contextlib
 import json
@@ -24,6 +23,8 @@ def main() -> None:
     """Answer requests until there are no more, or nobody is there to be answered."""
     answers = children.answers()
     answers.reconfigure(errors="surrogatepass")  # type: ignore[attr-defined]
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)  # what a file makes libraries complain of is told by `Lost`
     begun = _memory()
     try:
         while sys.platform == "win32" or select.select([sys.stdin], [], [], _IDLE)[0]:
@@ -40,20 +41,20 @@ def _answer(request: dict[str, Any], begun: int, answers: TextIO) -> bool:
     if begun:
         _limit_memory(begun + memory)
     _allow(seconds)
-    for event in _events(request):
-        print(json.dumps({type(event).__name__: event}, ensure_ascii=False), file=answers)
+    for line in _lines(request):
+        print(line, file=answers)
         _allow(seconds)
     fit: bool = _memory() < begun + memory // 4
     print(json.dumps({"end": fit}), file=answers)
     return fit
 
 
-def _events(request: dict[str, Any]) -> Iterator[Event]:
-    """The events of a file; what its reader raises is one too."""
+def _lines(request: dict[str, Any]) -> Iterator[str]:
+    """The events of a file, as answers; what its reader raises is one too."""
     label, size = request["label"], request["size"]
 
-    def lost(reason: str, detail: str) -> Lost:
-        return Lost(label, reason, detail, size)
+    def lost(reason: str, detail: str) -> str:
+        return _line(Lost(label, reason, _printable(detail), size))
 
     budget = Budget(size)  # a small file can also say the same thing a million times
     try:
@@ -61,7 +62,7 @@ def _events(request: dict[str, Any]) -> Iterator[Event]:
             for event in FORMATS[request["format"]].reader()(label, stream, size, request["encoding"]):
                 if isinstance(event, Raw):
                     budget.spend(len(event.text))
-                yield event._replace(detail=_printable(event.detail)) if isinstance(event, Lost) else event
+                yield _line(event._replace(detail=_printable(event.detail)) if isinstance(event, Lost) else event)
     except BombError as error:
         yield lost("archive bomb", str(error))
     except LockedError as error:
@@ -71,7 +72,11 @@ def _events(request: dict[str, Any]) -> Iterator[Event]:
     except RecursionError:
         yield lost("nested too deeply", "to be read")
     except Exception as error:  # what a hostile file makes of a reader can be anything
-        yield lost("broken file", _printable((str(error).splitlines() or [""])[0]) or type(error).__name__)
+        yield lost("broken file", (str(error).splitlines() or [""])[0] or type(error).__name__)
+
+
+def _line(event: Event) -> str:
+    return json.dumps({type(event).__name__: event}, ensure_ascii=False)
 
 
 def _printable(text: str) -> str:

@@ -25,7 +25,7 @@ _GAP = 0.8  # of a character's height: a wider gap on a line may part columns
 _SAMPLE = 50  # characters of a page whose angle is looked at, to see how the page is turned
 _HYPHEN = "\u00ad"
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
-_CHARACTERS = {**_LIGATURES, 0x02: "\u00ad", 0xFFFE: "\u00ad"}
+_CHARACTERS = {**_LIGATURES, 0x02: _HYPHEN, 0xFFFE: _HYPHEN}
 _WORD = re.compile(r"[^ \t\r\n\u00a0\u3000]+")
 _UNKNOWN = re.compile("[\0\ufffd\ue000-\uf8ff]")
 
@@ -95,8 +95,14 @@ def _read(label: str, document: Any, size: int) -> Iterator[Event]:
 
 
 class _Found:
-    """What is on a page: runs of characters, how many of them in a direction other than the page's, how many of no known
-    letter."""
+    """What is on a page.
+
+    Attributes:
+        runs: of characters, in the direction in which most of the page runs.
+        turned: how many run in another.
+        unknown: characters of which nobody knows the letter.
+        characters: all of them.
+    """
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
@@ -155,9 +161,8 @@ def _runs_of(text: Any) -> _Found:
         end_box = box_of(end - 1)
         parts = [(begin, end, first, end_box)]
         if end - begin > 1 and _shared(first, end_box) < 0.3 * min(first[3] - first[1], end_box[3] - end_box[1]):
-            parts = [
-                (place, place + 1, here := box_of(place), here) for place in range(begin, end)
-            ]  # not all on a line
+            each = [(place, place + 1, box_of(place)) for place in range(begin, end)]  # not all on one line
+            parts = [(*one, one[2]) for one in each]
         for start, stop, first, end_box in parts:
             if run and _apart(last, first):
                 close()

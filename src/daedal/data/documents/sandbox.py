@@ -46,9 +46,7 @@ class Limits(NamedTuple):
 LIMITS = Limits()
 
 
-def read_document(
-    label: str, stream: BinaryIO, size: int, type_: FileType, encoding: str | None, limits: Limits | None = None
-) -> Iterator[Event]:
+def read_document(label: str, stream: BinaryIO, size: int, type_: FileType, encoding: str | None) -> Iterator[Event]:
     """The documents of a file whose format is in `FORMATS`.
 
     Args:
@@ -57,17 +55,15 @@ def read_document(
         size: how many bytes it has, where it cannot be read.
         type_: its type.
         encoding: what the user said that texts without a word of their encoding are in.
-        limits: `LIMITS`, where not given.
     """
-    limits = limits or LIMITS
     package = FORMATS[type_.name].package
     if package is not None and find_spec(package) is None:
         yield Lost(label, MISSING, f"to read {type_.name}, pip install 'daedal[{EXTRA}]' ({package})", size)
         return
     with _on_disk(stream) as path:
         size = os.path.getsize(path)
-        if not FORMATS[type_.name].many:
-            limits = limits._replace(seconds=limits.seconds + size // _BYTES_A_SECOND)
+        more = 0 if FORMATS[type_.name].many else size // _BYTES_A_SECOND
+        limits = LIMITS._replace(seconds=LIMITS.seconds + more)
         request = {"format": type_.name, "label": label, "path": path, "size": size, "encoding": encoding}
         yield from _ask({**request, **limits._asdict()}, limits)
 
