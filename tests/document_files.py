@@ -1,8 +1,18 @@
-"""Little files of the formats that people have, written by hand, for the tests of their readers."""
+"""Little files of the formats that people have, written by hand, and what is read of them, for the tests of their readers."""
 
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+
+from daedal.data.document import Coded, Event, Lost, Omitted, Raw
+from daedal.data.readers import Reading, read_stream
+
+SENTENCE = (
+    "The harbour lay silent under a thin veil of morning fog while gulls circled above the empty piers and an old keeper "
+    "walked down to count the boats that had come home during the night, as he had done on every day of the forty years "
+    "since the war was over"
+)
+WORDS = SENTENCE.split()
 
 Placed = tuple[float, float, str]
 """Points from the left, points from the bottom, and what stands there."""
@@ -14,6 +24,18 @@ _ODT = (
     'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" '
     'xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0" '
     'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"'
+)
+
+MAIL = (
+    b"From: Ann <ann@example.org>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= =?iso-8859-1?q?_an_alle?=\r\n"
+    b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="m"\r\n\r\n'
+    b'--m\r\nContent-Type: multipart/alternative; boundary="a"\r\n\r\n'
+    b"--a\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    b"Sch=F6n, write to bob@example.org.\r\n\r\nOn Monday, 3 May 2021 at 10:00, Bob\r\n"
+    b"<bob@example.org> wrote:\r\n> Can you come?\r\n> Bob\r\n\r\n"
+    b"Yes.\r\n\r\n-- \r\nAnn Lee\r\n--a\r\nContent-Type: text/html\r\n\r\n<p>the same as HTML</p>\r\n--a--\r\n"
+    b'--m\r\nContent-Type: text/plain; charset=utf-8; name="list.txt"\r\nContent-Transfer-Encoding: base64\r\n\r\nw6Qgw7Y=\r\n'
+    b"--m\r\nContent-Type: image/png; name=cat.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw==\r\n--m--\r\n"
 )
 
 
@@ -141,3 +163,37 @@ def epub(chapters: Mapping[str, str], spine: Sequence[str], **more: str) -> byte
             **more,
         }
     )
+
+
+def prose(left: float, top: float, lines: int, begin: int = 0, width: int = 7) -> list[Placed]:
+    """Lines of prose, a dozen points apart, and after the last word of all a full stop."""
+    words = [WORDS[place % len(WORDS)] for place in range(begin, begin + lines * width)]
+    rows = [" ".join(words[row * width : (row + 1) * width]) for row in range(lines)]
+    return [(left, top - 12 * number, row + ("." if number + 1 == lines else "")) for number, row in enumerate(rows)]
+
+
+def said(begin: int, count: int) -> str:
+    return " ".join(WORDS[place % len(WORDS)] for place in range(begin, begin + count)) + "."
+
+
+def events(name: str, data: bytes, encoding: str | None = None) -> list[Event]:
+    return list(read_stream(name, io.BytesIO(data), len(data), Reading(encoding=encoding)))
+
+
+def texts(name: str, data: bytes, encoding: str | None = None) -> list[str]:
+    return [event.text for event in events(name, data, encoding) if isinstance(event, Raw)]
+
+
+def text(name: str, data: bytes, encoding: str | None = None) -> str:
+    (only,) = texts(name, data, encoding)
+    return only
+
+
+def omitted(name: str, data: bytes) -> dict[str, int]:
+    return {event.what: event.number for event in events(name, data) if isinstance(event, Omitted)}
+
+
+def lost(name: str, data: bytes) -> tuple[str, str]:
+    (only,) = [event for event in events(name, data) if not isinstance(event, Coded)]
+    assert isinstance(only, Lost), only
+    return only.reason, only.detail
