@@ -24,6 +24,12 @@ def test_columns_are_read_one_after_the_other_between_what_goes_across_them() ->
     assert whole.split("\n\n") == [page[0][2], said(0, 72), said(72, 72), note[0][2]]
 
 
+def test_three_columns_are_read_from_left_to_right() -> None:
+    columns = [prose(40 + 190 * place, 700, 20, begin=80 * place, width=4) for place in range(3)]
+    whole = text("a.pdf", files.pdf([[line for column in columns for line in column]]))
+    assert whole.split("\n\n") == [said(0, 80), said(80, 80), said(160, 80)]
+
+
 def test_a_table_is_read_row_by_row() -> None:
     rows = [(f"Name {row}", f"{row * 17}", f"{row} kg") for row in range(8)]
     placed = [
@@ -36,7 +42,7 @@ def test_heads_and_page_numbers_are_left_out_and_a_sentence_goes_on_on_the_next_
     pages = []
     for number in range(4):
         head = [
-            (60.0, 760.0, "A Treatise on Harbours" if number % 2 else "Chapter One"),
+            (60.0, 760.0, f"What stands once, as {'xyz'[number // 2]}" if number % 2 else "Chapter One"),
             (300.0, 30.0, f"{number + 7}"),
         ]
         body = prose(60, 700, 10, begin=70 * number)
@@ -75,13 +81,19 @@ def test_paragraphs_are_told_by_indents_gaps_and_short_last_lines() -> None:
     assert parts == [said(0, 21), said(30, 21), said(50, 21), "It was over.", said(4, 14)]
 
 
-def test_a_page_on_its_side_is_read_and_a_stamp_on_the_margin_is_not() -> None:
-    lines = b" ".join(
-        b"0 1 -1 0 %d 60 Tm (%s) Tj" % (100 + 12 * row, b"Line %d of a page on its side." % row) for row in range(5)
-    )
-    stamp = b"1 0 0 1 500 400 Tm (STAMP) Tj"
-    data = files.pdf_of_streams([b"BT /F1 10 Tf " + lines + b" " + stamp + b" ET"])
-    assert text("a.pdf", data) == " ".join(f"Line {row} of a page on its side." for row in range(5))
+@pytest.mark.parametrize(
+    ("matrix", "begin", "step"),
+    [("0 1 -1 0", (100, 60), (12, 0)), ("-1 0 0 -1", (500, 100), (0, 12)), ("0 -1 1 0", (400, 700), (-12, 0))],
+)
+def test_a_page_that_is_turned_is_read_and_a_stamp_on_its_margin_is_not(
+    matrix: str, begin: tuple[int, int], step: tuple[int, int]
+) -> None:
+    placed = [
+        f"{matrix} {begin[0] + row * step[0]} {begin[1] + row * step[1]} Tm (Line {row} of a turned page.) Tj"
+        for row in range(5)
+    ]
+    data = files.pdf_of_streams([f"BT /F1 10 Tf {' '.join(placed)} 1 0 0 1 300 600 Tm (STAMP) Tj ET".encode()])
+    assert text("a.pdf", data) == " ".join(f"Line {row} of a turned page." for row in range(5))
     assert omitted("a.pdf", data) == {"lines across the page": 1}
 
 
@@ -210,6 +222,13 @@ def test_a_mail_in_html_alone_is_read_without_its_quote() -> None:
     page = f"<p>New words.</p>{quote}<p>And more.</p>".encode("utf-16-le")
     head = b"Subject: x\nContent-Type: text/html; charset=utf-16-le\nContent-Transfer-Encoding: base64\n\n"
     assert text("a.eml", head + base64.encodebytes(page)) == "x\n\nNew words.\n\nAnd more."
+
+
+def test_a_mail_that_names_no_encoding_is_in_the_one_that_the_user_names_or_that_it_looks_to_be() -> None:
+    body = "Съешь же ещё этих мягких французских булок, да выпей чаю."
+    mail = b"Subject: x\n\n" + body.encode("cp1251")
+    assert text("a.eml", mail) == text("a.eml", mail, "cp1251") == f"x\n\n{body}"
+    assert text("a.eml", mail.replace(b"\n\n", b"\nContent-Type: text/plain; charset=koi8-r\n\n")) != f"x\n\n{body}"
 
 
 def test_a_mailbox_gives_a_document_a_mail() -> None:
