@@ -124,7 +124,7 @@ def odt(body: str, styles: str = "") -> bytes:
 def pptx(slides: Mapping[str, str], order: Sequence[str]) -> bytes:
     """A PPTX file with the shapes of these slides, shown in this order; the last has the first one's notes."""
     names = ('xmlns:a="a" xmlns:p="p"', f'xmlns:r="{_R}"')
-    listed = "".join(f'<p:sldId id="{256 + place}" r:id="{name}"/>' for place, name in enumerate(order))
+    listed = "".join(f'<p:sldId r:id="{name}" id="{256 + place}"/>' for place, name in enumerate(order))
     return package(
         {
             "_rels/.rels": relations(r1="officeDocument:ppt/presentation.xml"),

@@ -19,7 +19,7 @@ class LockedError(Exception):
 
 
 class Start(NamedTuple):
-    """The begin of an element: its name and attributes, without their namespaces."""
+    """The begin of an element: its name and attributes, without their namespaces, where that leaves them apart."""
 
     name: str
     attributes: Mapping[str, str]
@@ -108,7 +108,10 @@ def markup(stream: BinaryIO) -> Iterator[Markup]:
         depth += 1
         if depth > _DEEPEST:
             raise ValueError(f"its XML is nested more than {_DEEPEST:,} deep")
-        found.append(Start(_local(name), {_local(key): value for key, value in attributes.items()}))
+        local = dict[str, str]()
+        for key, value in sorted(attributes.items(), key=lambda pair: " " in pair[0]):
+            local[key if _local(key) in local else _local(key)] = value
+        found.append(Start(_local(name), local))
 
     def end(name: str) -> None:
         nonlocal depth

@@ -145,7 +145,7 @@ class _Child:
         children.end([self._process])
 
     def _watch(self) -> None:
-        while not self._done.wait(0.5):
+        while not self._done.wait(0.5) and self._process.poll() is None:
             if time.monotonic() > self._deadline:
                 self._late = True
                 self._process.kill()
