@@ -2,10 +2,11 @@
 box."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from daedal.data.document import Event, Lost
+from daedal.data.document import Event, Lost, Omitted
 from daedal.data.documents.mail import read_message
 from daedal.data.plain_text import MOST_AT_ONCE
 
@@ -16,16 +17,21 @@ _LINE = 2**20
 
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
     """The documents in a mailbox, by the place of the mail in it."""
-    row = 0
+    omitted = Counter[str]()
     for row, message in enumerate(_messages(stream)):
         if message is None:
             detail = f"mail {row} is larger than {MOST_AT_ONCE >> 20} MiB"
             yield Lost(label, "too large", detail, MOST_AT_ONCE, broken=False)
             continue
         try:
-            yield from read_message(label, row, message, encoding)
+            for event in read_message(label, row, message, encoding):
+                if isinstance(event, Omitted):
+                    omitted[event.what] += event.number
+                else:
+                    yield event
         except Exception as error:  # of a mail that is broken in a new way; the next are read
             yield Lost(label, "broken mail", f"mail {row}: {error or type(error).__name__}", len(message), broken=False)
+    yield from (Omitted(what, number) for what, number in omitted.items())
 
 
 def _messages(stream: BinaryIO) -> Iterator[bytes | None]:
