@@ -1,4 +1,4 @@
-"""What readers give: a raw document, or word of how its file was coded, of a choice, or of something that could not be read."""
+"""What readers give: a raw document, or word of how its file was coded, of a choice, or of what was left out or is lost."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -75,4 +75,11 @@ class Note(NamedTuple):
     text: str
 
 
-Event = Raw | Lost | Coded | Note
+class Omitted(NamedTuple):
+    """Pieces of documents that are no part of what these say, as page numbers and quoted mail: told once for a build."""
+
+    what: str
+    number: int
+
+
+Event = Raw | Lost | Coded | Note | Omitted

@@ -5,7 +5,9 @@ from typing import Literal, NamedTuple
 
 from daedal.data.document import Form
 
-Reader = Literal["text", "html", "jsonl", "json", "csv", "tsv", "parquet", "zip", "tar", "compressed", "none"]
+Reader = Literal[
+    "text", "html", "jsonl", "json", "csv", "tsv", "parquet", "zip", "tar", "compressed", "document", "none"
+]
 
 
 class FileType(NamedTuple):
@@ -29,11 +31,11 @@ _CODE = {
     "Pascal": "pas", "Assembly": "asm s", "CUDA": "cu cuh", "Shell": "sh bash zsh fish", "PowerShell": "ps1",
     "SQL": "sql", "CSS": "css scss less", "Vue": "vue", "Svelte": "svelte", "TOML": "toml", "YAML": "yaml yml",
     "INI": "ini cfg conf", "XML": "xml xsd xsl svg", "Makefile": "mk", "CMake": "cmake", "Protocol Buffers": "proto",
-    "GraphQL": "graphql", "Terraform": "tf", "Jupyter": "ipynb", "Verilog": "v sv", "VHDL": "vhd",
+    "GraphQL": "graphql", "Terraform": "tf", "Verilog": "v sv", "VHDL": "vhd",
     "Diff": "diff patch", "TeX": "tex sty cls bib", "Groovy": "groovy gradle",
 }  # fmt: skip
 _PROSE = {
-    "text": "txt text log srt vtt asc", "Markdown": "md markdown mdx", "reStructuredText": "rst",
+    "text": "txt text log asc", "Markdown": "md markdown mdx", "reStructuredText": "rst",
     "AsciiDoc": "adoc asciidoc", "Org": "org",
 }  # fmt: skip
 _OTHER = {
@@ -59,9 +61,13 @@ _OTHER = {
     "xz": FileType("compressed", "xz"),
     "txz": FileType("compressed", "xz"),
 }
+_DOCUMENTS = {
+    "PDF": "pdf", "DOCX": "docx docm dotx", "ODT": "odt ott odp", "PPTX": "pptx pptm ppsx", "EPUB": "epub", "RTF": "rtf",
+    "Jupyter": "ipynb", "mail": "eml", "mbox": "mbox", "subtitles": "srt vtt",
+}  # fmt: skip
 _BINARY = _words(
     "pyc pyo so o a dll dylib exe bin dat class jar whl png jpg jpeg gif bmp ico webp avif tif tiff heic psd "
-    "mp3 mp4 m4a wav flac ogg opus avi mkv mov webm pdf doc docx xls xlsx ppt pptx odt ods odp epub 7z rar ttf "
+    "mp3 mp4 m4a wav flac ogg opus avi mkv mov webm doc xls xlsx ppt ods 7z rar ttf "
     "otf woff woff2 eot npy npz pt pth ckpt safetensors onnx gguf h5 hdf5 pkl pickle joblib msgpack arrow "
     "feather orc db sqlite sqlite3 mo pack idx wasm dmg iso deb rpm tflite pb mat parquet_metadata"
 )
@@ -69,6 +75,7 @@ _BY_END: dict[str, FileType] = (
     {end: FileType("text", name, "code") for name, ends in _CODE.items() for end in ends.split()}
     | {end: FileType("text", name) for name, ends in _PROSE.items() for end in ends.split()}
     | _OTHER
+    | {end: FileType("document", name) for name, ends in _DOCUMENTS.items() for end in ends.split()}
     | {end: FileType("none", "binary") for end in _BINARY}
 )
 _BY_NAME = {"makefile": "Makefile", "dockerfile": "Dockerfile", "cmakelists.txt": "CMake", "rakefile": "Ruby"}

@@ -16,6 +16,7 @@ from daedal.data import duplicates
 from daedal.data.assemble import fingerprint_of, write_documents, write_splits
 from daedal.data.corpus import Corpus
 from daedal.data.decode import known_encoding
+from daedal.data.documents.formats import packages_for
 from daedal.data.encode import ASSIGNED, Job
 from daedal.data.ingest import Cleaning
 from daedal.data.library import BUILTINS
@@ -73,7 +74,7 @@ def build(
         known_encoding(options.encoding)
     out = Path(out).expanduser()
     named = resolve_all(sources, options, out.absolute(), resolve, BUILTINS)
-    request = hash_of(named, options.model_dump(mode="json"), _versions())
+    request = hash_of(named, options.model_dump(mode="json"), _versions(named))
     work = work_path(out)
     if holds_request(out, request, replace) and (done := _whole(out)) is not None:
         if request_of(work) == request:  # stopped between the last step and the clearing up
@@ -138,7 +139,7 @@ class _Build:
                 named=self.named,
                 options=self.options,
                 request=self.request,
-                made_with=_versions(),
+                made_with=_versions(self.named),
                 corpus=corpus,
                 spool=self.spool,
                 duplicates=found,
@@ -243,8 +244,9 @@ class _Build:
         workers.run(jobs, more)
 
 
-def _versions() -> dict[str, str]:
-    return versions("numpy", "pyarrow", "rensa", "tokenizers")
+def _versions(named: list[Named]) -> dict[str, str]:
+    labels = (item.label for each in named for item in each.items)
+    return versions("numpy", "pyarrow", "rensa", "tokenizers", *packages_for(labels))
 
 
 def _whole(out: Path) -> Dataset | None:

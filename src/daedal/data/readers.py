@@ -7,6 +7,7 @@ from daedal.data import archives
 from daedal.data.decode import is_binary
 from daedal.data.delimited import read_csv
 from daedal.data.document import Event, Lost
+from daedal.data.documents.sandbox import read_document
 from daedal.data.filetypes import FileType, file_type, inner_name
 from daedal.data.json_rows import read_json, read_jsonl
 from daedal.data.plain_text import MOST_AT_ONCE, read_text, whole_text
@@ -85,6 +86,8 @@ def _read_plain(label: str, stream: BinaryIO, size: int, type_: FileType, readin
     match type_.reader:
         case "none":
             yield Lost(label, "binary", "not text by its name", size, broken=False)
+        case "document":
+            yield from read_document(label, stream, size, type_, reading.encoding)
         case "jsonl":
             yield from read_jsonl(label, stream, reading.field, reading.encoding)
         case "csv" | "tsv":

@@ -15,7 +15,7 @@ from daedal.data.filetypes import file_type, inner_name
 Modality = Literal["text", "images"]
 _LOOKED_AT = 10_000  # files of a folder or members of an archive
 _FROM_TAR = 200  # members of a tar archive, which must be unpacked to see them
-_TEXT_READERS = frozenset(("text", "html", "jsonl", "json", "csv", "tsv"))
+_TEXT_READERS = frozenset(("text", "html", "jsonl", "json", "csv", "tsv", "document"))
 
 
 def modality(sources: Sequence[str | Path] | str | Path, otherwise: Modality = "text") -> Modality:

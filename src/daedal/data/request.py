@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import daedal
+from daedal.data.documents.formats import MISSING
 from daedal.data.options import CommonOptions
 from daedal.data.sources import Named, Role
 from daedal.data.spool import Tally
@@ -81,7 +82,7 @@ def refuse_broken(named: list[Named], tally: Tally) -> None:
                 if example.startswith(f"{label}: "):
                     raise DaedalError(
                         f"{each.source} cannot be read: {reason} ({example.removeprefix(f'{label}: ')})",
-                        "Repair it, or leave it out",
+                        "Install that, or leave it out" if reason == MISSING else "Repair it, or leave it out",
                     )
 
 

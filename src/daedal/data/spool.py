@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int8, Int32, Int64, UInt32, UInt64
 
-from daedal.data.document import Coded, Lost, Note
+from daedal.data.document import Coded, Lost, Note, Omitted
 from daedal.files import atomic_path
 
 Array = np.ndarray
@@ -46,7 +46,7 @@ class Tally:
         if text not in self.notes:
             self.notes.append(text)
 
-    def record(self, event: Lost | Coded | Note) -> None:
+    def record(self, event: Lost | Coded | Note | Omitted) -> None:
         """Count what a reader told beside documents."""
         if isinstance(event, Lost):
             self.drop(event.reason, event.bytes, f"{event.label}: {event.detail}")
@@ -55,8 +55,15 @@ class Tally:
             self.count("encodings", event.encoding)
             if event.replaced:
                 self.count("replaced", event.label, event.replaced)
+        elif isinstance(event, Omitted):
+            self.count("omitted", event.what, event.number)
         else:
             self.note(event.text)
+
+    def omissions(self) -> list[str]:
+        """What is to be told of pieces that documents were read without."""
+        pieces = ", ".join(f"{count:,} {what}" for what, count in self.counts.get("omitted", Counter()).most_common())
+        return [f"documents are read without what is no part of their text: {pieces}"] if pieces else []
 
     def coding(self, asked: str | None = None) -> list[str]:
         """What is to be told of encodings: those that were guessed, where none was `asked` for, and what did not fit."""

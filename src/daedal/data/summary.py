@@ -65,7 +65,7 @@ def summarise(
             "file_types": counts_of(tally, "types"),
             "languages": _languages(corpus, spool, kept),
             "lengths": _lengths(corpus.bytes[kept]),
-            "notes": (*tally.coding(options.encoding), *tally.notes[:50]),
+            "notes": (*tally.coding(options.encoding), *tally.omissions(), *tally.notes[:50]),
         }
     )
 

@@ -170,7 +170,7 @@ def read_texts(source: str | Path) -> Texts:
     if not any(texts):
         raise DaedalError(f"There is no text in {source}{told(tally)}", "Give a file with some text in it")
     left_out = tuple(f"{entry[0]:,} left out: {reason}, as {entry[2][0]}" for reason, entry in tally.dropped.items())
-    return Texts(texts, (*tally.coding(), *tally.notes, *left_out))
+    return Texts(texts, (*tally.coding(), *tally.omissions(), *tally.notes, *left_out))
 
 
 def _open(
