@@ -7,12 +7,18 @@ import sys
 import time
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src" / "daedal").rglob("*.py"))
 BY_PATH = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src" / "daedal")))
 
+CIRCLES = {
+    *(f"daedal.evaluation.{room}{name}" for room in ("", "images.") for name in ("card", "page", "report", "terminal")),
+    *(f"daedal.evaluation.images.{name}" for name in ("classifier", "extractors", "networks", "random_features")),
+}
+"""Modules that import one another: reports and what shows them, extractors and what finds them by name. To be none."""
 HEAVY = ("torch", "transformers", "datasets", "pyarrow", "tokenizers", "numpy")
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 UNSAFE_CALLS = {"eval", "exec", "torch.load", "torch.save", "torch.hub.load", "os.system", "yaml.load"}
@@ -36,6 +42,15 @@ def test_rooms_import_only_rooms_below_them() -> None:
     code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    """Neither at once nor when it is used; packages, which offer their modules' names, apart."""
+    graph = grimp.build_graph("daedal")
+    left = graph.modules - {"daedal", "daedal.data", "daedal.data.images"} - CIRCLES
+    while ends := {each for each in left if not graph.find_modules_directly_imported_by(each) & left}:
+        left -= ends
+    assert left == set()
 
 
 @BY_PATH

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from daedal.data.example_build import build_examples
+from daedal.data.example_options import ExampleOptions
 from daedal.data.examples import ExampleDataset
 from daedal.data.images.dataset import ImageDataset
-from daedal.data.kind import Kind, open_kind
+from daedal.data.kind import OwnBuild, open_kind
 from daedal.data.recognition import options_of, recognise
 from daedal.data.shards import Dataset
 
@@ -26,7 +28,9 @@ def build_any(
     running = {name: options[name] for name in ("workers", "replace", "progress") if name in options}
     asked = {name: value for name, value in options.items() if name not in running}
     chosen = open_kind(kind or recognise(sources, asked))
-    if isinstance(chosen, Kind):
-        running["guessed"] = kind is None
-    data: Dataset | ImageDataset | ExampleDataset = chosen.build(sources, out, options_of(chosen, asked), **running)
-    return data
+    how = options_of(chosen, asked)
+    if isinstance(chosen, OwnBuild):
+        data: Dataset | ImageDataset = chosen.build(sources, out, how, **running)
+        return data
+    assert isinstance(how, ExampleOptions)
+    return build_examples(chosen, sources, out, how, guessed=kind is None, **running)

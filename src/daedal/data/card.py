@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from daedal.data.manifest import Count, Duplicates, Manifest, SourceRecord
 from daedal.data.options import SPLITS
-from daedal.data.page import card_html as card_html
 from daedal.data.shards import Dataset
 from daedal.printable import printable
 

@@ -14,7 +14,6 @@ codecs, the card.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from daedal.data.columns import Column
@@ -88,12 +87,6 @@ class Kind:
     def line(self) -> Line:
         """Its line in the table of kinds."""
         return table()[self.name]
-
-    def build(self, sources: Sequence[str | Path] | str | Path, out: str | Path, options: Any, **running: Any) -> Any:
-        """Build a data folder; see `daedal.data.example_build`."""
-        from daedal.data.example_build import build_examples
-
-        return build_examples(self, sources, out, options, **running)
 
     @property
     def nouns(self) -> str:

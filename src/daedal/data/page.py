@@ -3,6 +3,7 @@
 from html import escape
 
 from daedal.config import Config
+from daedal.data.card import duplicate_facts, facts, per_token, tables
 from daedal.data.manifest import Count
 from daedal.data.options import SPLITS
 from daedal.data.shards import Dataset
@@ -22,8 +23,6 @@ text { fill: currentColor; font: 12px system-ui, sans-serif; }
 
 def card_html(dataset: Dataset) -> str:
     """The card of a dataset as a page of HTML; everything in it that came from outside is escaped."""
-    from daedal.data.card import duplicate_facts, facts, per_token, tables
-
     manifest = dataset.manifest
     title = f"Data card: {dataset.folder.name}"
     rows = [
