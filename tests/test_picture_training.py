@@ -18,7 +18,7 @@ from daedal.errors import DaedalError
 from daedal.models.image_families import image_families
 from daedal.training.family import open_family
 from daedal.training.machine import Machine
-from daedal.training.picture_rules import RECIPES
+from daedal.training.plans import plan_class
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
@@ -62,7 +62,8 @@ def trainer_for(
 @pytest.mark.parametrize("family", IMAGE_FAMILIES)
 def test_a_plan_takes_the_values_of_its_familys_recipe(digits: Path, family: str) -> None:
     plan = open_family(family, digits).make_plan(None, MACHINE, {"steps": 9, **SMALL[family]}).model_dump()
-    assert {name: plan[name] for name in RECIPES[family]} == RECIPES[family]
+    recipe = plan_class(family).recipe  # type: ignore[attr-defined]
+    assert {name: plan[name] for name in recipe} == recipe
 
 
 @pytest.mark.parametrize("family", IMAGE_FAMILIES)

@@ -1,7 +1,6 @@
-"""What each family of image models is trained with when nobody says otherwise. The numbers are from our runs (docs/log.md)."""
+"""What pictures say of how they are to be learned: their shades, their classes and captions."""
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,52 +11,8 @@ from daedal.codecs.caption import CaptionCodec
 from daedal.data.images.dataset import ImageDataset, ImageSplit
 from daedal.errors import DaedalError
 
-RECIPES: dict[str, dict[str, Any]] = {
-    "vae": {"batch": 64, "learning_rate": 4e-3, "beta2": 0.99, "weight_decay": 0.0, "ema": 0.999, "cooldown": 0.7},
-    "vqvae": {"batch": 16, "learning_rate": 4e-3, "beta2": 0.99, "weight_decay": 0.01, "ema": 0.999, "cooldown": 0.7},
-    "gan": {
-        "batch": 32,
-        "learning_rate": 2e-3,
-        "beta1": 0.0,
-        "beta2": 0.99,
-        "weight_decay": 0.0,
-        "clip": 0.0,
-        "ema": 0.998,
-        "cooldown": 0.5,
-    },
-    "flow": {
-        "batch": 32,
-        "learning_rate": 6e-3,
-        "optimizer": "muon",
-        "muon_learning_rate": 0.01,
-        "weight_decay": 0.01,
-        "ema": 0.999,
-        "cooldown": 0.7,
-    },
-    "clip": {
-        "batch": 128,
-        "learning_rate": 3e-3,
-        "optimizer": "muon",
-        "muon_learning_rate": 0.02,
-        "beta2": 0.99,
-        "weight_decay": 0.05,
-        "ema": 0.999,
-        "cooldown": 0.7,
-    },
-}
-"""Values of the plan for each family, for pictures of up to 32 pixels a side."""
-
 TOKEN_RATE = 0.15
 """The price of a nat of a tokenizer's tokens. At none, two thirds of what a GPT had to learn of scenes was grain."""
-
-
-def recipe(family: str, side: int) -> dict[str, Any]:
-    """The values of a family for pictures of so many pixels a side. A GAN's rate falls with the side: at 64 pixels
-    twice as much let the game run away."""
-    values = dict(RECIPES[family])
-    if family == "gan":
-        values["learning_rate"] *= min(1.0, 32 / side)
-    return values
 
 
 _LOOKED_AT = 500

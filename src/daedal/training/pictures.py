@@ -44,13 +44,10 @@ from daedal.training.optimizers import Optimizer
 from daedal.training.overfitting import choose_guards
 from daedal.training.picture_plan import PicturePlan
 from daedal.training.picture_rules import (
-    TOKEN_RATE,
     captions_of,
     classes_of,
     fingerprint_of_pictures,
-    is_black_and_white,
     labels_of,
-    recipe,
 )
 from daedal.training.plan import Plan, Prediction
 from daedal.training.plans import plan_class
@@ -119,10 +116,10 @@ class PictureFamily(Family):
         choose = Choice(dict(given), settled)
         choose_machine(choose, machine)
         self._choose_model(choose)
-        for name, value in {**recipe(self.family, max(self.dataset.codec.shape[1:])), **given}.items():
+        for name, value in {**self._plans.for_side(max(self.dataset.codec.shape[1:])), **given}.items():
             choose(name, value)
         batch = choose.values["batch"]  # a contrast is with all of a batch
-        choose("micro_batch", batch if self.family == "clip" else largest_share(batch, batch))
+        choose("micro_batch", batch if "micro_batch" in self._plans.derived else largest_share(batch, batch))
         return choose, self._plans.parse({**UNPLANNED, **choose.values}, "plan")
 
     @property
@@ -176,12 +173,10 @@ class PictureFamily(Family):
         if captions is not None:
             settled.update(words=captions.vocab_size, window=captions.window)
         choose.values.update(settled)
-        if self.family == "vae" and is_black_and_white(train):
-            choose("likelihood", "bernoulli")
-        if self.family == "vqvae" and choose.given.get("quantizer", "fsq") == "fsq":
-            choose("rate", TOKEN_RATE)
-        if self.family == "flow":
-            choose("deviation", round(float(self._codes(train.images[:500]).std()), 3))
+        for name, value in self._plans.of_pictures(
+            train, lambda count: self._codes(train.images[:count]), choose.given
+        ).items():
+            choose(name, value)
 
     def _mirrors_belong(self, plan: PicturePlan) -> bool:
         """Whether pictures may be learned mirrored. A caption may name a side, and the codes of another model are kept as they
