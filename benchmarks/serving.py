@@ -38,7 +38,7 @@ from typing import Any
 
 from daedal.serving.load import load
 from daedal.serving.memory import resident
-from daedal.serving.trial import Trial, trial
+from daedal.serving.probe import Trial, trial
 
 STREAMS, TOKENS = 16, 128
 WARM_UP, SOAK = 500, 5000

@@ -12,7 +12,7 @@ from daedal.codecs.conversation import Conversation
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
-from daedal.serving.text_desk import TextDesk
+from daedal.serving.text_commands import TextDesk
 from tiny_models import tiny_gpt
 
 transformers = pytest.importorskip("transformers")

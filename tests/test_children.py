@@ -7,7 +7,7 @@ import pytest
 
 from daedal.data import children
 from daedal.data.images.batch import Batch
-from daedal.data.images.treat import Treatment
+from daedal.data.images.resize import Treatment
 from daedal.data.images.workers import Workers
 from daedal.data.stop import StoppedError
 from daedal.errors import DaedalError

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from daedal.serving.trial import trial
+from daedal.serving.probe import trial
 from warm_python import Warm
 
 ROOT = Path(__file__).parent.parent

@@ -14,7 +14,7 @@ from PIL import Image
 from daedal.data import card_html, modality, open_data, render_card
 from daedal.data.images import ImageDataset, ImageOptions, build
 from daedal.data.images import batch as batches
-from daedal.data.images.treat import Treatment
+from daedal.data.images.resize import Treatment
 from daedal.data.images.workers import Workers
 from daedal.errors import DaedalError
 from image_files import classes_of, encoded, folder_of, noise, write, write_mnist, write_zip

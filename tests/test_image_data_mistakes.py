@@ -14,7 +14,7 @@ from PIL import Image
 from command_line import daedal
 from daedal.data.images import ImageDataset, ImageOptions, build, png
 from daedal.data.images.metadata import caption_inside
-from daedal.data.images.treat import Fault, Treatment, treat
+from daedal.data.images.resize import Fault, Treatment, treat
 from daedal.errors import DaedalError
 from image_files import encoded, folder_of, huge_png, noise, png_with, write, write_idx, write_mnist, write_zip
 

@@ -22,7 +22,7 @@ from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
 from daedal.inference.sheet import grid, save_each, save_grid
 from daedal.models.image import ImageConfig
-from daedal.serving.image_desk import _opened
+from daedal.serving.image_commands import _opened
 from image_files import png_with
 
 torch.set_num_threads(1)

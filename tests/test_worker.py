@@ -21,11 +21,11 @@ from daedal.codecs.text import TextCodec
 from daedal.inference.constraint import Constraint, Unconstrainable
 from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
-from daedal.serving.desk import Refused
+from daedal.serving.commands import Refused
 from daedal.serving.logprobs import CompletionLogprobs, chat_logprobs, echoed
 from daedal.serving.settings import Settings
 from daedal.serving.supervisor import Models
-from daedal.serving.text_desk import TextDesk
+from daedal.serving.text_commands import TextDesk
 from daedal.serving.worker import Outlet, Worker
 from tiny_models import tiny_gpt
 

@@ -43,7 +43,7 @@ def serve(
         As in daedal serve.
     """
     from daedal.serving.load import load, middle
-    from daedal.serving.trial import trial
+    from daedal.serving.probe import trial
 
     counts = _counts(streams)
     if rounds < 1:

@@ -15,7 +15,7 @@ from daedal.models.image_sampling import ImageSampling
 if TYPE_CHECKING:
     from daedal.inference.choosing import Judge
     from daedal.inference.drawer import Drawer
-    from daedal.inference.given import Given
+    from daedal.inference.input_picture import Given
     from daedal.inference.matching import Matcher
     from daedal.inference.picture import Picture
     from daedal.inference.pictures import ImageGenerator

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from daedal.errors import DaedalError
-from daedal.inference.given import Given, Source
+from daedal.inference.input_picture import Given, Source
 from daedal.inference.picture import Picture
 
 

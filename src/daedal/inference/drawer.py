@@ -19,7 +19,7 @@ from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
 from daedal.files import read_json
 from daedal.inference.abilities import Abilities, Labels
-from daedal.inference.given import Given, Source, fit
+from daedal.inference.input_picture import Given, Source, fit
 from daedal.inference.picture import Picture, PictureProvenance
 from daedal.inference.scoring import fingerprint
 from daedal.memory import require_memory

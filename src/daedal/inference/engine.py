@@ -19,10 +19,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.inference.guess import AHEAD, look_up
 from daedal.inference.logits import choose, log_probabilities
 from daedal.inference.next_token import next_tokens, shape
 from daedal.inference.prefix import PrefixCache
+from daedal.inference.prompt_lookup import AHEAD, look_up
 from daedal.inference.row import Event, Fault, FinishReason, Read, Request, Row, Token, open_row
 from daedal.inference.waiting import Waiting
 from daedal.nn.cache import KVCache

@@ -10,7 +10,7 @@ from torch import Tensor
 from daedal.codecs.caption import tidy
 from daedal.errors import DaedalError
 from daedal.inference.drawer import Drawer, Progress
-from daedal.inference.given import Given, Source
+from daedal.inference.input_picture import Given, Source
 from daedal.models.clip import CLIP
 
 Pictures = Sequence[Source | Given]

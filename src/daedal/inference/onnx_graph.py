@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from daedal.errors import DaedalError
-from daedal.inference.guess import AHEAD
+from daedal.inference.prompt_lookup import AHEAD
 from daedal.models.gpt import GPT
 from daedal.nn.attention import CausalAttention, ValueEmbedding
 from daedal.nn.mlp import GatedMLP, PlainMLP

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from daedal.inference.abilities import Labels, Prompts
 from daedal.inference.drawer import Array, Chosen, Drawer, Progress
-from daedal.inference.given import Given, Source, fit_mask
+from daedal.inference.input_picture import Given, Source, fit_mask
 from daedal.inference.picture import Picture
 from daedal.models.image import ImageSampling, Sketch
 from daedal.nn.noise import Noise

@@ -16,7 +16,7 @@ from daedal.errors import DaedalError
 from daedal.inference.abilities import Label, Labels
 from daedal.inference.clip import Clip, ClipProvenance, shown_at
 from daedal.inference.drawer import Chosen, Progress
-from daedal.inference.given import Given, Source
+from daedal.inference.input_picture import Given, Source
 from daedal.inference.painter import Painter
 from daedal.inference.reconstruction import PictureScore, Reconstruction
 from daedal.models.coded import TokenModel

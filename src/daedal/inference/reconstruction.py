@@ -9,7 +9,7 @@ from typing import Any
 from daedal.codecs.sheet import grid, pairs
 from daedal.config import Config
 from daedal.files import make_folder
-from daedal.inference.given import Given
+from daedal.inference.input_picture import Given
 from daedal.inference.picture import Picture, save_image
 from daedal.inference.sheet import write_index
 

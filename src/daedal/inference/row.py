@@ -15,8 +15,8 @@ from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.inference.constraint import Constraint
-from daedal.inference.guess import Caution
 from daedal.inference.logits import gumbel
+from daedal.inference.prompt_lookup import Caution
 from daedal.inference.sampling import SamplingOptions
 
 FinishReason = Literal["stop", "length", "context"]

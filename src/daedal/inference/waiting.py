@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Collection
 
+from daedal.inference.fair_queue import Turns
 from daedal.inference.row import Row
-from daedal.inference.turns import Turns
 
 
 class Waiting:

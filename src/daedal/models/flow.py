@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from daedal.config import Config
-from daedal.models.course import SOLVER, Course, EditCourse, Told, fine_times, slopes, times, way
+from daedal.models.flow_solver import SOLVER, Course, EditCourse, Told, fine_times, slopes, times, way
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling, Sketch
 from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from daedal.serving.access import owner
 from daedal.serving.errors import ApiError
 from daedal.serving.limits import unless_gone
+from daedal.serving.process_link import Event
 from daedal.serving.supervisor import Model, Models
-from daedal.serving.wire import Event
 
 T = TypeVar("T")
 Events = AsyncGenerator[Event]

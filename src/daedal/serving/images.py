@@ -19,9 +19,9 @@ from daedal.serving.answers import json_answer
 from daedal.serving.errors import ApiError, parse
 from daedal.serving.forms import read_form
 from daedal.serving.limits import read_json, unless_gone
+from daedal.serving.process_link import Event
 from daedal.serving.schema.images import EditRequest, GenerationRequest, VariationRequest
 from daedal.serving.supervisor import Model, Models
-from daedal.serving.wire import Event
 
 Body = GenerationRequest | EditRequest | VariationRequest
 M = TypeVar("M", bound=BaseModel)

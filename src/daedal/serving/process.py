@@ -19,7 +19,7 @@ import orjson
 from daedal.serving.background import Background
 from daedal.serving.errors import ApiError, clean
 from daedal.serving.memory import resident
-from daedal.serving.wire import LAST, Call, Event
+from daedal.serving.process_link import LAST, Call, Event
 
 log = logging.getLogger("daedal.serving")
 

@@ -16,8 +16,8 @@ from daedal.serving.background import Background
 from daedal.serving.errors import ApiError, shown, shutting_down
 from daedal.serving.metrics import Metrics
 from daedal.serving.process import ModelProcess
+from daedal.serving.process_link import Event
 from daedal.serving.settings import Settings
-from daedal.serving.wire import Event
 
 log = logging.getLogger("daedal.serving")
 

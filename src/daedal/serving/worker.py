@@ -21,7 +21,7 @@ import orjson
 
 from daedal.errors import DaedalError
 from daedal.inference.sampling import Quantize
-from daedal.serving.desk import Command, Desk, Event, Refused
+from daedal.serving.commands import Command, Desk, Event, Refused
 
 _PREPARING = 2
 """Commands that are prepared at once, beside a large one and one with a constraint."""
@@ -169,13 +169,13 @@ def _open(model: str, quantize: Quantize | None, rows: int) -> Desk:
     folder = resolve(model)
     if (folder / IMAGE_CODEC).is_file():
         from daedal.inference.pictures import ImageGenerator
-        from daedal.serving.image_desk import ImageDesk
+        from daedal.serving.image_commands import ImageDesk
 
         if quantize is not None:
             raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
         return ImageDesk(ImageGenerator.open(str(folder)))
     from daedal.inference.generator import Generator
-    from daedal.serving.text_desk import TextDesk
+    from daedal.serving.text_commands import TextDesk
 
     generator = Generator.open(str(folder), quantize=quantize)
     generator.engine.rows = rows

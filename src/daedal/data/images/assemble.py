@@ -10,8 +10,8 @@ from numpy.lib.format import open_memmap
 
 from daedal.codecs.raster import Raster
 from daedal.data.images.dataset import images_path, labels_path, pictures_path
-from daedal.data.images.gallery import Gallery
 from daedal.data.images.manifest import ImageSplitRecord
+from daedal.data.images.picture_array import Gallery
 from daedal.data.options import SPLITS
 
 Array = np.ndarray

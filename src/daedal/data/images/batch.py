@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
 from daedal.data.images.picture import Picture
-from daedal.data.images.treat import OWN, Fault, Treatment, treat
+from daedal.data.images.resize import OWN, Fault, Treatment, treat
 from daedal.files import atomic_path
 
 Array = np.ndarray

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64, UInt8
 
 from daedal.data.copies import components, identities, representatives
-from daedal.data.images.gallery import Gallery
+from daedal.data.images.picture_array import Gallery
 
 Array = np.ndarray
 NEAR = 6.0

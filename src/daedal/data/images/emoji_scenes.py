@@ -22,16 +22,16 @@ from daedal.data.document import Lost, Note
 from daedal.data.images.annotate import annotate
 from daedal.data.images.builtin import side_of
 from daedal.data.images.events import Event, Found
+from daedal.data.images.example_table import Seen
 from daedal.data.images.kinds import without_end
 from daedal.data.images.options import ImageOptions
 from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
 from daedal.data.images.readers import Place, Reading, read_item
+from daedal.data.images.resize import Fault, Treatment, treat
 from daedal.data.images.rows import Columns
 from daedal.data.images.scene_options import Share, source_options
-from daedal.data.images.seen import Seen
 from daedal.data.images.tables import USUAL
-from daedal.data.images.treat import Fault, Treatment, treat
 from daedal.data.sources import Item, Named, Role, resolve_path
 from daedal.errors import DaedalError
 

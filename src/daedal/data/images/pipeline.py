@@ -19,15 +19,15 @@ from daedal.data.images.builtin import BUILTINS
 from daedal.data.images.dataset import ImageDataset, images_path
 from daedal.data.images.emoji_scenes import EMOJI_SCENES, read_emoji_scenes, resolve_emoji_scenes
 from daedal.data.images.events import Event
-from daedal.data.images.gallery import Gallery, gather
+from daedal.data.images.example_table import Seen
 from daedal.data.images.options import ImageOptions
+from daedal.data.images.picture_array import Gallery, gather
 from daedal.data.images.readers import Place, Reading, read_item
+from daedal.data.images.resize import Treatment
 from daedal.data.images.rows import Columns
-from daedal.data.images.seen import Seen
 from daedal.data.images.sheet import SHEET, write_sheet
 from daedal.data.images.split import Assignment, assign
 from daedal.data.images.summary import Outcome, summarise
-from daedal.data.images.treat import Treatment
 from daedal.data.images.workers import Workers
 from daedal.data.manifest import MANIFEST
 from daedal.data.options import SPLITS

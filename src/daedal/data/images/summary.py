@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from daedal.data.hub import hub_licence
 from daedal.data.images.annotate import Annotated, missing
 from daedal.data.images.duplicates import Duplicates as Found
-from daedal.data.images.gallery import Gallery
+from daedal.data.images.example_table import Seen
 from daedal.data.images.manifest import ImageManifest, ImageSplitRecord
 from daedal.data.images.options import ImageOptions
-from daedal.data.images.seen import Seen
+from daedal.data.images.picture_array import Gallery
 from daedal.data.images.split import Assignment
 from daedal.data.manifest import Count, Dropped, Duplicates, SourceRecord
 from daedal.data.sources import Named

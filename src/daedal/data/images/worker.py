@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daedal.data import children
 from daedal.data.images.batch import treat_batch
-from daedal.data.images.treat import Treatment
+from daedal.data.images.resize import Treatment
 from daedal.data.images.workers import receive, receive_batch
 
 

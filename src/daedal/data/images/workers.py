@@ -15,7 +15,7 @@ from typing import IO, Self
 from daedal.data import children
 from daedal.data.children import Child
 from daedal.data.images.batch import Batch, treat_batch
-from daedal.data.images.treat import Treatment
+from daedal.data.images.resize import Treatment
 
 _ALONE = 2.0  # seconds
 

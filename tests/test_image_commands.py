@@ -16,8 +16,8 @@ from daedal.inference.pictures import ImageGenerator
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.gan import GAN, GANConfig
 from daedal.nn.noise import Noise
-from daedal.serving.desk import Refused
-from daedal.serving.image_desk import ImageDesk
+from daedal.serving.commands import Refused
+from daedal.serving.image_commands import ImageDesk
 from tiny_models import shaken
 
 torch.set_num_threads(1)

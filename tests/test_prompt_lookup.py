@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daedal.inference.guess import look_up
+from daedal.inference.prompt_lookup import look_up
 
 
 def searched(ids: list[int], count: int) -> list[int]:

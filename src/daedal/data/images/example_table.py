@@ -1,4 +1,7 @@
-"""Everything that was seen in the sources, but the pixels: a few hundred bytes for each picture."""
+"""The table of examples that reading fills: names, labels, captions, splits and truths, a few hundred bytes each.
+
+The pixels are in the spool. Next stage: `annotate`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

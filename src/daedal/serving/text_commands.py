@@ -16,7 +16,7 @@ from daedal.inference.logits import NothingLeft
 from daedal.inference.row import Fault, Logprob, Read, Request, Row, Token, TooLong
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.text import TextStream
-from daedal.serving.desk import Command, Event, Refused
+from daedal.serving.commands import Command, Event, Refused
 
 _EMBEDDED = 2048
 """Tokens of texts that become vectors between two steps of the engine."""

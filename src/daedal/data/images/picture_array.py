@@ -1,4 +1,7 @@
-"""All readable pictures of a build on one grid, memory-mapped, with what must be known to find duplicates."""
+"""All pictures of a build as one memory-mapped array, with the hashes by which copies are found.
+
+It is gathered from the spool once their size and channels are known. Next stage: `duplicates`.
+"""
 
 import hashlib
 from collections import Counter
@@ -12,9 +15,9 @@ from numpy.lib.format import open_memmap
 
 from daedal.codecs.raster import Raster
 from daedal.data.images.batch import load_batch
+from daedal.data.images.example_table import Seen
 from daedal.data.images.hashing import describe
-from daedal.data.images.seen import Seen
-from daedal.data.images.treat import OWN, USUAL, Treatment, finish
+from daedal.data.images.resize import OWN, USUAL, Treatment, finish
 from daedal.errors import DaedalError
 
 Array = np.ndarray

@@ -15,12 +15,12 @@ from PIL import Image
 from daedal.data.images.kinds import FORMATS
 from daedal.data.images.png import readable
 from daedal.errors import DaedalError
-from daedal.inference.given import Given
+from daedal.inference.fair_queue import Turns
+from daedal.inference.input_picture import Given
 from daedal.inference.painter import VARIED, Drawn, Together, Wish
 from daedal.inference.picture import Picture
 from daedal.inference.pictures import ImageGenerator
-from daedal.inference.turns import Turns
-from daedal.serving.desk import Command, Event, Refused
+from daedal.serving.commands import Command, Event, Refused
 
 Checked = TypeVar("Checked")
 
