@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Self
 
 from daedal.data import archives
+from daedal.data.decode import Decoder, is_binary
 from daedal.data.document import Lost
 from daedal.data.filetypes import FileType, file_type, inner_name
 from daedal.data.readers import walk
@@ -19,6 +20,8 @@ from daedal.errors import DaedalError
 _FILES = 24  # looked into: the first of each end of a name, then the first
 _MEMBERS = 24  # of an archive
 _ROWS = 50
+_HEAD = 2**16  # bytes of a file that is no table
+_TABLES = frozenset(("jsonl", "json", "csv", "tsv", "parquet"))
 _NAMES = 10_000
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _LOOKED_AT = 100_000
@@ -134,6 +137,11 @@ def _peeks(item: Item) -> Iterator[Peek]:
     def look(label: str, stream: Any, type_: FileType) -> Iterator[Peek]:
         rows: list[dict[str, Any]] = []
         whole = None
+        if type_.reader not in _TABLES:
+            head = stream.read(_HEAD)
+            text = "" if is_binary(head[:8192]) else Decoder(None).decode(head)
+            yield Peek(label, type_, [], Whole(label, text) if text else None)
+            return
         for found in rows_in(label, stream, type_):
             if isinstance(found, Row):
                 rows.append(dict(found.values))
