@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from daedal.data.example_build import build_examples
 from daedal.data.example_options import ExampleOptions
-from daedal.data.examples import ExampleDataset
-from daedal.data.images.dataset import ImageDataset
 from daedal.data.kind import OwnBuild, open_kind
 from daedal.data.recognition import options_of, recognise
-from daedal.data.shards import Dataset
+from daedal.families import part
+
+if TYPE_CHECKING:
+    from daedal.data.examples import ExampleDataset
+    from daedal.data.images.dataset import ImageDataset
+    from daedal.data.shards import Dataset
 
 
 def build_any(
     sources: Sequence[str | Path] | str | Path, out: str | Path, kind: str | None, options: Mapping[str, Any]
-) -> Dataset | ImageDataset | ExampleDataset:
+) -> "Dataset | ImageDataset | ExampleDataset":
     """Build a data folder of a kind of example.
 
     Args:
@@ -30,7 +32,9 @@ def build_any(
     chosen = open_kind(kind or recognise(sources, asked))
     how = options_of(chosen, asked)
     if isinstance(chosen, OwnBuild):
-        data: Dataset | ImageDataset = chosen.build(sources, out, how, **running)
+        data: Dataset | ImageDataset = part(chosen.build)(sources, out, how, **running)
         return data
+    from daedal.data.example_build import build_examples
+
     assert isinstance(how, ExampleOptions)
     return build_examples(chosen, sources, out, how, guessed=kind is None, **running)

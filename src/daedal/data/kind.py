@@ -101,13 +101,14 @@ class OwnBuild:
     Attributes:
         options: what may be asked for.
         recognise: how sure it is, as of `Kind`.
-        build: given sources, the folder to write and the options; and `workers`, `replace`, `progress`.
+        build: where its build is, as `module:NAME`; it is given sources, the folder to write and the options, and `workers`,
+            `replace`, `progress`.
     """
 
     name: str
     options: type[CommonOptions]
     recognise: Callable[[Sources], float]
-    build: Callable[..., Any]
+    build: str
 
 
 def open_kind(name: str) -> Kind | OwnBuild:

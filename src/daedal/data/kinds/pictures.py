@@ -2,7 +2,6 @@
 and tables speak of them: see `daedal.data.images.pipeline`."""
 
 from daedal.data.images.options import ImageOptions
-from daedal.data.images.pipeline import build
 from daedal.data.kind import OwnBuild
 from daedal.data.peek import Sources
 from daedal.data.recognise import modality
@@ -13,4 +12,4 @@ def recognise(sources: Sources) -> float:
     return 0.9 if modality(sources.given) == "images" else 0.0
 
 
-KIND = OwnBuild(name="pictures", options=ImageOptions, recognise=recognise, build=build)
+KIND = OwnBuild(name="pictures", options=ImageOptions, recognise=recognise, build="daedal.data.images.pipeline:build")

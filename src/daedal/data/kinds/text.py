@@ -5,7 +5,6 @@ from daedal.data.kind import OwnBuild
 from daedal.data.library import BUILTINS
 from daedal.data.options import BuildOptions
 from daedal.data.peek import Sources
-from daedal.data.pipeline import build
 from daedal.data.recognise import modality
 
 
@@ -20,4 +19,4 @@ def recognise(sources: Sources) -> float:
     return 0.3 if not looked or any(peek.says() for peek in looked) else 0.0
 
 
-KIND = OwnBuild(name="text", options=BuildOptions, recognise=recognise, build=build)
+KIND = OwnBuild(name="text", options=BuildOptions, recognise=recognise, build="daedal.data.pipeline:build")
