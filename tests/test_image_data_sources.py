@@ -17,9 +17,10 @@ from PIL.PngImagePlugin import PngInfo
 from pyarrow import parquet
 
 from daedal.api import build_data
+from daedal.data.fields import split_of_folders, split_of_name
 from daedal.data.hub import parse_hub_name
 from daedal.data.images import ImageDataset, ImageOptions, build
-from daedal.data.images.kinds import kind_of, split_of, split_of_file
+from daedal.data.images.kinds import kind_of
 from daedal.data.images.rows import with_bytes
 from daedal.data.recognise import modality
 from daedal.errors import DaedalError
@@ -207,11 +208,11 @@ def test_names_say_what_files_and_folders_are() -> None:
     }  # fmt: skip
     for name, kind in kinds.items():
         assert kind_of(name) == kind, name
-    assert split_of(["set", "train", "cat"]) == "train"
-    assert split_of(["set", "Val"]) == "validation"
-    assert split_of([]) is None
-    assert split_of_file("mnist/t10k-images-idx3-ubyte.gz") == "test"
-    assert split_of_file("data/validation-00000-of-00001.parquet") == "validation"
+    assert split_of_folders(["set", "train", "cat"]) == "train"
+    assert split_of_folders(["set", "Val"]) == "validation"
+    assert split_of_folders([]) is None
+    assert split_of_name("mnist/t10k-images-idx3-ubyte.gz") == "test"
+    assert split_of_name("data/validation-00000-of-00001.parquet") == "validation"
 
 
 def test_hub_datasets_are_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Which column of a table is which column of an example: as asked for, else by usual names."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from daedal.data.document import Note
 from daedal.errors import DaedalError
@@ -13,18 +13,22 @@ _SPLITS = {
 }  # fmt: skip
 
 
-def split_of_name(label: str) -> str | None:
-    """The split that a word of a file's name is, or else its innermost folder that is called like one; `train` among words of
-    a longer name is enough, as in `train-00000-of-00001.parquet`."""
-    *folders, file = re.split(r"[/!]", label)
-    words = re.split(r"[-_.]", file.lower())
-    found = next((_SPLITS[word] for word in words if word in _SPLITS), None)
-    return found or next((_SPLITS[name.lower()] for name in reversed(folders) if name.lower() in _SPLITS), None)
-
-
-def split_of_words(name: str) -> str | None:
+def named_split(name: str) -> str | None:
     """The split that is called so."""
     return _SPLITS.get(name.lower())
+
+
+def split_of_folders(folders: Sequence[str]) -> str | None:
+    """The split that a folder of a path is called like: the innermost one that is."""
+    return next((split for folder in reversed(folders) if (split := named_split(folder))), None)
+
+
+def split_of_name(path: str) -> str | None:
+    """The split that a word of a file's name is, as in `t10k-images` or `train-00000-of-00001.parquet`, or else its folder.
+    Members of archives follow after `!`."""
+    *folders, file = re.split(r"[/!]", path)
+    words = re.split(r"[-_.]", file.lower())
+    return next((_SPLITS[word] for word in words if word in _SPLITS), None) or split_of_folders(folders)
 
 
 def named(columns: Iterable[str], usual: Iterable[str]) -> str | None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from daedal.data.fields import named_split
 from daedal.data.images import tables
 from daedal.data.images.example_table import Seen
-from daedal.data.images.kinds import named_split
 from daedal.data.images.options import ImageOptions, columns_of
 from daedal.data.images.origin import Origin
 from daedal.data.images.records import Row

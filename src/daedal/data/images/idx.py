@@ -8,8 +8,8 @@ from typing import BinaryIO
 import numpy as np
 
 from daedal.data.document import Lost
+from daedal.data.fields import split_of_name
 from daedal.data.images.events import Found, Numbers
-from daedal.data.images.kinds import split_of_file
 from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
 
@@ -47,7 +47,7 @@ def read_idx(origin: Origin, stream: BinaryIO) -> Iterator[Found | Numbers | Los
     if not 0 < size <= _MOST or channels > 4:
         yield Lost(label, "broken file", f"its pictures are said to be {width} x {height} of {channels} channels")
         return
-    split, group = split_of_file(origin.path), group_of(origin)
+    split, group = split_of_name(origin.path), group_of(origin)
     for first in range(0, count, _AT_ONCE):
         wanted = min(_AT_ONCE, count - first)
         block = _exactly(stream, wanted * size)

@@ -1,7 +1,6 @@
-"""What a file among pictures is, by its name; and what its folders say of it."""
+"""What a file among pictures is, by its name."""
 
 import re
-from collections.abc import Sequence
 from typing import Literal
 
 from daedal.data.filetypes import file_type
@@ -34,11 +33,6 @@ _CONTENTS = (
     (0, b"version https://git-lfs", "a pointer of Git LFS: fetch the pictures with git lfs pull"),
 )
 _IDX = re.compile(r"idx([134])[-.]ubyte$")
-_SPLITS = {
-    "train": "train", "training": "train",
-    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
-    "test": "test", "testing": "test", "t10k": "test",
-}  # fmt: skip
 
 
 def kind_of(name: str) -> Kind:
@@ -67,23 +61,6 @@ def content_of(data: bytes) -> str:
         if data[begin : begin + 64].lstrip(b"\xef\xbb\xbf\r\n\t ").lower().startswith(mark):
             return what
     return "not those of a picture"
-
-
-def split_of(folders: Sequence[str]) -> str | None:
-    """The split that a folder of a picture's path names: the innermost one that does."""
-    return next((split for folder in reversed(folders) if (split := named_split(folder))), None)
-
-
-def named_split(folder: str) -> str | None:
-    """The split that is called so."""
-    return _SPLITS.get(folder.lower())
-
-
-def split_of_file(path: str) -> str | None:
-    """The split that a word of a file's name is, as in `t10k-images` or `train-00000-of-00001.parquet`, or its folder."""
-    *folders, file = path.split("/")
-    words = re.split(r"[-_.]", file.lower())
-    return next((_SPLITS[word] for word in words if word in _SPLITS), None) or split_of(folders)
 
 
 def without_end(name: str) -> str:

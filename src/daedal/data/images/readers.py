@@ -7,11 +7,12 @@ from typing import BinaryIO, NamedTuple
 from daedal.data import archives
 from daedal.data.decode import decode
 from daedal.data.document import Lost
+from daedal.data.fields import split_of_folders
 from daedal.data.filetypes import file_type, inner_name
 from daedal.data.images.builtin import read_builtin
 from daedal.data.images.events import Aside, Event, Found, Table
 from daedal.data.images.idx import read_idx
-from daedal.data.images.kinds import CONVERT, FOREIGN, kind_of, split_of
+from daedal.data.images.kinds import CONVERT, FOREIGN, kind_of
 from daedal.data.images.metadata import caption_inside
 from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
@@ -140,7 +141,7 @@ def _read_plain(origin: Origin, stream: BinaryIO, size: int, name: str, reading:
             yield Lost(label, "too large", f"a file of more than {_MOST >> 20} MiB", size)
         else:
             caption = caption_inside(data) if reading.metadata else None
-            yield Found(Picture(origin, encoded=data, caption=caption, split=split_of(origin.folders)))
+            yield Found(Picture(origin, encoded=data, caption=caption, split=split_of_folders(origin.folders)))
     elif kind == "foreign":
         form = FOREIGN[base.rsplit(".", 1)[-1]]
         yield Lost(label, f"{form}, which is not read", CONVERT, size, broken=False)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from daedal.data.document import Lost, Note
+from daedal.data.fields import named_split, split_of_name
 from daedal.data.hub import open_hub, parse_hub_name
 from daedal.data.images.events import Event, Found
-from daedal.data.images.kinds import named_split, split_of_file
 from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
 from daedal.data.images.tables import CAPTIONS, LABELS
@@ -50,7 +50,7 @@ def read_parquet_pictures(origin: Origin, stream: BinaryIO, wanted: Columns) -> 
             for batch in file.iter_batches(batch_size=_BATCH, columns=columns, use_threads=False)
             for row in batch.to_pylist()
         )
-        yield from _pictures(origin, rows, chosen, names, split_of_file(origin.path))
+        yield from _pictures(origin, rows, chosen, names, split_of_name(origin.path))
     except pa.ArrowException as error:
         yield Lost(label, "broken file", str(error).splitlines()[0][:200])
 

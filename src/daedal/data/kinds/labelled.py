@@ -7,7 +7,7 @@ from typing import Any
 from daedal.data.columns import Classes, Ragged
 from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
-from daedal.data.fields import guesses, match, require, split_of_name, split_of_words
+from daedal.data.fields import guesses, match, named_split, require, split_of_name
 from daedal.data.kind import Found, Kind, Stratified
 from daedal.data.peek import Peek, Sources
 from daedal.data.rows import Chosen, Row, Whole, read_chosen
@@ -65,7 +65,7 @@ def _folders(names: Sequence[str]) -> bool:
     classes: dict[str, set[str]] = defaultdict(set)
     for name in names:
         *folders, file = name.replace("!", "/").split("/")
-        if len(folders) >= 2 and file.lower().endswith((".txt", ".text")) and (split := split_of_words(folders[-2])):
+        if len(folders) >= 2 and file.lower().endswith((".txt", ".text")) and (split := named_split(folders[-2])):
             classes[split].add(folders[-1])
     return any(len(each) > 1 for each in classes.values())
 
@@ -104,7 +104,7 @@ def _tell(row: Row, columns: Mapping[str, str], options: ExampleOptions) -> Iter
 
 def _file(whole: Whole) -> Iterator[Found]:
     *folders, _ = whole.label.replace("!", "/").split("/")
-    if len(folders) > 1 and split_of_words(folders[-1]) is None:  # the folder that was named is no class
+    if len(folders) > 1 and named_split(folders[-1]) is None:  # the folder that was named is no class
         yield Example(whole.label, -1, {"text": whole.text, "label": folders[-1]}, split_of_name(whole.label))
     else:
         yield Lost(whole.label, "no class", "it is in no folder of a class", broken=False)
