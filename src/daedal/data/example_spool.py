@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from daedal.data.corpus import Corpus
 from daedal.data.decode import mend_text
 from daedal.data.document import Example
 from daedal.data.example_options import ExampleOptions
-from daedal.data.ingest import CHUNK_BYTES, each_document
+from daedal.data.ingest import each_document, fill
 from daedal.data.kind import Found, Kind
 from daedal.data.options import SPLITS
 from daedal.data.sketch import sketch
@@ -66,23 +65,7 @@ def ingest_examples(
     unit: Unit, kind: Kind, options: ExampleOptions, spool: Spool, progress: Callable[[int], None]
 ) -> int:
     """Read a unit to its end into chunks; those that are there already are kept. Gives the number of chunks."""
-    if (done := spool.finished(unit.number)) is not None:
-        return done
-    number = spool.count(unit.number)
-    skip = sum(spool.chunk(unit.number, each).consumed for each in range(number))
-    builder = _Builder(unit, kind, options)
-    for event in islice(kind.read(unit.items, options), skip, None):
-        builder.add(event)
-        if builder.size >= CHUNK_BYTES:
-            progress(builder.size)
-            builder.flush(spool, number)
-            number += 1
-    if builder.consumed:
-        progress(builder.size)
-        builder.flush(spool, number)
-        number += 1
-    spool.finish(unit.number, number)
-    return number
+    return fill(unit, kind.read(unit.items, options), _Builder(unit, kind, options), spool, progress)
 
 
 class _Builder:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from itertools import islice
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -40,13 +41,33 @@ def ingest(unit: Unit, cleaning: Cleaning, spool: Spool, progress: Callable[[int
     Returns:
         The number of chunks.
     """
+    options = cleaning.options
+    reading = Reading(options.field, options.encoding)
+    events = (event for item in unit.items for event in read_item(item, reading))
+    return fill(unit, events, _Builder(unit, cleaning), spool, progress)
+
+
+class Builder(Protocol):
+    """Collects what readers give until it makes a chunk.
+
+    Attributes:
+        size: bytes that were collected.
+        consumed: how much readers gave for them.
+    """
+
+    size: int
+    consumed: int
+
+    def add(self, event: Any) -> None: ...
+    def flush(self, spool: Spool, number: int) -> None: ...
+
+
+def fill(unit: Unit, events: Iterator[Any], builder: Builder, spool: Spool, progress: Callable[[int], None]) -> int:
+    """What readers give of a unit -> chunks; those that are there already are kept. Gives their number."""
     if (done := spool.finished(unit.number)) is not None:
         return done
     number = spool.count(unit.number)
     skip = sum(spool.chunk(unit.number, each).consumed for each in range(number))
-    options = cleaning.options
-    builder = _Builder(unit, cleaning)
-    events = (event for item in unit.items for event in read_item(item, Reading(options.field, options.encoding)))
     for event in islice(events, skip, None):
         builder.add(event)
         if builder.size >= CHUNK_BYTES:

@@ -19,7 +19,7 @@ from daedal.data.json_rows import json_rows, jsonl_rows, looks_like_lines
 from daedal.data.plain_text import MOST_AT_ONCE
 from daedal.data.readers import walk
 from daedal.data.rejoined import Rejoined
-from daedal.data.sources import Item
+from daedal.data.sources import Item, read_file
 from daedal.data.tables import GUESS_ROWS
 
 _HEAD = 2**20
@@ -57,13 +57,8 @@ def read_rows(item: Item, encoding: str | None = None) -> Iterator[Read]:
         with open_hub(item.path) as rows:
             yield from (Row(item.label, number, row) for number, row in enumerate(rows))
         return
-    try:
-        stream = open(item.path, "rb")  # noqa: SIM115 (closed by the with below)
-    except OSError as error:
-        yield Lost(item.label, "unreadable", error.strerror or "", item.bytes)
-        return
-    with stream:
-        yield from walk(item.label, stream, item.bytes, partial(rows_in, encoding=encoding))
+    read = partial(rows_in, encoding=encoding)
+    yield from read_file(item, lambda stream: walk(item.label, stream, item.bytes, read))
 
 
 class Chosen(NamedTuple, Generic[T]):

@@ -1,9 +1,9 @@
 """What the user named -> the files to read, in an order that does not depend on the order in which they were named."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, TypeVar
 
 from daedal.config import Config
 from daedal.data import library
@@ -17,6 +17,7 @@ from daedal.errors import DaedalError
 Role = Literal["train", "validation", "test"]
 _SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "__MACOSX"))
 UNIT_BYTES = 8 * 2**20
+T = TypeVar("T")
 
 
 class Item(Config):
@@ -140,13 +141,18 @@ def read_item(item: Item, reading: Reading) -> Iterator[Event]:
     elif item.kind == "topics":
         yield from library.read_topics(item.label)
     else:
-        try:
-            stream = open(item.path, "rb")  # noqa: SIM115 (closed by the with below)
-        except OSError as error:
-            yield Lost(item.label, "unreadable", error.strerror or "", item.bytes)
-            return
-        with stream:
-            yield from read_stream(item.label, stream, item.bytes, reading)
+        yield from read_file(item, lambda stream: read_stream(item.label, stream, item.bytes, reading))
+
+
+def read_file(item: Item, read: Callable[[BinaryIO], Iterator[T]]) -> Iterator[T | Lost]:
+    """What `read` gives of an item's file; word of one that cannot be opened."""
+    try:
+        stream = open(item.path, "rb")  # noqa: SIM115 (closed by the with below)
+    except OSError as error:
+        yield Lost(item.label, "unreadable", error.strerror or "", item.bytes)
+        return
+    with stream:
+        yield from read(stream)
 
 
 def _item(path: Path, label: str, kind: Literal["file", "docstrings"] = "file") -> Item:
