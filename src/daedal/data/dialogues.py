@@ -117,7 +117,8 @@ def _single(row: Mapping[str, Any], lowered: Mapping[str, str], asked: Mapping[s
     if not isinstance(reply, str):
         after = messages_of(reply)
     if isinstance(said, str):
-        more = row.get(lowered["input"]) if "input" in lowered and lowered["input"] != prompt else None
+        after_it = next((lowered[name] for name in ("input", "context") if name in lowered), None)  # Alpaca's, Dolly's
+        more = row.get(after_it) if after_it is not None and after_it != prompt else None
         said = f"{said}\n{more}" if isinstance(more, str) and more.strip() else said
         before = [{"role": "user", "content": said}]
     if isinstance(reply, str):
