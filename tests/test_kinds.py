@@ -352,6 +352,17 @@ def test_tables_without_names_and_tests_without_classes_are_labelled(tmp_path: P
     assert [each.count for each in data.manifest.dropped] == [9]
 
 
+def test_classes_that_train_lacks_and_lists_are_told(tmp_path: Path) -> None:
+    for split, classes in (("train", 2), ("test", 3)):
+        rows = [{"text": f"{split} {sentence(row)}", "label": [row % classes]} for row in range(40)]
+        rows.append({"text": "A text", "label": {"a": 1}})  # type: ignore[dict-item]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = build(tmp_path, [tmp_path / f"{split}.jsonl" for split in ("train", "test")], kind="labelled")
+    assert data.classes("label") == ("0", "1")
+    assert any("13 held-out texts have a label that train lacks ('2')" in note for note in data.manifest.notes)
+    assert [(each.reason, each.count) for each in data.manifest.dropped] == [("no label", 2)]
+
+
 def test_what_a_class_lacks_is_said(tmp_path: Path) -> None:
     rows = [{"text": sentence(row), "label": "a"} for row in range(40)]
     rows += [{"text": sentence(1), "label": "b"}, {"text": sentence(99), "label": "b"}, {"text": "", "label": "a"}]
@@ -387,6 +398,21 @@ def test_halves_of_different_length_are_lost_and_told(tmp_path: Path) -> None:
     dropped = build(tmp_path, source).manifest.dropped
     assert [(each.reason, each.count) for each in dropped] == [("halves that do not fit", 1)]
     assert "have 2 and 1 lines" in dropped[0].examples[0]
+
+
+def test_lines_end_as_they_may_and_a_third_language_is_told(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for code, end in (("de", "\r\n"), ("en", "\n"), ("fr", "\n")):
+        text = "".join(f"{code} {sentence(row)}{end}" for row in range(40)) + (end if code == "en" else "")
+        (tmp_path / "in" / f"x.{code}").write_bytes(text.encode("utf-8-sig"))
+    data = build(tmp_path, tmp_path / "in")
+    assert data.manifest.kind == "pairs"
+    assert all(side.startswith("de ") and not side.endswith("\n") for side in every(data, "source"))
+    assert [each.examples for each in data.manifest.dropped] == [
+        ("in/x.fr: --column source=LANGUAGE and target=LANGUAGE choose",)
+    ]
+    other = build(tmp_path / "other", tmp_path / "in", column=("source=fr", "target=de"))
+    assert every(other, "source")[0].startswith("fr ")
 
 
 def test_halves_in_an_archive_are_pairs_whatever_their_languages_are_called(tmp_path: Path) -> None:
@@ -437,6 +463,24 @@ def test_questions_about_one_text_are_in_one_split(built: Callable[[str], Exampl
     data = built("questions")
     contexts = [set(data.split(name).values("context")) for name in ("train", "validation", "test")]
     assert sum(map(len, contexts)) == len(set.union(*contexts)) == 24
+
+
+def test_squad_with_broken_parts_is_read_but_for_them(tmp_path: Path) -> None:
+    good = [
+        {"context": f"In {sentence(row)}", "qas": [{"question": sentence(row), "answers": []}]} for row in range(30)
+    ]
+    bad: list[Any] = [
+        5,
+        None,
+        {"qas": [1, None]},
+        {"context": 5, "qas": [{"question": "a", "answers": [{"text": "b"}]}]},
+    ]
+    bad.append({"context": "abc", "qas": [{"question": "q", "answers": {"text": ["abc"], "answer_start": 7}}]})
+    articles = [{"paragraphs": good + bad}, {"paragraphs": 5}]
+    (tmp_path / "a.json").write_text(json.dumps({"data": articles}))
+    data = build(tmp_path, tmp_path / "a.json")
+    assert len(every(data, "question")) == 31
+    assert {"text": ["abc"], "start": [0]} in every(data, "answers")
 
 
 def test_answers_move_with_their_text_and_those_outside_are_left_out(tmp_path: Path) -> None:
@@ -520,6 +564,12 @@ def test_windows_of_conversations_have_targets_where_there_is_something_to_learn
         assert np.array_equal(targets[row] != IGNORE, learned)
         assert np.array_equal(targets[row][learned], column.ids[start + 1 : start + 17][learned])
         assert np.array_equal(inputs[row], column.ids[start : start + 16])
+
+
+@pytest.mark.parametrize("calls", ["junk", [1], {}, [{"function": None}], [{"function": {"arguments": {}}}]])
+def test_calls_that_are_none_are_no_conversation(calls: Any) -> None:
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "tool_calls": calls}]
+    assert conversation_of({"messages": turns}) is None
 
 
 def test_tools_are_kept_and_taught(tmp_path: Path) -> None:

@@ -58,9 +58,19 @@ def _message(turn: Mapping[str, Any]) -> Message | None:
                 "tool_calls": [{"type": "function", "function": dict(each)} for each in calls],
             }
     kept = {name: turn[name] for name in _KEPT if turn.get(name) is not None}
+    if "tool_calls" in kept and not _are_calls(kept["tool_calls"]):
+        return None
     if said is None and not kept:
         return None
     return {"role": role, "content": _text(said), **kept}
+
+
+def _are_calls(value: Any) -> bool:
+    """Whether calls of tools have what templates write of them."""
+    if not isinstance(value, list):
+        return False
+    calls = [each.get("function", each) if isinstance(each, Mapping) else None for each in value]
+    return all(isinstance(call, Mapping) and isinstance(call.get("name"), str) for call in calls)
 
 
 def _text(content: Any) -> str:

@@ -36,6 +36,7 @@ USUAL = {
     "time": ("timestamp", "time", "unixreviewtime", "unix_review_time", "datetime", "date", "created_at", "ts"),
 }  # fmt: skip
 _TITLES = ("title", "name", "item_name", "product_title", "movie_title")
+_NEVER = 1e11  # seconds: the year 5138
 _GAP = re.compile(r"::|\t")
 
 
@@ -114,6 +115,11 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                 yield found
                 continue
             elif "user" not in found.choice:
+                if found.row.label not in told:
+                    told.add(found.row.label)
+                    if "title" not in found.choice:
+                        why = f"it has no user and item ({', '.join(list(found.row.values)[:20])})"
+                        yield Lost(found.row.label, "no histories", why, broken=False)
                 if {"item", "title"} <= found.choice.keys():
                     cells = found.row.values
                     titles[str(cells.get(found.choice["item"]))] = str(cells.get(found.choice["title"]))
@@ -132,7 +138,7 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                 user, thing = values.get(columns["user"]), values.get(columns["item"])
                 rating = _number(values.get(columns.get("rating", "")))
                 if user in (None, "") or thing in (None, ""):
-                    yield Lost(label, "no user or item", label, broken=False)
+                    yield Lost(label, "no user or item", "a row without", broken=False)
                     continue
                 if options.min_rating is not None and rating is not None and rating < options.min_rating:
                     low += 1
@@ -147,7 +153,8 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
     names = {thing: title if alike[title] == 1 else f"{title} [{thing}]" for thing, title in titles.items()}
     short = 0
     for number, (user, rows_of) in enumerate(taken.items()):
-        rows_of.sort(key=lambda row: (row[0] or 0.0, row[1]))
+        timed = all(row[0] is not None for row in rows_of)
+        rows_of.sort(key=lambda row: (row[0] or 0.0 if timed else 0.0, row[1]))
         once = {(row[0], row[2] if row[0] is not None else row[1]): row for row in reversed(rows_of)}
         again += len(rows_of) - len(once)  # MovieLens 100K has its rows again in its folds
         rows_of = list(reversed(once.values()))
@@ -162,7 +169,7 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                 "items": [names.get(row[2], row[2]) for row in rows_of],
                 "ratings": [row[3] for row in rows_of] if any(row[3] is not None for row in rows_of) else None,
                 "times": times if None not in times else None,
-                "last": times[-1],
+                "last": max((time for time in times if time is not None), default=None),
             },
         )  # fmt: skip
     if again:
@@ -225,7 +232,9 @@ def _number(value: Any) -> float | None:
 def _seconds(value: Any) -> float | None:
     """A time as seconds since 1970: a number, or a date of ISO 8601."""
     if (number := _number(value)) is not None:
-        return number / 1000 if number > 1e11 else number
+        while _NEVER < abs(number) < 1e20:  # milliseconds, microseconds, nanoseconds
+            number /= 1000
+        return number if abs(number) <= _NEVER else None
     try:
         when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -158,8 +158,9 @@ def _file(whole: Whole) -> Iterator[Found]:
         yield Lost(whole.label, "no class", "it is in no folder of a class", broken=False)
 
 
-def _cell(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _cell(value: Any) -> Any:
+    """A cell; of a list of one, as of GoEmotions' classes, that."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def two_labels(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -104,12 +104,12 @@ def _language(label: str) -> tuple[str, str] | None:
 
 
 def _halves(labels: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Of each name without language that two files have: the files by language."""
+    """Of each name without language that several files have: the files by language."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for label in labels:
         if (parts := _language(label)) is not None:
             found[parts[0]][parts[1]] = label
-    return {stem: languages for stem, languages in found.items() if len(languages) == 2}
+    return {stem: languages for stem, languages in found.items() if len(languages) > 1}
 
 
 def units(named: Iterable[Named]) -> list[Unit]:
@@ -135,8 +135,8 @@ def units(named: Iterable[Named]) -> list[Unit]:
 
 def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
     languages = [_language(item.label) for item in items]
-    if len(items) == 2 and None not in languages and languages[0][0] == languages[1][0]:  # type: ignore[index]
-        yield from _parallel(items, [language[1] for language in languages if language], options)
+    if len(items) > 1 and len({language and language[0] for language in languages}) == 1 and languages[0] is not None:
+        yield from _two_of(dict(zip([language[1] for language in languages if language], items, strict=True)), options)
         return
     for item in items:
         if _PACKED.sub("", item.label).lower().endswith(".tmx"):
@@ -153,6 +153,17 @@ def _members(waiting: dict[str, dict[str, Whole]], found: Whole, options: Exampl
     if stem and len(halves) == 2:
         (first, one), (second, other) = sorted(waiting.pop(stem).items())
         yield from _lines((one, other), (first, second), options)
+
+
+def _two_of(found: dict[str, Item], options: ExampleOptions) -> Iterator[Found]:
+    """The two languages that are asked for, of those that there are; else the first two."""
+    asked = [code for name in ("source", "target") if (code := options.columns.get(name)) in found]
+    two = sorted([*asked, *(code for code in found if code not in asked)][:2])
+    for code in found.keys() - set(two):
+        yield Lost(
+            found[code].label, "a third language", "--column source=LANGUAGE and target=LANGUAGE choose", broken=False
+        )
+    yield from _parallel([found[code] for code in two], two, options)
 
 
 def _parallel(items: Sequence[Item], languages: Sequence[str], options: ExampleOptions) -> Iterator[Found]:
@@ -175,7 +186,10 @@ def _lines(halves: Sequence[Whole], languages: Sequence[str], options: ExampleOp
     if asked.get("source") == languages[1] or asked.get("target") == languages[0]:
         halves, languages = halves[::-1], languages[::-1]
     texts = [half.text.split("\n") for half in halves]
-    texts = [lines[:-1] if not lines[-1] else lines for lines in texts]
+    texts = [[line.removesuffix("\r") for line in lines] for lines in texts]
+    for lines in texts:  # one side may end in more empty lines
+        while lines and not lines[-1].strip():
+            lines.pop()
     label = halves[0].label
     if len(texts[0]) != len(texts[1]):
         counts = " and ".join(f"{len(lines):,}" for lines in texts)
