@@ -280,6 +280,27 @@ def test_a_broken_kind_of_another_package_stops_no_build(tmp_path: Path, monkeyp
         open_kind("none")
 
 
+def test_columns_that_are_not_there_are_refused_by_every_kind(
+    built: Callable[[str], ExampleDataset], tmp_path: Path
+) -> None:
+    asked = {"preferences": "chosen=nope", "pairs": "source=nope"}
+    for kind, column in asked.items():
+        (tmp_path / kind).mkdir()
+        with pytest.raises(DaedalError, match="nope"):
+            build(tmp_path, MADE[kind](tmp_path / kind), kind=kind, column=(column,))
+    rows = [{"question": "q", "context": "c", "answers": {"text": [], "answer_start": []}}]
+    (tmp_path / "q.jsonl").write_text(json.dumps(rows[0]))
+    with pytest.raises(DaedalError, match="has no column 'nope'"):
+        build(tmp_path, tmp_path / "q.jsonl", kind="questions", column=("question=nope",))
+
+
+def test_a_test_file_of_another_kind_is_refused_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "A meadow"}) + "\n")
+    with pytest.raises(DaedalError, match="There is no conversation in"):
+        build(tmp_path, MADE["chat"](tmp_path / "in"), test=(str(tmp_path / "a.jsonl"),))
+
+
 def test_an_option_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     source = MADE["pairs"](tmp_path / "in")

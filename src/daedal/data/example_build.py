@@ -167,6 +167,13 @@ class _Build:
                 "Give other sources, or say what they hold with --kind",
             )
 
+        for role, given in (("validation", self.options.validation), ("test", self.options.test)):
+            if given and not (self.corpus.roles == SPLITS.index(role)).any():
+                raise DaedalError(
+                    f"There is no {self.kind.line.noun[0]} in {', '.join(map(str, given))}{told(self.corpus.tally)}",
+                    f"Give other files with --{role}",
+                )
+
     def _decide(self) -> tuple[duplicates.Duplicates, Assignment]:
         corpus, options, kind = self.corpus, self.options, self.kind
         self.progress("deduplicate", 0, len(corpus))

@@ -18,6 +18,7 @@ from daedal.data.kind import Found, Kind
 from daedal.data.peek import Peek, Sources
 from daedal.data.rows import Chosen, Row, Whole, read_chosen, read_rows
 from daedal.data.sources import Item, Named, Unit, plan_units
+from daedal.errors import DaedalError
 
 USUAL = {
     "source": ("source", "src", "source_text", "src_text", "input_text", "original", "document", "article", "complex"),
@@ -158,6 +159,10 @@ def _members(waiting: dict[str, dict[str, Whole]], found: Whole, options: Exampl
 def _two_of(found: dict[str, Item], options: ExampleOptions) -> Iterator[Found]:
     """The two languages that are asked for, of those that there are; else the first two."""
     asked = [code for name in ("source", "target") if (code := options.columns.get(name)) in found]
+    for name in ("source", "target"):
+        if (code := options.columns.get(name)) is not None and code not in found:
+            first = next(iter(found.values())).label
+            raise DaedalError(f"--column {name}={code}: {first} has no half in it", f"Choose from {', '.join(found)}")
     two = sorted([*asked, *(code for code in found if code not in asked)][:2])
     for code in found.keys() - set(two):
         yield Lost(

@@ -10,7 +10,7 @@ from daedal.data.example_options import ExampleOptions
 from daedal.data.fields import match, split_of_name
 from daedal.data.kind import Found, Kind
 from daedal.data.peek import Peek, Sources
-from daedal.data.rows import Row, Whole, read_rows
+from daedal.data.rows import Row, Whole, read_asked
 from daedal.data.sources import Item
 
 USUAL = {
@@ -43,7 +43,7 @@ def _is(peek: Peek) -> bool:
 
 def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
     for item in items:
-        for found in read_rows(item, options.encoding):
+        for found in read_asked(item, options, list(USUAL)):
             if isinstance(found, Whole):
                 articles = _articles(found.value)
                 if articles is None:
