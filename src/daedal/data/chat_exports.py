@@ -142,8 +142,9 @@ def _message(each: Any) -> Said | None:
     """A message of Telegram's or Discord's."""
     if isinstance(each, Mapping) and isinstance(author := each.get("author"), Mapping):
         who, text, stamp = author.get("nickname") or author.get("name"), each.get("content"), str(each.get("timestamp"))
-        usual = each.get("type") in ("Default", "Reply") and isinstance(who, str) and isinstance(text, str)
-        return Said(who, _iso(stamp), text) if usual and text.strip() else None
+        if each.get("type") not in ("Default", "Reply") or not isinstance(who, str) or not isinstance(text, str):
+            return None
+        return Said(who, _iso(stamp), text) if text.strip() else None
     return _telegram(each)
 
 
