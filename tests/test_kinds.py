@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ import daedal
 from command_line import TINY, mistake
 from command_line import daedal as command
 from daedal.data import card_html, open_data, render_card
+from daedal.data.chat_exports import chats_in, is_export
 from daedal.data.conversations import open_stream
 from daedal.data.dialogues import conversation_of
 from daedal.data.examples import ExampleDataset
+from daedal.data.kind import open_kind
+from daedal.data.recognition import recognise
+from daedal.data.rows import Whole
 from daedal.errors import DaedalError
 from daedal.kinds import table
 from daedal.models.model import IGNORE
@@ -226,6 +231,76 @@ def test_rows_of_text_without_classes_stay_text(rows: list[Any], tmp_path: Path)
     assert data.manifest.format == "daedal-data"
 
 
+def test_what_looks_like_another_kind_stays_text(tmp_path: Path) -> None:
+    files = {
+        "server.txt": [f"2021-03-12 10:{row:02d}:22 INFO server: {sentence(row)}" for row in range(30)],
+        "worker.txt": [f"[2021-03-12 10:{row:02d}:22] worker-{row % 2}: {sentence(row)}" for row in range(30)],
+        "tasks.jsonl": [json.dumps({"id": f"t{row}", "is_class": False, "text": sentence(row)}) for row in range(30)],
+        "choices.jsonl": [
+            json.dumps({"question": sentence(row), "choice1": "a b", "choice2": "c d", "label": row % 2})
+            for row in range(30)
+        ],
+    }
+    for name, lines in files.items():
+        (tmp_path / name).write_text("\n".join(lines))
+        assert recognise(tmp_path / name, {}) == "text", name
+    (tmp_path / "docs").mkdir()
+    for language, lines in (("en", 3), ("de", 4)):
+        (tmp_path / "docs" / f"guide.{language}.md").write_text(f"{sentence(1)}\n" * lines)
+    assert recognise(tmp_path / "docs", {}) == "text"
+
+
+def test_reviews_of_things_are_asked_about(tmp_path: Path) -> None:
+    rows = [
+        {
+            "rating": row % 5,
+            "text": sentence(row),
+            "parent_asin": f"B{row % 9}",
+            "user_id": f"A{row % 7}",
+            "timestamp": row,
+        }
+        for row in range(60)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DaedalError, match="may be labelled or histories"):
+        recognise(tmp_path / "a.jsonl", {})
+
+
+def test_a_broken_kind_of_another_package_stops_no_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from daedal import kinds
+
+    broken = {"gone": "no_such_module:KIND", "none": "json:dumps"}
+    lines = {name: kinds.Line((name, name), home, "") for name, home in broken.items()}
+    for module in ("daedal.data.recognition", "daedal.data.kind"):
+        monkeypatch.setattr(f"{module}.table", lambda: {**lines, **kinds.BUILT_IN})
+    (tmp_path / "a.txt").write_text(sentence(1))
+    with pytest.warns(UserWarning, match="passed over"):
+        assert recognise(tmp_path / "a.txt", {}) == "text"
+    with pytest.raises(DaedalError, match="The kind none cannot be opened"):
+        open_kind("none")
+
+
+def test_columns_that_are_not_there_are_refused_by_every_kind(
+    built: Callable[[str], ExampleDataset], tmp_path: Path
+) -> None:
+    asked = {"preferences": "chosen=nope", "pairs": "source=nope"}
+    for kind, column in asked.items():
+        (tmp_path / kind).mkdir()
+        with pytest.raises(DaedalError, match="nope"):
+            build(tmp_path, MADE[kind](tmp_path / kind), kind=kind, column=(column,))
+    rows = [{"question": "q", "context": "c", "answers": {"text": [], "answer_start": []}}]
+    (tmp_path / "q.jsonl").write_text(json.dumps(rows[0]))
+    with pytest.raises(DaedalError, match="has no column 'nope'"):
+        build(tmp_path, tmp_path / "q.jsonl", kind="questions", column=("question=nope",))
+
+
+def test_a_test_file_of_another_kind_is_refused_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "A meadow"}) + "\n")
+    with pytest.raises(DaedalError, match="There is no conversation in"):
+        build(tmp_path, MADE["chat"](tmp_path / "in"), test=(str(tmp_path / "a.jsonl"),))
+
+
 def test_an_option_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     source = MADE["pairs"](tmp_path / "in")
@@ -278,6 +353,37 @@ def test_folders_are_classes(tmp_path: Path) -> None:
     assert {value.split()[-1] for value in data.split("test").values("text")} == {"neg", "pos"}
 
 
+def test_a_class_may_be_of_two_texts(tmp_path: Path) -> None:
+    rows = [{"premise": sentence(row), "hypothesis": sentence(row + 50), "label": row % 3} for row in range(60)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = build(tmp_path, tmp_path / "a.jsonl")
+    assert f"{sentence(0)}\n{sentence(50)}" in every(data, "text")
+    assert any("text is 'premise' and 'hypothesis'" in note for note in data.manifest.notes)
+
+
+def test_tables_without_names_and_tests_without_classes_are_labelled(tmp_path: Path) -> None:
+    for split, begin in (("train", 0), ("dev", 100)):
+        lines = [f"gj04\t{row % 2}\t{'*' if row % 2 else ''}\t{sentence(begin + row)}" for row in range(40)]
+        (tmp_path / f"{split}.tsv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "test.tsv").write_text("\n".join(["index\tsentence", *(f"{row}\t{sentence(row)}" for row in range(9))]))
+    data = build(tmp_path, [tmp_path / f"{split}.tsv" for split in ("train", "dev", "test")])
+    assert data.manifest.kind == "labelled"
+    assert data.classes("label") == ("0", "1")
+    assert every(data, "text")[0].endswith("number 0")
+    assert [each.count for each in data.manifest.dropped] == [9]
+
+
+def test_classes_that_train_lacks_and_lists_are_told(tmp_path: Path) -> None:
+    for split, classes in (("train", 2), ("test", 3)):
+        rows = [{"text": f"{split} {sentence(row)}", "label": [row % classes]} for row in range(40)]
+        rows.append({"text": "A text", "label": {"a": 1}})  # type: ignore[dict-item]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = build(tmp_path, [tmp_path / f"{split}.jsonl" for split in ("train", "test")], kind="labelled")
+    assert data.classes("label") == ("0", "1")
+    assert any("13 held-out texts have a label that train lacks ('2')" in note for note in data.manifest.notes)
+    assert [(each.reason, each.count) for each in data.manifest.dropped] == [("no label", 2)]
+
+
 def test_what_a_class_lacks_is_said(tmp_path: Path) -> None:
     rows = [{"text": sentence(row), "label": "a"} for row in range(40)]
     rows += [{"text": sentence(1), "label": "b"}, {"text": sentence(99), "label": "b"}, {"text": "", "label": "a"}]
@@ -313,6 +419,33 @@ def test_halves_of_different_length_are_lost_and_told(tmp_path: Path) -> None:
     dropped = build(tmp_path, source).manifest.dropped
     assert [(each.reason, each.count) for each in dropped] == [("halves that do not fit", 1)]
     assert "have 2 and 1 lines" in dropped[0].examples[0]
+
+
+def test_lines_end_as_they_may_and_a_third_language_is_told(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for code, end in (("de", "\r\n"), ("en", "\n"), ("fr", "\n")):
+        text = "".join(f"{code} {sentence(row)}{end}" for row in range(40)) + (end if code == "en" else "")
+        (tmp_path / "in" / f"x.{code}").write_bytes(text.encode("utf-8-sig"))
+    data = build(tmp_path, tmp_path / "in")
+    assert data.manifest.kind == "pairs"
+    assert all(side.startswith("de ") and not side.endswith("\n") for side in every(data, "source"))
+    assert [each.examples for each in data.manifest.dropped] == [
+        ("in/x.fr: --column source=LANGUAGE and target=LANGUAGE choose",)
+    ]
+    other = build(tmp_path / "other", tmp_path / "in", column=("source=fr", "target=de"))
+    assert every(other, "source")[0].startswith("fr ")
+
+
+def test_halves_in_an_archive_are_pairs_whatever_their_languages_are_called(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "pt_BR-zh.zip", "w") as archive:
+        archive.writestr("LICENSE", "free")
+        archive.writestr("README", "a corpus")
+        for code in ("pt_BR", "zh-Hans"):
+            archive.writestr(f"Books.pt-zh.{code}", "".join(f"{code} {sentence(row)}\n" for row in range(40)))
+    data = build(tmp_path, tmp_path / "pt_BR-zh.zip")
+    assert data.manifest.kind == "pairs"
+    sides = zip(every(data, "source"), every(data, "target"), strict=True)
+    assert all(one.removeprefix("pt_BR") == other.removeprefix("zh-Hans") for one, other in sides)
 
 
 def test_rows_and_tmx_are_pairs(tmp_path: Path) -> None:
@@ -351,6 +484,24 @@ def test_questions_about_one_text_are_in_one_split(built: Callable[[str], Exampl
     data = built("questions")
     contexts = [set(data.split(name).values("context")) for name in ("train", "validation", "test")]
     assert sum(map(len, contexts)) == len(set.union(*contexts)) == 24
+
+
+def test_squad_with_broken_parts_is_read_but_for_them(tmp_path: Path) -> None:
+    good = [
+        {"context": f"In {sentence(row)}", "qas": [{"question": sentence(row), "answers": []}]} for row in range(30)
+    ]
+    bad: list[Any] = [
+        5,
+        None,
+        {"qas": [1, None]},
+        {"context": 5, "qas": [{"question": "a", "answers": [{"text": "b"}]}]},
+    ]
+    bad.append({"context": "abc", "qas": [{"question": "q", "answers": {"text": ["abc"], "answer_start": 7}}]})
+    articles = [{"paragraphs": good + bad}, {"paragraphs": 5}]
+    (tmp_path / "a.json").write_text(json.dumps({"data": articles}))
+    data = build(tmp_path, tmp_path / "a.json")
+    assert len(every(data, "question")) == 31
+    assert {"text": ["abc"], "start": [0]} in every(data, "answers")
 
 
 def test_answers_move_with_their_text_and_those_outside_are_left_out(tmp_path: Path) -> None:
@@ -436,6 +587,12 @@ def test_windows_of_conversations_have_targets_where_there_is_something_to_learn
         assert np.array_equal(inputs[row], column.ids[start : start + 16])
 
 
+@pytest.mark.parametrize("calls", ["junk", [1], {}, [{"function": None}], [{"function": {"arguments": {}}}]])
+def test_calls_that_are_none_are_no_conversation(calls: Any) -> None:
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "tool_calls": calls}]
+    assert conversation_of({"messages": turns}) is None
+
+
 def test_tools_are_kept_and_taught(tmp_path: Path) -> None:
     tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 
@@ -519,12 +676,50 @@ def test_chats_that_people_export_are_conversations(tmp_path: Path) -> None:
         ]
         for place, user in enumerate(("U1", "U2")):
             text = f"<@U1> {sentence(day)} {place}"
-            rows.append({"type": "message", "user": user, "ts": f"{10**9 + day}.{place}", "text": text})
+            rows.append({"type": "message", "user": user, "ts": f"{10**9 + 86_400 * day}.{place}", "text": text})
         (tmp_path / "slack" / f"2021-01-{day + 1:02d}.json").write_text(json.dumps(rows))
     slack = build(tmp_path / "team", tmp_path / "slack", column=("assistant=U2",), near_duplicates="off")
     assert {tuple(each["role"] for each in one["messages"]) for one in every(slack, "conversation")} == {
         ("user", "assistant")
     }
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "[12.03.21, 10:{:02d}:22] ",
+        "3/12/21, 1:{:02d}\u202fPM - ",
+        "12/3/21 1:{:02d} p.\u00a0m. - ",
+        "12/03/2021 à 10:{:02d} - ",
+        "12.3.2021 klo 10.{:02d} - ",
+        "2021/3/12 下午1:{:02d} - ",
+    ],
+)
+def test_whatsapp_is_read_in_all_its_languages(stamp: str) -> None:
+    text = "\n".join(f"{stamp.format(row)}{'Ann' if row % 2 else 'Bob'}: {sentence(row)}" for row in range(9))
+    said = chats_in(Whole("chat.txt", text))[0]
+    assert is_export(Whole("chat.txt", text))
+    assert {each.who for each in said} == {"Ann", "Bob"}
+    assert said[8].when - said[0].when == 8 * 60
+
+
+def test_exports_of_several_chats_keep_them_apart(tmp_path: Path) -> None:
+    chats = [
+        {
+            "messages": [
+                {"type": "message", "date_unixtime": str(10**9 + row), "from": who, "text": sentence(chat * 9 + row)}
+                for row, who in enumerate(("Ann", "Bob"))
+            ]
+        }
+        for chat in range(30)
+    ]
+    (tmp_path / "result.json").write_text(json.dumps({"chats": {"list": chats}}))
+    assert {len(each["messages"]) for each in every(build(tmp_path, tmp_path / "result.json"), "conversation")} == {2}
+    channel = [
+        {"type": "Default", "timestamp": "2021-03-12T10:15:22+00:00", "content": "Hm", "author": {"name": name}}
+        for name in ("ann", "bob")
+    ]
+    assert [each.who for each in chats_in(Whole("d.json", "", {"messages": channel}))[0]] == ["ann", "bob"]
 
 
 # -- preferences -------------------------------------------------------------------------------------------------------
@@ -595,11 +790,30 @@ def test_what_was_not_liked_or_is_too_short_is_left_out_and_told(tmp_path: Path)
     assert any("histories of fewer than 2 items" in note for note in data.manifest.notes)
 
 
+def test_repeated_rows_and_broken_ones_are_told(tmp_path: Path) -> None:
+    rows = [(user, thing, 10**9 + thing) for user in range(30) for thing in (user, user + 1)]
+    lines = [f"A{user},B{thing},5.0,{time}" for user, thing, time in rows + rows[:10]]
+    (tmp_path / "ratings_Books.csv").write_text("\n".join(lines))
+    data = build(tmp_path, tmp_path / "ratings_Books.csv")
+    assert data.manifest.kind == "histories"
+    assert {len(items) for items in every(data, "items")} == {2}
+    assert any("10 rows say again" in note for note in data.manifest.notes)
+    head = "user,item,rating,time\n"
+    lines = [f"u{user},i{thing},nan,inf\n" for user, thing, _ in rows] + [",i1,1,1\n"]
+    (tmp_path / "odd.csv").write_text(head + "".join(lines))
+    odd = build(tmp_path / "odd", tmp_path / "odd.csv")
+    assert set(every(odd, "ratings")) == set(every(odd, "times")) == {None}
+    assert any("60 rows have a time that is none" in note for note in odd.manifest.notes)
+    assert [(each.reason, each.count) for each in odd.manifest.dropped] == [("no user or item", 1)]
+
+
 def test_movielens_older_files_are_read(tmp_path: Path) -> None:
     lines = [
         f"{user}::{(user + place) % 9}::5::{10**9 + user * 10 + place}" for user in range(30) for place in range(3)
     ]
     (tmp_path / "ratings.dat").write_text("\n".join(lines))
-    data = build(tmp_path, tmp_path / "ratings.dat")
+    (tmp_path / "movies.dat").write_text("\n".join(f"{film}::Film {film} (1995)::Drama" for film in range(9)))
+    data = build(tmp_path, [tmp_path])
     assert data.manifest.kind == "histories"
+    assert all(item.endswith("(1995)") for items in every(data, "items") for item in items)
     assert sum(each.examples for each in data.manifest.splits.values()) == 30

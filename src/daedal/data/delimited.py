@@ -255,10 +255,12 @@ def _names(cells: list[str], field: str | None) -> list[str] | None:
         if len(set(names)) < len(names) and not any(name.lower() in USUAL for name in names):
             return None
     different = list[str]()
-    for place, name in enumerate(names):
-        name = name or str(place)
-        again = names[:place].count(name)
+    before = Counter[str]()  # of what the row says
+    for place, said in enumerate(names):
+        name = said or str(place)
+        again = before[name]
         different.append(f"{name}.{again}" if again else name)
+        before[said] += 1
     return different
 
 

@@ -58,9 +58,19 @@ def _message(turn: Mapping[str, Any]) -> Message | None:
                 "tool_calls": [{"type": "function", "function": dict(each)} for each in calls],
             }
     kept = {name: turn[name] for name in _KEPT if turn.get(name) is not None}
+    if "tool_calls" in kept and not _are_calls(kept["tool_calls"]):
+        return None
     if said is None and not kept:
         return None
     return {"role": role, "content": _text(said), **kept}
+
+
+def _are_calls(value: Any) -> bool:
+    """Whether calls of tools have what templates write of them."""
+    if not isinstance(value, list):
+        return False
+    calls = [each.get("function", each) if isinstance(each, Mapping) else None for each in value]
+    return all(isinstance(call, Mapping) and isinstance(call.get("name"), str) for call in calls)
 
 
 def _text(content: Any) -> str:
@@ -117,7 +127,8 @@ def _single(row: Mapping[str, Any], lowered: Mapping[str, str], asked: Mapping[s
     if not isinstance(reply, str):
         after = messages_of(reply)
     if isinstance(said, str):
-        more = row.get(lowered["input"]) if "input" in lowered and lowered["input"] != prompt else None
+        after_it = next((lowered[name] for name in ("input", "context") if name in lowered), None)  # Alpaca's, Dolly's
+        more = row.get(after_it) if after_it is not None and after_it != prompt else None
         said = f"{said}\n{more}" if isinstance(more, str) and more.strip() else said
         before = [{"role": "user", "content": said}]
     if isinstance(reply, str):

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,13 @@ class _Build:
                 "Give other sources, or say what they hold with --kind",
             )
 
+        for role, given in (("validation", self.options.validation), ("test", self.options.test)):
+            if given and not (self.corpus.roles == SPLITS.index(role)).any():
+                raise DaedalError(
+                    f"There is no {self.kind.line.noun[0]} in {', '.join(map(str, given))}{told(self.corpus.tally)}",
+                    f"Give other files with --{role}",
+                )
+
     def _decide(self) -> tuple[duplicates.Duplicates, Assignment]:
         corpus, options, kind = self.corpus, self.options, self.kind
         self.progress("deduplicate", 0, len(corpus))
@@ -187,7 +195,8 @@ class _Build:
         elif isinstance(kind.split, InTime):
             column = kind.split.column
             known = [each[column] for each in self._examples(every)]
-            times = None if None in known else np.array(known, dtype=np.float64)
+            times = np.array([-np.inf if each is None else each for each in known])  # what has no time is of the past
+            times = times if np.isfinite(times).any() else None
         assignment = assign_examples(kind, found, corpus, options, strata, times)
         self.progress("deduplicate", len(corpus), len(corpus))
         with atomic_path(self.encoded / ASSIGNED) as path, path.open("wb") as file:
@@ -285,6 +294,13 @@ class _Build:
             elif isinstance(column, Classes):
                 found = {each[name] for each in self._examples(assignment.splits == 0)} - {None}
                 records[name] = ColumnRecord(stored="classes", names=tuple(sorted(found, key=natural)))
+                new = Counter(each[name] for each in self._examples(assignment.splits > 0))
+                if unknown := {each: count for each, count in new.items() if each not in found and each is not None}:
+                    few = ", ".join(map(repr, islice(unknown, 5)))
+                    self.corpus.tally.note(
+                        f"{sum(unknown.values()):,} held-out {self.kind.nouns} have a {name} that train lacks ({few}): "
+                        "they are of no class"
+                    )
             else:
                 stored = {Numbers: "numbers", Dense: "dense"}.get(type(column), "strings")
                 records[name] = ColumnRecord.parse({"stored": stored}, "column")

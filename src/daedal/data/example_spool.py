@@ -156,6 +156,8 @@ def _value(column: Column, value: Any, clean: Callable[[str], str]) -> Any:
         value = clean(value)
         value = value.strip() if isinstance(column, Classes) else value
         return value if value.strip() else None
+    if not column.structured:  # numbers may stand for text; lists and objects are none
+        return str(value) if isinstance(value, int | float) and value == value else None
     if isinstance(value, Mapping):
         return {name: _inner(each, clean) for name, each in value.items()} or None
     if isinstance(value, Sequence):

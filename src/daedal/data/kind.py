@@ -123,9 +123,10 @@ def open_kind(name: str) -> Kind | OwnBuild:
     home, _, attribute = kinds[name].home.partition(":")
     try:
         kind = getattr(import_module(home), attribute)
-    except (ImportError, AttributeError) as error:
-        raise DaedalError(f"The kind {name} cannot be opened: {error}", "Install its package again") from None
-    assert isinstance(kind, Kind | OwnBuild), f"{kinds[name].home} is no kind"
+    except Exception as error:  # a package of somebody else's may do anything
+        raise DaedalError(f"The kind {name} cannot be opened: {error}", "Install its package again") from error
+    if not isinstance(kind, Kind | OwnBuild):
+        raise DaedalError(f"The kind {name} cannot be opened: {kinds[name].home} is none", "Install its package again")
     return kind
 
 

@@ -1,5 +1,6 @@
 """Which kind of example sources hold: each kind says how sure it is, and the surest is told. None is an answer too."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from daedal.data.options import CommonOptions, TextOptions
 from daedal.data.peek import Sources
 from daedal.data.recognise import modality
 from daedal.errors import DaedalError
-from daedal.kinds import table
+from daedal.kinds import BUILT_IN, table
 
 if TYPE_CHECKING:
     from daedal.data.kind import Kind, OwnBuild
@@ -24,15 +25,13 @@ def recognise(sources: Sequence[str | Path] | str | Path, options: Mapping[str, 
     Raises:
         DaedalError: none reads them, or two are as sure.
     """
-    from daedal.data.kind import open_kind
-
     seen = Sources([str(source) for source in ([sources] if isinstance(sources, str | Path) else sources)])
     for_pictures = any(name in PictureOptions.model_fields for name in options)
     if for_pictures and modality(seen.given, otherwise="images") == "images":
         return "pictures"
     if seen.hidden:
         return "text"  # whose build says what is wrong
-    scores = {name: open_kind(name).recognise(seen) for name in table()}
+    scores = {name: _score(name, seen) for name in table()}
     best = max(scores.values())
     surest = [name for name, score in scores.items() if score == best]
     if not best:
@@ -43,6 +42,19 @@ def recognise(sources: Sequence[str | Path] | str | Path, options: Mapping[str, 
     if len(surest) > 1:
         raise DaedalError(f"{', '.join(seen.given)}: this may be {' or '.join(surest)}", "Say which it is with --kind")
     return surest[0]
+
+
+def _score(name: str, seen: Sources) -> float:
+    """How sure a kind is; one of another package that is broken is sure of nothing, so that it stops no build of others."""
+    from daedal.data.kind import open_kind
+
+    try:
+        return open_kind(name).recognise(seen)
+    except Exception as error:
+        if name in BUILT_IN:
+            raise
+        warnings.warn(f"The kind {name} cannot look at sources, and is passed over: {error}", stacklevel=2)
+        return 0.0
 
 
 def options_of(kind: "Kind | OwnBuild", options: Mapping[str, Any]) -> CommonOptions:

@@ -13,6 +13,8 @@ from daedal.data import archives
 from daedal.data.decode import Decoder, is_binary
 from daedal.data.delimited import open_csv
 from daedal.data.document import Coded, Lost, Note
+from daedal.data.example_options import ExampleOptions
+from daedal.data.fields import require
 from daedal.data.filetypes import FileType
 from daedal.data.hub import open_hub
 from daedal.data.json_rows import json_rows, jsonl_rows, looks_like_lines
@@ -94,6 +96,20 @@ def read_chosen(
             yield from decided()
             yield found
     yield from decided()
+
+
+def read_asked(item: Item, options: ExampleOptions, known: Sequence[str]) -> Iterator[Read]:
+    """What `read_rows` gives; tables must have the columns that were asked for.
+
+    Raises:
+        DaedalError: one has not, or what was asked for is no column of an example, which are `known`.
+    """
+
+    def check(rows: Sequence[Row]) -> None:
+        require(rows[0].label, dict.fromkeys(name for row in rows for name in row.values), options.columns, known)
+
+    for found in read_chosen(item, options.encoding, check):
+        yield found.row if isinstance(found, Chosen) else found
 
 
 def rows_in(label: str, stream: BinaryIO, type_: FileType, encoding: str | None = None) -> Iterator[Read]:

@@ -1,10 +1,11 @@
 """Conversations, of which a model learns what the assistant says: messages, ShareGPT, Alpaca, prompts with completions."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from daedal.data.chat_exports import Said, busiest, conversations, is_export, messages_in, slack_message
+from daedal.data.chat_exports import Said, busiest, chats_in, conversations, is_about, is_export, slack_message
 from daedal.data.columns import Ragged
 from daedal.data.dialogues import conversation_of, fault
 from daedal.data.document import Example, Lost, Note
@@ -13,11 +14,18 @@ from daedal.data.fields import split_of_name
 from daedal.data.kind import Found, Kind
 from daedal.data.peek import Peek, Sources
 from daedal.data.rows import Row, Whole, read_rows
-from daedal.data.sources import Item
+from daedal.data.sources import Item, Named, Unit, plan_units
+
+_DAY = re.compile(r"(^|/)\d{4}-\d{2}-\d{2}\.json$")  # a day of a channel in a folder of Slack's
 
 
 def recognise(sources: Sources) -> float:
-    sure = [_sure(peek) for peek in sources.tables]
+    tables = sources.tables
+    if any(
+        {"type", "text", "ts"} <= set(peek.columns) for peek in tables
+    ):  # Slack's, which tells of users and channels too
+        tables = [peek for peek in tables if not is_about(peek.label)]
+    sure = [_sure(peek) for peek in tables]
     if not sure:
         sure = [0.9 if is_export(peek.whole) else 0.0 for peek in sources.peeks if peek.whole is not None]
     return min(sure, default=0.0)
@@ -37,17 +45,24 @@ def _sure(peek: Peek) -> float:
 
 
 def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
+    slack: dict[str, list[Said]] = {}
     for item in items:
-        slack: list[Said] = []
+        about: set[str] = set()
         for found in read_rows(item, options.encoding):
             if isinstance(found, Whole):
-                if messages := messages_in(found):
-                    yield from _export(found.label, messages, options)
+                if any(chats := chats_in(found)):
+                    yield from _export(found.label, chats, options)
                 else:
                     yield Lost(found.label, "no conversations", "it has no rows of them", broken=False)
             elif isinstance(found, Row):
                 if {"type", "ts"} <= found.values.keys():
-                    slack += [said] if (said := slack_message(found.values)) is not None else []
+                    if (said := slack_message(found.values)) is not None:
+                        slack.setdefault(found.label.rpartition("/")[0], []).append(said)
+                    continue
+                if is_about(found.label):
+                    if found.label not in about:
+                        about.add(found.label)
+                        yield Lost(found.label, "no conversations", "it tells of them", broken=False)
                     continue
                 conversation = conversation_of(found.values, options.columns)
                 split = found.values.get("split")
@@ -55,15 +70,25 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
                 yield Example(found.label, found.number, {"conversation": conversation}, of)
             else:
                 yield found
-        if slack:
-            yield from _export(item.label, slack, options)
+    if slack:
+        yield from _export(items[0].label, list(slack.values()), options)
 
 
-def _export(label: str, messages: Sequence[Said], options: ExampleOptions) -> Iterator[Found]:
-    assistant = options.columns.get("assistant") or busiest(messages)
+def _export(label: str, chats: Sequence[Sequence[Said]], options: ExampleOptions) -> Iterator[Found]:
+    assistant = options.columns.get("assistant") or busiest(said for chat in chats for said in chat)
     yield Note(f"the assistant is {assistant!r} (--column assistant=NAME chooses whose messages are learned)")
-    for number, conversation in enumerate(conversations(messages, assistant)):
+    for number, conversation in enumerate(each for chat in chats for each in conversations(chat, assistant)):
         yield Example(label, number, {"conversation": conversation})
+
+
+def units(named: Iterable[Named]) -> list[Unit]:
+    """The days of Slack's channels are read together, since one person is the assistant in all."""
+    named, days = list(named), list[Unit]()
+    for each in named:
+        if slack := tuple(item for item in each.items if _DAY.search(item.label)):
+            days.append(Unit(number=len(days), role=each.role, items=slack))
+    alone = [each.but(items=tuple(item for item in each.items if not _DAY.search(item.label))) for each in named]
+    return days + [unit.but(number=unit.number + len(days)) for unit in plan_units(alone)]
 
 
 def settle(values: dict[str, Any]) -> dict[str, Any] | str:
@@ -99,6 +124,7 @@ KIND = Kind(
     key=("conversation",),
     recognise=recognise,
     read=read,
+    units=units,
     settle=settle,
     checks=(facts,),
 )

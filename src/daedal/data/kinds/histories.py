@@ -4,18 +4,19 @@ MovieLens and its kin: a row for each time that a person took something. Where a
 those are their names.
 """
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
 
 from daedal.data.columns import Numbers, Ragged, Strings
-from daedal.data.document import Example, Note
+from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
-from daedal.data.fields import guesses, match, require
+from daedal.data.fields import guesses, match, named, require
 from daedal.data.kind import Found, InTime, Kind
 from daedal.data.peek import Peek, Sources
 from daedal.data.rows import Chosen, Row, Whole, read_chosen
@@ -35,6 +36,7 @@ USUAL = {
     "time": ("timestamp", "time", "unixreviewtime", "unix_review_time", "datetime", "date", "created_at", "ts"),
 }  # fmt: skip
 _TITLES = ("title", "name", "item_name", "product_title", "movie_title")
+_NEVER = 1e11  # seconds: the year 5138
 _GAP = re.compile(r"::|\t")
 
 
@@ -50,22 +52,44 @@ class HistoryOptions(ExampleOptions):
 
 
 def recognise(sources: Sources) -> float:
-    if any(
-        len(match(peek.columns, USUAL, {})) >= 3 and {"user", "item"} <= match(peek.columns, USUAL, {}).keys()
-        for peek in sources.tables
-    ):
-        return 0.95
+    named = [peek for peek in sources.tables if len(_of(peek)) >= 3 and {"user", "item"} <= _of(peek).keys()]
+    if named:  # reviews with a rating are labelled text as well
+        return 0.8 if all("rating" in _of(peek) and _reviews(peek) for peek in named) else 0.95
     return 0.9 if any(_unnamed(peek) for peek in sources.peeks) else 0.0
 
 
+def _of(peek: Peek) -> dict[str, str]:
+    return match(peek.columns, USUAL, {})
+
+
+def _reviews(peek: Peek) -> bool:
+    column = named(peek.columns, ("text", "review", "reviewtext", "review_text", "review_body", "comment", "content"))
+    said = [str(row.get(column) or "") for row in peek.rows] if column else []
+    return sum(" " in each.strip() for each in said) > 0.5 * len(peek.rows)
+
+
 def _unnamed(peek: Peek) -> bool:
-    """MovieLens's older files: `1::1193::5::978300760`, or the same with tabs."""
-    lines = peek.whole.text.split("\n")[:50] if peek.whole is not None else []
-    rows = [_GAP.split(line.strip()) for line in lines if line.strip()] or [
-        list(map(str, row.values())) for row in peek.rows
-    ]
+    """MovieLens's older files: `1::1193::5::978300760`, or the same with tabs; Amazon's, with commas."""
+    if peek.whole is None:
+        return _ratings(peek.rows)
+    lines = [line.strip() for line in peek.whole.text.split("\n")[:50]]
+    return _ratings(
+        [
+            dict(zip("0123", cells, strict=False)) if len(cells := _GAP.split(line)) == 4 else {}
+            for line in lines
+            if line
+        ]
+    )
+
+
+def _ratings(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether rows without names are of a user, an item, a rating and a time in seconds."""
     return bool(rows) and all(
-        len(row) == 4 and all(cell.replace(".", "", 1).isdigit() for cell in row) and len(row[3]) >= 9 for row in rows
+        list(row) == list("0123")
+        and all(str(cell) and " " not in str(cell) for cell in row.values())
+        and re.fullmatch(r"\d{1,2}(\.\d+)?", str(row["2"])) is not None
+        and re.fullmatch(r"\d{9,13}", str(row["3"])) is not None
+        for row in rows
     )
 
 
@@ -80,16 +104,22 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
     titles: dict[str, str] = {}
     label = items[0].label if items else ""
     told: set[str] = set()
-    low = order = 0
+    low = order = again = timeless = 0
     for item in items:
         for found in read_chosen(item, options.encoding, lambda rows: _choose(rows, options)):
             rows: Iterable[tuple[Mapping[str, Any], Mapping[str, str]]]
             if isinstance(found, Whole):
+                titles |= _older_titles(found)
                 label, rows = found.label, _older(found)
             elif not isinstance(found, Chosen):
                 yield found
                 continue
             elif "user" not in found.choice:
+                if found.row.label not in told:
+                    told.add(found.row.label)
+                    if "title" not in found.choice:
+                        why = f"it has no user and item ({', '.join(list(found.row.values)[:20])})"
+                        yield Lost(found.row.label, "no histories", why, broken=False)
                 if {"item", "title"} <= found.choice.keys():
                     cells = found.row.values
                     titles[str(cells.get(found.choice["item"]))] = str(cells.get(found.choice["title"]))
@@ -107,21 +137,27 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
             for values, columns in rows:
                 user, thing = values.get(columns["user"]), values.get(columns["item"])
                 rating = _number(values.get(columns.get("rating", "")))
-                if user is None or thing is None:
+                if user in (None, "") or thing in (None, ""):
+                    yield Lost(label, "no user or item", "a row without", broken=False)
                     continue
                 if options.min_rating is not None and rating is not None and rating < options.min_rating:
                     low += 1
                     continue
                 order += 1
                 when = _seconds(values.get(columns.get("time", "")))
+                timeless += when is None and values.get(columns.get("time", "")) is not None
                 taken[str(user)].append((when, order, str(thing), rating))
     if low:
         yield Note(f"{low:,} rows are rated under {options.min_rating:g} and are in no history")
-    again = Counter(titles.values())
-    names = {thing: title if again[title] == 1 else f"{title} [{thing}]" for thing, title in titles.items()}
+    alike = Counter(titles.values())
+    names = {thing: title if alike[title] == 1 else f"{title} [{thing}]" for thing, title in titles.items()}
     short = 0
     for number, (user, rows_of) in enumerate(taken.items()):
-        rows_of.sort(key=lambda row: (row[0] or 0.0, row[1]))
+        timed = all(row[0] is not None for row in rows_of)
+        rows_of.sort(key=lambda row: (row[0] or 0.0 if timed else 0.0, row[1]))
+        once = {(row[0], row[2] if row[0] is not None else row[1]): row for row in reversed(rows_of)}
+        again += len(rows_of) - len(once)  # MovieLens 100K has its rows again in its folds
+        rows_of = list(reversed(once.values()))
         if len(rows_of) < options.min_items:
             short += 1
             continue
@@ -133,9 +169,15 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                 "items": [names.get(row[2], row[2]) for row in rows_of],
                 "ratings": [row[3] for row in rows_of] if any(row[3] is not None for row in rows_of) else None,
                 "times": times if None not in times else None,
-                "last": times[-1],
+                "last": max((time for time in times if time is not None), default=None),
             },
         )  # fmt: skip
+    if again:
+        yield Note(f"{again:,} rows say again what a person took at a time, and count once")
+    if timeless:
+        yield Note(
+            f"{timeless:,} rows have a time that is none: their histories are in the order of the rows, without times"
+        )
     if short:
         yield Note(
             f"{short:,} histories of fewer than {options.min_items} items are left out (--set min_items=1 keeps them)"
@@ -153,6 +195,8 @@ def _choose(rows: Sequence[Row], options: ExampleOptions) -> dict[str, str]:
     columns = list(dict.fromkeys(name for row in rows for name in row.values))
     usual = {**USUAL, "title": _TITLES}
     chosen = match(columns, usual, options.columns)
+    if not options.columns and _ratings([row.values for row in rows[:50]]):
+        return dict(zip(USUAL, "0123", strict=True))
     if "user" in chosen and "item" in chosen:
         require(rows[0].label, columns, options.columns, USUAL)
         chosen.pop("title", None)
@@ -169,21 +213,33 @@ def _older(whole: Whole) -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]
             yield dict(zip(columns, cells, strict=True)), columns
 
 
+def _older_titles(whole: Whole) -> dict[str, str]:
+    """MovieLens's items: `1::Toy Story (1995)::Animation`, or with bars."""
+    if re.split(r"[/!]", whole.label)[-1] not in ("movies.dat", "u.item"):
+        return {}
+    cells = [re.split(r"::|\|", line) for line in whole.text.split("\n")]
+    return {each[0]: each[1] for each in cells if len(each) > 2}
+
+
 def _number(value: Any) -> float | None:
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def _seconds(value: Any) -> float | None:
     """A time as seconds since 1970: a number, or a date of ISO 8601."""
     if (number := _number(value)) is not None:
-        return number / 1000 if number > 1e11 else number
+        while _NEVER < abs(number) < 1e20:  # milliseconds, microseconds, nanoseconds
+            number /= 1000
+        return number if abs(number) <= _NEVER else None
     try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except ValueError:
-        return value.timestamp() if isinstance(value, datetime) else None
+        when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def spread(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Labelled text: a text and its class. Tables with both columns, named or not (SST-2's TSV), and folders as classes (IMDB)."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from daedal.data.columns import Classes, Ragged
 from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
-from daedal.data.fields import guesses, match, named_split, require, split_of_name
+from daedal.data.fields import guesses, match, named, named_split, require, split_of_name
 from daedal.data.kind import Found, Kind, Stratified
 from daedal.data.peek import Peek, Sources
 from daedal.data.rows import Chosen, Row, Whole, read_chosen
@@ -16,19 +17,31 @@ from daedal.data.sources import Item
 USUAL = {
     "text": (
         "text", "sentence", "content", "review", "tweet", "message", "comment", "body", "document", "article", "utterance",
-        "review_text", "comment_text", "headline", "title", "question", "query", "sms",
+        "review_text", "reviewtext", "comment_text", "headline", "title", "question", "query", "sms",
     ),
     "label": (
         "label", "label_text", "labels", "class", "category", "sentiment", "target", "intent", "topic", "stars", "rating",
-        "emotion", "polarity", "fine_label", "coarse_label", "class_name", "gold_label", "tag",
+        "emotion", "polarity", "fine_label", "coarse_label", "class_name", "gold_label", "tag", "quality", "overall",
     ),
 }  # fmt: skip
+# what a class is of are both: entailment (RTE, SNLI), paraphrases (MRPC), whether a passage answers (BoolQ, QNLI)
+_BOTH = (
+    ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("text1", "text2"), ("text_a", "text_b"),
+    ("#1_string", "#2_string"), ("question", "sentence"), ("question", "passage"), ("question", "context"),
+    ("query", "passage"),
+)  # fmt: skip
+_CHOICES = re.compile(
+    r"(ans|answer|choice|option|ending)_?\d|(choices|options|endings|answers|answer_info)$", re.IGNORECASE
+)
+_NO_CLASSES = frozenset(("unsup", "unlabeled", "unlabelled"))  # IMDB has as many texts without a class again
 _MOST = 0.5  # of the first rows: classes that differ, at most
 _SHOWN = 8
 
 
 def recognise(sources: Sources) -> float:
     tables = [peek for peek in sources.tables if len(peek.rows) > 1]
+    classed = [peek for peek in tables if split_of_name(peek.label) != "test"]
+    tables = classed or tables  # GLUE's tests are without classes
     if tables:
         sure = [0.8 if _named(peek) else 0.7 if _unnamed(peek) else 0.0 for peek in tables]
         return min(sure) if min(sure) else 0.0
@@ -36,12 +49,26 @@ def recognise(sources: Sources) -> float:
 
 
 def _named(peek: Peek) -> bool:
-    chosen = match(peek.columns, USUAL, {})
-    return len(chosen) == 2 and _few([row.get(chosen["label"]) for row in peek.rows])
+    if any(map(_CHOICES.match, peek.columns)):  # the class says which of them, and is none of a text
+        return False
+    chosen = _match(peek.columns, {})
+    return {"text", "label"} <= chosen.keys() and _few([row.get(chosen["label"]) for row in peek.rows])
 
 
 def _unnamed(peek: Peek) -> bool:
-    return _two([Row("", 0, row) for row in peek.rows]) is not None
+    return _nameless([Row("", 0, row) for row in peek.rows]) is not None
+
+
+def _match(columns: Iterable[str], asked: Mapping[str, str]) -> dict[str, str]:
+    """The columns of the text and of the class; `second`, where the text is of two."""
+    columns = list(columns)
+    chosen = match(columns, USUAL, asked)
+    both = next(
+        (pair for one, other in _BOTH if None not in (pair := (named(columns, [one]), named(columns, [other])))), None
+    )
+    if both is not None and "text" not in asked:
+        chosen["text"], chosen["second"] = both  # type: ignore[assignment]
+    return chosen
 
 
 def _few(values: Sequence[Any]) -> bool:
@@ -50,24 +77,35 @@ def _few(values: Sequence[Any]) -> bool:
     return len(plain) > 0.9 * len(values) and len(set(plain)) <= max(2, _MOST * len(plain))
 
 
-def _two(rows: Sequence[Row]) -> dict[str, str] | None:
-    """The text and the class in a table of two columns without names: the longer one, and the one with few values."""
-    if not rows or any(set(row.values) != {"0", "1"} for row in rows):
+def _nameless(rows: Sequence[Row]) -> dict[str, str] | None:
+    """The text and the class in a table without names: the longest column, and the only one of a few short values."""
+    names = [str(number) for number in range(len(rows[0].values))] if rows else []
+    if len(names) < 2 or any(list(row.values) != names for row in rows):
         return None
-    cells = {name: [str(row.values[name]) for row in rows] for name in ("0", "1")}
-    text, label = sorted(cells, key=lambda name: -sum(map(len, cells[name])))
-    short = max(map(len, cells[label])) <= 32
-    return {"text": text, "label": label} if short and _few(cells[label]) else None
+    cells = {name: [str(row.values[name]) for row in rows] for name in names}
+    text = max(cells, key=lambda name: sum(map(len, cells[name])))
+    labels = [
+        name
+        for name in names
+        if name != text
+        and all(0 < len(cell) <= 32 for cell in cells[name])
+        and _few(cells[name])
+        and len(set(cells[name])) > 1
+    ]
+    if len(names) == 2 and not labels:  # a file may be sorted by its classes
+        labels = [name for name in names if name != text and max(map(len, cells[name])) <= 32 and _few(cells[name])]
+    says = len(names) == 2 or sum(" " in cell.strip() for cell in cells[text]) > 0.5 * len(rows)
+    return {"text": text, "label": labels[0]} if says and len(labels) == 1 else None
 
 
 def _folders(names: Sequence[str]) -> bool:
     """Whether texts lie in folders of classes within folders of splits."""
-    classes: dict[str, set[str]] = defaultdict(set)
+    classes: dict[str, Counter[str]] = defaultdict(Counter)
     for name in names:
         *folders, file = name.replace("!", "/").split("/")
         if len(folders) >= 2 and file.lower().endswith((".txt", ".text")) and (split := named_split(folders[-2])):
-            classes[split].add(folders[-1])
-    return any(len(each) > 1 for each in classes.values())
+            classes[split][folders[-1]] += 1
+    return any(len(each) > 1 and each.total() > len(each) for each in classes.values())
 
 
 def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
@@ -82,6 +120,8 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
                     told.add(row.label)
                     yield from _tell(row, columns, options)
                 values = {name: _cell(row.values.get(of)) for name, of in columns.items()}
+                if second := values.pop("second", None):
+                    values["text"] = f"{values['text']}\n{second}" if values["text"] else None
                 yield Example(row.label, row.number, values, split_of_name(row.label))
             else:
                 yield found
@@ -90,13 +130,19 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
 def _choose(rows: Sequence[Row], options: ExampleOptions) -> dict[str, str]:
     columns = dict.fromkeys(name for row in rows for name in row.values)
     require(rows[0].label, columns, options.columns, USUAL)
-    chosen = match(columns, USUAL, options.columns)
-    return chosen if len(chosen) == 2 else _two(rows) or {}
+    chosen = _match(columns, options.columns)
+    return chosen if {"text", "label"} <= chosen.keys() else _nameless(rows) or {}
 
 
 def _tell(row: Row, columns: Mapping[str, str], options: ExampleOptions) -> Iterator[Found]:
+    if "second" in columns:
+        yield Note(f"text is {columns['text']!r} and {columns['second']!r}, a line each (--column text=NAME takes one)")
     if columns:
-        yield from guesses(row.label, columns, options.columns)
+        yield from guesses(
+            row.label,
+            {name: of for name, of in columns.items() if "second" not in columns or name == "label"},
+            options.columns,
+        )
     else:
         has = ", ".join(list(row.values)[:20])
         yield Note(f"{row.label} has no text with a class ({has}): --column text=NAME and --column label=NAME choose")
@@ -104,14 +150,17 @@ def _tell(row: Row, columns: Mapping[str, str], options: ExampleOptions) -> Iter
 
 def _file(whole: Whole) -> Iterator[Found]:
     *folders, _ = whole.label.replace("!", "/").split("/")
-    if len(folders) > 1 and named_split(folders[-1]) is None:  # the folder that was named is no class
+    if (
+        len(folders) > 1 and folders[-1] not in _NO_CLASSES and named_split(folders[-1]) is None
+    ):  # the folder that was named is no class
         yield Example(whole.label, -1, {"text": whole.text, "label": folders[-1]}, split_of_name(whole.label))
     else:
         yield Lost(whole.label, "no class", "it is in no folder of a class", broken=False)
 
 
-def _cell(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _cell(value: Any) -> Any:
+    """A cell; of a list of one, as of GoEmotions' classes, that."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def two_labels(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -11,9 +11,10 @@ from daedal.data.example_options import ExampleOptions
 from daedal.data.fields import named, split_of_name
 from daedal.data.kind import Found, Kind
 from daedal.data.peek import Peek, Sources
-from daedal.data.rows import Row, Whole, read_rows
+from daedal.data.rows import Row, Whole, read_asked
 from daedal.data.sources import Item
 
+_COLUMNS = ("prompt", "chosen", "rejected")
 _THUMBS = ("thumb", "thumbs", "feedback", "vote", "liked", "preferred", "desirable", "is_good", "label")
 _ANSWERS = ("completion", "response", "answer", "output", "messages")
 _UP = frozenset(("1", "true", "yes", "up", "good", "like", "liked", "positive", "desirable", "+1", "👍", "thumbs_up"))
@@ -37,7 +38,7 @@ def _is(peek: Peek) -> bool:
 
 def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
     for item in items:
-        for found in read_rows(item, options.encoding):
+        for found in read_asked(item, options, _COLUMNS):
             if isinstance(found, Whole):
                 yield Lost(found.label, "no preferences", "it has no rows of them", broken=False)
             elif isinstance(found, Row):

@@ -10,7 +10,7 @@ from daedal.data.example_options import ExampleOptions
 from daedal.data.fields import match, split_of_name
 from daedal.data.kind import Found, Kind
 from daedal.data.peek import Peek, Sources
-from daedal.data.rows import Row, Whole, read_rows
+from daedal.data.rows import Row, Whole, read_asked
 from daedal.data.sources import Item
 
 USUAL = {
@@ -43,7 +43,7 @@ def _is(peek: Peek) -> bool:
 
 def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
     for item in items:
-        for found in read_rows(item, options.encoding):
+        for found in read_asked(item, options, list(USUAL)):
             if isinstance(found, Whole):
                 articles = _articles(found.value)
                 if articles is None:
@@ -77,8 +77,8 @@ def _articles(value: Any) -> list[Any] | None:
 
 def _squad(label: str, articles: Iterable[Mapping[str, Any]], number: int = 0) -> Iterator[Found]:
     for article in articles:
-        for paragraph in article.get("paragraphs") or []:
-            for asked in paragraph.get("qas") or []:
+        for paragraph in _objects(article.get("paragraphs")):
+            for asked in _objects(paragraph.get("qas")):
                 values = {
                     "question": asked.get("question"),
                     "context": paragraph.get("context"),
@@ -88,12 +88,17 @@ def _squad(label: str, articles: Iterable[Mapping[str, Any]], number: int = 0) -
                 number += 1
 
 
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
 def _answers(value: Any, start: Any = None) -> dict[str, Any] | None:
     """Texts of answers and where each begins in its context, in characters; none where there is no answer."""
     if isinstance(value, str):
         value = [{"text": value, "answer_start": start}] if value else []
     if isinstance(value, Mapping) and isinstance(value.get("text"), Sequence) and not isinstance(value["text"], str):
-        starts = value.get("answer_start") or [None] * len(value["text"])
+        starts = value.get("answer_start")
+        starts = starts if isinstance(starts, Sequence) and starts else [None] * len(value["text"])
         value = [{"text": text, "answer_start": begin} for text, begin in zip(value["text"], starts, strict=False)]
     elif isinstance(value, Mapping):
         value = [value]
