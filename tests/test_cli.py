@@ -168,3 +168,18 @@ def test_no_name_steers_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_model_cannot_steer_the_terminal() -> None:
     assert harmless("a\x1b[2Jb\r\x07\tc\nü") == "a\ufffd[2Jb\ufffd\ufffd\tc\nü"
+
+
+def test_a_broken_family_of_another_package_stops_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import EntryPoint
+
+    from daedal import families
+
+    broken = EntryPoint("dreams", "nowhere_to_be_found:LINE", "daedal.families")
+    monkeypatch.setattr(families, "entry_points", lambda group: [broken])
+    families.table.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="The family dreams of another package cannot be opened"):
+            assert "vae" in families.table()
+    finally:
+        families.table.cache_clear()

@@ -4,6 +4,7 @@ A line says where a family's parts are and what it learns; nothing is imported u
 point `daedal.families`, whose name is the family's and whose value is `module:LINE`, a `Line`.
 """
 
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -81,9 +82,12 @@ BUILT_IN = {
 @cache
 def table() -> dict[str, Line]:
     """All families: those of the house, then those that other packages add."""
-    others = {
-        point.name: point.load() for point in sorted(entry_points(group="daedal.families"), key=lambda each: each.name)
-    }
+    others: dict[str, Line] = {}
+    for point in sorted(entry_points(group="daedal.families"), key=lambda each: each.name):
+        try:
+            others[point.name] = point.load()
+        except Exception as error:  # another package's mistake is no reason to refuse a command
+            warnings.warn(f"The family {point.name} of another package cannot be opened: {error}", stacklevel=2)
     return {**others, **BUILT_IN}
 
 
