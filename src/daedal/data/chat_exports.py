@@ -38,11 +38,6 @@ class Said(NamedTuple):
     text: str
 
 
-def messages_in(whole: Whole) -> list[Said]:
-    """The messages of a file that is one export; none where it is none."""
-    return [said for chat in chats_in(whole) for said in chat]
-
-
 def chats_in(whole: Whole) -> list[list[Said]]:
     """The messages of each chat of a file: Telegram exports one or all."""
     value = whole.value
@@ -60,7 +55,7 @@ def chats_in(whole: Whole) -> list[list[Said]]:
 def is_export(whole: Whole) -> bool:
     """Whether a file is an export, by its first lines."""
     if whole.value is not None:
-        return bool(messages_in(whole))
+        return any(chats_in(whole))
     lines = [line for line in whole.text[:20_000].split("\n") if line.strip()][:60]
     stamped = [line for line in lines if _STAMPED.match(line) and not _LOG.match(line)]
     return len(stamped) >= 2 and len(stamped) > 0.4 * len(lines) and any(map(_LINE.match, stamped))
@@ -85,9 +80,8 @@ def slack_message(row: Mapping[str, Any]) -> Said | None:
     return Said(str(who), float(stamp) if re.fullmatch(r"\d+(\.\d+)?", stamp) else 0.0, text) if who and text else None
 
 
-def conversations(messages: Sequence[Said], assistant: str | None = None) -> Iterator[dict[str, Any]]:
-    """Messages as conversations with an assistant."""
-    assistant = assistant or busiest(messages)
+def conversations(messages: Sequence[Said], assistant: str | None) -> Iterator[dict[str, Any]]:
+    """Messages as conversations with an assistant, who is one of those who wrote."""
     turns: list[dict[str, Any]] = []
     last = 0.0
     for said in messages:

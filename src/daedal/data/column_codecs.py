@@ -14,7 +14,7 @@ from daedal.codecs.conversation import Conversation
 from daedal.codecs.items import END as END_OF_HISTORY
 from daedal.codecs.items import ItemCodec
 from daedal.codecs.text import TextCodec
-from daedal.data.encode import Encoder
+from daedal.data.encode import Encoder, id_dtype
 from daedal.data.example_options import ExampleOptions
 from daedal.data.vocabulary import choose_codec, choose_vocabulary, given_tokenizer
 from daedal.files import write_json, write_text
@@ -149,7 +149,7 @@ class ChatColumns:
             counts.append(sum(len(piece) for piece, _ in pieces))
             ids += [id for piece, _ in pieces for id in piece]
             learned += [own for piece, own in pieces for _ in piece]
-        dtype = np.uint16 if self.vocab_size <= 2**16 else np.uint32
+        dtype = id_dtype(self.vocab_size)
         return Rows(np.array(counts, dtype=np.int64), np.array(ids, dtype=dtype), np.array(learned, dtype=bool))
 
     def fingerprint(self) -> str:
@@ -188,7 +188,7 @@ class ItemColumns:
 
     def encode(self, values: Sequence[Any]) -> Rows:
         rows = [[*self.codec.encode(value), END_OF_HISTORY] for value in values]
-        dtype = np.uint16 if self.vocab_size <= 2**16 else np.uint32
+        dtype = id_dtype(self.vocab_size)
         return Rows(
             np.array([len(row) for row in rows], dtype=np.int64),
             np.array([id for row in rows for id in row], dtype=dtype),

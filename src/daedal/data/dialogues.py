@@ -9,7 +9,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 ROLES = {
@@ -149,7 +149,7 @@ def _single(row: Mapping[str, Any], lowered: Mapping[str, str], asked: Mapping[s
     return [*turns, *before, *after]
 
 
-def fault(messages: Sequence[Mapping[str, Any]], tools: Iterable[Any] = ()) -> str | None:
+def fault(messages: Sequence[Mapping[str, Any]]) -> str | None:
     """Why nothing can be learned from a conversation; None where something can."""
     if not any(
         each["role"] == "assistant" and (each["content"].strip() or each.get("tool_calls")) for each in messages

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
@@ -109,12 +109,17 @@ def _pieces(job: Job, documents: Iterator[bytes], splits: Array, hashes: Array) 
             yield Piece(number, split, raw.decode(), hashes[number].tobytes())
 
 
+def id_dtype(vocab_size: int) -> "np.dtype[np.unsignedinteger[Any]]":
+    """The narrowest of the dtypes that ids are stored in which holds every id of a vocabulary."""
+    return np.dtype(np.uint16 if vocab_size <= 2**16 else np.uint32)
+
+
 class Encoder:
     """Text to ids: through a table of words where the codec allows it, else by the codec itself."""
 
     def __init__(self, codec: "TextCodec", tokenizer_json: str) -> None:
         assert codec.eos_id is not None
-        self.dtype = np.dtype(np.uint16 if codec.vocab_size <= 2**16 else np.uint32)
+        self.dtype = id_dtype(codec.vocab_size)
         self._codec = codec
         self._bytes = _byte_ids(codec, self.dtype)
         self._table = None if self._bytes is not None else WordTable.of(codec, tokenizer_json, self.dtype)

@@ -23,7 +23,7 @@ from daedal.data.column_codecs import CODECS, ColumnCodec, Train
 from daedal.data.columns import Classes, Dense, Numbers, Ragged
 from daedal.data.copies import components
 from daedal.data.decode import known_encoding
-from daedal.data.encode import ASSIGNED, Job
+from daedal.data.encode import ASSIGNED, Job, id_dtype
 from daedal.data.example_files import examples_path, write_examples
 from daedal.data.example_manifest import CodecOfColumns, ColumnRecord, ExampleManifest, ExampleSplitRecord
 from daedal.data.example_options import ExampleOptions
@@ -31,10 +31,9 @@ from daedal.data.example_split import assign_examples
 from daedal.data.example_spool import examples
 from daedal.data.examples import ExampleDataset
 from daedal.data.images.annotate import natural
-from daedal.data.ingest import Cleaning
 from daedal.data.kind import InTime, Kind, Stratified
 from daedal.data.manifest import MANIFEST
-from daedal.data.options import SPLITS, BuildOptions
+from daedal.data.options import SPLITS
 from daedal.data.request import hash_of, refuse_broken, resolve_all, told, versions
 from daedal.data.sources import Named, resolve
 from daedal.data.split import Assignment
@@ -121,7 +120,6 @@ class _Build:
             spool=str(self.spool.folder),
             encoded=str(self.encoded),
             codec=str(self.work / "codec"),
-            cleaning=Cleaning(options=BuildOptions(), prose_rules="off", sketches=False),
             kind=self.kind.name,
             options=self.options.model_dump(mode="json"),
         )
@@ -289,7 +287,7 @@ class _Build:
         records = {}
         for name, column in self.kind.columns.items():
             if isinstance(column, Ragged):
-                dtype = "uint16" if self.codecs[column.codec].vocab_size <= 2**16 else "uint32"
+                dtype = id_dtype(self.codecs[column.codec].vocab_size).name
                 records[name] = ColumnRecord(stored="ragged", codec=column.codec, dtype=dtype)
             elif isinstance(column, Classes):
                 found = {each[name] for each in self._examples(assignment.splits == 0)} - {None}

@@ -6,11 +6,10 @@ from typing import Any
 
 from daedal.data.column_codecs import CODECS, ColumnCodec
 from daedal.data.columns import Ragged
-from daedal.data.encode import ASSIGNED, Job
+from daedal.data.encode import Job
 from daedal.data.example_files import encode_examples
 from daedal.data.example_spool import ingest_examples
 from daedal.data.kind import open_columns
-from daedal.data.shards import load_array
 from daedal.data.sources import Unit
 from daedal.data.spool import Spool
 
@@ -36,6 +35,4 @@ class ExampleWork:
         for column in self._kind.columns.values():
             if isinstance(column, Ragged) and column.codec not in self._codecs:
                 self._codecs[column.codec] = CODECS[column.codec].load(codecs / column.codec)
-        count = len(spool.chunk(job.unit, job.number).ends)
-        splits = load_array(encoded / ASSIGNED)[job.first : job.first + count]
-        return encode_examples(self._kind, self._codecs, spool, job.unit, job.number, splits, encoded)
+        return encode_examples(self._kind, self._codecs, spool, job, encoded)

@@ -13,7 +13,6 @@ codecs, the card.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from daedal.data.columns import Column
@@ -23,6 +22,7 @@ from daedal.data.options import CommonOptions
 from daedal.data.peek import Sources
 from daedal.data.sources import Item, Named, Unit, plan_units
 from daedal.errors import DaedalError
+from daedal.families import part
 from daedal.kinds import Line, table
 
 Found = Example | Lost | Coded | Note
@@ -120,9 +120,8 @@ def open_kind(name: str) -> Kind | OwnBuild:
     kinds = table()
     if name not in kinds:
         raise DaedalError(f"There is no kind of example called {name!r}", f"Choose from {', '.join(kinds)}")
-    home, _, attribute = kinds[name].home.partition(":")
     try:
-        kind = getattr(import_module(home), attribute)
+        kind = part(kinds[name].home)
     except Exception as error:  # a package of somebody else's may do anything
         raise DaedalError(f"The kind {name} cannot be opened: {error}", "Install its package again") from error
     if not isinstance(kind, Kind | OwnBuild):

@@ -17,7 +17,7 @@ from daedal.data.assemble import fingerprint_of, write_documents, write_splits
 from daedal.data.corpus import Corpus
 from daedal.data.decode import known_encoding
 from daedal.data.documents.formats import packages_for
-from daedal.data.encode import ASSIGNED, Job
+from daedal.data.encode import ASSIGNED, Job, id_dtype
 from daedal.data.ingest import Cleaning
 from daedal.data.library import BUILTINS
 from daedal.data.manifest import MANIFEST
@@ -132,7 +132,7 @@ class _Build:
         self.progress("write", 0, len(corpus))
         with atomic_folder(out) as folder:
             codec.save(folder)
-            dtype = "uint16" if codec.vocab_size <= 2**16 else "uint32"
+            dtype = id_dtype(codec.vocab_size).name
             records = write_splits(corpus.chunks, self.encoded, folder, dtype)
             write_documents(corpus.chunks, self.encoded, folder)
             manifest = summarise(

@@ -28,7 +28,7 @@ class Bench(Config):
     spool: str
     encoded: str
     codec: str
-    cleaning: Cleaning
+    cleaning: Cleaning | None = None  # of text
     kind: str = "text"
     options: dict[str, Any] = Field(default_factory=dict)  # of kinds with columns
 
@@ -52,6 +52,7 @@ class Doer:
                 progress(self._columns.encode(job, self._spool, Path(self._bench.codec), encoded))
             return
         if isinstance(job, Unit):
+            assert self._bench.cleaning is not None
             ingest(job, self._bench.cleaning, self._spool, progress)
             return
         if self._encoder is None:

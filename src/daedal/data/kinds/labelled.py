@@ -35,7 +35,6 @@ _CHOICES = re.compile(
 )
 _NO_CLASSES = frozenset(("unsup", "unlabeled", "unlabelled"))  # IMDB has as many texts without a class again
 _MOST = 0.5  # of the first rows: classes that differ, at most
-_SHOWN = 8
 
 
 def recognise(sources: Sources) -> float:
@@ -44,7 +43,7 @@ def recognise(sources: Sources) -> float:
     tables = classed or tables  # GLUE's tests are without classes
     if tables:
         sure = [0.8 if _named(peek) else 0.7 if _unnamed(peek) else 0.0 for peek in tables]
-        return min(sure) if min(sure) else 0.0
+        return min(sure)
     return 0.6 if _folders(sources.names) else 0.0
 
 

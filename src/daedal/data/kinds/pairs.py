@@ -220,9 +220,7 @@ def _rows(item: Item, options: ExampleOptions) -> Iterator[Found]:
                 if inner is None:
                     yield from guesses(row.label, columns, options.columns)
                 elif columns:
-                    yield Note(
-                        f"source is {columns['source']}, target is {columns['target']} (--column source=NAME chooses)"
-                    )
+                    yield _chosen(columns)
             values = row.values if inner is None else row.values.get(inner)
             values = values if isinstance(values, Mapping) else {}
             yield Example(
@@ -252,9 +250,18 @@ def _choose(rows: Sequence[Row], options: ExampleOptions) -> tuple[str | None, d
         return None, _columns([row.values for row in rows], asked)
     names = [str(name) for name in inner]
     require(f"The translation of {rows[0].label}", names, asked, USUAL)
+    return "translation", _first_two(names, asked)
+
+
+def _first_two(names: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
+    """Source and target: those that are asked for, else the first names that are free."""
     source = asked.get("source") or next((name for name in names if name != asked.get("target")), "")
     target = asked.get("target") or next((name for name in names if name != source), "")
-    return "translation", {"source": source, "target": target}
+    return {"source": source, "target": target}
+
+
+def _chosen(columns: Mapping[str, str]) -> Note:
+    return Note(f"source is {columns['source']}, target is {columns['target']} (--column source=NAME chooses)")
 
 
 def _tmx(item: Item, options: ExampleOptions) -> Iterator[Found]:
@@ -285,12 +292,8 @@ def _units_of_tmx(whole: Whole, options: ExampleOptions) -> Iterator[Found]:
             }  # fmt: skip
             names = list(said)
             if not chosen and len(names) > 1:
-                source = asked.get("source") or next(name for name in names if name != asked.get("target"))
-                chosen = {
-                    "source": source,
-                    "target": asked.get("target") or next(name for name in names if name != source),
-                }
-                yield Note(f"source is {chosen['source']}, target is {chosen['target']} (--column source=NAME chooses)")
+                chosen = _first_two(names, asked)
+                yield _chosen(chosen)
             yield Example(
                 whole.label, number, {name: said.get(of) for name, of in chosen.items()}, split_of_name(whole.label)
             )
