@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 import daedal
-from daedal.evaluation.images.composition import Composition, ceiling, composition, table
-from daedal.evaluation.images.prompts import MAIN_TASKS, PARTS
 from daedal.evaluation.measurement import Measurement
+from daedal.evaluation.worlds.composition import Composition, ceiling, composition, table
+from daedal.evaluation.worlds.prompts import MAIN_TASKS, PARTS
 from daedal.inference.matching import Matcher
 from daedal.inference.pictures import ImageGenerator
 from daedal.models.coded import Coded

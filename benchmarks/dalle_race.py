@@ -3,7 +3,7 @@
     python benchmarks/dalle_race.py DATA [--seconds 900] [--per-task 50] [--only dalle] [--out runs/dalle-race] [--quick]
 
 DATA was built of `scenes:N,pairs=trained,relation-pairs=trained`, so that held-out pairs were never trained. Both draw the same
-prompts, each in the same ways, and the exact judge of scenes scores them (`evaluation/images/composition.py`); what each one's
+prompts, each in the same ways, and the exact judge of scenes scores them (`evaluation/worlds/composition.py`); what each one's
 own tokens keep of true pictures is told too. The rules of time are in `picture_race.py`; two fifths go to the tokenizers of
 both. What the folder has already is not run again.
 """
@@ -76,8 +76,8 @@ def run_one(name: str, options: argparse.Namespace) -> None:
     import torch
 
     from daedal.data.images import ImageDataset
-    from daedal.evaluation.images.composition import ceiling, composition
-    from daedal.evaluation.images.prompts import MAIN_TASKS, prompts
+    from daedal.evaluation.worlds.composition import ceiling, composition
+    from daedal.evaluation.worlds.prompts import MAIN_TASKS, prompts
     from picture_race import grid
 
     torch.set_num_threads(1)

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from daedal.data.images.builtin import read_builtin
-from daedal.data.images.judge import read
+from daedal.evaluation.worlds.judge import read
 from daedal.models.gan import GAN, GANConfig
 from daedal.models.image import ImageBatch
 from daedal.models.model import Moment

@@ -24,13 +24,13 @@ from PIL import Image
 
 import daedal
 from daedal.data.images.builtin import read_builtin
-from daedal.data.images.judge import read
-from daedal.data.images.layout import scene
-from daedal.data.images.scene_options import SceneOptions
-from daedal.data.images.scenes import Scene, draw, relations
-from daedal.data.images.validity import Validity
-from daedal.evaluation.images.scene_scores import scene_scores
+from daedal.data.worlds.scene_generator import scene
+from daedal.data.worlds.scene_options import SceneOptions
+from daedal.data.worlds.scenes import Scene, draw, relations
 from daedal.evaluation.measurement import Measurement
+from daedal.evaluation.worlds.judge import read
+from daedal.evaluation.worlds.scene_scores import scene_scores
+from daedal.evaluation.worlds.validity import Validity
 
 WORLDS = {"one to four shapes, any ground": "scenes", "one shape, any ground": "scenes:1,objects=1"}
 JUDGED = {

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daedal.data.images.captions import Phrasing, describe, phrasing
-from daedal.data.images.layout import scene
-from daedal.data.images.scene_options import SceneOptions
-from daedal.data.images.scenes import (
+from daedal.data.worlds.scene_generator import scene
+from daedal.data.worlds.scene_options import SceneOptions
+from daedal.data.worlds.scenes import (
     COLOURS,
     HELD_OUT_PAIRS,
     HELD_OUT_RELATIONS,
@@ -24,9 +24,10 @@ from daedal.data.images.scenes import (
     draw,
     relations,
 )
-from daedal.data.images.shapes import SHAPES
+from daedal.data.worlds.shapes import SHAPES
 from daedal.errors import DaedalError
-from daedal.evaluation.images.composition import (
+from daedal.evaluation.images.intervals import wilson
+from daedal.evaluation.worlds.composition import (
     Composition,
     Picture,
     ceiling,
@@ -36,8 +37,7 @@ from daedal.evaluation.images.composition import (
     render,
     table,
 )
-from daedal.evaluation.images.intervals import wilson
-from daedal.evaluation.images.prompts import MAIN_TASKS, TASKS, Part, Prompt, Task, parts_of, prompts
+from daedal.evaluation.worlds.prompts import MAIN_TASKS, TASKS, Part, Prompt, Task, parts_of, prompts
 
 SIDE, MOST = 32, 3
 EVERY = [(task, part) for task in TASKS for part in parts_of(task, MOST)]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from daedal.api import build_data
 from daedal.data.images import ImageDataset, ImageOptions, build
-from daedal.data.images.emoji_scenes import CLEAR, EmojiScene, EmojiSceneOptions, is_held_out
+from daedal.data.worlds.emoji_scenes import CLEAR, EmojiScene, EmojiSceneOptions, is_held_out
 from daedal.errors import DaedalError
 from image_files import encoded, write_zip
 

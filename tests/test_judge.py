@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from daedal.data.images.judge import STRICT, Reading, read
-from daedal.data.images.layout import scene
-from daedal.data.images.scene_options import SceneOptions
-from daedal.data.images.scenes import HELD_OUT_PAIRS, RGB, Ground, Scene, Thing, draw, relations
-from daedal.data.images.shapes import SHAPES
-from daedal.data.images.validity import ALL_PAIRS, validity
+from daedal.data.worlds.scene_generator import scene
+from daedal.data.worlds.scene_options import SceneOptions
+from daedal.data.worlds.scenes import HELD_OUT_PAIRS, RGB, Ground, Scene, Thing, draw, relations
+from daedal.data.worlds.shapes import SHAPES
 from daedal.errors import DaedalError
+from daedal.evaluation.worlds.judge import STRICT, Reading, read
+from daedal.evaluation.worlds.validity import ALL_PAIRS, validity
 
 EVERYTHING = SceneOptions()
 SOURCES = (

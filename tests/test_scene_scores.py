@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from daedal.data.images.layout import scene
-from daedal.data.images.scene_options import SceneOptions
-from daedal.data.images.scenes import HELD_OUT_PAIRS, draw
-from daedal.data.images.validity import ALL_PAIRS
+from daedal.data.worlds.scene_generator import scene
+from daedal.data.worlds.scene_options import SceneOptions
+from daedal.data.worlds.scenes import HELD_OUT_PAIRS, draw
 from daedal.errors import DaedalError
-from daedal.evaluation.images.scene_scores import scene_scores
+from daedal.evaluation.worlds.scene_scores import scene_scores
+from daedal.evaluation.worlds.validity import ALL_PAIRS
 
 TRAINED = tuple(pair for pair in ALL_PAIRS if pair not in HELD_OUT_PAIRS)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from daedal.data.images.builtin import read_builtin
 from daedal.data.images.captions import Phrasing, describe, phrasing
-from daedal.data.images.layout import EDGE, scene
-from daedal.data.images.scene_options import SceneOptions
-from daedal.data.images.scenes import (
+from daedal.data.worlds.scene_generator import EDGE, scene
+from daedal.data.worlds.scene_options import SceneOptions
+from daedal.data.worlds.scenes import (
     APART,
     COLOURS,
     CONTACT,
@@ -30,7 +30,7 @@ from daedal.data.images.scenes import (
     draw,
     relations,
 )
-from daedal.data.images.shapes import SHAPES, area, centroid, coverage, distance, gap, outline
+from daedal.data.worlds.shapes import SHAPES, area, centroid, coverage, distance, gap, outline
 from daedal.errors import DaedalError
 
 EVERYTHING = SceneOptions()

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from daedal.data.images.captions import describe, phrasing
-from daedal.data.images.layout import scene
 from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
-from daedal.data.images.scene_options import SceneOptions
-from daedal.data.images.scenes import LARGEST_SIDE, SMALLEST_SIDE, Scene, draw
+from daedal.data.worlds.scene_generator import scene
+from daedal.data.worlds.scene_options import SceneOptions
+from daedal.data.worlds.scenes import LARGEST_SIDE, SMALLEST_SIDE, Scene, draw
 from daedal.errors import DaedalError
 
 BUILTINS = ("digits", "scenes", "emoji-scenes")

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from daedal.config import Config
-from daedal.data.images.scenes import Relation, Scene, Texture, Thing
+from daedal.data.worlds.scenes import Relation, Scene, Texture, Thing
 
 _NUMBERS = {1: "a", 2: "two", 3: "three", 4: "four"}
 _OPENINGS = ("", "a picture of ", "an image with ")

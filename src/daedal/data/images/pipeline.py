@@ -17,7 +17,6 @@ from daedal.data.images.assemble import fingerprint_of, write_splits
 from daedal.data.images.batch import Batcher
 from daedal.data.images.builtin import BUILTINS
 from daedal.data.images.dataset import ImageDataset, images_path
-from daedal.data.images.emoji_scenes import EMOJI_SCENES, read_emoji_scenes, resolve_emoji_scenes
 from daedal.data.images.events import Event
 from daedal.data.images.example_table import Seen
 from daedal.data.images.options import ImageOptions
@@ -34,6 +33,7 @@ from daedal.data.options import SPLITS
 from daedal.data.request import hash_of, refuse_broken, resolve_all, told, versions
 from daedal.data.sources import Item, Named, Role, resolve_path
 from daedal.data.workarea import holds_request, request_of, work_area, work_path
+from daedal.data.worlds.emoji_scenes import EMOJI_SCENES, read_emoji_scenes, resolve_emoji_scenes
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder, disk_error, make_folder, write_json
 

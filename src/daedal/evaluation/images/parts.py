@@ -13,7 +13,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from daedal.codecs.caption import tidy
-from daedal.data.images.scenes import Scene
+from daedal.data.worlds.scenes import Scene
 from daedal.errors import DaedalError
 from daedal.evaluation.images import memorization
 from daedal.evaluation.images.classifier import ClassifierExtractor
@@ -108,7 +108,7 @@ def extractor_speed(extractor: Extractor, pictures: Pictures) -> float:
 
 def scenes(pictures: Pictures, model_hash: str, data_hash: str, seed: int) -> tuple[Measurement, ...]:
     """What the judge of scenes says of the first pictures: it knows exactly."""
-    from daedal.evaluation.images.scene_scores import scene_scores
+    from daedal.evaluation.worlds.scene_scores import scene_scores
 
     return scene_scores(pictures[:_JUDGED], model_hash=model_hash, data_hash=data_hash, seed=seed)[1]
 
@@ -116,8 +116,8 @@ def scenes(pictures: Pictures, model_hash: str, data_hash: str, seed: int) -> tu
 def composed(generator: ImageGenerator, scenes: Iterable[Scene], per_task: int, seed: int) -> tuple[Measurement, ...]:
     """How well a model that draws from words composes, on what it can have seen and on what `scenes`, which it learned
     from, leave out."""
-    from daedal.evaluation.images.composition import composition, never_trained
-    from daedal.evaluation.images.prompts import MAIN_TASKS
+    from daedal.evaluation.worlds.composition import composition, never_trained
+    from daedal.evaluation.worlds.prompts import MAIN_TASKS
 
     def show(prompts: Sequence[str], seed: int) -> list[UInt8[np.ndarray, "side side 3"]]:
         drawn = generator.generate(len(prompts), prompt=list(prompts), seed=seed)

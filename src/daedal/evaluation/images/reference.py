@@ -11,8 +11,8 @@ from jaxtyping import Int, UInt8
 from daedal.codecs.caption import tidy
 from daedal.codecs.image import PixelCodec
 from daedal.data.images.dataset import ImageDataset
-from daedal.data.images.scenes import Scene
 from daedal.data.manifest import MANIFEST
+from daedal.data.worlds.scenes import Scene
 from daedal.errors import DaedalError
 from daedal.evaluation.images.report import ImageDataFacts
 from daedal.evaluation.subject import NotMeasurable

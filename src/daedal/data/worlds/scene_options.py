@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from daedal.config import Config
-from daedal.data.images.scenes import (
+from daedal.data.worlds.scenes import (
     COLOURS,
     HELD_OUT_PAIRS,
     MOST_THINGS,
@@ -21,7 +21,7 @@ from daedal.data.images.scenes import (
     Texture,
     Tint,
 )
-from daedal.data.images.shapes import SHAPES, Shape
+from daedal.data.worlds.shapes import SHAPES, Shape
 from daedal.errors import DaedalError
 
 About = Literal["relation", "count", "anything"]

@@ -30,9 +30,9 @@ from daedal.data.images.picture import Picture
 from daedal.data.images.readers import Place, Reading, read_item
 from daedal.data.images.resize import Fault, Treatment, treat
 from daedal.data.images.rows import Columns
-from daedal.data.images.scene_options import Share, source_options
 from daedal.data.images.tables import USUAL
 from daedal.data.sources import Item, Named, Role, resolve_path
+from daedal.data.worlds.scene_options import Share, source_options
 from daedal.errors import DaedalError
 
 EMOJI_SCENES = "emoji-scenes"

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage
 
-from daedal.data.images.scenes import (
+from daedal.data.worlds.scenes import (
     COLOURS,
     LARGEST_SIDE,
     MOST_THINGS,
@@ -35,7 +35,7 @@ from daedal.data.images.scenes import (
     Thing,
     Tint,
 )
-from daedal.data.images.shapes import SHAPES, Shape, area, centroid, coverage
+from daedal.data.worlds.shapes import SHAPES, Shape, area, centroid, coverage
 from daedal.errors import DaedalError
 
 Problem = Literal["no ground", "odd ground", "strange colours", "stray marks", "no shape", "odd size", "number"]

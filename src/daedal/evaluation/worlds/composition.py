@@ -17,13 +17,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from daedal.config import Config
-from daedal.data.images.judge import STRICT, read
-from daedal.data.images.scenes import HELD_OUT_PAIRS, HELD_OUT_RELATIONS, MOST_THINGS, Scene, Thing, relations
-from daedal.data.images.scenes import draw as draw_scene
+from daedal.data.worlds.scenes import HELD_OUT_PAIRS, HELD_OUT_RELATIONS, MOST_THINGS, Scene, Thing, relations
+from daedal.data.worlds.scenes import draw as draw_scene
 from daedal.errors import DaedalError
 from daedal.evaluation.images.intervals import STRATIFIED, WILSON, stratified, wilson
-from daedal.evaluation.images.prompts import MAIN_TASKS, PARTS, TASKS, Part, Prompt, Task, parts_of, prompts
 from daedal.evaluation.measurement import Measurement, define
+from daedal.evaluation.worlds.judge import STRICT, read
+from daedal.evaluation.worlds.prompts import MAIN_TASKS, PARTS, TASKS, Part, Prompt, Task, parts_of, prompts
 
 Picture = UInt8[np.ndarray, "side side 3"]
 Draw = Callable[[Sequence[str], int], Sequence[Picture]]

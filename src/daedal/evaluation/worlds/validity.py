@@ -8,9 +8,9 @@ from math import log
 import numpy as np
 from jaxtyping import UInt8
 
-from daedal.data.images.judge import STRICT, Reading, read
-from daedal.data.images.scenes import COLOURS, Pair
-from daedal.data.images.shapes import SHAPES, Shape
+from daedal.data.worlds.scenes import COLOURS, Pair
+from daedal.data.worlds.shapes import SHAPES, Shape
+from daedal.evaluation.worlds.judge import STRICT, Reading, read
 
 ALL_PAIRS: tuple[Pair, ...] = tuple((colour, shape) for colour in COLOURS for shape in SHAPES)
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from daedal.data.images.judge import STRICT
-from daedal.data.images.scenes import Pair
-from daedal.data.images.validity import ALL_PAIRS, Validity, validity
+from daedal.data.worlds.scenes import Pair
 from daedal.evaluation.images.intervals import WILSON, wilson
 from daedal.evaluation.measurement import Measurement, define
+from daedal.evaluation.worlds.judge import STRICT
+from daedal.evaluation.worlds.validity import ALL_PAIRS, Validity, validity
 
 
 def scene_scores(

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from daedal.data.images.scene_options import SceneOptions
-from daedal.data.images.scenes import (
+from daedal.data.worlds.scene_options import SceneOptions
+from daedal.data.worlds.scenes import (
     APART,
     HELD_OUT_RELATIONS,
     SIZE,
@@ -27,7 +27,7 @@ from daedal.data.images.scenes import (
     Thing,
     arrangements,
 )
-from daedal.data.images.shapes import Shape, depth, gap, outline
+from daedal.data.worlds.shapes import Shape, depth, gap, outline
 from daedal.errors import DaedalError
 
 EDGE = 0.03

@@ -15,9 +15,9 @@ from typing import Literal, get_args
 
 from daedal.config import Config
 from daedal.data.images.captions import Phrasing, describe
-from daedal.data.images.layout import scene
-from daedal.data.images.scene_options import SceneOptions
-from daedal.data.images.scenes import HELD_OUT_PAIRS, MOST_THINGS, RELATIONS, Scene
+from daedal.data.worlds.scene_generator import scene
+from daedal.data.worlds.scene_options import SceneOptions
+from daedal.data.worlds.scenes import HELD_OUT_PAIRS, MOST_THINGS, RELATIONS, Scene
 from daedal.errors import DaedalError
 
 MainTask = Literal["single_object", "two_object", "counting", "color_attr", "size", "position"]

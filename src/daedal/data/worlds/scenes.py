@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from pydantic import Field
 
 from daedal.config import Config
-from daedal.data.images.shapes import SHAPES, Shape, box_of, coverage, depth, gap
+from daedal.data.worlds.shapes import SHAPES, Shape, box_of, coverage, depth, gap
 
 Colour = Literal["red", "yellow", "green", "cyan", "blue", "purple", "pink", "black"]
 Size = Literal["small", "medium", "large"]
