@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from daedal.errors import DaedalError
 from daedal.evaluation.images import frechet, inception_score, kernel, manifold
-from daedal.evaluation.images.extractors import Extractor, Features
+from daedal.evaluation.images.features import Extractor, Features
 from daedal.evaluation.images.intervals import student_around
 from daedal.evaluation.measurement import Measurement, define
 

@@ -14,8 +14,7 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.data.manifest import MANIFEST
 from daedal.data.worlds.scenes import Scene
 from daedal.errors import DaedalError
-from daedal.evaluation.images.report import ImageDataFacts
-from daedal.evaluation.subject import NotMeasurable
+from daedal.evaluation.evaluator import NotMeasurable
 from daedal.training.run import RunFolder
 from daedal.training.run_data import is_own, own_data
 
@@ -62,16 +61,6 @@ class Reference:
         truths = () if self.train_data is None else self.train_data.split("train").truths
         return (Scene.model_validate_json(truth) for truth in truths if truth)
 
-    def facts(self, used: int) -> ImageDataFacts:
-        """Their facts for the report."""
-        manifest = self.train_data.manifest if self.train_data is not None else None
-        return ImageDataFacts(
-            name=self.name, pictures=len(self.pictures), used=used, hash=self.fingerprint,
-            train_pictures=0 if self.train_data is None else self.train_data.split("train").count,
-            sources=tuple(Path(each.source).name or each.source for each in manifest.sources) if manifest else (),
-            licences=tuple(sorted({each.licence or "unknown" for each in manifest.sources})) if manifest else (),
-        )  # fmt: skip
-
 
 def held_out(dataset: ImageDataset) -> str:
     """The split to measure on.
@@ -109,7 +98,7 @@ def open_reference(against: str | Path | ImageDataset | None, folder: RunFolder 
             raise DaedalError("The data that this model was trained on is not known", "Name a folder by --against")
         learned = own_data(folder)
         assert isinstance(learned, ImageDataset)
-        return _of_data(learned, codec, True, learned)
+        return of_data(learned, codec, True, learned)
     dataset: ImageDataset | None = None
     if isinstance(against, ImageDataset):
         dataset = against
@@ -118,8 +107,8 @@ def open_reference(against: str | Path | ImageDataset | None, folder: RunFolder 
     if dataset is None:
         return _of_files(Path(str(against)), codec, _learned(folder))
     if folder is not None and is_own(dataset, folder):
-        return _of_data(dataset, codec, True, dataset)
-    return _of_data(dataset, codec, False, _learned(folder))
+        return of_data(dataset, codec, True, dataset)
+    return of_data(dataset, codec, False, _learned(folder))
 
 
 def _learned(folder: RunFolder | None) -> ImageDataset | None:
@@ -131,7 +120,16 @@ def _learned(folder: RunFolder | None) -> ImageDataset | None:
     return data if isinstance(data, ImageDataset) else None
 
 
-def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: ImageDataset | None) -> Reference:
+def of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: ImageDataset | None) -> Reference:
+    """The held-out split of a data folder.
+
+    Args:
+        own: whether the model learned from it.
+        learned: what it learned from, if not from that.
+
+    Raises:
+        DaedalError: its pictures are of another size, or too few are held out.
+    """
     if dataset.codec.shape != codec.shape:
         raise DaedalError(
             f"The pictures of {dataset.folder} are {dataset.codec.shape} and the model's {codec.shape} (channels, height, "

@@ -1,0 +1,262 @@
+"""A language model and held-out text: a split of its own data, of another data folder, or any files of text."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, NamedTuple, Self
+
+from daedal.codecs.text import TextCodec
+from daedal.config import Config
+from daedal.data.clean import text_of
+from daedal.data.conversations import ConversationDataset, open_stream
+from daedal.data.document import Raw
+from daedal.data.manifest import MANIFEST, Manifest
+from daedal.data.readers import Reading
+from daedal.data.request import told
+from daedal.data.shards import Dataset
+from daedal.data.sources import read_item, resolve
+from daedal.data.spool import Tally
+from daedal.errors import DaedalError
+from daedal.evaluation.documents import Documents
+from daedal.evaluation.evaluator import NotMeasurable, Tell, run_folder, subject_name
+from daedal.evaluation.report import DataFacts, ModelFacts, Presentation
+from daedal.inference.generator import Generator
+from daedal.models.gpt import GPT
+from daedal.training.run import RunFolder
+from daedal.training.run_data import is_own, own_data
+
+
+class TextOptions(Config):
+    """What may be asked of the evaluation of a language model.
+
+    Attributes:
+        split: of a data folder: validation, or test where that is empty, unless given.
+        window: tokens that the model sees at once; its context unless given.
+        stride: how far the window moves; half of it unless given.
+        samples: how many texts the model writes: half from nothing, half from held-out beginnings.
+        seed: of samples, prompts and held-out pieces.
+    """
+
+    split: str | None = None
+    window: int | None = None
+    stride: int | None = None
+    samples: int = 8
+    seed: int = 0
+
+
+@dataclass
+class TextSubject:
+    """A language model and the documents to measure it on.
+
+    Attributes:
+        train: what it learned from, where that is at hand.
+        manifest: of that.
+        notes: how files were read.
+        opened: the model with its codec; not there while it is still being trained.
+    """
+
+    options: ClassVar[type[Config]] = TextOptions
+    fixed: ClassVar[float] = 0.8
+    opening_seconds: ClassVar[float] = 0.0
+    model: GPT
+    documents: Documents
+    train: Documents | None
+    asked: TextOptions = field(default_factory=TextOptions)
+    manifest: Manifest | None = None
+    notes: tuple[str, ...] = ()
+    opened: Generator | None = None
+    folder: RunFolder | None = None
+    own: bool = False
+
+    @classmethod
+    def open(cls, run: str | Path | Generator, data: str | Path | None, options: TextOptions, tell: Tell) -> Self:
+        """
+        Raises:
+            DaedalError: there is no such run or data, or nothing is held out.
+        """
+        generator = run if isinstance(run, Generator) else Generator.open(str(run))
+        folder, codec = run_folder(run), generator.codec
+        source = _own_data(folder) if data is None else _data(data)
+        own = folder is not None and isinstance(source, Dataset) and (data is None or is_own(source, folder))
+        # Other data than the model's own leaves its training text what it was: baselines learn from what the model learned
+        learned = source if own or folder is None else _learned(folder)
+        notes: tuple[str, ...] = ()
+        if isinstance(source, Dataset):
+            documents = _split(source, options.split or held_out(source), codec)
+            if isinstance(source, ConversationDataset):
+                notes = ("conversations are measured whole, what users say and the marks of turns included",)
+        else:
+            texts, notes = read_texts(source)
+            documents = Documents.of_texts(texts, codec, Path(source).name)
+        train, manifest = None, None
+        if isinstance(learned, Dataset):
+            train, manifest = _split(learned, "train", codec), learned.manifest
+        return cls(generator.model, documents, train, options, manifest, notes, generator, folder, own)
+
+    @classmethod
+    def of(cls, model: GPT, dataset: Dataset) -> Self:
+        """A model that is being trained, and its data.
+
+        Raises:
+            NotMeasurable: nothing is held out.
+        """
+        documents = Documents.of_split(dataset.split(held_out(dataset)), dataset.codec)
+        return cls(model, documents, Documents.of_split(dataset.split("train"), dataset.codec))
+
+    @property
+    def can(self) -> frozenset[str]:
+        return self.model.capabilities
+
+    @property
+    def has(self) -> frozenset[str]:
+        return frozenset({"text"})
+
+    def seconds_left(self, taken: float) -> float:
+        return math.inf
+
+    @property
+    def generator(self) -> Generator:
+        assert self.opened is not None
+        return self.opened
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the model's weights."""
+        return self.generator.fingerprint
+
+    @property
+    def model_facts(self) -> ModelFacts:
+        config, codec = self.model.config, self.documents.codec
+        return ModelFacts(
+            name=subject_name(self.generator.name), parameters=self.model.parameter_count, hash=self.hash,
+            says=f"{config.architecture}, {self.model.parameter_count:,} parameters, context {config.context}",
+            architecture=config.architecture, depth=config.depth, width=config.width, heads=config.heads,
+            context=config.context, vocab_size=config.vocab_size, codec=codec.kind,
+        )  # fmt: skip
+
+    @property
+    def data_facts(self) -> DataFacts:
+        documents, train, made = self.documents, self.train, self.manifest
+        size = {"documents": len(documents), "bytes": int(documents.bytes.sum()), "tokens": int(documents.tokens.sum())}
+        learned = {"documents": 0, "bytes": 0, "tokens": 0}
+        if train is not None:
+            learned = {"documents": len(train), "bytes": int(train.bytes.sum()), "tokens": int(train.tokens.sum())}
+        return DataFacts.parse({
+            "name": documents.name, "hash": documents.fingerprint, "says": f"{documents.name}: {_size(**size)}",
+            "trained": _size(**learned) if train is not None else "",
+            "sources": [Path(each.source).name or each.source for each in made.sources] if made else (),
+            "licences": sorted({each.licence or "unknown" for each in made.sources}) if made else (),
+            "languages": [each.name for each in made.languages] if made else (), "notes": self.notes,
+            **size, **{f"train_{name}": count for name, count in learned.items()},
+        }, "data")  # fmt: skip
+
+    @property
+    def presentation(self) -> Presentation:
+        return presentation(self.model.config.architecture, self.model.parameter_count)
+
+
+def presentation(architecture: str, parameters: int) -> Presentation:
+    """What the card says of a language model."""
+    use = (
+        '```python\nimport daedal\n\nmodel = daedal.load("PATH/TO/THIS/FOLDER")\n'
+        'print(model.generate("Once", max_tokens=100, temperature=0.8, seed=1)[0])\n```\n\n'
+    )
+    own = architecture == "swift"
+    if own:
+        use += "This architecture is Daedal's own: other programs do not open it."
+    else:
+        use += (
+            "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            'tokenizer = AutoTokenizer.from_pretrained("PATH/TO/THIS/FOLDER")\n'
+            'model = AutoModelForCausalLM.from_pretrained("PATH/TO/THIS/FOLDER")\n'
+            'ids = tokenizer("Once", return_tensors="pt").input_ids\n'
+            "print(tokenizer.decode(model.generate(ids, max_new_tokens=100, do_sample=True)[0]))\n```"
+        )
+    return Presentation(
+        what=f"A {architecture} language model", data="text", task="text-generation", tag=architecture,
+        library="" if own else "transformers", use=use, headlines=("bits-per-byte", "nats-per-token", "perplexity"),
+        limits=f"For learning, experiments and play. A model of {parameters:,} parameters knows the form of its training "
+        "text better than any fact: what it writes is invented, may repeat what the training text says word for word, and "
+        "carries its errors and prejudices. It was not aligned or filtered for safety, and was measured on text like its "
+        "training text only. Do not use it where a wrong or offensive sentence does harm.",
+    )  # fmt: skip
+
+
+def held_out(dataset: Dataset) -> str:
+    """The split to measure on.
+
+    Raises:
+        NotMeasurable: nothing is held out.
+    """
+    for name in ("validation", "test"):
+        if dataset.split(name).documents:
+            return name
+    raise NotMeasurable(
+        f"{dataset.folder} holds out no text to measure on", "Build the data with a larger --split for it"
+    )
+
+
+class ReadTexts(NamedTuple):
+    """Documents, and what is to be told of how they were read."""
+
+    texts: list[str]
+    notes: tuple[str, ...]
+
+
+def read_texts(source: str | Path) -> ReadTexts:
+    """The documents in files of any kind that `daedal data build` reads, as it would read them.
+
+    Raises:
+        DaedalError: there is no text to be read.
+    """
+    named = resolve(str(source), "test")
+    texts, tally, last = list[str](), Tally(), ("", False)
+    for item in named.items:
+        for event in read_item(item, Reading()):
+            if isinstance(event, Raw):
+                text, _ = text_of(event)
+                if event.part and last == (event.label, True):
+                    texts[-1] += text
+                else:
+                    texts.append(text)
+                last = (event.label, event.part)
+            else:
+                tally.record(event)
+    if not any(texts):
+        raise DaedalError(f"There is no text in {source}{told(tally)}", "Give a file with some text in it")
+    left_out = tuple(f"{entry[0]:,} left out: {reason}, as {entry[2][0]}" for reason, entry in tally.dropped.items())
+    return ReadTexts(texts, (*tally.coding(), *tally.omissions(), *tally.notes, *left_out))
+
+
+def _size(documents: int, bytes: int, tokens: int) -> str:
+    return f"{documents:,} document{'s' * (documents != 1)}, {bytes:,} bytes, {tokens:,} tokens"
+
+
+def _split(dataset: Dataset, name: str, codec: TextCodec) -> Documents:
+    """A split in the model's own tokens: encoded anew where the dataset has others."""
+    split = dataset.split(name)
+    if dataset.manifest.codec.fingerprint == codec.fingerprint():
+        return Documents.of_split(split, codec)
+    return Documents.of_texts([split.text(index) for index in range(split.documents)], codec, name)
+
+
+def _own_data(folder: RunFolder | None) -> Dataset:
+    if folder is None:
+        raise DaedalError("This model has no training run that says what to measure it on", "Name the data by --data")
+    data = own_data(folder)
+    assert isinstance(data, Dataset)
+    return data
+
+
+def _data(source: str | Path) -> Dataset | str | Path:
+    """A data folder, opened; anything else as it is."""
+    return open_stream(source) if (Path(source) / MANIFEST).is_file() else source
+
+
+def _learned(folder: RunFolder) -> Dataset | None:
+    """What a run learned from, where it is still at hand."""
+    try:
+        return _own_data(folder)
+    except DaedalError:
+        return None
