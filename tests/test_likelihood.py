@@ -215,18 +215,6 @@ def test_the_definition_names_window_stride_prefix_and_vocabulary(codec: TextCod
     assert "window=16,stride=8" in half.definition
 
 
-def test_the_first_documents_are_a_measurement_of_their_own(codec: TextCodec, model: GPT) -> None:
-    documents = Documents.of_texts(TEXTS, codec)
-    some = documents.first(60)
-    assert len(some) == 2
-    assert some.fingerprint != documents.fingerprint
-    part = documents.first(10)
-    assert part.text(0) == TEXTS[0][:10]
-    assert documents.first(10**9) is documents
-    alone = evaluate_documents(model, Documents.of_texts(TEXTS[:2], codec))
-    assert evaluate_documents(model, some).loss.value == pytest.approx(alone.loss.value)
-
-
 def test_the_estimate_of_seconds_is_of_the_right_size(codec: TextCodec, model: GPT) -> None:
     assert 0 < estimate_seconds(model, Documents.of_texts(TEXTS, codec)) < 10
 

@@ -22,7 +22,8 @@ _SLOW_BYTES = 8 * 2**20
 
 
 def ngram(train: Documents, documents: Documents, order: int = 5) -> Predictor:
-    """An n-gram model with modified Kneser-Ney smoothing, learned from the training text; `order` 1 is the unigram model.
+    """An n-gram model with modified Kneser-Ney smoothing, learned from the training text; `order` 1 is the unigram model. Of
+    conversations it learns all, and the answers are counted.
 
     Where the training text has more than `TRAIN_TOKENS` tokens, pieces at equal distances are taken; the definition says so.
     """
@@ -33,6 +34,7 @@ def ngram(train: Documents, documents: Documents, order: int = 5) -> Predictor:
     document = np.repeat(np.arange(len(documents)), np.diff(documents.offsets))
     position = np.arange(len(flat)) - documents.offsets[document]
     text = position < documents.tokens[document]
+    text &= True if documents.answers is None else documents.answers[: len(flat)]
     nats = np.bincount(
         documents.piece_of(document[text], position[text]), weights=losses[text], minlength=len(documents.pieces[0])
     )

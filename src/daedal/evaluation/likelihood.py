@@ -4,6 +4,7 @@
 - windows slide by a stride: a token sees at least `window - stride` tokens before it, where its document has them
 - logits only of what is scored; the softmax in float64
 - the end-of-text after a document is context, not text: its prediction is not counted, nor has it bytes
+- of conversations the answers may be counted alone, with the marks that end them; what stands before them is context
 - confidence intervals by document, by blocks of text where the documents are few
 """
 
@@ -216,6 +217,7 @@ def likelihood(
             "Its training diverged or its weights are damaged: use an earlier checkpoint",
         )
     tokens, sizes, characters = documents.pieces
+    how |= {} if documents.answers is None else {"learned": "answers"}
     vocabulary = documents.codec.fingerprint()[:12]
     pieces = f"blocks of {documents.block} tokens" if documents.by_blocks else "documents"
     total = float(nats.sum())
@@ -227,7 +229,7 @@ def likelihood(
         return Measurement(
             name=name, unit=unit, value=total * scale / float(per.sum()),
             interval=found and found.positive_interval, interval_method=_method(pieces, found.freedom) if found else "",
-            n=len(nats), pieces=pieces, definition=define(quantity, 1, **how, **more),
+            n=int(np.count_nonzero(tokens)), pieces=pieces, definition=define(quantity, 1, **how, **more),
             model_hash=model_hash, data_hash=documents.fingerprint, seed=seed,
         )  # fmt: skip
 
@@ -283,6 +285,9 @@ def _score_batch(
         stream[row, lead : length + 1] = documents.read(first - 1 + lead, first + int(length))
     columns = np.arange(widest)
     scored = (columns >= batch.scored[:, None]) & (columns < batch.length[:, None])
+    if documents.answers is not None:
+        place = documents.offsets[batch.document] + batch.start
+        scored &= documents.answers[np.minimum(place[:, None] + columns, len(documents.answers) - 1)]
     rows, places = np.nonzero(scored)
     device = next(model.parameters()).device
     ids = torch.from_numpy(stream[:, :-1]).to(device)

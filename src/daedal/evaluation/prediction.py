@@ -33,9 +33,11 @@ class Prediction:
         )  # fmt: skip
         tell(0.85, "baselines")
         counted = (ngram(train, documents, 1), ngram(train, documents, 5)) if train is not None else ()
-        of = f"Bits per byte of the {documents.name} text, less is better"
+        whole = documents.answers is None
+        of = f"Bits per byte of the {documents.name} {'text' if whole else 'answers'}, less is better"
         return Findings(
             measured.measurements,
-            (*counted, *compressors(documents, train)),
+            (*counted, *(compressors(documents, train) if whole else ())),
             (Ranking(quantity="bits-per-byte", of=of),),
+            () if whole else ("Compressors: they cannot be told what an answer follows",),
         )

@@ -240,7 +240,7 @@ class Report(Config):
             width = max(len(name) for name, _ in ranking)
             lines += [f"{block.of}:", *(f"  {name:<{width}}  {measurement.shown()}" for name, measurement in ranking)]
         lines += [] if self.rankings else [f"Measured on {self.data.says}:"]
-        for own, beside in self.rows(ranked=False):
+        for own, beside in (row for row in self.rows(ranked=False) if row[0] in self.measurements):
             named = zip(self.columns, beside, strict=True)
             floor = next((f"  ({b.name} {m.value:.4g})" for b, m in named if m is not None), "")
             lines.append(f"  {own.name} {own.shown().strip()}{floor}")

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, Self
 from daedal.codecs.text import TextCodec
 from daedal.config import Config
 from daedal.data.clean import text_of
-from daedal.data.conversations import ConversationDataset, open_stream
+from daedal.data.conversations import ConversationDataset, ConversationSplit, open_stream
 from daedal.data.document import Raw
 from daedal.data.manifest import MANIFEST, Manifest
 from daedal.data.readers import Reading
@@ -84,8 +84,8 @@ class TextSubject:
         notes: tuple[str, ...] = ()
         if isinstance(source, Dataset):
             documents = _split(source, options.split or held_out(source), codec)
-            if isinstance(source, ConversationDataset):
-                notes = ("conversations are measured whole, what users say and the marks of turns included",)
+            if isinstance(source, ConversationDataset) and documents.answers is None:
+                notes = ("conversations are measured whole, since they were encoded with another tokenizer",)
         else:
             texts, notes = read_texts(source)
             documents = Documents.of_texts(texts, codec, Path(source).name)
@@ -138,12 +138,17 @@ class TextSubject:
     @property
     def data_facts(self) -> DataFacts:
         documents, train, made = self.documents, self.train, self.manifest
-        size = {"documents": len(documents), "bytes": int(documents.bytes.sum()), "tokens": int(documents.tokens.sum())}
+        size = {
+            "documents": len(documents),
+            "bytes": int(documents.bytes.sum()),
+            "tokens": int(documents.counted.sum()),
+        }
+        of = "" if documents.answers is None else " of answers"
         learned = {"documents": 0, "bytes": 0, "tokens": 0}
         if train is not None:
             learned = {"documents": len(train), "bytes": int(train.bytes.sum()), "tokens": int(train.tokens.sum())}
         return DataFacts.parse({
-            "name": documents.name, "hash": documents.fingerprint, "says": f"{documents.name}: {_size(**size)}",
+            "name": documents.name, "hash": documents.fingerprint, "says": f"{documents.name}: {_size(**size)}{of}",
             "trained": _size(**learned) if train is not None else "",
             "sources": [Path(each.source).name or each.source for each in made.sources] if made else (),
             "licences": sorted({each.licence or "unknown" for each in made.sources}) if made else (),
@@ -234,10 +239,14 @@ def _size(documents: int, bytes: int, tokens: int) -> str:
 
 
 def _split(dataset: Dataset, name: str, codec: TextCodec) -> Documents:
-    """A split in the model's own tokens: encoded anew where the dataset has others."""
+    """A split in the model's own tokens: encoded anew where the dataset has others. Of held-out conversations the answers are
+    counted."""
     split = dataset.split(name)
     if dataset.manifest.codec.fingerprint == codec.fingerprint():
-        return Documents.of_split(split, codec)
+        documents = Documents.of_split(split, codec)
+        if isinstance(split, ConversationSplit) and name != "train":
+            return documents.of_answers(split.learned)
+        return documents
     return Documents.of_texts([split.text(index) for index in range(split.documents)], codec, name)
 
 
