@@ -10,54 +10,50 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field
-
 from daedal.config import Config
 from daedal.data import children
 from daedal.data.children import Child
-from daedal.data.encode import Encoder, Job, encode_chunk
-from daedal.data.example_work import ExampleWork
-from daedal.data.ingest import Cleaning, ingest
+from daedal.data.column_codecs import load_codecs
+from daedal.data.encode import Job
+from daedal.data.ingest import ingest
+from daedal.data.kind import open_kind
 from daedal.data.sources import Unit
 from daedal.data.spool import Spool
+from daedal.families import part
 
 
 class Bench(Config):
-    """Where workers find and leave their work."""
+    """Where workers find and leave their work.
 
+    Attributes:
+        options: of the build, as JSON has them.
+    """
+
+    kind: str
+    options: dict[str, Any]
     spool: str
     encoded: str
-    codec: str
-    cleaning: Cleaning | None = None  # of text
-    kind: str = "text"
-    options: dict[str, Any] = Field(default_factory=dict)  # of kinds with columns
+    codecs: str
 
 
 class Doer:
     """Does jobs, in whatever process."""
 
     def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+        self._bench, self._kind = bench, open_kind(bench.kind)
+        self._options = self._kind.options.parse(bench.options, "data build")
+        self._build = part(self._kind.build)
         self._spool = Spool(Path(bench.spool))
-        self._encoder: Encoder | None = None
-        self._columns: ExampleWork | None = None if bench.kind == "text" else ExampleWork(bench.kind, bench.options)
+        self._codecs: Any = None
 
     def do(self, job: Unit | Job, progress: Callable[[int], None]) -> None:
-        """Do one job; `progress` is told the bytes of text done."""
-        encoded = Path(self._bench.encoded)
-        if self._columns is not None:
-            if isinstance(job, Unit):
-                self._columns.read(job, self._spool, progress)
-            else:
-                progress(self._columns.encode(job, self._spool, Path(self._bench.codec), encoded))
-            return
+        """Do one job: read a unit, or encode a chunk; `progress` is told the bytes done."""
         if isinstance(job, Unit):
-            assert self._bench.cleaning is not None
-            ingest(job, self._bench.cleaning, self._spool, progress)
+            ingest(self._build.chunks(job, self._kind, self._options), self._spool, progress)
             return
-        if self._encoder is None:
-            self._encoder = Encoder.load(self._bench.codec)
-        progress(encode_chunk(job, self._spool, self._encoder, encoded))
+        if self._codecs is None:
+            self._codecs = load_codecs(self._kind, Path(self._bench.codecs))
+        progress(self._build.encode(job, self._kind, self._codecs, self._spool, Path(self._bench.encoded)))
 
 
 class Workers:
