@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, UInt64
 
-from daedal.data.ingest import each_document
 from daedal.data.sketch import WORDS
-from daedal.data.spool import Spool, Tally
+from daedal.data.spool import Spool, Tally, each_document
 
 Array = np.ndarray
 

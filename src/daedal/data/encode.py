@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Int64
 
 from daedal.config import Config
-from daedal.data.ingest import each_document
 from daedal.data.options import SPLITS
 from daedal.data.shards import load_array
 from daedal.data.sketch import WORDS
-from daedal.data.spool import Spool
+from daedal.data.spool import Spool, each_document
 from daedal.data.words import LINE_START, WordTable
 from daedal.files import atomic_path
 

@@ -35,7 +35,7 @@ from daedal.data.split import Assignment, assign
 from daedal.data.spool import Spool
 from daedal.data.summary import counts_of, duplicates_of, name_of
 from daedal.data.windows import mix
-from daedal.data.workers import Bench, Workers
+from daedal.data.workers import Workers
 from daedal.files import atomic_folder, atomic_path, make_folder, write_json
 
 Array = np.ndarray
@@ -83,14 +83,9 @@ class ExampleBuild(Build):
         return self.options
 
     def run(self, out: Path) -> None:
-        bench = Bench(
-            kind=self.kind.name,
-            options=self.reading().model_dump(mode="json"),
-            spool=str(self.spool.folder),
-            encoded=str(self.encoded),
-            codecs=str(self.work / "codecs"),
-        )
-        with Workers(bench, self.processes_for(self.bytes, _PARALLEL_FROM)) as workers:
+        bench = {"kind": self.kind.name, "options": self.reading().model_dump(mode="json"), "work": str(self.work)}
+        count = self.processes_for(self.bytes, _PARALLEL_FROM)
+        with Workers("daedal.data.chunk_work:ChunkWork", bench, count) as workers:
             self._read(workers)
             corpus = self._gather()
             self.progress("deduplicate", 0, len(corpus))

@@ -4,7 +4,7 @@ It runs in any process and goes on where it stopped. How a document, or an examp
 by what derives from `Chunks`. Next stage: `corpus`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from operator import is_
 from typing import Any
@@ -128,11 +128,3 @@ def ingest(chunks: Chunks, spool: Spool, progress: Callable[[int], None]) -> int
         number += 1
     spool.finish(unit.number, number)
     return number
-
-
-def each_document(text: bytes, ends: np.ndarray) -> Iterator[bytes]:
-    """The documents of a chunk's text."""
-    begin = 0
-    for end in ends.tolist():
-        yield text[begin:end]
-        begin = end

@@ -4,7 +4,7 @@ Their size is known when all were seen, and tables and files beside them speak o
 which gives batches of pictures to others, and a build that was stopped reads them again, but treats only what is left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from daedal.data.copies import Duplicates
 from daedal.data.images import duplicates
 from daedal.data.images.annotate import Annotated, annotate, natural
 from daedal.data.images.assemble import write_splits
-from daedal.data.images.batch import Batcher
+from daedal.data.images.batch import Batch, Batcher
 from daedal.data.images.dataset import ImageDataset, images_path
 from daedal.data.images.example_table import Seen
 from daedal.data.images.options import ImageOptions
@@ -25,13 +25,15 @@ from daedal.data.images.readers import Place
 from daedal.data.images.resize import Treatment
 from daedal.data.images.sheet import SHEET, write_sheet
 from daedal.data.images.summary import Outcome, summarise
-from daedal.data.images.workers import Workers
 from daedal.data.manifest import MANIFEST
 from daedal.data.options import SPLITS
 from daedal.data.request import refuse_broken
 from daedal.data.split import Assignment, assign
+from daedal.data.workers import Workers
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder, make_folder, write_json
+
+_ALONE = 2.0  # seconds of work below which starting processes takes longer than it saves
 
 
 def treatment_of(options: ImageOptions) -> Treatment:
@@ -99,18 +101,23 @@ class PictureBuild(Build):
         total = sum(item.bytes for _, item in items) or None
         done = 0
         self.progress("read", 0, total)
-        with Workers(self.treatment, self.spool, self.processes_for(0, 0)) as workers:
+
+        def batches() -> Iterator[Batch]:
+            nonlocal done
             for role, item in items:
                 for event in self.kind.read([item], self.options, place):
                     if (found := seen.take(event, role)) is None:
                         continue
                     if (batch := batcher.add(found.picture)) is not None:
-                        workers.give(batch)
+                        yield batch
                         self.progress("read", done + min(place.bytes(), item.bytes), total)
                 done += item.bytes
             if (batch := batcher.rest()) is not None:
-                workers.give(batch)
-            workers.finish()
+                yield batch
+
+        bench = {"treatment": self.treatment.model_dump(mode="json"), "folder": str(self.spool)}
+        with Workers("daedal.data.images.batch:BatchWork", bench, self.processes_for(0, 0), _ALONE) as workers:
+            workers.run(batches(), lambda size: None)
         self.progress("read", done, done)
         return seen, batcher.number
 
