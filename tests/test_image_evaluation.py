@@ -162,7 +162,7 @@ def test_intervals_of_reconstructions_hold_nothing_impossible(digits: ImageDatas
             return torch.where(last[:, None, None, None], -images, images)
 
     nearly = generator((), 1, model=Nearly)
-    subject = PictureSubject(nearly.model, open_reference(digits, None, digits.codec), opened=nearly)
+    subject = PictureSubject(nearly.model, open_reference(digits, None, digits.codec), PictureOptions(), nearly)
     subject.held = HeldOut(np.asarray(digits.split("test").images[:12]), np.full(12, -1), ())
     found = Reconstruction().measure(subject, 1.0, lambda share, doing: None).measurements
     possible = {"PSNR": (0, 100), "SSIM": (-1, 1), "MSE": (0, 1)}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from daedal import __version__
-from daedal.codecs.raster import IMAGE_CODEC
 from daedal.errors import DaedalError
 from daedal.evaluation.card import model_card
 from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, Tell
@@ -21,8 +20,7 @@ from daedal.evaluation.page import report_page
 from daedal.evaluation.report import CARD, JSON, PAGE, Curve, Report
 from daedal.files import atomic_path, write_json, write_text
 from daedal.inference.generator import Generator
-from daedal.inference.pictures import ImageGenerator
-from daedal.models.checkpoint import resolve
+from daedal.models.image import ImageModel
 from daedal.training.language import LanguageTask
 from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
@@ -39,7 +37,7 @@ class Progress(Protocol):
 
 
 def evaluate(
-    run: str | Path | Generator | ImageGenerator,
+    run: str | Path | Generator,
     data: Any = None,
     *,
     progress: Progress | None = None,
@@ -64,8 +62,10 @@ def evaluate(
             progress(100 * share, 100, doing)
 
     tell(0, "loading")
-    kind = _subject_of(run)
-    subject = kind.open(run, data, kind.options.parse(options, "evaluate"), _part(tell, 0, _OPENING))
+    generator = run if isinstance(run, Generator) else Generator.open(run)
+    folder = _run_folder(run)
+    kind: type[Subject] = PictureSubject if isinstance(generator.model, ImageModel) else TextSubject
+    subject = kind.open(generator, folder, data, kind.options.parse(options, "evaluate"), _part(tell, 0, _OPENING))
     chosen, missing = applicable(subject)
     if not chosen:
         why = next(iter(missing), "This model can nothing that is measured")
@@ -86,11 +86,11 @@ def evaluate(
     report = Report(
         daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,
         measurements=findings.measurements, baselines=findings.baselines, blocks=findings.blocks,
-        missing=findings.missing, sampling=dict(findings.sampling), plan=_plan_facts(subject.folder),
-        curve=_curve(subject.folder), seconds=round(time.monotonic() - started, 2), pictures=dict(findings.pictures),
+        missing=findings.missing, sampling=dict(findings.sampling), plan=_plan_facts(folder),
+        curve=_curve(folder), seconds=round(time.monotonic() - started, 2), pictures=dict(findings.pictures),
     )  # fmt: skip
     tell(1, "done")
-    return _kept(report, subject.folder if subject.own else None)
+    return _kept(report, folder if subject.own else None)
 
 
 def applicable(subject: Subject) -> tuple[list[Evaluator[Any]], tuple[str, ...]]:
@@ -177,10 +177,10 @@ def _kept(report: Report, folder: RunFolder | None) -> Report:
         return report.model_copy(update={"unwritten": f"The report could not be written: {error}"})
 
 
-def _subject_of(run: str | Path | Generator | ImageGenerator) -> type[Subject]:
-    if isinstance(run, str | Path):
-        return PictureSubject if (resolve(run) / IMAGE_CODEC).is_file() else TextSubject
-    return TextSubject if isinstance(run, Generator) else PictureSubject
+def _run_folder(run: str | Path | Generator) -> RunFolder | None:
+    """The folder of the run that is named by its path, where a training run says so."""
+    named = not isinstance(run, Generator) and (Path(run) / "training" / "plan.json").is_file()
+    return RunFolder(Path(run)) if named else None
 
 
 def _part(tell: Tell, begin: float, end: float) -> Tell:

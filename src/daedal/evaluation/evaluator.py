@@ -1,8 +1,11 @@
 """What an evaluator is: it declares what it needs of a model and of data, how long it takes, and gives findings. The table of
 them is in `evaluators.py`; `evaluate.py` picks those that apply."""
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -11,6 +14,7 @@ from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Block
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import Baseline, DataFacts, ModelFacts, Predictor, Presentation
+from daedal.inference.generator import Generator
 from daedal.training.run import RunFolder
 
 Tell = Callable[[float, str], None]
@@ -43,49 +47,76 @@ class Findings:
         )  # fmt: skip
 
 
-class Subject(Protocol):
-    """A model that was opened, with the data to measure it on.
+class Subject(ABC):
+    """A model that is measured, with the data for it.
 
-    Attributes:
-        options: what may be asked of its evaluation.
-        folder: of the run that trained it, where one did.
-        own: whether the data are those that it was trained on: then the report is kept.
-        can: what the model can do.
-        has: what there is of the data.
-        fixed: seconds that every evaluation takes.
-        opening_seconds: those that opening takes, beside.
+    Args:
+        opened: the model with its codec; None while it is still being trained, to foretell the time.
     """
 
     options: ClassVar[type[Config]]
+    """What may be asked of its evaluation."""
     fixed: ClassVar[float]
-    folder: RunFolder | None
+    """Seconds that every evaluation takes."""
+    own: bool
+    """Whether the data are those that it was trained on: then the report is kept."""
 
-    @property
-    def own(self) -> bool: ...
-
-    @property
-    def opening_seconds(self) -> float: ...
-
-    @property
-    def can(self) -> frozenset[str]: ...
-
-    @property
-    def has(self) -> frozenset[str]: ...
+    def __init__(self, opened: Generator | None) -> None:
+        self.opened = opened
 
     @classmethod
-    def open(cls, run: Any, data: Any, options: Any, tell: Tell) -> Self: ...
+    @abstractmethod
+    def open(cls, generator: Generator, folder: RunFolder | None, data: Any, options: Any, tell: Tell) -> Self:
+        """
+        Raises:
+            DaedalError: there is no such data, or it is not of the model's kind, or too little is held out.
+        """
+
+    @property
+    @abstractmethod
+    def can(self) -> frozenset[str]:
+        """What the model can do."""
+
+    @property
+    @abstractmethod
+    def has(self) -> frozenset[str]:
+        """What there is of the data."""
+
+    @property
+    def opening_seconds(self) -> float:
+        """Those that opening takes beside."""
+        return 0.0
+
+    @property
+    def generator(self) -> Generator:
+        assert self.opened is not None
+        return self.opened
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the model's weights."""
+        return self.generator.fingerprint
+
+    @property
+    def name(self) -> str:
+        """Of the model: a folder's is its own, for where it lies is nobody's affair."""
+        named = Path(self.generator.name)
+        return named.resolve().name if named.is_dir() else self.generator.name
 
     def seconds_left(self, taken: float) -> float:
         """For all evaluators, when opening has `taken` so many; infinite where time does not decide what is measured."""
-        ...
+        return math.inf
 
     @property
+    @abstractmethod
     def model_facts(self) -> ModelFacts: ...
 
     @property
+    @abstractmethod
     def data_facts(self) -> DataFacts: ...
 
     @property
+    @abstractmethod
     def presentation(self) -> Presentation: ...
 
 
@@ -117,14 +148,3 @@ class Evaluator(Protocol[S]):
             DaedalError: it cannot be measured.
         """
         ...
-
-
-def subject_name(name: str) -> str:
-    """The name of a model that was opened by `name`: a folder's is its own, for where it lies is nobody's affair."""
-    return Path(name).resolve().name if Path(name).is_dir() else name
-
-
-def run_folder(run: Any) -> RunFolder | None:
-    """The folder of the run that is named by its path, where a training run says so."""
-    named = isinstance(run, str | Path) and (Path(run) / "training" / "plan.json").is_file()
-    return RunFolder(Path(run)) if named else None

@@ -19,7 +19,7 @@ from daedal.evaluation.images.speeds import largest
 from daedal.evaluation.kinds.pictures import REFERENCE, Drawn, PictureSubject
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.report import Baseline
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 
 SAMPLES = "samples.png"
 _SAMPLES = (100, 250, 500, 1000, 2000, 5000)
@@ -104,7 +104,7 @@ def _baselines(
 
 
 def draw(
-    generator: ImageGenerator, count: int, seed: int, progress: Callable[[int], None], prompts: Sequence[str] = ()
+    generator: Generator, count: int, seed: int, progress: Callable[[int], None], prompts: Sequence[str] = ()
 ) -> Drawn:
     """The first pictures of a seed; a model of classes draws those too, and one of captions what `prompts` say, of long ones
     as much as it can learn."""

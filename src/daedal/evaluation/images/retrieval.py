@@ -19,7 +19,6 @@ from daedal.evaluation.images.intervals import share_of
 from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.report import Baseline
-from daedal.inference.matching import Matcher
 
 FIRST = (1, 5, 10)
 """Among how many of the first something must be to be found."""
@@ -42,11 +41,10 @@ class Matching:
         """
         tell(0, "matching pictures and texts")
         generator, held = subject.generator, subject.held
-        matcher = Matcher(generator.model, generator.codec, generator.name, captions=generator.captions)
         known = [place for place, caption in enumerate(held.captions) if tidy(caption)]
         texts, right = distinct([held.captions[place] for place in known])
-        pictures = matcher.embed_pictures([held.pictures[place] for place in known]).cpu()
-        found, chance = retrieval(pictures, matcher.embed_texts(texts).cpu(), right, **subject.about)
+        pictures = generator.embed_pictures([held.pictures[place] for place in known]).cpu()
+        found, chance = retrieval(pictures, generator.embed_texts(texts).cpu(), right, **subject.about)
         return Findings(tuple(found), (chance,))
 
 

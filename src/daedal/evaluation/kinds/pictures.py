@@ -1,10 +1,10 @@
 """A model of pictures and held-out ones: a split of its own data, of another data folder, or a folder of pictures."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -12,14 +12,14 @@ from jaxtyping import Int, UInt8
 from daedal.codecs.caption import tidy
 from daedal.config import Config
 from daedal.data.images.dataset import ImageDataset
-from daedal.evaluation.evaluator import Tell, run_folder, subject_name
+from daedal.evaluation.evaluator import Subject, Tell
 from daedal.evaluation.images.baselines import spread
 from daedal.evaluation.images.extractors import default_extractor, open_extractor
 from daedal.evaluation.images.features import Extractor, Request
 from daedal.evaluation.images.reference import Reference, of_data, open_reference
-from daedal.evaluation.images.speeds import Speeds, extractor_speed, largest, model_speeds
+from daedal.evaluation.images.speeds import extractor_speed, largest, model_speeds
 from daedal.evaluation.report import DataFacts, ModelFacts, Presentation
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 from daedal.models.coded import TokenModel
 from daedal.models.image import ImageModel
 from daedal.training.run import RunFolder
@@ -75,45 +75,37 @@ class Drawn:
     labels: Int[np.ndarray, " n"]
 
 
-@dataclass
-class PictureSubject:
+class PictureSubject(Subject):
     """A model of pictures and those to measure it against.
 
     Attributes:
-        opened: the model with its codec; not there while it is still being trained.
         extractor: by what samples are seen; None where the model draws none.
         drawn: samples, when they are drawn.
     """
 
-    options: ClassVar[type[Config]] = PictureOptions
-    fixed: ClassVar[float] = 3.0
-    model: ImageModel
-    reference: Reference
-    asked: PictureOptions = field(default_factory=PictureOptions)
-    opened: ImageGenerator | None = None
-    folder: RunFolder | None = None
-    extractor: Extractor | None = None
-    drawn: Drawn | None = None
+    options = PictureOptions
+    fixed = 3.0
 
-    def __post_init__(self) -> None:
-        self.speeds: Speeds = model_speeds(self.model)
-        self.held: HeldOut = self.take(REFERENCE[-1])
+    def __init__(
+        self,
+        model: ImageModel,
+        reference: Reference,
+        asked: PictureOptions,
+        opened: Generator | None = None,
+    ) -> None:
+        super().__init__(opened)
+        self.model, self.reference, self.asked = model, reference, asked
+        self.own = reference.own
+        self.extractor: Extractor | None = None
+        self.drawn: Drawn | None = None
+        self.speeds = model_speeds(model)
+        self.held = self.take(REFERENCE[-1])
 
     @classmethod
     def open(
-        cls,
-        run: str | Path | ImageGenerator,
-        data: str | Path | ImageDataset | None,
-        options: PictureOptions,
-        tell: Tell,
+        cls, generator: Generator, folder: RunFolder | None, data: Any, options: PictureOptions, tell: Tell
     ) -> Self:
-        """
-        Raises:
-            DaedalError: there is no such run, data or extractor, or there are too few pictures.
-        """
-        generator = run if isinstance(run, ImageGenerator) else ImageGenerator.open(str(run))
-        folder = run_folder(run)
-        subject = cls(generator.model, open_reference(data, folder, generator.codec), options, generator, folder)
+        subject = cls(generator.model, open_reference(data, folder, generator.codec), options, generator)
         if "sample" in subject.can:
             tell(0.1, "making the extractor")
             name, learned = subject._extractor_name, subject.reference.train_data
@@ -133,10 +125,6 @@ class PictureSubject:
             NotMeasurable: too little is held out.
         """
         return cls(model, of_data(dataset, dataset.codec, True, dataset), PictureOptions(seconds=seconds))
-
-    @property
-    def own(self) -> bool:
-        return self.folder is not None and self.reference.own
 
     @property
     def can(self) -> frozenset[str]:
@@ -174,20 +162,10 @@ class PictureSubject:
         return {"model_hash": self.hash, "data_hash": self.reference.fingerprint}
 
     @property
-    def generator(self) -> ImageGenerator:
-        assert self.opened is not None
-        return self.opened
-
-    @cached_property
-    def hash(self) -> str:
-        """SHA-256 of the model's weights."""
-        return self.generator.fingerprint
-
-    @property
     def model_facts(self) -> ModelFacts:
         channels, height, width = self.model.config.shape
         return ModelFacts(
-            name=subject_name(self.generator.name), parameters=self.model.parameter_count, hash=self.hash,
+            name=self.name, parameters=self.model.parameter_count, hash=self.hash,
             says=f"{self.model.family}, {self.model.parameter_count:,} parameters, {width} x {height} x {channels}",
             family=self.model.family, channels=channels, height=height, width=width, classes=self.generator.classes,
             capabilities=tuple(sorted(self.generator.capabilities)),

@@ -1,10 +1,7 @@
 """A language model and held-out text: a split of its own data, of another data folder, or any files of text."""
 
-import math
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from daedal.codecs.text import TextCodec
 from daedal.config import Config
@@ -19,7 +16,7 @@ from daedal.data.sources import read_item, resolve
 from daedal.data.spool import Tally
 from daedal.errors import DaedalError
 from daedal.evaluation.documents import Documents
-from daedal.evaluation.evaluator import NotMeasurable, Tell, run_folder, subject_name
+from daedal.evaluation.evaluator import NotMeasurable, Subject, Tell
 from daedal.evaluation.report import DataFacts, ModelFacts, Presentation
 from daedal.inference.generator import Generator
 from daedal.models.gpt import GPT
@@ -45,38 +42,38 @@ class TextOptions(Config):
     seed: int = 0
 
 
-@dataclass
-class TextSubject:
+class TextSubject(Subject):
     """A language model and the documents to measure it on.
 
-    Attributes:
+    Args:
         train: what it learned from, where that is at hand.
         manifest: of that.
         notes: how files were read.
-        opened: the model with its codec; not there while it is still being trained.
     """
 
-    options: ClassVar[type[Config]] = TextOptions
-    fixed: ClassVar[float] = 0.8
-    opening_seconds: ClassVar[float] = 0.0
-    model: GPT
-    documents: Documents
-    train: Documents | None
-    asked: TextOptions = field(default_factory=TextOptions)
-    manifest: Manifest | None = None
-    notes: tuple[str, ...] = ()
-    opened: Generator | None = None
-    folder: RunFolder | None = None
-    own: bool = False
+    options = TextOptions
+    fixed = 0.8
+
+    def __init__(
+        self,
+        model: GPT,
+        documents: Documents,
+        train: Documents | None,
+        asked: TextOptions,
+        opened: Generator | None = None,
+        manifest: Manifest | None = None,
+        notes: tuple[str, ...] = (),
+        own: bool = False,
+    ) -> None:
+        super().__init__(opened)
+        self.model, self.documents, self.train, self.asked = model, documents, train, asked
+        self.manifest, self.notes, self.own = manifest, notes, own
 
     @classmethod
-    def open(cls, run: str | Path | Generator, data: str | Path | None, options: TextOptions, tell: Tell) -> Self:
-        """
-        Raises:
-            DaedalError: there is no such run or data, or nothing is held out.
-        """
-        generator = run if isinstance(run, Generator) else Generator.open(str(run))
-        folder, codec = run_folder(run), generator.codec
+    def open(
+        cls, generator: Generator, folder: RunFolder | None, data: str | Path | None, options: TextOptions, tell: Tell
+    ) -> Self:
+        codec = generator.codec
         source = _own_data(folder) if data is None else _data(data)
         own = folder is not None and isinstance(source, Dataset) and (data is None or is_own(source, folder))
         # Other data than the model's own leaves its training text what it was: baselines learn from what the model learned
@@ -92,7 +89,7 @@ class TextSubject:
         train, manifest = None, None
         if isinstance(learned, Dataset):
             train, manifest = _split(learned, "train", codec), learned.manifest
-        return cls(generator.model, documents, train, options, manifest, notes, generator, folder, own)
+        return cls(generator.model, documents, train, options, generator, manifest, notes, own)
 
     @classmethod
     def of(cls, model: GPT, dataset: Dataset) -> Self:
@@ -102,7 +99,7 @@ class TextSubject:
             NotMeasurable: nothing is held out.
         """
         documents = Documents.of_split(dataset.split(held_out(dataset)), dataset.codec)
-        return cls(model, documents, Documents.of_split(dataset.split("train"), dataset.codec))
+        return cls(model, documents, Documents.of_split(dataset.split("train"), dataset.codec), TextOptions())
 
     @property
     def can(self) -> frozenset[str]:
@@ -112,24 +109,11 @@ class TextSubject:
     def has(self) -> frozenset[str]:
         return frozenset({"text"})
 
-    def seconds_left(self, taken: float) -> float:
-        return math.inf
-
-    @property
-    def generator(self) -> Generator:
-        assert self.opened is not None
-        return self.opened
-
-    @cached_property
-    def hash(self) -> str:
-        """SHA-256 of the model's weights."""
-        return self.generator.fingerprint
-
     @property
     def model_facts(self) -> ModelFacts:
         config, codec = self.model.config, self.documents.codec
         return ModelFacts(
-            name=subject_name(self.generator.name), parameters=self.model.parameter_count, hash=self.hash,
+            name=self.name, parameters=self.model.parameter_count, hash=self.hash,
             says=f"{config.architecture}, {self.model.parameter_count:,} parameters, context {config.context}",
             architecture=config.architecture, depth=config.depth, width=config.width, heads=config.heads,
             context=config.context, vocab_size=config.vocab_size, codec=codec.kind,
