@@ -23,13 +23,13 @@ from daedal.evaluation.images.baselines import gaussian_pictures
 from daedal.evaluation.images.distances import Distances
 from daedal.evaluation.images.likelihood import Likelihood
 from daedal.evaluation.images.reconstruction import Reconstruction, errors
-from daedal.evaluation.images.reference import of_data, open_reference
+from daedal.evaluation.images.reference import of_data
 from daedal.evaluation.images.speeds import Speeds
 from daedal.evaluation.kinds.pictures import HeldOut, PictureOptions, PictureSubject
 from daedal.evaluation.page import report_page
 from daedal.evaluation.report import Curve, Report
 from daedal.evaluation.terminal import render
-from daedal.evaluation.worlds.composing import Composing
+from daedal.evaluation.worlds.composition import Composing
 from daedal.models.image import ImageBatch, ImageConfig
 from image_files import folder_of, png_with
 
@@ -162,7 +162,7 @@ def test_intervals_of_reconstructions_hold_nothing_impossible(digits: ImageDatas
             return torch.where(last[:, None, None, None], -images, images)
 
     nearly = generator((), 1, model=Nearly)
-    subject = PictureSubject(nearly.model, open_reference(digits, None, digits.codec), PictureOptions(), nearly)
+    subject = PictureSubject(nearly.model, of_data(digits, digits.codec, digits), PictureOptions(), nearly)
     subject.held = HeldOut(np.asarray(digits.split("test").images[:12]), np.full(12, -1), ())
     found = Reconstruction().measure(subject, 1.0, lambda share, doing: None).measurements
     possible = {"PSNR": (0, 100), "SSIM": (-1, 1), "MSE": (0, 1)}
@@ -212,7 +212,7 @@ def test_a_broken_picture_in_the_folder_is_named(tmp_path: Path) -> None:
 
 def test_the_time_decides_the_sizes_and_the_sizes_keep_the_time(digits: ImageDataset) -> None:
     model = Blots(ImageConfig(channels=1, height=8, width=8, classes=10))
-    subject = PictureSubject(model, of_data(digits, digits.codec, True, digits), PictureOptions(seconds=60.0))
+    subject = PictureSubject(model, of_data(digits, digits.codec, digits), PictureOptions(seconds=60.0))
     assert subject.opening_seconds > 1  # a classifier is trained
     chosen = [Distances(), Composing(), Reconstruction(), Likelihood()]
     for draws in (3.0, 30.0, 3000.0):

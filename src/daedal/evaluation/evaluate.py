@@ -1,29 +1,48 @@
 """Measure a model: open it with its data, run the evaluators that apply within the time, and report. It is what training ends
 with, and what `daedal evaluate` does."""
 
+import io
 import math
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from PIL import Image
+
 from daedal import __version__
 from daedal.errors import DaedalError
 from daedal.evaluation.card import model_card
 from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, Tell
-from daedal.evaluation.evaluators import EVALUATORS
 from daedal.evaluation.images import reference
+from daedal.evaluation.images.copies import Copies
+from daedal.evaluation.images.distances import Distances
+from daedal.evaluation.images.likelihood import Likelihood, TokenLikelihood
+from daedal.evaluation.images.reconstruction import Reconstruction
+from daedal.evaluation.images.retrieval import Matching
 from daedal.evaluation.kinds import text
 from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.kinds.text import TextSubject
 from daedal.evaluation.page import report_page
+from daedal.evaluation.prediction import Prediction
 from daedal.evaluation.report import CARD, JSON, PAGE, Curve, Report
+from daedal.evaluation.source import Data, Source
+from daedal.evaluation.worlds.composition import Composing
+from daedal.evaluation.worlds.scene_scores import SceneScores
+from daedal.evaluation.writing import Writing
 from daedal.files import atomic_path, write_json, write_text
 from daedal.inference.generator import Generator
 from daedal.models.image import ImageModel
 from daedal.training.language import LanguageTask
 from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
+
+EVALUATORS: tuple[Evaluator[Any], ...] = (
+    Prediction(), Writing(),
+    Distances(), SceneScores(), Composing(), Copies(), Reconstruction(), Likelihood(), TokenLikelihood(), Matching(),
+)  # fmt: skip
+"""Those that apply to a model and its data are run in this order, and the first must succeed. What stands later has first claim
+on the time, and the first, which draws, has what is left."""
 
 _MOST = 0.5  # of the budget of a run
 _OPENING = 0.25  # of the progress bar
@@ -38,7 +57,7 @@ class Progress(Protocol):
 
 def evaluate(
     run: str | Path | Generator,
-    data: Any = None,
+    data: str | Path | Data | None = None,
     *,
     progress: Progress | None = None,
     **options: Any,
@@ -65,7 +84,8 @@ def evaluate(
     generator = run if isinstance(run, Generator) else Generator.open(run)
     folder = _run_folder(run)
     kind: type[Subject] = PictureSubject if isinstance(generator.model, ImageModel) else TextSubject
-    subject = kind.open(generator, folder, data, kind.options.parse(options, "evaluate"), _part(tell, 0, _OPENING))
+    source = Source.open(data, folder)
+    subject = kind.open(generator, source, kind.options.parse(options, "evaluate"), _part(tell, 0, _OPENING))
     chosen, missing = applicable(subject)
     if not chosen:
         why = next(iter(missing), "This model can nothing that is measured")
@@ -83,14 +103,15 @@ def evaluate(
                 raise
             findings += Findings(missing=(error.what,))
         done = after
+    sheets = {name: _png(sheet) for name, sheet in findings.pictures.items()}
     report = Report(
         daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,
         measurements=findings.measurements, baselines=findings.baselines, blocks=findings.blocks,
         missing=findings.missing, sampling=dict(findings.sampling), plan=_plan_facts(folder),
-        curve=_curve(folder), seconds=round(time.monotonic() - started, 2), pictures=dict(findings.pictures),
+        curve=_curve(folder), seconds=round(time.monotonic() - started, 2), pictures=sheets,
     )  # fmt: skip
     tell(1, "done")
-    return _kept(report, folder if subject.own else None)
+    return _kept(report, folder if source.own else None)
 
 
 def applicable(subject: Subject) -> tuple[list[Evaluator[Any]], tuple[str, ...]]:
@@ -162,6 +183,12 @@ def write(report: Report, folder: Path) -> Report:
     write_text(folder / PAGE, report_page(report))
     names = (PAGE, CARD, JSON, *report.pictures)
     return report.model_copy(update={"written": tuple(str(folder / name) for name in names)})
+
+
+def _png(sheet: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    sheet.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _kept(report: Report, folder: RunFolder | None) -> Report:

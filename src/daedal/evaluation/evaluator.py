@@ -1,5 +1,5 @@
 """What an evaluator is: it declares what it needs of a model and of data, how long it takes, and gives findings. The table of
-them is in `evaluators.py`; `evaluate.py` picks those that apply."""
+them is in `evaluate.py`, which picks those that apply."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,13 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
+from PIL import Image
+
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Block
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import Baseline, DataFacts, ModelFacts, Predictor, Presentation
+from daedal.evaluation.source import Source
 from daedal.inference.generator import Generator
-from daedal.training.run import RunFolder
 
 Tell = Callable[[float, str], None]
 """Told what share of the work is done, and what is being done."""
@@ -30,7 +32,7 @@ class Findings:
     """What an evaluator found; see `report.Report` for each.
 
     Attributes:
-        pictures: sheets as PNG, by the name of their file.
+        pictures: sheets, by the name of their file.
     """
 
     measurements: tuple[Measurement, ...] = ()
@@ -38,7 +40,7 @@ class Findings:
     blocks: tuple[Block, ...] = ()
     missing: tuple[str, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
 
     def __add__(self, more: "Findings") -> "Findings":
         return Findings(
@@ -58,18 +60,16 @@ class Subject(ABC):
     """What may be asked of its evaluation."""
     fixed: ClassVar[float]
     """Seconds that every evaluation takes."""
-    own: bool
-    """Whether the data are those that it was trained on: then the report is kept."""
 
     def __init__(self, opened: Generator | None) -> None:
         self.opened = opened
 
     @classmethod
     @abstractmethod
-    def open(cls, generator: Generator, folder: RunFolder | None, data: Any, options: Any, tell: Tell) -> Self:
+    def open(cls, generator: Generator, source: Source, options: Any, tell: Tell) -> Self:
         """
         Raises:
-            DaedalError: there is no such data, or it is not of the model's kind, or too little is held out.
+            DaedalError: the data are not of the model's kind, or too little is held out.
         """
 
     @property

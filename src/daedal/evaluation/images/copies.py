@@ -6,8 +6,11 @@ import math
 import numpy as np
 import torch.nn.functional as F
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
+from daedal.codecs.raster import to_image
+from daedal.codecs.sheet import pairs
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Sheet
 from daedal.evaluation.evaluator import Findings, Tell
@@ -16,7 +19,6 @@ from daedal.evaluation.images.baselines import spread
 from daedal.evaluation.images.features import Pictures, as_planes
 from daedal.evaluation.images.intervals import WILSON
 from daedal.evaluation.images.memorization import Nearest
-from daedal.evaluation.images.png_sheets import pairs_png
 from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.measurement import Measurement, define
 
@@ -78,8 +80,12 @@ class Copies:
         )
         return Findings(
             tuple(measured), blocks=(Sheet(title="What it copies", says=says, file=NEIGHBOURS),), missing=missing,
-            pictures={NEIGHBOURS: pairs_png(samples[closest], learned[near.indices[closest]])},
+            pictures={NEIGHBOURS: pairs(_images(samples[closest]), _images(learned[near.indices[closest]]))},
         )  # fmt: skip
+
+
+def _images(pictures: Pictures) -> list[Image.Image]:
+    return [to_image(each) for each in pictures]
 
 
 def _alike(pictures: Pictures) -> Float[Tensor, "n values"]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from daedal.codecs.raster import to_image
+from daedal.codecs.sheet import grid
 from daedal.evaluation.blocks import Note, Sheet, Table
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.images.baselines import gaussian_pictures, spread
@@ -14,7 +16,6 @@ from daedal.evaluation.images.classifier import ClassifierExtractor
 from daedal.evaluation.images.features import Extractor, Features, extract
 from daedal.evaluation.images.intervals import share_of
 from daedal.evaluation.images.metrics import Compared, all_metrics
-from daedal.evaluation.images.png_sheets import grid_png
 from daedal.evaluation.images.speeds import largest
 from daedal.evaluation.kinds.pictures import REFERENCE, Drawn, PictureSubject
 from daedal.evaluation.measurement import Measurement, define
@@ -69,7 +70,7 @@ class Distances:
         sheet = Sheet(title="What it draws", says=f"The first ones drawn, not chosen: {stated}", file=SAMPLES)
         findings = Findings(
             tuple(found), _baselines(subject, by, count, compare), (sheet, Note(text=by.note)), tuple(missing),
-            sampling, {SAMPLES: grid_png(drawn.pictures[:_SHOWN])},
+            sampling, {SAMPLES: grid([to_image(each) for each in drawn.pictures[:_SHOWN]])},
         )  # fmt: skip
         if isinstance(by, ClassifierExtractor):
             findings += classes(subject, by, features, drawn, held_features, held.labels)

@@ -18,8 +18,6 @@ class Compared:
         reference_name: of the reference pictures, such as `test`.
         data_hash: of the reference pictures.
         model_hash: of what drew the samples.
-        conditions: how the samples were drawn, for the definitions.
-        subset: how many pictures a subset of the kernel distance has; the published 1000 where there are as many.
     """
 
     extractor: Extractor
@@ -28,9 +26,7 @@ class Compared:
     reference_name: str = "reference"
     data_hash: str = ""
     model_hash: str = ""
-    conditions: Mapping[str, str] | None = None
     seed: int = 0
-    subset: int | None = None
 
     @property
     def sizes(self) -> dict[str, object]:
@@ -75,7 +71,7 @@ def fid_infinity(compared: Compared, plain: Measurement | None = None) -> Measur
 
 def kid(compared: Compared) -> Measurement:
     """The kernel distance."""
-    size = compared.subset or min(kernel.SUBSET, _fewest(compared))
+    size = min(kernel.SUBSET, _fewest(compared))
     found = kernel.kernel_distance(compared.samples.values, compared.reference.values, size=size)
     conditions = {"kernel": "cubic", "subsets": f"{kernel.SUBSETS}-of-{size}"}
     return _measurement(
@@ -132,7 +128,7 @@ def _measurement(
     n: int, pieces: str, conditions: Mapping[str, object], seed: int | None = None, better: str = "lower",
 ) -> Measurement:  # fmt: skip
     interval = None if interval is None else (min(interval[0], value), max(interval[1], value))
-    stated = {**compared.extractor.conditions, **compared.sizes, **conditions, **(compared.conditions or {})}
+    stated = {**compared.extractor.conditions, **compared.sizes, **conditions}
     return Measurement.parse(
         {
             "name": name,

@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from daedal.codecs.raster import to_image
+from daedal.codecs.sheet import pairs
 from daedal.evaluation.blocks import Sheet
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.images.intervals import STUDENT, mean_interval
-from daedal.evaluation.images.png_sheets import pairs_png
 from daedal.evaluation.images.speeds import largest
 from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.measurement import Measurement, define
@@ -58,10 +59,11 @@ class Reconstruction:
                 ("SSIM", "", found.ssim, "higher", (-1.0, 1.0)), ("MSE", "", found.mse, "lower", (0.0, 1.0)),
             )
         )  # fmt: skip
+        shown = [to_image(each) for each in held.pictures[:16]], [to_image(each) for each in returned[:16]]
         says = "Held-out pictures, each above what comes back through the model's latents."
         return Findings(
             measured, blocks=(Sheet(title="What comes back", says=says, file=RECONSTRUCTIONS),),
-            pictures={RECONSTRUCTIONS: pairs_png(held.pictures[:16], returned[:16])},
+            pictures={RECONSTRUCTIONS: pairs(*shown)},
         )  # fmt: skip
 
 

@@ -19,10 +19,10 @@ from daedal.evaluation.images.features import Extractor, Request
 from daedal.evaluation.images.reference import Reference, of_data, open_reference
 from daedal.evaluation.images.speeds import extractor_speed, largest, model_speeds
 from daedal.evaluation.report import DataFacts, ModelFacts, Presentation
+from daedal.evaluation.source import Source
 from daedal.inference.generator import Generator
 from daedal.models.coded import TokenModel
 from daedal.models.image import ImageModel
-from daedal.training.run import RunFolder
 
 SECONDS = 25.0
 """What an evaluation may take unless more is given."""
@@ -95,17 +95,14 @@ class PictureSubject(Subject):
     ) -> None:
         super().__init__(opened)
         self.model, self.reference, self.asked = model, reference, asked
-        self.own = reference.own
         self.extractor: Extractor | None = None
         self.drawn: Drawn | None = None
         self.speeds = model_speeds(model)
         self.held = self.take(REFERENCE[-1])
 
     @classmethod
-    def open(
-        cls, generator: Generator, folder: RunFolder | None, data: Any, options: PictureOptions, tell: Tell
-    ) -> Self:
-        subject = cls(generator.model, open_reference(data, folder, generator.codec), options, generator)
+    def open(cls, generator: Generator, source: Source, options: PictureOptions, tell: Tell) -> Self:
+        subject = cls(generator.model, open_reference(source, generator.codec), options, generator)
         if "sample" in subject.can:
             tell(0.1, "making the extractor")
             name, learned = subject._extractor_name, subject.reference.train_data
@@ -124,7 +121,7 @@ class PictureSubject(Subject):
         Raises:
             NotMeasurable: too little is held out.
         """
-        return cls(model, of_data(dataset, dataset.codec, True, dataset), PictureOptions(seconds=seconds))
+        return cls(model, of_data(dataset, dataset.codec, dataset), PictureOptions(seconds=seconds))
 
     @property
     def can(self) -> frozenset[str]:

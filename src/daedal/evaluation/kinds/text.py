@@ -6,9 +6,10 @@ from typing import NamedTuple, Self
 from daedal.codecs.text import TextCodec
 from daedal.config import Config
 from daedal.data.clean import text_of
-from daedal.data.conversations import ConversationDataset, ConversationSplit, open_stream
+from daedal.data.conversations import ConversationDataset, ConversationSplit
 from daedal.data.document import Raw
-from daedal.data.manifest import MANIFEST, Manifest
+from daedal.data.images.dataset import ImageDataset
+from daedal.data.manifest import Manifest
 from daedal.data.readers import Reading
 from daedal.data.request import told
 from daedal.data.shards import Dataset
@@ -18,10 +19,9 @@ from daedal.errors import DaedalError
 from daedal.evaluation.documents import Documents
 from daedal.evaluation.evaluator import NotMeasurable, Subject, Tell
 from daedal.evaluation.report import DataFacts, ModelFacts, Presentation
+from daedal.evaluation.source import Source
 from daedal.inference.generator import Generator
 from daedal.models.gpt import GPT
-from daedal.training.run import RunFolder
-from daedal.training.run_data import is_own, own_data
 
 
 class TextOptions(Config):
@@ -63,33 +63,30 @@ class TextSubject(Subject):
         opened: Generator | None = None,
         manifest: Manifest | None = None,
         notes: tuple[str, ...] = (),
-        own: bool = False,
     ) -> None:
         super().__init__(opened)
         self.model, self.documents, self.train, self.asked = model, documents, train, asked
-        self.manifest, self.notes, self.own = manifest, notes, own
+        self.manifest, self.notes = manifest, notes
 
     @classmethod
-    def open(
-        cls, generator: Generator, folder: RunFolder | None, data: str | Path | None, options: TextOptions, tell: Tell
-    ) -> Self:
+    def open(cls, generator: Generator, source: Source, options: TextOptions, tell: Tell) -> Self:
         codec = generator.codec
-        source = _own_data(folder) if data is None else _data(data)
-        own = folder is not None and isinstance(source, Dataset) and (data is None or is_own(source, folder))
-        # Other data than the model's own leaves its training text what it was: baselines learn from what the model learned
-        learned = source if own or folder is None else _learned(folder)
-        notes: tuple[str, ...] = ()
-        if isinstance(source, Dataset):
-            documents = _split(source, options.split or held_out(source), codec)
-            if isinstance(source, ConversationDataset) and documents.answers is None:
+        data, learned, notes = source.data, source.learned, tuple[str, ...]()
+        if isinstance(data, ImageDataset):
+            raise DaedalError(
+                f"A language model is measured on text, and {data.folder} holds pictures", "Name other data"
+            )
+        if isinstance(data, Dataset):
+            documents = _split(data, options.split or held_out(data), codec)
+            if isinstance(data, ConversationDataset) and documents.answers is None:
                 notes = ("conversations are measured whole, since they were encoded with another tokenizer",)
         else:
-            texts, notes = read_texts(source)
-            documents = Documents.of_texts(texts, codec, Path(source).name)
+            texts, notes = read_texts(data)
+            documents = Documents.of_texts(texts, codec, data.name)
         train, manifest = None, None
         if isinstance(learned, Dataset):
             train, manifest = _split(learned, "train", codec), learned.manifest
-        return cls(generator.model, documents, train, options, generator, manifest, notes, own)
+        return cls(generator.model, documents, train, options, generator, manifest, notes)
 
     @classmethod
     def of(cls, model: GPT, dataset: Dataset) -> Self:
@@ -232,24 +229,3 @@ def _split(dataset: Dataset, name: str, codec: TextCodec) -> Documents:
             return documents.of_answers(split.learned)
         return documents
     return Documents.of_texts([split.text(index) for index in range(split.documents)], codec, name)
-
-
-def _own_data(folder: RunFolder | None) -> Dataset:
-    if folder is None:
-        raise DaedalError("This model has no training run that says what to measure it on", "Name the data by --data")
-    data = own_data(folder)
-    assert isinstance(data, Dataset)
-    return data
-
-
-def _data(source: str | Path) -> Dataset | str | Path:
-    """A data folder, opened; anything else as it is."""
-    return open_stream(source) if (Path(source) / MANIFEST).is_file() else source
-
-
-def _learned(folder: RunFolder) -> Dataset | None:
-    """What a run learned from, where it is still at hand."""
-    try:
-        return _own_data(folder)
-    except DaedalError:
-        return None
