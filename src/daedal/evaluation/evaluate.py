@@ -4,9 +4,9 @@ with, and what `daedal evaluate` does."""
 import io
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from PIL import Image
 
@@ -49,17 +49,11 @@ _OPENING = 0.25  # of the progress bar
 _CURVE_POINTS = 400
 
 
-class Progress(Protocol):
-    """Told how much of the whole is done, and what is being done."""
-
-    def __call__(self, done: float, total: float | None, doing: str = "") -> None: ...
-
-
 def evaluate(
     run: str | Path | Generator,
     data: str | Path | Data | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Callable[[float, float | None, str], None] | None = None,
     **options: Any,
 ) -> Report:
     """Measure a model on held-out examples of its own data, or on other data, and write the report into its run folder.
@@ -69,6 +63,7 @@ def evaluate(
     Args:
         run: a run folder, the id of a model on the Hugging Face Hub, or a loaded generator.
         data: a data folder, or any files or folder of text or of pictures; a run's own data unless given.
+        progress: told how much of the whole is done, of how much, and what is being done.
         options: the fields of `TextOptions` or `PictureOptions`.
 
     Raises:

@@ -13,7 +13,7 @@ from daedal.evaluation.blocks import Note, Sheet, Table
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.images.baselines import gaussian_pictures, spread
 from daedal.evaluation.images.classifier import ClassifierExtractor
-from daedal.evaluation.images.features import Extractor, Features, extract
+from daedal.evaluation.images.features import Features, extract
 from daedal.evaluation.images.intervals import share_of
 from daedal.evaluation.images.metrics import Compared, all_metrics
 from daedal.evaluation.images.speeds import largest
@@ -26,6 +26,10 @@ SAMPLES = "samples.png"
 _SAMPLES = (100, 250, 500, 1000, 2000, 5000)
 _BATCH = 64
 _SHOWN = 64
+_BASELINES = {
+    "training pictures": "as many pictures of the training split: a model that is as good is perfect, or copies",
+    "Gaussian over pixels": "draws from a Gaussian with the pixels' own mean and covariance: no model at all",
+}
 
 
 class Distances:
@@ -58,50 +62,28 @@ class Distances:
         tell(0.6, "reading features")
         held_features, features = extract(by, held.pictures), extract(by, drawn.pictures)
 
-        def compare(some: Features, of: str) -> tuple[list[Measurement], list[str]]:
+        def compare(some: Features, of: str = "") -> Findings:
             return all_metrics(Compared(
-                by, some, held_features, reference.name, reference.fingerprint, of, seed=seed
+                by, some, held_features, reference.name, reference.fingerprint, of, seed
             ))  # fmt: skip
 
-        found, missing = compare(features, subject.hash)
+        found = compare(features, subject.hash)
         tell(0.85, "baselines")
+        baselines: tuple[Baseline, ...] = ()
+        if (train := reference.train_pictures) is not None:
+            others = (np.asarray(train[spread(len(train), count)]), gaussian_pictures(train, count, seed))
+            baselines = tuple(
+                Baseline(name=name, why=why, measurements=compare(extract(by, pictures)).measurements)
+                for (name, why), pictures in zip(_BASELINES.items(), others, strict=True)
+            )
         sampling = {"pictures": count, "seed": seed, **({"captions": reference.name} if told else {})}
         stated = ", ".join(f"{name} {value}" for name, value in sampling.items())
         sheet = Sheet(title="What it draws", says=f"The first ones drawn, not chosen: {stated}", file=SAMPLES)
-        findings = Findings(
-            tuple(found), _baselines(subject, by, count, compare), (sheet, Note(text=by.note)), tuple(missing),
-            sampling, {SAMPLES: grid([to_image(each) for each in drawn.pictures[:_SHOWN]])},
-        )  # fmt: skip
+        shown = grid([to_image(each) for each in drawn.pictures[:_SHOWN]])
+        found += Findings((), baselines, (sheet, Note(text=by.note)), (), sampling, {SAMPLES: shown})
         if isinstance(by, ClassifierExtractor):
-            findings += classes(subject, by, features, drawn, held_features, held.labels)
-        return findings
-
-
-def _baselines(
-    subject: PictureSubject, by: Extractor, count: int,
-    compare: Callable[[Features, str], tuple[list[Measurement], list[str]]],
-) -> tuple[Baseline, ...]:  # fmt: skip
-    train = subject.reference.train_pictures
-    if train is None:
-        return ()
-    real = np.asarray(train[spread(len(train), count)])
-    noise = gaussian_pictures(train, count, subject.asked.seed)
-    named = (
-        (
-            "training pictures",
-            "as many pictures of the training split: a model that is as good is perfect, or copies",
-            real,
-        ),
-        (
-            "Gaussian over pixels",
-            "draws from a Gaussian with the pixels' own mean and covariance: no model at all",
-            noise,
-        ),
-    )
-    return tuple(
-        Baseline(name=name, why=why, measurements=tuple(compare(extract(by, pictures), "")[0]))
-        for name, why, pictures in named
-    )
+            found += classes(subject, by, features, drawn, held_features, held.labels)
+        return found
 
 
 def draw(

@@ -87,11 +87,7 @@ class PictureSubject(Subject):
     fixed = 3.0
 
     def __init__(
-        self,
-        model: ImageModel,
-        reference: Reference,
-        asked: PictureOptions,
-        opened: Generator | None = None,
+        self, model: ImageModel, reference: Reference, asked: PictureOptions, opened: Generator | None = None
     ) -> None:
         super().__init__(opened)
         self.model, self.reference, self.asked = model, reference, asked

@@ -55,15 +55,9 @@ class TextSubject(Subject):
     fixed = 0.8
 
     def __init__(
-        self,
-        model: GPT,
-        documents: Documents,
-        train: Documents | None,
-        asked: TextOptions,
-        opened: Generator | None = None,
-        manifest: Manifest | None = None,
-        notes: tuple[str, ...] = (),
-    ) -> None:
+        self, model: GPT, documents: Documents, train: Documents | None, asked: TextOptions,
+        opened: Generator | None = None, manifest: Manifest | None = None, notes: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         super().__init__(opened)
         self.model, self.documents, self.train, self.asked = model, documents, train, asked
         self.manifest, self.notes = manifest, notes
@@ -119,18 +113,11 @@ class TextSubject(Subject):
     @property
     def data_facts(self) -> DataFacts:
         documents, train, made = self.documents, self.train, self.manifest
-        size = {
-            "documents": len(documents),
-            "bytes": int(documents.bytes.sum()),
-            "tokens": int(documents.counted.sum()),
-        }
+        size, learned = _size(documents), _size(train)
         of = "" if documents.answers is None else " of answers"
-        learned = {"documents": 0, "bytes": 0, "tokens": 0}
-        if train is not None:
-            learned = {"documents": len(train), "bytes": int(train.bytes.sum()), "tokens": int(train.tokens.sum())}
         return DataFacts.parse({
-            "name": documents.name, "hash": documents.fingerprint, "says": f"{documents.name}: {_size(**size)}{of}",
-            "trained": _size(**learned) if train is not None else "",
+            "name": documents.name, "hash": documents.fingerprint, "says": f"{documents.name}: {_says(**size)}{of}",
+            "trained": _says(**learned) if train is not None else "",
             "sources": [Path(each.source).name or each.source for each in made.sources] if made else (),
             "licences": sorted({each.licence or "unknown" for each in made.sources}) if made else (),
             "languages": [each.name for each in made.languages] if made else (), "notes": self.notes,
@@ -215,7 +202,12 @@ def read_texts(source: str | Path) -> ReadTexts:
     return ReadTexts(texts, (*tally.coding(), *tally.omissions(), *tally.notes, *left_out))
 
 
-def _size(documents: int, bytes: int, tokens: int) -> str:
+def _size(documents: Documents | None) -> dict[str, int]:
+    counts = (len(documents), documents.bytes.sum(), documents.counted.sum()) if documents is not None else (0, 0, 0)
+    return dict(zip(("documents", "bytes", "tokens"), map(int, counts), strict=True))
+
+
+def _says(documents: int, bytes: int, tokens: int) -> str:
     return f"{documents:,} document{'s' * (documents != 1)}, {bytes:,} bytes, {tokens:,} tokens"
 
 
