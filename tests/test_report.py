@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from rich.console import Console
 
 import daedal
 from daedal.data import BuildOptions, Dataset, build
 from daedal.errors import DaedalError
-from daedal.evaluation.blocks import Note, Numbers, Ranking, Sample, Table, Texts
+from daedal.evaluation.blocks import Note, Numbers, Ranking, Sample, Sheet, Table, Texts
 from daedal.evaluation.card import model_card
 from daedal.evaluation.charts import curve
 from daedal.evaluation.evaluate import evaluate, expected_seconds, write
@@ -274,6 +275,35 @@ def test_the_terminal_shows_every_predictor_and_no_control_characters(report: Re
         assert "\x1b" not in text
         assert "\x1b" not in each.summary()
     assert "5-gram" in report.summary()
+
+
+def test_every_renderer_shows_every_block() -> None:
+    pixel = io.BytesIO()
+    Image.new("L", (1, 1)).save(pixel, format="PNG")
+    copies = hostile().measurements[0].but(name="copies", definition=define("copies", 1))
+    report = hostile().model_copy(update={
+        "pictures": {"sheet.png": pixel.getvalue()},
+        "blocks": (
+            Ranking(quantity="bits-per-byte", of="Bits of it"), Note(text="a note"), Numbers(measurements=(copies,)),
+            Sheet(title="Sheet", says="what is on it", file="sheet.png"),
+            Table(title="Table", says="of rows", head=("name", "share"), rows=(("one", 0.25),)),
+            Table(title="Long", says="of many rows", head=("name",), rows=(("many",),), brief="in short"),
+            Texts(title="Texts", says="how", texts=(Sample(prompt="Once ", text="upon a time", copied="upon"),)),
+        ),
+    })  # fmt: skip
+    console = Console(width=200, file=io.StringIO())
+    console.print(render(report))
+    terminal = console.file.getvalue()  # type: ignore[attr-defined]
+    card, page = model_card(report), report_page(report)
+    for shown in (terminal, card, page):
+        assert all(said in shown for said in ("A note.", "copies", "this model", "share", "0.250"))
+    assert all("In short." in shown for shown in (terminal, card))
+    assert "Once upon a time" in terminal
+    assert "Once upon a time" in card
+    assert "<b>Once </b><mark>upon</mark> a time" in page
+    assert "many" in page
+    assert "![Sheet](sheet.png)" in card
+    assert page.count('src="data:image/png;base64,') == 1
 
 
 def test_a_curve_of_one_point_or_none_is_drawn() -> None:

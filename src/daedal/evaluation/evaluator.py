@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from PIL import Image
 
@@ -120,31 +120,28 @@ class Subject(ABC):
     def presentation(self) -> Presentation: ...
 
 
-S = TypeVar("S", contravariant=True)
+S = TypeVar("S", bound=Subject)
 
 
-class Evaluator(Protocol[S]):
-    """One thing that can be measured.
+class Evaluator(ABC, Generic[S]):
+    """One thing that can be measured."""
 
-    Attributes:
-        needs: what the model must be able to do.
-        columns: what there must be of the data.
-        lacking: what the report says where the data lack that; nothing where nobody would expect it.
-        weight: share of the progress bar, beside the others'.
-    """
-
-    needs: frozenset[str]
-    columns: frozenset[str]
-    lacking: str
-    weight: float
+    needs: ClassVar[frozenset[str]]
+    """What the model must be able to do."""
+    columns: ClassVar[frozenset[str]]
+    """What there must be of the data."""
+    lacking: ClassVar[str] = ""
+    """What the report says where the data lack that; nothing where nobody would expect it."""
+    weight: ClassVar[float] = 5.0
+    """Share of the progress bar, beside the others'."""
 
     def seconds(self, subject: S, within: float) -> float:
         """How long it takes where there is so much time: the more there is, the more is measured."""
-        ...
+        return 0.0
 
+    @abstractmethod
     def measure(self, subject: S, within: float, tell: Tell) -> Findings:
         """
         Raises:
             DaedalError: it cannot be measured.
         """
-        ...

@@ -2,7 +2,7 @@
 
 from daedal.evaluation.baselines import TRAIN_TOKENS, compressors, ngram
 from daedal.evaluation.blocks import Ranking
-from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.kinds.text import TextSubject
 from daedal.evaluation.likelihood import estimate_seconds, evaluate_documents
 
@@ -11,10 +11,10 @@ _SECONDS_PER_COUNTED_TOKEN = 1.5e-6
 _SECONDS_PER_COMPRESSED_BYTE = 1e-6
 
 
-class Prediction:
+class Prediction(Evaluator[TextSubject]):
     """Likelihood, n-grams over the same tokens, compressors over the same bytes."""
 
-    needs, columns, lacking, weight = frozenset({"score"}), frozenset({"text"}), "", 8.0
+    needs, columns, weight = frozenset({"score"}), frozenset({"text"}), 8.0
 
     def seconds(self, subject: TextSubject, within: float) -> float:
         """The likelihood timed by a batch, the rest by its size."""

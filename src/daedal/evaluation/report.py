@@ -4,12 +4,14 @@ record.
 It becomes `evaluation.json`, the model card `README.md` and the page `report.html` in a run folder, and tables in the terminal.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from daedal.config import Config
+from daedal.data.manifest import SourceRecord
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Block, Note, Numbers, Ranking, Table, Texts
 from daedal.evaluation.measurement import Measurement
@@ -55,6 +57,14 @@ class DataFacts(Config):
     licences: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def origin(sources: Sequence[SourceRecord]) -> dict[str, Any]:
+    """The sources of data and their licences, as `DataFacts` has them."""
+    return {
+        "sources": tuple(Path(each.source).name or each.source for each in sources),
+        "licences": tuple(sorted({each.licence or "unknown" for each in sources})),
+    }
 
 
 class Presentation(Config):

@@ -6,7 +6,7 @@ import numpy as np
 
 from daedal.evaluation.blocks import Numbers, Sample, Table, Texts
 from daedal.evaluation.documents import Documents
-from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.kinds.text import TextSubject
 from daedal.evaluation.memorization import SEARCHED_BYTES, Memorization, memorization
 
@@ -14,10 +14,10 @@ SAMPLE_TOKENS = 200
 _SECONDS_PER_SEARCHED_BYTE = 3e-7  # on one core of 2023
 
 
-class Writing:
+class Writing(Evaluator[TextSubject]):
     """Texts from nothing and from held-out beginnings, with the longest run that each copies."""
 
-    needs, columns, lacking, weight = frozenset({"complete"}), frozenset({"text"}), "", 2.0
+    needs, columns, weight = frozenset({"complete"}), frozenset({"text"}), 2.0
 
     def seconds(self, subject: TextSubject, within: float) -> float:
         searched = 0 if subject.train is None else min(int(subject.train.bytes.sum()), SEARCHED_BYTES)

@@ -13,7 +13,7 @@ from daedal.codecs.raster import to_image
 from daedal.codecs.sheet import pairs
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Sheet
-from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images import memorization
 from daedal.evaluation.images.baselines import spread
 from daedal.evaluation.images.features import Pictures, as_planes
@@ -29,14 +29,11 @@ _SIDE = 16
 _LEAST_CONTRAST = 0.02
 
 
-class Copies:
+class Copies(Evaluator[PictureSubject]):
     """Authenticity, the test for copies, and the nearest training picture of each sample."""
 
-    needs, columns, weight = frozenset({"sample"}), frozenset({"pictures", "train"}), 5.0
+    needs, columns = frozenset({"sample"}), frozenset({"pictures", "train"})
     lacking = "What was copied: the training pictures are not at hand"
-
-    def seconds(self, subject: PictureSubject, within: float) -> float:
-        return 0.0  # part of what a sample is taken to take
 
     def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:
         tell(0, "looking for copies")

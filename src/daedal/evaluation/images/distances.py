@@ -10,7 +10,7 @@ from jaxtyping import Int
 from daedal.codecs.raster import to_image
 from daedal.codecs.sheet import grid
 from daedal.evaluation.blocks import Note, Sheet, Table
-from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.baselines import gaussian_pictures, spread
 from daedal.evaluation.images.classifier import ClassifierExtractor
 from daedal.evaluation.images.features import Features, extract
@@ -32,10 +32,10 @@ _BASELINES = {
 }
 
 
-class Distances:
+class Distances(Evaluator[PictureSubject]):
     """Fréchet and kernel distances, precision and recall, classes: of samples, of training pictures, of what is no model."""
 
-    needs, columns, lacking, weight = frozenset({"sample"}), frozenset({"pictures"}), "", 50.0
+    needs, columns, weight = frozenset({"sample"}), frozenset({"pictures"}), 50.0
 
     def sizes(self, subject: PictureSubject, within: float) -> tuple[int, int]:
         """How many samples are drawn, and how many held-out pictures they are set beside."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 
 from daedal.errors import DaedalError
-from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.intervals import STUDENT, Interval, mean_interval
 from daedal.evaluation.images.speeds import largest
 from daedal.evaluation.kinds.pictures import PictureSubject
@@ -21,10 +21,10 @@ _SCORED = (16, 64, 256, 1000)
 _BATCH = 32
 
 
-class Likelihood:
+class Likelihood(Evaluator[PictureSubject]):
     """Nats of a picture and bits of a value."""
 
-    needs, columns, lacking, weight = frozenset({"score"}), frozenset({"pictures"}), "", 5.0
+    needs, columns = frozenset({"score"}), frozenset({"pictures"})
 
     def count(self, subject: PictureSubject, within: float) -> int:
         return largest(_SCORED, 0.25 * within * subject.speeds.scores)
@@ -63,13 +63,10 @@ class Likelihood:
         ))  # fmt: skip
 
 
-class TokenLikelihood:
+class TokenLikelihood(Evaluator[PictureSubject]):
     """Nats of the tokens of pictures after what is said of them, and how many more without."""
 
-    needs, columns, lacking, weight = frozenset({"sample", "tokens"}), frozenset({"pictures"}), "", 5.0
-
-    def seconds(self, subject: PictureSubject, within: float) -> float:
-        return 0.0  # less than to draw as many
+    needs, columns = frozenset({"sample", "tokens"}), frozenset({"pictures"})
 
     @torch.no_grad()
     def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:

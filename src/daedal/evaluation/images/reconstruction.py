@@ -12,7 +12,7 @@ from torch import Tensor
 from daedal.codecs.raster import to_image
 from daedal.codecs.sheet import pairs
 from daedal.evaluation.blocks import Sheet
-from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.intervals import STUDENT, mean_interval
 from daedal.evaluation.images.speeds import largest
 from daedal.evaluation.kinds.pictures import PictureSubject
@@ -26,10 +26,10 @@ _C1, _C2 = 0.01**2, 0.03**2
 MOST_DECIBELS = 100.0
 
 
-class Reconstruction:
+class Reconstruction(Evaluator[PictureSubject]):
     """Errors of held-out pictures that went through the model's latents."""
 
-    needs, columns, lacking, weight = frozenset({"reconstruct"}), frozenset({"pictures"}), "", 5.0
+    needs, columns = frozenset({"reconstruct"}), frozenset({"pictures"})
 
     def count(self, subject: PictureSubject, within: float) -> int:
         return largest(_RECONSTRUCTED, 0.15 * within * subject.speeds.reconstructs)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from daedal.codecs.caption import tidy
 from daedal.errors import DaedalError
-from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.features import finite
 from daedal.evaluation.images.intervals import share_of
 from daedal.evaluation.kinds.pictures import PictureSubject
@@ -25,14 +25,11 @@ FIRST = (1, 5, 10)
 FEWEST = 2
 
 
-class Matching:
+class Matching(Evaluator[PictureSubject]):
     """Recall of a CLIP among held-out pictures that have a caption, and their captions."""
 
-    needs, columns, weight = frozenset({"match"}), frozenset({"pictures", "captions"}), 10.0
+    needs, columns = frozenset({"match"}), frozenset({"pictures", "captions"})
     lacking = "What it matches: the pictures have no captions"
-
-    def seconds(self, subject: PictureSubject, within: float) -> float:
-        return 0.0
 
     def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:
         """

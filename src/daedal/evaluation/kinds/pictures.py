@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +17,7 @@ from daedal.evaluation.images.extractors import default_extractor, open_extracto
 from daedal.evaluation.images.features import Extractor, Request
 from daedal.evaluation.images.reference import Reference, of_data, open_reference
 from daedal.evaluation.images.speeds import extractor_speed, largest, model_speeds
-from daedal.evaluation.report import DataFacts, ModelFacts, Presentation
+from daedal.evaluation.report import DataFacts, ModelFacts, Presentation, origin
 from daedal.evaluation.source import Source
 from daedal.inference.generator import Generator
 from daedal.models.coded import TokenModel
@@ -169,14 +168,12 @@ class PictureSubject(Subject):
         reference, used = self.reference, len(self.held.pictures)
         train = reference.train_data
         learned = 0 if train is None else train.split("train").count
-        sources = train.manifest.sources if train is not None else ()
         drawn = f", by {len(self.drawn.pictures):,} samples" if self.drawn is not None else ""
         return DataFacts(
             name=reference.name, hash=reference.fingerprint,
             says=f"{reference.name}: {used:,} of {len(reference.pictures):,} pictures{drawn}",
             trained=f"{learned:,} pictures" if learned else "",
-            sources=tuple(Path(each.source).name or each.source for each in sources),
-            licences=tuple(sorted({each.licence or "unknown" for each in sources})),
+            **origin(() if train is None else train.manifest.sources),
             pictures=len(reference.pictures), used=used, train_pictures=learned,
         )  # fmt: skip
 

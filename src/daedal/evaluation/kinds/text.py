@@ -18,7 +18,7 @@ from daedal.data.spool import Tally
 from daedal.errors import DaedalError
 from daedal.evaluation.documents import Documents
 from daedal.evaluation.evaluator import NotMeasurable, Subject, Tell
-from daedal.evaluation.report import DataFacts, ModelFacts, Presentation
+from daedal.evaluation.report import DataFacts, ModelFacts, Presentation, origin
 from daedal.evaluation.source import Source
 from daedal.inference.generator import Generator
 from daedal.models.gpt import GPT
@@ -118,10 +118,8 @@ class TextSubject(Subject):
         return DataFacts.parse({
             "name": documents.name, "hash": documents.fingerprint, "says": f"{documents.name}: {_says(**size)}{of}",
             "trained": _says(**learned) if train is not None else "",
-            "sources": [Path(each.source).name or each.source for each in made.sources] if made else (),
-            "licences": sorted({each.licence or "unknown" for each in made.sources}) if made else (),
             "languages": [each.name for each in made.languages] if made else (), "notes": self.notes,
-            **size, **{f"train_{name}": count for name, count in learned.items()},
+            **origin(made.sources if made else ()), **size, **{f"train_{name}": count for name, count in learned.items()},
         }, "data")  # fmt: skip
 
     @property

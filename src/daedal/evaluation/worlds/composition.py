@@ -20,7 +20,7 @@ from daedal.config import Config
 from daedal.data.worlds.scenes import HELD_OUT_PAIRS, HELD_OUT_RELATIONS, MOST_THINGS, Scene, Thing, relations
 from daedal.data.worlds.scenes import draw as draw_scene
 from daedal.errors import DaedalError
-from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.intervals import STRATIFIED, WILSON, stratified, wilson
 from daedal.evaluation.images.speeds import largest
 from daedal.evaluation.kinds.pictures import PictureSubject
@@ -41,10 +41,10 @@ _CELLS = 13
 """Tasks and parts at most."""
 
 
-class Composing:
+class Composing(Evaluator[PictureSubject]):
     """Composition of what the model can have seen, and of what it never did."""
 
-    needs, columns, lacking, weight = frozenset({"sample", "prompt"}), frozenset({"pictures", "truth"}), "", 20.0
+    needs, columns, weight = frozenset({"sample", "prompt"}), frozenset({"pictures", "truth"}), 20.0
 
     def _each(self, subject: PictureSubject) -> float:
         """Seconds of a prompt in every cell: guidance doubles the work."""

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from daedal.data.worlds.scenes import Pair
-from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.intervals import WILSON, wilson
 from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.measurement import Measurement, define
@@ -21,13 +21,10 @@ from daedal.evaluation.worlds.validity import ALL_PAIRS, Validity, validity
 _JUDGED = 250
 
 
-class SceneScores:
+class SceneScores(Evaluator[PictureSubject]):
     """What the judge says of a model's first samples."""
 
-    needs, columns, lacking, weight = frozenset({"sample"}), frozenset({"pictures", "truth"}), "", 2.0
-
-    def seconds(self, subject: PictureSubject, within: float) -> float:
-        return 0.0  # part of what a sample is taken to take
+    needs, columns = frozenset({"sample"}), frozenset({"pictures", "truth"})
 
     def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:
         assert subject.drawn is not None
