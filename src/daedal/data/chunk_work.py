@@ -1,5 +1,6 @@
 """What the processes of a build do that is read in chunks: read a unit of sources, encode a chunk."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ from daedal.data.ingest import ingest
 from daedal.data.kind import open_kind
 from daedal.data.sources import Unit
 from daedal.data.spool import Spool
-from daedal.data.workers import Progress
 from daedal.families import part
 
 
@@ -29,7 +29,7 @@ class ChunkWork:
         self._work, self._spool = Path(work), Spool(Path(work, "spool"))
         self._codecs: dict[str, ColumnCodec] | None = None
 
-    def do(self, job: Unit | Job, progress: Progress) -> None:
+    def do(self, job: Unit | Job, progress: Callable[[int], None]) -> None:
         """Do one job; `progress` is told the bytes done."""
         if isinstance(job, Unit):
             ingest(self._build.chunks(job, self._kind, self._options), self._spool, progress)

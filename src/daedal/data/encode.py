@@ -24,7 +24,6 @@ Array = np.ndarray
 _PIECE = 2**15
 _BATCH = 32
 ASSIGNED = "splits.npy"
-COLUMNS = ("splits", "tokens", "bytes", "characters", "hashes", "files", "rows", "sketches", "sketched")
 
 
 class Piece(NamedTuple):
