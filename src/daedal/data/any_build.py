@@ -180,9 +180,12 @@ def build(
         holds_request(out, request, replace)  # another build may have ended there since
         try:
             stages: type[Build] = part(declared.build)
-            quiet: Progress = lambda *_: None  # noqa: E731 (a name for it would be longer)
-            order = (declared, named, options, guessed, request, made_with, work, workers, progress or quiet)
+            order = (declared, named, options, guessed, request, made_with, work, workers, progress or _quiet)
             stages(*order).run(out.absolute())
         except OSError as error:
             raise disk_error(error, out) from error
     return open_data(out)
+
+
+def _quiet(stage: str, done: int, total: int | None) -> None:
+    """No progress is shown."""

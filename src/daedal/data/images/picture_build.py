@@ -13,9 +13,10 @@ import numpy as np
 
 from daedal.data import any_build
 from daedal.data.any_build import Build
+from daedal.data.columns import natural
 from daedal.data.copies import Duplicates
 from daedal.data.images import duplicates
-from daedal.data.images.annotate import Annotated, annotate, missing, natural
+from daedal.data.images.annotate import Annotated, annotate, missing
 from daedal.data.images.assemble import fingerprint_of, write_splits
 from daedal.data.images.batch import Batch, Batcher
 from daedal.data.images.dataset import ImageDataset, images_path
