@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from daedal.inference.generator import Generator
     from daedal.inference.input_picture import InputPicture
     from daedal.inference.picture import Picture
-    from daedal.inference.skills.draw import Judge
     from daedal.inference.skills.reconstruct import Reconstruction
 
 Drawing = Annotated[ImageSampling | None, fields("Drawing")]
@@ -39,20 +38,19 @@ def open_pictures(run: str) -> "Generator":
     return generator
 
 
-def open_judge(run: str | None, generator: "Generator") -> "Judge":
+def open_judge(run: str | None, generator: "Generator") -> "Generator":
     """The CLIP in a run folder, or the model itself where it can say what pictures show.
 
     Raises:
         DaedalError: there is none.
     """
-    from daedal.inference.skills.caption import Caption
-    from daedal.inference.skills.match import Match
-
     if run is not None:
-        return open_pictures(run).skill(Match)
+        judge = open_pictures(run)
+        judge.require("match")
+        return judge
     if "caption" not in generator.skills:
         raise DaedalError(f"{generator.name} cannot tell what a picture shows", "Name a CLIP that chooses by --judge")
-    return generator.skill(Caption)
+    return generator
 
 
 @contextmanager

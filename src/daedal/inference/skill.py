@@ -27,7 +27,6 @@ from daedal.models.image import ImageModel
 from daedal.models.model import Capability, Model
 
 P = TypeVar("P", bound=Provenance)
-S = TypeVar("S", bound="Skill")
 
 
 class Unable(DaedalError, AttributeError):
@@ -124,17 +123,6 @@ class ModelAndCodec:
         """
         if capability not in self.capabilities:
             raise self.refusal(next(each.words()[capability] for each in self.table if capability in each.words()))
-
-    def skill(self, kind: type[S]) -> S:
-        """One of its skills.
-
-        Raises:
-            DaedalError: it does not have it; the line says what it can.
-        """
-        for skill in self.skills.values():
-            if isinstance(skill, kind):
-                return skill
-        raise self.refusal(kind.verb or kind.name)
 
     def __getattr__(self, name: str) -> Any:
         """What its skills offer."""

@@ -18,7 +18,7 @@ from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, likeli
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling, Sketch
 from daedal.models.layout import TokenLayout
-from daedal.models.model import Loss, Model
+from daedal.models.model import Loss, Model, TokenBatch
 from daedal.models.vqvae import VQVAE
 from daedal.nn.noise import Noise
 
@@ -81,10 +81,10 @@ class LatentModel(Coded):
 
     def drawing(
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Iterator[Sketch]:
+    ) -> Iterator[Sketch[Tensor]]:
         return _Decoded(self.codec, self.inner.drawing(noise, labels, how))
 
-    def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
+    def abreast(self, drawings: Sequence[Iterator[Sketch[Tensor]]]) -> list[Sketch[Tensor]]:
         mine = [drawing for drawing in drawings if isinstance(drawing, _Decoded)]
         latents = self.inner.abreast([drawing.latents for drawing in mine])
         return [drawing.decoded(found) for drawing, found in zip(mine, latents, strict=True)]
@@ -113,7 +113,7 @@ class LatentModel(Coded):
         noise: Noise,
         labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Iterator[Sketch]:
+    ) -> Iterator[Sketch[Tensor]]:
         """A code is known where all its pixels are; known pixels stay as they were."""
         codes = self.codec.encode(images)
         unknown = nn.functional.adaptive_max_pool2d(1 - known, codes.shape[-2:])
@@ -121,7 +121,7 @@ class LatentModel(Coded):
         return _Decoded(self.codec, latents, lambda drawn: torch.where(known >= 1, images, drawn))
 
 
-class _Decoded(Iterator[Sketch]):
+class _Decoded(Iterator[Sketch[Tensor]]):
     """Pictures whose latents are on their way.
 
     Args:
@@ -129,14 +129,17 @@ class _Decoded(Iterator[Sketch]):
     """
 
     def __init__(
-        self, codec: ImageModel, latents: Iterator[Sketch], finish: Callable[[Tensor], Tensor] = lambda drawn: drawn
+        self,
+        codec: ImageModel,
+        latents: Iterator[Sketch[Tensor]],
+        finish: Callable[[Tensor], Tensor] = lambda drawn: drawn,
     ) -> None:
         self._codec, self.latents, self._finish = codec, latents, finish
 
-    def __next__(self) -> Sketch:
+    def __next__(self) -> Sketch[Tensor]:
         return self.decoded(next(self.latents))
 
-    def decoded(self, latents: Sketch) -> Sketch:
+    def decoded(self, latents: Sketch[Tensor]) -> Sketch[Tensor]:
         """The pictures of the latents so far."""
         return Sketch(latents.done, torch.no_grad()(lambda: self._finish(self._codec.decode(latents.show()))))
 
@@ -176,21 +179,9 @@ class TokenModel(Coded):
         return noise.uniform("tokens", self.layout.places)
 
     @torch.no_grad()
-    def decode(
-        self,
-        latents: Float[Tensor, "batch tokens"],
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
-        """The pictures that the model writes when chance falls so: each token is where its number stands in the cumulated
-        probabilities. With guidance, each is asked for twice, with and without its class or caption, in one doubled batch."""
-        *_, ids = self._write(latents, labels, how)
-        return self._pictures(ids)
-
-    @torch.no_grad()
     def drawing(
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Iterator[Sketch]:
+    ) -> Iterator[Sketch[Tensor]]:
         grey = torch.zeros(noise.count, *self.config.shape, device=noise.device)
         yield from self._sketches(self._write(self.prior(noise), labels, how), grey, grey[:, :1])
 
@@ -202,7 +193,7 @@ class TokenModel(Coded):
         noise: Noise,
         labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Iterator[Sketch]:
+    ) -> Iterator[Sketch[Tensor]]:
         """A token is known where all its pixels are; the others are written anew, each after those before it. A number between
         0 and 1 is the chance with which a token is kept. Known pixels stay as they were."""
         given = self.codec.encode_ids(images).flatten(1)
@@ -211,7 +202,6 @@ class TokenModel(Coded):
         written = self._write(self.prior(noise), labels, how, torch.where(kept, given, UNKNOWN))
         yield from self._sketches(written, images, known)
 
-    @torch.no_grad()
     def token_log_likelihood(
         self,
         images: Float[Tensor, "batch channels height width"],
@@ -219,12 +209,9 @@ class TokenModel(Coded):
     ) -> Float[Tensor, " batch"]:
         """Log-likelihood of the tokens of pictures after their classes or captions, in nats: not that of pixels, which
         many pictures of the same tokens share."""
-        ids = self.codec.encode_ids(images).flatten(1)
-        labels, _, _ = self.condition(len(images), labels, ImageSampling())
-        opening = self.layout.opening(labels)
-        logits = self.inner(torch.cat((opening, ids[:, :-1]), 1))[:, opening.shape[1] - 1 :, : self.layout.tokens]
-        found: Tensor = logits.double().log_softmax(-1).gather(2, ids[..., None])[..., 0].sum(1)
-        return found
+        layout, (labels, _, _) = self.layout, self.condition(len(images), labels, ImageSampling())
+        batch = layout.to_draw(self.codec.encode_ids(images), labels)
+        return self._log_likelihood(batch, slice(layout.window, layout.window + layout.places), slice(0, layout.tokens))
 
     @torch.no_grad()
     def caption(
@@ -241,17 +228,20 @@ class TokenModel(Coded):
         )  # fmt: skip
         return told[:, -layout.window :] - layout.first_word
 
-    @torch.no_grad()
     def caption_log_likelihood(
         self, images: Float[Tensor, "batch channels height width"], words: Int[Tensor, "batch window"]
     ) -> Float[Tensor, " batch"]:
         """Log-likelihood of captions, their ends included, after pictures, in nats."""
         layout = self.layout
         batch = layout.to_tell(self.codec.encode_ids(images), words)
-        logits = self.inner(batch.inputs, first=batch.first)[:, layout.places + 1 :, layout.first_word :]
-        asked = batch.targets[:, layout.places + 1 :] - layout.first_word
-        chances = logits.double().log_softmax(-1).gather(2, asked.clamp_min(0)[..., None])[..., 0]
-        found: Tensor = (chances * (asked >= 0)).sum(1)
+        return self._log_likelihood(batch, slice(layout.places + 1, None), slice(layout.first_word, None))
+
+    @torch.no_grad()
+    def _log_likelihood(self, batch: TokenBatch, places: slice, allowed: slice) -> Float[Tensor, " batch"]:
+        """Of the targets in some places, of codes of which no others are possible there."""
+        logits = self.inner(batch.inputs, first=batch.first)[:, places, allowed].double()
+        asked = batch.targets[:, places] - allowed.start
+        found: Tensor = (logits.log_softmax(-1).gather(2, asked.clamp_min(0)[..., None])[..., 0] * (asked >= 0)).sum(1)
         return found
 
     def _write(
@@ -278,7 +268,7 @@ class TokenModel(Coded):
         written: Iterator[Int[Tensor, "batch written"]],
         images: Float[Tensor, "batch channels height width"],
         known: Float[Tensor, "batch 1 height width"],
-    ) -> Iterator[Sketch]:
+    ) -> Iterator[Sketch[Tensor]]:
         """Row by row."""
         for ids in written:
             if ids.shape[1] % self.codec.grid[1] == 0:

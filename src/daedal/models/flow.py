@@ -224,13 +224,13 @@ class Flow(ImageModel):
     @torch.no_grad()
     def drawing(
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Iterator[Sketch]:
+    ) -> Iterator[Sketch[Tensor]]:
         """New pictures; the temperature scales all noise, what churn draws on the way as well."""
         how = how or ImageSampling()
         return Course(self.abreast, self._told(noise.count, labels, how), how.scaled(self.prior(noise)), noise, how)
 
     @torch.no_grad()
-    def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
+    def abreast(self, drawings: Sequence[Iterator[Sketch[Tensor]]]) -> list[Sketch[Tensor]]:
         """One step of each, wherever on its way and however it goes: the network sees them as one batch."""
         courses = [drawing for drawing in drawings if isinstance(drawing, Course)]
         told = [course.told for course in courses]
@@ -256,7 +256,7 @@ class Flow(ImageModel):
         noise: Noise,
         labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Iterator[Sketch]:
+    ) -> Iterator[Sketch[Tensor]]:
         """What is known with 1 comes back as it is. A number between is for how much of the way a pixel is held to the picture
         before it is free: 0.6 everywhere keeps the layout and draws the rest anew (Meng et al. 2021; by pixel, Levin & Fried
         2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022). The way begins at the

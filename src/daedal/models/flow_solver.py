@@ -55,7 +55,7 @@ def slopes(
     return found
 
 
-class Course(Iterator[Sketch]):
+class Course(Iterator[Sketch[Tensor]]):
     """Pictures on their way from noise.
 
     Args:
@@ -65,7 +65,7 @@ class Course(Iterator[Sketch]):
 
     def __init__(
         self,
-        abreast: Callable[[Sequence["Course"]], list[Sketch]],
+        abreast: Callable[[Sequence["Course"]], list[Sketch[Tensor]]],
         told: Told,
         x: Float[Tensor, "batch channels height width"],
         noise: Noise,
@@ -74,12 +74,12 @@ class Course(Iterator[Sketch]):
         self._abreast, self.told, self._x, self._noise, self._how = abreast, told, x, noise, how
         self._way, self._number = way(how), 0
 
-    def __next__(self) -> Sketch:
+    def __next__(self) -> Sketch[Tensor]:
         if self._number == len(self._way):
             raise StopIteration
         return self._abreast([self])[0]
 
-    def step(self) -> Asking[Sketch]:
+    def step(self) -> Asking[Sketch[Tensor]]:
         """The next step, which asks for slopes."""
         now, after, solver = self._way[self._number]
         before, now = self._churned()
@@ -112,7 +112,7 @@ class EditCourse(Course):
 
     def __init__(
         self,
-        abreast: Callable[[Sequence[Course]], list[Sketch]],
+        abreast: Callable[[Sequence[Course]], list[Sketch[Tensor]]],
         told: Told,
         x: Float[Tensor, "batch channels height width"],
         noise: Noise,
@@ -127,7 +127,7 @@ class EditCourse(Course):
         self._start, self._images, self._known = x, images, known
         self._taken, self._begin = 0, 0.0  # how often the step at hand was taken, and from when
 
-    def step(self) -> Asking[Sketch]:
+    def step(self) -> Asking[Sketch[Tensor]]:
         """The next step, or the same once more."""
         now, after, solver = self._way[self._number]
         held = self._known.amax((1, 2, 3), keepdim=True) > now

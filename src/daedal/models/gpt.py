@@ -187,14 +187,11 @@ class GPT(Model):
 
         Args:
             cache: earlier columns, of each row as many as it has; the new ones are added to it.
-            first: the position of each row's first token, where it is not 0; the cache remembers it.
+            first: the position of each row's first token, where it is not 0; a cache has it.
         """
         time, past, lengths = ids.shape[1], 0, None
         if cache is not None:
-            past = cache.length
-            if first is not None:
-                cache.first = first
-            first = cache.first
+            past, first = cache.length, cache.first
             if past + time > cache.capacity:
                 raise DaedalError(
                     f"{past + time} tokens do not fit a cache of {cache.capacity}", "Make the cache larger"

@@ -6,7 +6,7 @@ vector, a grid, or a whole picture of noise.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +18,8 @@ from daedal.models.image_sampling import ImageSampling as ImageSampling
 from daedal.models.model import START, Model, Moment
 from daedal.nn.guidance import ClassifierFree
 from daedal.nn.noise import Noise
+
+T = TypeVar("T")
 
 
 class ImageConfig(Config):
@@ -67,7 +69,7 @@ class ImageBatch:
 
 
 @dataclass(frozen=True)
-class Sketch:
+class Sketch(Generic[T]):
     """Pictures that are being drawn.
 
     Attributes:
@@ -76,7 +78,7 @@ class Sketch:
     """
 
     done: float
-    show: Callable[[], Float[Tensor, "batch channels height width"]]
+    show: Callable[[], T]
 
 
 class ImageModel(Model):
@@ -134,12 +136,12 @@ class ImageModel(Model):
 
     def drawing(
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Iterator[Sketch]:
+    ) -> Iterator[Sketch[Tensor]]:
         """What `sample` does, step by step."""
         pictures = self.decode(self.prior(noise), labels, how)
         yield Sketch(1.0, lambda: pictures)
 
-    def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
+    def abreast(self, drawings: Sequence[Iterator[Sketch[Tensor]]]) -> list[Sketch[Tensor]]:
         """The next step of several of its drawings and edits, none of which has ended, as one batch where the family can."""
         return [next(drawing) for drawing in drawings]
 
@@ -180,7 +182,7 @@ class ImageModel(Model):
         noise: Noise,
         labels: Int[Tensor, "batch *window"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Iterator[Sketch]:
+    ) -> Iterator[Sketch[Tensor]]:
         """What `edit` does, step by step."""
         raise NotImplementedError(f"{type(self).__name__} cannot draw parts of pictures")
 

@@ -3,7 +3,7 @@
 import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -159,12 +159,12 @@ class PictureSkill(Skill):
     def _pictures(
         self,
         drawn: Iterable[Pixels],
-        task: Literal["generate", "edit", "reconstruct"],
+        task: str,
         seed: int | None,
         first: int,
         labels: Chosen,
         how: ImageSampling,
-        sources: Sequence[str] | None = None,
+        sources: Sequence[str | None],
     ) -> list[Picture]:
         """The pictures of pixels, each with where it comes from."""
         return [
@@ -176,7 +176,7 @@ class PictureSkill(Skill):
                     seed=seed,
                     number=first + i,
                     label=None if labels is None else self._conditions.said(labels[i]),
-                    source=None if sources is None else sources[i],
+                    source=sources[i],
                     options=how,
                 ),
             )
