@@ -1,6 +1,7 @@
 """Rows of CSV and TSV, whatever their delimiter; a row that is broken is lost alone.
 
 The delimiter is the one by which most of the first rows have as many cells as the first. Where none is, each line is one cell.
+A text file is a table where all of its first lines have as many tabs, `::` or bars.
 Quotation marks are CSV's (RFC 4180), MySQL's (`\\"` inside) or behind a space. In tab-separated files they are text unless the
 first rows say otherwise.
 """
@@ -23,6 +24,8 @@ _SAID = re.compile("sep=(.)\n")
 _UNCLOSED = "a quotation mark is not closed"
 _IN_VAIN = 2**27  # so many characters are read again; then rows are lines
 _ONE_COLUMN = "\x1f"  # a delimiter that text does not have
+_ENDS = (".", "!", "\u3002")  # of a sentence, which names nothing
+_SEPARATORS = {"\t": 1, "::": 2, "|": 4}  # of tables that are called text: so many in a line at least
 
 
 class Dialect(NamedTuple):
@@ -71,7 +74,7 @@ def open_csv(label: str, stream: BinaryIO, type_name: str, encoding: str | None,
     Args:
         label: its name, as shown to people.
         stream: its bytes.
-        type_name: `TSV`, where only a tab can be the delimiter, or `CSV`.
+        type_name: `TSV`, where only a tab can be the delimiter, or `CSV`; or what `separator_of` gave.
         encoding: the encoding; detected where not given.
         field: a column that is asked for by name: a first line that has it names columns, whatever it looks like.
     """
@@ -79,11 +82,16 @@ def open_csv(label: str, stream: BinaryIO, type_name: str, encoding: str | None,
     decoder = Decoder(encoding)
     blocks = blocks_of_lines(stream, decoder)
     begin = next(blocks, [])
-    delimiters = "\t" if type_name == "TSV" else ",;\t|"
+    delimiters = "\t" if type_name in ("TSV", "\t") else ",;\t|"
     if begin and (said := _SAID.fullmatch(begin[0])):  # as Excel is told
         delimiters, begin = said[1], begin[1:]
-    dialect = sniff(begin[:_SAMPLE_LINES], delimiters)
-    records = _records(label, chain((begin,), blocks), dialect)
+    blocks = chain((begin,), blocks)
+    if type_name in ("::", "|"):
+        blocks = ([line.replace(type_name, _ONE_COLUMN) for line in block] for block in blocks)
+        dialect = Dialect(_ONE_COLUMN, quoted=False)
+    else:
+        dialect = sniff(begin[:_SAMPLE_LINES], delimiters)
+    records = _records(label, blocks, dialect)
     lost: list[Lost] = []
     for record in records:
         if isinstance(record, list):
@@ -92,6 +100,17 @@ def open_csv(label: str, stream: BinaryIO, type_name: str, encoding: str | None,
             return Table(names or [str(number) for number in range(len(record))], chain(lost, body), decoder)
         lost.append(record)
     return Table([], iter(lost), decoder)
+
+
+def separator_of(text: str) -> str | None:
+    """What parts the cells of a text that is a table by its first lines; None where it is none."""
+    lines = [line for line in text.split("\n")[:_SAMPLE_LINES] if line.strip()]
+    lines = lines[:-1] if len(lines) > 2 else lines  # the last may be cut off
+    for separator, least in _SEPARATORS.items():
+        counts = {0 if line.startswith(separator) else line.count(separator) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and counts.pop() >= least:
+            return separator
+    return None
 
 
 def read_csv(label: str, stream: BinaryIO, field: str | None, type_name: str, encoding: str | None) -> Iterator[Event]:
@@ -250,7 +269,7 @@ def _names(cells: list[str], field: str | None) -> list[str] | None:
     """The names of columns, if that is what the first row holds: short, no numbers, different or of a usual name."""
     names = [cell.strip() for cell in cells]
     if field is None or field not in names:
-        if not any(names) or any(len(name) >= 64 or _number(name) for name in names):
+        if not any(names) or any(len(name) >= 64 or _number(name) or name.endswith(_ENDS) for name in names):
             return None
         if len(set(names)) < len(names) and not any(name.lower() in USUAL for name in names):
             return None

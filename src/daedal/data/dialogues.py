@@ -4,13 +4,16 @@
 - ShareGPT: `from` and `value`; `human`, `gpt`, `system`, `function_call` and `observation`
 - Alpaca: `instruction`, `input`, `output`, and `system` and `history` where they are
 - a prompt and its answer: `prompt` and `completion`, `question` and `answer`, `instruction` and `response`
-- Anthropic's transcripts: `Human: ...` and `Assistant: ...` in one text
+- Anthropic's transcripts: `Human: ...` and `Assistant: ...` in one text; Claude's exports, and ChatGPT's
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from daedal.data.fields import named
+from daedal.data.message_trees import Message, shown
 
 ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
@@ -21,11 +24,10 @@ ROLES = {
 }
 PROMPTS = ("prompt", "instruction", "question", "query", "input", "problem", "user", "human")
 ANSWERS = ("completion", "response", "answer", "output", "solution", "assistant", "chosen_response", "gpt", "reply")
-LISTS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chat")
+LISTS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chat", "chat_messages", "items")
+_WHO = ("role", "from", "speaker", "author", "user", "sender")
 _TRANSCRIPT = re.compile(r"(?:^|\n\n)(Human|Assistant|User|System): ?")
 _KEPT = ("name", "tool_calls", "tool_call_id")
-
-Message = dict[str, Any]
 
 
 def messages_of(value: Any) -> list[Message] | None:
@@ -36,14 +38,23 @@ def messages_of(value: Any) -> list[Message] | None:
         value = [value]
     if not isinstance(value, Sequence) or not value or not all(isinstance(each, Mapping) for each in value):
         return None
-    found = [_message(each) for each in value]
+    found = [message for each in value for message in _messages(each)]
     return None if None in found else [each for each in found if each is not None]
 
 
+def _messages(turn: Mapping[str, Any]) -> Iterator[Message | None]:
+    """The message that a turn is; or two, where it has what each side said by its name."""
+    said = [name for name in turn if name.lower() in ROLES]
+    if len(said) > 1 and turn.keys().isdisjoint(("role", "from", "sender")):
+        yield from ({"role": ROLES[name.lower()], "content": _text(turn[name])} for name in said)
+    else:
+        yield _message(turn)
+
+
 def _message(turn: Mapping[str, Any]) -> Message | None:
-    who = next(
-        (turn[name] for name in ("role", "from", "speaker", "author", "user") if isinstance(turn.get(name), str)), None
-    )
+    author = turn.get("author")  # ChatGPT's has a role
+    turn = {**turn, **author} if isinstance(author, Mapping) else turn
+    who = next((turn[name] for name in _WHO if isinstance(turn.get(name), str)), None)
     role = ROLES.get(who.lower()) if who is not None else None
     if role is None:
         return None
@@ -75,6 +86,7 @@ def _are_calls(value: Any) -> bool:
 
 def _text(content: Any) -> str:
     """The text of content that is one, or parts of which some are."""
+    content = content["parts"] if isinstance(content, Mapping) and isinstance(content.get("parts"), list) else content
     if isinstance(content, list):
         return "".join(
             part if isinstance(part, str) else str(part.get("text") or "")
@@ -102,40 +114,28 @@ def conversation_of(row: Mapping[str, Any], asked: Mapping[str, str] | None = No
         asked: the columns that hold the `messages`, or the `prompt` and the `answer`, and the `system` message.
     """
     asked = asked or {}
-    lowered = {name.lower(): name for name in row}
-    names = [asked["messages"]] if "messages" in asked else [lowered[name] for name in LISTS if name in lowered]
+    names = [asked["messages"]] if "messages" in asked else [name for each in LISTS if (name := named(row, (each,)))]
     messages = next((found for name in names if (found := messages_of(_json(row.get(name)))) is not None), None)
     if messages is None:
-        messages = _single(row, lowered, asked)
+        messages = messages_of(shown(row)) or _single(row, asked)
     if messages is None:
         return None
-    system = row.get(asked.get("system") or lowered.get("system", ""))
+    system = row.get(asked.get("system") or named(row, ("system",)) or "")
     if isinstance(system, str) and system.strip() and messages[0]["role"] != "system":
         messages = [{"role": "system", "content": system}, *messages]
-    tools = _json(row.get(lowered.get("tools", "")))
+    tools = _json(row.get(named(row, ("tools",)) or ""))
     return {"messages": messages, "tools": tools} if isinstance(tools, list) and tools else {"messages": messages}
 
 
-def _single(row: Mapping[str, Any], lowered: Mapping[str, str], asked: Mapping[str, str]) -> list[Message] | None:
+def _single(row: Mapping[str, Any], asked: Mapping[str, str]) -> list[Message] | None:
     """One question, or instruction, and its answer; after earlier ones, where there is a history."""
-    prompt = asked.get("prompt") or next((lowered[name] for name in PROMPTS if name in lowered), None)
-    answer = asked.get("answer") or next((lowered[name] for name in ANSWERS if name in lowered), None)
-    if prompt is None or answer is None or prompt == answer:
+    answer = asked.get("answer") or named(row, ANSWERS)
+    if answer is None or answer == (asked.get("prompt") or named(row, PROMPTS)):
         return None
-    said, reply = row.get(prompt), row.get(answer)
-    before, after = messages_of(said) if not isinstance(said, str) else None, None
-    if not isinstance(reply, str):
-        after = messages_of(reply)
-    if isinstance(said, str):
-        after_it = next((lowered[name] for name in ("input", "context") if name in lowered), None)  # Alpaca's, Dolly's
-        more = row.get(after_it) if after_it is not None and after_it != prompt else None
-        said = f"{said}\n{more}" if isinstance(more, str) and more.strip() else said
-        before = [{"role": "user", "content": said}]
-    if isinstance(reply, str):
-        after = [{"role": "assistant", "content": reply}]
+    before, after = prompt_of(row, asked), answer_of(row.get(answer))
     if before is None or after is None:
         return None
-    history = row.get(lowered.get("history", ""))
+    history = row.get(named(row, ("history",)) or "")
     past = (
         history
         if isinstance(history, list) and all(isinstance(each, list) and len(each) == 2 for each in history)
@@ -147,6 +147,30 @@ def _single(row: Mapping[str, Any], lowered: Mapping[str, str], asked: Mapping[s
         for role, each in zip(("user", "assistant"), pair, strict=True)
     ]
     return [*turns, *before, *after]
+
+
+def prompt_of(row: Mapping[str, Any], asked: Mapping[str, str], more: Sequence[str] = ()) -> list[Message] | None:
+    """What an answer is to: a text, with what it is about where that has a column (Alpaca's, Dolly's), or messages.
+
+    Args:
+        more: other names that its column may have.
+    """
+    column = asked.get("prompt") or named(row, (*PROMPTS, *more))
+    said = row.get(column or "")
+    if not isinstance(said, str):
+        return messages_of(said)
+    about = next((name for each in ("input", "context") if (name := named(row, (each,))) not in (None, column)), None)
+    text = row.get(about or "")
+    if turns := _transcript(said):
+        return turns if turns[-1]["content"] or len(turns) == 1 else turns[:-1]  # it ends with whose turn it is
+    return [{"role": "user", "content": f"{said}\n{text}" if isinstance(text, str) and text.strip() else said}]
+
+
+def answer_of(value: Any) -> list[Message] | None:
+    """An answer as messages: a text, one with other ways to say it (TriviaQA), or messages."""
+    if isinstance(value, Mapping) and named(value, _WHO) is None:
+        value = value.get(named(value, ("value",)) or "", value)
+    return [{"role": "assistant", "content": value}] if isinstance(value, str) else messages_of(value)
 
 
 def fault(messages: Sequence[Mapping[str, Any]]) -> str | None:

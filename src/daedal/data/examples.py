@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from daedal.data.columns import Dense
 from daedal.data.example_files import column_path, examples_path
-from daedal.data.example_manifest import ExampleManifest, ExampleSplitRecord, read_example_manifest
-from daedal.data.kind import Kind, open_columns
+from daedal.data.example_manifest import ExampleManifest, ExampleSplitRecord
+from daedal.data.folder import DataFolder
 from daedal.data.shards import load_array
 from daedal.errors import DaedalError
 
@@ -144,31 +143,14 @@ class ExampleSplit:
         return array
 
 
-class ExampleDataset:
+class ExampleDataset(DataFolder[ExampleManifest, ExampleSplit]):
     """A data folder of examples: a manifest, codecs and up to three splits."""
 
-    def __init__(self, folder: Path, manifest: ExampleManifest) -> None:
-        self.folder, self.manifest = folder, manifest
-        self._splits: dict[str, ExampleSplit] = {}
-
-    @classmethod
-    def open(cls, folder: str | Path) -> Self:
-        """Open the folder that `build_data` wrote.
-
-        Raises:
-            DaedalError: it is no such folder, or damaged.
-        """
-        return cls(Path(folder), read_example_manifest(Path(folder)))
-
-    @cached_property
-    def kind(self) -> Kind:
-        """What its examples are."""
-        return open_columns(self.manifest.kind)
+    manifest_type = ExampleManifest
 
     @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the codecs and of all encoded columns."""
-        return self.manifest.fingerprint
+    def kind_name(self) -> str:
+        return self.manifest.kind
 
     def classes(self, column: str) -> tuple[str, ...]:
         """The names of a column's classes, in the order of their numbers."""
@@ -189,14 +171,8 @@ class ExampleDataset:
             )
         return codec
 
-    def split(self, name: str) -> ExampleSplit:
-        """A split by name: `train`, `validation` or `test`.
+    def _open(self, name: str) -> ExampleSplit:
+        return ExampleSplit(self.folder, name, self)
 
-        Raises:
-            DaedalError: there is none of this name.
-        """
-        if name not in self.manifest.splits:
-            raise DaedalError(f"There is no split called {name!r}", f"Choose from {', '.join(self.manifest.splits)}")
-        if name not in self._splits:
-            self._splits[name] = ExampleSplit(self.folder, name, self)
-        return self._splits[name]
+    def whole(self) -> bool:
+        return all(examples_path(self.folder, name).exists() for name in self.manifest.splits)

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
 
 from daedal.data.document import Note
 from daedal.errors import DaedalError
@@ -11,6 +13,13 @@ _SPLITS = {
     "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
     "test": "test", "testing": "test", "t10k": "test",
 }  # fmt: skip
+# entailment (RTE, SNLI), paraphrases (MRPC), whether a passage answers (BoolQ, QNLI)
+_BOTH = (
+    ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("text1", "text2"), ("text_a", "text_b"),
+    ("#1_string", "#2_string"), ("question", "sentence"), ("question", "passage"), ("question", "context"),
+    ("query", "passage"),
+)  # fmt: skip
+_ABOUT = re.compile(r"_?(readme|licen[cs]e|copying|notice|changes|about)\b", re.IGNORECASE)
 
 
 def named_split(name: str) -> str | None:
@@ -33,8 +42,13 @@ def split_of_name(path: str) -> str | None:
 
 def named(columns: Iterable[str], usual: Iterable[str]) -> str | None:
     """The first of the usual names that a table has, whatever its case; spaces and dashes are underscores."""
-    known = {re.sub(r"[\s-]+", "_", name.lower()): name for name in reversed(list(columns))}
+    known = _lowered(tuple(columns))
     return next((known[name] for name in usual if name in known), None)
+
+
+@lru_cache(maxsize=256)  # it is asked of every row
+def _lowered(columns: tuple[str, ...]) -> dict[str, str]:
+    return {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in reversed(columns)}
 
 
 def match(columns: Iterable[str], usual: Mapping[str, Iterable[str]], asked: Mapping[str, str]) -> dict[str, str]:
@@ -42,6 +56,36 @@ def match(columns: Iterable[str], usual: Mapping[str, Iterable[str]], asked: Map
     columns = list(columns)
     chosen = {name: asked.get(name) or named(columns, names) for name, names in usual.items()}
     return {name: column for name, column in chosen.items() if column is not None and column in columns}
+
+
+Shape = Sequence[tuple[str, str]]
+"""The columns of a table without names: what each is of an example, or nothing, and the pattern of its cells."""
+
+
+def shaped(rows: Sequence[Mapping[str, Any]], shapes: Iterable[Shape]) -> dict[str, str]:
+    """For each column of an example that of a table without names, whose rows look like one of `shapes`; else none."""
+    rows = rows[:50]
+    for shape in shapes:
+        fit = (
+            list(row) == [str(place) for place in range(len(shape))]
+            and all(re.fullmatch(of, str(cell)) for (_, of), cell in zip(shape, row.values(), strict=True))
+            for row in rows
+        )
+        if rows and sum(fit) >= 0.9 * len(rows):
+            return {name: str(place) for place, (name, _) in enumerate(shape) if name}
+    return {}
+
+
+def both_of(columns: Iterable[str]) -> tuple[str, str] | None:
+    """Two columns of texts of which something is said together: whether one follows from the other, or answers it."""
+    columns = list(columns)
+    found = ((named(columns, (one,)), named(columns, (other,))) for one, other in _BOTH)
+    return next(((one, other) for one, other in found if one is not None and other is not None), None)
+
+
+def about(name: str) -> bool:
+    """Whether a file of this name tells of others."""
+    return _ABOUT.match(name) is not None
 
 
 def require(label: str, columns: Iterable[str], asked: Mapping[str, str], known: Iterable[str]) -> None:

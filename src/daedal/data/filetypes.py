@@ -79,6 +79,7 @@ _BY_END: dict[str, FileType] = (
     | {end: FileType("none", "binary") for end in _BINARY}
 )
 _BY_NAME = {"makefile": "Makefile", "dockerfile": "Dockerfile", "cmakelists.txt": "CMake", "rakefile": "Ruby"}
+PACKED = frozenset(("zip", "tar", "compressed"))
 _UNDECODED = re.compile("[\\udc80-\\udcff]")
 _INNER = {"tgz": "tar", "tzst": "tar", "tbz2": "tar", "txz": "tar"}
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from itertools import islice
-from typing import Any, Self
+from typing import Any, BinaryIO, Self, cast
 
 from daedal.data import archives
-from daedal.data.decode import Decoder, is_binary
 from daedal.data.document import Lost
 from daedal.data.filetypes import FileType, file_type, inner_name
 from daedal.data.readers import walk
@@ -22,7 +22,8 @@ _MEMBERS = 24  # of an archive
 _ROWS = 50
 _HEAD = 2**16  # bytes of a file that is no table
 _TABLES = frozenset(("jsonl", "json", "csv", "tsv", "parquet"))
-_NAMES = 10_000
+_NAMES = 30_000
+_UNPACKED = 2**20  # bytes of an archive, 300 times as many of which are unpacked to see the names of its members
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _LOOKED_AT = 100_000
 _WORDY = 0.05
@@ -62,10 +63,6 @@ class Peek:
         letters = sum(map(str.isalpha, self.whole.text[:_LOOKED_AT]))
         return letters > _WORDY * len(self.whole.text[:_LOOKED_AT])
 
-    def lower(self) -> dict[str, str]:
-        """Its columns by their names in lower case."""
-        return {name.lower(): name for name in reversed(self.columns)}
-
 
 class Sources:
     """What the user named, to be looked at by all kinds; nothing is read twice."""
@@ -98,8 +95,9 @@ class Sources:
 
     @cached_property
     def names(self) -> list[str]:
-        """The labels of the files, without an end that says that they are compressed: the first of very many."""
-        return [_plain(item.label) for item in islice(self.items, _NAMES)]
+        """The labels of the files and of what is in archives, without an end that says that they are compressed: the first ones
+        of very many."""
+        return list(islice((_plain(name) for item in self.items for name in _members(item)), _NAMES))
 
     @cached_property
     def peeks(self) -> list[Peek]:
@@ -121,6 +119,23 @@ def _plain(label: str) -> str:
     return inner_name(label) if file_type(label).reader == "compressed" else label
 
 
+def _members(item: Item) -> Iterator[str]:
+    """The labels of what is in an archive; else that of the file."""
+    packed = file_type(_plain(item.label)).reader
+    if item.kind != "file" or packed not in ("zip", "tar"):
+        yield item.label
+        return
+    budget = archives.Budget(_UNPACKED)
+    try:
+        with open(item.path, "rb") as stream:
+            opened = stream if packed == "zip" else cast(BinaryIO, archives.Metered(stream, budget))
+            for name in walk(item.label, opened, item.bytes, lambda label, _, __: iter((label,)), budget=budget):
+                if not isinstance(name, Lost):
+                    yield name
+    except (OSError, archives.BombError, DaedalError):
+        return
+
+
 def _peeks(item: Item) -> Iterator[Peek]:
     if item.kind == "hub":
         from daedal.data.hub import open_hub
@@ -139,9 +154,8 @@ def _peeks(item: Item) -> Iterator[Peek]:
         whole = None
         if type_.reader not in _TABLES:
             head = stream.read(_HEAD)
-            text = "" if is_binary(head[:8192]) else Decoder(None).decode(head)
-            yield Peek(label, type_, [], Whole(label, text) if text else None)
-            return
+            cut = head.rfind(b"\n") + 1 if len(head) == _HEAD else 0
+            stream = BytesIO(head[: cut or None])
         for found in rows_in(label, stream, type_):
             if isinstance(found, Row):
                 rows.append(dict(found.values))

@@ -1,30 +1,33 @@
 """The rows of a file, whatever kind of table it is, as mappings from names to values: what kinds of records read.
 
-JSON Lines, JSON that is a list of objects or holds one, CSV and its kin, Parquet, datasets of the hub; in archives too. Text,
-and JSON of another form, has no rows: it comes whole, as `Whole`, for kinds that know its form.
+JSON Lines, JSON that is a list of objects or holds one, CSV and its kin, text that is a table, fastText's lines, Parquet,
+datasets of the hub; in archives too. Other text, and JSON of another form, has no rows: it comes whole, as `Whole`, for kinds
+that know its form.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar, cast
 
 from daedal.data import archives
 from daedal.data.decode import Decoder, is_binary
-from daedal.data.delimited import open_csv
+from daedal.data.delimited import open_csv, separator_of
 from daedal.data.document import Coded, Lost, Note
 from daedal.data.example_options import ExampleOptions
 from daedal.data.fields import require
 from daedal.data.filetypes import FileType
 from daedal.data.hub import open_hub
 from daedal.data.json_rows import json_rows, jsonl_rows, looks_like_lines
-from daedal.data.plain_text import MOST_AT_ONCE
+from daedal.data.plain_text import MOST_AT_ONCE, lines_of
 from daedal.data.readers import walk
 from daedal.data.rejoined import Rejoined
 from daedal.data.sources import Item, read_file
 from daedal.data.tables import GUESS_ROWS
 
 _HEAD = 2**20
+_CLASSES = re.compile(r"((?:__label__\S+\s+)+)(.*)", re.DOTALL)  # fastText's
 T = TypeVar("T")
 
 
@@ -125,11 +128,14 @@ def rows_in(label: str, stream: BinaryIO, type_: FileType, encoding: str | None 
         yield Lost(label, "binary", "not text by its first bytes", broken=False)
         return
     whole = cast(BinaryIO, Rejoined(head, stream))
-    decoder = Decoder(encoding)
-    if type_.reader == "jsonl" or (type_.reader == "json" and looks_like_lines(Decoder(encoding).decode(head))):
+    decoder, begin = Decoder(encoding), Decoder(encoding).decode(head)
+    plain = type_.reader in ("text", "none") and type_.form == "prose" and not label.lower().endswith(".log")
+    if type_.reader == "jsonl" or (type_.reader == "json" and looks_like_lines(begin)):
         yield from _numbered(label, jsonl_rows(label, whole, decoder))
-    elif type_.reader in ("csv", "tsv"):
-        names, rows, decoder = open_csv(label, whole, type_.name, encoding)
+    elif plain and _CLASSES.match(begin):
+        yield from _numbered(label, map(_classed, lines_of(whole, decoder)))
+    elif table := type_.name if type_.reader in ("csv", "tsv") else plain and separator_of(begin):
+        names, rows, decoder = open_csv(label, whole, table, encoding)
         named = (row if isinstance(row, Lost) else dict(zip(names, row, strict=True)) for row in rows)
         yield from _numbered(label, named)
     else:
@@ -155,6 +161,13 @@ def _numbered(label: str, rows: Iterator[Mapping[str, Any] | Lost]) -> Iterator[
         else:
             yield Row(label, number, row)
             number += 1
+
+
+def _classed(line: str) -> Mapping[str, Any]:
+    """A line of fastText's: its classes, and what they are of."""
+    found = _CLASSES.match(line)
+    classes = found[1].replace("__label__", "").split() if found else []
+    return {"label": classes[0] if len(classes) == 1 else classes, "text": (found[2] if found else line).rstrip("\n")}
 
 
 def _value(text: str) -> Any:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from daedal.data.document import Event, Omitted, Raw
 from daedal.data.documents.flow import Flow
-from daedal.data.documents.package import End, Markup, Package, Start
+from daedal.data.documents.package import End, Markup, Package, Start, without
 
 _SKIPPED = frozenset(("delText", "moveFrom", "instrText", "delInstrText", "Fallback", "rt"))
 _BREAKS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
@@ -41,17 +41,11 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
 def _text(parts: Iterable[Markup], omitted: Counter[str]) -> str:
     """The text of a part of the file."""
     flow = Flow()
-    skipped = list[str]()  # the elements that are open below the first that is no text
     paragraphs = list[dict[str, bool]]()
     controls = list[bool]()  # the content controls that are open, and whether each is a table of contents
     written = False
-    for each in parts:
-        if skipped:
-            if isinstance(each, Start):
-                skipped.append(each.name)
-            elif isinstance(each, End):
-                skipped.pop()
-        elif isinstance(each, str):
+    for each in without(parts, lambda start: "" if start.name in _SKIPPED else None):
+        if isinstance(each, str):
             if written:
                 flow.add(each)
         elif isinstance(each, End):
@@ -67,8 +61,6 @@ def _text(parts: Iterable[Markup], omitted: Counter[str]) -> str:
                 flow.end_row()
             elif each.name == "sdt" and controls:
                 controls.pop()
-        elif each.name in _SKIPPED:
-            skipped.append(each.name)
         elif each.name == "p":
             flow.begin()
             paragraphs.append({"item": False, "contents": any(controls)})

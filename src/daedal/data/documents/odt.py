@@ -11,12 +11,12 @@ from typing import BinaryIO
 
 from daedal.data.document import Event, Omitted, Raw
 from daedal.data.documents.flow import Flow
-from daedal.data.documents.package import End, LockedError, Package, Start
+from daedal.data.documents.package import End, LockedError, Package, Start, without
 
-_SKIPPED = frozenset(
-    ("tracked-changes", "note-citation", "ruby-text", "forms", "sequence-decls", "desc", "title", "page-number")
-)
-_OMITTED = {
+_SKIPPED = {
+    **dict.fromkeys(
+        ("tracked-changes", "note-citation", "ruby-text", "forms", "sequence-decls", "desc", "title", "page-number"), ""
+    ),
     "annotation": "comments",
     "table-of-content": "tables of contents",
     "header": "running heads and feet",
@@ -44,14 +44,9 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
 
 
 def _read(package: Package, part: str, main: Flow, notes: Flow, omitted: Counter[str]) -> None:
-    flow, items, paragraphs, skipped, skipping = main, 0, 0, 0, ""
-    for each in package.markup(part):
-        if skipped:
-            skipped += isinstance(each, Start) - isinstance(each, End)
-            if skipping and isinstance(each, str) and not each.isspace():
-                omitted[skipping] += 1
-                skipping = ""
-        elif isinstance(each, str):
+    flow, items, paragraphs = main, 0, 0
+    for each in without(package.markup(part), lambda start: _SKIPPED.get(start.name), omitted):
+        if isinstance(each, str):
             if paragraphs:
                 flow.add(_SPACE.sub(" ", each))
         elif isinstance(each, End):
@@ -64,8 +59,6 @@ def _read(package: Package, part: str, main: Flow, notes: Flow, omitted: Counter
                 flow = main
             elif each.name == "table-row":
                 flow.end_row()
-        elif each.name in _SKIPPED or each.name in _OMITTED:
-            skipped, skipping = 1, _OMITTED.get(each.name, "")
         elif each.name in ("p", "h"):
             paragraphs += 1
             flow.begin()

@@ -2,8 +2,9 @@
 
 import posixpath
 import zipfile
-from collections.abc import Iterator, Mapping
-from typing import BinaryIO, NamedTuple, cast
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import BinaryIO, NamedTuple, TextIO, cast
 from urllib.parse import unquote
 from xml.parsers import expat
 
@@ -89,7 +90,7 @@ def part_name(folder: str, target: str) -> str:
     return posixpath.normpath(posixpath.join("/", folder, path)).lstrip("/")
 
 
-def markup(stream: BinaryIO) -> Iterator[Markup]:
+def markup(stream: BinaryIO | TextIO) -> Iterator[Markup]:
     """XML as it comes: begins and ends of elements, and the text between.
 
     Raises:
@@ -133,6 +134,28 @@ def markup(stream: BinaryIO) -> Iterator[Markup]:
         yield from found
     except expat.ExpatError as error:
         raise ValueError(f"its XML is broken: {error}") from None
+
+
+def without(
+    parts: Iterable[Markup], skip: Callable[[Start], str | None], omitted: Counter[str] | None = None
+) -> Iterator[Markup]:
+    """All but some elements and what is in them.
+
+    Args:
+        skip: None for an element that stays; for others what they are called where they have text and are counted, or nothing.
+        omitted: where they are counted.
+    """
+    depth, called = 0, ""
+    for each in parts:
+        if depth:
+            depth += isinstance(each, Start) - isinstance(each, End)
+            if called and omitted is not None and isinstance(each, str) and not each.isspace():
+                omitted[called] += 1
+                called = ""
+        elif isinstance(each, Start) and (found := skip(each)) is not None:
+            depth, called = 1, found
+        else:
+            yield each
 
 
 def _local(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from daedal.data.document import Event, Omitted, Raw
 from daedal.data.documents.flow import Flow
-from daedal.data.documents.package import End, Package, Start
+from daedal.data.documents.package import End, Package, Start, without
 
 _ON_EVERY_SLIDE = frozenset(("ftr", "hdr", "sldNum", "dt"))
 
@@ -39,15 +39,15 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
 def _text(package: Package, name: str, omitted: Counter[str]) -> str:
     """The text of a slide or of its notes."""
     flow = Flow()
-    skipped = list[str]()
     shape, written = "", False
-    for each in package.markup(name):
-        if skipped:
-            if isinstance(each, Start):
-                skipped.append(each.name)
-            elif isinstance(each, End):
-                skipped.pop()
-        elif isinstance(each, str):
+
+    def skip(start: Start) -> str | None:
+        if start.name == "txBody" and shape in _ON_EVERY_SLIDE:
+            return "numbers, dates and feet of slides"
+        return "" if start.name == "Fallback" else None
+
+    for each in without(package.markup(name), skip, omitted):
+        if isinstance(each, str):
             if written:
                 flow.add(each)
         elif isinstance(each, End):
@@ -56,15 +56,10 @@ def _text(package: Package, name: str, omitted: Counter[str]) -> str:
                 flow.end()
             elif each.name == "tr":
                 flow.end_row()
-        elif each.name == "Fallback":
-            skipped.append(each.name)
         elif each.name == "sp":
             shape = ""
         elif each.name == "ph":
             shape = each.attributes.get("type", "")
-        elif each.name == "txBody" and shape in _ON_EVERY_SLIDE:
-            omitted["numbers, dates and feet of slides"] += 1
-            skipped.append(each.name)
         elif each.name == "p":
             flow.begin()
         elif each.name == "t":

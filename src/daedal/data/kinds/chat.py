@@ -1,7 +1,7 @@
 """Conversations, of which a model learns what the assistant says: messages, ShareGPT, Alpaca, prompts with completions."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +10,9 @@ from daedal.data.columns import Ragged
 from daedal.data.dialogues import conversation_of, fault
 from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
-from daedal.data.fields import split_of_name
+from daedal.data.fields import named, split_of_name
 from daedal.data.kind import Found, Kind
+from daedal.data.message_trees import Trees, of_tree
 from daedal.data.peek import Peek, Sources
 from daedal.data.rows import Row, Whole, read_rows
 from daedal.data.sources import Item, Named, Unit, plan_units
@@ -32,15 +33,17 @@ def recognise(sources: Sources) -> float:
 
 
 def _sure(peek: Peek) -> float:
-    if {"chosen", "rejected"} & peek.lower().keys():
+    if named(peek.columns, ("chosen", "rejected")):
         return 0.0
+    if of_tree(peek.columns):
+        return 0.9
     if {"type", "text", "ts"} <= set(peek.columns):
         return 0.8
     found = [conversation_of(row) for row in peek.rows]
     if sum(each is not None for each in found) < 0.8 * len(found):
         return 0.0
     turns = [len(each["messages"]) for each in found if each is not None]
-    usual = {"instruction", "messages", "conversations", "completion"} & peek.lower().keys()
+    usual = named(peek.columns, ("instruction", "messages", "conversations", "completion", "mapping", "chat_messages"))
     return 0.9 if max(turns) > 2 or usual else 0.75
 
 
@@ -48,6 +51,7 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
     slack: dict[str, list[Said]] = {}
     for item in items:
         about: set[str] = set()
+        trees: dict[str, Trees] = defaultdict(Trees)
         for found in read_rows(item, options.encoding):
             if isinstance(found, Whole):
                 if any(chats := chats_in(found)):
@@ -55,6 +59,9 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
                 else:
                     yield Lost(found.label, "no conversations", "it has no rows of them", broken=False)
             elif isinstance(found, Row):
+                if of_tree(found.values):
+                    trees[found.label].add(found.values)
+                    continue
                 if {"type", "ts"} <= found.values.keys():
                     if (said := slack_message(found.values)) is not None:
                         slack.setdefault(found.label.rpartition("/")[0], []).append(said)
@@ -70,6 +77,10 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
                 yield Example(found.label, found.number, {"conversation": conversation}, of)
             else:
                 yield found
+        for label, found_trees in trees.items():
+            yield Note(f"of each tree of messages in {label} the way of the best answers is taken")
+            for number, messages in enumerate(found_trees.conversations()):
+                yield Example(label, number, {"conversation": {"messages": messages}}, split_of_name(label))
     if slack:
         yield from _export(items[0].label, list(slack.values()), options)
 
@@ -81,13 +92,13 @@ def _export(label: str, chats: Sequence[Sequence[Said]], options: ExampleOptions
         yield Example(label, number, {"conversation": conversation})
 
 
-def units(named: Iterable[Named]) -> list[Unit]:
+def units(sources: Iterable[Named]) -> list[Unit]:
     """The days of Slack's channels are read together, since one person is the assistant in all."""
-    named, days = list(named), list[Unit]()
-    for each in named:
+    sources, days = list(sources), list[Unit]()
+    for each in sources:
         if slack := tuple(item for item in each.items if _DAY.search(item.label)):
             days.append(Unit(number=len(days), role=each.role, items=slack))
-    alone = [each.but(items=tuple(item for item in each.items if not _DAY.search(item.label))) for each in named]
+    alone = [each.but(items=tuple(item for item in each.items if not _DAY.search(item.label))) for each in sources]
     return days + [unit.but(number=unit.number + len(days)) for unit in plan_units(alone)]
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from daedal.data.columns import Numbers, Ragged, Strings
 from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
-from daedal.data.fields import guesses, match, named, require
+from daedal.data.fields import Shape, guesses, match, named, require, shaped
 from daedal.data.kind import Found, InTime, Kind
 from daedal.data.peek import Peek, Sources
 from daedal.data.rows import Chosen, Row, Whole, read_chosen
@@ -32,12 +32,26 @@ USUAL = {
         "book_id", "isbn", "songid", "song_id", "trackid", "track_id", "artistid", "artist_id", "animeid", "anime_id",
         "business_id", "movie",
     ),
-    "rating": ("rating", "stars", "score", "overall", "event_rating"),
+    "rating": (
+        "rating", "stars", "score", "overall", "event_rating", "weight", "plays", "play_count", "playcount", "listen_count",
+    ),
     "time": ("timestamp", "time", "unixreviewtime", "unix_review_time", "datetime", "date", "created_at", "ts"),
 }  # fmt: skip
 _TITLES = ("title", "name", "item_name", "product_title", "movie_title")
+_SOME, _NUMBER = r"\S+", r"\d+(\.\d+)?"
+_SHAPES: Sequence[Shape] = (
+    (("user", _SOME), ("item", _SOME), ("rating", r"\d{1,2}(\.\d+)?"), ("time", r"\d{9,13}")),  # MovieLens, Amazon
+    (("user", r"\d+"), ("item", ".+"), ("act", "purchase|play"), ("", _NUMBER), ("", "0")),  # Steam
+    (("user", "[0-9a-f]{40}"), ("", ".*"), ("item", ".+"), ("rating", r"\d+")),  # Last.fm 360K
+    (("user", r"user_\d+"), ("time", r"\d{4}-.*"), ("", ".*"), ("", ".*"), ("", ".*"), ("item", ".+")),  # Last.fm 1K
+)
+_TITLE_SHAPES: Sequence[Shape] = (
+    (("item", r"\d+"), ("title", r".+ \(\d{4}.*\)"), ("", ".*")),  # MovieLens's older films
+    (("item", r"\d+"), ("title", ".+"), ("", r"\d\d-\w{3}-\d{4}|"), *20 * (("", ".*"),), ("", "[01]")),
+    (("item", r"\d+"), ("", r"\d{4}|NULL"), ("title", ".+")),  # Netflix's
+)
+_FILM = re.compile(r"(\d+):\n(?=\d+,[1-5],\d{4}-\d\d-\d\d\n)")  # Netflix's: who rated it follows
 _NEVER = 1e11  # seconds: the year 5138
-_GAP = re.compile(r"::|\t")
 
 
 class HistoryOptions(ExampleOptions):
@@ -52,45 +66,27 @@ class HistoryOptions(ExampleOptions):
 
 
 def recognise(sources: Sources) -> float:
-    named = [peek for peek in sources.tables if len(_of(peek)) >= 3 and {"user", "item"} <= _of(peek).keys()]
-    if named:  # reviews with a rating are labelled text as well
-        return 0.8 if all("rating" in _of(peek) and _reviews(peek) for peek in named) else 0.95
-    return 0.9 if any(_unnamed(peek) for peek in sources.peeks) else 0.0
+    found = {peek.label: _columns(peek.rows, {}) for peek in sources.tables}
+    named = [peek for peek in sources.tables if {"user", "item"} <= found[peek.label].keys()]
+    if any(len(found[peek.label]) >= 3 for peek in named):  # reviews with a rating are labelled text as well
+        return 0.8 if all("rating" in found[peek.label] and _reviews(peek) for peek in named) else 0.95
+    return 0.9 if any(peek.whole and _FILM.match(peek.whole.text) for peek in sources.peeks) else 0.0
 
 
-def _of(peek: Peek) -> dict[str, str]:
-    return match(peek.columns, USUAL, {})
+def _columns(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, str]) -> dict[str, str]:
+    """Whose columns are which, of a table of what people took, or of the titles of that."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    chosen = match(columns, {**USUAL, "title": _TITLES}, asked)
+    if {"user", "item"} <= chosen.keys():
+        return {name: of for name, of in chosen.items() if name != "title"}
+    chosen = chosen or shaped(rows, _SHAPES) or shaped(rows, _TITLE_SHAPES)
+    return {name: of for name, of in chosen.items() if name != "user"} if "item" not in chosen else chosen
 
 
 def _reviews(peek: Peek) -> bool:
     column = named(peek.columns, ("text", "review", "reviewtext", "review_text", "review_body", "comment", "content"))
     said = [str(row.get(column) or "") for row in peek.rows] if column else []
     return sum(" " in each.strip() for each in said) > 0.5 * len(peek.rows)
-
-
-def _unnamed(peek: Peek) -> bool:
-    """MovieLens's older files: `1::1193::5::978300760`, or the same with tabs; Amazon's, with commas."""
-    if peek.whole is None:
-        return _ratings(peek.rows)
-    lines = [line.strip() for line in peek.whole.text.split("\n")[:50]]
-    return _ratings(
-        [
-            dict(zip("0123", cells, strict=False)) if len(cells := _GAP.split(line)) == 4 else {}
-            for line in lines
-            if line
-        ]
-    )
-
-
-def _ratings(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether rows without names are of a user, an item, a rating and a time in seconds."""
-    return bool(rows) and all(
-        list(row) == list("0123")
-        and all(str(cell) and " " not in str(cell) for cell in row.values())
-        and re.fullmatch(r"\d{1,2}(\.\d+)?", str(row["2"])) is not None
-        and re.fullmatch(r"\d{9,13}", str(row["3"])) is not None
-        for row in rows
-    )
 
 
 def units(named: Iterable[Named]) -> list[Unit]:
@@ -109,8 +105,7 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
         for found in read_chosen(item, options.encoding, lambda rows: _choose(rows, options)):
             rows: Iterable[tuple[Mapping[str, Any], Mapping[str, str]]]
             if isinstance(found, Whole):
-                titles |= _older_titles(found)
-                label, rows = found.label, _older(found)
+                label, rows = found.label, _netflix(found.text)
             elif not isinstance(found, Chosen):
                 yield found
                 continue
@@ -120,9 +115,8 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                     if "title" not in found.choice:
                         why = f"it has no user and item ({', '.join(list(found.row.values)[:20])})"
                         yield Lost(found.row.label, "no histories", why, broken=False)
-                if {"item", "title"} <= found.choice.keys():
-                    cells = found.row.values
-                    titles[str(cells.get(found.choice["item"]))] = str(cells.get(found.choice["title"]))
+                if "title" in found.choice and (thing := _thing(found)) is not None:
+                    titles[str(found.row.values.get(thing))] = str(found.row.values.get(found.choice["title"]))
                 continue
             else:
                 label, rows = found.row.label, [(found.row.values, found.choice)]
@@ -139,6 +133,8 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                 rating = _number(values.get(columns.get("rating", "")))
                 if user in (None, "") or thing in (None, ""):
                     yield Lost(label, "no user or item", "a row without", broken=False)
+                    continue
+                if values.get(columns.get("act", "")) == "play":  # Steam tells of what was bought again
                     continue
                 if options.min_rating is not None and rating is not None and rating < options.min_rating:
                     low += 1
@@ -187,38 +183,33 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
 def _tables(items: Sequence[Item], options: ExampleOptions) -> Iterator[dict[str, str]]:
     """The columns of each table of what people took."""
     for peek in Sources.of(items).tables:
-        if {"user", "item"} <= (columns := match(peek.columns, USUAL, options.columns)).keys():
+        if {"user", "item"} <= (columns := _columns(peek.rows, options.columns)).keys():
             yield columns
 
 
 def _choose(rows: Sequence[Row], options: ExampleOptions) -> dict[str, str]:
-    columns = list(dict.fromkeys(name for row in rows for name in row.values))
-    usual = {**USUAL, "title": _TITLES}
-    chosen = match(columns, usual, options.columns)
-    if not options.columns and _ratings([row.values for row in rows[:50]]):
-        return dict(zip(USUAL, "0123", strict=True))
-    if "user" in chosen and "item" in chosen:
-        require(rows[0].label, columns, options.columns, USUAL)
-        chosen.pop("title", None)
-        return chosen
-    chosen.pop("user", None)
+    chosen = _columns([row.values for row in rows], options.columns)
+    if {"user", "item"} <= chosen.keys():
+        require(rows[0].label, dict.fromkeys(name for row in rows for name in row.values), options.columns, USUAL)
     return chosen
 
 
-def _older(whole: Whole) -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]:
-    columns = {name: name for name in ("user", "item", "rating", "time")}
-    for line in whole.text.split("\n"):
-        cells = _GAP.split(line.strip())
-        if len(cells) == 4:
-            yield dict(zip(columns, cells, strict=True)), columns
+def _thing(found: Chosen[dict[str, str]]) -> str | None:
+    """The column of an item in a table of titles: `id` too, where the table is called after it, as `artists.dat`."""
+    called = re.split("[/!]", found.row.label)[-1].partition(".")[0].lower().removesuffix("s")
+    own = named(found.row.values, ("id",)) if f"{called}id" in USUAL["item"] else None
+    return found.choice.get("item") or own
 
 
-def _older_titles(whole: Whole) -> dict[str, str]:
-    """MovieLens's items: `1::Toy Story (1995)::Animation`, or with bars."""
-    if re.split(r"[/!]", whole.label)[-1] not in ("movies.dat", "u.item"):
-        return {}
-    cells = [re.split(r"::|\|", line) for line in whole.text.split("\n")]
-    return {each[0]: each[1] for each in cells if len(each) > 2}
+def _netflix(text: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]:
+    """The ratings of films, each below the number of its film."""
+    columns = {name: name for name in USUAL}
+    film = ""
+    for line in text.split("\n") if _FILM.match(text) else ():
+        if line.endswith(":"):
+            film = line[:-1]
+        elif len(cells := line.strip().split(",")) == 3:
+            yield dict(zip(("user", "rating", "time", "item"), (*cells, film), strict=True)), columns
 
 
 def _number(value: Any) -> float | None:
