@@ -47,6 +47,7 @@ class ModelAndCodec:
 
     Attributes:
         skills: what it can do, by name.
+        capabilities: what the model can do; `class` and `prompt` only where it was trained so.
         table: all skills that there are, in the order in which they are told.
     """
 
@@ -72,22 +73,9 @@ class ModelAndCodec:
         own = {codec.eos_id} if isinstance(codec, TextCodec) and codec.eos_id is not None else set()
         self.template, self.stop_ids = template or ChatTemplate(), frozenset(stop_ids) | own
         self.conditions = Conditions(model, name, classes, captions)
+        self.classes, self.captions = self.conditions.classes, self.conditions.captions
+        self.capabilities = model.capabilities - self.conditions.missing
         self.skills = {each.name: each(self) for each in self.table if each.fits(self)}
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """What the model can do; `class` and `prompt` only where it was trained so."""
-        return self._model.capabilities - self.conditions.missing
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the labels that condition the model."""
-        return self.conditions.classes
-
-    @property
-    def captions(self) -> CaptionCodec | None:
-        """The codec of the captions that condition the model."""
-        return self.conditions.captions
 
     @property
     def device(self) -> torch.device:

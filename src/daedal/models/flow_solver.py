@@ -1,16 +1,15 @@
 """How a flow goes from noise to pictures: when it stops, by which solver, and several on their way at once."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from daedal.models.image import ImageSampling, Sketch
+from daedal.models.image import Images, ImageSampling, Masks, Sketch, Sketches
 from daedal.nn.guidance import ClassifierFree, Interval, guided
 from daedal.nn.noise import Noise
 from daedal.nn.ode import SOLVERS, Asking, Solver
@@ -55,7 +54,7 @@ def slopes(
     return found
 
 
-class Course(Iterator[Sketch[Tensor]]):
+class Course(Sketches):
     """Pictures on their way from noise.
 
     Args:
@@ -67,7 +66,7 @@ class Course(Iterator[Sketch[Tensor]]):
         self,
         abreast: Callable[[Sequence["Course"]], list[Sketch[Tensor]]],
         told: Told,
-        x: Float[Tensor, "batch channels height width"],
+        x: Images,
         noise: Noise,
         how: ImageSampling,
     ) -> None:
@@ -114,11 +113,11 @@ class EditCourse(Course):
         self,
         abreast: Callable[[Sequence[Course]], list[Sketch[Tensor]]],
         told: Told,
-        x: Float[Tensor, "batch channels height width"],
+        x: Images,
         noise: Noise,
         how: ImageSampling,
-        images: Float[Tensor, "batch channels height width"],
-        known: Float[Tensor, "batch 1 height width"],
+        images: Images,
+        known: Masks,
     ) -> None:
         least = float(known.amin())
         self._from = least if least < 1 else 0.0  # where nothing is to be drawn, nothing depends on the way

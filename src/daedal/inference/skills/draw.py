@@ -13,7 +13,7 @@ from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.inference.conditions import Chosen, Labels, Prompts
-from daedal.inference.input_picture import InputPicture, Source
+from daedal.inference.input_picture import AnyPicture
 from daedal.inference.picture import Picture
 from daedal.inference.skills.pictures import ASKING, PictureSkill, Pixels, Progress
 from daedal.models.image import ImageSampling, Sketch
@@ -161,7 +161,7 @@ class Draw(RequestSkill):
 class Judge(Protocol):
     """A CLIP, or a model that says what pictures show and so can judge its own."""
 
-    def choose(self, text: str, pictures: Sequence[Source | InputPicture]) -> int:
+    def choose(self, text: str, pictures: Sequence[AnyPicture]) -> int:
         """The place of the picture that fits the text best."""
 
 

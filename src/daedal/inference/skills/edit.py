@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from daedal.inference.conditions import Labels, Prompts
-from daedal.inference.input_picture import InputPicture, Source, fit_mask
+from daedal.inference.input_picture import AnyPicture, Source, fit_mask
 from daedal.inference.picture import Picture
 from daedal.inference.skills.draw import PictureRequest, RequestSkill
 from daedal.inference.skills.pictures import Progress
@@ -26,7 +26,7 @@ class Edit(RequestSkill):
 
     def edit(
         self,
-        picture: Source | InputPicture,
+        picture: AnyPicture,
         mask: Source | None = None,
         n: int = 1,
         *,
@@ -42,7 +42,7 @@ class Edit(RequestSkill):
 
     def request_edit(
         self,
-        picture: Source | InputPicture,
+        picture: AnyPicture,
         mask: Source | None = None,
         n: int = 1,
         *,
@@ -80,9 +80,7 @@ class Vary(RequestSkill):
     name = "vary"
     needs = ("edit", "interpolate")
 
-    def vary(
-        self, picture: Source | InputPicture, n: int = 1, *, progress: Progress | None = None, **asked: Any
-    ) -> list[Picture]:
+    def vary(self, picture: AnyPicture, n: int = 1, *, progress: Progress | None = None, **asked: Any) -> list[Picture]:
         """`n` pictures like the given one.
 
         Args:
@@ -92,7 +90,7 @@ class Vary(RequestSkill):
 
     def request_vary(
         self,
-        picture: Source | InputPicture,
+        picture: AnyPicture,
         n: int = 1,
         *,
         strength: float = VARIED,

@@ -15,8 +15,9 @@ from daedal.codecs.image import PixelCodec
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
 from daedal.inference.conditions import Chosen, Labels, Prompts, listed
-from daedal.inference.input_picture import InputPicture, Source, fit
-from daedal.inference.picture import Picture, PictureProvenance
+from daedal.inference.input_picture import AnyPicture, InputPicture, fit
+from daedal.inference.picture import Picture
+from daedal.inference.provenance import PictureProvenance
 from daedal.inference.skill import ModelAndCodec, Skill
 from daedal.memory import require_memory
 from daedal.models.image import ImageModel, ImageSampling
@@ -51,7 +52,7 @@ class PictureSkill(Skill):
         self._model, self._codec = subject.model, subject.codec
         self._conditions = subject.conditions
 
-    def fit(self, picture: Source | InputPicture) -> InputPicture:
+    def fit(self, picture: AnyPicture) -> InputPicture:
         """A picture as the model sees it: of its size and mode, by the rule of its training data; `note` tells of changes.
 
         Raises:
@@ -108,7 +109,7 @@ class PictureSkill(Skill):
                 "Ask for fewer",
             )
 
-    def _read(self, pictures: Sequence[Source | InputPicture]) -> tuple[list[InputPicture], Float[Tensor, "n c h w"]]:
+    def _read(self, pictures: Sequence[AnyPicture]) -> tuple[list[InputPicture], Float[Tensor, "n c h w"]]:
         given = [self.fit(picture) for picture in pictures]
         if not given:
             raise DaedalError("No picture is given", "Name at least one")
@@ -136,7 +137,7 @@ class PictureSkill(Skill):
 
     def _of_each(
         self,
-        pictures: Sequence[Source | InputPicture],
+        pictures: Sequence[AnyPicture],
         work: Callable[[Float[Tensor, "n c h w"], Noise, Chosen], Tensor],
         label: Labels = None,
         progress: Progress | None = None,

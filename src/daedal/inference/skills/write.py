@@ -9,9 +9,10 @@ from typing import Any
 from daedal.codecs.conversation import Conversation
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
-from daedal.inference.completion import Chunk, Completion, TextProvenance, TokenLogprob
+from daedal.inference.completion import Chunk, Completion, TokenLogprob
 from daedal.inference.engine import Engine
 from daedal.inference.network import networks
+from daedal.inference.provenance import TextProvenance
 from daedal.inference.row import Event, Fault, FinishReason, Request, Row, Token
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.skill import ModelAndCodec, Skill
