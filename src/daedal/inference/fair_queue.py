@@ -7,7 +7,7 @@ Virtual token counters: Sheng et al. 2024, arXiv:2401.00588.
 from collections import deque
 from collections.abc import Collection, Iterable
 
-from daedal.inference.row import Row
+from daedal.inference.engine_request import Row
 
 
 class Turns:
