@@ -4,6 +4,7 @@ import io
 import json
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from daedal.evaluation.images.likelihood import Likelihood
 from daedal.evaluation.images.reconstruction import Reconstruction, errors
 from daedal.evaluation.images.reference import of_data
 from daedal.evaluation.images.speeds import Speeds
-from daedal.evaluation.kinds.pictures import HeldOut, PictureOptions, PictureSubject
+from daedal.evaluation.kinds.pictures import PictureOptions, PictureSubject
 from daedal.evaluation.page import report_page
 from daedal.evaluation.report import Curve, Report
 from daedal.evaluation.terminal import render
@@ -163,7 +164,9 @@ def test_intervals_of_reconstructions_hold_nothing_impossible(digits: ImageDatas
 
     nearly = generator((), 1, model=Nearly)
     subject = PictureSubject(nearly.model, of_data(digits, digits.codec, digits), PictureOptions(), nearly)
-    subject.held = HeldOut(np.asarray(digits.split("test").images[:12]), np.full(12, -1), ())
+    subject.held = replace(
+        subject.reference, pictures=np.asarray(digits.split("test").images[:12]), labels=np.full(12, -1)
+    )
     found = Reconstruction().measure(subject, 1.0, lambda share, doing: None).measurements
     possible = {"PSNR": (0, 100), "SSIM": (-1, 1), "MSE": (0, 1)}
     for each in found:
@@ -224,7 +227,7 @@ def test_the_time_decides_the_sizes_and_the_sizes_keep_the_time(digits: ImageDat
     sizes = []
     for draws in (1000.0, 20.0):
         subject.speeds = Speeds(draws=draws)
-        sizes.append(Distances().sizes(subject, 22.0)[0])
+        sizes.append(Distances().count(subject, 22.0))
     quick, slow = sizes
     assert quick > slow
 

@@ -3,7 +3,7 @@ them is in `evaluate.py`, which picks those that apply."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -135,9 +135,24 @@ class Evaluator(ABC, Generic[S]):
     weight: ClassVar[float] = 5.0
     """Share of the progress bar, beside the others'."""
 
-    def seconds(self, subject: S, within: float) -> float:
-        """How long it takes where there is so much time: the more there is, the more is measured."""
+    sizes: ClassVar[Sequence[int]] = (0,)
+    """How many pieces it may take, of each of which `each` says how long it takes. The list is short, so that two runs of about
+    the same speed take as many, and their numbers can be compared."""
+    share: ClassVar[float] = 1.0
+    """Of the time that is left to it that it may use."""
+
+    def each(self, subject: S) -> float:
+        """Seconds of a piece."""
         return 0.0
+
+    def count(self, subject: S, within: float) -> int:
+        """How many pieces it takes in so many seconds."""
+        most = self.share * within
+        return max((size for size in self.sizes if size * self.each(subject) <= most), default=self.sizes[0])
+
+    def seconds(self, subject: S, within: float) -> float:
+        """How long it takes where there is so much time."""
+        return self.count(subject, within) * self.each(subject)
 
     @abstractmethod
     def measure(self, subject: S, within: float, tell: Tell) -> Findings:

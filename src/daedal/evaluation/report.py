@@ -216,7 +216,7 @@ class Report(Config):
         hidden = () if ranked else tuple(f"{block.quantity}/" for block in self.rankings)
         more = [m for block in self.blocks if isinstance(block, Numbers) for m in block.measurements]
         found = []
-        for own in (*(m for m in self.measurements if not m.quantity.startswith(hidden or ("/",))), *more):
+        for own in (*(m for m in self.measurements if not m.quantity.startswith(hidden)), *more):
             beside: list[Measurement | None] = []
             for baseline in self.columns:
                 same = next((m for m in baseline.measurements if m.quantity == own.quantity), None)

@@ -23,7 +23,6 @@ from daedal.evaluation.report import Baseline
 from daedal.inference.generator import Generator
 
 SAMPLES = "samples.png"
-_SAMPLES = (100, 250, 500, 1000, 2000, 5000)
 _BATCH = 64
 _SHOWN = 64
 _BASELINES = {
@@ -36,25 +35,25 @@ class Distances(Evaluator[PictureSubject]):
     """Fréchet and kernel distances, precision and recall, classes: of samples, of training pictures, of what is no model."""
 
     needs, columns, weight = frozenset({"sample"}), frozenset({"pictures"}), 50.0
+    sizes, share = (100, 250, 500, 1000, 2000, 5000), 0.7
 
-    def sizes(self, subject: PictureSubject, within: float) -> tuple[int, int]:
-        """How many samples are drawn, and how many held-out pictures they are set beside."""
-        rate = 1 / self._each(subject)
-        samples = subject.asked.samples or largest(_SAMPLES, 0.7 * within * rate)
-        return samples, max(samples, largest(REFERENCE, 0.25 * within * subject.speeds.features))
+    def each(self, subject: PictureSubject) -> float:
+        return 1 / subject.speeds.draws + 3 / subject.speeds.features + 2e-3
+
+    def count(self, subject: PictureSubject, within: float) -> int:
+        return subject.asked.samples or super().count(subject, within)
+
+    def reference(self, subject: PictureSubject, within: float) -> int:
+        """How many held-out pictures the samples are set beside."""
+        return max(self.count(subject, within), largest(REFERENCE, 0.25 * within * subject.speeds.features))
 
     def seconds(self, subject: PictureSubject, within: float) -> float:
-        samples, reference = self.sizes(subject, within)
-        return samples * self._each(subject) + reference / subject.speeds.features
-
-    def _each(self, subject: PictureSubject) -> float:
-        return 1 / subject.speeds.draws + 3 / subject.speeds.features + 2e-3
+        return super().seconds(subject, within) + self.reference(subject, within) / subject.speeds.features
 
     def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:
         by, generator, reference, seed = subject.extractor, subject.generator, subject.reference, subject.asked.seed
         assert by is not None
-        count, size = self.sizes(subject, within)
-        held = subject.take(size)
+        count, held = self.count(subject, within), subject.take(self.reference(subject, within))
         told = reference.told(count) if "prompt" in subject.can else ()
         drawn = subject.drawn = draw(
             generator, count, seed, lambda done: tell(0.6 * done / count, "drawing samples"), told

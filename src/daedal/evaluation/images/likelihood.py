@@ -10,14 +10,12 @@ from jaxtyping import Float
 from daedal.errors import DaedalError
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.intervals import STUDENT, Interval, mean_interval
-from daedal.evaluation.images.speeds import largest
 from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.measurement import Measurement, define
 from daedal.models.coded import TokenModel
 from daedal.models.image import ImageBatch, ImageSampling
 from daedal.nn.noise import Noise
 
-_SCORED = (16, 64, 256, 1000)
 _BATCH = 32
 
 
@@ -25,12 +23,10 @@ class Likelihood(Evaluator[PictureSubject]):
     """Nats of a picture and bits of a value."""
 
     needs, columns = frozenset({"score"}), frozenset({"pictures"})
+    sizes, share = (16, 64, 256, 1000), 0.25
 
-    def count(self, subject: PictureSubject, within: float) -> int:
-        return largest(_SCORED, 0.25 * within * subject.speeds.scores)
-
-    def seconds(self, subject: PictureSubject, within: float) -> float:
-        return self.count(subject, within) / subject.speeds.scores
+    def each(self, subject: PictureSubject) -> float:
+        return 1 / subject.speeds.scores
 
     @torch.no_grad()
     def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:

@@ -14,12 +14,10 @@ from daedal.codecs.sheet import pairs
 from daedal.evaluation.blocks import Sheet
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.intervals import STUDENT, mean_interval
-from daedal.evaluation.images.speeds import largest
 from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.measurement import Measurement, define
 
 RECONSTRUCTIONS = "reconstructions.png"
-_RECONSTRUCTED = (16, 64, 256)
 _BATCH = 64
 _WINDOW, _DEVIATION = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
@@ -30,12 +28,10 @@ class Reconstruction(Evaluator[PictureSubject]):
     """Errors of held-out pictures that went through the model's latents."""
 
     needs, columns = frozenset({"reconstruct"}), frozenset({"pictures"})
+    sizes, share = (16, 64, 256), 0.15
 
-    def count(self, subject: PictureSubject, within: float) -> int:
-        return largest(_RECONSTRUCTED, 0.15 * within * subject.speeds.reconstructs)
-
-    def seconds(self, subject: PictureSubject, within: float) -> float:
-        return self.count(subject, within) / subject.speeds.reconstructs
+    def each(self, subject: PictureSubject) -> float:
+        return 1 / subject.speeds.reconstructs
 
     @torch.no_grad()
     def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:

@@ -1,7 +1,7 @@
 """What a model is measured against: a split of its own data, of another data folder, or a folder of pictures."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from daedal.data.shards import Dataset
 from daedal.data.worlds.scenes import Scene
 from daedal.errors import DaedalError
 from daedal.evaluation.evaluator import NotMeasurable
+from daedal.evaluation.images.baselines import spread
 from daedal.evaluation.source import Source
 
 LEAST = 50
@@ -38,6 +39,12 @@ class Reference:
     fingerprint: str
     train_data: ImageDataset | None
     captions: tuple[str, ...] = ()
+
+    def some(self, count: int) -> "Reference":
+        """At most so many of them, evenly from first to last."""
+        kept = spread(len(self.pictures), count)
+        said = tuple(self.captions[place] for place in kept) if self.captions else ()
+        return replace(self, pictures=np.asarray(self.pictures[kept]), labels=self.labels[kept], captions=said)
 
     @property
     def train_pictures(self) -> UInt8[np.ndarray, "n height width channels"] | None:

@@ -12,7 +12,6 @@ from daedal.codecs.caption import tidy
 from daedal.config import Config
 from daedal.data.images.dataset import ImageDataset
 from daedal.evaluation.evaluator import Subject, Tell
-from daedal.evaluation.images.baselines import spread
 from daedal.evaluation.images.extractors import default_extractor, open_extractor
 from daedal.evaluation.images.features import Extractor, Request
 from daedal.evaluation.images.reference import Reference, of_data, open_reference
@@ -49,21 +48,6 @@ class PictureOptions(Config):
     resize: str | None = None
     seconds: float = SECONDS
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Those of the reference that are measured against."""
-
-    pictures: UInt8[np.ndarray, "n height width channels"]
-    labels: Int[np.ndarray, " n"]
-    captions: tuple[str, ...]
-
-    def some(self, count: int) -> "HeldOut":
-        """At most so many, evenly from first to last."""
-        kept = spread(len(self.pictures), count)
-        said = tuple(self.captions[place] for place in kept) if self.captions else ()
-        return HeldOut(np.asarray(self.pictures[kept]), self.labels[kept], said)
 
 
 @dataclass(frozen=True)
@@ -142,10 +126,9 @@ class PictureSubject(Subject):
         """A classifier that had to be trained leaves less, but not so little that nothing could be said."""
         return max(2.0, max(self.asked.seconds / 3, self.asked.seconds - taken) - self.fixed)
 
-    def take(self, count: int) -> HeldOut:
+    def take(self, count: int) -> Reference:
         """So many held-out pictures, which all evaluators measure against from then on."""
-        reference = self.reference
-        self.held = HeldOut(reference.pictures, reference.labels, reference.captions).some(count)
+        self.held = self.reference.some(count)
         return self.held
 
     @cached_property
