@@ -22,7 +22,7 @@ from daedal.data.columns import Classes, Dense, Numbers, Ragged, natural
 from daedal.data.copies import Duplicates, together
 from daedal.data.corpus import Corpus, each_of, gather, name_of
 from daedal.data.decode import known_encoding
-from daedal.data.encode import ASSIGNED, Cuts, Job, id_dtype
+from daedal.data.encode import ASSIGNED, Job, id_dtype
 from daedal.data.example_chunks import ExampleChunks, unpack
 from daedal.data.example_files import encode_examples, write_examples
 from daedal.data.example_manifest import CodecOfColumns, ColumnRecord, ExampleManifest
@@ -30,7 +30,7 @@ from daedal.data.ingest import Chunks
 from daedal.data.kind import InTime, Kind, Stratified
 from daedal.data.manifest import DataManifest
 from daedal.data.options import SPLITS
-from daedal.data.split import Assignment, assign
+from daedal.data.split import Assignment, Cuts, assign
 from daedal.data.spool import Chunk, Spool
 from daedal.data.summary import counts_of, duplicates_of
 from daedal.data.windows import mix
@@ -85,8 +85,8 @@ class ExampleBuild(Build):
 
     def run(self, out: Path) -> None:
         bench = {"kind": self.kind.name, "options": self.reading().model_dump(mode="json"), "work": str(self.work)}
-        count = self.processes_for(self.bytes, _PARALLEL_FROM)
-        with Workers("daedal.data.chunk_work:ChunkWork", bench, count) as workers:
+        processes = self.processes_for(self.bytes, _PARALLEL_FROM)
+        with Workers("daedal.data.chunk_work:ChunkWork", bench, processes) as workers:
             self._read(workers)
             self.corpus = self._gather()
             count = len(self.corpus)

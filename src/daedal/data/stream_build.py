@@ -13,13 +13,13 @@ from daedal.data.column_codecs import ColumnCodec, TextColumns
 from daedal.data.copies import Duplicates
 from daedal.data.corpus import Corpus, each_of, place_of
 from daedal.data.document_chunks import DocumentChunks
-from daedal.data.encode import Cuts, encode_documents, id_dtype
+from daedal.data.encode import encode_documents, id_dtype
 from daedal.data.example_build import ExampleBuild
 from daedal.data.ingest import Chunks
 from daedal.data.kind import Kind
 from daedal.data.languages import language
 from daedal.data.manifest import CodecRecord, Count, DataManifest, Manifest
-from daedal.data.split import Assignment, assign
+from daedal.data.split import Assignment, Cuts, assign
 from daedal.data.spool import Chunk, Spool
 from daedal.data.summary import counts_of
 
@@ -116,9 +116,8 @@ def _languages(corpus: Corpus, spool: Spool, kept: np.ndarray) -> tuple[Count, .
     sample = np.sort(documents[np.argsort(corpus.hashes[documents, 0], kind="stable")[:_LANGUAGE_SAMPLE]])
     seen: Counter[str] = Counter()
     for document in sample.tolist():
-        unit, number, _ = place_of(corpus, document)
-        first = int(corpus.firsts[np.searchsorted(corpus.firsts, document, side="right") - 1])
-        begin = int(corpus.bytes[first:document].sum())
+        unit, number, place = place_of(corpus, document)
+        begin = int(corpus.bytes[document - place : document].sum())
         with spool.text_path(unit, number).open("rb") as file:
             file.seek(begin)
             head = file.read(min(2000, int(corpus.bytes[document])))
