@@ -88,7 +88,7 @@ def hostile() -> Report:
         presentation=presentation("qwen3", 1),
         measurements=(bits, loss, perplexity), baselines=(Predictor(name=HOSTILE, bits_per_byte=bits),),
         blocks=(
-            Ranking(quantity="bits-per-byte", of=HOSTILE), Note(text=HOSTILE),
+            Ranking(quantity="bits-per-byte", of=HOSTILE), Note(brief=HOSTILE),
             table(Memorization(samples=(copy,), held_out=(copy,), measurements=())),
             Table(title="Table", says=HOSTILE, head=(HOSTILE,), rows=((HOSTILE,), (1.5,))),
             Texts(title="Texts", says=HOSTILE, texts=(Sample(prompt=HOSTILE, text=HOSTILE, copied=HOSTILE[:20]),)),
@@ -284,7 +284,7 @@ def test_every_renderer_shows_every_block() -> None:
     report = hostile().model_copy(update={
         "pictures": {"sheet.png": pixel.getvalue()},
         "blocks": (
-            Ranking(quantity="bits-per-byte", of="Bits of it"), Note(text="a note"), Numbers(measurements=(copies,)),
+            Ranking(quantity="bits-per-byte", of="Bits of it"), Note(brief="a note"), Numbers(measurements=(copies,)),
             Sheet(title="Sheet", says="what is on it", file="sheet.png"),
             Table(title="Table", says="of rows", head=("name", "share"), rows=(("one", 0.25),)),
             Table(title="Long", says="of many rows", head=("name",), rows=(("many",),), brief="in short"),

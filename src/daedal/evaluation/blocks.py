@@ -13,7 +13,7 @@ class Note(Config):
     """A sentence, without its full stop."""
 
     kind: Literal["note"] = "note"
-    text: str
+    brief: str
 
 
 class Ranking(Config):

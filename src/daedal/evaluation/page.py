@@ -66,12 +66,8 @@ def report_page(report: Report) -> str:
         name = report.curve.name.replace("_", " ")
         quantity = name.replace(" ", "-")
         ranked = any(block.quantity == quantity for block in report.rankings)
-        # A compressor that may refer to the training text stands so low that the curve would be pressed together
-        lines = (
-            [(each, m.value) for each, m in report.ranking(quantity) if each != OWN and "with" not in each]
-            if ranked
-            else []
-        )
+        ranking = report.ranking(quantity) if ranked else []
+        lines = [(each, m.value) for each, m in ranking if each != OWN and "with" not in each]
         body += [
             "<h2>Training</h2>",
             _soft(f"{name[:1].upper()}{name[1:]} as it was logged while training. The thin line is what was learned from, the "
@@ -110,7 +106,7 @@ def report_page(report: Report) -> str:
 def _block(report: Report, block: Block) -> list[str]:
     match block:
         case Note():
-            return [_soft(sentence(block.text))]
+            return [_soft(sentence(block.brief))]
         case Numbers():
             return []  # in the table of all
         case Ranking():

@@ -235,12 +235,7 @@ class Report(Config):
     @property
     def notes(self) -> list[str]:
         """What blocks say in a line."""
-        briefs = (
-            block.text if isinstance(block, Note) else block.brief
-            for block in self.blocks
-            if isinstance(block, Note | Table)
-        )
-        return [line for line in briefs if line]
+        return [block.brief for block in self.blocks if isinstance(block, Note | Table) and block.brief]
 
     def summary(self) -> str:
         """The result in a few lines."""

@@ -79,7 +79,7 @@ class Distances(Evaluator[PictureSubject]):
         stated = ", ".join(f"{name} {value}" for name, value in sampling.items())
         sheet = Sheet(title="What it draws", says=f"The first ones drawn, not chosen: {stated}", file=SAMPLES)
         shown = grid([to_image(each) for each in drawn.pictures[:_SHOWN]])
-        found += Findings((), baselines, (sheet, Note(text=by.note)), (), sampling, {SAMPLES: shown})
+        found += Findings((), baselines, (sheet, Note(brief=by.note)), (), sampling, {SAMPLES: shown})
         if isinstance(by, ClassifierExtractor):
             found += classes(subject, by, features, drawn, held_features, held.labels)
         return found
