@@ -23,7 +23,7 @@ class Source:
         own: whether the model learned from the data.
     """
 
-    data: Data | Path
+    data: Data | str | Path
     learned: Data | None
     own: bool
 
@@ -41,12 +41,11 @@ class Source:
                 )
             learned = own_data(folder)
             return cls(learned, learned, True)
-        if isinstance(data, str | Path):
-            place = Path(data)
-            data = opened(place) if (place / MANIFEST).is_file() else place
+        if isinstance(data, str | Path) and (Path(data) / MANIFEST).is_file():
+            data = opened(Path(data))
         if folder is None:
-            return cls(data, None if isinstance(data, Path) else data, False)
-        if not isinstance(data, Path) and is_own(data, folder):
+            return cls(data, None if isinstance(data, str | Path) else data, False)
+        if not isinstance(data, str | Path) and is_own(data, folder):
             return cls(data, data, True)
         known = None
         with suppress(DaedalError):  # it is gone: then there is nothing to learn baselines from

@@ -103,7 +103,7 @@ def open_reference(source: Source, codec: PixelCodec) -> Reference:
         raise DaedalError(
             f"A model of pictures is measured on pictures, and {data.folder} holds text", "Name other data"
         )
-    return _of_files(data, codec, train) if isinstance(data, Path) else of_data(data, codec, train)
+    return of_data(data, codec, train) if isinstance(data, ImageDataset) else _of_files(Path(data), codec, train)
 
 
 def of_data(dataset: ImageDataset, codec: PixelCodec, train: ImageDataset | None) -> Reference:

@@ -76,7 +76,7 @@ class TextSubject(Subject):
                 notes = ("conversations are measured whole, since they were encoded with another tokenizer",)
         else:
             texts, notes = read_texts(data)
-            documents = Documents.of_texts(texts, codec, data.name)
+            documents = Documents.of_texts(texts, codec, Path(data).name)
         train, manifest = None, None
         if isinstance(learned, Dataset):
             train, manifest = _split(learned, "train", codec), learned.manifest
