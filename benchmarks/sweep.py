@@ -17,11 +17,11 @@ from daedal.data.shards import Dataset
 from daedal.evaluation.likelihood import evaluate_split
 from daedal.models.gpt import GPT
 from daedal.models.model import Moment
-from daedal.training.groups import gpt_optimizer
+from daedal.training.gpt_plan import GPTPlan
+from daedal.training.groups import token_optimizer
 from daedal.training.language import LanguageTask
-from daedal.training.plan import GPTPlan
-from daedal.training.rules import gpt_config
 from daedal.training.schedule import trapezoid
+from daedal.training.transformer_learner import gpt_config
 
 DEFAULTS = {
     "seconds": 25.0, "architecture": "qwen3", "width": 96, "depth": 3, "context": 64, "batch": 16, "optimizer": "muon",
@@ -44,7 +44,7 @@ def run(config: dict, dataset: Dataset) -> dict[str, float]:
     model.initialise(torch.Generator().manual_seed(plan.seed))
     task, optimizer, parameters = (
         LanguageTask(model, dataset, plan),
-        gpt_optimizer(model, plan),
+        token_optimizer(model, plan),
         list(model.parameters()),
     )
     step, start = 0, time.process_time()

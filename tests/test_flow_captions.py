@@ -15,7 +15,7 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.evaluation.images.parts import model_speeds
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.image import ImageBatch, ImageSampling
-from daedal.models.image_checkpoint import load_image_model, save_image_model
+from daedal.models.own_checkpoint import load_own, save_own
 from daedal.nn.noise import Noise
 from daedal.training.groups import picture_optimizer
 from daedal.training.picture_plan import FlowPlan
@@ -140,8 +140,8 @@ def test_muon_takes_the_matrices_that_read_and_adamw_the_words(config: FlowConfi
 @CONFIGS
 def test_weights_come_back_from_a_folder(config: FlowConfig, tmp_path: Path) -> None:
     model = _model(config)
-    save_image_model(model, tmp_path)
-    again = load_image_model(tmp_path)
+    save_own(model, tmp_path)
+    again = load_own(tmp_path)
     assert again.config == config
     assert torch.equal(again.sample(Noise(0, 0, 3), ROWS, HOW), model.sample(Noise(0, 0, 3), ROWS, HOW))
 

@@ -11,7 +11,7 @@ from daedal.memory import free_memory, require_memory, size
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.model import Moment, TokenBatch
 from daedal.training.footprint import _kept_bytes
-from daedal.training.plan import GPTPlan
+from daedal.training.gpt_plan import GPTPlan
 from test_runs import TINY, build
 from test_training_parts import SMALL
 

@@ -17,12 +17,13 @@ from torch import Tensor
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder, read_json, write_json
-from daedal.models.coded import CODEC, with_codec
+from daedal.models.coded import with_codec
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits
 from daedal.models.huggingface import TensorName, read_config, tensor_names, write_config
-from daedal.models.image_checkpoint import is_image_config, load_image_model
+from daedal.models.identity import CODEC, OWN
 from daedal.models.model import Model
+from daedal.models.own_checkpoint import load_own
 from daedal.models.weights import check_header, require_numbers, require_to_load, write_tensors
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -116,8 +117,8 @@ def load_model(
 def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | str | None) -> Model:
     """The model in a folder, whatever codec it has."""
     values = read_json(folder / "config.json")
-    if is_image_config(values):
-        return load_image_model(folder, device)
+    if isinstance(values, dict) and str(values.get("model_type", "")).startswith(OWN):
+        return load_own(folder, device)
     config = read_config(values, str(folder / "config.json"))
     with ExitStack() as stack:
         tensors = _open_tensors(folder, stack)

@@ -1,6 +1,7 @@
 """A GPT that learns the tokens of pictures: the grids of ids that a tokenizer makes of them, row by row."""
 
 import math
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
@@ -17,75 +18,77 @@ from daedal.models.checkpoint import load_model, resolve, save_model
 from daedal.models.coded import TokenModel
 from daedal.models.gpt import GPT
 from daedal.models.layout import TokenLayout
-from daedal.models.model import TokenBatch
+from daedal.models.model import Model, TokenBatch
 from daedal.models.vqvae import VQVAE
-from daedal.training.family import Family
-from daedal.training.groups import gpt_optimizer
+from daedal.training.choice import Choice, Time
+from daedal.training.gpt_plan import GridPlan
+from daedal.training.groups import token_optimizer
+from daedal.training.learner import Request
 from daedal.training.machine import Machine
 from daedal.training.optimizers import Optimizer
+from daedal.training.picture_codes import identity_of, open_codec, save_codecs
 from daedal.training.picture_rules import captions_of, classes_of, fingerprint_of_pictures, labels_of
-from daedal.training.pictures import VALIDATED, draw, open_codec, save_codecs, save_sheet
-from daedal.training.plan import GPTPlan, Plan
+from daedal.training.picture_samples import draw, save_sheet
+from daedal.training.picture_task import VALIDATED
+from daedal.training.plan import Plan
 from daedal.training.processes import Processes
-from daedal.training.rules import TokenFacts, gpt_config, plan_gpt
 from daedal.training.stream import PictureStream
+from daedal.training.transformer_learner import GPTLearner, TokenFacts, gpt_config
 
 
-class GridFamily(Family):
-    """A GPT on the tokens of pictures.
-
-    Args:
-        codec: the run folder of the tokenizer.
-        init: a run folder whose weights to start from.
-    """
+class GridLearner(GPTLearner):
+    """A GPT on the tokens of pictures, which are made by a tokenizer."""
 
     dataset: ImageDataset
+    initial: GPT | None
+    guarded = "tokens"
+    architecture = "swift"  # what learns the tokens of our own tokenizer opens in no other program anyway
 
-    def __init__(self, family: str, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
-        if codec is None:
-            raise DaedalError(
-                "A GPT learns tokens, and this data is pictures",
-                "Train a tokenizer on it first (daedal train vqvae) and name its run folder by --codec",
-            )
-        model = open_codec(codec, dataset)
-        if not isinstance(model, VQVAE):
-            raise DaedalError(f"The {model.family} in {codec} makes no tokens", "Name the run folder of a vqvae")
-        self.dataset, self.data, self.codec_path, self.codec, self.init = dataset, data, codec, model, init
-        self._initial = self._load(init) if init is not None else None
+    def __init__(self, asked: Request, dataset: ImageDataset) -> None:
+        super().__init__(asked)
+        codec = open_codec(asked, dataset)
+        assert isinstance(codec, VQVAE)
+        self.dataset, self.codec = dataset, codec
+        self.initial = self._load(asked.init) if asked.init is not None else None
 
-    def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> GPTPlan:
+    def facts(self, given: Mapping[str, Any]) -> TokenFacts:
         condition = given.get("condition")
         classes, captions = classes_of(self.dataset, condition), self._captions(condition)
         layout = TokenLayout(self.codec.vocab_size, math.prod(self.codec.grid), len(classes))
         if captions is not None:
             layout = replace(layout, words=captions.vocab_size, window=captions.window)
-        facts = TokenFacts(
-            train=self.dataset.split("train").count * layout.length,
-            validation=min(VALIDATED, self.dataset.split("validation").count) * layout.length,
-            vocab_size=layout.vocab_size,
-            grid=self.codec.grid,
-            layout=layout,
-        )
-        settled = {"init": self.init, "codec": self.codec_path}
-        return plan_gpt(facts, self.data, budget, machine, given, self._initial, settled)
+        held = min(VALIDATED, self.dataset.split("validation").count)
+        train = self.dataset.split("train").count
+        return TokenFacts(train * layout.length, held * layout.length, layout.vocab_size, layout)
+
+    def settle(self, choose: Choice, facts: TokenFacts, time: Time, machine: Machine) -> None:
+        assert facts.layout is not None
+        choose.values.update(grid=self.codec.grid, window=facts.layout.window)
+        if self.initial is not None:
+            choose.values["window"] = self.initial.config.grid_at
+        super().settle(choose, facts, time, machine)
+
+    def longest(self, model: Model) -> int:
+        assert isinstance(model, GPT)
+        return model.config.context - model.config.grid_at
 
     def task(self, plan: Plan) -> "GridTask":
-        assert isinstance(plan, GPTPlan)
-        whole = TokenModel(self._initial or GPT(gpt_config(plan)), self.codec)
-        if self._initial is None:
+        assert isinstance(plan, GridPlan)
+        whole = TokenModel(self.initial or GPT(gpt_config(plan)), self.codec)
+        if self.initial is None:
             whole.initialise(torch.Generator().manual_seed(plan.seed))
         return GridTask(whole, self.dataset, plan, self._captions(plan.condition))
 
     def _captions(self, condition: str | None) -> CaptionCodec | None:
         """The captions' codec: that of the model to go on with, or a new one."""
-        if self.init is None or condition != "caption":
+        if self.asked.init is None or condition != "caption":
             return captions_of(self.dataset, condition)
-        return CaptionCodec.load(resolve(self.init))
+        return CaptionCodec.load(resolve(self.asked.init))
 
     def _load(self, init: str) -> GPT:
         model = load_model(init, dtype=torch.float32)
         if not isinstance(model, TokenModel) or model.codec.vocab_size != self.codec.vocab_size:
-            raise DaedalError(f"The model in {init} does not write tokens of {self.codec_path}", "Start from another")
+            raise DaedalError(f"The model in {init} does not write tokens of {self.asked.codec}", "Start from another")
         return model.inner
 
 
@@ -95,11 +98,12 @@ class GridTask:
     unit = "tokens"
 
     def __init__(
-        self, whole: TokenModel, dataset: ImageDataset, plan: GPTPlan, captions: CaptionCodec | None = None
+        self, whole: TokenModel, dataset: ImageDataset, plan: GridPlan, captions: CaptionCodec | None = None
     ) -> None:
         self.whole, self.model, self.codec, self.dataset = whole, whole.inner, whole.codec, dataset
         self._captions, self._classes = captions, classes_of(dataset, plan.condition)
         self._label_dropout, self._telling = plan.label_dropout, plan.telling
+        self.identity = identity_of(whole, plan)
         train, validation = dataset.split("train"), dataset.split("validation")
         self.fingerprint = fingerprint_of_pictures(train, captions is not None)
         self._train = self._stream(train, plan.seed)
@@ -114,6 +118,7 @@ class GridTask:
     def save(self, folder: Path) -> None:
         save_model(self.model, folder, notes={"class_names": list(self._classes)})
         save_codecs(self.dataset, self.codec, folder, self._captions)
+        self.identity.write(folder)
 
     def batch(self, first: int, count: int) -> TokenBatch:
         pictures, layout = self._train.batch(first, count), self.whole.layout
@@ -131,7 +136,7 @@ class GridTask:
         return ()
 
     def optimizer(self, player: str, plan: Plan) -> Optimizer:
-        return gpt_optimizer(self.model, plan)
+        return token_optimizer(self.model, plan)
 
     def units(self, loss: float) -> dict[str, float]:
         return {"loss": loss}

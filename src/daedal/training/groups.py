@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from daedal.models.clip import CLIP
-from daedal.models.gpt import GPT
 from daedal.models.model import Model
 from daedal.nn.attention import Attention
 from daedal.nn.mlp import GatedMLP
@@ -29,9 +28,10 @@ def picture_optimizer(model: Model, player: str, plan: Plan) -> Optimizer:
     return Optimizer([_adamw([group for group in groups if group["params"]], plan), *_muon(splits, plan)])
 
 
-def gpt_optimizer(model: GPT, plan: Plan) -> Optimizer:
-    """AdamW with decay of the matrices alone; with `muon`, Muon takes the matrices of the blocks."""
-    splits = _matrices(model) if plan.optimizer == "muon" else {}
+def token_optimizer(model: Model, plan: Plan) -> Optimizer:
+    """AdamW with decay of the matrices alone; with `muon`, Muon takes the matrices of a Transformer's blocks."""
+    blocks = [module for module in model.modules() if isinstance(module, Block)]
+    splits = _stacked(blocks) if plan.optimizer == "muon" else {}
     rest = [parameter for parameter in model.parameters() if parameter not in splits]
     decayed = [p for p in rest if p.ndim == 2] if plan.optimizer == "adamw" else []
     undecayed = [p for p in rest if p.ndim != 2] if plan.optimizer == "adamw" else rest
@@ -67,11 +67,6 @@ def _kernels(model: Model) -> dict[Tensor, Sequence[int]]:
             inner = [part for part in (*tower.blocks.modules(), *tower.widen) if isinstance(part, nn.Conv2d)]
             stacked.update({part.weight: (part.out_channels,) for part in inner})
     return stacked
-
-
-def _matrices(model: GPT) -> dict[Tensor, Sequence[int]]:
-    """The matrices inside the blocks."""
-    return _stacked([model.transformer.blocks])
 
 
 def _stacked(parts: Iterable[nn.Module]) -> dict[Tensor, Sequence[int]]:

@@ -24,6 +24,7 @@ class PicturePlan(Plan, ImageConfig):
 
     derived = Plan.derived | frozenset(ImageConfig.model_fields)
 
+    kind: str = Field("pictures", description="the kind of example that is learned")
     condition: Literal["class", "caption"] | None = Field(
         None, description="class, caption: learn the labels or captions, so that they can be asked for"
     )

@@ -1,32 +1,33 @@
-"""Checkpoints of image models: `config.json` and `model.safetensors`, laid out as Hugging Face lays them out.
+"""Checkpoints of networks of Daedal's own: `config.json` and `model.safetensors`, laid out as Hugging Face lays them out.
 
 `model_type` is `daedal-` and the family's name; no other program knows these networks. `class_names` names the labels. A model
 that learned the codes of another holds that other in the folder `codec/`, so that the run folder is enough to draw from.
 """
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
+from daedal.config import Config
 from daedal.errors import DaedalError
+from daedal.families import line, part, table
 from daedal.files import atomic_path, make_folder, read_json, write_json
-from daedal.models.image import ImageModel
-from daedal.models.image_families import image_families, image_family
+from daedal.models.identity import OWN
+from daedal.models.model import Model
 from daedal.models.weights import check_header, require_numbers, require_to_load, write_tensors
 
-_PREFIX = "daedal-"
 WEIGHTS = "model.safetensors"
 _KINDS = ("F32", "F16", "BF16", "I64", "BOOL")
 
 
-def is_image_config(values: Any) -> bool:
-    """Whether a `config.json` describes one of the families of image models."""
-    return isinstance(values, dict) and str(values.get("model_type", "")).startswith(_PREFIX)
+def config_of(family: str) -> type[Config]:
+    """The configuration of a family's model; only the family's own file is imported."""
+    found: type[Config] = part(line(family).model, "Config")
+    return found
 
 
-def save_image_model(model: ImageModel, folder: Path, classes: tuple[str, ...] = ()) -> None:
+def save_own(model: Model, folder: Path, classes: tuple[str, ...] = ()) -> None:
     """Write a model.
 
     Raises:
@@ -36,11 +37,11 @@ def save_image_model(model: ImageModel, folder: Path, classes: tuple[str, ...] =
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic_path(folder / WEIGHTS) as temporary:
         write_tensors(tensors, temporary)
-    described = {"model_type": f"{_PREFIX}{model.family}", "class_names": list(classes)}
+    described = {"model_type": f"{OWN}{model.family}", "class_names": list(classes)}
     write_json(folder / "config.json", described | model.config.model_dump(mode="json"))
 
 
-def load_image_model(folder: Path, device: torch.device | str | None = None) -> ImageModel:
+def load_own(folder: Path, device: torch.device | str | None = None) -> Model:
     """The model in a folder, without a codec that it may have.
 
     Raises:
@@ -48,16 +49,14 @@ def load_image_model(folder: Path, device: torch.device | str | None = None) -> 
     """
     path = folder / "config.json"
     values = dict(read_json(path))
-    family = str(values.pop("model_type")).removeprefix(_PREFIX)
+    family = str(values.pop("model_type")).removeprefix(OWN)
     values.pop("class_names", None)
-    if family not in image_families():
+    if family not in table():
         raise DaedalError(
-            f"{path}: there is no family {family!r}",
-            f"It is of another version; this one knows {', '.join(image_families())}",
+            f"{path}: there is no family {family!r}", f"It is of another version; this one knows {', '.join(table())}"
         )
-    known = image_family(family)
     with torch.device("meta"):
-        model = known.model(known.config.parse(values, str(path)))
+        model: Model = part(line(family).model)(config_of(family).parse(values, str(path)))
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise DaedalError(f"{weights} is missing", "Check the path, or train the model again")
