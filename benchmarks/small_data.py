@@ -28,11 +28,11 @@ from PIL import Image
 
 import daedal
 from daedal.files import make_folder, read_json, write_json
-from daedal.training.choice import Choice
 from daedal.training.gpt_plan import GPTPlan
 from daedal.training.learner import open_learner
 from daedal.training.machine import Machine
 from daedal.training.overfitting import choose_guards
+from daedal.training.planning import Choice
 from daedal.training.processes import processes
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Trainer

@@ -18,7 +18,7 @@ from daedal.evaluation.likelihood import evaluate_split
 from daedal.models.gpt import GPT
 from daedal.models.model import Moment
 from daedal.training.gpt_plan import GPTPlan
-from daedal.training.groups import token_optimizer
+from daedal.training.groups import optimizer_of
 from daedal.training.language import LanguageTask
 from daedal.training.schedule import trapezoid
 from daedal.training.transformer_learner import gpt_config
@@ -44,7 +44,7 @@ def run(config: dict, dataset: Dataset) -> dict[str, float]:
     model.initialise(torch.Generator().manual_seed(plan.seed))
     task, optimizer, parameters = (
         LanguageTask(model, dataset, plan),
-        token_optimizer(model, plan),
+        optimizer_of(model, "model", plan),
         list(model.parameters()),
     )
     step, start = 0, time.process_time()

@@ -31,8 +31,8 @@ from daedal.models.image import ImageSampling
 from daedal.models.layout import TokenLayout
 from daedal.models.vqvae import VQVAE, VQVAEConfig
 from daedal.nn.noise import Noise
-from daedal.training.choice import ShortBudget
 from daedal.training.pace import Pace
+from daedal.training.planning import ShortBudget
 from daedal.training.run import RunFolder
 from daedal.training.session import Session
 from daedal.training.text_to_image import TextToImage

@@ -70,7 +70,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is timed, and there are 4 GB of memory."""
     monkeypatch.setattr("daedal.training.session.measure_machine", lambda *given: MACHINE)
     monkeypatch.setattr("daedal.training.learner.step_seconds", lambda *given: 0.01)
-    for place in ("daedal.memory", "daedal.training.footprint"):
+    for place in ("daedal.memory", "daedal.training.trial"):
         monkeypatch.setattr(f"{place}.free_memory", lambda device="cpu": 4 * 10**9)
 
 

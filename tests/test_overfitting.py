@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from daedal.data.images import build
-from daedal.training.choice import Choice
 from daedal.training.language import LanguageLearner
-from daedal.training.learner import Request, open_learner
+from daedal.training.learner import Facts, Request, open_learner
 from daedal.training.machine import Machine
-from daedal.training.mirror import mirrors_belong
 from daedal.training.overfitting import RULES, choose_guards, verdict
-from daedal.training.transformer_learner import GPTLearner, TokenFacts
+from daedal.training.picture_traits import mirrors_belong
+from daedal.training.planning import Choice
+from daedal.training.transformer_learner import GPTLearner
 
 MACHINE = Machine(
     device="cpu", name="a test's", cores=1, threads=1, memory=2**33, gflops=10.0, precision="fp32", compiler=False
@@ -26,9 +26,9 @@ class Made(LanguageLearner):
 
     def __init__(self, tokens: int) -> None:
         GPTLearner.__init__(self, Request("gpt", "text", "data"))
-        self._facts = TokenFacts(tokens, 2000, 300)
+        self._facts = Facts(tokens, 2000, 300)
 
-    def facts(self, given: Any) -> TokenFacts:
+    def facts(self, given: Any) -> Facts:
         return self._facts
 
 

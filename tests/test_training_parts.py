@@ -11,12 +11,11 @@ from torch import nn
 
 from daedal.errors import DaedalError
 from daedal.training.gpt_plan import GPTPlan, GridPlan
-from daedal.training.horizon import Horizon, is_review
 from daedal.training.machine import measure_machine
 from daedal.training.optimizers import Muon, Optimizer, orthogonalise
 from daedal.training.plan import options_of
 from daedal.training.prefetch import Prefetch
-from daedal.training.schedule import trapezoid
+from daedal.training.schedule import Horizon, is_review, trapezoid
 from daedal.training.state import load_state, save_state
 
 SMALL = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
     from daedal.training.session import TrainingResult
-    from daedal.training.trainer import Task
+    from daedal.training.task import Task
 
 
 def build_data(

@@ -26,8 +26,8 @@ from daedal.evaluation.report import Curve, DataFacts, EvaluationReport, ModelFa
 from daedal.evaluation.subject import NotMeasurable, curve_points, kept, plan_facts, run_folder, subject_name
 from daedal.inference.generator import Generator
 from daedal.models.gpt import GPT
+from daedal.training.learned_data import is_own, own_data
 from daedal.training.run import RunFolder
-from daedal.training.run_data import is_own, own_data
 
 SAMPLE_TOKENS = 200
 # On one core of 2023; what they are good for is to leave room in a time budget

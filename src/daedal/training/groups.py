@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from daedal.models.clip import CLIP
+from daedal.models.gpt import GPT
 from daedal.models.model import Model
 from daedal.nn.attention import Attention
 from daedal.nn.mlp import GatedMLP
@@ -16,28 +17,17 @@ from daedal.training.optimizers import Muon, Optimizer
 from daedal.training.plan import Plan
 
 
-def picture_optimizer(model: Model, player: str, plan: Plan) -> Optimizer:
-    """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a flow's or
-    a CLIP's networks."""
+def optimizer_of(model: Model, player: str, plan: Plan) -> Optimizer:
+    """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a Transformer's
+    blocks, a flow's or a CLIP's networks, and what a GPT has besides does not decay."""
     splits = _kernels(model) if plan.optimizer == "muon" else {}
-    parameters = [parameter for parameter in model.players[player] if parameter not in splits]
+    rest = [parameter for parameter in model.players[player] if parameter not in splits]
+    decays = 3 if splits and isinstance(model, GPT) else 2
     groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": plan.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim >= decays], "weight_decay": plan.weight_decay},
+        {"params": [p for p in rest if p.ndim < decays], "weight_decay": 0.0},
     ]
     return Optimizer([_adamw([group for group in groups if group["params"]], plan), *_muon(splits, plan)])
-
-
-def token_optimizer(model: Model, plan: Plan) -> Optimizer:
-    """AdamW with decay of the matrices alone; with `muon`, Muon takes the matrices of a Transformer's blocks."""
-    blocks = [module for module in model.modules() if isinstance(module, Block)]
-    splits = _stacked(blocks) if plan.optimizer == "muon" else {}
-    rest = [parameter for parameter in model.parameters() if parameter not in splits]
-    decayed = [p for p in rest if p.ndim == 2] if plan.optimizer == "adamw" else []
-    undecayed = [p for p in rest if p.ndim != 2] if plan.optimizer == "adamw" else rest
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
-    parts: list[torch.optim.Optimizer] = [_adamw([group for group in groups if group["params"]], plan)]
-    return Optimizer([*parts, *_muon(splits, plan)])
 
 
 def _muon(splits: dict[Tensor, Sequence[int]], plan: Plan) -> list[torch.optim.Optimizer]:

@@ -17,11 +17,11 @@ from daedal.models.habits import Habits
 from daedal.models.model import Model
 from daedal.nn.noise import Noise
 from daedal.training.gpt_plan import TransformerPlan
-from daedal.training.learner import Request
+from daedal.training.learner import Facts, Request
 from daedal.training.plan import Plan
 from daedal.training.processes import Processes
 from daedal.training.text_stream import StreamLearner, StreamTask
-from daedal.training.transformer_learner import GPTLearner, TokenFacts
+from daedal.training.transformer_learner import GPTLearner
 
 _SAMPLE_TOKENS = 120
 
@@ -37,7 +37,7 @@ class LanguageLearner(GPTLearner, StreamLearner):
         own = habits if habits.jinja is not None else None
         self._habits = Habits.of(resolve(asked.init)) if asked.init is not None else own
 
-    def expected_bits(self, model: Model, draft: Plan, seen: int, facts: TokenFacts) -> float | None:
+    def expected_bits(self, model: Model, draft: Plan, seen: int, facts: Facts) -> float | None:
         """From how well zlib does on the validation text and what share of that our sweeps came to."""
         assert isinstance(model, GPT)
         assert isinstance(draft, TransformerPlan)
@@ -66,7 +66,6 @@ class LanguageTask(StreamTask):
 
     def save(self, folder: Path) -> None:
         save_model(self.model, folder, codec=self.codec, habits=self._habits)
-        self.identity.write(folder)
 
     def units(self, loss: float) -> dict[str, float]:
         return {"loss": loss, "bits_per_byte": loss * self._tokens_per_byte / math.log(2)}

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
@@ -19,16 +19,15 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
 from daedal.families import line, part, table
+from daedal.models.layout import TokenLayout
 from daedal.models.model import Model
 from daedal.models.own_checkpoint import config_of
-from daedal.training.choice import UNPLANNED, Choice, Time, choose_length, choose_machine, choose_rhythm
-from daedal.training.footprint import require_state, require_step
 from daedal.training.machine import Machine
-from daedal.training.optimizers import Optimizer
 from daedal.training.overfitting import RULES, choose_guards
 from daedal.training.plan import Plan, Prediction, plan_class
-from daedal.training.rehearsal import step_seconds
-from daedal.training.trainer import Task
+from daedal.training.planning import UNPLANNED, Choice, Time, choose_length, choose_machine, choose_rhythm
+from daedal.training.task import Task
+from daedal.training.trial import Trial, require_state, require_step, step_seconds
 
 _COMPILE_PAYS = 300.0  # torch.compile takes about half a minute and saves about a quarter of a step (docs/log.md)
 
@@ -40,10 +39,16 @@ class Facts:
     Attributes:
         train: to learn from.
         validated: to validate on.
+        vocab_size: of tokens, how many there are.
+        layout: of a sequence that is a picture, where the tokens are of pictures.
+        text: a piece of the validation text, as bytes; empty where the tokens are no text.
     """
 
     train: int
     validated: int
+    vocab_size: int = 0
+    layout: TokenLayout | None = None
+    text: bytes = b""
 
 
 class Request(NamedTuple):
@@ -62,28 +67,7 @@ class Request(NamedTuple):
     init: str | None = None
 
 
-class Trial(NamedTuple):
-    """A step to be tried before the run.
-
-    Attributes:
-        optimizers: one for each player.
-        batch: a micro batch.
-        little, more: two small batches, by which the memory of a step is told.
-        times: how many of what those count are in an example of the run.
-    """
-
-    model: Model
-    optimizers: Mapping[str, Optimizer]
-    batch: Any
-    little: Any
-    more: Any
-    times: int = 1
-
-
-AnyFacts = TypeVar("AnyFacts", bound=Facts)
-
-
-class Learner(ABC, Generic[AnyFacts]):
+class Learner(ABC):
     """A family and its data.
 
     Attributes:
@@ -111,11 +95,11 @@ class Learner(ABC, Generic[AnyFacts]):
     # -- what is peculiar to a family ----------------------------------------------------------------------------------
 
     @abstractmethod
-    def facts(self, given: Mapping[str, Any]) -> AnyFacts:
+    def facts(self, given: Mapping[str, Any]) -> Facts:
         """What the data amount to, where these values of the plan are given."""
 
     @abstractmethod
-    def settle(self, choose: Choice, facts: AnyFacts, time: Time, machine: Machine) -> None:
+    def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
         """Choose what the model is, and how it is optimised."""
 
     @abstractmethod
@@ -138,11 +122,11 @@ class Learner(ABC, Generic[AnyFacts]):
         """What else is done where data are seen often, and why."""
         return {}
 
-    def size_reason(self, facts: AnyFacts, time: Time, machine: Machine) -> str | None:
+    def size_reason(self, facts: Facts, time: Time, machine: Machine) -> str | None:
         """Why the model has its size, where that follows from the budget."""
         return None
 
-    def expected_bits(self, model: Model, draft: Plan, seen: int, facts: AnyFacts) -> float | None:
+    def expected_bits(self, model: Model, draft: Plan, seen: int, facts: Facts) -> float | None:
         """Bits per byte to expect when so much was learned from."""
         return None
 
@@ -163,8 +147,8 @@ class Learner(ABC, Generic[AnyFacts]):
         sizes = list(config_of(self.asked.family).model_fields)
         require_state(lambda values: self._outlined(self._draft(facts, time, machine, values)[1]), given, sizes)
         trial = self.trial(draft)
-        require_step(trial.model, trial.little, trial.more, draft, trial.times)
-        per_step = step_seconds(trial.model, trial.optimizers, trial.batch, draft)
+        require_step(trial, draft)
+        per_step = step_seconds(trial, draft)
         learned = draft.seen_per_step
         guards: dict[str, str] = {}
         if time.budget is not None:
@@ -188,7 +172,7 @@ class Learner(ABC, Generic[AnyFacts]):
         why |= {"Length": f"a step took {per_step * 1000:.0f} ms when tried; {passes}", **guards}
         return self.plans.parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
 
-    def _draft(self, facts: AnyFacts, time: Time, machine: Machine, given: Mapping[str, Any]) -> tuple[Choice, Plan]:
+    def _draft(self, facts: Facts, time: Time, machine: Machine, given: Mapping[str, Any]) -> tuple[Choice, Plan]:
         """All values of a plan but those that follow from the time of a step."""
         settled = {**self.asked._asdict(), "budget": time.budget}
         choose = Choice(dict(given), settled)
@@ -241,7 +225,7 @@ class Learner(ABC, Generic[AnyFacts]):
             choose.values[name] = value
 
 
-def open_learner(family: str, data: str | Path, init: str | None = None, codec: str | None = None) -> Learner[Any]:
+def open_learner(family: str, data: str | Path, init: str | None = None, codec: str | None = None) -> Learner:
     """A family with its data.
 
     Args:
@@ -255,7 +239,7 @@ def open_learner(family: str, data: str | Path, init: str | None = None, codec: 
     dataset = open_data(Path(data))
     asked = Request(family, dataset.kind_name, str(data), codec, init)
     _require_fit(asked)
-    opened: Learner[Any] = part(line(family).learns[asked.kind].learner)(asked, dataset)
+    opened: Learner = part(line(family).learns[asked.kind].learner)(asked, dataset)
     return opened
 
 

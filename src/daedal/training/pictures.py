@@ -14,18 +14,17 @@ from daedal.errors import DaedalError
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.coded import Coded
 from daedal.models.image import ImageModel
-from daedal.training.choice import Choice, Time, largest_share
 from daedal.training.learner import Facts, Learner, Request
 from daedal.training.machine import Machine
-from daedal.training.mirror import mirrors_belong
-from daedal.training.picture_codes import coder, open_codec
+from daedal.training.picture_codes import captions_of, classes_of, coder, open_codec
 from daedal.training.picture_plan import PicturePlan
-from daedal.training.picture_rules import captions_of, classes_of
 from daedal.training.picture_task import VALIDATED, PictureTask
+from daedal.training.picture_traits import mirrors_belong
 from daedal.training.plan import Plan
+from daedal.training.planning import Choice, Time, largest_share
 
 
-class PictureLearner(Learner[Facts]):
+class PictureLearner(Learner):
     """A VAE, a tokenizer, a GAN, a flow or a CLIP."""
 
     passes = "every picture is seen {:.1f} times"
@@ -36,7 +35,7 @@ class PictureLearner(Learner[Facts]):
     def __init__(self, asked: Request, dataset: ImageDataset) -> None:
         super().__init__(asked)
         self.dataset = dataset
-        self.codec = None if asked.codec is None else open_codec(asked, dataset)
+        self.codec = None if asked.codec is None else open_codec(asked.codec, asked.family, dataset)
         self.initial = self._load(asked.init) if asked.init is not None else None
 
     def facts(self, given: Mapping[str, Any]) -> Facts:
@@ -63,9 +62,8 @@ class PictureLearner(Learner[Facts]):
         assert isinstance(plan, PicturePlan)
         # a model keeps counts of what it sees, and planning tries it
         model = self.begun(plan) if self.initial is None else copy.deepcopy(self.initial)
-        assert isinstance(model, ImageModel)
         captions = self._captions if plan.condition == "caption" else None
-        return PictureTask(model, self.dataset, plan, self.codec, captions)
+        return PictureTask(model, self.dataset, plan, self.codec, captions, plan.flip, plan.shift)
 
     def guard(self, choose: Choice, draft: Plan) -> dict[str, str]:
         """Pictures mirrored, where they may be: a caption may name a side, and the codes of another model are kept as they were

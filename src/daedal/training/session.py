@@ -10,14 +10,15 @@ import torch
 from daedal.config import Config
 from daedal.duration import format_duration, parse_duration
 from daedal.files import absolute
+from daedal.training.learned_data import fingerprint_of, own_data
 from daedal.training.learner import Learner, open_learner
 from daedal.training.machine import keep_freed_memory, measure_machine
 from daedal.training.metrics import Listener, Silence
 from daedal.training.plan import Plan, options_of, plan_classes
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
-from daedal.training.run_data import fingerprint_of, own_data
-from daedal.training.trainer import Task, Trainer
+from daedal.training.task import Task
+from daedal.training.trainer import Trainer
 
 
 class TrainingResult(Config):
@@ -55,7 +56,7 @@ def make_plan(
     codec: str | Path | None,
     options: dict[str, Any],
     group: Processes | None = None,
-) -> tuple[Plan, Learner[Any]]:
+) -> tuple[Plan, Learner]:
     """What a run would do, and the family with its data.
 
     Raises:
@@ -116,7 +117,7 @@ class Session:
         codec = next((str(path) for path in (folder.codec, folder.tokens) if path.is_dir()), plan.codec)
         return self._train(plan, open_learner(plan.family, plan.data, init, codec), folder, spent)
 
-    def _train(self, plan: Plan, learner: Learner[Any], run: RunFolder, spent: float) -> TrainingResult:
+    def _train(self, plan: Plan, learner: Learner, run: RunFolder, spent: float) -> TrainingResult:
         group = self.group
         watcher: Listener = self.watcher if self.watcher is not None and group.main else Silence()
         if group.main:

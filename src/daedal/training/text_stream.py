@@ -19,12 +19,11 @@ from daedal.models.identity import Identity
 from daedal.models.model import IGNORE, Model, TokenBatch
 from daedal.models.own_checkpoint import save_own
 from daedal.training.gpt_plan import TransformerPlan
-from daedal.training.groups import token_optimizer
-from daedal.training.learner import Request
-from daedal.training.optimizers import Optimizer
+from daedal.training.learner import Facts, Request
 from daedal.training.plan import Plan
 from daedal.training.processes import Processes
-from daedal.training.transformer_learner import TokenFacts, TransformerLearner
+from daedal.training.task import Task
+from daedal.training.transformer_learner import TransformerLearner
 
 _TEXT_TOKENS = 300_000
 
@@ -58,9 +57,9 @@ class StreamLearner(TransformerLearner):
             )
         return model
 
-    def facts(self, given: Mapping[str, Any]) -> TokenFacts:
+    def facts(self, given: Mapping[str, Any]) -> Facts:
         validation, codec = self.dataset.split("validation"), self.dataset.codec
-        return TokenFacts(
+        return Facts(
             train=self.dataset.split("train").tokens,
             validated=validation.tokens,
             vocab_size=codec.vocab_size,
@@ -72,7 +71,7 @@ class StreamLearner(TransformerLearner):
         return StreamTask(self.initial or self.begun(plan), self.dataset, plan)
 
 
-class StreamTask:
+class StreamTask(Task):
     """Trains a model on windows of a stream.
 
     Args:
@@ -94,23 +93,10 @@ class StreamTask:
         """The model and its codec, for use."""
         save_own(self.model, folder)
         self.codec.save(folder)
-        self.identity.write(folder)
 
     def batch(self, first: int, count: int) -> TokenBatch:
         inputs, targets = self._windows.batch(first, count)
         return TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
-
-    def examples(self) -> tuple[()]:
-        return ()
-
-    def optimizer(self, player: str, plan: Plan) -> Optimizer:
-        return token_optimizer(self.model, plan)
-
-    def units(self, loss: float) -> dict[str, float]:
-        return {"loss": loss}
-
-    def diverged(self, loss: float, lowest: float) -> bool:
-        return loss > 3 * lowest + 10
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """Every token of the split but the first is predicted once, from what stands before it in its window."""
@@ -141,7 +127,3 @@ class StreamTask:
             targets[row, : len(tokens) - 1] = split.targets(starts[row : row + 1], tokens[None])[0]
         batch = TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
         return float(self.model.loss(batch.to(device)).total), batch.count
-
-    def sample(self, seed: int, path: Path) -> str:
-        """Nothing: what a model of tokens makes is its family's to show."""
-        return ""

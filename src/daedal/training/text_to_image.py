@@ -18,11 +18,11 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.duration import parse_duration
 from daedal.errors import DaedalError
 from daedal.files import absolute, read_json, write_json
-from daedal.training.choice import DEFAULT_BUDGET, ShortBudget
-from daedal.training.picture_rules import require_captions
+from daedal.training.learned_data import own_data
+from daedal.training.picture_codes import require_captions
 from daedal.training.plan import options_of, plan_class
+from daedal.training.planning import DEFAULT_BUDGET, ShortBudget
 from daedal.training.run import RunFolder, claimed
-from daedal.training.run_data import own_data
 from daedal.training.session import Session, TrainingResult
 
 _TOKENS_SHARE = 0.25  # of the budget: with more, tokens lose hardly less (docs/log.md)

@@ -5,21 +5,20 @@ model at which neither the model is too small nor its training too short.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 
 from daedal.errors import DaedalError
 from daedal.models.gpt import GPTConfig
-from daedal.models.layout import TokenLayout
 from daedal.models.model import Model, Moment, TokenBatch
-from daedal.training.choice import Choice, Time, largest_share
 from daedal.training.gpt_plan import TransformerPlan
-from daedal.training.groups import token_optimizer
-from daedal.training.learner import Facts, Learner, Trial
+from daedal.training.groups import optimizer_of
+from daedal.training.learner import Facts, Learner
 from daedal.training.machine import Machine
 from daedal.training.plan import Plan
+from daedal.training.planning import Choice, Time, largest_share
+from daedal.training.trial import Trial
 
 _OF_PICTURES = 8.0  # times as many tokens to a weight where they are a picture's: neighbours say most of each
 _PICTURES = 32  # a step
@@ -32,21 +31,7 @@ _LADDER = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TokenFacts(Facts):
-    """What the rules must know of the tokens.
-
-    Attributes:
-        layout: of a sequence that is a picture, where the tokens are of pictures.
-        text: a piece of the validation text, as bytes; empty where the tokens are no text.
-    """
-
-    vocab_size: int
-    layout: TokenLayout | None = None
-    text: bytes = b""
-
-
-class TransformerLearner(Learner[TokenFacts]):
+class TransformerLearner(Learner):
     """A Transformer and the tokens that it is to learn."""
 
     smaller = "a smaller --width and --depth"
@@ -55,7 +40,7 @@ class TransformerLearner(Learner[TokenFacts]):
         """Whether its MLPs are gated, which are narrower for as many weights."""
         return False
 
-    def settle(self, choose: Choice, facts: TokenFacts, time: Time, machine: Machine) -> None:
+    def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
         choose.values["vocab_size"] = facts.vocab_size
         if self.initial is None:
             _choose_shape(choose, time.computation(machine), facts, self.gated)
@@ -85,9 +70,9 @@ class TransformerLearner(Learner[TokenFacts]):
         row = torch.randint(plan.vocab_size, (1, min(plan.context, _FEW)))
         full = torch.randint(plan.vocab_size, (plan.micro_batch, plan.context))
         little, more, batch = (TokenBatch(ids, ids, Moment(ids.numel())) for ids in (row, row.expand(2, -1), full))
-        return Trial(model, {"model": token_optimizer(model, plan)}, batch, little, more, plan.context)
+        return Trial(model, {"model": optimizer_of(model, "model", plan)}, batch, little, more, plan.context)
 
-    def size_reason(self, facts: TokenFacts, time: Time, machine: Machine) -> str:
+    def size_reason(self, facts: Facts, time: Time, machine: Machine) -> str:
         if self.initial is not None:
             return "that of the model to go on with"
         return (
@@ -113,7 +98,7 @@ def gpt_config(plan: Any) -> GPTConfig:
     return GPTConfig.of(plan.architecture, **plan.shape)
 
 
-def _choose_shape(choose: Choice, computation: float, facts: TokenFacts, gated: Any) -> None:
+def _choose_shape(choose: Choice, computation: float, facts: Facts, gated: Any) -> None:
     """The width and depth on the ladder whose training would use `computation` at the best ratio of tokens to weights."""
     ratio = _tokens_per_weight(computation) * (_OF_PICTURES if facts.layout else 1.0)
 
@@ -145,7 +130,7 @@ def _tokens_per_weight(computation: float) -> float:
     return float(1.1 * max(1.0, computation / 1e12) ** 0.18)
 
 
-def _choose_optimisation(choose: Choice, machine: Machine, facts: TokenFacts, fine_tuning: bool) -> None:
+def _choose_optimisation(choose: Choice, machine: Machine, facts: Facts, fine_tuning: bool) -> None:
     """Batch, optimizer, learning rates."""
     width, context = choose.values["width"], choose.values["context"]
     tokens = 1024 if width < 256 else 2048 if width < 384 else 4096 if width < 512 else 16384

@@ -16,8 +16,8 @@ from daedal.data.worlds.scenes import Scene
 from daedal.errors import DaedalError
 from daedal.evaluation.images.report import ImageDataFacts
 from daedal.evaluation.subject import NotMeasurable
+from daedal.training.learned_data import is_own, own_data
 from daedal.training.run import RunFolder
-from daedal.training.run_data import is_own, own_data
 
 LEAST = 50
 """A test split with fewer pictures is passed over for the validation split."""

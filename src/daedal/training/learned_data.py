@@ -11,7 +11,7 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.data.manifest import MANIFEST
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
-from daedal.training.picture_rules import fingerprint_of_pictures
+from daedal.training.picture_codes import fingerprint_of_pictures
 from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
 
