@@ -24,6 +24,8 @@ def reserved_seconds(task: Any, plan: Plan) -> float:
     Raises:
         NotMeasurable: nothing is held out to measure on, or it would take most of the budget.
     """
+    if not task.model.capabilities:
+        raise NotMeasurable(f"Nothing measures a {plan.family} yet", "Look at its loss on the validation split")
     if isinstance(task, LanguageTask):
         texts.held_out(task.dataset)
         return 0.0 if plan.budget is None else texts.expected_seconds(task.model, task.dataset)
