@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daedal.errors import DaedalError
-
 if TYPE_CHECKING:
     from daedal.data.examples import ExampleDataset
     from daedal.data.images.dataset import ImageDataset
@@ -93,7 +91,7 @@ def train(
     from daedal.training.session import Session
 
     with processes(choose_device(options.get("device"))) as group, claimed(RunFolder(out), group, new=True):
-        session = Session(group, _Measure(), started, progress)
+        session = Session(group, _measure, started, progress)
         if family in PIPELINES:
             train_stages: Callable[..., TrainingResult] = part(PIPELINES[family].train)
             return train_stages(session, data, Path(out), budget, init, codec, options)
@@ -117,7 +115,7 @@ def resume(run: str | Path, progress: "Listener | None" = None, data: str | Path
     request = TextToImage.of(folder)
     device = folder.plan.device if folder.begun or request is None else choose_device(request.options.get("device"))
     with processes(device) as group, claimed(folder, group):
-        session = Session(group, _Measure(), started, progress)
+        session = Session(group, _measure, started, progress)
         if request is not None and not folder.begun:
             return request.go_on(session, folder, data)
         return session.go_on(folder, data, 0.0 if request is None else request.spent)
@@ -178,32 +176,26 @@ def export(
     return write(run, to, quantize, progress)
 
 
-class _Measure:
-    """Measures a run when it ends, where there is something to measure it with and by."""
+def _measure(task: "Task", plan: "Plan", listener: "Listener") -> tuple[float, Callable[[Path], str]]:
+    """What measures a run when it ends, where there is something to measure it with and by; see `daedal.training.session`."""
+    from daedal.evaluation.reserve import image_seconds, reserved_seconds
+    from daedal.evaluation.subject import NotMeasurable
 
-    def __init__(self) -> None:
-        self._why: DaedalError | None = None
+    reserve, why = 0.0, None
+    try:
+        reserve = reserved_seconds(task, plan)
+    except NotMeasurable as error:
+        why = error
+        listener.noted(f"The run will not be measured: {error}")
 
-    def reserve(self, task: "Task", plan: "Plan", listener: "Listener") -> float:
-        from daedal.evaluation.reserve import reserved_seconds
-        from daedal.evaluation.subject import NotMeasurable
-
+    def report(run: Path) -> str:
         try:
-            return reserved_seconds(task, plan)
-        except NotMeasurable as error:
-            self._why = error
-            listener.noted(f"The run will not be measured: {error}")
-            return 0.0
-
-    def report(self, run: Path, plan: "Plan", listener: "Listener") -> tuple[str, str]:
-        from daedal.evaluation.reserve import image_seconds
-        from daedal.evaluation.subject import NotMeasurable
-
-        try:
-            if self._why is not None:
-                raise self._why
+            if why is not None:
+                raise why
             listener.noted("measuring")
             options: dict[str, Any] = {"seconds": image_seconds(plan)} if plan.kind == "pictures" else {}
-            return evaluate(run, **options).summary(), "Trained and measured"
+            return f"{evaluate(run, **options).summary()}\nTrained and measured"
         except NotMeasurable as error:  # what holds out too little can be learned, though not measured
-            return f"Not measured: {error}", "Trained"
+            return f"Not measured: {error}\nTrained"
+
+    return reserve, report

@@ -74,13 +74,7 @@ BUILT_IN = {
 
 
 class Pipeline(NamedTuple):
-    """Several families that are trained in stages, by one command. Places are `module:NAME`.
-
-    Attributes:
-        says: what is trained.
-        train: begins it (`daedal.training.text_to_image.train`).
-        options: gives the class of its options.
-    """
+    """Families that are trained in stages, by one command: what is trained, and where what begins it and its options are."""
 
     says: str
     train: str

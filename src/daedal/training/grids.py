@@ -22,7 +22,7 @@ from daedal.training.gpt_plan import GridPlan
 from daedal.training.learner import Facts, Request
 from daedal.training.machine import Machine
 from daedal.training.picture_codes import captions_of, classes_of, coder, open_codec, save_codecs
-from daedal.training.picture_task import VALIDATED, PictureTask
+from daedal.training.pictures import VALIDATED, PictureTask
 from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time
 from daedal.training.task import Task

@@ -1,27 +1,140 @@
-"""A GPT on text: what a stream of tokens does not know of it is how well it says bytes, and how it writes."""
+"""Models over a stream of text: how windows of it are learned and validated; and a GPT, which says how well it tells bytes, and
+writes."""
 
 import math
 import zlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from daedal.codecs.text import TextCodec
+from daedal.data.conversations import COLUMN, stream_of
 from daedal.data.examples import ExampleDataset
 from daedal.data.shards import Dataset
+from daedal.data.windows import Windows
+from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
-from daedal.models.checkpoint import resolve, save_model
+from daedal.models.checkpoint import load_model, resolve, save_model
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits
-from daedal.models.model import Model
+from daedal.models.identity import Identity
+from daedal.models.model import IGNORE, Model, TokenBatch
+from daedal.models.own_checkpoint import save_own
 from daedal.nn.noise import Noise
 from daedal.training.gpt_plan import TransformerPlan
 from daedal.training.learner import Facts, Request
 from daedal.training.plan import Plan
 from daedal.training.processes import Processes
-from daedal.training.text_stream import StreamLearner, StreamTask
-from daedal.training.transformer_learner import GPTLearner
+from daedal.training.task import Task
+from daedal.training.transformer_learner import GPTLearner, TransformerLearner
+
+_TEXT_TOKENS = 300_000
+
+
+class StreamLearner(TransformerLearner):
+    """A Transformer over a stream of text, or of conversations."""
+
+    compiles = True
+    dataset: Dataset
+
+    def __init__(self, asked: Request, dataset: Dataset | ExampleDataset) -> None:
+        super().__init__(asked)
+        self.dataset = stream_of(dataset) if isinstance(dataset, ExampleDataset) else dataset
+        self.initial = self._load(asked.init) if asked.init is not None else None
+
+    def _load(self, init: str) -> Model:
+        """The model to start from. Its tokens must be the data's."""
+        folder, codec = resolve(init), self.dataset.codec
+        if TextCodec.load(folder).fingerprint() != codec.fingerprint():
+            raise DaedalError(
+                f"The data was encoded with another tokenizer than that of {init}",
+                f"Build the data again with --tokenizer {init}",
+            )
+        model = load_model(folder, dtype=torch.float32)
+        if model.family != self.asked.family:
+            raise DaedalError(f"The model in {folder} is not a {self.asked.family}", "Start from another")
+        if codec.vocab_size > (known := model.config.vocab_size):  # type: ignore[attr-defined]
+            raise DaedalError(
+                f"{init}: the tokenizer has {codec.vocab_size} ids, and the weights know {known}",
+                "Restore the files that belong together, or start from another model",
+            )
+        return model
+
+    def facts(self, given: Mapping[str, Any]) -> Facts:
+        validation, codec = self.dataset.split("validation"), self.dataset.codec
+        return Facts(
+            train=self.dataset.split("train").tokens,
+            validated=validation.tokens,
+            vocab_size=codec.vocab_size,
+            text=codec.decode(validation.read(0, min(validation.tokens, _TEXT_TOKENS)).tolist()).encode(),
+        )
+
+    def task(self, plan: Plan) -> "StreamTask":
+        assert isinstance(plan, TransformerPlan)
+        return StreamTask(self.initial or self.begun(plan), self.dataset, plan)
+
+
+class StreamTask(Task):
+    """Trains a model on windows of a stream.
+
+    Args:
+        model: its loss takes a `TokenBatch`.
+    """
+
+    unit = "tokens"
+
+    def __init__(self, model: Any, dataset: Dataset, plan: TransformerPlan) -> None:
+        self.model, self.dataset, self.codec = model, dataset, dataset.codec
+        self.fingerprint = dataset.split("train").fingerprint
+        column = COLUMN if plan.kind == "chat" else "text"
+        self.identity = Identity.of(model.family, plan.kind, {column: "tokenizer.json"}, model.capabilities)
+        self._context = plan.context
+        self._windows = Windows(dataset.split("train"), plan.context, plan.seed)
+        self._validation = dataset.split("validation")
+
+    def save(self, folder: Path) -> None:
+        """The model and its codec, for use."""
+        save_own(self.model, folder)
+        self.codec.save(folder)
+
+    def batch(self, first: int, count: int) -> TokenBatch:
+        inputs, targets = self._windows.batch(first, count)
+        return TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
+
+    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
+        """Every token of the split but the first is predicted once, from what stands before it in its window."""
+        nats, count = self._validated(processes, autocast)
+        return {"validation_loss": nats / count} if count else {}
+
+    def _validated(self, processes: Processes, autocast: AbstractContextManager[Any]) -> tuple[float, float]:
+        """Nats over the validation split, and how many tokens they predict."""
+        split, context = self._validation, self._context
+        starts = np.arange(0, split.tokens - 1, context)[processes.rank :: processes.count]
+        rows = max(1, 16384 // context)
+        totals = torch.zeros(2, dtype=torch.float64)
+        with torch.no_grad(), autocast:
+            for first in range(0, len(starts), rows):
+                loss, count = self._window_loss(starts[first : first + rows], processes.device)
+                totals += torch.tensor([loss, count], dtype=torch.float64)
+        totals = processes.sum(totals.float() if processes.device.type == "mps" else totals)
+        return float(totals[0]), float(totals[1])
+
+    def _window_loss(self, starts: np.ndarray, device: torch.device) -> tuple[float, int]:
+        """Nats summed over the windows at `starts`, and how many tokens they predict."""
+        split, context = self._validation, self._context
+        inputs = np.zeros((len(starts), context), dtype=np.int64)
+        targets = np.full((len(starts), context), IGNORE, dtype=np.int64)
+        for row, start in enumerate(starts):
+            tokens = split.read(int(start), min(int(start) + context + 1, split.tokens))
+            inputs[row, : len(tokens) - 1] = tokens[:-1]
+            targets[row, : len(tokens) - 1] = split.targets(starts[row : row + 1], tokens[None])[0]
+        batch = TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
+        return float(self.model.loss(batch.to(device)).total), batch.count
+
 
 _SAMPLE_TOKENS = 120
 

@@ -1,9 +1,10 @@
 """One run from its plan to its measurement: planned, begun or gone on with, trained, measured."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -38,14 +39,9 @@ class TrainingResult(Config):
         return self.text
 
 
-class Measure(Protocol):
-    """What measures a run when it ends; training is below it."""
-
-    def reserve(self, task: Task, plan: Plan, listener: Listener) -> float:
-        """Seconds of the budget to leave for it."""
-
-    def report(self, run: Path, plan: Plan, listener: Listener) -> tuple[str, str]:
-        """What was found, and what was done, as in "Trained and measured"."""
+Measure = Callable[[Task, Plan, Listener], tuple[float, Callable[[Path], str]]]
+"""Measures a run when it ends, which rooms above training do: gives the seconds of its budget to leave, and what then tells
+what was found and done, as in "Trained and measured"."""
 
 
 def make_plan(
@@ -128,12 +124,12 @@ class Session:
         keep_freed_memory()
         task = learner.task(plan)
         torch.manual_seed(plan.seed)  # dropout's
-        reserve = self.measure.reserve(task, plan, watcher)
+        reserve, measured = self.measure(task, plan, watcher)
         trainer = Trainer(task, plan, run, group, watcher, time.monotonic() - self.started, reserve)
         trainer.train()
-        text, done = self.measure.report(run.path, plan, watcher) if group.main else ("", "")
+        text = measured(run.path) if group.main else ""
         group.wait()
         seconds = trainer.pace.elapsed + spent
         if group.main:
-            text += f"\n{done} in {format_duration(seconds)}. Run folder: {run.path}"
+            text += f" in {format_duration(seconds)}. Run folder: {run.path}"
         return TrainingResult(run=run.path, steps=trainer.step, seconds=seconds, text=text)
