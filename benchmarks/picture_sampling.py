@@ -26,8 +26,8 @@ from daedal.evaluation.images.extractors import Request, default_extractor, extr
 from daedal.evaluation.images.frechet import frechet_distance
 from daedal.families import line, part, table
 from daedal.inference.generator import Generator
+from daedal.models.checkpoint import config_of
 from daedal.models.image import ImageSampling
-from daedal.models.own_checkpoint import config_of
 from daedal.nn.noise import Noise
 
 STEPS = (5, 10, 20, 50, 100)

@@ -19,9 +19,8 @@ from pydantic import BaseModel
 import api_server
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.text import TextCodec
-from daedal.models.checkpoint import save_model
+from daedal.models.checkpoint import save_model, save_own
 from daedal.models.flow import Flow, FlowConfig
-from daedal.models.own_checkpoint import save_own
 from daedal.serving.app import Application
 from daedal.serving.schema.base import Request
 from daedal.serving.schema.chat import ChatRequest

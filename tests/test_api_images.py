@@ -18,9 +18,9 @@ from api_server import serve
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.inference.generator import Generator
+from daedal.models.checkpoint import save_own
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.gan import GAN, GANConfig
-from daedal.models.own_checkpoint import save_own
 from tiny_models import shaken
 
 SHAPE: Any = {"channels": 3, "height": 8, "width": 8}

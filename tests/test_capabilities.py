@@ -24,14 +24,13 @@ from daedal.inference.generator import Generator
 from daedal.inference.picture import Picture
 from daedal.inference.skills.draw import Drawing
 from daedal.inference.skills.pictures import PictureSkill
-from daedal.models.checkpoint import save_model
+from daedal.models.checkpoint import config_of, save_model, save_own
 from daedal.models.coded import Coded, LatentModel, TokenModel
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.identity import CODEC
 from daedal.models.image import ImageModel, ImageSampling
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Capability, Model
-from daedal.models.own_checkpoint import config_of, save_own
 from daedal.models.vqvae import VQVAE
 
 torch.set_num_threads(1)

@@ -13,9 +13,9 @@ from daedal import api
 from daedal.codecs.caption import CaptionCodec
 from daedal.data.images.dataset import ImageDataset
 from daedal.evaluation.images.parts import model_speeds
+from daedal.models.checkpoint import load_model, save_own
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.image import ImageBatch, ImageSampling
-from daedal.models.own_checkpoint import load_own, save_own
 from daedal.nn.noise import Noise
 from daedal.training.groups import optimizer_of
 from daedal.training.picture_plan import FlowPlan
@@ -141,7 +141,7 @@ def test_muon_takes_the_matrices_that_read_and_adamw_the_words(config: FlowConfi
 def test_weights_come_back_from_a_folder(config: FlowConfig, tmp_path: Path) -> None:
     model = _model(config)
     save_own(model, tmp_path)
-    again = load_own(tmp_path)
+    again = load_model(tmp_path)
     assert again.config == config
     assert torch.equal(again.sample(Noise(0, 0, 3), ROWS, HOW), model.sample(Noise(0, 0, 3), ROWS, HOW))
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
+from daedal.models.checkpoint import load_model, save_own
 from daedal.models.directions import attribute_direction, principal_directions
 from daedal.models.image import ImageBatch, ImageSampling
 from daedal.models.model import Moment
-from daedal.models.own_checkpoint import load_own, save_own
 from daedal.models.vae import VAE, VAEConfig
 from daedal.nn.convolution import pad_to_multiple
 from daedal.nn.coupling import CouplingFlow
@@ -224,4 +224,4 @@ def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -
         parameter.view(-1)[0] = value
     save_own(model, tmp_path)
     with pytest.raises(DaedalError, match=f"{name} holds weights that are not finite"):
-        load_own(tmp_path)
+        load_model(tmp_path)

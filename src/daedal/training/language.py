@@ -18,12 +18,11 @@ from daedal.data.shards import Dataset
 from daedal.data.windows import Windows
 from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
-from daedal.models.checkpoint import load_model, resolve, save_model
+from daedal.models.checkpoint import load_model, resolve, save_model, save_own
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits
 from daedal.models.identity import Identity
 from daedal.models.model import IGNORE, Model, TokenBatch
-from daedal.models.own_checkpoint import save_own
 from daedal.nn.noise import Noise
 from daedal.training.gpt_plan import TransformerPlan
 from daedal.training.learner import Facts, Request

@@ -19,9 +19,9 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
 from daedal.families import line, part, table
+from daedal.models.checkpoint import config_of
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Model
-from daedal.models.own_checkpoint import config_of
 from daedal.training.machine import Machine
 from daedal.training.overfitting import RULES, choose_guards
 from daedal.training.plan import Plan, Prediction, plan_class

@@ -15,11 +15,10 @@ from daedal.data.images.dataset import ImageDataset, ImageSplit
 from daedal.errors import DaedalError
 from daedal.families import line
 from daedal.files import atomic_folder
-from daedal.models.checkpoint import load_model
+from daedal.models.checkpoint import load_model, save_own
 from daedal.models.coded import Coded
 from daedal.models.identity import CODEC, Identity
 from daedal.models.image import ImageModel
-from daedal.models.own_checkpoint import save_own
 from daedal.training.plan import Plan
 
 

@@ -20,11 +20,10 @@ from daedal.config import Config
 from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder
-from daedal.models.checkpoint import load_model, resolve
+from daedal.models.checkpoint import load_model, resolve, save_own
 from daedal.models.clip import CLIP
 from daedal.models.coded import Coded, with_codec
 from daedal.models.image import ImageBatch, ImageModel
-from daedal.models.own_checkpoint import save_own
 from daedal.nn.noise import Noise
 from daedal.training.gpt_plan import GridPlan
 from daedal.training.learner import Facts, Learner, Request
