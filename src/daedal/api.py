@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from daedal.data.examples import ExampleDataset
     from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
-    from daedal.evaluation.images.report import ImageReport
-    from daedal.evaluation.report import EvaluationReport
+    from daedal.evaluation.report import Report
     from daedal.inference.generator import Generator
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
@@ -139,19 +138,11 @@ def of_pictures(folder: Path) -> bool:
     return identify(folder).kind == "pictures"
 
 
-def evaluate(
-    run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any
-) -> "EvaluationReport | ImageReport":
+def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any) -> "Report":
     """Measure a model on a data folder's held-out split; on its own data unless `data` is given.
 
     A model of images is measured against the pictures of `data`, by drawing some; a CLIP by what it finds among them.
     """
-    from daedal.models.checkpoint import resolve
-
-    if of_pictures(resolve(run_or_hub_id)):
-        from daedal.evaluation.images.evaluate import evaluate_images
-
-        return evaluate_images(run_or_hub_id, data, **options)
     from daedal.evaluation.evaluate import evaluate as measure
 
     return measure(run_or_hub_id, data, **options)
@@ -178,12 +169,12 @@ def export(
 
 def _measure(task: "Task", plan: "Plan", listener: "Listener") -> tuple[float, Callable[[Path], str]]:
     """What measures a run when it ends, where there is something to measure it with and by; see `daedal.training.session`."""
-    from daedal.evaluation.reserve import image_seconds, reserved_seconds
-    from daedal.evaluation.subject import NotMeasurable
+    from daedal.evaluation.evaluate import seconds_for, seconds_to_leave
+    from daedal.evaluation.evaluator import NotMeasurable
 
     reserve, why = 0.0, None
     try:
-        reserve = reserved_seconds(task, plan)
+        reserve = seconds_to_leave(task, plan)
     except NotMeasurable as error:
         why = error
         listener.noted(f"The run will not be measured: {error}")
@@ -193,7 +184,7 @@ def _measure(task: "Task", plan: "Plan", listener: "Listener") -> tuple[float, C
             if why is not None:
                 raise why
             listener.noted("measuring")
-            options: dict[str, Any] = {"seconds": image_seconds(plan)} if plan.kind == "pictures" else {}
+            options: dict[str, Any] = {"seconds": seconds_for(plan)} if plan.kind == "pictures" else {}
             return f"{evaluate(run, **options).summary()}\nTrained and measured"
         except NotMeasurable as error:  # what holds out too little can be learned, though not measured
             return f"Not measured: {error}\nTrained"
