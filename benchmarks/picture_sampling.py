@@ -25,9 +25,10 @@ from daedal.data.images import ImageDataset
 from daedal.evaluation.images.extractors import default_extractor, open_extractor
 from daedal.evaluation.images.features import Request, extract
 from daedal.evaluation.images.frechet import frechet_distance
+from daedal.families import line, part, table
 from daedal.inference.generator import Generator
+from daedal.models.checkpoint import config_of
 from daedal.models.image import ImageSampling
-from daedal.models.image_families import image_families, image_family
 from daedal.nn.noise import Noise
 
 STEPS = (5, 10, 20, 50, 100)
@@ -38,10 +39,10 @@ EVALUATIONS = {"euler": 1, "heun": 2, "rk4": 4}
 
 def defaults(size: int = 32) -> Iterator[tuple[str, Generator]]:
     """Every family that draws, as large as it is by default."""
-    for name in image_families():
-        family = image_family(name)
-        if "sample" in family.model.capabilities:
-            model = family.model(family.config.parse({"channels": 3, "height": size, "width": size}, name))
+    for name in table():
+        made = part(line(name).model)
+        if line(name).over == "pixels" and "sample" in made.capabilities:
+            model = made(config_of(name).parse({"channels": 3, "height": size, "width": size}, name))
             model.initialise(torch.Generator().manual_seed(1))
             yield name, Generator(model, PixelCodec(3, size, size), name)
 

@@ -28,11 +28,11 @@ from PIL import Image
 
 import daedal
 from daedal.files import make_folder, read_json, write_json
-from daedal.training.choice import Choice
-from daedal.training.family import open_family
+from daedal.training.gpt_plan import GPTPlan
+from daedal.training.learner import open_learner
 from daedal.training.machine import Machine
 from daedal.training.overfitting import choose_guards
-from daedal.training.plan import GPTPlan
+from daedal.training.planning import Choice
 from daedal.training.processes import processes
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Trainer
@@ -99,7 +99,7 @@ def train(
     if (out / "result.json").exists():
         kept: dict[str, Any] = read_json(out / "result.json")
         return kept
-    opened = open_family(family, data, None, codec)
+    opened = open_learner(family, data, None, codec)
     given = {"threads": 1, "sample_every": 10**9, "checkpoint_every": 10**9, **given}
     plan = opened.make_plan(None, MACHINE, {"steps": steps, **given})
     why: dict[str, str] = {}
@@ -107,7 +107,7 @@ def train(
         choose = Choice({}, {})
         train_split: Any = opened.dataset.split("train")  # type: ignore[attr-defined]
         if isinstance(plan, GPTPlan) and codec is None:
-            kind, seen = "text", plan.tokens_per_step / train_split.tokens
+            kind, seen = "text", plan.seen_per_step / train_split.tokens
         else:
             kind, seen = family if codec is None else "tokens", plan.batch / train_split.count
         why = choose_guards(choose, kind, seen, steps, 2)

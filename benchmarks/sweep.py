@@ -18,11 +18,11 @@ from daedal.evaluation.documents import Documents
 from daedal.evaluation.likelihood import evaluate_documents
 from daedal.models.gpt import GPT
 from daedal.models.model import Moment
-from daedal.training.groups import gpt_optimizer
+from daedal.training.gpt_plan import GPTPlan
+from daedal.training.groups import optimizer_of
 from daedal.training.language import LanguageTask
-from daedal.training.plan import GPTPlan
-from daedal.training.rules import gpt_config
 from daedal.training.schedule import trapezoid
+from daedal.training.transformer_learner import gpt_config
 
 DEFAULTS = {
     "seconds": 25.0, "architecture": "qwen3", "width": 96, "depth": 3, "context": 64, "batch": 16, "optimizer": "muon",
@@ -45,7 +45,7 @@ def run(config: dict, dataset: Dataset) -> dict[str, float]:
     model.initialise(torch.Generator().manual_seed(plan.seed))
     task, optimizer, parameters = (
         LanguageTask(model, dataset, plan),
-        gpt_optimizer(model, plan),
+        optimizer_of(model, "model", plan),
         list(model.parameters()),
     )
     step, start = 0, time.process_time()

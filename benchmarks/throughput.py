@@ -32,7 +32,7 @@ def step_seconds(library: str, shape: str, steps: int) -> float:
     inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
     if library == "daedal":
         from daedal.models.gpt import GPT, GPTConfig
-        from daedal.training.memory import keep_freed_memory
+        from daedal.training.machine import keep_freed_memory
 
         keep_freed_memory()  # as the trainer does
         from daedal.models.model import Moment, TokenBatch

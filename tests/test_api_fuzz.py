@@ -19,9 +19,8 @@ from pydantic import BaseModel
 import api_server
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.text import TextCodec
-from daedal.models.checkpoint import save_model
+from daedal.models.checkpoint import save_model, save_own
 from daedal.models.flow import Flow, FlowConfig
-from daedal.models.image_checkpoint import save_image_model
 from daedal.serving.app import Application
 from daedal.serving.schema.base import Request
 from daedal.serving.schema.chat import ChatRequest
@@ -137,7 +136,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     save_model(tiny_gpt(codec, context=1024), folder / "tiny")
     shape: Any = {"channels": 3, "height": 8, "width": 8}
     flow = shaken(Flow(FlowConfig(**shape, features=16, levels=1, blocks=1, classes=2)))
-    save_image_model(flow, folder / "flow", ("cat", "dog"))
+    save_own(flow, folder / "flow", ("cat", "dog"))
     PixelCodec(**shape).save(folder / "flow")
     models = {name: str(folder / name) for name in ("tiny", "flow")}
     application = api_server.application(folder / "data", models=models, aliases={})

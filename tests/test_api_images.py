@@ -18,9 +18,9 @@ from api_server import serve
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.inference.generator import Generator
+from daedal.models.checkpoint import save_own
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.gan import GAN, GANConfig
-from daedal.models.image_checkpoint import save_image_model
 from tiny_models import shaken
 
 SHAPE: Any = {"channels": 3, "height": 8, "width": 8}
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("gan", shaken(GAN(GANConfig(**SHAPE))), ()),
         ("words", shaken(Flow(FlowConfig(**SHAPE, features=8, levels=1, blocks=1, **told))), ()),
     ):
-        save_image_model(model, path / name, classes)
+        save_own(model, path / name, classes)
         PixelCodec(**SHAPE).save(path / name)
     captions.save(path / "words")
     return path

@@ -18,16 +18,17 @@ from PIL import Image
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.errors import DaedalError
+from daedal.families import line, part
+from daedal.families import table as families
 from daedal.inference.generator import Generator
 from daedal.inference.picture import Picture
 from daedal.inference.skills.draw import Drawing
 from daedal.inference.skills.pictures import PictureSkill
-from daedal.models.checkpoint import save_model
-from daedal.models.coded import CODEC, Coded, LatentModel, TokenModel
+from daedal.models.checkpoint import config_of, save_model, save_own
+from daedal.models.coded import Coded, LatentModel, TokenModel
 from daedal.models.gpt import GPT, GPTConfig
+from daedal.models.identity import CODEC
 from daedal.models.image import ImageModel, ImageSampling
-from daedal.models.image_checkpoint import save_image_model
-from daedal.models.image_families import image_families, image_family
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Capability, Model
 from daedal.models.vqvae import VQVAE
@@ -35,6 +36,7 @@ from daedal.models.vqvae import VQVAE
 torch.set_num_threads(1)
 PAGE = Path(__file__).parent.parent / "docs" / "families.md"
 BEGIN, END = "<!-- the table begins: python tests/test_capabilities.py -->", "<!-- the table ends -->"
+IMAGE_FAMILIES = [name for name, each in families().items() if each.over == "pixels"]
 CLASSES = ("bird", "cat", "dog")
 CODEC_OF_PIXELS = PixelCodec(3, 8, 8)
 CAPTIONS = CaptionCodec.train(["a red circle above a blue square", "two green stars"])
@@ -67,9 +69,8 @@ def rough(model: Model) -> None:
 
 def single(family: str, classes: int, **shape: Any) -> ImageModel:
     """A toy of a family."""
-    made = image_family(family)
     values = {"channels": 3, "height": 8, "width": 8, "classes": classes, **TINY.get(family, {}), **shape}
-    model = made.model(made.config.parse(values, "toy"))
+    model = part(line(family).model)(config_of(family).parse(values, "toy"))
     rough(model)
     return model
 
@@ -113,7 +114,7 @@ CAPTIONED: dict[str, Callable[[], ImageModel]] = {
 }
 """Toys that learned captions, of every family that can."""
 MAKERS: dict[str, Callable[[int], ImageModel]] = {
-    **{family: lambda classes, family=family: single(family, classes) for family in image_families()},  # type: ignore[misc]
+    **{family: lambda classes, family=family: single(family, classes) for family in IMAGE_FAMILIES},  # type: ignore[misc]
     "clip": lambda classes: single("clip", 0, **WORDS),  # which knows nothing but captions
     "flow over vae": latent_flow,
     "gpt over vqvae": token_gpt,
@@ -367,15 +368,15 @@ def save(generator: Generator, folder: Path) -> None:
     if generator.captions is not None:
         generator.captions.save(folder)
     if not isinstance(model, Coded):
-        save_image_model(model, folder, generator.classes)
+        save_own(model, folder, generator.classes)
         return
     if isinstance(model.inner, GPT):
         save_model(model.inner, folder, notes={"class_names": list(generator.classes)})
     else:
         assert isinstance(model.inner, ImageModel)
-        save_image_model(model.inner, folder, generator.classes)
+        save_own(model.inner, folder, generator.classes)
     assert isinstance(model.codec, ImageModel)
-    save_image_model(model.codec, folder / CODEC)
+    save_own(model.codec, folder / CODEC)
 
 
 # -- what is not declared is refused -----------------------------------------------------------------------------------
@@ -424,8 +425,8 @@ def table() -> str:
     """What every family can do, from what it declares."""
     models: dict[str, type[Model] | Model] = {"GPT over text": GPT}
     for name in MAKERS:
-        single = name in image_families()
-        models[image_family(name).model.__name__ if single else toy(name).kind[2:]] = toy(name).model
+        single = name in IMAGE_FAMILIES
+        models[part(line(name).model).__name__ if single else toy(name).kind[2:]] = toy(name).model
     declared = [name for name in get_args(Capability) if any(name in model.capabilities for model in models.values())]
     lines = [f"| family | {' | '.join(declared)} | options |", f"| --- |{' :-: |' * len(declared)} --- |"]
     for name, model in models.items():

@@ -31,9 +31,10 @@ from daedal.models.image import ImageSampling
 from daedal.models.layout import TokenLayout
 from daedal.models.vqvae import VQVAE, VQVAEConfig
 from daedal.nn.noise import Noise
-from daedal.training.choice import ShortBudget
 from daedal.training.pace import Pace
+from daedal.training.planning import ShortBudget
 from daedal.training.run import RunFolder
+from daedal.training.session import Session
 from daedal.training.text_to_image import TextToImage
 from runs import logged, same, stop_at
 from test_picture_training import SMALL, trainer_for
@@ -361,12 +362,12 @@ def test_a_budget_that_is_too_short_for_a_stage_is_told_for_the_whole(scenes: Pa
 def test_a_budget_that_is_too_short_for_the_second_stage_is_told_for_the_whole(
     scenes: Path, painter: Path, tmp_path: Path, more: list[str], whole: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def begin(family: str, data: str, out: Path, budget: float, *rest: object) -> object:
+    def begin(session: Session, family: str, data: str, out: Path, budget: float, *rest: object) -> object:
         if family == "gpt":
             raise ShortBudget(budget, "a step takes 9 s", 180)
         return SimpleNamespace(seconds=budget)
 
-    monkeypatch.setattr(api, "_begin", begin)
+    monkeypatch.setattr(Session, "begin", begin)
     codec = [str(painter / "codec") if part == "CODEC" else part for part in more]
     said = mistake("train", "text-to-image", "--data", scenes, "--budget", "40s", *codec, "--out", tmp_path / "run")
     assert re.search(whole, said)
@@ -393,7 +394,9 @@ def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_bo
     assert f"Go on with: daedal train --resume {run}" in stopped.err
     # As if the one stage had taken 100 seconds and the other 5
     monkeypatch.setattr(Pace, "elapsed", property(lambda self: 100.0 if self.run.path.name == "tokens" else 5.0))
-    spent = TextToImage.read(RunFolder(run).request).spent
+    request = TextToImage.of(RunFolder(run))
+    assert request is not None
+    spent = request.spent
     assert (spent > 0) == (stage == ".")
     done = daedal("train", "--resume", run)
     assert f"Trained in {format_duration((spent or 100) + 5)}" in done.out

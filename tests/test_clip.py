@@ -25,9 +25,9 @@ from daedal.evaluation.report import Report
 from daedal.inference.generator import Generator
 from daedal.inference.picture import Picture
 from daedal.inference.skills.draw import draw_best
+from daedal.models.checkpoint import load_model, save_own
 from daedal.models.clip import CLIP, CLIPConfig
 from daedal.models.image import ImageBatch
-from daedal.models.image_checkpoint import load_image_model, save_image_model
 from daedal.nn.noise import Noise
 from daedal.training.trainer import Interrupted
 from runs import logged, same, stop_at
@@ -97,8 +97,8 @@ def test_every_weight_learns() -> None:
 
 def test_weights_come_back_from_a_folder(tmp_path: Path) -> None:
     model = shaken(CLIP(CONFIG)).eval()
-    save_image_model(model, tmp_path)
-    again = load_image_model(tmp_path)
+    save_own(model, tmp_path)
+    again = load_model(tmp_path)
     assert isinstance(again, CLIP)
     assert again.config == CONFIG
     assert torch.equal(again.embed_pictures(_batch().images), model.embed_pictures(_batch().images))

@@ -13,7 +13,7 @@ from daedal.models.model import Moment
 from daedal.nn.attention import Frame
 from daedal.nn.dit import DiT
 from daedal.nn.noise import Noise
-from daedal.training.groups import picture_optimizer
+from daedal.training.groups import optimizer_of
 from daedal.training.picture_plan import FlowPlan
 
 UNET = FlowConfig(channels=3, height=7, width=9, classes=3, features=8, levels=2, deviation=0.7)
@@ -290,8 +290,7 @@ def test_pictures_of_any_size_keep_it(network: str, size: tuple[int, int, int]) 
 def test_muon_takes_the_inside_of_the_network_and_adamw_the_rest(config: FlowConfig, inside: str) -> None:
     flow, plan = Flow(config), FlowPlan.model_construct(optimizer="muon", learning_rate=1e-3)
     adamw, muon = (
-        [p for group in part.param_groups for p in group["params"]]
-        for part in picture_optimizer(flow, "model", plan).parts
+        [p for group in part.param_groups for p in group["params"]] for part in optimizer_of(flow, "model", plan).parts
     )
     assert sorted(map(id, (*adamw, *muon))) == sorted(map(id, flow.parameters()))
     assert any(parameter is flow.get_parameter(inside) for parameter in muon)

@@ -13,11 +13,11 @@ from daedal import api
 from daedal.codecs.caption import CaptionCodec
 from daedal.data.images.dataset import ImageDataset
 from daedal.evaluation.images.speeds import model_speeds
+from daedal.models.checkpoint import load_model, save_own
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.image import ImageBatch, ImageSampling
-from daedal.models.image_checkpoint import load_image_model, save_image_model
 from daedal.nn.noise import Noise
-from daedal.training.groups import picture_optimizer
+from daedal.training.groups import optimizer_of
 from daedal.training.picture_plan import FlowPlan
 from daedal.training.trainer import Interrupted
 from runs import logged, same, stop_at
@@ -130,7 +130,7 @@ def test_muon_takes_the_matrices_that_read_and_adamw_the_words(config: FlowConfi
     model, plan = _model(config), FlowPlan.model_construct(optimizer="muon", learning_rate=1e-3)
     adamw, muon = (
         {id(p) for group in each.param_groups for p in group["params"]}
-        for each in picture_optimizer(model, "model", plan).parts
+        for each in optimizer_of(model, "model", plan).parts
     )
     assert adamw | muon == {id(p) for p in model.parameters()}
     assert id(model.get_parameter("text.transformer.blocks.0.attention.qkv.weight")) in muon
@@ -140,8 +140,8 @@ def test_muon_takes_the_matrices_that_read_and_adamw_the_words(config: FlowConfi
 @CONFIGS
 def test_weights_come_back_from_a_folder(config: FlowConfig, tmp_path: Path) -> None:
     model = _model(config)
-    save_image_model(model, tmp_path)
-    again = load_image_model(tmp_path)
+    save_own(model, tmp_path)
+    again = load_model(tmp_path)
     assert again.config == config
     assert torch.equal(again.sample(Noise(0, 0, 3), ROWS, HOW), model.sample(Noise(0, 0, 3), ROWS, HOW))
 
@@ -153,7 +153,7 @@ def test_captions_make_pictures_easier_to_learn(config: FlowConfig) -> None:
     def loss(rows: Tensor) -> float:
         model = Flow(config.but(deviation=1.0, time_mean=-2.0))
         plan = FlowPlan.model_construct(optimizer="muon", learning_rate=6e-3, muon_learning_rate=0.02, weight_decay=0.0)
-        optimizer, losses = picture_optimizer(model, "model", plan), []
+        optimizer, losses = optimizer_of(model, "model", plan), []
         for step in range(60):
             noise = Noise(0, 16 * step, 16)
             kind = noise.integers("kind", 2)

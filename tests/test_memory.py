@@ -10,8 +10,8 @@ from daedal.errors import DaedalError
 from daedal.memory import free_memory, require_memory, size
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.model import Moment, TokenBatch
-from daedal.training.footprint import _kept_bytes
-from daedal.training.plan import GPTPlan
+from daedal.training.gpt_plan import GPTPlan
+from daedal.training.trial import _kept_bytes
 from test_runs import TINY, build
 from test_training_parts import SMALL
 
@@ -121,7 +121,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with 2 GB."""
-    for room in ("daedal.memory", "daedal.training.footprint"):
+    for room in ("daedal.memory", "daedal.training.trial"):
         monkeypatch.setattr(f"{room}.free_memory", lambda device="cpu": 2 * GIGA)
 
 

@@ -19,8 +19,7 @@ from daedal.models.image_sampling import ImageSampling
 from daedal.serving.keys import KeyRing
 from daedal.training.machine import Machine
 from daedal.training.picture_plan import PicturePlan
-from daedal.training.plan import Plan, options_of
-from daedal.training.plans import plan_class
+from daedal.training.plan import Plan, options_of, plan_classes
 from test_cli_options import FROZEN
 from tiny_models import tiny_gpt
 
@@ -45,7 +44,7 @@ def number(annotation: Any) -> type | None:
 
 def numbers(family: str) -> Iterator[tuple[str, type]]:
     """The numeric options of a plan; those that all families share once only."""
-    for name, field in options_of(plan_class(family)).model_fields.items():
+    for name, field in options_of(plan_classes(family)).model_fields.items():
         kind = number(field.annotation)
         shared = name in Plan.model_fields or (name in PicturePlan.model_fields and family != "vae")
         if kind is not None and (family == "gpt" or not shared):
@@ -69,10 +68,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is timed, and there are 4 GB of memory."""
-    monkeypatch.setattr("daedal.training.machine.measure_machine", lambda *given: MACHINE)
-    for room in ("rules", "pictures"):
-        monkeypatch.setattr(f"daedal.training.{room}.step_seconds", lambda *given: 0.01)
-    for place in ("daedal.memory", "daedal.training.footprint"):
+    monkeypatch.setattr("daedal.training.session.measure_machine", lambda *given: MACHINE)
+    monkeypatch.setattr("daedal.training.learner.step_seconds", lambda *given: 0.01)
+    for place in ("daedal.memory", "daedal.training.trial"):
         monkeypatch.setattr(f"{place}.free_memory", lambda device="cpu": 4 * 10**9)
 
 

@@ -8,29 +8,41 @@ import numpy as np
 import pytest
 
 from daedal.data.images import build
-from daedal.training.choice import Choice
-from daedal.training.family import open_family
+from daedal.training.language import LanguageLearner
+from daedal.training.learner import Facts, Request, open_learner
 from daedal.training.machine import Machine
-from daedal.training.mirror import mirrors_belong
 from daedal.training.overfitting import RULES, choose_guards, verdict
-from daedal.training.rules import TokenFacts, plan_gpt
+from daedal.training.picture_traits import mirrors_belong
+from daedal.training.planning import Choice
+from daedal.training.transformer_learner import GPTLearner
 
 MACHINE = Machine(
     device="cpu", name="a test's", cores=1, threads=1, memory=2**33, gflops=10.0, precision="fp32", compiler=False
 )
 
 
+class Made(LanguageLearner):
+    """A GPT that is to learn so many tokens."""
+
+    def __init__(self, tokens: int) -> None:
+        GPTLearner.__init__(self, Request("gpt", "text", "data"))
+        self._facts = Facts(tokens, 2000, 300)
+
+    def facts(self, given: Any) -> Facts:
+        return self._facts
+
+
 def text_plan(monkeypatch: pytest.MonkeyPatch, tokens: int, budget: float | None = 180.0, **given: Any) -> Any:
-    monkeypatch.setattr("daedal.training.rules.rehearse", lambda model, plan: 0.1)
+    monkeypatch.setattr("daedal.training.learner.step_seconds", lambda *arguments: 0.1)
     shape = {"width": 64, "depth": 2, "threads": 1}
-    return plan_gpt(TokenFacts(tokens, 2000, 300), "data", budget, MACHINE, {**shape, **given})
+    return Made(tokens).make_plan(budget, MACHINE, {**shape, **given})
 
 
 def test_a_text_that_is_read_too_often_is_guarded_and_the_plan_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = text_plan(monkeypatch, 40_000)
     rule = RULES["text"]
     assert (plan.keep, plan.dropout) == ("best", rule.dropout)
-    assert plan.steps == plan.most_steps == np.ceil(rule.most * 40_000 / plan.tokens_per_step)
+    assert plan.steps == plan.most_steps == np.ceil(rule.most * 40_000 / plan.seen_per_step)
     assert f"training ends after {rule.most:.0f}" in plan.why["Small data"]
     assert "validation" in plan.why["Small data"]
     assert "Small data" in plan.explain()
@@ -65,10 +77,10 @@ def test_a_gan_has_no_loss_to_watch() -> None:
 
 
 def test_few_pictures_are_guarded_and_digits_are_not_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daedal.training.pictures.step_seconds", lambda *arguments: 0.01)
+    monkeypatch.setattr("daedal.training.learner.step_seconds", lambda *arguments: 0.01)
     build(["digits"], tmp_path / "digits", workers=1)
     small = {"filters": 8, "depth": 1, "halvings": 1, "latent": 4, "couplings": 2}
-    plan: Any = open_family("vae", tmp_path / "digits").make_plan(180, MACHINE, {"threads": 1, **small})
+    plan: Any = open_learner("vae", tmp_path / "digits").make_plan(180, MACHINE, {"threads": 1, **small})
     assert (plan.keep, plan.flip) == ("best", False)
     assert 0 < plan.most_steps == plan.steps
 

@@ -11,8 +11,8 @@ import torch
 from daedal.errors import DaedalError
 from daedal.training import clock as clocks
 from daedal.training import pace as paces
+from daedal.training.gpt_plan import GPTPlan
 from daedal.training.pace import Pace
-from daedal.training.plan import GPTPlan
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
 from daedal.training.threads import Threads

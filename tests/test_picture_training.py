@@ -15,10 +15,10 @@ from daedal import api
 from daedal.data.images import build
 from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
-from daedal.models.image_families import image_families
-from daedal.training.family import open_family
+from daedal.families import table
+from daedal.training.learner import open_learner
 from daedal.training.machine import Machine
-from daedal.training.plans import plan_class
+from daedal.training.plan import plan_class
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gan": {"breadth": 8, "widest": 8, "latent": 4, "penalty_interval": 2},
     "flow": {"features": 8, "levels": 1},
 }
-IMAGE_FAMILIES = [family for family in image_families() if family != "clip"]
+IMAGE_FAMILIES = [family for family, line in table().items() if line.over == "pixels" and family != "clip"]
 """Those that learn pictures without captions."""
 MACHINE = Machine(
     device="cpu", name="a test's", cores=1, threads=1, memory=2**33, gflops=10.0, precision="fp32", compiler=False
@@ -52,7 +52,7 @@ def trainer_for(
     family: str, data: Path, out: Path, codec: Path | None = None, count: int = 1, **changes: Any
 ) -> Trainer:
     torch.set_num_threads(1)
-    opened = open_family(family, data, codec=None if codec is None else str(codec))
+    opened = open_learner(family, data, codec=None if codec is None else str(codec))
     plan = opened.make_plan(None, MACHINE, {**RUN, **SMALL.get(family, {}), **changes})
     run = RunFolder(out) if (out / "training" / "plan.json").exists() else RunFolder.create(out)
     run.write_plan(plan)
@@ -61,8 +61,8 @@ def trainer_for(
 
 @pytest.mark.parametrize("family", IMAGE_FAMILIES)
 def test_a_plan_takes_the_values_of_its_familys_recipe(digits: Path, family: str) -> None:
-    plan = open_family(family, digits).make_plan(None, MACHINE, {"steps": 9, **SMALL[family]}).model_dump()
-    recipe = plan_class(family).recipe  # type: ignore[attr-defined]
+    plan = open_learner(family, digits).make_plan(None, MACHINE, {"steps": 9, **SMALL[family]}).model_dump()
+    recipe = plan_class(family, "pictures").recipe  # type: ignore[attr-defined]
     assert {name: plan[name] for name in recipe} == recipe
 
 
@@ -173,7 +173,7 @@ def test_samples_over_time_and_every_number_are_kept(digits: Path, tmp_path: Pat
 
 def test_a_model_goes_on_from_another_run(digits: Path, tmp_path: Path) -> None:
     trainer_for("vae", digits, tmp_path / "first").train()
-    opened = open_family("vae", digits, init=str(tmp_path / "first"))
+    opened = open_learner("vae", digits, init=str(tmp_path / "first"))
     plan = opened.make_plan(None, MACHINE, dict(RUN))
     assert plan.model_dump()["filters"] == 8
     begun = opened.task(plan).model.state_dict()

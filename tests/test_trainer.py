@@ -18,14 +18,14 @@ from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
 from daedal.models.checkpoint import load_model
 from daedal.models.gpt import GPT
+from daedal.training.gpt_plan import GPTPlan
 from daedal.training.language import LanguageTask
 from daedal.training.metrics import Silence
 from daedal.training.pace import Pace
-from daedal.training.plan import GPTPlan
 from daedal.training.processes import Processes
-from daedal.training.rules import gpt_config
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
+from daedal.training.transformer_learner import gpt_config
 from runs import logged, same, stop_at, weights
 
 TINY = {

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from daedal.errors import DaedalError
-from daedal.training.horizon import Horizon, is_review
+from daedal.training.gpt_plan import GPTPlan, GridPlan
 from daedal.training.machine import measure_machine
 from daedal.training.optimizers import Muon, Optimizer, orthogonalise
-from daedal.training.plan import GPTPlan, options_of
+from daedal.training.plan import options_of
 from daedal.training.prefetch import Prefetch
-from daedal.training.schedule import trapezoid
+from daedal.training.schedule import Horizon, is_review, trapezoid
 from daedal.training.state import load_state, save_state
 
 SMALL = {
@@ -183,9 +183,10 @@ def test_a_plan_that_does_not_fit_together_is_refused_in_one_line(change: dict[s
 
 
 def test_every_value_of_the_plan_but_its_givens_can_be_set() -> None:
-    left = set(GPTPlan.model_fields) - set(options_of(GPTPlan).model_fields)
+    left = set(GridPlan.model_fields) - set(options_of([GridPlan]).model_fields)
     assert left == {
         "family",
+        "kind",
         "data",
         "fingerprint",
         "init",

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
+from daedal.models.checkpoint import load_model, save_own
 from daedal.models.directions import attribute_direction, principal_directions
 from daedal.models.image import ImageBatch, ImageSampling
-from daedal.models.image_checkpoint import load_image_model, save_image_model
 from daedal.models.model import Moment
 from daedal.models.vae import VAE, VAEConfig
 from daedal.nn.convolution import pad_to_multiple
@@ -222,6 +222,6 @@ def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -
     name, parameter = next(iter(model.named_parameters()))
     with torch.no_grad():
         parameter.view(-1)[0] = value
-    save_image_model(model, tmp_path)
+    save_own(model, tmp_path)
     with pytest.raises(DaedalError, match=f"{name} holds weights that are not finite"):
-        load_image_model(tmp_path)
+        load_model(tmp_path)

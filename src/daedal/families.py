@@ -14,48 +14,49 @@ from typing import Any, Literal, NamedTuple
 from daedal.errors import DaedalError
 
 
+class Learning(NamedTuple):
+    """How a family learns a kind of example. Places are `module:NAME`.
+
+    Attributes:
+        learner: what makes a plan and a task of it (`daedal.training.learner.Learner`).
+        plan: the class of its plans.
+    """
+
+    learner: str
+    plan: str
+
+
 class Line(NamedTuple):
-    """A family in the table. Places are `module:NAME`.
+    """A family in the table.
 
     Attributes:
         says: what it is, in a few words, as `daedal train --help` shows it.
         over: what its network takes.
-        model: its class; in the same module are its configuration and, of pictures, its shape, as `VAEConfig` and `VAEShape`.
-        plan: the class of its plans.
-        learns: by kind of example what makes a task of it (`daedal.training.family.Family`).
+        model: where its class is, `module:NAME`; in the same module is its configuration, as `VAEConfig`.
+        learns: kinds of example, and how.
         codes_of: the family whose codes it can learn in place of pixels.
     """
 
     says: str
     over: Literal["tokens", "pixels"]
     model: str
-    plan: str
-    learns: Mapping[str, str]
+    learns: Mapping[str, Learning]
     codes_of: str | None = None
 
 
 def _of_pictures(name: str, stem: str, says: str, codes_of: str | None = None) -> Line:
-    return Line(
-        says,
-        "pixels",
-        f"daedal.models.{name}:{stem}",
-        f"daedal.training.picture_plan:{stem}Plan",
-        {"pictures": "daedal.training.pictures:PictureFamily"},
-        codes_of,
-    )
+    learning = Learning("daedal.training.pictures:PictureLearner", f"daedal.training.picture_plan:{stem}Plan")
+    return Line(says, "pixels", f"daedal.models.{name}:{stem}", {"pictures": learning}, codes_of)
 
 
+_STREAM = Learning("daedal.training.language:LanguageLearner", "daedal.training.gpt_plan:GPTPlan")
+_GRIDS = Learning("daedal.training.grids:GridLearner", "daedal.training.gpt_plan:GridPlan")
 BUILT_IN = {
     "gpt": Line(
         "a GPT: a Transformer that learns to go on with a text, or with the tokens of a picture",
         "tokens",
         "daedal.models.gpt:GPT",
-        "daedal.training.plan:GPTPlan",
-        {
-            "text": "daedal.training.language:LanguageFamily",
-            "chat": "daedal.training.language:LanguageFamily",
-            "pictures": "daedal.training.grids:GridFamily",
-        },
+        {"text": _STREAM, "chat": _STREAM, "pictures": _GRIDS},
         codes_of="vqvae",
     ),
     "vae": _of_pictures("vae", "VAE", "a VAE: an encoder and a decoder that meet in a small space of latents"),
@@ -69,6 +70,23 @@ BUILT_IN = {
         "flow", "Flow", "a flow (the diffusion family of today): noise that learns to become a picture", codes_of="vae"
     ),
     "clip": _of_pictures("clip", "CLIP", "a CLIP: it tells which text fits which picture, learned from captions"),
+}
+
+
+class Pipeline(NamedTuple):
+    """Families that are trained in stages, by one command: what is trained, and where what begins it and its options are."""
+
+    says: str
+    train: str
+    options: str
+
+
+PIPELINES = {
+    "text-to-image": Pipeline(
+        "a tokenizer of pictures, and a GPT that draws with its tokens what captions say; or a flow that draws it",
+        "daedal.training.text_to_image:train",
+        "daedal.training.text_to_image:options",
+    )
 }
 
 

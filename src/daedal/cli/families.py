@@ -8,25 +8,18 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, create_model
-
-from daedal.api import TEXT_TO_IMAGE
 from daedal.cli import console, faults
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.watch import watching
 from daedal.config import Config
-from daedal.families import line, table
-from daedal.training.plan import options_of
-from daedal.training.plans import plan_class
+from daedal.families import PIPELINES, line, part, table
+from daedal.training.plan import options_of, plan_classes
 
 if TYPE_CHECKING:
-    from daedal.api import TrainingResult
     from daedal.training.metrics import Listener
-
-STAGES = "a tokenizer of pictures, and a GPT that draws with its tokens what captions say; or a flow that draws it"
-"""What is trained for text to image."""
+    from daedal.training.session import TrainingResult
 
 _OPTIONS = """
     Parameters
@@ -43,24 +36,15 @@ _OPTIONS = """
 
 
 def __getattr__(name: str) -> Callable[..., None]:
-    verb, _, family = name.partition("_")
-    if name == "train_text_to_image":
-        return _train(TEXT_TO_IMAGE, STAGES, _of_text_to_image())
-    if verb not in ("plan", "train") or family not in table():
+    verb, _, asked = name.partition("_")
+    if verb == "train":
+        for family, pipeline in PIPELINES.items():
+            if asked == family.replace("-", "_"):
+                return _train(family, pipeline.says, part(pipeline.options)())
+    if verb not in ("plan", "train") or asked not in table():
         raise AttributeError(name)
-    options = options_of(plan_class(family))
-    return _plan(family, options) if verb == "plan" else _train(family, line(family).says, options)
-
-
-def _of_text_to_image() -> type[Config]:
-    """The options of both priors; the plan of the one that is chosen refuses what is the other's alone."""
-    settled = frozenset({"condition"})
-    tokens, flow = (options_of(plan_class(family), settled).model_fields for family in ("gpt", "flow"))
-    prior = Field(None, description="tokens: a tokenizer and a GPT; flow: a flow, all in one stage")
-    fields: dict[str, Any] = {"prior": (Literal["tokens", "flow"] | None, prior)}
-    fields |= {name: (field.annotation, field) for name, field in (flow | tokens).items()}
-    options: type[Config] = create_model("TextToImageOptions", __base__=Config, **fields)
-    return options
+    options = options_of(plan_classes(asked))
+    return _plan(asked, options) if verb == "plan" else _train(asked, line(asked).says, options)
 
 
 def _values(options: type[Config]) -> Any:
@@ -115,11 +99,7 @@ def _train(family: str, what: str, options: type[Config]) -> Callable[..., None]
             ),
         )
 
-    opens = (
-        "; it opens in Hugging Face Transformers as it is"
-        if family != TEXT_TO_IMAGE and line(family).over == "tokens"
-        else ""
-    )
+    opens = "; it opens in Hugging Face Transformers as it is" if family == "gpt" else ""
     train.__doc__ = f"Train {what}.\n{_OPTIONS}    out\n        The run folder to write{opens}.\n"
     return train
 

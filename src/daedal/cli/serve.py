@@ -202,14 +202,15 @@ def _state() -> Path:
 
 
 def _greeting(address: str, models: dict[str, str], folder: Path | None, locked: bool) -> str:
+    from daedal.serving.supervisor import makes
+
     served = ", ".join(models) or f"the models in {folder}"
     key = "YOUR KEY" if locked else "none"
     first, where = next(iter(models.items()), ("MODEL", ""))
-    pictures = (Path(where) / "image_codec.json").is_file()
     return (
         f"Serving {served} at {address}/v1\n"
         f"  from openai import OpenAI\n"
         f'  client = OpenAI(base_url="{address}/v1", api_key="{key}")\n'
-        f'  client.{"images.generate" if pictures else "completions.create"}(model="{first}", prompt="...")\n'
+        f'  client.{"images.generate" if makes(where) == "images" else "completions.create"}(model="{first}", prompt="...")\n'
         "Ctrl-C stops it."
     )

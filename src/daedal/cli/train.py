@@ -4,15 +4,14 @@ from pathlib import Path
 
 from cyclopts import App
 
-from daedal.api import TEXT_TO_IMAGE
-from daedal.cli.families import STAGES, finish
+from daedal.cli.families import finish
 from daedal.errors import DaedalError
-from daedal.families import table
+from daedal.families import PIPELINES, table
 
 app = App(name="train", help_format="plaintext")
-for _family, _line in table().items():
-    app.command(f"daedal.cli.families:train_{_family}", name=_family, help=f"Train {_line.says}.")
-app.command("daedal.cli.families:train_text_to_image", name=TEXT_TO_IMAGE, help=f"Train {STAGES}.")
+_SAYS = {name: each.says for name, each in table().items()} | {name: each.says for name, each in PIPELINES.items()}
+for _name, _says in _SAYS.items():
+    app.command(f"daedal.cli.families:train_{_name.replace('-', '_')}", name=_name, help=f"Train {_says}.")
 
 
 @app.default

@@ -33,7 +33,6 @@ from daedal.evaluation.writing import Writing
 from daedal.files import atomic_path, write_json, write_text
 from daedal.inference.generator import Generator
 from daedal.models.image import ImageModel
-from daedal.training.language import LanguageTask
 from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
 
@@ -143,7 +142,9 @@ def seconds_to_leave(task: Any, plan: Plan) -> float:
     Raises:
         NotMeasurable: nothing is held out to measure on, or it would take most of the budget.
     """
-    of_text = isinstance(task, LanguageTask)
+    if not task.model.capabilities:
+        raise NotMeasurable(f"Nothing measures a {plan.family} yet", "Look at its loss on the validation split")
+    of_text = plan.kind != "pictures"
     (text if of_text else reference).held_out(task.dataset)
     if plan.budget is None:
         return 0.0

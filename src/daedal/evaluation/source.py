@@ -8,8 +8,8 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.data.manifest import MANIFEST
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
+from daedal.training.learned_data import is_own, opened, own_data
 from daedal.training.run import RunFolder
-from daedal.training.run_data import is_own, opened, own_data
 
 Data = Dataset | ImageDataset
 

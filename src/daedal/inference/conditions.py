@@ -10,7 +10,7 @@ from torch import Tensor
 from daedal.codecs.caption import CaptionCodec, tidy
 from daedal.errors import DaedalError
 from daedal.models.image import ImageModel
-from daedal.models.model import Capability, Model
+from daedal.models.model import Model
 from daedal.nn.noise import Noise
 
 Label = str | int
@@ -30,9 +30,6 @@ class Conditions:
         name: that the model was opened by.
         classes: the names of its labels; empty where it was trained without.
         captions: the codec of its captions; None where it was trained without.
-
-    Attributes:
-        missing: what such models can be asked for, and this one cannot.
     """
 
     def __init__(
@@ -46,8 +43,6 @@ class Conditions:
             raise DaedalError(f"{len(classes)} classes are named and the model knows {count}", "Name each of them")
         self.captions = captions if words else None
         self.classes: tuple[str, ...] = (tuple(classes) or tuple(str(i) for i in range(count))) if count else ()
-        trained: dict[Capability, int] = {"class": count, "prompt": words, "caption": words}
-        self.missing = frozenset(each for each, number in trained.items() if not number)
         self._name = name
 
     def drawn(self, label: Labels, prompt: Prompts, noise: Noise) -> Chosen:

@@ -74,7 +74,7 @@ class ModelAndCodec:
         self.template, self.stop_ids = template or ChatTemplate(), frozenset(stop_ids) | own
         self.conditions = Conditions(model, name, classes, captions)
         self.classes, self.captions = self.conditions.classes, self.conditions.captions
-        self.capabilities = model.capabilities - self.conditions.missing
+        self.capabilities = model.learned_capabilities
         self.skills = {each.name: each(self) for each in self.table if each.fits(self)}
 
     @property

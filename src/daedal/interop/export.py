@@ -9,12 +9,12 @@ from pathlib import Path
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
+from daedal.families import line
 from daedal.files import atomic_folder, read_json
 from daedal.models.checkpoint import load_model, resolve, weight_files
-from daedal.models.coded import CODEC
 from daedal.models.gpt import GPT
 from daedal.models.huggingface import CLASSES, read_config
-from daedal.models.image_checkpoint import is_image_config
+from daedal.models.identity import identify
 
 _FILES = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
@@ -51,8 +51,10 @@ def export(
             f"{to} exists already", "Choose a new name" if single else "Choose a folder that is new or empty"
         )
     values = read_json(folder / "config.json")
-    if is_image_config(values) or (folder / CODEC).is_dir():
+    if (found := identify(folder)).kind == "pictures":
         raise DaedalError(f"{folder} holds a model of pictures, which opens in Daedal only", "Export a model of text")
+    if line(found.family).model != "daedal.models.gpt:GPT":
+        raise DaedalError(f"{folder} holds a {found.family}, which opens in Daedal only", "Export a gpt")
     config = read_config(values, str(folder / "config.json"))
     if config.architecture not in CLASSES:
         raise DaedalError(

@@ -15,17 +15,20 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from daedal.codecs.text import TextCodec
+from daedal.config import Config
 from daedal.errors import DaedalError
+from daedal.families import line, part, table
 from daedal.files import atomic_path, make_folder, read_json, write_json
-from daedal.models.coded import CODEC, with_codec
+from daedal.models.coded import with_codec
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits
 from daedal.models.huggingface import TensorName, read_config, tensor_names, write_config
-from daedal.models.image_checkpoint import is_image_config, load_image_model
+from daedal.models.identity import CODEC, OWN
 from daedal.models.model import Model
 from daedal.models.weights import check_header, require_numbers, require_to_load, write_tensors
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+_OWN_DTYPES = {**_DTYPES, "I64": torch.int64, "BOOL": torch.bool}  # counts that our own networks keep
 _DTYPE_NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 # Buffers that old versions of Transformers stored and nobody needs
 _BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
@@ -95,6 +98,21 @@ def save_model(
         habits.save(folder)
 
 
+def save_own(model: Model, folder: Path, classes: tuple[str, ...] = ()) -> None:
+    """Write a network of Daedal's own, which no other program knows: `model_type` is `daedal-` and the family's name, and
+    `class_names` names the labels.
+
+    Raises:
+        DaedalError: the disk is full or the folder cannot be written.
+    """
+    folder = make_folder(folder)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_path(folder / "model.safetensors") as temporary:
+        write_tensors(tensors, temporary)
+    described = {"model_type": f"{OWN}{model.family}", "class_names": list(classes)}
+    write_json(folder / "config.json", described | model.config.model_dump(mode="json"))
+
+
 def load_model(
     folder_or_hub_id: Path | str, dtype: torch.dtype | None = None, device: torch.device | str | None = None
 ) -> Model:
@@ -115,24 +133,35 @@ def load_model(
 
 def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | str | None) -> Model:
     """The model in a folder, whatever codec it has."""
-    values = read_json(folder / "config.json")
-    if is_image_config(values):
-        return load_image_model(folder, device)
-    config = read_config(values, str(folder / "config.json"))
+    path = folder / "config.json"
+    values = read_json(path)
     with ExitStack() as stack:
-        tensors = _open_tensors(folder, stack)
-        config = config.but(tied=False) if config.tied and _has_own_head(tensors) else config
-        with torch.device("meta"):
-            model = GPT(config)
-        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
-        entries = list(tensor_names(config))
-        _check(entries, shapes, tensors, config.tied, folder)
-        stored = _DTYPES[tensors[entries[0].file].get_dtype()]
-        dtype = dtype or (stored if stored != torch.float64 else torch.float32)
-        require_to_load(folder, sum(shape.numel() for shape in shapes.values()) * dtype.itemsize, device)
-        loaded = {name: torch.empty(shape, dtype=dtype, device=device or "cpu") for name, shape in shapes.items()}
+        own = isinstance(values, dict) and str(values.get("model_type", "")).startswith(OWN)
+        dtypes = _OWN_DTYPES if own else _DTYPES
+        if own:
+            model, tied = _outlined(values, path), False
+            tensors = _open_tensors(folder, stack, dtypes)
+            entries = [TensorName(name, name) for name in model.state_dict()]
+        else:
+            config = read_config(values, str(path))
+            tensors = _open_tensors(folder, stack, dtypes)
+            _rename(tensors)
+            config = config.but(tied=False) if config.tied and _has_own_head(tensors) else config
+            with torch.device("meta"):
+                model, tied = GPT(config), config.tied
+            entries = list(tensor_names(config))
+        shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+        _check(entries, shapes, tensors, tied, folder)
+        stored = {entry.parameter: dtypes[tensors[entry.file].get_dtype()] for entry in entries}
+        if not own:  # all as the first, or as asked for
+            first = stored[entries[0].parameter]
+            stored = dict.fromkeys(stored, dtype or (first if first != torch.float64 else torch.float32))
+        require_to_load(folder, sum(shape.numel() * stored[name].itemsize for name, shape in shapes.items()), device)
+        loaded = {
+            name: torch.empty(shape, dtype=stored[name], device=device or "cpu") for name, shape in shapes.items()
+        }
         for entry in entries:
-            source = tensors[entry.file][:]
+            source = tensors[entry.file][...]
             source = source.T if entry.transposed else source
             source = _pair(source, entry.paired)
             target = loaded[entry.parameter]
@@ -141,6 +170,25 @@ def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | st
             require_numbers(name, tensor, folder)
     model.load_state_dict(loaded, assign=True)
     return model.eval()
+
+
+def _outlined(values: dict[str, Any], path: Path) -> Model:
+    """The network of Daedal's own that a `config.json` describes, without memory."""
+    family = str(values["model_type"]).removeprefix(OWN)
+    if family not in table():
+        raise DaedalError(
+            f"{path}: there is no family {family!r}", f"It is of another version; this one knows {', '.join(table())}"
+        )
+    shape = {name: value for name, value in values.items() if name not in ("model_type", "class_names")}
+    with torch.device("meta"):
+        model: Model = part(line(family).model)(config_of(family).parse(shape, str(path)))
+    return model
+
+
+def config_of(family: str) -> type[Config]:
+    """The configuration of a family's model; only the family's own file is imported."""
+    found: type[Config] = part(line(family).model, "Config")
+    return found
 
 
 def resolve(folder_or_hub_id: Path | str) -> Path:
@@ -216,17 +264,16 @@ def _shape(entry: TensorName, shapes: dict[str, torch.Size]) -> torch.Size:
     return torch.Size(reversed(shape)) if entry.transposed else shape
 
 
-def _open_tensors(folder: Path, stack: ExitStack) -> dict[str, Any]:
+def _open_tensors(folder: Path, stack: ExitStack, dtypes: Mapping[str, torch.dtype]) -> dict[str, Any]:
     """A lazy slice for each tensor in the folder's weight files."""
     tensors: dict[str, Any] = {}
     for path in weight_files(folder):
-        check_header(path, _DTYPES, _BUFFERS)
+        check_header(path, tuple(dtypes), _BUFFERS)
         try:
             file = stack.enter_context(safe_open(path, framework="pt"))
             tensors |= {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError) as error:
             raise DaedalError(f"{path} is damaged ({error})", "Restore it from a copy, or download it again") from None
-    _rename(tensors)
     return tensors
 
 
@@ -276,7 +323,8 @@ def _check(
     for name in sorted(tensors.keys() - allowed):
         if not name.endswith(_BUFFERS):
             raise DaedalError(
-                f"{folder}: the weight {name} belongs to no part of this architecture", "Load it with Transformers"
+                f"{folder}: the weight {name} belongs to no part of this architecture",
+                "Load it with the program that wrote it",
             )
 
 

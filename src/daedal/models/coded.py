@@ -33,8 +33,6 @@ from daedal.models.model import Loss, Model, TokenBatch
 from daedal.models.vqvae import VQVAE
 from daedal.nn.noise import Noise
 
-CODEC = "codec"
-"""The folder of a run that holds the model whose codes the run learned."""
 _SMOOTH = 0.8  # of the variance of the first vectors of tokens
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from daedal.config import Config
 from daedal.models.image_sampling import ImageSampling as ImageSampling
-from daedal.models.model import START, Model, Moment
+from daedal.models.model import START, Capability, Model, Moment
 from daedal.nn.guidance import ClassifierFree
 from daedal.nn.noise import Noise
 
@@ -104,6 +104,12 @@ class ImageModel(Model):
     inverted: ClassVar[ImageSampling] = ImageSampling()
     """How a picture's latents are found, and drawn, so that the picture comes back, unless told otherwise."""
     config: ImageConfig
+
+    @property
+    def learned_capabilities(self) -> frozenset[Capability]:
+        count, words = self.config.classes, self.config.words
+        trained: dict[Capability, int] = {"class": count, "prompt": words, "caption": words}
+        return self.capabilities - {each for each, number in trained.items() if not number}
 
     def prior(self, noise: Noise) -> Latents:
         """Latents drawn from what the model takes them to be."""

@@ -85,6 +85,11 @@ class Model(nn.Module, ABC):
     config: Config
 
     @property
+    def learned_capabilities(self) -> frozenset[Capability]:
+        """Those of its capabilities for which it was trained."""
+        return self.capabilities
+
+    @property
     def players(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of each player of the training game; most games have one player."""
         return {"model": list(self.parameters())}

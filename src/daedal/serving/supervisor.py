@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from daedal.errors import DaedalError
+from daedal.models.identity import identify
 from daedal.serving.background import Background
 from daedal.serving.errors import ApiError, shown, shutting_down
 from daedal.serving.metrics import Metrics
@@ -23,10 +24,15 @@ log = logging.getLogger("daedal.serving")
 
 Command = Callable[[str, str], Sequence[str]]
 """What starts the process of a model, from its name and where it is."""
-_PICTURES = "image_codec.json"
-"""A file that folders of models of pictures have, and no others."""
 _ROUND = 2.0
 """Seconds between two looks at which models are idle."""
+
+
+def makes(where: str) -> str:
+    """What a model makes that is not loaded yet, "text" or "images"; a damaged one is told when it is loaded."""
+    with suppress(DaedalError):
+        return "images" if identify(Path(where)).kind == "pictures" else "text"
+    return "text"
 
 
 @dataclass
@@ -167,7 +173,7 @@ class Models:
         aliases = [alias for alias, target in self._settings.aliases.items() if target == name]
         loaded = process is not None and process.ready
         info = dict(process.info) if process is not None else {}
-        kind = info.get("kind") or ("images" if (Path(where) / _PICTURES).is_file() else "text")
+        kind = info.get("kind") or makes(where)
         return ModelCard(name, created, loaded, kind, info, aliases)
 
     async def only(self, kind: str) -> str:

@@ -1,122 +1,111 @@
 """A GPT that learns the tokens of pictures: the grids of ids that a tokenizer makes of them, row by row."""
 
 import math
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from daedal.codecs.caption import CaptionCodec
-from daedal.data.images.dataset import ImageDataset, ImageSplit
+from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.models.checkpoint import load_model, resolve, save_model
 from daedal.models.coded import TokenModel
 from daedal.models.gpt import GPT
+from daedal.models.image import ImageBatch, ImageModel
 from daedal.models.layout import TokenLayout
-from daedal.models.model import TokenBatch
+from daedal.models.model import Model, TokenBatch
 from daedal.models.vqvae import VQVAE
-from daedal.training.family import Family
-from daedal.training.groups import gpt_optimizer
+from daedal.training.gpt_plan import GridPlan
+from daedal.training.learner import Facts, Request
 from daedal.training.machine import Machine
-from daedal.training.optimizers import Optimizer
-from daedal.training.picture_rules import captions_of, classes_of, fingerprint_of_pictures, labels_of
-from daedal.training.pictures import VALIDATED, draw, open_codec, save_codecs, save_sheet
-from daedal.training.plan import GPTPlan, Plan
-from daedal.training.processes import Processes
-from daedal.training.rules import TokenFacts, gpt_config, plan_gpt
-from daedal.training.stream import PictureStream
+from daedal.training.picture_codes import captions_of, classes_of, coder, open_codec, save_codecs
+from daedal.training.pictures import VALIDATED, PictureTask
+from daedal.training.plan import Plan
+from daedal.training.planning import Choice, Time
+from daedal.training.task import Task
+from daedal.training.transformer_learner import GPTLearner, gpt_config
 
 
-class GridFamily(Family):
-    """A GPT on the tokens of pictures.
-
-    Args:
-        codec: the run folder of the tokenizer.
-        init: a run folder whose weights to start from.
-    """
+class GridLearner(GPTLearner):
+    """A GPT on the tokens of pictures, which are made by a tokenizer."""
 
     dataset: ImageDataset
+    initial: GPT | None
+    guarded = "tokens"
+    architecture = "swift"  # what learns the tokens of our own tokenizer opens in no other program anyway
 
-    def __init__(self, family: str, dataset: ImageDataset, data: str, codec: str | None, init: str | None) -> None:
-        if codec is None:
-            raise DaedalError(
-                "A GPT learns tokens, and this data is pictures",
-                "Train a tokenizer on it first (daedal train vqvae) and name its run folder by --codec",
-            )
-        model = open_codec(codec, dataset)
-        if not isinstance(model, VQVAE):
-            raise DaedalError(f"The {model.family} in {codec} makes no tokens", "Name the run folder of a vqvae")
-        self.dataset, self.data, self.codec_path, self.codec, self.init = dataset, data, codec, model, init
-        self._initial = self._load(init) if init is not None else None
+    def __init__(self, asked: Request, dataset: ImageDataset) -> None:
+        super().__init__(asked)
+        codec = open_codec(str(asked.codec), asked.family, dataset)
+        assert isinstance(codec, VQVAE)
+        self.dataset, self.codec = dataset, codec
+        self.initial = self._load(asked.init) if asked.init is not None else None
 
-    def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> GPTPlan:
+    def facts(self, given: Mapping[str, Any]) -> Facts:
         condition = given.get("condition")
         classes, captions = classes_of(self.dataset, condition), self._captions(condition)
         layout = TokenLayout(self.codec.vocab_size, math.prod(self.codec.grid), len(classes))
         if captions is not None:
             layout = replace(layout, words=captions.vocab_size, window=captions.window)
-        facts = TokenFacts(
-            train=self.dataset.split("train").count * layout.length,
-            validation=min(VALIDATED, self.dataset.split("validation").count) * layout.length,
-            vocab_size=layout.vocab_size,
-            grid=self.codec.grid,
-            layout=layout,
-        )
-        settled = {"init": self.init, "codec": self.codec_path}
-        return plan_gpt(facts, self.data, budget, machine, given, self._initial, settled)
+        held = min(VALIDATED, self.dataset.split("validation").count)
+        train = self.dataset.split("train").count
+        return Facts(train * layout.length, held * layout.length, layout.vocab_size, layout)
+
+    def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
+        assert facts.layout is not None
+        choose.values.update(grid=self.codec.grid, window=facts.layout.window)
+        if self.initial is not None:
+            choose.values["window"] = self.initial.config.grid_at
+        super().settle(choose, facts, time, machine)
+
+    def longest(self, model: Model) -> int:
+        assert isinstance(model, GPT)
+        return model.config.context - model.config.grid_at
 
     def task(self, plan: Plan) -> "GridTask":
-        assert isinstance(plan, GPTPlan)
-        whole = TokenModel(self._initial or GPT(gpt_config(plan)), self.codec)
-        if self._initial is None:
+        assert isinstance(plan, GridPlan)
+        whole = TokenModel(self.initial or GPT(gpt_config(plan)), self.codec)
+        if self.initial is None:
             whole.initialise(torch.Generator().manual_seed(plan.seed))
         return GridTask(whole, self.dataset, plan, self._captions(plan.condition))
 
     def _captions(self, condition: str | None) -> CaptionCodec | None:
         """The captions' codec: that of the model to go on with, or a new one."""
-        if self.init is None or condition != "caption":
+        if self.asked.init is None or condition != "caption":
             return captions_of(self.dataset, condition)
-        return CaptionCodec.load(resolve(self.init))
+        return CaptionCodec.load(resolve(self.asked.init))
 
     def _load(self, init: str) -> GPT:
         model = load_model(init, dtype=torch.float32)
         if not isinstance(model, TokenModel) or model.codec.vocab_size != self.codec.vocab_size:
-            raise DaedalError(f"The model in {init} does not write tokens of {self.codec_path}", "Start from another")
+            raise DaedalError(f"The model in {init} does not write tokens of {self.asked.codec}", "Start from another")
         return model.inner
 
 
-class GridTask:
+class GridTask(PictureTask):
     """Trains a GPT on grids of ids, each after its class or caption; and on some captions, each after its picture."""
 
     unit = "tokens"
 
     def __init__(
-        self, whole: TokenModel, dataset: ImageDataset, plan: GPTPlan, captions: CaptionCodec | None = None
+        self, whole: TokenModel, dataset: ImageDataset, plan: GridPlan, captions: CaptionCodec | None = None
     ) -> None:
-        self.whole, self.model, self.codec, self.dataset = whole, whole.inner, whole.codec, dataset
-        self._captions, self._classes = captions, classes_of(dataset, plan.condition)
-        self._label_dropout, self._telling = plan.label_dropout, plan.telling
-        train, validation = dataset.split("train"), dataset.split("validation")
-        self.fingerprint = fingerprint_of_pictures(train, captions is not None)
-        self._train = self._stream(train, plan.seed)
-        self._validation = self._stream(validation, 0) if validation.count > 1 else None
-        self._validated = min(VALIDATED, validation.count)
+        super().__init__(whole.inner, dataset, plan, whole.codec, captions)
+        self._layout, self._label_dropout, self._telling = whole.layout, plan.label_dropout, plan.telling
 
-    def _stream(self, split: ImageSplit, seed: int) -> PictureStream:
-        return PictureStream(
-            split, self.dataset.codec, seed, self._ids, labels_of(split, self._classes, self._captions)
-        )
+    def coder(self, codec: ImageModel) -> Any:
+        assert isinstance(codec, VQVAE)
+        return coder(codec, codec.encode_ids)
 
     def save(self, folder: Path) -> None:
-        save_model(self.model, folder, notes={"class_names": list(self._classes)})
+        save_model(self.model, folder, notes={"class_names": list(self.classes)})
         save_codecs(self.dataset, self.codec, folder, self._captions)
 
     def batch(self, first: int, count: int) -> TokenBatch:
-        pictures, layout = self._train.batch(first, count), self.whole.layout
+        pictures, layout = self._train.batch(first, count), self._layout
         draw = layout.to_draw(pictures.images, pictures.unlabelled(self._label_dropout))
         if self._captions is None:
             return draw
@@ -130,32 +119,8 @@ class GridTask:
     def examples(self) -> tuple[()]:
         return ()
 
-    def optimizer(self, player: str, plan: Plan) -> Optimizer:
-        return gpt_optimizer(self.model, plan)
-
-    def units(self, loss: float) -> dict[str, float]:
-        return {"loss": loss}
-
     def diverged(self, loss: float, lowest: float) -> bool:
-        return loss > 3 * lowest + 10
+        return Task.diverged(self, loss, lowest)
 
-    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
-        if self._validation is None:
-            return {}
-        totals = torch.zeros(2)
-        mine = islice(self._validation.in_order(self._validated), processes.rank, None, processes.count)
-        with torch.no_grad(), autocast:
-            for pictures in mine:
-                batch = self.whole.layout.to_draw(pictures.images, pictures.labels)
-                loss = self.model.loss(batch.to(processes.device))
-                totals += torch.tensor([float(loss.total), batch.count])
-        totals = processes.sum(totals)
-        return {"validation_loss": float(totals[0] / totals[1])}
-
-    @torch.no_grad()
-    def sample(self, seed: int, path: Path) -> str:
-        return save_sheet(draw(self.whole, next(self.model.parameters()).device, seed), self.dataset, path)
-
-    def _ids(self, images: Tensor) -> Tensor:
-        with torch.no_grad():
-            return self.codec.encode_ids(images.to(next(self.codec.parameters()).device)).cpu()
+    def held(self, pictures: ImageBatch) -> TokenBatch:
+        return self._layout.to_draw(pictures.images, pictures.labels)

@@ -17,27 +17,17 @@ from daedal.training.optimizers import Muon, Optimizer
 from daedal.training.plan import Plan
 
 
-def picture_optimizer(model: Model, player: str, plan: Plan) -> Optimizer:
-    """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a flow's or
-    a CLIP's networks."""
+def optimizer_of(model: Model, player: str, plan: Plan) -> Optimizer:
+    """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a Transformer's
+    blocks, a flow's or a CLIP's networks, and what a GPT has besides does not decay."""
     splits = _kernels(model) if plan.optimizer == "muon" else {}
-    parameters = [parameter for parameter in model.players[player] if parameter not in splits]
+    rest = [parameter for parameter in model.players[player] if parameter not in splits]
+    decays = 3 if splits and isinstance(model, GPT) else 2
     groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": plan.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim >= decays], "weight_decay": plan.weight_decay},
+        {"params": [p for p in rest if p.ndim < decays], "weight_decay": 0.0},
     ]
     return Optimizer([_adamw([group for group in groups if group["params"]], plan), *_muon(splits, plan)])
-
-
-def gpt_optimizer(model: GPT, plan: Plan) -> Optimizer:
-    """AdamW with decay of the matrices alone; with `muon`, Muon takes the matrices of the blocks."""
-    splits = _matrices(model) if plan.optimizer == "muon" else {}
-    rest = [parameter for parameter in model.parameters() if parameter not in splits]
-    decayed = [p for p in rest if p.ndim == 2] if plan.optimizer == "adamw" else []
-    undecayed = [p for p in rest if p.ndim != 2] if plan.optimizer == "adamw" else rest
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
-    parts: list[torch.optim.Optimizer] = [_adamw([group for group in groups if group["params"]], plan)]
-    return Optimizer([*parts, *_muon(splits, plan)])
 
 
 def _muon(splits: dict[Tensor, Sequence[int]], plan: Plan) -> list[torch.optim.Optimizer]:
@@ -67,11 +57,6 @@ def _kernels(model: Model) -> dict[Tensor, Sequence[int]]:
             inner = [part for part in (*tower.blocks.modules(), *tower.widen) if isinstance(part, nn.Conv2d)]
             stacked.update({part.weight: (part.out_channels,) for part in inner})
     return stacked
-
-
-def _matrices(model: GPT) -> dict[Tensor, Sequence[int]]:
-    """The matrices inside the blocks."""
-    return _stacked([model.transformer.blocks])
 
 
 def _stacked(parts: Iterable[nn.Module]) -> dict[Tensor, Sequence[int]]:

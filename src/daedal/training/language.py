@@ -1,6 +1,9 @@
-"""The task of a language model: windows of a token stream to learn from, the validation split, and a text to look at."""
+"""Models over a stream of text: how windows of it are learned and validated; and a GPT, which says how well it tells bytes, and
+writes."""
 
 import math
+import zlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -9,128 +12,106 @@ import numpy as np
 import torch
 
 from daedal.codecs.text import TextCodec
+from daedal.data.conversations import COLUMN, stream_of
+from daedal.data.examples import ExampleDataset
 from daedal.data.shards import Dataset
 from daedal.data.windows import Windows
 from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
-from daedal.models.checkpoint import load_model, resolve, save_model
+from daedal.models.checkpoint import load_model, resolve, save_model, save_own
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits
-from daedal.models.model import IGNORE, TokenBatch
+from daedal.models.identity import Identity
+from daedal.models.model import IGNORE, Model, TokenBatch
 from daedal.nn.noise import Noise
-from daedal.training.family import Family
-from daedal.training.groups import gpt_optimizer
-from daedal.training.machine import Machine
-from daedal.training.optimizers import Optimizer
-from daedal.training.plan import GPTPlan, Plan
+from daedal.training.gpt_plan import TransformerPlan
+from daedal.training.learner import Facts, Request
+from daedal.training.plan import Plan
 from daedal.training.processes import Processes
-from daedal.training.rules import TokenFacts, new_gpt, plan_gpt
+from daedal.training.task import Task
+from daedal.training.transformer_learner import GPTLearner, TransformerLearner
 
-_SAMPLE_TOKENS = 120
 _TEXT_TOKENS = 300_000
 
 
-class LanguageFamily(Family):
-    """A GPT on a stream of text.
+class StreamLearner(TransformerLearner):
+    """A Transformer over a stream of text, or of conversations."""
 
-    Args:
-        init: a run folder or Hugging Face id whose weights to start from.
-    """
-
+    compiles = True
     dataset: Dataset
 
-    def __init__(
-        self, family: str, dataset: Dataset, data: str, codec: str | None = None, init: str | None = None
-    ) -> None:
-        if codec is not None:
-            raise DaedalError("--codec turns pictures into codes, and this data is text", "Leave it away")
-        self.dataset, self.data, self.init = dataset, data, init
-        self._initial = _initial(init, dataset) if init is not None else None
-        habits = Habits.of(dataset.folder)
-        self._habits = Habits.of(resolve(init)) if init is not None else habits if habits.jinja is not None else None
+    def __init__(self, asked: Request, dataset: Dataset | ExampleDataset) -> None:
+        super().__init__(asked)
+        self.dataset = stream_of(dataset) if isinstance(dataset, ExampleDataset) else dataset
+        self.initial = self._load(asked.init) if asked.init is not None else None
 
-    def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> GPTPlan:
-        for name in ("condition", "label_dropout", "telling"):
-            if name in given:
-                option = name.replace("_", "-")
-                raise DaedalError(f"--{option} is for pictures, and this data is text", "Leave it away")
+    def _load(self, init: str) -> Model:
+        """The model to start from. Its tokens must be the data's."""
+        folder, codec = resolve(init), self.dataset.codec
+        if TextCodec.load(folder).fingerprint() != codec.fingerprint():
+            raise DaedalError(
+                f"The data was encoded with another tokenizer than that of {init}",
+                f"Build the data again with --tokenizer {init}",
+            )
+        model = load_model(folder, dtype=torch.float32)
+        if model.family != self.asked.family:
+            raise DaedalError(f"The model in {folder} is not a {self.asked.family}", "Start from another")
+        if codec.vocab_size > (known := model.config.vocab_size):  # type: ignore[attr-defined]
+            raise DaedalError(
+                f"{init}: the tokenizer has {codec.vocab_size} ids, and the weights know {known}",
+                "Restore the files that belong together, or start from another model",
+            )
+        return model
+
+    def facts(self, given: Mapping[str, Any]) -> Facts:
         validation, codec = self.dataset.split("validation"), self.dataset.codec
-        facts = TokenFacts(
+        return Facts(
             train=self.dataset.split("train").tokens,
-            validation=validation.tokens,
+            validated=validation.tokens,
             vocab_size=codec.vocab_size,
             text=codec.decode(validation.read(0, min(validation.tokens, _TEXT_TOKENS)).tolist()).encode(),
         )
-        return plan_gpt(facts, self.data, budget, machine, given, self._initial, {"init": self.init})
 
-    def task(self, plan: Plan) -> "LanguageTask":
-        assert isinstance(plan, GPTPlan)
-        return LanguageTask(self._initial or new_gpt(plan), self.dataset, plan, self._habits)
-
-
-def _initial(init: str, dataset: Dataset) -> GPT:
-    """The model to start from. Its tokens must be the data's."""
-    folder = resolve(init)
-    if TextCodec.load(folder).fingerprint() != dataset.codec.fingerprint():
-        raise DaedalError(
-            f"The data was encoded with another tokenizer than that of {init}",
-            f"Build the data again with --tokenizer {init}",
-        )
-    model = load_model(folder, dtype=torch.float32)
-    if not isinstance(model, GPT):
-        raise DaedalError(f"The model in {folder} is not a GPT", "Start from another")
-    known = model.config.vocab_size
-    if dataset.codec.vocab_size > known:
-        raise DaedalError(
-            f"{init}: the tokenizer has {dataset.codec.vocab_size} ids, and the weights know {known}",
-            "Restore the files that belong together, or start from another model",
-        )
-    return model
+    def task(self, plan: Plan) -> "StreamTask":
+        assert isinstance(plan, TransformerPlan)
+        return StreamTask(self.initial or self.begun(plan), self.dataset, plan)
 
 
-class LanguageTask:
-    """Trains a GPT on a data set.
+class StreamTask(Task):
+    """Trains a model on windows of a stream.
 
     Args:
-        model: its configuration's context bounds the windows.
-        habits: of the model that it is begun from, for the checkpoint.
+        model: its loss takes a `TokenBatch`.
     """
 
     unit = "tokens"
 
-    def __init__(self, model: GPT, dataset: Dataset, plan: GPTPlan, habits: Habits | None = None) -> None:
-        self.model, self.dataset, self.codec, self._habits = model, dataset, dataset.codec, habits
+    def __init__(self, model: Any, dataset: Dataset, plan: TransformerPlan) -> None:
+        self.model, self.dataset, self.codec = model, dataset, dataset.codec
         self.fingerprint = dataset.split("train").fingerprint
+        column = COLUMN if plan.kind == "chat" else "text"
+        self.identity = Identity.of(model.family, plan.kind, {column: "tokenizer.json"}, model.capabilities)
         self._context = plan.context
         self._windows = Windows(dataset.split("train"), plan.context, plan.seed)
         self._validation = dataset.split("validation")
-        self._tokens_per_byte = self._windows.split.tokens / max(1, self._windows.split.bytes)
 
     def save(self, folder: Path) -> None:
         """The model and its codec, for use."""
-        save_model(self.model, folder, codec=self.codec, habits=self._habits)
+        save_own(self.model, folder)
+        self.codec.save(folder)
 
     def batch(self, first: int, count: int) -> TokenBatch:
         inputs, targets = self._windows.batch(first, count)
         return TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
 
-    def examples(self) -> tuple[()]:
-        return ()
-
-    def optimizer(self, player: str, plan: Plan) -> Optimizer:
-        return gpt_optimizer(self.model, plan)
-
-    def units(self, loss: float) -> dict[str, float]:
-        return {"loss": loss, "bits_per_byte": loss * self._tokens_per_byte / math.log(2)}
-
-    def diverged(self, loss: float, lowest: float) -> bool:
-        return loss > 3 * lowest + 10
-
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """Every token of the split but the first is predicted once, from what stands before it in its window."""
+        nats, count = self._validated(processes, autocast)
+        return {"validation_loss": nats / count} if count else {}
+
+    def _validated(self, processes: Processes, autocast: AbstractContextManager[Any]) -> tuple[float, float]:
+        """Nats over the validation split, and how many tokens they predict."""
         split, context = self._validation, self._context
-        if split.tokens < 2:
-            return {}
         starts = np.arange(0, split.tokens - 1, context)[processes.rank :: processes.count]
         rows = max(1, 16384 // context)
         totals = torch.zeros(2, dtype=torch.float64)
@@ -139,9 +120,7 @@ class LanguageTask:
                 loss, count = self._window_loss(starts[first : first + rows], processes.device)
                 totals += torch.tensor([loss, count], dtype=torch.float64)
         totals = processes.sum(totals.float() if processes.device.type == "mps" else totals)
-        loss = float(totals[0] / totals[1])
-        bits = float(totals[0]) / math.log(2) / max(1, split.bytes)
-        return {"validation_loss": loss, "validation_bits_per_byte": bits}
+        return float(totals[0]), float(totals[1])
 
     def _window_loss(self, starts: np.ndarray, device: torch.device) -> tuple[float, int]:
         """Nats summed over the windows at `starts`, and how many tokens they predict."""
@@ -154,6 +133,59 @@ class LanguageTask:
             targets[row, : len(tokens) - 1] = split.targets(starts[row : row + 1], tokens[None])[0]
         batch = TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
         return float(self.model.loss(batch.to(device)).total), batch.count
+
+
+_SAMPLE_TOKENS = 120
+
+
+class LanguageLearner(GPTLearner, StreamLearner):
+    """A GPT on a stream of text or of conversations."""
+
+    guarded = "text"
+
+    def __init__(self, asked: Request, dataset: Dataset | ExampleDataset) -> None:
+        super().__init__(asked, dataset)
+        habits = Habits.of(self.dataset.folder)
+        own = habits if habits.jinja is not None else None
+        self._habits = Habits.of(resolve(asked.init)) if asked.init is not None else own
+
+    def expected_bits(self, model: Model, draft: Plan, seen: int, facts: Facts) -> float | None:
+        """From how well zlib does on the validation text and what share of that our sweeps came to."""
+        assert isinstance(model, GPT)
+        assert isinstance(draft, TransformerPlan)
+        if self.initial is not None or len(facts.text) < 1000:
+            return None
+        computation = model.flops_per_token(draft.context) * seen
+        compressed = 8 * len(zlib.compress(facts.text, 9)) / len(facts.text)
+        return float(compressed * 0.72 * (1e12 / max(computation, 1e10)) ** 0.05)
+
+    def task(self, plan: Plan) -> "LanguageTask":
+        assert isinstance(plan, TransformerPlan)
+        return LanguageTask(self.initial or self.begun(plan), self.dataset, plan, self._habits)
+
+
+class LanguageTask(StreamTask):
+    """Trains a GPT on a stream.
+
+    Args:
+        habits: of the model that it is begun from, for the checkpoint.
+    """
+
+    def __init__(self, model: Any, dataset: Dataset, plan: TransformerPlan, habits: Habits | None = None) -> None:
+        super().__init__(model, dataset, plan)
+        self._habits = habits
+        self._tokens_per_byte = self._windows.split.tokens / max(1, self._windows.split.bytes)
+
+    def save(self, folder: Path) -> None:
+        save_model(self.model, folder, codec=self.codec, habits=self._habits)
+
+    def units(self, loss: float) -> dict[str, float]:
+        return {"loss": loss, "bits_per_byte": loss * self._tokens_per_byte / math.log(2)}
+
+    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
+        nats, count = self._validated(processes, autocast)
+        bits = nats / math.log(2) / max(1, self._validation.bytes)
+        return {"validation_loss": nats / count, "validation_bits_per_byte": bits} if count else {}
 
     def sample(self, seed: int, path: Path) -> str:
         """What the model writes from nothing, at temperature 1."""

@@ -1,9 +1,11 @@
 """What this machine can do, found by measuring for about a second: device, threads, precision, speed."""
 
+import ctypes
 import math
 import os
 import platform
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ import torch.nn.functional as F
 
 from daedal.config import Config
 from daedal.errors import DaedalError
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 class Machine(Config):
@@ -102,6 +106,16 @@ def _seconds(works: Sequence[Callable[[], object]], device: str, least: float = 
             shortest[index], whole[index] = min(shortest[index], seconds), whole[index] + seconds
         rounds += 1
     return [(short, total / rounds) for short, total in zip(shortest, whole, strict=True)]
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what a step frees, where it would give large blocks back to the system and be handed them back, page
+    by page, in the next step: 5 to 10 % of a training step's time on a CPU. Other C libraries are left alone."""
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "gnu_get_libc_version"):
+            library.mallopt(_M_MMAP_MAX, 0)
+            library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def use_fastest_threads() -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from daedal.training.choice import Choice
+    from daedal.training.planning import Choice
 
 
 class Rule(NamedTuple):

@@ -14,11 +14,10 @@ from typing import Any
 from daedal.errors import DaedalError
 from daedal.files import disk_error
 from daedal.training.clock import StepClock
-from daedal.training.decisions import Decisions
-from daedal.training.horizon import Horizon, is_review
 from daedal.training.plan import MOST, MOST_THREADS, Plan
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
+from daedal.training.schedule import Decisions, Horizon, is_review
 from daedal.training.threads import Threads
 
 _WITHOUT_REVIEW = 0.03  # of the budget, at most

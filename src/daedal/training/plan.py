@@ -1,8 +1,11 @@
 """A plan: all choices of a training run as data, printed before it starts and saved with it.
 
-`Plan` holds what the trainer reads; each family adds its data's facts and its model's shape.
+`Plan` holds what the trainer reads; each family adds its data's facts and its model's shape. Its line in
+`daedal.families` says which plan it has for which kind of example.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
@@ -10,6 +13,8 @@ from pydantic.fields import FieldInfo
 
 from daedal.config import Config
 from daedal.duration import format_duration
+from daedal.errors import DaedalError
+from daedal.families import line, part
 
 MOST = 2**63 - 1
 """What counts and seeds may be at most: more is no number to PyTorch, NumPy or a file."""
@@ -29,11 +34,12 @@ class Plan(Config):
     """A training run. Every value below can be set by its name; those left alone follow from the budget and the machine."""
 
     derived: ClassVar[frozenset[str]] = frozenset(
-        {"family", "data", "fingerprint", "init", "codec", "budget", "thread_choices", "predicted", "why"}
+        {"family", "kind", "data", "fingerprint", "init", "codec", "budget", "thread_choices", "predicted", "why"}
     )
     """The fields that are no options: they follow from what is given otherwise."""
 
     family: str = Field(description="what kind of model")
+    kind: str = Field("text", description="the kind of example that is learned")
     data: str = Field(description="the data folder")
     fingerprint: str | None = Field(None, description="SHA-256 of what is learned of it")
     init: str | None = Field(
@@ -91,6 +97,11 @@ class Plan(Config):
             raise ValueError("warmup and cooldown together must not exceed 1")
         return self
 
+    @property
+    def seen_per_step(self) -> int:
+        """What a step learns from, in the unit that is counted."""
+        return self.batch
+
     def of_model(self) -> str:
         """The model in a few words."""
         return self.family
@@ -124,79 +135,59 @@ class Plan(Config):
         return "examples"
 
 
-class GPTPlan(Plan):
-    """The training of a GPT on a stream of tokens."""
-
-    derived = Plan.derived | {"vocab_size", "grid", "window"}
-
-    family: Literal["gpt"] = Field("gpt", description="what kind of model")
-    architecture: Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"] = Field(
-        "qwen3", description="the Transformer's parts; all but swift open in Transformers, vLLM and llama.cpp"
-    )
-    condition: Literal["class", "caption"] | None = Field(
-        None, description="class, caption: learn the labels or captions of pictures, so that they can be asked for"
-    )
-    label_dropout: float = Field(
-        0.1, ge=0, le=1, description="share of the labels or captions hidden in training, for guidance"
-    )
-    telling: float = Field(0.1, ge=0, le=1, description="share of captions that are learned from their pictures")
-    vocab_size: int = Field(ge=2, description="how many tokens the codec knows")
-    width: int = Field(ge=8, le=65536, description="features of the residual stream")
-    depth: int = Field(ge=1, le=1024, description="Transformer blocks")
-    heads: int = Field(ge=1, le=2**12, description="attention heads")
-    kv_heads: int = Field(ge=1, le=2**12, description="key and value heads, shared by groups of attention heads")
-    head_width: int = Field(ge=2, le=2**12, description="features of one head")
-    mlp_width: int = Field(ge=1, le=2**19, description="features inside the MLP")
-    context: int = Field(ge=2, le=2**27, description="tokens that the model sees at once")
-    grid: tuple[int, int] | None = Field(None, description="rows and columns of tokens, where they make a picture")
-    window: int = Field(0, ge=0, description="tokens of a caption")
-    tied: bool = Field(True, description="the output layer shares the embedding's weights")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of features dropped in training")
-
-    @model_validator(mode="after")
-    def _heads_fit_together(self) -> "GPTPlan":
-        if self.heads % self.kv_heads:
-            raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
-        if self.head_width % 2:
-            raise ValueError(f"head_width ({self.head_width}) must be even for rotary positions")
-        return self
-
-    @property
-    def tokens_per_step(self) -> int:
-        return self.batch * self.context
-
-    @property
-    def unit(self) -> str:
-        return "tokens"
-
-    def of_model(self) -> str:
-        return (
-            f"{self.architecture}, {self.depth} layers of width {self.width}, {self.heads} heads, "
-            f"vocabulary {self.vocab_size}, context {self.context}"
-        )
-
-    def of_batch(self) -> str:
-        return f"{self.batch} x {self.context} tokens"
-
-    def expects(self, predicted: Prediction) -> str:
-        bits = predicted.bits_per_byte
-        return super().expects(predicted) + (f", about {bits:.2f} bits per byte" if bits else "")
-
-
 def _amount(number: int) -> str:
     return f"{number / 1e6:.1f} M" if number >= 1_000_000 else f"{number:,}"
 
 
-def options_of(plan: type[Plan], settled: frozenset[str] = frozenset()) -> type[Config]:
-    """The values of a plan, but for those that are `settled`, that a person may set by hand; None leaves one to the planner."""
-    fields: dict[str, Any] = {
-        name: (_bounded(field) | None, Field(None, description=field.description))
-        for name, field in plan.model_fields.items()
-        if name not in plan.derived | settled
-    }
-    options: type[Config] = create_model(f"{plan.__name__}Options", __base__=Config, **fields)
-    options.__doc__ = f"Values of the {plan.__name__} that a person set by hand; None leaves one to the planner."
-    return options
+def plan_class(family: str, kind: str) -> type[Plan]:
+    """The plan with which a family learns a kind of example.
+
+    Raises:
+        DaedalError: there is no such family, or it does not learn them.
+    """
+    learns = line(family).learns
+    if kind not in learns:
+        raise DaedalError(f"A {family} learns {' or '.join(learns)}, not {kind}", "Restore the plan from a copy")
+    found: type[Plan] = part(learns[kind].plan)
+    return found
+
+
+def plan_classes(family: str) -> list[type[Plan]]:
+    """The plans of a family, that with the most values first.
+
+    Raises:
+        DaedalError: there is no such family.
+    """
+    found = {part(each.plan): None for each in line(family).learns.values()}
+    return sorted(found, key=lambda plan: -len(plan.model_fields))
+
+
+def read_plan(values: Any, path: Path) -> Plan:
+    """The plan in a JSON value.
+
+    Raises:
+        DaedalError: it holds none.
+    """
+    if not isinstance(values, dict):
+        raise DaedalError(f"{path} does not hold a plan", "Restore it from a copy, or train again")
+    family = str(values.get("family", "gpt"))
+    if "kind" in values:
+        return plan_class(family, str(values["kind"])).parse(values, str(path))
+    # version 0.1.0 had no kinds, and one plan for all that a GPT learns
+    kind = "text" if family == "gpt" and values.get("grid") is None else "pictures"
+    plans = plan_class(family, kind)
+    gone = {"condition", "label_dropout", "telling", "grid", "window"} - plans.model_fields.keys()
+    return plans.parse({name: value for name, value in values.items() if name not in gone} | {"kind": kind}, str(path))
+
+
+def options_of(plans: Iterable[type[Plan]], settled: frozenset[str] = frozenset()) -> type[Config]:
+    """The values of plans, but for those that are `settled`, that a person may set by hand; None leaves one to the planner."""
+    fields: dict[str, Any] = {}
+    for plan in plans:
+        for name, field in plan.model_fields.items():
+            if name not in plan.derived | settled:
+                fields[name] = (_bounded(field) | None, Field(None, description=field.description))
+    return create_model("PlanOptions", __base__=Config, **fields)
 
 
 def _bounded(field: FieldInfo) -> Any:

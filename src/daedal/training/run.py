@@ -10,8 +10,7 @@ from typing import Any
 from daedal.errors import DaedalError
 from daedal.files import make_folder, read_json, write_json
 from daedal.lock import Holder, holder, locked
-from daedal.training.plan import Plan
-from daedal.training.plans import read_plan
+from daedal.training.plan import Plan, read_plan
 from daedal.training.processes import Processes
 
 

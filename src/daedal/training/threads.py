@@ -11,7 +11,7 @@ from statistics import fmean
 
 import torch
 
-from daedal.training.decisions import Decisions
+from daedal.training.schedule import Decisions
 
 _TRIAL_SECONDS = 0.3  # of steps with each number
 _CLEARLY = 0.9  # of the time that a step takes now

@@ -6,11 +6,10 @@ resume live here and nowhere else. What is trained on, how it is validated and w
 
 import math
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from statistics import fmean as mean
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +20,6 @@ from daedal.nn.transformer import Block
 from daedal.training.best import Best
 from daedal.training.machine import deterministic
 from daedal.training.metrics import Journal, Listener, Silence
-from daedal.training.optimizers import Optimizer
 from daedal.training.pace import Pace
 from daedal.training.plan import Plan
 from daedal.training.prefetch import Prefetch
@@ -30,38 +28,7 @@ from daedal.training.run import RunFolder
 from daedal.training.schedule import trapezoid
 from daedal.training.signals import Signals
 from daedal.training.state import load_state, random_state, save_state, set_random_state
-
-
-class Task(Protocol):
-    """What the trainer must know of what it trains."""
-
-    model: Any  # a daedal.models.model.Model
-    fingerprint: str  # of the data that it learns from
-    unit: str  # what a batch counts: "tokens", "pictures"
-
-    def save(self, folder: Path) -> None:
-        """Write the model and its codec where everything else finds them."""
-
-    def batch(self, first: int, count: int) -> Any:
-        """Examples `first` to `first + count` of an endless, seeded stream; they have `count`, `to`, `at`."""
-
-    def examples(self) -> Iterable[Any]:
-        """Batches of what the model fits after its last step; none where it fits nothing."""
-
-    def optimizer(self, player: str, plan: Plan) -> Optimizer:
-        """The optimizer of one of the model's players."""
-
-    def units(self, loss: float) -> dict[str, float]:
-        """The loss in the field's own units, `loss` itself included."""
-
-    def diverged(self, loss: float, lowest: float) -> bool:
-        """Whether no run comes back from this loss, a number, after the lowest so far."""
-
-    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
-        """The same over the whole validation split."""
-
-    def sample(self, seed: int, path: Path) -> str:
-        """Something that the model makes, as text; what is no text is written to `path` with a suffix, and named."""
+from daedal.training.task import Task
 
 
 class Interrupted(Exception):
@@ -258,8 +225,9 @@ class Trainer:
         with self._for_use(), self._autocast():
             self.model.eval()
             text = self.task.sample(self.plan.seed, self.run.training / "samples" / f"step-{self.step:09d}")
-        journal.write("samples", {"step": self.step, "text": text})
-        self.listener.sampled(self.step, text)
+        if text:
+            journal.write("samples", {"step": self.step, "text": text})
+            self.listener.sampled(self.step, text)
 
     def _finish(self) -> None:
         """Let the model fit what it fits once, with the weights for use in place; tell what validation said of the run."""
@@ -308,6 +276,7 @@ class Trainer:
             save_state(path, tensors, progress)
             with self._for_use():
                 self.task.save(self.run.path)
+                self.task.identity.write(self.run.path)
             self.run.drop_older_states(path)
         self.processes.wait()
 

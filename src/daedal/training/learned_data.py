@@ -11,16 +11,15 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.data.manifest import MANIFEST
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
-from daedal.training.picture_rules import fingerprint_of_pictures
+from daedal.training.picture_codes import fingerprint_of_pictures
 from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
 
 
 def fingerprint_of(data: Dataset | ImageDataset, plan: Plan) -> str:
     """SHA-256 of what a plan has a model learn: the training split, and its captions where they are learned."""
-    train = data.split("train")
     if isinstance(data, Dataset):
-        return train.fingerprint
+        return data.split("train").fingerprint
     return fingerprint_of_pictures(data.split("train"), getattr(plan, "condition", None) == "caption")
 
 
@@ -33,8 +32,12 @@ def own_data(run: RunFolder) -> Dataset | ImageDataset:
     plan, known = run.plan, run.fingerprint
     if (Path(plan.data) / MANIFEST).is_file():
         data = opened(Path(plan.data))
-        check_data(data, run)
-        return data
+        if is_own(data, run):
+            return data
+        raise DaedalError(
+            f"The data in {data.folder} is not what this run was trained on",
+            "Build it again as it was, name other data by --data, or train anew",
+        )
     for place in _moved(run.path, Path(plan.data)) if known else ():
         try:
             data = opened(place)
@@ -55,18 +58,6 @@ def opened(folder: Path) -> Dataset | ImageDataset:
     """
     data = open_data(folder)
     return stream_of(data) if isinstance(data, ExampleDataset) else data
-
-
-def check_data(data: Dataset | ImageDataset, run: RunFolder) -> None:
-    """
-    Raises:
-        DaedalError: the data is not what the run was begun with.
-    """
-    if not is_own(data, run):
-        raise DaedalError(
-            f"The data in {data.folder} is not what this run was trained on",
-            "Build it again as it was, name other data by --data, or train anew",
-        )
 
 
 def is_own(data: Dataset | ImageDataset, run: RunFolder) -> bool:

@@ -1,4 +1,4 @@
-"""Whether pictures may be learned mirrored as well: asked of the pictures themselves."""
+"""What pictures themselves say of how they are to be learned: whether mirrored as well, and as shades or as chances."""
 
 import numpy as np
 import torch
@@ -13,6 +13,13 @@ _LOOKED_AT = 1000
 _FEWEST = 50
 """Held-out pictures below which chance alone decides."""
 _ALIKE = 0.58
+_SHADES = 500
+
+
+def is_black_and_white(split: ImageSplit) -> bool:
+    """Whether pictures are grey and nearly all of their pixels near black or white: then a pixel is a chance, not a shade."""
+    pictures = np.asarray(split.images[:_SHADES])
+    return pictures.shape[-1] == 1 and float(np.mean((pictures < 32) | (pictures > 223))) > 0.8
 
 
 def mirrors_belong(train: ImageSplit, held: ImageSplit, classes: bool) -> bool:

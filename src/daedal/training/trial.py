@@ -1,8 +1,12 @@
-"""How much memory training takes, told before it is taken: weights, gradients, optimizer and average by counting, what a step
-keeps for its gradients by a step on little."""
+"""A step that is tried before the run: how much memory training takes, told before it is taken, and how long a step takes.
 
+Weights, gradients, optimizer and average are counted; what a step keeps for its gradients is told by a step on little.
+"""
+
+import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +14,32 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.memory import free_memory, require_memory, size
 from daedal.models.model import Model
-from daedal.training.choice import largest_share
+from daedal.training.machine import deterministic
+from daedal.training.optimizers import Optimizer
 from daedal.training.plan import Plan
+from daedal.training.planning import largest_share
 
 _PASSING = 1.3  # what a step takes and gives back again, beside what it keeps
+_SECONDS = 0.5
+_TOO_LONG = 5.0
+
+
+class Trial(NamedTuple):
+    """A step to be tried before the run.
+
+    Attributes:
+        optimizers: one for each player.
+        batch: a micro batch.
+        little, more: two small batches: what a step keeps grows from one to the other as it does to a micro batch.
+        times: how many of what those count are in an example of the run.
+    """
+
+    model: Model
+    optimizers: Mapping[str, Optimizer]
+    batch: Any
+    little: Any
+    more: Any
+    times: int = 1
 
 
 def state_bytes(model: nn.Module, plan: Plan) -> int:
@@ -59,24 +85,20 @@ def require_state(
     )
 
 
-def require_step(model: Model, little: Any, more: Any, plan: Plan, times: int = 1) -> None:
+def require_step(trial: Trial, plan: Plan) -> None:
     """Refuse a step that does not fit this machine beside what `state_bytes` counts, before it is taken.
-
-    Args:
-        little, more: two small batches: what a step keeps grows from one to the other as it does to a micro batch.
-        times: how many of what the batches count are in an example of the run.
 
     Raises:
         DaedalError: the step does not fit; names the micro batch that would.
     """
     device = torch.device(plan.device)
-    model, little, more = model.to(device).train(), little.to(device), more.to(device)
+    model, little, more = trial.model.to(device).train(), trial.little.to(device), trial.more.to(device)
     free = free_memory(plan.device) - state_bytes(model, plan)
     for player in model.players:
         first, second = (_kept_bytes(model, batch, player, plan) for batch in (little, more))
         each = (second - first) / (more.count - little.count)
         always = _PASSING * max(0.0, first - each * little.count)
-        example = _PASSING * each * times
+        example = _PASSING * each * trial.times
         needed = int(always + plan.micro_batch * example)
         if needed > free:
             counted = "1 example" if plan.micro_batch == 1 else f"{plan.micro_batch} examples"
@@ -117,3 +139,34 @@ def _kept_bytes(model: Model, batch: Any, player: str, plan: Plan) -> int:
     ):
         model.loss(batch, player)
     return sum(kept.values())
+
+
+def step_seconds(trial: Trial, plan: Plan) -> float:
+    """The time of one optimizer step of all players: the mean of a few, the first left out.
+
+    The parameters are as they were afterwards. The learning rates are zero, and the optimizers' states are to be dropped.
+    """
+    device, model = torch.device(plan.device), trial.model
+    model.to(device).train()
+    batch = trial.batch.to(device)
+    parts = plan.batch // plan.micro_batch
+    times: list[float] = []
+    with deterministic(device):
+        while len(times) < 3 or (sum(times) < _SECONDS and len(times) < 20):
+            seconds = 0.0
+            for player in model.players:
+                model.turn(player)
+                start = time.perf_counter()
+                with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+                    loss = model.loss(batch, player).total
+                loss.backward()  # type: ignore[no-untyped-call]
+                middle = time.perf_counter()
+                trial.optimizers[player].step(0.0)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                seconds += (middle - start) * parts + time.perf_counter() - middle
+            times.append(seconds)
+            if seconds > _TOO_LONG:
+                break
+    model.zero_grad(set_to_none=True)
+    return fmean(times[1:] or times)
