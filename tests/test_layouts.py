@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import datasets  # type: ignore[import-untyped]
 import pytest
 
 import daedal
 from daedal.data.examples import ExampleDataset
+from kind_examples import sentence
 from layouts import LAYOUTS, write
 
 
@@ -26,3 +28,26 @@ def test_a_public_data_set_is_read_as_what_it_is(name: str, tmp_path: Path) -> N
     assert splits == splits | layout.splits
     told = [*data.manifest.notes, *(f"{each.reason} {each.examples}" for each in data.manifest.dropped)]
     assert not layout.told or any(layout.told in line for line in told), told
+
+
+def test_what_datasets_saves_is_read_with_its_splits_and_the_names_of_its_classes(tmp_path: Path) -> None:
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    )
+    rows = [{"text": sentence(row), "label": row % 2} for row in range(60)]
+    parts = {"train": rows[:40], "test": rows[40:]}
+    saved = datasets.DatasetDict({name: datasets.Dataset.from_list(part, features) for name, part in parts.items()})
+    saved.save_to_disk(tmp_path / "saved")
+    for name, part in saved.items():
+        part.to_parquet(tmp_path / "cloned" / "data" / f"{name}-00000-of-00001.parquet")
+    (tmp_path / "cloned" / "README.md").write_text("---\nlicense: mit\n---\nReviews.\n")
+    for number, source in enumerate(
+        (f"{tmp_path}/saved", f"{tmp_path}/cloned", f"hf:{tmp_path}/saved", f"hf:{tmp_path}/cloned")
+    ):
+        data = daedal.build_data([source], tmp_path / f"out{number}", near_duplicates="off")
+        assert isinstance(data, ExampleDataset)
+        assert data.manifest.kind == "labelled"
+        assert data.classes("label") == ("bad", "good")
+        assert data.manifest.splits["test"].examples == 20
+    texts = daedal.build_data([f"{tmp_path}/saved/train"], tmp_path / "text", kind="text", near_duplicates="off")
+    assert texts.manifest.splits["train"].documents > 30

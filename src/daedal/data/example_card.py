@@ -69,7 +69,7 @@ def blocks_of(dataset: ExampleDataset) -> list[Block]:
             blocks.append(Block(f"Classes of {name}", ["class", *SPLITS], rows[:_MOST_CLASSES], more))
     if (shown := _first(dataset)) is not None:
         blocks.append(Block("The first of the train split", [], shown, []))
-    blocks.append(Block("Duplicates", [], duplicate_rows(manifest.duplicates, manifest.options["near_duplicates"]), []))
+    blocks.append(Block("Duplicates", [], duplicate_rows(manifest.duplicates, str(manifest.options.get("near_duplicates"))), []))
     for title, counts in (("Encodings", manifest.encodings), ("Mended and masked", manifest.mended)):
         if counts:
             blocks.append(Block(title, [], [[each.name, f"{each.count:,}"] for each in counts], []))

@@ -1,12 +1,13 @@
 """The manifest of a data folder of examples with columns: what was built, from what, how, and what was left out."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from daedal.config import Config
 from daedal.data.manifest import MANIFEST, Count, Dropped, Duplicates, SourceRecord
+from daedal.data.options import SPLITS
 from daedal.errors import DaedalError
 from daedal.files import read_json
 
@@ -46,7 +47,7 @@ class ExampleSplitRecord(Config):
         bytes: of text.
     """
 
-    examples: int = Field(ge=0)
+    examples: int = Field(ge=0, le=2**40)
     ids: dict[str, int] = Field(default_factory=dict)
     learned: dict[str, int] = Field(default_factory=dict)
     classes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
@@ -74,6 +75,16 @@ class ExampleManifest(Config):
     mended: tuple[Count, ...] = ()
     encodings: tuple[Count, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _splits_fit_the_columns(self) -> Self:
+        if self.splits.keys() != set(SPLITS):
+            raise ValueError(f"its splits are not {', '.join(SPLITS)}")
+        for split in self.splits.values():
+            for name, counts in split.classes.items():
+                if name not in self.columns or len(counts) != len(self.columns[name].names):
+                    raise ValueError(f"its counts of {name!r} are not of its classes")
+        return self
 
 
 def read_example_manifest(folder: Path) -> ExampleManifest:

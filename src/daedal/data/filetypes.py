@@ -49,6 +49,8 @@ _OTHER = {
     "tsv": FileType("tsv", "TSV", "row"),
     "tab": FileType("tsv", "TSV", "row"),
     "parquet": FileType("parquet", "Parquet", "row"),
+    "arrow": FileType("parquet", "Arrow", "row"),
+    "feather": FileType("parquet", "Arrow", "row"),
     "zip": FileType("zip", "zip"),
     "tar": FileType("tar", "tar"),
     "gz": FileType("compressed", "gz"),
@@ -68,8 +70,8 @@ _DOCUMENTS = {
 _BINARY = _words(
     "pyc pyo so o a dll dylib exe bin dat class jar whl png jpg jpeg gif bmp ico webp avif tif tiff heic psd "
     "mp3 mp4 m4a wav flac ogg opus avi mkv mov webm doc xls xlsx ppt ods 7z rar ttf "
-    "otf woff woff2 eot npy npz pt pth ckpt safetensors onnx gguf h5 hdf5 pkl pickle joblib msgpack arrow "
-    "feather orc db sqlite sqlite3 mo pack idx wasm dmg iso deb rpm tflite pb mat parquet_metadata"
+    "otf woff woff2 eot npy npz pt pth ckpt safetensors onnx gguf h5 hdf5 pkl pickle joblib msgpack "
+    "orc db sqlite sqlite3 mo pack idx wasm dmg iso deb rpm tflite pb mat parquet_metadata"
 )
 _BY_END: dict[str, FileType] = (
     {end: FileType("text", name, "code") for name, ends in _CODE.items() for end in ends.split()}

@@ -141,8 +141,9 @@ def _peeks(item: Item) -> Iterator[Peek]:
         from daedal.data.hub import open_hub
 
         try:
-            with open_hub(item.path) as rows:
-                yield Peek(item.label, file_type("rows.parquet"), list(islice(rows, _ROWS)))
+            with open_hub(item.path, every=True) as splits:
+                for label, rows in splits.items():
+                    yield Peek(label, file_type("rows.parquet"), list(islice(rows, _ROWS)))
         except DaedalError:
             return  # the build says what is wrong
         return

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar, cast
 
 from daedal.data import archives
+from daedal.data.columnar import Columnar, class_names, with_names
 from daedal.data.decode import Decoder, is_binary
 from daedal.data.delimited import open_csv, separator_of
 from daedal.data.document import Coded, Lost, Note
@@ -59,8 +60,11 @@ Read = Row | Whole | Lost | Coded | Note
 def read_rows(item: Item, encoding: str | None = None) -> Iterator[Read]:
     """What a file holds, row by row; what is broken comes as `Lost`."""
     if item.kind == "hub":
-        with open_hub(item.path) as rows:
-            yield from (Row(item.label, number, row) for number, row in enumerate(rows))
+        with open_hub(item.path, every=True) as splits:
+            for label, rows in splits.items():
+                features = getattr(rows, "features", None) or {}
+                named = {name: each.names for name, each in features.items() if getattr(each, "names", None)}
+                yield from (Row(label, number, with_names(row, named)) for number, row in enumerate(rows))
         return
     read = partial(rows_in, encoding=encoding)
     yield from read_file(item, lambda stream: walk(item.label, stream, item.bytes, read))
@@ -179,13 +183,14 @@ def _value(text: str) -> Any:
 
 def _parquet(label: str, stream: BinaryIO) -> Iterator[Read]:
     import pyarrow as pa  # type: ignore[import-untyped]
-    from pyarrow import parquet
 
     number = 0
     try:
-        for batch in parquet.ParquetFile(stream).iter_batches(batch_size=1024, use_threads=False):
+        file = Columnar(stream)
+        named = {name: names for name in file.schema.names if (names := class_names(file.schema.metadata, name))}
+        for batch in file.batches(1024):
             for row in batch.to_pylist():
-                yield Row(label, number, row)
+                yield Row(label, number, with_names(row, named))
                 number += 1
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         yield Lost(label, "broken file", (str(error).splitlines() or ["damaged"])[0][:200])

@@ -15,6 +15,9 @@ from daedal.data.readers import Reading, read_stream
 from daedal.errors import DaedalError
 
 Role = Literal["train", "validation", "test"]
+_ABOUT = frozenset(
+    ("dataset_info.json", "dataset_infos.json", "dataset_dict.json")
+)  # of Hugging Face, beside its tables
 _SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "__MACOSX"))
 UNIT_BYTES = 8 * 2**20
 T = TypeVar("T")
@@ -194,7 +197,11 @@ def _walk(folder: Path, lost: list[Lost], leave_out: Path | None) -> Iterator[Pa
             path = Path(base, name)
             if name.startswith("."):
                 continue
-            if path.is_file():
+            if name in _ABOUT or (name == "state.json" and "dataset_info.json" in names):
+                lost.append(
+                    Lost(readable_name(str(path)), "no data", "it tells of the files beside it", 0, broken=False)
+                )
+            elif path.is_file():
                 yield path
             elif path.is_symlink():
                 lost.append(
