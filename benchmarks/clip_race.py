@@ -26,14 +26,14 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.evaluation.images.baselines import spread
 from daedal.evaluation.images.retrieval import distinct, retrieval
 from daedal.evaluation.measurement import Measurement
-from daedal.inference.matching import Matcher
+from daedal.inference.generator import Generator
 from daedal.training.run import RunFolder
 
 HELD_OUT = 1000
 _TRIAL = 10  # steps that tell how long one takes
 
 
-def ours(data: Path, out: Path, seconds: float, seed: int) -> tuple[Matcher, float]:
+def ours(data: Path, out: Path, seconds: float, seed: int) -> tuple[Generator, float]:
     """A CLIP of ours, and the CPU seconds that it took."""
 
     def train(name: str, steps: int) -> float:
@@ -45,7 +45,7 @@ def ours(data: Path, out: Path, seconds: float, seed: int) -> tuple[Matcher, flo
     short, long = train("short", 1), train("long", 1 + _TRIAL)
     took = train("ours", max(1, 1 + int((seconds - short) * _TRIAL / (long - short))))
     judge = daedal.load(out / "ours")
-    assert isinstance(judge, Matcher)
+    assert isinstance(judge, Generator)
     return judge, took
 
 

@@ -25,14 +25,13 @@ import daedal
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.worlds.composition import Composition, ceiling, composition, table
 from daedal.evaluation.worlds.prompts import MAIN_TASKS, PARTS
-from daedal.inference.matching import Matcher
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 from daedal.models.coded import Coded
 
 BEGIN, END = "<!-- composition -->", "<!-- end of composition -->"
 
 
-def drawer(model: ImageGenerator, how: dict[str, Any]) -> Any:
+def drawer(model: Generator, how: dict[str, Any]) -> Any:
     """What draws prompts with a model."""
 
     def draw(prompts: Sequence[str], seed: int) -> list[np.ndarray]:
@@ -41,7 +40,7 @@ def drawer(model: ImageGenerator, how: dict[str, Any]) -> Any:
     return draw
 
 
-def through(model: ImageGenerator) -> Any:
+def through(model: Generator) -> Any:
     """What the codec of a model makes of pictures."""
     whole = model.model
     assert isinstance(whole, Coded)
@@ -101,11 +100,11 @@ def main() -> None:
     names = ("guidance", "temperature", "steps", "churn", "solver")
     how = {name: value for name in names if (value := getattr(options, name)) is not None}
     judge = daedal.load(options.judge) if options.judge else None
-    assert judge is None or isinstance(judge, Matcher)
+    assert judge is None or isinstance(judge, Generator)
     found: dict[str, Composition] = {}
     for run in options.runs:
         model = daedal.load(run)
-        assert isinstance(model, ImageGenerator)
+        assert isinstance(model, Generator)
         side = model.codec.shape[1]
         if not found:
             found["true pictures"] = ceiling(side, per_task, options.seed)

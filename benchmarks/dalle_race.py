@@ -45,7 +45,7 @@ def dalle(options: argparse.Namespace) -> tuple[dict[str, Any], Draw, Through]:
 def ours(options: argparse.Namespace) -> tuple[dict[str, Any], Draw, Through]:
     import daedal
     from composition import through
-    from daedal.inference.pictures import ImageGenerator
+    from daedal.inference.generator import Generator
 
     run = options.out / f"ours-{options.seconds:.0f}s-{options.seed}"
     shutil.rmtree(run, ignore_errors=True)
@@ -58,7 +58,7 @@ def ours(options: argparse.Namespace) -> tuple[dict[str, Any], Draw, Through]:
         "cpu_seconds": time.process_time() - start,
         "clock_seconds": time.perf_counter() - wall,
     }
-    generator = ImageGenerator.open(run)
+    generator = Generator.open(run)
     facts["parameters"] = sum(each.numel() for each in generator.model.parameters())
 
     def draw(prompts: Sequence[str], seed: int, how: dict[str, float]) -> Sequence[np.ndarray]:

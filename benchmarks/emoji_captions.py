@@ -38,7 +38,7 @@ from torch import Tensor, nn
 import daedal
 from composition import through
 from daedal.data.images import ImageDataset
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 
 SIDE, ONE_IN = 32, 10
 WAYS: dict[str, dict[str, float]] = {
@@ -270,7 +270,7 @@ def trained(options: argparse.Namespace, data: Path) -> Path:
     return run
 
 
-def drawn(generator: ImageGenerator, how: dict[str, float], asked: Drawings, seed: int = 1) -> np.ndarray:
+def drawn(generator: Generator, how: dict[str, float], asked: Drawings, seed: int = 1) -> np.ndarray:
     found = generator.generate(len(asked.captions), prompt=list(asked.captions), seed=seed, **how)
     return np.stack([np.asarray(picture.image) for picture in found])
 
@@ -300,7 +300,7 @@ def main() -> None:
         "trained": train.some(order.permutation(both)[: options.prompts]),
         "held-out": held.some(order.permutation(len(held.captions))[: options.prompts]),
     }
-    generator = ImageGenerator.open(run)
+    generator = Generator.open(run)
     rows: list[dict[str, Any]] = []
     for part, drawings in asked.items():
         tell = partial(scores, asked=drawings)

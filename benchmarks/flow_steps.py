@@ -18,7 +18,7 @@ from curves import PAPER, chart, lines
 from daedal.data.images import ImageDataset
 from daedal.evaluation.images.extractors import Request, default_extractor, extract, open_extractor
 from daedal.evaluation.images.frechet import frechet_distance
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 
 EVALUATIONS = {"euler": 1, "heun": 2, "rk4": 4}
 PLAN = (("euler", (5, 10, 20, 40)), ("heun", (3, 5, 10, 100)), ("rk4", (2, 3, 5)))
@@ -33,7 +33,7 @@ def steps(run: Path, data: ImageDataset, samples: int, name: str) -> dict[str, l
     """For each solver: steps, evaluations, distance."""
     extractor = open_extractor(name, Request(dataset=data))
     real = extract(extractor, np.asarray(data.split("train").images[:10000])).values
-    generator = ImageGenerator.open(run)
+    generator = Generator.open(run)
     found: dict[str, list[list[float]]] = {}
     for solver, counts in PLAN:
         for count in counts:
@@ -57,7 +57,7 @@ def sheet(rows: list[list[Image.Image]], enlarged: int) -> Image.Image:
 
 def edits(run: Path, data: ImageDataset, count: int = 4) -> Image.Image:
     """For each of some test pictures: itself, its right half anew three times, all of it anew at three strengths."""
-    generator, split = ImageGenerator.open(run), data.split("test")
+    generator, split = Generator.open(run), data.split("test")
     rows = []
     for number in range(count):
         picture = split.picture(number)
@@ -80,7 +80,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     data = ImageDataset.open(options.data)
     (options.out / "flow-loss.svg").write_text(chart(lines(options.run, "", "loss"), "seconds", "loss", False))
-    generator = ImageGenerator.open(options.run)
+    generator = Generator.open(options.run)
     drawn = [picture.image for picture in generator.generate(64, seed=1)]
     sheet([drawn[row : row + 16] for row in range(0, 64, 16)], 2).save(options.out / "flow-grid.png", optimize=True)
     edits(options.run, data).save(options.out / "flow-edit.png", optimize=True)

@@ -23,12 +23,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from daedal.inference.engine import Engine, Network
+from daedal.inference.engine import Engine
 from daedal.inference.generator import Generator
-from daedal.inference.network import TorchNetwork
 from daedal.inference.onnx import OnnxNetwork
 from daedal.inference.row import Request, Row, Token
 from daedal.inference.sampling import SamplingOptions
+from daedal.models.autoregression import Network, TorchNetwork
 from daedal.models.checkpoint import load_model
 from daedal.models.gpt import GPT
 

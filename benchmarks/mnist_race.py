@@ -49,12 +49,12 @@ def log_likelihood(setting: Setting, score: Score) -> dict[str, Any]:
 def our_bits(setting: Setting) -> Finished:
     import torch
 
-    from daedal.inference.pictures import ImageGenerator
+    from daedal.inference.generator import Generator
     from daedal.models.image import ImageBatch
     from daedal.nn.noise import Noise
 
     trained = Ours("vae", "vae-bits", {"likelihood": "bernoulli"})(setting)
-    model = ImageGenerator.open(trained.facts["run"]).model
+    model = Generator.open(trained.facts["run"]).model
 
     def score(x: torch.Tensor, samples: int) -> torch.Tensor:
         noise = Noise(int(x.sum()), 0, len(x))

@@ -98,7 +98,7 @@ class Ours:
 
     Attributes:
         name: of the run's folder.
-        draws: ways to draw: options of `ImageGenerator.generate` by name.
+        draws: ways to draw: options of `Generator.generate` by name.
     """
 
     family: str
@@ -111,7 +111,7 @@ class Ours:
         import shutil
 
         import daedal
-        from daedal.inference.pictures import ImageGenerator
+        from daedal.inference.generator import Generator
 
         run = setting.folder / "runs" / f"{self.name}-{setting.seconds:.0f}s-{setting.seed}"
         shutil.rmtree(run, ignore_errors=True)
@@ -131,7 +131,7 @@ class Ours:
             "cpu_seconds": time.process_time() - start,
             "clock_seconds": time.perf_counter() - wall,
         }
-        generator = ImageGenerator.open(run)
+        generator = Generator.open(run)
         facts["parameters"] = generator.model.parameter_count
 
         def drawn(options: dict[str, Any]) -> Callable[[int], Pictures]:

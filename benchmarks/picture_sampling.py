@@ -24,7 +24,7 @@ from daedal.codecs.image import PixelCodec
 from daedal.data.images import ImageDataset
 from daedal.evaluation.images.extractors import Request, default_extractor, extract, open_extractor
 from daedal.evaluation.images.frechet import frechet_distance
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 from daedal.models.image import ImageSampling
 from daedal.models.image_families import image_families, image_family
 from daedal.nn.noise import Noise
@@ -35,17 +35,17 @@ EVALUATIONS = {"euler": 1, "heun": 2, "rk4": 4}
 """Passes through the network in a step."""
 
 
-def defaults(size: int = 32) -> Iterator[tuple[str, ImageGenerator]]:
+def defaults(size: int = 32) -> Iterator[tuple[str, Generator]]:
     """Every family that draws, as large as it is by default."""
     for name in image_families():
         family = image_family(name)
         if "sample" in family.model.capabilities:
             model = family.model(family.config.parse({"channels": 3, "height": size, "width": size}, name))
             model.initialise(torch.Generator().manual_seed(1))
-            yield name, ImageGenerator(model, PixelCodec(3, size, size), name)
+            yield name, Generator(model, PixelCodec(3, size, size), name)
 
 
-def pictures_a_second(generator: ImageGenerator, batch: int, seconds: float, **how: int) -> float:
+def pictures_a_second(generator: Generator, batch: int, seconds: float, **how: int) -> float:
     """The median over batches for so many seconds of the clock, everything from noise to picture and provenance included."""
     label = list(range(len(generator.classes))) or None
     rates, number, start = [], 0, time.perf_counter()
@@ -58,7 +58,7 @@ def pictures_a_second(generator: ImageGenerator, batch: int, seconds: float, **h
 
 
 @torch.no_grad()
-def draw(generator: ImageGenerator, first: int, count: int, how: ImageSampling) -> np.ndarray:
+def draw(generator: Generator, first: int, count: int, how: ImageSampling) -> np.ndarray:
     """Pictures `first` to `first + count` of seed 1, uint8 [n h w c]; classes in turn where the model has them."""
     labels = None
     if generator.classes:
@@ -78,7 +78,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     samples, seconds = (64, 0.1) if options.quick else (options.samples, 5.0)
     found = {}
-    opened = ((str(run), ImageGenerator.open(run)) for run in options.runs) if options.runs else defaults()
+    opened = ((str(run), Generator.open(run)) for run in options.runs) if options.runs else defaults()
     for name, generator in opened:
         model = generator.model
         numbers: dict[str, Any] = {"family": model.family, "parameters": model.parameter_count}
@@ -95,7 +95,7 @@ def main() -> None:
         options.out.write_text(json.dumps(found, indent=1))
 
 
-def fewer_steps(generator: ImageGenerator, run: Path, extractor: str | None, samples: int, quick: bool) -> list[dict]:
+def fewer_steps(generator: Generator, run: Path, extractor: str | None, samples: int, quick: bool) -> list[dict]:
     """The distance for each solver and number of steps, up to 100 passes through the network."""
     dataset = ImageDataset.open(json.loads((run / "training" / "plan.json").read_text())["data"])
     network = open_extractor(extractor or default_extractor(dataset), Request(dataset=dataset))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from daedal.codecs.image import PixelCodec
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, Sketch
 from daedal.models.model import Loss
 from daedal.nn.noise import Noise
@@ -59,7 +59,7 @@ class Blots(ImageModel):
 
 def generator(
     classes: tuple[str, ...] = (), channels: int = 3, height: int = 8, width: int = 8, model: type[ImageModel] = Blots
-) -> ImageGenerator:
+) -> Generator:
     """A generator of blots."""
     config = ImageConfig(channels=channels, height=height, width=width, classes=len(classes))
-    return ImageGenerator(model(config), PixelCodec(channels, height, width), "blots", classes=classes)  # type: ignore[call-arg]
+    return Generator(model(config), PixelCodec(channels, height, width), "blots", classes=classes)  # type: ignore[call-arg]

@@ -17,7 +17,7 @@ from PIL import Image
 from api_server import serve
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.gan import GAN, GANConfig
 from daedal.models.image_checkpoint import save_image_model
@@ -44,8 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def drawer(folder: Path) -> ImageGenerator:
-    return ImageGenerator.open(folder / "flow", device="cpu")
+def drawer(folder: Path) -> Generator:
+    return Generator.open(folder / "flow", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def png(size: int = 8, color: str = "red") -> tuple[str, bytes, str]:
     return "picture.png", buffer.getvalue(), "image/png"
 
 
-def test_pictures_are_those_of_the_library(client: OpenAI, drawer: ImageGenerator) -> None:
+def test_pictures_are_those_of_the_library(client: OpenAI, drawer: Generator) -> None:
     answer = client.images.generate(model="dall-e-2", prompt="cat", n=3, size="8x8", extra_body={"seed": 4, "steps": 3})
     assert answer.data is not None
     assert (answer.size, answer.output_format, answer.background) == ("8x8", "png", "opaque")
@@ -101,7 +101,7 @@ def test_sketches_come_before_the_picture(client: OpenAI) -> None:
     assert pixels(events[-1].b64_json) == pixels(whole[0].b64_json)
 
 
-def test_given_pictures_are_edited_and_varied(client: OpenAI, drawer: ImageGenerator) -> None:
+def test_given_pictures_are_edited_and_varied(client: OpenAI, drawer: Generator) -> None:
     mask = Image.new("RGBA", (8, 8), (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (0, 0, 8, 4))  # what is clear is drawn anew
     buffer = io.BytesIO()

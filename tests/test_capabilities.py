@@ -18,11 +18,10 @@ from PIL import Image
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.errors import DaedalError
-from daedal.inference.abilities import VERBS, kind
-from daedal.inference.matching import Matcher
-from daedal.inference.painter import Together
+from daedal.inference.generator import Generator
 from daedal.inference.picture import Picture
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.skills.draw import Drawing
+from daedal.inference.skills.pictures import PictureSkill
 from daedal.models.checkpoint import save_model
 from daedal.models.coded import CODEC, Coded, LatentModel, TokenModel
 from daedal.models.gpt import GPT, GPTConfig
@@ -122,11 +121,9 @@ MAKERS: dict[str, Callable[[int], ImageModel]] = {
 
 
 @cache
-def toy(name: str, classes: bool = False) -> ImageGenerator:
+def toy(name: str, classes: bool = False) -> Generator:
     model, named = MAKERS[name](3 if classes else 0), CLASSES if classes else ()
-    return ImageGenerator(
-        model, CODEC_OF_PIXELS, name, classes=named, captions=CAPTIONS if model.config.words else None
-    )
+    return Generator(model, CODEC_OF_PIXELS, name, classes=named, captions=CAPTIONS if model.config.words else None)
 
 
 def able(capability: Capability) -> Any:
@@ -179,13 +176,13 @@ def test_what_is_drawn_step_by_step_beside_others_is_what_is_drawn_alone(name: s
     """Though one begins when the other is on its way."""
     generator = toy(name, classes=True)
     asked = [(2, {"seed": 1, "label": "cat"}), (1, {"seed": 2}), (3, {"seed": 3, "label": "dog"})]
-    under_way: dict[int, Together] = {}
+    under_way: dict[int, Drawing] = {}
     found: dict[int, list[Picture]] = {}
     number = 0
     while len(found) < len(asked):
         if number < len(asked):
             n, values = asked[number]
-            under_way[number] = generator.begin([generator.wish(n, **values)])  # type: ignore[arg-type]
+            under_way[number] = generator.begin([generator.request(n, **values)])  # type: ignore[arg-type]
             number += 1
         for which, drawn in zip(list(under_way), generator.go_on(list(under_way.values())), strict=True):
             if drawn.done == 1:
@@ -210,7 +207,7 @@ def test_it_draws_the_class_that_it_is_asked_for(name: str) -> None:
 
 @able("prompt")
 def test_it_draws_what_a_text_says(name: str) -> None:
-    generator = ImageGenerator(CAPTIONED[name](), CODEC_OF_PIXELS, name, captions=CAPTIONS)
+    generator = Generator(CAPTIONED[name](), CODEC_OF_PIXELS, name, captions=CAPTIONS)
     drawn = generator.generate(4, seed=1, prompt=["two green stars", "a blue square"])
     assert [picture.provenance.label for picture in drawn] == ["two green stars", "a blue square"] * 2
     assert different(drawn[:1], generator.generate(1, seed=1, prompt="a red circle"))
@@ -220,7 +217,7 @@ def test_it_draws_what_a_text_says(name: str) -> None:
 
 @able("caption")
 def test_it_says_what_pictures_show(name: str) -> None:
-    generator = ImageGenerator(CAPTIONED[name](), CODEC_OF_PIXELS, name, captions=CAPTIONS)
+    generator = Generator(CAPTIONED[name](), CODEC_OF_PIXELS, name, captions=CAPTIONS)
     told = generator.caption([photo(), photo(1)])
     assert told == [generator.caption([photo(seed)])[0] for seed in (0, 1)]
 
@@ -228,8 +225,7 @@ def test_it_says_what_pictures_show(name: str) -> None:
 @able("match")
 def test_it_tells_how_well_texts_fit_pictures(name: str) -> None:
     generator = toy(name)
-    matcher = Matcher(generator.model, CODEC_OF_PIXELS, name, captions=generator.captions)
-    near = matcher.similarity([photo(), photo(1)], ["a red circle", "two green stars"])
+    near = generator.similarity([photo(), photo(1)], ["a red circle", "two green stars"])
     assert near.shape == (2, 2)
     assert bool((near.abs() <= 1.0001).all())
 
@@ -345,7 +341,7 @@ def test_every_option_that_it_honours_shows(name: str) -> None:
 def test_a_run_folder_opens_and_draws_the_same(name: str, classes: bool, tmp_path: Path) -> None:
     generator = toy(name, classes)
     save(generator, tmp_path)
-    opened = ImageGenerator.open(tmp_path, device="cpu")
+    opened = Generator.open(tmp_path, device="cpu")
     assert (opened.classes, opened.capabilities) == (generator.classes, generator.capabilities)
     assert opened.fingerprint == generator.fingerprint
     if declares(name, "sample"):
@@ -361,10 +357,10 @@ def test_names_of_classes_that_are_none_are_refused(names: Any, tmp_path: Path) 
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "class_names": names}))
     with pytest.raises(DaedalError, match="class"):
-        ImageGenerator.open(tmp_path, device="cpu")
+        Generator.open(tmp_path, device="cpu")
 
 
-def save(generator: ImageGenerator, folder: Path) -> None:
+def save(generator: Generator, folder: Path) -> None:
     """Write what training writes."""
     model = generator.model
     generator.codec.save(folder)
@@ -384,7 +380,10 @@ def save(generator: ImageGenerator, folder: Path) -> None:
 
 # -- what is not declared is refused -----------------------------------------------------------------------------------
 
-ASK: dict[Capability, Callable[[ImageGenerator], object]] = {
+VERBS = {
+    each: word for skill in Generator.table if issubclass(skill, PictureSkill) for each, word in skill.words().items()
+}
+ASK: dict[Capability, Callable[[Generator], object]] = {
     "sample": lambda generator: generator.generate(),
     "class": lambda generator: generator.generate(label="cat"),
     "interpolate": lambda generator: generator.interpolate([photo(1), photo(2)], 3),
@@ -393,9 +392,7 @@ ASK: dict[Capability, Callable[[ImageGenerator], object]] = {
     "prompt": lambda generator: generator.generate(1, prompt="a red circle"),
     "caption": lambda generator: generator.caption([photo()]),
     "score": lambda generator: generator.score([photo()]),
-    "match": lambda generator: Matcher(generator.model, CODEC_OF_PIXELS, captions=generator.captions).embed_pictures(
-        [photo()]
-    ),
+    "match": lambda generator: generator.embed_pictures([photo()]),
 }
 
 
@@ -415,7 +412,7 @@ def test_what_it_cannot_do_is_refused_in_one_line_that_says_what_it_can(name: st
             if "sample" not in generator.capabilities and capability in ("class", "prompt")
             else VERBS[capability]
         )
-        assert line.startswith(f"{kind(generator.model)} cannot {refused}: it can ")
+        assert line.startswith(f"{generator.kind} cannot {refused}: it can ")
         for able_to in generator.capabilities:
             assert VERBS[able_to] in line
 
@@ -428,7 +425,7 @@ def table() -> str:
     models: dict[str, type[Model] | Model] = {"GPT over text": GPT}
     for name in MAKERS:
         single = name in image_families()
-        models[image_family(name).model.__name__ if single else kind(toy(name).model)[2:]] = toy(name).model
+        models[image_family(name).model.__name__ if single else toy(name).kind[2:]] = toy(name).model
     declared = [name for name in get_args(Capability) if any(name in model.capabilities for model in models.values())]
     lines = [f"| family | {' | '.join(declared)} | options |", f"| --- |{' :-: |' * len(declared)} --- |"]
     for name, model in models.items():

@@ -23,8 +23,8 @@ from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.duration import format_duration
 from daedal.errors import DaedalError
-from daedal.inference.choosing import draw_best
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
+from daedal.inference.skills.draw import draw_best
 from daedal.models.coded import TokenModel
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.image import ImageSampling
@@ -198,13 +198,13 @@ def test_prompts_are_words_of_a_person() -> None:
         _generator(captions=False).generate(1, prompt="a red circle")
 
 
-def _generator(captions: bool) -> ImageGenerator:
+def _generator(captions: bool) -> Generator:
     tokenizer = VQVAE(VQVAEConfig(channels=3, height=8, width=8, filters=8, depth=1, halvings=1, levels=(3, 3)))
     gpt = GPT(GPTConfig.of("qwen3", vocab_size=tokenizer.vocab_size + 1, width=16, depth=1, heads=2, context=16))
     for part in (tokenizer, gpt):
         part.initialise(torch.Generator().manual_seed(0))
     assert not captions
-    return ImageGenerator(TokenModel(gpt, tokenizer), PixelCodec(3, 8, 8), "plain")
+    return Generator(TokenModel(gpt, tokenizer), PixelCodec(3, 8, 8), "plain")
 
 
 # -- the whole way -----------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def test_a_run_folder_draws_prompts_and_tells_pictures(painter: Path, tmp_path: 
 
 def test_it_keeps_the_drawing_of_which_it_would_say_the_prompt(painter: Path, tmp_path: Path) -> None:
     artist = api.load(painter)
-    assert isinstance(artist, ImageGenerator)
+    assert isinstance(artist, Generator)
     asked: dict[str, Any] = {"prompt": "two blue stars", "seed": 1}
     drawn = artist.generate(8, **asked)
     likely = artist.caption_log_likelihood("two blue stars", [picture.image for picture in drawn])

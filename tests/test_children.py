@@ -1,6 +1,7 @@
 """What fails in a child process arrives as if it had failed here."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from daedal.data import children
 from daedal.data.images.batch import Batch
 from daedal.data.images.resize import Treatment
-from daedal.data.images.workers import Workers
 from daedal.data.stop import StoppedError
+from daedal.data.workers import Workers
 from daedal.errors import DaedalError
 
 
@@ -34,15 +35,15 @@ def test_an_answer_that_all_is_well_is_no_failure() -> None:
 
 
 def test_a_child_that_is_gone_is_told(tmp_path: Path) -> None:
-    with Workers(Treatment(), tmp_path, 2, alone=0.0) as workers:
-        workers.give(Batch(0, (), ()))
-        for child in workers._processes:
-            child.kill()
-            child.wait()
+    bench = {"treatment": Treatment().model_dump(mode="json"), "folder": str(tmp_path)}
+    with Workers("daedal.data.images.batch:BatchWork", bench, 2) as workers:
+
+        def batches() -> Iterator[Batch]:
+            yield Batch(0, (), ())
+            for child in workers._processes:
+                child.kill()
+                child.wait()
+            yield Batch(1, (), ())
+
         with pytest.raises(StoppedError, match="A worker process ended"):
-            treat_more(workers)
-
-
-def treat_more(workers: Workers) -> None:
-    workers.give(Batch(1, (), ()))
-    workers.finish()
+            workers.run(batches(), lambda size: None)

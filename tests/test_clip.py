@@ -22,10 +22,9 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.evaluation.images.report import ImageReport
 from daedal.evaluation.images.retrieval import distinct, retrieval
-from daedal.inference.choosing import draw_best
-from daedal.inference.matching import Matcher
+from daedal.inference.generator import Generator
 from daedal.inference.picture import Picture
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.skills.draw import draw_best
 from daedal.models.clip import CLIP, CLIPConfig
 from daedal.models.image import ImageBatch
 from daedal.models.image_checkpoint import load_image_model, save_image_model
@@ -128,13 +127,13 @@ def run(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judge(run: Path) -> Matcher:
+def judge(run: Path) -> Generator:
     opened = daedal.load(run)
-    assert isinstance(opened, Matcher)
+    assert isinstance(opened, Generator)
     return opened
 
 
-def test_matched_pairs_are_nearer_than_mismatched_ones(scenes: Path, judge: Matcher, run: Path) -> None:
+def test_matched_pairs_are_nearer_than_mismatched_ones(scenes: Path, judge: Generator, run: Path) -> None:
     held = ImageDataset.open(scenes).split("validation")
     texts, right = distinct(held.captions)
     near = judge.similarity(list(held.images), texts).cpu()
@@ -143,7 +142,7 @@ def test_matched_pairs_are_nearer_than_mismatched_ones(scenes: Path, judge: Matc
     assert losses[-1] < losses[0] < np.log(48)
 
 
-def test_a_picture_and_a_text_are_embedded_alone_as_they_are_beside_others(scenes: Path, judge: Matcher) -> None:
+def test_a_picture_and_a_text_are_embedded_alone_as_they_are_beside_others(scenes: Path, judge: Generator) -> None:
     held = ImageDataset.open(scenes).split("validation")
     pictures, texts = list(held.images[:5]), list(held.captions[:5])
     close = {"rtol": 0, "atol": 1e-5}
@@ -153,7 +152,7 @@ def test_a_picture_and_a_text_are_embedded_alone_as_they_are_beside_others(scene
         torch.testing.assert_close(many.norm(dim=1), torch.ones(5), **close)
 
 
-def test_classes_are_probabilities_and_ranks_are_by_similarity(scenes: Path, judge: Matcher) -> None:
+def test_classes_are_probabilities_and_ranks_are_by_similarity(scenes: Path, judge: Generator) -> None:
     pictures = list(ImageDataset.open(scenes).split("validation").images[:6])
     for named in judge.classify(pictures, ["circle", "square"], template="a red {}"):
         assert set(named) == {"circle", "square"}
@@ -165,9 +164,9 @@ def test_classes_are_probabilities_and_ranks_are_by_similarity(scenes: Path, jud
     assert judge.choose("a red circle", pictures) == int(near.argmax())
 
 
-def test_of_several_drawings_the_nearest_is_kept_and_can_be_drawn_again(judge: Matcher, painter: Path) -> None:
+def test_of_several_drawings_the_nearest_is_kept_and_can_be_drawn_again(judge: Generator, painter: Path) -> None:
     artist = daedal.load(painter)
-    assert isinstance(artist, ImageGenerator)
+    assert isinstance(artist, Generator)
     prompts = ["a red circle", "two blue stars"]
     best = draw_best(artist.generate, judge, 3, best_of=4, prompt=prompts, seed=3)
     asked = [prompts[number % 2] for number in range(3)]
@@ -322,7 +321,7 @@ def test_mistakes_are_one_line(run: Path, painter: Path, files: list[Path], scen
     assert not (tmp_path / "none").exists()
 
 
-def test_empty_lists_and_templates_without_a_place_are_refused(judge: Matcher, files: list[Path]) -> None:
+def test_empty_lists_and_templates_without_a_place_are_refused(judge: Generator, files: list[Path]) -> None:
     with pytest.raises(DaedalError, match="No text is given"):
         judge.classify(files, [])
     with pytest.raises(DaedalError, match="No picture is given"):

@@ -306,12 +306,12 @@ def test_sources_inside_the_target_are_not_read(tmp_path: Path) -> None:
 
 
 def test_progress_tells_every_stage(tmp_path: Path) -> None:
-    from daedal.data.pipeline import STAGES
+    from daedal.data.example_build import ExampleBuild
 
     write_corpus(tmp_path / "in", documents=400, words=400)
     said: list[tuple[str, int, int | None]] = []
     build(tmp_path / "in", tmp_path / "out", progress=lambda *each: said.append(each))
-    assert tuple(dict.fromkeys(stage for stage, _, _ in said)) == STAGES
+    assert tuple(dict.fromkeys(stage for stage, _, _ in said)) == ExampleBuild.stages
     assert all(total is None or done <= total for _, done, total in said)
 
 

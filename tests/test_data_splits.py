@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daedal.data import BuildOptions, Dataset, build
+from daedal.data.copies import Duplicates
+from daedal.data.kind import open_kind
 from daedal.data.sketch import similarity, sketch
-from daedal.data.split import LEFT_OUT, assign
+from daedal.data.split import LEFT_OUT, Assignment, assign
 from daedal.errors import DaedalError
 from test_data_pipeline import documents, sentence
 
@@ -141,12 +144,19 @@ def test_a_long_document_is_sketched_in_stretches(monkeypatch: pytest.MonkeyPatc
     assert (whole == stretches).all()
 
 
+def drawn_from(
+    keep: np.ndarray, hashes: np.ndarray, sizes: Any, shares: tuple[float, float, float], method: str, seed: int
+) -> Assignment:
+    count = len(keep)
+    copies = Duplicates(keep, np.arange(count), exact=0, near=0, held_out=0, clusters=0, largest=0)
+    options = BuildOptions(split=shares, split_by=method, seed=seed)
+    return assign(open_kind("text"), copies, np.zeros(count, np.int8), hashes, options, np.array(sizes, np.int64))
+
+
 def draw(sizes: list[int], shares: tuple[float, float, float], method: str = "auto", seed: int = 0) -> np.ndarray:
     count = len(sizes)
     hashes = np.random.default_rng(0).integers(0, 2**64, (count, 2), dtype=np.uint64)
-    drawn = assign(
-        np.ones(count, bool), np.zeros(count, np.int8), np.arange(count), hashes, np.array(sizes), shares, method, seed
-    )
+    drawn = drawn_from(np.ones(count, bool), hashes, sizes, shares, method, seed)
     got = np.zeros(3)
     for document, split in enumerate(drawn.splits):
         for where, low, high in drawn.cuts.get(document, ((int(split), 0, sizes[document]),)):
@@ -197,8 +207,7 @@ def test_a_document_stays_in_its_split_when_others_come(tmp_path: Path) -> None:
 def test_what_is_left_out_is_in_no_split() -> None:
     keep = np.array([True, False] * 50)
     hashes = np.arange(200, dtype=np.uint64).reshape(100, 2)
-    sizes = np.full(100, 50)
-    drawn = assign(keep, np.zeros(100, np.int8), np.arange(100), hashes, sizes, (0.8, 0.1, 0.1), "auto", 0)
+    drawn = drawn_from(keep, hashes, [50] * 100, (0.8, 0.1, 0.1), "auto", 0)
     assert (drawn.splits[~keep] == LEFT_OUT).all()
     assert (drawn.splits[keep] >= 0).all()
 
@@ -207,13 +216,4 @@ def test_too_little_text_for_a_validation_split_is_said() -> None:
     with pytest.raises(DaedalError, match="too short for a validation split"):
         draw([40], (0.9, 0.05, 0.05))
     with pytest.raises(DaedalError, match="No text is left to train on"):
-        assign(
-            np.zeros(3, bool),
-            np.zeros(3, np.int8),
-            np.arange(3),
-            np.zeros((3, 2), np.uint64),
-            np.ones(3, int),
-            (1, 0, 0),
-            "auto",
-            0,
-        )
+        drawn_from(np.zeros(3, bool), np.zeros((3, 2), np.uint64), [1] * 3, (1, 0, 0), "auto", 0)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from daedal.data import BuildOptions, build
-from daedal.data.pipeline import STAGES
+from daedal.data.example_build import ExampleBuild
 from daedal.errors import DaedalError
 from test_data_pipeline import digest, write_corpus
 
@@ -42,7 +42,7 @@ class Killed(BaseException):
     """Stands for Ctrl-C at a chosen moment."""
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ExampleBuild.stages)
 @pytest.mark.parametrize("when", [1, 2])
 def test_a_stopped_build_goes_on_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, when: int
@@ -103,7 +103,7 @@ def test_what_was_read_is_not_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     def never(*_: Any) -> Any:
         raise AssertionError("read again")
 
-    monkeypatch.setattr("daedal.data.ingest.read_item", never)
+    monkeypatch.setattr("daedal.data.kinds.text.read_item", never)
     assert build(tmp_path / "in", tmp_path / "out").split("train").documents
 
 

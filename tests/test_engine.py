@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
 from daedal.inference.engine import Engine
-from daedal.inference.network import TorchNetwork
 from daedal.inference.row import Fault, Request, Row, Token
 from daedal.inference.sampling import SamplingOptions
+from daedal.models.autoregression import TorchNetwork
 from daedal.models.gpt import GPT, GPTConfig
 
 torch.set_num_threads(1)

@@ -84,7 +84,7 @@ def test_a_completion_carries_where_it_comes_from(tmp_path: Path) -> None:
 def test_the_log_probabilities_of_a_text_sum_to_its_score(given_text: str) -> None:
     (completion,) = GENERATOR.generate(given_text, max_tokens=20, seed=1, logprobs=0, logit_bias={CODEC.eos_id: -100})
     assert completion.logprobs is not None
-    from daedal.inference.scoring import log_likelihoods
+    from daedal.inference.skills.score import log_likelihoods
 
     prompt = CODEC.encode(given_text) or [CODEC.eos_id or 0]
     scored = log_likelihoods(MODEL, [*prompt, *completion.ids], len(prompt))

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
+from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.model import IGNORE, Moment, TokenBatch
 from daedal.nn.cache import KVCache
+from daedal.nn.noise import Noise
 
 VOCAB, CONTEXT = 61, 48
 MODELS: dict[str, dict[str, Any]] = {
@@ -216,10 +218,13 @@ def test_the_first_layer_knows_the_token_before_where_there_is_a_grid() -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
-def test_sampling_follows_the_generator(device: str) -> None:
-    model, prompt = build("qwen3").to(device), ids(2, 4).to(device)
-    draws = [model.sample(prompt, 9, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
-    assert draws[0].shape == (2, 9)
+def test_what_is_written_follows_the_seed(device: str) -> None:
+    model, codes = build("qwen3").to(device), torch.full((2, 13), UNKNOWN, device=device)
+    codes[:, :4] = ids(2, 4)
+    chances = [Noise(seed, 0, 2, codes.device).uniform("tokens", 9) for seed in (1, 1, 2)]
+    draws = [list(write(TorchNetwork(model), codes, ByChance(each)))[-1] for each in chances]
+    assert draws[0].shape == (2, 13)
+    assert torch.equal(draws[0][:, :4], codes[:, :4])
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from blots import generator
 from daedal.codecs.image import PixelCodec
+from daedal.inference.generator import Generator
 from daedal.inference.picture import Picture
-from daedal.inference.pictures import ImageGenerator
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.gan import GAN, GANConfig
 from daedal.nn.noise import Noise
@@ -22,7 +22,7 @@ from tiny_models import shaken
 
 torch.set_num_threads(1)
 SHAPE = {"channels": 3, "height": 8, "width": 8}
-FLOW = ImageGenerator(
+FLOW = Generator(
     shaken(Flow(FlowConfig(**SHAPE, features=16, levels=1, blocks=1, classes=2))),  # type: ignore[arg-type]
     PixelCodec(**SHAPE),
     "flow",
@@ -169,7 +169,7 @@ def test_given_pictures_are_edited_and_varied() -> None:
     assert same(images(found[2]), FLOW.vary(given, 2, seed=2))
     for like, some in (
         (generator(), {}),
-        (ImageGenerator(shaken(GAN(GANConfig(**SHAPE))), FLOW.codec), {"strength": 0.2}),
+        (Generator(shaken(GAN(GANConfig(**SHAPE))), FLOW.codec), {"strength": 0.2}),
     ):
         varied = draw(1, seed=5, n=18, image=png(), vary=True, **some)
         assert same(images(carry_out(ImageDesk(like), varied)[1]), like.vary(given, 18, seed=5, **some))
@@ -208,7 +208,7 @@ def test_edits_take_their_steps_beside_whatever_else_is_drawn() -> None:
 
 
 def test_pictures_like_others_do_not_hold_up_what_is_being_drawn() -> None:
-    like = ImageGenerator(shaken(GAN(GANConfig(**SHAPE))), FLOW.codec)
+    like = Generator(shaken(GAN(GANConfig(**SHAPE))), FLOW.codec)
     desk = ImageDesk(like)
     desk.begin(desk.prepare(draw(1, n=64, image=png(), vary=True)))
     desk.begin(desk.prepare({**draw(2), "owner": "other"}))

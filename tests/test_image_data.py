@@ -15,7 +15,7 @@ from daedal.data import card_html, modality, open_data, render_card
 from daedal.data.images import ImageDataset, ImageOptions, build
 from daedal.data.images import batch as batches
 from daedal.data.images.resize import Treatment
-from daedal.data.images.workers import Workers
+from daedal.data.workers import Workers
 from daedal.errors import DaedalError
 from image_files import classes_of, encoded, folder_of, noise, write, write_mnist, write_zip
 
@@ -68,10 +68,9 @@ def test_processes_treat_as_one_does(tmp_path: Path) -> None:
     made = [batches.Batch(number, (None,) * 7 + ((2, 3, 1),), (*payloads, bytes(range(6)))) for number in range(4)]
     for count, folder in ((1, tmp_path / "one"), (2, tmp_path / "two")):
         folder.mkdir()
-        with Workers(Treatment(), folder, count, alone=0.0) as workers:
-            for each in made:
-                workers.give(each)
-            workers.finish()
+        bench = {"treatment": Treatment().model_dump(mode="json"), "folder": str(folder)}
+        with Workers("daedal.data.images.batch:BatchWork", bench, count) as workers:
+            workers.run(made, lambda size: None)
     for number in range(4):
         one, two = (batches.load_batch(tmp_path / name, number) for name in ("one", "two"))
         assert one.faults == two.faults

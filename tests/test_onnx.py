@@ -5,10 +5,11 @@ import torch
 
 from daedal.errors import DaedalError
 from daedal.inference.engine import Engine
-from daedal.inference.network import TorchNetwork, networks
+from daedal.inference.network import networks
 from daedal.inference.onnx import OnnxNetwork
 from daedal.inference.onnx_graph import block_length, graph_of, quantized
 from daedal.inference.sampling import SamplingOptions
+from daedal.models.autoregression import TorchNetwork
 from daedal.models.gpt import GPT, GPTConfig
 from test_engine import finish, ids, submit
 

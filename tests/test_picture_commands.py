@@ -10,8 +10,8 @@ from PIL import Image
 from blots import Blots, generator
 from command_line import daedal, mistake
 from daedal import api
+from daedal.inference.generator import Generator
 from daedal.inference.picture import Picture
-from daedal.inference.pictures import ImageGenerator
 from daedal.models import checkpoint
 from test_pictures import ANIMALS, bad_pictures, photo
 
@@ -25,7 +25,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(api, "of_pictures", lambda folder: True)
     monkeypatch.setattr(checkpoint, "resolve", Path)
-    monkeypatch.setattr(ImageGenerator, "open", lambda run, **options: generator(ANIMALS))
+    monkeypatch.setattr(Generator, "open", lambda run, **options: generator(ANIMALS))
     monkeypatch.setattr(api, "use_fastest_threads", lambda: 1)
     photo(20, 10).save("a.png")
     photo().transpose(Image.Transpose.ROTATE_90).save("b.png")
@@ -218,7 +218,7 @@ def test_a_model_that_cannot_says_what_it_can(monkeypatch: pytest.MonkeyPatch) -
     class Drawer(Blots):
         capabilities = frozenset({"sample", "interpolate"})
 
-    monkeypatch.setattr(ImageGenerator, "open", lambda run, **options: generator(model=Drawer))
+    monkeypatch.setattr(Generator, "open", lambda run, **options: generator(model=Drawer))
     for command in (("edit", RUN, "--image", "b.png", "--mask", "b.png"), ("reconstruct", RUN, "b.png")):
         assert "A Drawer cannot" in mistake(*command)
         assert "it can draw new pictures and interpolate" in mistake(*command)

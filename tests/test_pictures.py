@@ -18,9 +18,8 @@ from blots import Blots, generator
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.sheet import pairs
 from daedal.errors import DaedalError
-from daedal.inference.picture import Picture
-from daedal.inference.pictures import ImageGenerator
-from daedal.inference.sheet import grid, save_each, save_grid
+from daedal.inference.generator import Generator
+from daedal.inference.picture import Picture, grid, save_each, save_grid
 from daedal.models.image import ImageConfig
 from daedal.serving.image_commands import _opened
 from image_files import png_with
@@ -57,7 +56,7 @@ def test_a_picture_of_a_seed_is_the_same_whatever_is_drawn_with_it(seed: int, fi
 
 def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = CLASSES.generate(9, seed=3, label=["cat", "dog"])
-    monkeypatch.setattr("daedal.inference.drawer._BATCH", 2)
+    monkeypatch.setattr("daedal.inference.skills.pictures._BATCH", 2)
     told: list[tuple[int, int]] = []
     assert same(CLASSES.generate(9, seed=3, label=["cat", "dog"], progress=lambda *done: told.append(done)), whole)
     assert told == [(0, 9), (2, 9), (4, 9), (6, 9), (8, 9), (9, 9)]
@@ -103,7 +102,7 @@ def test_the_fingerprint_is_of_the_weights() -> None:
     assert other.fingerprint == PLAIN.fingerprint
     with torch.no_grad():
         other.model.gain += 1  # type: ignore[operator]
-    assert generator().fingerprint != ImageGenerator(other.model, other.codec).fingerprint
+    assert generator().fingerprint != Generator(other.model, other.codec).fingerprint
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
@@ -484,7 +483,7 @@ def test_mp4_without_its_library_is_one_line(tmp_path: Path, monkeypatch: pytest
 def test_a_codec_that_is_not_the_models_is_refused() -> None:
     model = Blots(ImageConfig(channels=3, height=8, width=8, classes=2))
     with pytest.raises(DaedalError, match="codec"):
-        ImageGenerator(model, PixelCodec(1, 8, 8))
+        Generator(model, PixelCodec(1, 8, 8))
     with pytest.raises(DaedalError, match="classes"):
-        ImageGenerator(model, PixelCodec(3, 8, 8), classes=ANIMALS)
-    assert ImageGenerator(model, PixelCodec(3, 8, 8)).classes == ("0", "1")
+        Generator(model, PixelCodec(3, 8, 8), classes=ANIMALS)
+    assert Generator(model, PixelCodec(3, 8, 8)).classes == ("0", "1")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from daedal.evaluation.images.report import ImageReport
     from daedal.evaluation.report import EvaluationReport
     from daedal.inference.generator import Generator
-    from daedal.inference.matching import Matcher
-    from daedal.inference.pictures import ImageGenerator
     from daedal.training.family import Family
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
@@ -171,24 +169,15 @@ def resume(run: str | Path, progress: "Listener | None" = None, data: str | Path
         return _train(plan, open_family(plan.family, plan.data, init, codec), folder, group, progress, started)
 
 
-def load(run_or_hub_id: str | Path, **options: Any) -> "Generator | ImageGenerator | Matcher":
-    """A model and its codec, ready to generate and to do what else it can.
+def load(run_or_hub_id: str | Path, **options: Any) -> "Generator":
+    """A model and its codec, ready to do what the model can: its `skills`.
 
-    A language model streams, scores and chats; a model of images draws, morphs, edits and reconstructs; a CLIP matches
+    A language model writes, streams, scores and chats; a model of images draws, morphs, edits and reconstructs; a CLIP matches
     pictures and texts.
     """
-    from daedal.families import line, part
     from daedal.inference.generator import Generator
-    from daedal.inference.pictures import ImageGenerator
-    from daedal.models.checkpoint import resolve
-    from daedal.models.image_checkpoint import stored_family
 
-    folder = resolve(run_or_hub_id)
-    if not of_pictures(folder):
-        return Generator.open(str(run_or_hub_id), **options)
-    family = stored_family(folder)  # none of a GPT over the tokens of pictures
-    opens: type[ImageGenerator | Matcher] = part(line(family).opens) if family else ImageGenerator
-    return opens.open(str(run_or_hub_id), **options)
+    return Generator.open(run_or_hub_id, **options)
 
 
 def of_pictures(folder: Path) -> bool:

@@ -24,7 +24,6 @@ class Line(NamedTuple):
         plan: the class of its plans.
         learns: by kind of example what makes a task of it (`daedal.training.family.Family`).
         codes_of: the family whose codes it can learn in place of pixels.
-        opens: what generates with a run of it.
     """
 
     says: str
@@ -32,19 +31,16 @@ class Line(NamedTuple):
     model: str
     plan: str
     learns: Mapping[str, str]
-    opens: str
     codes_of: str | None = None
 
 
-def _of_pictures(name: str, stem: str, says: str, codes_of: str | None = None, opens: str = "ImageGenerator") -> Line:
-    home = "matching" if opens == "Matcher" else "pictures"
+def _of_pictures(name: str, stem: str, says: str, codes_of: str | None = None) -> Line:
     return Line(
         says,
         "pixels",
         f"daedal.models.{name}:{stem}",
         f"daedal.training.picture_plan:{stem}Plan",
         {"pictures": "daedal.training.pictures:PictureFamily"},
-        f"daedal.inference.{home}:{opens}",
         codes_of,
     )
 
@@ -60,7 +56,6 @@ BUILT_IN = {
             "chat": "daedal.training.language:LanguageFamily",
             "pictures": "daedal.training.grids:GridFamily",
         },
-        "daedal.inference.generator:Generator",
         codes_of="vqvae",
     ),
     "vae": _of_pictures("vae", "VAE", "a VAE: an encoder and a decoder that meet in a small space of latents"),
@@ -73,9 +68,7 @@ BUILT_IN = {
     "flow": _of_pictures(
         "flow", "Flow", "a flow (the diffusion family of today): noise that learns to become a picture", codes_of="vae"
     ),
-    "clip": _of_pictures(
-        "clip", "CLIP", "a CLIP: it tells which text fits which picture, learned from captions", opens="Matcher"
-    ),
+    "clip": _of_pictures("clip", "CLIP", "a CLIP: it tells which text fits which picture, learned from captions"),
 }
 
 

@@ -34,10 +34,9 @@ def chat(
     """
     how = sampling(options, logit_bias)
     from daedal import api
-    from daedal.inference.generator import Generator
 
     api.use_fastest_threads()
-    generator = Generator.open(model, quantize=quantize)
+    generator = api.load(model, quantize=quantize)
     opening = [{"role": "system", "content": system}] if system else []
     messages = list(opening)
     if sys.stdin.isatty():

@@ -13,63 +13,46 @@ from daedal.errors import DaedalError
 from daedal.models.image_sampling import ImageSampling
 
 if TYPE_CHECKING:
-    from daedal.inference.choosing import Judge
-    from daedal.inference.drawer import Drawer
-    from daedal.inference.input_picture import Given
-    from daedal.inference.matching import Matcher
+    from daedal.inference.generator import Generator
+    from daedal.inference.input_picture import InputPicture
     from daedal.inference.picture import Picture
-    from daedal.inference.pictures import ImageGenerator
-    from daedal.inference.reconstruction import Reconstruction
+    from daedal.inference.skills.draw import Judge
+    from daedal.inference.skills.reconstruct import Reconstruction
 
 Drawing = Annotated[ImageSampling | None, fields("Drawing")]
 Class = Annotated[list[str] | None, Parameter(name="--class", negative=())]
 """A class by name or number; several are taken in turn."""
 
 
-def open_pictures(run: str) -> "ImageGenerator":
-    """The model of images in a run folder.
+def open_pictures(run: str) -> "Generator":
+    """The model of pictures in a run folder.
 
     Raises:
         DaedalError: there is none, or it writes text.
     """
-    from daedal.inference.pictures import ImageGenerator
+    from daedal import api
 
-    _of_pictures(run)
-    return ImageGenerator.open(run)
-
-
-def open_matcher(run: str) -> "Matcher":
-    """The CLIP in a run folder.
-
-    Raises:
-        DaedalError: there is none.
-    """
-    from daedal.inference.matching import Matcher
-
-    _of_pictures(run)
-    return Matcher.open(run)
+    api.use_fastest_threads()
+    generator = api.load(run)
+    if "write" in generator.skills:
+        raise DaedalError(f"{run} writes text and draws no pictures", "Name the run of a model of images")
+    return generator
 
 
-def open_judge(run: str | None, generator: "ImageGenerator") -> "Judge":
+def open_judge(run: str | None, generator: "Generator") -> "Judge":
     """The CLIP in a run folder, or the model itself where it can say what pictures show.
 
     Raises:
         DaedalError: there is none.
     """
+    from daedal.inference.skills.caption import Caption
+    from daedal.inference.skills.match import Match
+
     if run is not None:
-        return open_matcher(run)
-    if "caption" not in generator.capabilities:
+        return open_pictures(run).skill(Match)
+    if "caption" not in generator.skills:
         raise DaedalError(f"{generator.name} cannot tell what a picture shows", "Name a CLIP that chooses by --judge")
-    return generator
-
-
-def _of_pictures(run: str) -> None:
-    from daedal import api
-    from daedal.models.checkpoint import resolve
-
-    if not api.of_pictures(resolve(run)):
-        raise DaedalError(f"{run} writes text and draws no pictures", "Name the run of a model of images")
-    api.use_fastest_threads()
+    return generator.skill(Caption)
 
 
 @contextmanager
@@ -103,7 +86,7 @@ class Destination:
         elif out.is_dir() and any(out.iterdir()) and not replace:
             raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
 
-    def expect(self, count: int, generator: "Drawer", columns: int | None = None) -> None:
+    def expect(self, count: int, generator: "Generator", columns: int | None = None) -> None:
         """Make sure, before they are drawn, that so many pictures can be written.
 
         Raises:
@@ -116,7 +99,7 @@ class Destination:
 
     def write(self, pictures: "Sequence[Picture]", columns: int | None = None) -> list[str]:
         """Write drawn pictures, and give the file of each."""
-        from daedal.inference.sheet import save_each, save_grid
+        from daedal.inference.picture import save_each, save_grid
 
         if self._folder and self.path is not None:
             return [str(path) for path in save_each(pictures, self.path)]
@@ -125,7 +108,7 @@ class Destination:
 
     def write_pairs(self, found: "Sequence[Reconstruction]") -> None:
         """Write pictures with their reconstructions."""
-        from daedal.inference.reconstruction import save_each_pair, save_pairs
+        from daedal.inference.skills.reconstruct import save_each_pair, save_pairs
 
         if self._folder and self.path is not None:
             save_each_pair(found, self.path)
@@ -157,15 +140,15 @@ def run_name(run: str) -> str:
     return Path(run).resolve().name
 
 
-def fit(generator: "Drawer", picture: Path) -> "Given":
+def fit(generator: "Generator", picture: Path) -> "InputPicture":
     """A picture as the model sees it; says what was changed."""
-    given = generator.fit(picture)
+    given: InputPicture = generator.fit(picture)
     if given.note:
         console.note(given.note)
     return given
 
 
-def tell_prompts(generator: "Drawer", prompts: Sequence[str] | None) -> None:
+def tell_prompts(generator: "Generator", prompts: Sequence[str] | None) -> None:
     """Say what a model cannot know of prompts: words that no caption had, and, where they are not drawn but compared, what is
     too long to be read."""
     captions = generator.captions

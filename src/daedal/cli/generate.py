@@ -12,7 +12,6 @@ from daedal.cli.drawing import (
     Destination,
     drawing,
     open_judge,
-    open_pictures,
     require_turns,
     run_name,
     tell,
@@ -100,38 +99,34 @@ def generate(
         "columns": columns, "replace": replace or None, **given(how),
     }  # fmt: skip
     from daedal import api
-    from daedal.inference.generator import Generator
-    from daedal.models.checkpoint import resolve
 
-    if api.of_pictures(resolve(model)):
-        _refuse(of_text, f"{model} draws pictures and writes no text")
-        if judge is not None and best_of is None:
-            raise DaedalError("--judge has nothing to choose from", "Give --best-of, as in --best-of 8")
-        if best_of is not None and not prompt:
-            raise DaedalError("Without a prompt there is nothing to judge by", "Give --prompt, or leave --best-of out")
-        several = {"prompts": prompt, "classes": label}
-        if n is None:
-            n = max(_PICTURES, *(len(one or ()) for one in several.values()))
-        require_turns(n, several, "Ask for at least -n {}")
-        destination = Destination(out, f"samples-{run_name(model)}", replace)
-        generator = open_pictures(model)
-        destination.expect(n, generator, columns)
-        tell_prompts(generator, prompt)
-        with drawing() as progress:
-            asked: dict[str, Any] = {"n": n, "label": label, "prompt": prompt}
-            draw = generator.generate if image is None else partial(generator.edit, image, mask)
-            if best_of is not None:
-                from daedal.inference.choosing import draw_best
-
-                draw = partial(draw_best, draw, open_judge(judge, generator), best_of=best_of)
-            pictures = draw(**asked, progress=progress, **chosen, **given(how))
-        tell(pictures, destination.write(pictures, columns), destination, json)
-    else:
+    api.use_fastest_threads()
+    generator = api.load(model, **({} if quantize is None else {"quantize": quantize}))
+    if "write" in generator.skills:
         _refuse(of_pictures, f"{model} writes text and draws no pictures")
-        api.use_fastest_threads()
-        writer = api.load(model, quantize=quantize)
-        assert isinstance(writer, Generator)
-        _write(writer, prompt or [""], 1 if n is None else n, json, chosen)
+        _write(generator, prompt or [""], 1 if n is None else n, json, chosen)
+        return
+    _refuse(of_text, f"{model} draws pictures and writes no text")
+    if judge is not None and best_of is None:
+        raise DaedalError("--judge has nothing to choose from", "Give --best-of, as in --best-of 8")
+    if best_of is not None and not prompt:
+        raise DaedalError("Without a prompt there is nothing to judge by", "Give --prompt, or leave --best-of out")
+    several = {"prompts": prompt, "classes": label}
+    if n is None:
+        n = max(_PICTURES, *(len(one or ()) for one in several.values()))
+    require_turns(n, several, "Ask for at least -n {}")
+    destination = Destination(out, f"samples-{run_name(model)}", replace)
+    destination.expect(n, generator, columns)
+    tell_prompts(generator, prompt)
+    with drawing() as progress:
+        asked: dict[str, Any] = {"n": n, "label": label, "prompt": prompt}
+        draw = generator.generate if image is None else partial(generator.edit, image, mask)
+        if best_of is not None:
+            from daedal.inference.skills.draw import draw_best
+
+            draw = partial(draw_best, draw, open_judge(judge, generator), best_of=best_of)
+        pictures = draw(**asked, progress=progress, **chosen, **given(how))
+    tell(pictures, destination.write(pictures, columns), destination, json)
 
 
 def _refuse(options: dict[str, Any], why: str) -> None:

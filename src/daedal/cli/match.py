@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import fit, open_matcher, tell_prompts
+from daedal.cli.drawing import fit, open_pictures, tell_prompts
 from daedal.cli.options import Switch
 
 
@@ -31,7 +31,8 @@ def match(
     json
         Print the numbers as JSON.
     """
-    matcher = open_matcher(run)
+    matcher = open_pictures(run)
+    matcher.require("match")
     tell_prompts(matcher, text)
     given = [fit(matcher, picture) for picture in pictures]
     if len(text) == 1:

@@ -14,7 +14,7 @@ from daedal.printable import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from daedal.inference.reconstruction import Reconstruction
+    from daedal.inference.skills.reconstruct import Reconstruction
 
 
 def reconstruct(

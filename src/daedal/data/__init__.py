@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from daedal.data.opened import card_html as card_html
-    from daedal.data.opened import open_data as open_data
-    from daedal.data.opened import render_card as render_card
+    from daedal.data.any_build import build as build
+    from daedal.data.card import card_html as card_html
+    from daedal.data.card import render_card as render_card
+    from daedal.data.folder import open_data as open_data
     from daedal.data.options import BuildOptions as BuildOptions
-    from daedal.data.pipeline import build as build
     from daedal.data.recognise import modality as modality
     from daedal.data.shards import Dataset as Dataset
     from daedal.data.shards import Split as Split
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BuildOptions": "options",
-    "build": "pipeline",
+    "build": "any_build",
     "Dataset": "shards",
     "Split": "shards",
     "Windows": "windows",
-    "card_html": "opened",
+    "card_html": "card",
     "modality": "recognise",
-    "open_data": "opened",
-    "render_card": "opened",
+    "open_data": "folder",
+    "render_card": "card",
 }
 
 __all__ = ["BuildOptions", "Dataset", "Split", "Windows", "build", "card_html", "modality", "open_data", "render_card"]

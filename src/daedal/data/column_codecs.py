@@ -1,8 +1,8 @@
 """The codecs of columns: values -> rows of ids. Learned from the train split, saved with the data, shared by columns."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -14,9 +14,12 @@ from daedal.codecs.conversation import Conversation
 from daedal.codecs.items import END as END_OF_HISTORY
 from daedal.codecs.items import ItemCodec
 from daedal.codecs.text import TextCodec
+from daedal.data.columns import Ragged
 from daedal.data.encode import Encoder, id_dtype
 from daedal.data.example_options import ExampleOptions
+from daedal.data.kind import Kind
 from daedal.data.vocabulary import choose_codec, choose_vocabulary, given_tokenizer
+from daedal.errors import DaedalError
 from daedal.files import write_json, write_text
 from daedal.models.habits import GENERATION, TEMPLATE
 
@@ -76,16 +79,17 @@ class ColumnCodec(Protocol):
 class TextColumns:
     """Text, each value followed by the end of text."""
 
-    def __init__(self, codec: TextCodec, tokenizer_json: str) -> None:
-        self.codec, self._encoder = codec, Encoder(codec, tokenizer_json)
-
-    @classmethod
-    def _of(cls, codec: TextCodec) -> Self:
-        return cls(codec, json.dumps(codec.state()))
+    def __init__(self, codec: TextCodec) -> None:
+        self.codec = codec
 
     @classmethod
     def fit(cls, train: Train) -> Self:
-        return cls._of(learn(train))
+        return cls(learn(train))
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Text to ids, at speed."""
+        return Encoder(self.codec)
 
     @property
     def vocab_size(self) -> int:
@@ -96,7 +100,7 @@ class TextColumns:
         return f"{self.codec.kind}, {self.codec.vocab_size:,} tokens"
 
     def encode(self, values: Sequence[Any]) -> Rows:
-        return Rows(*self._encoder(values))
+        return Rows(*self.encoder(values))
 
     def fingerprint(self) -> str:
         return self.codec.fingerprint()
@@ -106,7 +110,7 @@ class TextColumns:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        return cls(TextCodec.load(folder), (folder / "tokenizer.json").read_text(encoding="utf-8"))
+        return cls(TextCodec.load(folder))
 
 
 class ChatColumns:
@@ -165,7 +169,7 @@ class ChatColumns:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        return cls(TextCodec.load(folder), ChatTemplate.load(folder))
+        return cls(_open(folder), ChatTemplate.load(folder))
 
 
 class ItemColumns:
@@ -206,6 +210,23 @@ class ItemColumns:
 
 
 CODECS: dict[str, type[ColumnCodec]] = {"text": TextColumns, "chat": ChatColumns, "items": ItemColumns}
+
+
+def names_of(kind: Kind) -> list[str]:
+    """The codecs of a kind's columns, each once."""
+    return list(dict.fromkeys(column.codec for column in kind.columns.values() if isinstance(column, Ragged)))
+
+
+def load_codecs(kind: Kind, folder: Path) -> dict[str, ColumnCodec]:
+    """The codecs of a kind's columns, that lie in folders of their names."""
+    return {name: CODECS[name].load(folder / name) for name in names_of(kind)}
+
+
+def _open(folder: Path) -> TextCodec:
+    codec = TextCodec.load(folder)
+    if codec.eos_id is None:
+        raise DaedalError(f"{folder}: its tokenizer has no end of text", "Build the data again")
+    return codec
 
 
 def learn(train: Train, marks: Sequence[str] = ()) -> TextCodec:

@@ -1,5 +1,6 @@
 """All documents of a build at once: what must be known of each to find duplicates and draw splits, and no text."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int8, Int64, UInt64
 
 from daedal.data.sketch import WORDS
-from daedal.data.spool import Spool, Tally
+from daedal.data.spool import Spool, Tally, each_document
 
 Array = np.ndarray
 
@@ -92,6 +93,10 @@ def gather(spool: Spool, units: int, scratch: Path) -> Corpus:
     )
 
 
-def held_out(corpus: Corpus) -> Bool[Array, " documents"]:
-    """Which documents come from a validation or test file."""
-    return corpus.roles > 0
+def each_of(corpus: Corpus, spool: Spool, chosen: Bool[Array, " documents"]) -> Iterator[tuple[int, bytes]]:
+    """The documents that are chosen, in order: the number of each among all, and itself as the spool holds it."""
+    for place, (unit, number) in enumerate(corpus.chunks):
+        first, last = int(corpus.firsts[place]), int(corpus.firsts[place + 1])
+        if chosen[first:last].any():
+            documents = each_document(spool.text(unit, number), np.cumsum(corpus.bytes[first:last]))
+            yield from ((each, data) for each, data in enumerate(documents, first) if chosen[each])

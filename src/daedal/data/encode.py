@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Int64
 
 from daedal.config import Config
-from daedal.data.ingest import each_document
 from daedal.data.options import SPLITS
 from daedal.data.shards import load_array
 from daedal.data.sketch import WORDS
-from daedal.data.spool import Spool
+from daedal.data.spool import Spool, each_document
 from daedal.data.words import LINE_START, WordTable
 from daedal.files import atomic_path
 
@@ -117,20 +116,13 @@ def id_dtype(vocab_size: int) -> "np.dtype[np.unsignedinteger[Any]]":
 class Encoder:
     """Text to ids: through a table of words where the codec allows it, else by the codec itself."""
 
-    def __init__(self, codec: "TextCodec", tokenizer_json: str) -> None:
+    def __init__(self, codec: "TextCodec") -> None:
         assert codec.eos_id is not None
         self.dtype = id_dtype(codec.vocab_size)
         self._codec = codec
         self._bytes = _byte_ids(codec, self.dtype)
-        self._table = None if self._bytes is not None else WordTable.of(codec, tokenizer_json, self.dtype)
+        self._table = None if self._bytes is not None else WordTable.of(codec, self.dtype)
         self._end = np.array([codec.eos_id], dtype=self.dtype).tobytes()
-
-    @classmethod
-    def load(cls, folder: str | Path) -> "Encoder":
-        """The encoder of the codec in a folder."""
-        from daedal.codecs.text import TextCodec
-
-        return cls(TextCodec.load(folder), (Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))
 
     def __call__(self, texts: Sequence[str]) -> tuple[Int64[Array, " texts"], Array]:
         """Tokens of each text, its end of document included, and all their ids."""

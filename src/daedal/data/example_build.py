@@ -1,146 +1,107 @@
-"""A build of examples with columns from end to end, whatever their kind: read, drop copies, split, fit codecs, encode, write.
+"""The stages of a build of examples with columns: read, drop copies, split, learn codecs, encode, write.
 
-As builds of text do, it works in `.NAME.build` beside the target, in steps that leave whole files.
+Each leaves whole files in the work area. Running text does the same but for what `daedal.data.stream_build` says.
 """
 
 import hashlib
 import json
-import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from daedal.data import corpus as corpora
 from daedal.data import duplicates
-from daedal.data.column_codecs import CODECS, ColumnCodec, Train
+from daedal.data.any_build import Build
+from daedal.data.column_codecs import CODECS, ColumnCodec, Train, names_of
 from daedal.data.columns import Classes, Dense, Numbers, Ragged
-from daedal.data.copies import components
+from daedal.data.copies import Duplicates, together
+from daedal.data.corpus import Corpus, each_of, gather
 from daedal.data.decode import known_encoding
 from daedal.data.encode import ASSIGNED, Job, id_dtype
-from daedal.data.example_files import examples_path, write_examples
-from daedal.data.example_manifest import CodecOfColumns, ColumnRecord, ExampleManifest, ExampleSplitRecord
-from daedal.data.example_options import ExampleOptions
-from daedal.data.example_split import assign_examples
-from daedal.data.example_spool import examples
-from daedal.data.examples import ExampleDataset
+from daedal.data.example_files import encode_examples, write_examples
+from daedal.data.example_manifest import CodecOfColumns, ColumnRecord, ExampleManifest
+from daedal.data.example_spool import ExampleChunks, unpack
 from daedal.data.images.annotate import natural
+from daedal.data.ingest import Chunks
 from daedal.data.kind import InTime, Kind, Stratified
-from daedal.data.manifest import MANIFEST
+from daedal.data.manifest import MANIFEST, DataManifest
 from daedal.data.options import SPLITS
-from daedal.data.request import hash_of, refuse_broken, resolve_all, told, versions
-from daedal.data.sources import Named, resolve
-from daedal.data.split import Assignment
+from daedal.data.split import Assignment, assign
 from daedal.data.spool import Spool
-from daedal.data.summary import counts_of, dropped_of, duplicates_of, source_of
+from daedal.data.summary import counts_of, duplicates_of, name_of
 from daedal.data.windows import mix
-from daedal.data.workarea import holds_request, request_of, work_area, work_path
-from daedal.data.workers import Bench, Workers
-from daedal.errors import DaedalError
-from daedal.files import atomic_folder, atomic_path, disk_error, make_folder, write_json
+from daedal.data.workers import Workers
+from daedal.files import atomic_folder, atomic_path, make_folder, write_json
 
-Progress = Callable[[str, int, int | None], None]
-STAGES = ("read", "deduplicate", "learn codec", "encode", "write")
+Array = np.ndarray
 _PARALLEL_FROM = 24_000_000  # bytes of sources below which starting processes takes longer than it saves
 _PIECE = 2**20  # characters of a text that a codec is given at once
 _NOTES = 50
 
 
-def build_examples(
-    kind: Kind,
-    sources: Sequence[str | Path] | str | Path,
-    out: str | Path,
-    options: ExampleOptions,
-    *,
-    guessed: bool = False,
-    workers: int | None = None,
-    replace: bool = False,
-    progress: Progress | None = None,
-) -> ExampleDataset:
-    """Build a data folder of examples of a kind.
+@dataclass
+class Facts:
+    """What splits and classes are drawn from, of all examples.
 
-    Args:
-        sources: files, folders, archives or `hf:NAME[:SPLIT]`.
-        guessed: whether nobody said that they are of this kind, which is told then.
-        workers, replace, progress: as `daedal.data.pipeline.build` has them.
-
-    Raises:
-        DaedalError: a source is unreadable or broken, there are too few examples, or `out` is something else, cannot be written
-            or holds data that was built otherwise.
+    Attributes:
+        names: of a column's values, the number of each, in the order in which they were found.
+        numbers: of each example, by column: the number of its value, or of a column of numbers itself.
+        same: pairs of examples that must stay together.
     """
-    if options.encoding is not None:
-        known_encoding(options.encoding)
-    out = Path(out).expanduser()
-    named = resolve_all(sources, options, out.absolute(), resolve, ())
-    request = hash_of(named, kind.name, options.model_dump(mode="json"), _versions())
-    work = work_path(out)
-    if holds_request(out, request, replace) and (done := _whole(out)) is not None:
-        if request_of(work) == request:
-            shutil.rmtree(work, ignore_errors=True)
-        return done
-    with work_area(work, request, replace):
-        holds_request(out, request, replace)
-        try:
-            _Build(kind, named, options, guessed, request, work, workers, progress or _quiet).run(out.absolute())
-        except OSError as error:
-            raise disk_error(error, out) from error
-    return ExampleDataset.open(out)
+
+    names: dict[str, dict[Any, int]] = field(default_factory=dict)
+    numbers: dict[str, Array] = field(default_factory=dict)
+    same: Array = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
 
 
-class _Build:
-    def __init__(
-        self,
-        kind: Kind,
-        named: list[Named],
-        options: ExampleOptions,
-        guessed: bool,
-        request: str,
-        work: Path,
-        workers: int | None,
-        progress: Progress,
-    ) -> None:
-        self.kind, self.named, self.options, self.request = kind, named, options, request
-        self.guessed = guessed
-        self.work, self.progress = work, progress
-        self.units = kind.units(named)
+class ExampleBuild(Build):
+    """The stages of a build of examples with columns."""
+
+    stages = ("read", "deduplicate", "learn codec", "encode", "write")
+    chunks: ClassVar[type[Chunks]] = ExampleChunks
+
+    def __post_init__(self) -> None:
+        if self.options.encoding is not None:
+            known_encoding(self.options.encoding)
+        self.units = self.kind.units(self.named)
         self.bytes = sum(unit.bytes for unit in self.units)
-        self.spool = Spool(make_folder(work / "spool"))
-        self.encoded = make_folder(work / "encoded")
-        self.codecs: dict[str, ColumnCodec] = {}
-        self.workers = max(1, workers or (1 if self.bytes < _PARALLEL_FROM else min(8, os.cpu_count() or 1)))
+        self.spool = Spool(make_folder(self.work / "spool"))
+        self.encoded = make_folder(self.work / "encoded")
+
+    @staticmethod
+    def encode(job: Job, kind: Kind, codecs: dict[str, ColumnCodec], spool: Spool, folder: Path) -> int:
+        """Encode a chunk; gives its bytes. It runs in any process."""
+        return encode_examples(kind, codecs, spool, job, folder)
+
+    def reading(self) -> Any:
+        """The options that readers are given."""
+        return self.options
 
     def run(self, out: Path) -> None:
-        bench = Bench(
-            spool=str(self.spool.folder),
-            encoded=str(self.encoded),
-            codec=str(self.work / "codec"),
-            kind=self.kind.name,
-            options=self.options.model_dump(mode="json"),
-        )
-        with Workers(bench, self.workers) as workers:
+        bench = {"kind": self.kind.name, "options": self.reading().model_dump(mode="json"), "work": str(self.work)}
+        count = self.processes_for(self.bytes, _PARALLEL_FROM)
+        with Workers("daedal.data.chunk_work:ChunkWork", bench, count) as workers:
             self._read(workers)
-            self.corpus = corpora.gather(self.spool, len(self.units), self.work / "sketches.bin")
-            self._check_any()
-            found, assignment = self._decide()
-            self._fit(assignment)
-            self._encode(workers)
-        self.progress("write", 0, len(self.corpus))
-        columns = self._columns(assignment)
+            corpus = self._gather()
+            self.progress("deduplicate", 0, len(corpus))
+            found, assignment = self.decide(corpus)
+            self.progress("deduplicate", len(corpus), len(corpus))
+            with atomic_path(self.encoded / ASSIGNED) as path, path.open("wb") as file:
+                np.save(file, assignment.splits, allow_pickle=False)
+            codecs = self._fit(corpus, assignment)
+            self._encode(workers, corpus, assignment)
+        self.progress("write", 0, len(corpus))
         with atomic_folder(out) as folder:
-            for codec in self.codecs.values():
+            for codec in codecs.values():
                 codec.save(folder)
-            records = write_examples(
-                folder, self.kind, self.spool, self.corpus, assignment.splits, self.encoded, columns
-            )
-            manifest = self._manifest(found, assignment, columns, records)
+            manifest = self.write(folder, corpus, found, assignment, codecs)
             write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
-        self.progress("write", len(self.corpus), len(self.corpus))
+        self.progress("write", len(corpus), len(corpus))
 
     def _read(self, workers: Workers) -> None:
         done, total = 0, self.bytes or None
@@ -156,119 +117,127 @@ class _Build:
         workers.run(unread, more)
         self.progress("read", done, done)
 
-    def _check_any(self) -> None:
-        refuse_broken(self.named, self.corpus.tally)
-        if not len(self.corpus):
-            raise DaedalError(
-                f"There is no {self.kind.line.noun[0]} in {', '.join(each.source for each in self.named)}"
-                f"{told(self.corpus.tally)}",
-                "Give other sources, or say what they hold with --kind",
-            )
+    def _gather(self) -> Corpus:
+        corpus = gather(self.spool, len(self.units), self.work / "sketches.bin")
+        tally, options = corpus.tally, self.options
+        self.check_any(len(corpus), tally)
+        for role, given in (("validation", options.validation), ("test", options.test)):
+            if given and not (corpus.roles == SPLITS.index(role)).any():
+                self.refuse_empty(map(str, given), tally, f"Give other files with --{role}")
+        if not (corpus.roles == 0).any() and not (options.validation or options.test):
+            tally.note("all of the sources is of one split by its name: splits are drawn anew")
+            tally.counts.pop("own splits", None)
+            return replace(corpus, roles=np.zeros_like(corpus.roles))
+        return corpus
 
-        for role, given in (("validation", self.options.validation), ("test", self.options.test)):
-            if given and not (self.corpus.roles == SPLITS.index(role)).any():
-                raise DaedalError(
-                    f"There is no {self.kind.line.noun[0]} in {', '.join(map(str, given))}{told(self.corpus.tally)}",
-                    f"Give other files with --{role}",
-                )
+    # -- deciding ----------------------------------------------------------------------------------------------------
 
-    def _decide(self) -> tuple[duplicates.Duplicates, Assignment]:
-        corpus, options, kind = self.corpus, self.options, self.kind
-        self.progress("deduplicate", 0, len(corpus))
-        if len(corpus) and not (corpus.roles == 0).any() and not (options.validation or options.test):
-            corpus.tally.note("all of the sources is of one split by its name: splits are drawn anew")
-            corpus.tally.counts.pop("own splits", None)
-            self.corpus = corpus = replace(corpus, roles=np.zeros_like(corpus.roles))
+    def decide(self, corpus: Corpus) -> tuple[Duplicates, Assignment]:
+        """Drop copies, and draw the splits."""
+        options, by = self.options, self.kind.split
+        self.facts = self._look(corpus)
         found = duplicates.find(corpus, options.exact_duplicates, options.near_duplicates, options.similarity)
-        if kind.together is not None:
-            found = self._together(found, kind.together)
-        strata = times = None
+        found = together(found, self.facts.same)
+        values = self.facts.numbers[by.column] if isinstance(by, InTime | Stratified) else None
+        if isinstance(by, InTime) and values is not None:
+            values = np.where(np.isnan(values), -np.inf, values)  # what has no time is of the past
+            values = values if np.isfinite(values).any() else None
+        return found, assign(self.kind, found, corpus.roles, corpus.hashes, options, values=values)
+
+    def _look(self, corpus: Corpus) -> Facts:
+        """Read all examples once, for what must be known of them together."""
+        kind, facts = self.kind, Facts()
+        wanted = {name for name, column in kind.columns.items() if isinstance(column, Classes)}
+        wanted |= {kind.split.column} if isinstance(kind.split, InTime | Stratified) else set()
+        if not wanted and kind.together is None:
+            return facts
         every = np.ones(len(corpus), dtype=bool)
-        if isinstance(kind.split, Stratified):
-            numbers: dict[Any, int] = {}
-            column = kind.split.column
-            strata = np.array(
-                [numbers.setdefault(each[column], len(numbers)) for each in self._examples(every)], np.int64
-            )
-        elif isinstance(kind.split, InTime):
-            column = kind.split.column
-            known = [each[column] for each in self._examples(every)]
-            times = np.array([-np.inf if each is None else each for each in known])  # what has no time is of the past
-            times = times if np.isfinite(times).any() else None
-        assignment = assign_examples(kind, found, corpus, options, strata, times)
-        self.progress("deduplicate", len(corpus), len(corpus))
-        with atomic_path(self.encoded / ASSIGNED) as path, path.open("wb") as file:
-            np.save(file, assignment.splits, allow_pickle=False)
-        return found, assignment
+        found: dict[str, list[Any]] = {name: [] for name in wanted}
+        firsts: dict[bytes, int] = {}
+        same = []
+        for number, example in self.examples(corpus, every):
+            for name, values in found.items():
+                value = example[name]
+                if isinstance(kind.columns[name], Numbers):
+                    values.append(np.nan if value is None else value)
+                else:
+                    names = facts.names.setdefault(name, {})
+                    values.append(names.setdefault(value, len(names)))
+            if kind.together is not None:
+                packed = kind.columns[kind.together].pack(example[kind.together])
+                same.append((number, firsts.setdefault(blake2b(packed, digest_size=16).digest(), number)))
+        facts.numbers = {name: np.array(values) for name, values in found.items()}
+        facts.same = np.array(same, dtype=np.int64).reshape(-1, 2)
+        return facts
 
-    def _together(self, found: duplicates.Duplicates, column: str) -> duplicates.Duplicates:
-        """Examples that have the same value of a column are of one group."""
-        firsts: dict[Any, int] = {}
-        every = self._examples(np.ones(len(self.corpus), dtype=bool))
-        packed = (blake2b(self.kind.columns[column].pack(each[column]), digest_size=16).digest() for each in every)
-        same = [(number, firsts.setdefault(digest, number)) for number, digest in enumerate(packed)]
-        edges = found.groups[np.array(same, dtype=np.int64).reshape(-1, 2)]
-        joined = components(int(found.groups.max(initial=-1)) + 1, edges[edges[:, 0] != edges[:, 1]])
-        return replace(found, groups=joined[found.groups])
+    def examples(self, corpus: Corpus, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The examples that are chosen, in order, each with its number."""
+        return ((number, unpack(self.kind, data)) for number, data in each_of(corpus, self.spool, chosen))
 
-    def _examples(self, chosen: np.ndarray) -> Iterator[dict[str, Any]]:
-        return examples(self.kind, self.spool, self.corpus, chosen)
+    # -- codecs ------------------------------------------------------------------------------------------------------
 
-    def _fit(self, assignment: Assignment) -> None:
+    def _fit(self, corpus: Corpus, assignment: Assignment) -> dict[str, ColumnCodec]:
         """Learn the codecs from the train split, or open those that a stopped build has learned."""
         train = assignment.splits == 0
-        sample = self._sample(train)
-        for name in dict.fromkeys(column.codec for column in self.kind.columns.values() if isinstance(column, Ragged)):
-            folder = self.work / "codec" / name
+        codecs = {}
+        for name in names_of(self.kind):
+            folder = make_folder(self.work / "codecs") / name
             if folder.is_dir():
-                self.codecs[name] = CODECS[name].load(folder)
+                codecs[name] = CODECS[name].load(folder)
                 continue
-            mine = {
-                each: column
-                for each, column in self.kind.columns.items()
-                if isinstance(column, Ragged) and column.codec == name
-            }
-            chosen = train if name == "items" else sample
-            total = int(self.corpus.bytes[chosen].sum())
-            self.progress("learn codec", 0, total)
-
-            def values(
-                mine: dict[str, Ragged] = mine, chosen: np.ndarray = chosen, total: int = total
-            ) -> Iterator[Any]:
-                done = 0
-                for example in self._examples(chosen):
-                    for each, column in mine.items():
-                        if example[each] is not None:
-                            yield example[each]
-                            done += len(column.pack(example[each]))
-                    self.progress("learn codec", min(done, total), total)
-
-            def texts(mine: dict[str, Ragged] = mine, chosen: np.ndarray = chosen) -> Iterator[str]:
-                for example in self._examples(chosen):
-                    for each, column in mine.items():
-                        text = "" if example[each] is None else column.words(example[each])
-                        for begin in range(0, len(text), _PIECE):
-                            yield text[begin : begin + _PIECE]
-
-            size = int(self.corpus.bytes[train].sum())
-            self.codecs[name] = CODECS[name].fit(Train(values, texts, size, self.options))
-            make_folder(self.work / "codec")
+            chosen = train if name == "items" or self.options.codec == "char" else self._sample(corpus, train)
+            codecs[name] = self._learn(name, corpus, assignment, chosen)
             with atomic_folder(folder) as target:
-                self.codecs[name].save(target)
+                codecs[name].save(target)
+        return codecs
 
-    def _sample(self, train: np.ndarray) -> np.ndarray:
+    def _learn(self, name: str, corpus: Corpus, assignment: Assignment, chosen: Array) -> ColumnCodec:
+        mine = {
+            each: column
+            for each, column in self.kind.columns.items()
+            if isinstance(column, Ragged) and column.codec == name
+        }
+        total = int(corpus.bytes[chosen].sum())
+        self.progress("learn codec", 0, total)
+
+        def cells() -> Iterator[tuple[Ragged, Any]]:
+            done = 0
+            for number, example in self.training(corpus, assignment, chosen):
+                for each, column in mine.items():
+                    if example[each] is not None:
+                        yield column, example[each]
+                done += int(corpus.bytes[number])
+                self.progress("learn codec", done, total)
+
+        def values() -> Iterator[Any]:
+            return (value for _, value in cells())
+
+        def texts() -> Iterator[str]:
+            for column, value in cells():
+                text = column.words(value)
+                for begin in range(0, len(text), _PIECE):
+                    yield text[begin : begin + _PIECE]
+
+        size = int(corpus.bytes[assignment.splits == 0].sum())
+        return CODECS[name].fit(Train(values, texts, size, self.options))
+
+    def training(self, corpus: Corpus, assignment: Assignment, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
+        """What of the chosen examples a codec may learn from."""
+        return self.examples(corpus, chosen)
+
+    def _sample(self, corpus: Corpus, train: Array) -> Array:
         """The examples that a codec is learned from: all that train, or as many of them as make the sample's size."""
         limit = self.options.codec_sample_mb * 1e6
-        if self.corpus.bytes[train].sum() <= limit:
+        if corpus.bytes[train].sum() <= limit:
             return train
-        order = np.argsort(mix(self.corpus.hashes[:, 1]), kind="stable")
+        order = np.argsort(mix(corpus.hashes[:, 1]), kind="stable")
         order = order[train[order]]
-        chosen = np.zeros(len(self.corpus), dtype=bool)
-        chosen[order[np.cumsum(self.corpus.bytes[order]) - self.corpus.bytes[order] < limit]] = True
+        chosen = np.zeros(len(corpus), dtype=bool)
+        chosen[order[np.cumsum(corpus.bytes[order]) - corpus.bytes[order] < limit]] = True
         return chosen
 
-    def _encode(self, workers: Workers) -> None:
-        total, done = int(self.corpus.bytes.sum()), 0
+    def _encode(self, workers: Workers, corpus: Corpus, assignment: Assignment) -> None:
+        total, done = int(corpus.bytes.sum()), 0
 
         def more(size: int) -> None:
             nonlocal done
@@ -276,93 +245,97 @@ class _Build:
             self.progress("encode", done, total)
 
         self.progress("encode", 0, total)
-        firsts = self.corpus.firsts.tolist()
-        jobs = [
-            Job(unit=unit, number=number, first=first, cuts={})
-            for (unit, number), first in zip(self.corpus.chunks, firsts, strict=False)
-        ]
+        jobs = []
+        for place, (unit, number) in enumerate(corpus.chunks):
+            first, last = int(corpus.firsts[place]), int(corpus.firsts[place + 1])
+            cuts = {each - first: cut for each, cut in assignment.cuts.items() if first <= each < last}
+            jobs.append(Job(unit=unit, number=number, first=first, cuts=cuts))
         workers.run(jobs, more)
 
-    def _columns(self, assignment: Assignment) -> dict[str, ColumnRecord]:
-        records = {}
-        for name, column in self.kind.columns.items():
-            if isinstance(column, Ragged):
-                dtype = id_dtype(self.codecs[column.codec].vocab_size).name
-                records[name] = ColumnRecord(stored="ragged", codec=column.codec, dtype=dtype)
-            elif isinstance(column, Classes):
-                found = {each[name] for each in self._examples(assignment.splits == 0)} - {None}
-                records[name] = ColumnRecord(stored="classes", names=tuple(sorted(found, key=natural)))
-                new = Counter(each[name] for each in self._examples(assignment.splits > 0))
-                if unknown := {each: count for each, count in new.items() if each not in found and each is not None}:
-                    few = ", ".join(map(repr, islice(unknown, 5)))
-                    self.corpus.tally.note(
-                        f"{sum(unknown.values()):,} held-out {self.kind.nouns} have a {name} that train lacks ({few}): "
-                        "they are of no class"
-                    )
-            else:
-                stored = {Numbers: "numbers", Dense: "dense"}.get(type(column), "strings")
-                records[name] = ColumnRecord.parse({"stored": stored}, "column")
-        return records
+    # -- writing -----------------------------------------------------------------------------------------------------
 
-    def _manifest(
+    def write(
         self,
-        found: duplicates.Duplicates,
+        folder: Path,
+        corpus: Corpus,
+        found: Duplicates,
         assignment: Assignment,
-        columns: dict[str, ColumnRecord],
-        records: dict[str, ExampleSplitRecord],
-    ) -> ExampleManifest:
-        tally, kept = self.corpus.tally, assignment.splits >= 0
-        for each in self.named:
-            for label, reason, detail, size, _ in each.lost:
-                tally.drop(reason, size, f"{label}: {detail}")
+        codecs: dict[str, ColumnCodec],
+    ) -> DataManifest:
+        """Write the files of all splits, and give the manifest."""
+        tally, kind, kept = corpus.tally, self.kind, assignment.splits >= 0
+        columns = self._columns(corpus, assignment, codecs)
+        records = write_examples(folder, kind, self.spool, corpus, assignment.splits, self.encoded, columns)
         own = tally.counts.get("own splits", Counter())
         if own and self.options.split is not None:
             tally.note("the sources have splits of their own; --split was given, so they were drawn anew")
         elif own:
             tally.note(f"splits are the sources' own: {', '.join(name for name in SPLITS if name in own)}")
         if self.guessed:
-            tally.notes.insert(0, f"guessed: {self.kind.name}, {self.kind.line.says} (--kind chooses another)")
-        checked = [line for check in self.kind.checks for line in check(self._examples(kept))]
-        codecs = {
-            name: CodecOfColumns(
-                described=codec.described, vocab_size=codec.vocab_size, fingerprint=codec.fingerprint()
-            )
-            for name, codec in self.codecs.items()
+            tally.notes.insert(0, f"guessed: {kind.name}, {kind.line.says} (--kind chooses another)")
+        checked = [line for check in kind.checks for line in check(each for _, each in self.examples(corpus, kept))]
+        made = {
+            name: CodecOfColumns(described=each.described, vocab_size=each.vocab_size, fingerprint=each.fingerprint())
+            for name, each in codecs.items()
         }
         whole = [
-            self.kind.name,
-            [codecs[name].fingerprint for name in codecs],
+            kind.name,
+            [each.fingerprint for each in made.values()],
             [records[name].fingerprint for name in SPLITS],
         ]
-        fingerprint = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
-        return ExampleManifest(
-            kind=self.kind.name,
-            fingerprint=fingerprint,
-            request=self.request,
-            made_with=_versions(),
-            options=self.options.model_dump(mode="json"),
-            sources=tuple(source_of(each, self.options) for each in self.named),
-            columns=columns,
-            codecs=codecs,
-            splits=records,
-            split_by=assignment.method,
-            dropped=dropped_of(tally),
-            duplicates=duplicates_of(self.corpus, self.spool, found),
-            mended=counts_of(tally, "mended", "masked"),
-            encodings=counts_of(tally, "encodings"),
-            notes=(*tally.notes[:_NOTES], *tally.coding(self.options.encoding), *checked),
+        told = {
+            "kind": kind.name,
+            "fingerprint": hashlib.sha256(json.dumps(whole).encode()).hexdigest(),
+            "columns": columns,
+            "codecs": made,
+            "splits": records,
+            "split_by": assignment.method,
+            "mended": counts_of(tally, "mended", "masked"),
+            "encodings": counts_of(tally, "encodings"),
+            "notes": (*tally.notes[:_NOTES], *tally.coding(self.options.encoding), *checked),
+        }
+        return ExampleManifest.parse({**self.told(corpus, found), **told}, "manifest")
+
+    def told(self, corpus: Corpus, found: Duplicates) -> dict[str, Any]:
+        """What the manifests of all kinds say that are read in chunks."""
+        examples = (
+            f"{name_of(corpus, self.spool, left)} agrees with {name_of(corpus, self.spool, right)} ({similarity:.0%})"
+            for left, right, similarity in found.pairs
         )
+        return {**self.manifest_parts(corpus.tally), "duplicates": duplicates_of(found, examples)}
 
+    def _columns(
+        self, corpus: Corpus, assignment: Assignment, codecs: dict[str, ColumnCodec]
+    ) -> dict[str, ColumnRecord]:
+        records = {}
+        for name, column in self.kind.columns.items():
+            if isinstance(column, Ragged):
+                dtype = id_dtype(codecs[column.codec].vocab_size).name
+                records[name] = ColumnRecord.parse(
+                    {"stored": "ragged", "codec": column.codec, "dtype": dtype}, "column"
+                )
+            elif isinstance(column, Classes):
+                records[name] = ColumnRecord(stored="classes", names=self._classes(name, corpus, assignment))
+            else:
+                stored = {Numbers: "numbers", Dense: "dense"}.get(type(column), "strings")
+                records[name] = ColumnRecord.parse({"stored": stored}, "column")
+        return records
 
-def _versions() -> dict[str, str]:
-    return versions("numpy", "pyarrow", "rensa", "tokenizers")
-
-
-def _whole(out: Path) -> ExampleDataset | None:
-    """The dataset in `out`, unless files of it have gone."""
-    dataset = ExampleDataset.open(out)
-    return dataset if all(examples_path(out, name).exists() for name in dataset.manifest.splits) else None
-
-
-def _quiet(stage: str, done: int, total: int | None) -> None:
-    """No progress is shown."""
+    def _classes(self, column: str, corpus: Corpus, assignment: Assignment) -> tuple[str, ...]:
+        """The classes that the train split has; others are told."""
+        names, numbers = list(self.facts.names[column]), self.facts.numbers[column]
+        train = np.bincount(numbers[assignment.splits == 0], minlength=len(names)).tolist()
+        held = np.bincount(numbers[assignment.splits > 0], minlength=len(names)).tolist()
+        unknown = {
+            each: more
+            for each, few, more in zip(names, train, held, strict=True)
+            if more and not few and each is not None
+        }
+        if unknown:
+            some = ", ".join(map(repr, islice(unknown, 5)))
+            corpus.tally.note(
+                f"{sum(unknown.values()):,} held-out {self.kind.nouns} have a {column} that train lacks ({some}): "
+                "they are of no class"
+            )
+        known = (each for each, count in zip(names, train, strict=True) if count and each is not None)
+        return tuple(sorted(known, key=natural))

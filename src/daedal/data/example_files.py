@@ -26,11 +26,10 @@ from daedal.data.corpus import Corpus
 from daedal.data.encode import ASSIGNED, Job, encoded_path
 from daedal.data.example_manifest import ColumnRecord, ExampleSplitRecord
 from daedal.data.example_spool import unpack
-from daedal.data.ingest import each_document
 from daedal.data.kind import Kind
 from daedal.data.options import SPLITS
 from daedal.data.shards import load_array
-from daedal.data.spool import Spool
+from daedal.data.spool import Spool, each_document
 from daedal.files import atomic_path
 
 Array = np.ndarray

@@ -1,17 +1,12 @@
 """The manifest of a data folder of examples with columns: what was built, from what, how, and what was left out."""
 
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from daedal.config import Config
-from daedal.data.manifest import MANIFEST, Count, Dropped, Duplicates, SourceRecord
+from daedal.data.manifest import Count, DataManifest
 from daedal.data.options import SPLITS
-from daedal.errors import DaedalError
-from daedal.files import read_json
-
-FORMAT = "daedal-examples"
 
 
 class ColumnRecord(Config):
@@ -55,44 +50,26 @@ class ExampleSplitRecord(Config):
     fingerprint: str
 
 
-class ExampleManifest(Config):
+class ExampleManifest(DataManifest):
     """Everything about a data folder of examples but their values."""
 
     format: Literal["daedal-examples"] = "daedal-examples"
-    version: Literal[1] = 1
     kind: str
-    fingerprint: str
-    request: str
-    made_with: dict[str, str]
     options: dict[str, Any]
-    sources: tuple[SourceRecord, ...]
     columns: dict[str, ColumnRecord]
     codecs: dict[str, CodecOfColumns]
     splits: dict[str, ExampleSplitRecord]
-    split_by: str
-    dropped: tuple[Dropped, ...] = ()
-    duplicates: Duplicates = Duplicates()
     mended: tuple[Count, ...] = ()
     encodings: tuple[Count, ...] = ()
-    notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _splits_fit_the_columns(self) -> Self:
+    def _its_parts_fit(self) -> Self:
         if self.splits.keys() != set(SPLITS):
             raise ValueError(f"its splits are not {', '.join(SPLITS)}")
+        if not {"near_duplicates", "exact_duplicates"} <= self.options.keys():
+            raise ValueError("its options do not say what became of duplicates")
         for split in self.splits.values():
             for name, counts in split.classes.items():
                 if name not in self.columns or len(counts) != len(self.columns[name].names):
                     raise ValueError(f"its counts of {name!r} are not of its classes")
         return self
-
-
-def read_example_manifest(folder: Path) -> ExampleManifest:
-    """
-    Raises:
-        DaedalError: it is no folder of examples, or its manifest is damaged.
-    """
-    values = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else None
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise DaedalError(f"{folder} holds no examples with columns", "Give a folder that `daedal data build` wrote")
-    return ExampleManifest.parse(values, str(folder / MANIFEST))

@@ -11,21 +11,22 @@ codecs, the card.
     )
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from daedal.data.columns import Column
-from daedal.data.document import Coded, Example, Lost, Note
+from daedal.data.document import Coded, Example, Lost, Note, Omitted, Raw
 from daedal.data.example_options import ExampleOptions
 from daedal.data.options import CommonOptions
 from daedal.data.peek import Sources
-from daedal.data.sources import Item, Named, Unit, plan_units
+from daedal.data.sources import Named, Role, Unit, plan_units, resolve
 from daedal.errors import DaedalError
 from daedal.families import part
 from daedal.kinds import Line, table
 
-Found = Example | Lost | Coded | Note
+Found = Example | Raw | Lost | Coded | Note | Omitted
 Check = Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
 """Given all examples that stay, gives what the user should know of them: a line each."""
 
@@ -49,7 +50,12 @@ class InTime:
     column: str
 
 
-Splitter = ByHash | Stratified | InTime
+@dataclass(frozen=True)
+class InOrder:
+    """Each document is drawn by a hash of what it says, or, where they are too few for that, all text is cut in its order."""
+
+
+Splitter = ByHash | Stratified | InTime | InOrder
 
 
 @dataclass(frozen=True)
@@ -61,27 +67,36 @@ class Kind:
         key: the columns that make two examples the same.
         recognise: how sure it is that sources are of this kind: 0 not at all, 1 certainly. 0.3 is how sure text is of what
             anybody can read.
-        read: examples of files that are read together, and word of what was lost or decided. Each column's value is a text
-            or, where it is structured, a value of JSON. It may be given the same files again, to go on with a stopped build.
+        read: given items and options, the examples of files that are read together, and word of what was lost or decided. Each
+            column's value is a text or, where it is structured, a value of JSON. It may be given the same files again, to go
+            on with a stopped build.
         units: which files are read together: each alone, unless they belong together as two halves of a pair.
         split: which examples go to which split, where the source does not say.
         settle: what is to be set right in an example whose texts were cleaned; or the reason to leave it out.
         together: the column of which equal values keep examples in one split.
         checks: what else the card should say of the examples.
         options: what may be asked for.
+        resolve: the files that a source names, which is for a split, leaving out a folder.
+        packages: their versions decide what a build gives.
+        build: its stages, a class of `daedal.data.any_build.Build`, as `module:NAME`; most are those of examples with columns.
+        card: what the card tells of its data alone, as `module:NAME`; see `daedal.data.card`.
     """
 
     name: str
     columns: Mapping[str, Column]
     key: tuple[str, ...]
     recognise: Callable[[Sources], float]
-    read: Callable[[Sequence[Item], Any], Iterator[Found]]
+    read: Callable[..., Iterator[Any]]
     units: Callable[[Iterable[Named]], list[Unit]] = plan_units
     split: Splitter = ByHash()
     settle: Callable[[dict[str, Any]], dict[str, Any] | str] | None = None
     together: str | None = None
     checks: tuple[Check, ...] = ()
-    options: type[ExampleOptions] = ExampleOptions
+    options: type[CommonOptions] = ExampleOptions
+    resolve: Callable[[str, Role, Path | None], Named] = resolve
+    packages: tuple[str, ...] = ("numpy", "pyarrow", "rensa", "tokenizers")
+    build: str = "daedal.data.example_build:ExampleBuild"
+    card: str = "daedal.data.example_card:of_examples"
 
     @property
     def line(self) -> Line:
@@ -94,24 +109,7 @@ class Kind:
         return self.line.noun[1]
 
 
-@dataclass(frozen=True)
-class OwnBuild:
-    """A kind that is built by a program of its own.
-
-    Attributes:
-        options: what may be asked for.
-        recognise: how sure it is, as of `Kind`.
-        build: where its build is, as `module:NAME`; it is given sources, the folder to write and the options, and `workers`,
-            `replace`, `progress`.
-    """
-
-    name: str
-    options: type[CommonOptions]
-    recognise: Callable[[Sources], float]
-    build: str
-
-
-def open_kind(name: str) -> Kind | OwnBuild:
+def open_kind(name: str) -> Kind:
     """The kind of a name.
 
     Raises:
@@ -124,18 +122,6 @@ def open_kind(name: str) -> Kind | OwnBuild:
         kind = part(kinds[name].home)
     except Exception as error:  # a package of somebody else's may do anything
         raise DaedalError(f"The kind {name} cannot be opened: {error}", "Install its package again") from error
-    if not isinstance(kind, Kind | OwnBuild):
-        raise DaedalError(f"The kind {name} cannot be opened: {kinds[name].home} is none", "Install its package again")
-    return kind
-
-
-def open_columns(name: str) -> Kind:
-    """The kind of a name, which has columns.
-
-    Raises:
-        DaedalError: there is none, or it has none.
-    """
-    kind = open_kind(name)
     if not isinstance(kind, Kind):
-        raise DaedalError(f"Examples of {name} have no columns", "Name another kind")
+        raise DaedalError(f"The kind {name} cannot be opened: {kinds[name].home} is none", "Install its package again")
     return kind

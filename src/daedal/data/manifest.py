@@ -1,7 +1,10 @@
-"""The manifest of a data folder: what was built, from what, how, and what was left out. Written as `manifest.json`."""
+"""The manifest of a data folder: what was built, from what, how, and what was left out. Written as `manifest.json`.
+
+All kinds have the fields of `DataManifest`; those of examples with columns and of pictures have manifests of their own.
+"""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -72,44 +75,89 @@ class Count(Config):
     count: int
 
 
-class Manifest(Config):
-    """Everything about a data folder but its tokens."""
+class Format(NamedTuple):
+    """A form that data folders have.
 
-    format: Literal["daedal-data"] = "daedal-data"
+    Attributes:
+        holds: what is in them, in a word.
+        home: what opens them, as `module:NAME`.
+    """
+
+    holds: str
+    home: str
+
+
+FORMATS = {
+    "daedal-data": Format("text", "daedal.data.shards:Dataset"),
+    "daedal-images": Format("pictures", "daedal.data.images.dataset:ImageDataset"),
+    "daedal-examples": Format("examples with columns", "daedal.data.examples:ExampleDataset"),
+}
+"""By the name that a manifest says."""
+
+
+class DataManifest(Config):
+    """What the manifests of all kinds say.
+
+    Attributes:
+        request: hash of the options and of the sources' names, sizes and times: the same request is not built twice.
+    """
+
+    format: str
     version: Literal[1] = 1
     fingerprint: str
-    request: str  # hash of the options and of the sources' names, sizes and times: the same request is not built twice
+    request: str
     made_with: dict[str, str]
-    options: BuildOptions
+    options: Any
     sources: tuple[SourceRecord, ...]
-    codec: CodecRecord
-    splits: dict[str, SplitRecord]
+    splits: dict[str, Any]
     split_by: str
     dropped: tuple[Dropped, ...] = ()
     duplicates: Duplicates = Duplicates()
+    notes: tuple[str, ...] = ()
+
+
+class Manifest(DataManifest):
+    """Everything about a data folder of text but its tokens."""
+
+    format: Literal["daedal-data"] = "daedal-data"
+    options: BuildOptions
+    codec: CodecRecord
+    splits: dict[str, SplitRecord]
     mended: tuple[Count, ...] = ()
     encodings: tuple[Count, ...] = ()
     file_types: tuple[Count, ...] = ()
     languages: tuple[Count, ...] = ()
     lengths: tuple[Count, ...] = ()  # documents by length in bytes, the name being the lower border (powers of two)
-    notes: tuple[str, ...] = ()
 
 
-def read_manifest(folder: Path) -> Manifest:
+M = TypeVar("M", bound=DataManifest)
+
+
+def values_of(folder: Path) -> dict[str, Any]:
+    """What the manifest of a data folder says, as JSON has it.
+
+    Raises:
+        DaedalError: it is no data folder.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        what = f"is not a data folder: it has no {MANIFEST}" if folder.is_dir() else "is not a folder"
+        raise DaedalError(f"{folder} {what}", "Give a folder that `daedal data build` wrote")
+    values = read_json(path)
+    if not isinstance(values, dict) or values.get("format") not in FORMATS:
+        raise DaedalError(f"{path} is not the manifest of a data folder", "Build the data again")
+    return values
+
+
+def read_manifest(folder: Path, wanted: type[M]) -> M:
     """The manifest of a data folder.
 
     Raises:
-        DaedalError: it is no data folder, or its manifest is damaged.
+        DaedalError: it is no data folder, holds something else than is wanted, or its manifest is damaged.
     """
-    if not folder.is_dir():
-        raise DaedalError(f"{folder} is not a folder", "Give a folder that `daedal data build` wrote")
-    if not (folder / MANIFEST).is_file():
-        raise DaedalError(
-            f"{folder} is not a data folder: it has no {MANIFEST}", "Give a folder that `daedal data build` wrote"
-        )
-    values = read_json(folder / MANIFEST)
-    if isinstance(values, dict) and values.get("format") == "daedal-images":
-        raise DaedalError(f"{folder} holds pictures, not text", "Give a data folder that was built from text")
-    if not isinstance(values, dict) or values.get("format") != "daedal-data":
-        raise DaedalError(f"{folder / MANIFEST} is not the manifest of a data folder", "Build the data again")
-    return Manifest.parse(values, str(folder / MANIFEST))
+    values = values_of(folder)
+    mine = wanted.model_fields["format"].default
+    if values["format"] != mine:
+        holds, asked = FORMATS[values["format"]].holds, FORMATS[mine].holds
+        raise DaedalError(f"{folder} holds {holds}, not {asked}", f"Give a data folder that was built from {asked}")
+    return wanted.parse(values, str(folder / MANIFEST))

@@ -40,20 +40,9 @@ class CommonOptions(Config):
             raise ValueError("shares are not negative, and some of it must be for training")
         return self
 
-    def shares(self) -> tuple[float, float, float]:
-        """Fractions of train, validation and test that are drawn from the sources: they sum to one.
-
-        A split that has sources of its own is not also drawn, and with a validation file given everything else trains
-        unless shares are asked for.
-        """
-        given = self.split or (DEFAULT_SHARES if not (self.validation or self.test) else (100.0, 0.0, 0.0))
-        if self.split is None and self.test and not self.validation:
-            given = (95.0, 5.0, 0.0)
-        train, validation, test = given
-        validation = 0.0 if self.validation else validation
-        test = 0.0 if self.test else test
-        total = train + validation + test
-        return train / total, validation / total, test / total
+    def files(self) -> tuple[str | None, ...]:
+        """Files that the options name: when one changes, what is asked for is something else."""
+        return ()
 
 
 class TextOptions(Config):

@@ -13,7 +13,7 @@ from daedal.errors import DaedalError
 from daedal.kinds import BUILT_IN, table
 
 if TYPE_CHECKING:
-    from daedal.data.kind import Kind, OwnBuild
+    from daedal.data.kind import Kind
 
 
 def recognise(sources: Sequence[str | Path] | str | Path, options: Mapping[str, Any]) -> str:
@@ -57,7 +57,7 @@ def _score(name: str, seen: Sources) -> float:
         return 0.0
 
 
-def options_of(kind: "Kind | OwnBuild", options: Mapping[str, Any]) -> CommonOptions:
+def options_of(kind: "Kind", options: Mapping[str, Any]) -> CommonOptions:
     """The options of a build of a kind, checked.
 
     Raises:

@@ -5,13 +5,14 @@ import json
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import daedal
 from daedal.data.documents.formats import MISSING
+from daedal.data.images.builtin import BUILTINS as PICTURES
+from daedal.data.library import BUILTINS as TEXTS
 from daedal.data.options import CommonOptions
 from daedal.data.sources import Named, Role
 from daedal.data.spool import Tally
@@ -22,8 +23,7 @@ def resolve_all(
     sources: Sequence[str | Path] | str | Path,
     options: CommonOptions,
     out: Path,
-    resolve: Callable[[str, Role, Path], Named],
-    builtins: Sequence[str],
+    resolve: Callable[[str, Role, Path | None], Named],
 ) -> list[Named]:
     """All sources, those of the validation and test splits with them.
 
@@ -32,14 +32,13 @@ def resolve_all(
         options: with the sources of the other splits.
         out: the folder that is written, which is not read.
         resolve: what finds the files of one.
-        builtins: names to tell where none is given.
 
     Raises:
         DaedalError: there is none, or one cannot be read.
     """
     drawn = [sources] if isinstance(sources, str | Path) else sources
     if not drawn:
-        raise DaedalError("No source is given", f"Name files, folders, {', '.join(builtins)} or hf:NAME")
+        raise DaedalError("No source is given", f"Name files, folders, {', '.join((*TEXTS, *PICTURES))} or hf:NAME")
     roles: list[tuple[Sequence[str | Path], Role]] = [
         (drawn, "train"),
         (options.validation, "validation"),
@@ -48,13 +47,20 @@ def resolve_all(
     return [resolve(str(source), role, out) for group, role in roles for source in group]
 
 
-def hash_of(named: list[Named], *rest: Any) -> str:
-    """A hash of the sources' files, and of whatever else the outcome depends on."""
+def hash_of(named: list[Named], kind: str, options: CommonOptions, made_with: Mapping[str, str]) -> str:
+    """A hash of everything that the outcome depends on: the files of the sources and of the options, and how they are read."""
+    rest = [kind, options.model_dump(mode="json"), _changed(options), made_with]
     items = sorted(
         (each.role, each.source, item.label, item.bytes, item.changed) for each in named for item in each.items
     )
     lost = sorted(tuple(map(str, each)) for one in named for each in one.lost)
     return hashlib.sha256(json.dumps([items, lost, *rest]).encode()).hexdigest()
+
+
+def _changed(options: CommonOptions) -> list[list[int]]:
+    """Size and time of the files that the options name."""
+    paths = [Path(each).expanduser() for each in options.files() if each is not None]
+    return [[each.st_size, each.st_mtime_ns] for each in (path.stat() for path in paths if path.is_file())]
 
 
 def versions(*packages: str) -> dict[str, str]:

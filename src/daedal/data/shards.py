@@ -7,12 +7,13 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int64
 
-from daedal.data.manifest import Manifest, SplitRecord, read_manifest
+from daedal.data.folder import DataFolder
+from daedal.data.manifest import Manifest, SplitRecord
 from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def load_array(path: Path, mapped: bool = True) -> np.ndarray:
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except FileNotFoundError:
         raise DaedalError(f"{path} is missing", "Build the data again") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise DaedalError(f"{path} is damaged ({error})", "Build the data again") from None
     if not isinstance(array, np.ndarray):
         raise DaedalError(f"{path} is not an array", "Build the data again")
@@ -148,22 +149,10 @@ class Split:
         return self.dataset.codec.decode(ids.tolist())
 
 
-class Dataset:
-    """A data folder: a manifest, a codec and up to three splits."""
+class Dataset(DataFolder[Manifest, Split]):
+    """A data folder of text: a manifest, a codec and up to three splits."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self._splits: dict[str, Split] = {}
-
-    @classmethod
-    def open(cls, folder: str | Path) -> Self:
-        """Open the folder that `build` wrote.
-
-        Raises:
-            DaedalError: it is no data folder, or damaged.
-        """
-        return cls(Path(folder), read_manifest(Path(folder)))
+    manifest_type = Manifest
 
     @cached_property
     def codec(self) -> "TextCodec":
@@ -177,20 +166,5 @@ class Dataset:
             )
         return codec
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the codec and of all tokens and document borders."""
-        return self.manifest.fingerprint
-
-    def split(self, name: str) -> Split:
-        """A split by name: `train`, `validation` or `test`.
-
-        Raises:
-            DaedalError: there is none of this name, or its files are damaged.
-        """
-        if name not in self.manifest.splits:
-            raise DaedalError(f"There is no split called {name!r}", f"Choose from {', '.join(self.manifest.splits)}")
-        if name not in self._splits:
-            record = self.manifest.splits[name]
-            self._splits[name] = Split(self.folder, name, record, self.manifest.codec.dtype, self)
-        return self._splits[name]
+    def _open(self, name: str) -> Split:
+        return Split(self.folder, name, self.manifest.splits[name], self.manifest.codec.dtype, self)

@@ -1,4 +1,4 @@
-"""Which split each document goes to.
+"""Which split each example goes to: where its source says so there, else as its kind draws. Next stage: codecs are learned.
 
 By content: a document's place in [0, 1) is a hash of its text (for near copies: of their group) and the seed, so it
 stays where it is when files are renamed, reordered or added. Few documents, or a few giants, would make lopsided splits
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Int8, Int64, UInt64
+from jaxtyping import Int8, Int64, UInt64
 
-from daedal.data.options import DEFAULT_SHARES, SPLITS, CommonOptions
+from daedal.data.copies import Duplicates
+from daedal.data.kind import InOrder, InTime, Kind, Stratified
+from daedal.data.options import DEFAULT_SHARES, SPLITS, CommonOptions, TextOptions
 from daedal.data.windows import mix
 from daedal.errors import DaedalError
 
@@ -25,62 +27,74 @@ _VALIDATION = 5.0
 
 @dataclass(frozen=True)
 class Assignment:
-    """Where documents go.
+    """Where examples go.
 
     Attributes:
-        splits: of each document: 0 train, 1 validation, 2 test, -1 left out.
+        splits: of each: 0 train, 1 validation, 2 test, -1 left out.
         cuts: documents that are cut: pieces of (split, first character, character after the last).
-        method: `content`, `dealt`, `order`, or `given` where nothing was drawn.
+        method: `content`, `dealt`, `order`, `class`, `time`, or `given` where nothing was drawn.
     """
 
-    splits: Int8[Array, " documents"]
+    splits: Int8[Array, " examples"]
     cuts: dict[int, tuple[tuple[int, int, int], ...]]
     method: str
 
 
 def assign(
-    keep: Bool[Array, " documents"],
-    roles: Int8[Array, " documents"],
-    groups: Int64[Array, " documents"],
-    hashes: UInt64[Array, "documents 2"],
-    characters: Int64[Array, " documents"],
-    shares: tuple[float, float, float],
-    method: str,
-    seed: int,
+    kind: Kind,
+    copies: Duplicates,
+    roles: Int8[Array, " examples"],
+    hashes: UInt64[Array, "examples 2"],
+    options: CommonOptions,
+    sizes: Int64[Array, " examples"] | None = None,
+    values: Array | None = None,
 ) -> Assignment:
-    """Draw the documents into splits.
+    """Draw examples into splits, as their kind says.
 
     Args:
-        keep: which documents stay.
+        copies: which examples stay, and which must stay together.
         roles: 1 and 2 are validation and test already.
-        groups: equal for documents that must stay together.
-        hashes: of each document's text.
-        characters: of each document.
-        shares: fractions of train, validation and test among documents of role 0.
-        method: `auto`, `content` or `order`.
-        seed: of the hash.
+        hashes: of each example.
+        options: the shares, and the seed of the hash.
+        sizes: characters of each document, where text is drawn.
+        values: the class of each example as a number, or when it is from, where the kind splits by that.
 
     Raises:
-        DaedalError: a split that was asked for would have no text.
+        DaedalError: a split that was asked for would have too little.
     """
-    splits = np.where(keep, roles, LEFT_OUT).astype(np.int8)
-    pool = np.flatnonzero(keep & (roles == 0))
+    by = kind.split
+    splits = np.where(copies.keep, roles, LEFT_OUT).astype(np.int8)
+    pool = np.flatnonzero(copies.keep & (roles == 0))
+    shares = shares_of(options, roles[copies.keep])
     cuts: dict[int, tuple[tuple[int, int, int], ...]] = {}
-    used = "given"
-    if shares[0] < 1:
-        members = np.unique(groups[pool], return_inverse=True)[1]
-        drawn = None
-        if method != "order" and members.max(initial=-1) > 0:
-            drawn, used, well = draw(hashes[pool], members, characters[pool], shares, seed)
-            if method == "auto" and not well:
-                drawn = None
+    method = "given"
+    if len(pool) and shares[0] < 1:
+        groups, firsts, members = np.unique(copies.groups[pool], return_index=True, return_inverse=True)
+        drawn: Array | None
+        if isinstance(by, InTime) and values is not None:
+            latest = np.full(len(groups), -np.inf)
+            np.maximum.at(latest, members, values[pool])
+            drawn, method = _by_rank(np.argsort(latest, kind="stable"), shares), "time"
+        elif isinstance(by, Stratified) and values is not None:
+            keyed = mix(hashes[pool[firsts], 0] ^ mix(np.full(len(groups), options.seed + 1, dtype=np.uint64)))
+            drawn, method = _stratified(values[pool[firsts]], keyed, shares), "class"
+        else:
+            weights = np.ones(len(pool), dtype=np.int64) if sizes is None else sizes[pool]
+            drawn, method, well = draw(hashes[pool], members.astype(np.int64), weights, shares, options.seed)
+            if isinstance(by, InOrder) and sizes is not None:
+                assert isinstance(options, TextOptions)
+                if options.split_by == "order" or len(groups) == 1 or (options.split_by == "auto" and not well):
+                    drawn, method = None, "order"
+                    _cut(splits, cuts, pool, weights, shares)
+            else:
+                _give_each(drawn, shares)
         if drawn is not None:
             splits[pool] = drawn[members]
-        else:
-            used = "order"
-            _cut(splits, cuts, pool, characters[pool], shares)
-    _check(splits, cuts, characters, shares)
-    return Assignment(splits, cuts, used)
+    if sizes is not None:
+        _check_text(splits, cuts, sizes, shares)
+    else:
+        _check(kind, splits, shares, copies)
+    return Assignment(splits, cuts, method)
 
 
 def shares_of(options: CommonOptions, roles: Int8[Array, " examples"]) -> tuple[float, float, float]:
@@ -163,6 +177,41 @@ def _deal(places: Array, sizes: Array, shares: tuple[float, float, float]) -> Ar
     return drawn
 
 
+def _give_each(drawn: Array, shares: tuple[float, float, float]) -> None:
+    """Of a handful of examples one validates, though that is more than its share; the test split may stay empty."""
+    if shares[1] > 0 and not (drawn == 1).any() and (drawn == 0).sum() > 1:
+        drawn[np.flatnonzero(drawn == 0)[-1]] = 1
+
+
+def _by_rank(order: Array, shares: tuple[float, float, float]) -> Array:
+    """The first train, the next validate, the last test."""
+    count = len(order)
+    held = [max(1, round(share * count)) if share > 0 and count > 2 else 0 for share in shares[1:]]
+    drawn = np.zeros(count, dtype=np.int8)
+    drawn[order[count - held[0] - held[1] :]] = 1
+    drawn[order[count - held[1] :]] = 2
+    return drawn
+
+
+def _stratified(strata: Array, keys: Array, shares: tuple[float, float, float]) -> Array:
+    """Of each class its share: what rounding takes from one is given to the next."""
+    drawn = np.zeros(len(strata), dtype=np.int8)
+    owed = np.zeros(2)
+    order = np.lexsort((keys, strata))
+    borders = np.flatnonzero(np.diff(strata[order])) + 1
+    for members in np.split(order, borders):
+        owed += np.array(shares[1:]) * len(members)
+        validation, test = np.floor(owed + 1e-9).astype(int).tolist()
+        drawn[members[:validation]] = 1
+        drawn[members[validation : validation + test]] = 2
+        owed -= [validation, test]
+    if len(strata) > 2:  # a split that is asked for has one at least
+        for number in (1, 2):
+            if shares[number] > 0 and not (drawn == number).any():
+                drawn[order[np.flatnonzero(drawn[order] == 0)[-1]]] = number
+    return drawn
+
+
 def _cut(
     splits: Array,
     cuts: dict[int, tuple[tuple[int, int, int], ...]],
@@ -188,7 +237,7 @@ def _cut(
             )
 
 
-def _check(
+def _check_text(
     splits: Array, cuts: dict[int, tuple[tuple[int, int, int], ...]], characters: Array, shares: tuple[float, ...]
 ) -> None:
     whole = splits >= 0
@@ -207,3 +256,34 @@ def _check(
                 " be in it",
                 "Give more text, a larger share with --split, or a file with --validation",
             )
+
+
+def _check(kind: Kind, splits: Array, shares: tuple[float, float, float], copies: Duplicates) -> None:
+    one, several = kind.line.noun
+    counts = np.bincount(splits[splits >= 0], minlength=3)
+    left_out = ", ".join(
+        f"{number:,} {'is' if number == 1 else 'are'} {what}"
+        for number, what in (
+            (copies.exact, "exact copies" if copies.exact > 1 else "an exact copy"),
+            (copies.near, "near copies" if copies.near > 1 else "a near copy"),
+            (copies.held_out, "held out too"),
+        )
+        if number
+    )
+    if not counts[0]:
+        raise DaedalError(
+            f"No {one} is left to train on: {counts[1]:,} are in validation, {counts[2]:,} in test"
+            + (f"; of the others {left_out}" if left_out else ""),
+            f"Give more {several}, or draw the splits anew with --split 90 5 5",
+        )
+    if shares[1] > 0 and not counts[1]:
+        if left_out:
+            what = f"Of {len(splits):,} {several} {left_out}, which leaves {counts.sum():,}"
+        elif counts.sum() == 1:
+            what = f"There is 1 {one}"
+        else:
+            what = f"There are {counts.sum():,} {several}, all copies of one"
+        raise DaedalError(
+            f"{what}: too few for a train and a {SPLITS[1]} split",
+            f"Give more {several}, or train on all of them with --split 100 0 0",
+        )

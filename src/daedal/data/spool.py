@@ -204,3 +204,11 @@ class Spool:
 
     def _meta_path(self, unit: int, number: int) -> Path:
         return self.folder / f"{unit:06d}-{number:05d}.npz"
+
+
+def each_document(text: bytes, ends: np.ndarray) -> Iterator[bytes]:
+    """The documents of a chunk's text."""
+    begin = 0
+    for end in ends.tolist():
+        yield text[begin:end]
+        begin = end

@@ -6,7 +6,6 @@ tokenizer library alone, and a property test holds the two together.
 """
 
 import functools
-import json
 import re
 import unicodedata
 from typing import TYPE_CHECKING, Self
@@ -40,15 +39,14 @@ class WordTable:
         self._unusual = re.compile(f"[^\t-\r{_class_of('')}]").search
 
     @classmethod
-    def of(cls, codec: "TextCodec", tokenizer_json: str, dtype: np.dtype) -> Self | None:
+    def of(cls, codec: "TextCodec", dtype: np.dtype) -> Self | None:
         """A table for `codec`, or `None` where its pre-tokenizer is not the one that this knows.
 
         Args:
             codec: text to ids.
-            tokenizer_json: its `tokenizer.json`.
             dtype: of ids.
         """
-        state = json.loads(tokenizer_json)
+        state = codec.state()
         steps = (state.get("pre_tokenizer") or {}).get("pretokenizers") or []
         known = (
             state.get("normalizer") is None

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daedal.data.manifest import MANIFEST
+from daedal.data.manifest import FORMATS, MANIFEST
 from daedal.data.stop import resumable
 from daedal.errors import DaedalError
 from daedal.files import make_folder, read_json, write_json
 from daedal.lock import locked
 
 LOCK = "lock"
-_FORMATS = ("daedal-data", "daedal-images", "daedal-examples")
 
 
 def work_path(out: Path) -> Path:
@@ -39,7 +38,7 @@ def holds_request(out: Path, request: str, replace: bool) -> bool:
     if not (out / MANIFEST).is_file():
         raise DaedalError(f"{out} has files in it and is not a data folder", "Choose another folder for the data")
     values = read_json(out / MANIFEST)
-    if not isinstance(values, dict) or values.get("format") not in _FORMATS:
+    if not isinstance(values, dict) or values.get("format") not in FORMATS:
         raise DaedalError(f"{out / MANIFEST} is not the manifest of a data folder", "Choose another folder")
     if replace:
         return False

@@ -1,25 +1,25 @@
-"""The program of a worker process: reads jobs from standard input, one a line; ends with its parent."""
+"""The program of a worker process: reads jobs from standard input and does them; ends with its parent."""
 
 import json
 import os
 import queue
 import sys
 import threading
+from typing import Any
 
 from daedal.data import children
-from daedal.data.encode import Job
-from daedal.data.sources import Unit
-from daedal.data.workers import Bench, Doer
+from daedal.data.workers import Doer, receive
+from daedal.families import part
 
 
 def main() -> None:
     """Do jobs until there are no more."""
     answers = children.answers()
-    jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[tuple[Any, bytes]] = queue.SimpleQueue()
 
     def listen() -> None:
-        for line in sys.stdin:
-            jobs.put(line)
+        while (job := receive(sys.stdin.buffer)) is not None:
+            jobs.put(job)
         os._exit(0)  # the parent is gone or done: whatever is under way is only under a temporary name
 
     threading.Thread(target=listen, daemon=True).start()
@@ -27,14 +27,12 @@ def main() -> None:
     def say(**what: object) -> None:
         print(json.dumps(what), file=answers)
 
-    doer = Doer(Bench.model_validate_json(jobs.get()))
+    made, _ = jobs.get()
+    doer: Doer = part(made["doer"])(**made["bench"])
     while True:
-        ((kind, values),) = json.loads(jobs.get()).items()
+        head, body = jobs.get()
         try:
-            doer.do(
-                Unit.model_validate(values) if kind == "Unit" else Job.model_validate(values),
-                lambda size: say(bytes=size),
-            )
+            doer.do(doer.unpack(head, body), lambda size: say(bytes=size))
             say(done=True)
         except Exception as error:
             say(**children.told(error))

@@ -11,10 +11,10 @@ from typing import Any
 from PIL import Image
 
 from daedal.codecs.sheet import enlarged, grid
-from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, write_json
 from daedal.inference.picture import opaque, save_image
+from daedal.inference.provenance import Provenance
 from daedal.models.image_sampling import ImageSampling
 
 FORMATS = (".gif", ".webp", ".mp4", ".png")
@@ -22,7 +22,7 @@ _SIDE = 256
 """Pixels that tiny frames are enlarged to, at most: players blur what they enlarge themselves."""
 
 
-class ClipProvenance(Config):
+class ClipProvenance(Provenance):
     """Where a clip comes from.
 
     Attributes:
@@ -32,14 +32,11 @@ class ClipProvenance(Config):
         label: the class of all frames.
     """
 
-    model: str
-    fingerprint: str
     points: tuple[int | str, ...]
     loop: bool = False
     direction: str | None = None
     label: str | None
     options: ImageSampling
-    version: str
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from daedal.config import Config
 from daedal.files import write_json, write_text
+from daedal.inference.provenance import Provenance
 from daedal.inference.sampling import SamplingOptions
 
 
@@ -18,29 +19,23 @@ class TokenLogprob(Config):
     top: tuple[tuple[int, float], ...] = ()
 
 
-class Provenance(Config):
+class TextProvenance(Provenance):
     """Where a text comes from.
 
     Attributes:
-        model: the name that the model was opened by.
-        fingerprint: SHA-256 of its weights.
         codec: SHA-256 of its vocabulary.
         quantize: the kind of weights that generated, if they were not the model's own.
         prompt: SHA-256 of the prompt, in UTF-8.
         seed: the seed that was given or drawn; None where chance played no part.
         sample: the number of this sample among those of its prompt.
-        version: of Daedal.
     """
 
-    model: str
-    fingerprint: str
     codec: str
     quantize: str | None
     prompt: str
     seed: int | None
     sample: int
     options: SamplingOptions
-    version: str
 
 
 class Completion(Config):
@@ -62,7 +57,7 @@ class Completion(Config):
     stop: str | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
     forgotten: int = 0
-    provenance: Provenance
+    provenance: TextProvenance
 
     def __str__(self) -> str:
         return self.text
@@ -92,30 +87,3 @@ class Chunk:
 
     def __str__(self) -> str:
         return self.text
-
-
-class TokenScore(Config):
-    """Natural log-likelihood of one token of a text."""
-
-    id: int
-    text: str
-    log_likelihood: float
-
-
-class Score(Config):
-    """How likely a text is. Likelihoods are in nats, their softmax taken in float64.
-
-    Attributes:
-        log_likelihood: of the whole text.
-        bytes: of the text in UTF-8.
-        loss: nats per token.
-        perplexity: e to the loss.
-        bits_per_byte: does not depend on the vocabulary, so models can be compared by it.
-    """
-
-    log_likelihood: float
-    bytes: int
-    loss: float
-    perplexity: float
-    bits_per_byte: float
-    tokens: tuple[TokenScore, ...]

@@ -12,10 +12,9 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from daedal.errors import DaedalError
@@ -25,6 +24,7 @@ from daedal.inference.prefix import PrefixCache
 from daedal.inference.prompt_lookup import AHEAD, look_up
 from daedal.inference.row import Event, Fault, FinishReason, Read, Request, Row, Token, open_row
 from daedal.inference.waiting import Waiting
+from daedal.models.autoregression import Network
 from daedal.nn.cache import KVCache
 
 _CHUNK = 256
@@ -35,23 +35,6 @@ _ROOM = 256
 """Columns that a cache starts with; it doubles when they are full."""
 _WORTH = 2**15
 """Random numbers that are worth waking another thread for."""
-
-
-class Network(Protocol):
-    """What the engine needs of a model."""
-
-    vocab: int
-    context: int
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def new_cache(self, rows: int, capacity: int) -> KVCache: ...
-
-    def __call__(
-        self, ids: Int[Tensor, "rows time"], cache: KVCache, every: bool = False
-    ) -> Float[Tensor, "rows _ vocab"]:
-        """Read the next tokens of each row. Logits after the last, or after `every` one, until the next call."""
 
 
 class Engine:

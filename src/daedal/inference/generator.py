@@ -1,66 +1,36 @@
-"""A model and its codec together: writes on from texts, streams, scores and chats."""
+"""A trained model, ready to use: `daedal.load` gives it. It has the skills that its model can, and offers what they do."""
 
-import hashlib
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Self
 
 import torch
 
-from daedal import __version__
+from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.chat import ChatTemplate
-from daedal.codecs.conversation import Conversation
+from daedal.codecs.image import PixelCodec
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
-from daedal.inference.completion import Chunk, Completion, Provenance, Score, TokenLogprob
-from daedal.inference.engine import Engine
-from daedal.inference.network import networks
-from daedal.inference.row import Event, Fault, FinishReason, Request, Row, Token
-from daedal.inference.sampling import Quantize, SamplingOptions
-from daedal.inference.scoring import fingerprint, score
-from daedal.inference.text import TextStream
+from daedal.files import read_json
+from daedal.inference.sampling import Quantize
+from daedal.inference.skill import ModelAndCodec
+from daedal.inference.skills.caption import Caption
+from daedal.inference.skills.draw import Draw
+from daedal.inference.skills.edit import Edit, Vary
+from daedal.inference.skills.embed import Embed
+from daedal.inference.skills.match import Match
+from daedal.inference.skills.morph import Morph
+from daedal.inference.skills.reconstruct import Reconstruct
+from daedal.inference.skills.score import ScorePictures, ScoreTexts
+from daedal.inference.skills.write import Write
 from daedal.models.checkpoint import load_model, resolve
-from daedal.models.gpt import GPT
 from daedal.models.habits import stop_ids
+from daedal.models.image import ImageModel
 
-Messages = Sequence[Mapping[str, Any]]
 
+class Generator(ModelAndCodec):
+    """A model and its codec, and the skills that the model has: what they offer, it offers."""
 
-class Generator:
-    """Generates text with a model.
-
-    Args:
-        stop_ids: tokens that end a text, besides the codec's own.
-        quantize: "int8" reads a quarter of the bytes for each token and "int4" an eighth, at a loss of quality; "draft" lets
-            an int8 copy guess ahead and the model itself check, for single texts: faster, and the text is the model's own.
-    """
-
-    def __init__(
-        self,
-        model: GPT,
-        codec: TextCodec,
-        name: str = "model",
-        *,
-        template: ChatTemplate | None = None,
-        stop_ids: Sequence[int] = (),
-        quantize: Quantize | None = None,
-    ) -> None:
-        if codec.vocab_size > model.config.vocab_size:
-            raise DaedalError(
-                f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
-                "Use the tokenizer that the model was trained with",
-            )
-        if quantize not in (None, *get_args(Quantize)):
-            raise DaedalError(
-                f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
-            )
-        self.model, self.codec, self.name, self.quantize = model.eval(), codec, name, quantize
-        self.template = template or ChatTemplate()
-        self.stop_ids = frozenset(stop_ids) | ({codec.eos_id} if codec.eos_id is not None else frozenset())
-        self.engine = Engine(*networks(model, quantize))
-        self._inboxes: dict[Row, deque[Event]] = {}
+    table = (Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Match, Embed)
 
     @classmethod
     def open(
@@ -79,241 +49,16 @@ class Generator:
         Raises:
             DaedalError: a file is missing, damaged or hostile, or there is no such device or dtype.
         """
-        folder = resolve(folder_or_hub_id)
-        place = _device(device)
-        model = load_model(folder, dtype=_dtype(dtype, place), device=place)
-        if not isinstance(model, GPT):
-            raise DaedalError(f"{folder_or_hub_id} is not a language model", "Open it with its own family's tools")
-        return cls(
-            model,
-            TextCodec.load(folder),
-            str(folder_or_hub_id),
-            template=ChatTemplate.load(folder),
-            stop_ids=stop_ids(folder),
-            quantize=quantize,
-        )
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights."""
-        return fingerprint(self.model)
-
-    def generate(self, prompts: str | Sequence[str | Sequence[int]], n: int = 1, **options: Any) -> list[Completion]:
-        """`n` continuations of each prompt, in the order of the prompts.
-
-        A prompt is a text, in which names of special tokens are plain text, or the ids of its tokens.
-
-        A prompt that is given twice has twice as many samples. What a prompt gives does not depend on the others.
-
-        Args:
-            options: the fields of `SamplingOptions`.
-
-        Raises:
-            DaedalError: an option makes no sense, or a prompt does not fit the context.
-        """
-        given = [prompts] if isinstance(prompts, str) else list(prompts)
-        if n < 1:
-            raise DaedalError(f"n is {n}: there is nothing to generate", "Ask for at least one continuation")
-        chosen = SamplingOptions.parse(options, "generate").seeded()
-        samples: Counter[tuple[int, ...]] = Counter()
-        rows = []
-        for prompt in given:
-            text = prompt if isinstance(prompt, str) else self.codec.decode(prompt)
-            ids = self.read(prompt) if isinstance(prompt, str) else self.known(prompt)
-            rows += [_Writer(self, text, ids, samples[tuple(ids)] + i, chosen) for i in range(n)]
-            samples[tuple(ids)] += n
-        for _ in self._write(rows, chosen):
-            pass
-        return [row.completion() for row in rows]
-
-    def stream(self, prompt: str, **options: Any) -> Iterator[Chunk]:
-        """A continuation piece by piece; the pieces joined are what `generate` gives.
-
-        Raises:
-            DaedalError: as `generate`, at once and not with the first piece.
-        """
-        chosen = SamplingOptions.parse(options, "generate").seeded()
-        return self._stream(_Writer(self, prompt, self.read(prompt), 0, chosen), chosen)
-
-    def chat(self, messages: Messages, **options: Any) -> Completion:
-        """The model's answer to a conversation: messages with `role` and `content`.
-
-        The oldest messages are left out where all do not fit the context; `forgotten` says how many.
-
-        Raises:
-            DaedalError: as `generate`, or the chat template refuses the conversation.
-        """
-        row, chosen = self._answering(messages, options)
-        for _ in self._write([row], chosen):
-            pass
-        return row.completion()
-
-    def stream_chat(self, messages: Messages, **options: Any) -> Iterator[Chunk]:
-        """As `chat`, piece by piece."""
-        return self._stream(*self._answering(messages, options))
-
-    def score(self, text: str, given: str = "") -> Score:
-        """How likely the model finds `text`, after `given` or at the beginning of a document.
-
-        Raises:
-            DaedalError: the text is empty.
-        """
-        return score(self.model, self.codec, text, given)
-
-    @cached_property
-    def turn_ends(self) -> tuple[frozenset[int], tuple[str, ...]]:
-        """What ends an answer in a conversation: special tokens, and texts."""
-        ends = [(stop, self.codec.encode(stop, special=True)) for stop in self.template.stops]
-        special = {ids[0] for _, ids in ends if len(ids) == 1 and ids[0] in self.codec.special_ids}
-        return frozenset(special), tuple(stop for stop, ids in ends if len(ids) != 1 or ids[0] not in special)
-
-    # -- one at a time -------------------------------------------------------------------------------------------------
-
-    def read(self, prompt: str) -> list[int]:
-        """The ids of a prompt; for an empty one, what begins a document.
-
-        Raises:
-            DaedalError: it is empty, and the model has no token that begins a text.
-        """
-        ids = [*self.codec.prefix_ids, *self.codec.encode(prompt)]
-        first = self.codec.eos_id if self.codec.bos_id is None else self.codec.bos_id
-        if not ids and first is None:
-            raise DaedalError("The prompt is empty, and this model has no token that begins a text", "Give a prompt")
-        return ids or [first or 0]
-
-    def known(self, ids: Sequence[int]) -> list[int]:
-        """These ids.
-
-        Raises:
-            DaedalError: the model knows no such token.
-        """
-        beyond = [id for id in ids if not 0 <= id < self.model.config.vocab_size]
-        if beyond:
-            raise DaedalError(f"There is no token {beyond[0]}", "Give ids of this model's vocabulary")
-        return list(ids)
-
-    def _write(self, rows: "list[_Writer]", options: SamplingOptions) -> "Iterator[tuple[_Writer, str]]":
-        """Generate rows together; gives every new piece of text."""
-        written: dict[Row, _Writer] = {}
-        try:
-            for writer in rows:
-                row = self.engine.submit(Request(writer.ids, options, writer.sample, writer.stop_ids))
-                written[row], self._inboxes[row] = writer, deque()
-            while True:
-                for row, writer in written.items():
-                    yield from ((writer, piece) for piece in self._take(row, writer))
-                if all(writer.finish_reason is not None for writer in written.values()):
-                    return
-                for event in self.engine.step():
-                    # Another text of this generator may be under way, and takes its own
-                    self._inboxes[event.row].append(event)
-        finally:
-            for row in written:
-                self.engine.cancel(row)
-                del self._inboxes[row]
-
-    def _take(self, row: Row, writer: "_Writer") -> Iterator[str]:
-        """What has come for a text."""
-        while self._inboxes[row] and writer.finish_reason is None:
-            event = self._inboxes[row].popleft()
-            if isinstance(event, Fault):
-                raise event.error
-            if isinstance(event, Token):
-                yield writer.take(event)
-                if writer.finish_reason is not None:
-                    self.engine.cancel(row, keep=True)
-
-    def _stream(self, row: "_Writer", options: SamplingOptions) -> Iterator[Chunk]:
-        for _, piece in self._write([row], options):
-            if row.finish_reason is not None:
-                yield Chunk(piece, row.completion())
-            elif piece:
-                yield Chunk(piece)
-
-    def _answering(self, messages: Messages, options: dict[str, Any]) -> "tuple[_Writer, SamplingOptions]":
-        if not messages:
-            raise DaedalError("The conversation has no messages", "Give at least one")
-        special, stops = self.turn_ends
-        chosen = SamplingOptions.parse(options, "generate").seeded()
-        chosen = chosen.but(stop=(*chosen.stop, *stops))
-        context = self.model.config.context
-        answer = min(chosen.max_tokens or context // 4, context // 2)
-        kept, forgotten = list(messages), 0
-        while True:
-            read = Conversation(self.template, self.codec, kept)
-            prompt, ids = read.text, read.ids
-            if len(ids) + answer <= context or not (oldest := _oldest(kept)):
-                break
-            kept = [message for i, message in enumerate(kept) if i not in oldest]
-            forgotten += len(oldest)
-        row = _Writer(self, prompt, ids, 0, chosen)
-        row.forgotten, row.stop_ids = forgotten, row.stop_ids | special
-        return row, chosen
-
-
-class _Writer:
-    """One text that is being written."""
-
-    def __init__(
-        self, generator: Generator, prompt: str, ids: Sequence[int], sample: int, options: SamplingOptions
-    ) -> None:
-        self.generator, self.prompt, self.ids, self.sample, self.options = generator, prompt, ids, sample, options
-        self.stop_ids = generator.stop_ids
-        self.forgotten = 0
-        self.finish_reason: FinishReason | None = None
-        self._stream = TextStream(generator.codec, options.stop, not prompt and generator.codec.kind == "other")
-        self._pieces: list[str] = []
-        self._tokens: list[Token] = []
-
-    def take(self, token: Token) -> str:
-        """Add a token; gives the text that is certain with it."""
-        self._tokens.append(token)
-        piece = self._stream.push(token.id)
-        self.finish_reason = "stop" if self._stream.stop is not None else token.finish
-        if self.finish_reason is not None:
-            piece += self._stream.finish()
-        self._pieces.append(piece)
-        return piece
-
-    def completion(self) -> Completion:
-        generator, options = self.generator, self.options
-        assert self.finish_reason is not None
-        return Completion(
-            prompt=self.prompt,
-            text="".join(self._pieces),
-            ids=tuple(token.id for token in self._tokens),
-            finish_reason=self.finish_reason,
-            stop=self._stream.stop,
-            logprobs=None if options.logprobs is None else tuple(self._logprob(token) for token in self._tokens),
-            forgotten=self.forgotten,
-            provenance=Provenance(
-                model=generator.name,
-                fingerprint=generator.fingerprint,
-                codec=generator.codec.fingerprint(),
-                quantize=generator.quantize,
-                prompt=hashlib.sha256(self.prompt.encode("utf-8", "surrogatepass")).hexdigest(),
-                seed=None if options.greedy else options.seed,
-                sample=self.sample,
-                options=options,
-                version=__version__,
-            ),
-        )
-
-    def _logprob(self, token: Token) -> TokenLogprob:
-        assert token.logprob is not None
-        text = self.generator.codec.token_bytes(token.id).decode("utf-8", "replace")
-        return TokenLogprob(id=token.id, text=text, logprob=token.logprob, top=token.top)
-
-
-def _oldest(messages: Messages) -> set[int]:
-    """Which messages to leave out next: the oldest that is no system message, and an answer to it. Never the last."""
-    spoken = [i for i, message in enumerate(messages) if message.get("role") != "system"]
-    if len(spoken) < 2:
-        return set()
-    oldest = {spoken[0]}
-    if len(spoken) > 2 and messages[spoken[1]].get("role") == "assistant":
-        oldest.add(spoken[1])
-    return oldest
+        folder, place = resolve(folder_or_hub_id), _device(device)
+        model, name = load_model(folder, dtype=_dtype(dtype, place), device=place), str(folder_or_hub_id)
+        if not isinstance(model, ImageModel):
+            codec, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)
+            return cls(model, codec, name, template=template, stop_ids=ends, quantize=quantize)
+        classes = read_json(folder / "config.json").get("class_names") or []
+        if not isinstance(classes, list) or not all(isinstance(each, str) for each in classes):
+            raise DaedalError(f"{folder / 'config.json'}: class_names is no list of names", "Restore it from a copy")
+        captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
+        return cls(model, PixelCodec.load(folder), name, quantize=quantize, classes=classes, captions=captions)
 
 
 def _device(device: torch.device | str | None) -> torch.device:

@@ -24,7 +24,7 @@ Source = Path | str | bytes | Image.Image | Picture | UInt8[Array, "height width
 
 
 @dataclass(frozen=True)
-class Given:
+class InputPicture:
     """A picture as the model sees it.
 
     Attributes:
@@ -68,13 +68,13 @@ class Given:
         return where * np.float32(strength)
 
 
-def fit(source: "Source | Given", codec: PixelCodec) -> Given:
+def fit(source: "Source | InputPicture", codec: PixelCodec) -> InputPicture:
     """A picture, brought to the size and mode of a codec.
 
     Raises:
         DaedalError: there is no such file, or it is no picture, damaged or huge.
     """
-    if isinstance(source, Given):
+    if isinstance(source, InputPicture):
         return source
     opened = open_picture(source)
     image = upright(opened.image)
@@ -88,10 +88,10 @@ def fit(source: "Source | Given", codec: PixelCodec) -> Given:
         changes.append(f"{image.width}x{image.height} pixels become {codec.width}x{codec.height}{how}")
     if image.mode != mode:
         changes.append(f"{image.mode} becomes {mode}")
-    return Given(opened.name, pixels, image.size, f"{opened.name}: {', '.join(changes)}" if changes else "")
+    return InputPicture(opened.name, pixels, image.size, f"{opened.name}: {', '.join(changes)}" if changes else "")
 
 
-def fit_mask(source: Source, codec: PixelCodec, picture: Given) -> Bool[Array, "height width"]:
+def fit_mask(source: Source, codec: PixelCodec, picture: InputPicture) -> Bool[Array, "height width"]:
     """Where a picture is to be drawn anew: where the mask is white, or transparent.
 
     Raises:

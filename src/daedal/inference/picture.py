@@ -1,8 +1,9 @@
-"""What drawing gives: a picture that knows how it was made, how to save itself and how to show itself."""
+"""What drawing gives: a picture that knows how it was made, how to save itself and how to show itself. And several together: on
+one sheet, or in a folder with an index."""
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -10,10 +11,11 @@ from typing import Any, Literal, Self
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from daedal.codecs import sheet
 from daedal.codecs.sheet import enlarged, visible_scale
-from daedal.config import Config
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, read_json, write_json
+from daedal.files import atomic_path, make_folder, read_json, write_json, write_text
+from daedal.inference.provenance import Provenance
 from daedal.models.image_sampling import ImageSampling
 
 FORMATS = {
@@ -23,34 +25,30 @@ FORMATS = {
 """How a picture is written, by the end of its file's name."""
 _OPAQUE = {"JPEG", "BMP"}
 _LOSSLESS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}
+INDEX = "index.jsonl"
+"""In a folder of pictures: a line for each, with its file and where it comes from."""
 _KEY = "daedal"
 """Of the PNG's text that says where it comes from."""
 
 
-class PictureProvenance(Config):
+class PictureProvenance(Provenance):
     """Where a picture comes from.
 
     Attributes:
-        model: the name that the model was opened by.
-        fingerprint: SHA-256 of its weights.
         task: whether it is new, or made of a given picture.
         seed: the seed that was given or drawn; None where chance played no part.
         number: of this picture among those of its seed.
         label: the class that was asked for, or drawn.
         source: SHA-256 of the pixels of the picture (and mask) that it is made of.
         options: how it was drawn.
-        version: of Daedal.
     """
 
-    model: str
-    fingerprint: str
     task: Literal["generate", "edit", "reconstruct"]
     seed: int | None
     number: int
     label: str | None
     source: str | None = None
     options: ImageSampling
-    version: str
 
 
 @dataclass(frozen=True)
@@ -163,3 +161,50 @@ def png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     enlarged(image, visible_scale(*image.size)).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+# -- several together ------------------------------------------------------------------------------------------------
+
+
+def grid(
+    pictures: Sequence[Picture | Image.Image],
+    columns: int | None = None,
+    scale: int | None = None,
+    gap: int = sheet.GAP,
+) -> Image.Image:
+    """Pictures side by side: see `daedal.codecs.sheet.grid`."""
+    images = [picture.image if isinstance(picture, Picture) else picture for picture in pictures]
+    return sheet.grid(images, columns, scale, gap)
+
+
+def save_grid(pictures: Sequence[Picture], path: Path | str, columns: int | None = None) -> Path:
+    """Write a sheet of pictures of one seed, which says where they come from; a single picture is written as it is."""
+    if len(pictures) == 1:
+        return pictures[0].save(path)
+    record = pictures[0].provenance.model_dump(mode="json")
+    labels = [picture.provenance.label for picture in pictures]
+    return save_image(grid(pictures, columns), path, {**record, "count": len(pictures), "labels": labels})
+
+
+def save_each(pictures: Sequence[Picture], folder: Path | str) -> list[Path]:
+    """Write every picture as a PNG named by its number, and an index of JSON Lines that says where each comes from."""
+    folder = make_folder(Path(folder))
+    paths = [picture.save(folder / name) for picture, name in zip(pictures, names(pictures), strict=True)]
+    records = [picture.provenance.model_dump(mode="json") for picture in pictures]
+    write_index(folder, [{"file": path.name, **record} for path, record in zip(paths, records, strict=True)])
+    return paths
+
+
+def write_index(folder: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Write JSON Lines, a line for each picture in a folder."""
+    write_text(folder / INDEX, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+def names(pictures: Sequence[Picture]) -> list[str]:
+    """The names that `save_each` gives the pictures: number, and class where there is one."""
+    return [f"{picture.provenance.number:05}{_ending(picture.provenance.label)}.png" for picture in pictures]
+
+
+def _ending(label: str | None) -> str:
+    plain = "".join(c if c.isalnum() else "-" for c in label or "")[:40].strip("-")
+    return f"-{plain}" if plain else ""

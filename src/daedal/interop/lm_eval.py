@@ -14,8 +14,10 @@ import torch
 from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
+from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
+from daedal.models.gpt import GPT
 
 try:
     from lm_eval.api.model import TemplateLM  # type: ignore[import-untyped, import-not-found, unused-ignore]
@@ -48,7 +50,9 @@ class DaedalLM(TemplateLM):  # type: ignore[misc]
     def __init__(self, model: Generator | str | Path, seed: int = 0) -> None:
         super().__init__()
         self.generator = model if isinstance(model, Generator) else Generator.open(model)
-        self._codec, self._model, self._seed = self.generator.codec, self.generator.model, seed
+        self._codec: TextCodec = self.generator.codec
+        self._model: GPT = self.generator.model
+        self._seed = seed
 
     @property
     def max_length(self) -> int:

@@ -14,12 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from daedal.errors import DaedalError
+from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, likeliest, write
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling, Sketch
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Loss, Model
 from daedal.models.vqvae import VQVAE
-from daedal.nn.guidance import guided
 from daedal.nn.noise import Noise
 
 CODEC = "codec"
@@ -184,17 +184,15 @@ class TokenModel(Coded):
     ) -> Float[Tensor, "batch channels height width"]:
         """The pictures that the model writes when chance falls so: each token is where its number stands in the cumulated
         probabilities. With guidance, each is asked for twice, with and without its class or caption, in one doubled batch."""
-        *_, ids = self._write(latents, labels, how or ImageSampling())
+        *_, ids = self._write(latents, labels, how)
         return self._pictures(ids)
 
     @torch.no_grad()
     def drawing(
         self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
     ) -> Iterator[Sketch]:
-        for ids in self._write(self.prior(noise), labels, how or ImageSampling()):
-            if ids.shape[1] % self.codec.grid[1] == 0:
-                grey = torch.zeros(len(ids), *self.config.shape, device=ids.device)
-                yield Sketch(ids.shape[1] / self.layout.places, partial(self._so_far, ids, grey, grey[:, :1]))
+        grey = torch.zeros(noise.count, *self.config.shape, device=noise.device)
+        yield from self._sketches(self._write(self.prior(noise), labels, how), grey, grey[:, :1])
 
     @torch.no_grad()
     def editing(
@@ -210,9 +208,8 @@ class TokenModel(Coded):
         given = self.codec.encode_ids(images).flatten(1)
         least = 1 - nn.functional.adaptive_max_pool2d(1 - known, self.codec.grid).flatten(1)
         kept = noise.uniform("kept", self.layout.places) < least
-        for ids in self._write(self.prior(noise), labels, how or ImageSampling(), torch.where(kept, given, -1)):
-            if ids.shape[1] % self.codec.grid[1] == 0:
-                yield Sketch(ids.shape[1] / self.layout.places, partial(self._so_far, ids, images, known))
+        written = self._write(self.prior(noise), labels, how, torch.where(kept, given, UNKNOWN))
+        yield from self._sketches(written, images, known)
 
     @torch.no_grad()
     def token_log_likelihood(
@@ -234,22 +231,15 @@ class TokenModel(Coded):
         self, images: Float[Tensor, "batch channels height width"], noise: Noise, temperature: float = 0.0
     ) -> Int[Tensor, "batch window"]:
         """The words that the model writes after pictures, ends after them; 0 takes the likeliest each time."""
-        layout, count = self.layout, len(images)
-        ids = self.codec.encode_ids(images).flatten(1)
-        begin = ids.new_full((count, 1), layout.tokens)
-        said, written = torch.cat((begin, ids, begin + 1), 1), []
-        cache = self.inner.new_cache(count, layout.length + 1)
-        first, ended = ids.new_full((count,), layout.window), torch.zeros(count, dtype=torch.bool, device=ids.device)
-        for chance in noise.uniform("words", layout.window).unbind(1):
-            logits = self.inner(said, cache, first=first)[:, -1, layout.first_word :].double()
-            word = _choose(logits, chance, ImageSampling(temperature=temperature)) if temperature else logits.argmax(1)
-            written.append(torch.where(ended, layout.words - 1, word))
-            ended = written[-1] == layout.words - 1
-            said = (written[-1] + layout.first_word)[:, None]
-            if bool(ended.all()):
-                break
-        words = torch.stack(written, 1)
-        return nn.functional.pad(words, (0, layout.window - words.shape[1]), value=layout.words - 1)
+        layout, ids = self.layout, self.codec.encode_ids(images).flatten(1)
+        begin = ids.new_full((len(ids), 1), layout.tokens)
+        words = ids.new_full((len(ids), layout.window), UNKNOWN)
+        choose = ByChance(noise.uniform("words", layout.window), temperature) if temperature else likeliest
+        *_, told = write(
+            TorchNetwork(self.inner), torch.cat((begin, ids, begin + 1, words), 1), choose,
+            allowed=slice(layout.first_word, None), first=layout.window, end=layout.end,
+        )  # fmt: skip
+        return told[:, -layout.window :] - layout.first_word
 
     @torch.no_grad()
     def caption_log_likelihood(
@@ -268,27 +258,31 @@ class TokenModel(Coded):
         self,
         chances: Float[Tensor, "batch tokens"],
         labels: Int[Tensor, "batch *window"] | None,
-        how: ImageSampling,
+        how: ImageSampling | None,
         given: Int[Tensor, "batch tokens"] | None = None,
     ) -> Iterator[Int[Tensor, "batch written"]]:
-        """Tokens, one after the other, with all before them; those that are given, where not -1, are taken as they are."""
-        layout = self.layout
+        """The tokens so far of pictures that are written; of those that are given, where they are known, as they are."""
+        layout, how = self.layout, how or ImageSampling()
         labels, nothing, guidance = self.condition(len(chances), labels, how)
-        doubled = guidance.scale not in (0.0, 1.0)
-        cache = self.inner.new_cache(len(chances) * (2 if doubled else 1), layout.window + layout.places)
+        given = torch.full(chances.shape, UNKNOWN, device=chances.device) if given is None else given
+        asked, unasked = (torch.cat((layout.opening(said), given), 1) for said in (labels, nothing))
+        written = write(
+            TorchNetwork(self.inner), asked if guidance.scale else unasked,
+            ByChance(chances, how.temperature or 1.0, how.top_k), allowed=slice(layout.tokens),
+            unasked=unasked if guidance.scale not in (0.0, 1.0) else None, guidance=guidance,
+        )  # fmt: skip
+        return (codes[:, asked.shape[1] - layout.places :] for codes in written)
 
-        def predict(written: Tensor, labels: Tensor) -> Tensor:
-            said = written[:, -1:] if written.shape[1] else layout.opening(labels)
-            logits: Tensor = self.inner(said, cache)[:, -1, : layout.tokens]
-            return logits.double()
-
-        ids = torch.empty(len(chances), 0, dtype=torch.int64, device=chances.device)
-        for place, chance in enumerate(chances.unbind(1)):
-            logits = guided(predict, ids, labels, nothing, guidance, place / layout.places)
-            token = _choose(logits, chance, how)
-            token = token if given is None else torch.where(given[:, place] >= 0, given[:, place], token)
-            ids = torch.cat((ids, token[:, None]), 1)
-            yield ids
+    def _sketches(
+        self,
+        written: Iterator[Int[Tensor, "batch written"]],
+        images: Float[Tensor, "batch channels height width"],
+        known: Float[Tensor, "batch 1 height width"],
+    ) -> Iterator[Sketch]:
+        """Row by row."""
+        for ids in written:
+            if ids.shape[1] % self.codec.grid[1] == 0:
+                yield Sketch(ids.shape[1] / self.layout.places, partial(self._so_far, ids, images, known))
 
     def _so_far(
         self,
@@ -304,14 +298,3 @@ class TokenModel(Coded):
 
     def _pictures(self, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch channels height width"]:
         return self.codec.decode_ids(ids.view(-1, *self.codec.grid))
-
-
-def _choose(
-    logits: Float[Tensor, "batch vocab"], chance: Float[Tensor, " batch"], how: ImageSampling
-) -> Int[Tensor, " batch"]:
-    logits = logits / (how.temperature or 1.0)
-    if how.top_k is not None and how.top_k < logits.shape[1]:
-        least = logits.topk(how.top_k).values[:, -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
-    cumulated = logits.softmax(-1).cumsum(-1)
-    return torch.searchsorted(cumulated, chance.double()[:, None] * cumulated[:, -1:], right=True)[:, 0]

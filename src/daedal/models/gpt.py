@@ -299,19 +299,6 @@ class GPT(Model):
         """Log-likelihood of each row's targets, in nats."""
         return self.token_log_likelihoods(batch.inputs, batch.targets).sum(1)
 
-    @torch.no_grad()
-    def sample(
-        self, prompt: Int[Tensor, "batch time"], count: int, *, generator: torch.Generator | None = None
-    ) -> Int[Tensor, "batch count"]:
-        """Draw `count` tokens after `prompt` from the model's own distribution."""
-        cache = self.new_cache(prompt.shape[0], prompt.shape[1] + count)
-        drawn = [prompt]
-        for _ in range(count):
-            probabilities = self(drawn[-1], cache)[:, -1].float().softmax(-1)
-            where = probabilities.device if generator is None else generator.device
-            drawn.append(torch.multinomial(probabilities.to(where), 1, generator=generator).to(prompt.device))
-        return torch.cat(drawn[1:], 1)
-
     def flops_per_token(self, context: int) -> float:
         """Operations of a training step per token: six per weight of a matrix product, and attention's own."""
         config = self.config

@@ -1,4 +1,4 @@
-"""What every family gives: a configuration, players, a loss for each, samples, and a likelihood where it has one."""
+"""What every family gives: a configuration, players, a loss for each, and a likelihood where it has one."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -107,10 +107,6 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def loss(self, batch: Any, player: str = "model") -> Loss:
         """The loss of one player on a batch."""
-
-    @abstractmethod
-    def sample(self, *args: Any, **options: Any) -> Tensor:
-        """Codes drawn from the model."""
 
     def after_step(self, total: Callable[[Tensor], Tensor], moment: Moment) -> None:
         """What is learned otherwise than by gradients, after each step. `total` sums a tensor over all processes."""

@@ -16,10 +16,11 @@ from daedal.data.images.kinds import FORMATS
 from daedal.data.images.png import readable
 from daedal.errors import DaedalError
 from daedal.inference.fair_queue import Turns
-from daedal.inference.input_picture import Given
-from daedal.inference.painter import VARIED, Drawn, Together, Wish
+from daedal.inference.generator import Generator
+from daedal.inference.input_picture import InputPicture
 from daedal.inference.picture import Picture
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.skills.draw import Drawing, Drawn, PictureRequest
+from daedal.inference.skills.edit import VARIED
 from daedal.serving.commands import Command, Event, Refused
 
 Checked = TypeVar("Checked")
@@ -38,7 +39,7 @@ class Job:
     """A command that is being carried out.
 
     Attributes:
-        wish: all that it asks for.
+        request: all that it asks for.
         near: the picture that it wants others like, and how far from it, where that has no steps.
         unknown: words of its prompt that no caption had which the model learned.
         first: how many pictures are drawn.
@@ -47,8 +48,8 @@ class Job:
 
     id: int
     owner: str
-    wish: Wish
-    near: tuple[Given, float] | None
+    request: PictureRequest
+    near: tuple[InputPicture, float] | None
     unknown: tuple[str, ...]
     previews: int
     format: str
@@ -58,7 +59,7 @@ class Job:
 
     @property
     def left(self) -> int:
-        return self.wish.noise.count - self.first
+        return self.request.noise.count - self.first
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Batch:
     """Pictures that are being drawn, for several jobs."""
 
     jobs: list[Job]
-    drawing: Together
+    drawing: Drawing
     gone: set[int] = field(default_factory=set)
 
     @property
@@ -81,7 +82,7 @@ class ImageDesk:
     `prepare` may be called from any thread; all else from one.
     """
 
-    def __init__(self, generator: ImageGenerator) -> None:
+    def __init__(self, generator: Generator) -> None:
         self._generator = generator
         self._waiting: list[Job] = []
         self._batches: list[Batch] = []
@@ -123,7 +124,7 @@ class ImageDesk:
             values["prompt" if self._generator.captions is not None else "label"] = command["prompt"]
         given = {name: _opened(command[name], name) for name in ("image", "mask") if command.get(name) is not None}
         count = command.get("n", 1)
-        wish = _checked(lambda: self._generator.wish(count, **values), lambda: self._at_fault(values))
+        request = _checked(lambda: self._generator.request(count, **values), lambda: self._at_fault(values))
         near = None
         if given:
             picture = _checked(lambda: self._generator.fit(given["image"]), "image")
@@ -132,15 +133,15 @@ class ImageDesk:
                 near = picture, strength or VARIED
             else:
                 values["strength"] = strength or (VARIED if vary else 1.0)
-                wish = _checked(
-                    lambda: self._generator.wish_edit(picture, given.get("mask"), count, **values),
+                request = _checked(
+                    lambda: self._generator.request_edit(picture, given.get("mask"), count, **values),
                     "mask" if "mask" in given else "strength",
                 )
         captions, prompt = self._generator.captions, values.get("prompt")
         return Job(
             id=command["id"],
             owner=command.get("owner", ""),
-            wish=wish,
+            request=request,
             near=near,
             unknown=captions.unknown(prompt) if captions is not None and prompt is not None else (),
             previews=command.get("previews") or 0,
@@ -152,7 +153,7 @@ class ImageDesk:
         """The first of some values without which nothing is wrong."""
         for name in values:
             with suppress(DaedalError):
-                self._generator.wish(1, **{other: value for other, value in values.items() if other != name})
+                self._generator.request(1, **{other: value for other, value in values.items() if other != name})
                 return "prompt" if name == "label" else name
         return None
 
@@ -203,11 +204,11 @@ class ImageDesk:
             "cache_tokens": 0,
         }
 
-    def _next(self, like: Wish | None = None) -> Job | None:
-        """The job whose turn it is; of those that can be drawn as one batch with a wish, if one is given."""
+    def _next(self, like: PictureRequest | None = None) -> Job | None:
+        """The job whose turn it is; of those that can be drawn as one batch with a request, if one is given."""
         first: dict[str, Job] = {}
         for job in self._waiting:
-            if like is None or (job.near is None and job.wish.fits(like)):
+            if like is None or (job.near is None and job.request.fits(like)):
                 first.setdefault(job.owner, job)
         return first[self._turns.next(first)] if first else None
 
@@ -220,15 +221,15 @@ class ImageDesk:
 
     def _gather(self, first: Job) -> Batch:
         """A job, and the next ones that can be drawn together with it."""
-        jobs, wishes, room = [], list[Wish](), _BATCH
+        jobs, requests, room = [], list[PictureRequest](), _BATCH
         job: Job | None = first
         while job is not None and room:
             count = self._take(job, room)
             jobs.append(job)
-            wishes.append(job.wish.part(job.first, job.first + count))
+            requests.append(job.request.part(job.first, job.first + count))
             room -= count
-            job = self._next(first.wish)
-        return Batch(jobs, self._generator.begin(wishes))
+            job = self._next(first.request)
+        return Batch(jobs, self._generator.begin(requests))
 
     def _sketched(self, batch: Batch, drawn: Drawn) -> list[Event]:
         """Previews, for the jobs that want one by now."""
@@ -249,7 +250,7 @@ class ImageDesk:
         """Pictures like a given one, a few at a time."""
         assert job.near is not None
         (picture, strength), count = job.near, self._take(job, _BATCH)
-        seed = job.wish.noise.seed
+        seed = job.request.noise.seed
         return self._drew(job, self._generator.vary(picture, count, strength=strength, seed=seed, first=job.first))
 
     def _drew(self, job: Job, pictures: list[Picture]) -> list[Event]:
@@ -282,7 +283,7 @@ def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list
             "event": kind,
             "index": job.first + i,
             "png": base64.b64encode(picture.encoded(job.format, job.quality)).decode(),
-            "seed": job.wish.noise.seed,
+            "seed": job.request.noise.seed,
             "unknown": job.unknown,
             **more,
         }

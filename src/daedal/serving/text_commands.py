@@ -10,7 +10,6 @@ from daedal.codecs.conversation import Conversation
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.constraint import Constraint, ConstraintCompiler, Unconstrainable
-from daedal.inference.embedding import embed
 from daedal.inference.generator import Generator
 from daedal.inference.logits import NothingLeft
 from daedal.inference.row import Fault, Logprob, Read, Request, Row, Token, TooLong
@@ -356,7 +355,7 @@ class TextDesk:
         while job.texts and (len(texts) + 1) * max(len(job.texts[0]), *map(len, texts)) <= _EMBEDDED:
             texts.append(job.texts.popleft())
         try:
-            vectors = embed(self._generator.model, texts, job.dimensions).cpu().numpy().astype("<f4")
+            vectors = self._generator.embed(texts, job.dimensions).cpu().numpy().astype("<f4")
         except DaedalError as error:
             self._vectors.popleft()
             return [Refused(500, str(error), "generation_failed").event(job.id)]

@@ -158,7 +158,7 @@ def main() -> int:
 def _open(model: str, quantize: Quantize | None, rows: int) -> Desk:
     import torch
 
-    from daedal.codecs.raster import IMAGE_CODEC
+    from daedal.inference.generator import Generator
     from daedal.models.checkpoint import resolve
     from daedal.training.machine import cores, use_fastest_threads
 
@@ -166,18 +166,13 @@ def _open(model: str, quantize: Quantize | None, rows: int) -> Desk:
     if "OMP_NUM_THREADS" not in os.environ:
         # The server needs a core too: where threads have to wait for one, all of them wait
         torch.set_num_threads(min(threads, max(1, cores() - 1)))
-    folder = resolve(model)
-    if (folder / IMAGE_CODEC).is_file():
-        from daedal.inference.pictures import ImageGenerator
+    generator = Generator.open(resolve(model), quantize=quantize)
+    if "write" not in generator.skills:
         from daedal.serving.image_commands import ImageDesk
 
-        if quantize is not None:
-            raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
-        return ImageDesk(ImageGenerator.open(str(folder)))
-    from daedal.inference.generator import Generator
+        return ImageDesk(generator)
     from daedal.serving.text_commands import TextDesk
 
-    generator = Generator.open(str(folder), quantize=quantize)
     generator.engine.rows = rows
     return TextDesk(generator)
 

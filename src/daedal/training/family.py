@@ -57,10 +57,9 @@ def open_family(family: str, data: str | Path, init: str | None = None, codec: s
     from daedal.data import open_data
     from daedal.data.conversations import stream_of
     from daedal.data.examples import ExampleDataset
-    from daedal.data.opened import kind_of
 
     dataset = open_data(Path(data))
-    kind = kind_of(dataset)
+    kind = dataset.kind_name
     if kind not in chosen.learns:
         raise DaedalError(
             f"A {family} learns {' or '.join(chosen.learns)}, and {data} holds {kind}",

@@ -12,10 +12,12 @@ from daedal.codecs.text import TextCodec
 from daedal.data.shards import Dataset
 from daedal.data.windows import Windows
 from daedal.errors import DaedalError
+from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
 from daedal.models.checkpoint import load_model, resolve, save_model
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits
 from daedal.models.model import IGNORE, TokenBatch
+from daedal.nn.noise import Noise
 from daedal.training.family import Family
 from daedal.training.groups import gpt_optimizer
 from daedal.training.machine import Machine
@@ -155,9 +157,10 @@ class LanguageTask:
 
     def sample(self, seed: int, path: Path) -> str:
         """What the model writes from nothing, at temperature 1."""
-        generator = torch.Generator().manual_seed(seed)
         start = self.codec.bos_id if self.codec.bos_id is not None else 0
-        prompt = torch.tensor([[start]], device=next(self.model.parameters()).device)
-        with torch.no_grad():
-            ids = self.model.sample(prompt, min(_SAMPLE_TOKENS, self._context - 1), generator=generator)
-        return self.codec.decode(ids[0].tolist())
+        network, count = TorchNetwork(self.model), min(_SAMPLE_TOKENS, self._context - 1)
+        codes = torch.full((1, 1 + count), UNKNOWN, device=network.device)
+        codes[:, 0] = start
+        chances = Noise(seed, 0, 1, network.device).uniform("tokens", count)
+        *_, written = write(network, codes, ByChance(chances))
+        return self.codec.decode(written[0, 1:].tolist())

@@ -172,14 +172,12 @@ def _processor_name() -> str:
 
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """The same run twice gives the same bits, on a GPU too; `warn_only` since a few kernels have no such form."""
+    """The same run twice gives the same bits, on a GPU too."""
     cuda, before = device.type == "cuda", torch.are_deterministic_algorithms_enabled()
-    # cuDNN's attention takes such a form only where `warn_only` is false; flash attention does
-    attention = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
-    torch.use_deterministic_algorithms(cuda, warn_only=True)
-    torch.backends.cuda.enable_cudnn_sdp(attention and not cuda)
+    if cuda:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
+    torch.use_deterministic_algorithms(cuda)
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-        torch.backends.cuda.enable_cudnn_sdp(attention)

@@ -7,14 +7,14 @@ if TYPE_CHECKING:
     from daedal.data.images.dataset import ImageSplit as ImageSplit
     from daedal.data.images.options import ImageOptions as ImageOptions
     from daedal.data.images.picture import Picture as Picture
-    from daedal.data.images.pipeline import build as build
+    from daedal.data.images.picture_build import build as build
 
 _HOMES = {
     "ImageDataset": "dataset",
     "ImageSplit": "dataset",
     "ImageOptions": "options",
     "Picture": "picture",
-    "build": "pipeline",
+    "build": "picture_build",
 }
 
 __all__ = ["ImageDataset", "ImageOptions", "ImageSplit", "Picture", "build"]

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
 from daedal.data.images.picture import Picture
 from daedal.data.images.resize import OWN, Fault, Treatment, treat
+from daedal.data.spool import each_document
+from daedal.data.workers import Progress
 from daedal.files import atomic_path
 
 Array = np.ndarray
@@ -144,6 +146,32 @@ def treat_batch(batch: Batch, treatment: Treatment, folder: Path) -> None:
             shapes=np.array(shapes, dtype=np.int64).reshape(-1, 3),
             pixels=np.concatenate([*pixels, np.zeros(0, dtype=np.uint8)]),
         )
+
+
+class BatchWork:
+    """What the processes of a build of pictures do: treat batches.
+
+    Args:
+        treatment: as JSON has it.
+        folder: where batches go.
+    """
+
+    def __init__(self, treatment: dict[str, Any], folder: str) -> None:
+        self._treatment, self._folder = Treatment.parse(treatment, "treatment"), Path(folder)
+
+    def do(self, job: Batch, progress: Progress) -> None:
+        """Treat a batch."""
+        treat_batch(job, self._treatment, self._folder)
+
+    def pack(self, job: Batch) -> tuple[Any, bytes]:
+        """A batch as it goes to a process."""
+        return [job.number, job.shapes, [len(payload) for payload in job.payloads]], b"".join(job.payloads)
+
+    def unpack(self, head: Any, body: bytes) -> Batch:
+        """The batch that `pack` gave."""
+        number, shapes, sizes = head
+        payloads = tuple(each_document(body, np.cumsum(sizes, dtype=np.int64)))
+        return Batch(number, tuple(None if shape is None else tuple(shape) for shape in shapes), payloads)
 
 
 def load_batch(folder: Path, number: int) -> Done:

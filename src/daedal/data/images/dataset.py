@@ -7,13 +7,14 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from daedal.codecs.raster import to_image
-from daedal.data.images.manifest import ImageManifest, ImageSplitRecord, read_image_manifest
+from daedal.data.folder import DataFolder
+from daedal.data.images.manifest import ImageManifest, ImageSplitRecord
 from daedal.data.shards import load_array
 from daedal.errors import DaedalError
 
@@ -116,22 +117,10 @@ class ImageSplit:
         return tuple(value or "" for value in values)
 
 
-class ImageDataset:
+class ImageDataset(DataFolder[ImageManifest, ImageSplit]):
     """A folder of pictures: a manifest, a codec and up to three splits."""
 
-    def __init__(self, folder: Path, manifest: ImageManifest) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self._splits: dict[str, ImageSplit] = {}
-
-    @classmethod
-    def open(cls, folder: str | Path) -> Self:
-        """Open the folder that `build` wrote.
-
-        Raises:
-            DaedalError: it is no folder of pictures, or damaged.
-        """
-        return cls(Path(folder), read_image_manifest(Path(folder)))
+    manifest_type = ImageManifest
 
     @cached_property
     def codec(self) -> "PixelCodec":
@@ -145,21 +134,7 @@ class ImageDataset:
         """The names of the labels, in the order of their numbers."""
         return self.manifest.classes
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of all pixels, labels and the names of classes."""
-        return self.manifest.fingerprint
-
-    def split(self, name: str) -> ImageSplit:
-        """A split by name: `train`, `validation` or `test`.
-
-        Raises:
-            DaedalError: there is none of this name, or its files are damaged.
-        """
-        if name not in self.manifest.splits:
-            raise DaedalError(f"There is no split called {name!r}", f"Choose from {', '.join(self.manifest.splits)}")
-        if name not in self._splits:
-            raster = self.manifest.raster
-            shape = (raster.height, raster.width, raster.channels)
-            self._splits[name] = ImageSplit(self.folder, name, self.manifest.splits[name], shape)
-        return self._splits[name]
+    def _open(self, name: str) -> ImageSplit:
+        raster = self.manifest.raster
+        shape = (raster.height, raster.width, raster.channels)
+        return ImageSplit(self.folder, name, self.manifest.splits[name], shape)

@@ -6,12 +6,12 @@ same emoji of two skin colours apart. Candidates are found by their outlines (`h
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int8, Int64, UInt8
+from jaxtyping import Float64, Int8, Int64, UInt8
 
-from daedal.data.copies import components, identities, representatives
+from daedal.data.copies import Duplicates, settle
 from daedal.data.images.picture_array import Gallery
 
 Array = np.ndarray
@@ -23,31 +23,6 @@ _CELLS = 16
 _NEIGHBOURS = 12
 _BLOCK = 4096
 _VALUES = 2**22  # of pixels compared at once
-
-
-@dataclass(frozen=True)
-class Duplicates:
-    """What was found.
-
-    Attributes:
-        keep: which pictures stay.
-        groups: a number for each picture, equal for those that must stay together in one split.
-        exact: pictures left out because the same pixels are kept.
-        near: pictures left out because a near copy is kept.
-        held_out: train pictures left out because they, or near copies, are in a validation or test source.
-        clusters: groups of near copies.
-        largest: pictures in the largest of them.
-        pairs: examples of near copies: left out, kept, and how far apart.
-    """
-
-    keep: Bool[Array, " pictures"]
-    groups: Int64[Array, " pictures"]
-    exact: int
-    near: int
-    held_out: int
-    clusters: int
-    largest: int
-    pairs: tuple[tuple[int, int, float], ...]
 
 
 def find(
@@ -63,48 +38,23 @@ def find(
     Args:
         gallery: the pictures.
         roles: 0 for those to be drawn into splits, 1 validation, 2 test.
-        known: how much is known of each; of copies that of which most is known stays.
+        known: how much is known of each; of copies that of which most is known stays, then that of the largest original.
         exact: leave out all but one of equal pictures.
         near: `drop` all but one of near copies, `keep` them in one split, or `off`.
         progress: called with how many pictures were compared.
     """
+    pairs: tuple[tuple[int, int, float], ...] = ()
+
+    def edges_of(identity: Array, first_of: Array) -> Array:
+        nonlocal pairs
+        edges, distances = near_pairs(gallery, first_of, progress)
+        some = np.argsort(-distances, kind="stable")[:5]  # those that are least alike, for a person to judge
+        pairs = tuple((*first_of[edges[each]].tolist(), float(distances[each])) for each in some.tolist())
+        return edges
+
     area = gallery.sizes.prod(axis=1)
-    order = np.lexsort((-area, -known, -roles, gallery.hashes[:, 1], gallery.hashes[:, 0]))
-    identity, first_of = identities(gallery.hashes, order)
-
-    role_of = roles[first_of]
-    keep = roles >= role_of[identity]
-    held = int((~keep).sum())
-    removed = 0
-    if exact:
-        extra = keep & (roles == 0) & (first_of[identity] != np.arange(len(order)))
-        removed = int(extra.sum())
-        keep &= ~extra
-
-    edges, distances = (
-        near_pairs(gallery, first_of, progress) if near != "off" else (np.zeros((0, 2), dtype=np.int64), None)
-    )
-    cluster = components(len(first_of), edges)
-    members = cluster[identity]
-    strongest = np.zeros(len(first_of), dtype=np.int8)
-    np.maximum.at(strongest, cluster, role_of)
-    beaten = keep & (roles < strongest[members])
-    held += int(beaten.sum())
-    keep &= ~beaten
-    chosen = _representatives(cluster, first_of, area, known)
-    left = keep & (roles == 0) & (chosen[members] != identity) if near == "drop" else np.zeros(len(keep), dtype=bool)
-    keep &= ~left
-    sizes = np.bincount(cluster, minlength=len(first_of))
-    return Duplicates(
-        keep=keep,
-        groups=members,
-        exact=removed,
-        near=int(left.sum()),
-        held_out=held,
-        clusters=int((sizes > 1).sum()),
-        largest=int(sizes.max()) if (sizes > 1).any() else 0,
-        pairs=_examples(edges, distances, first_of),
-    )
+    found = settle(gallery.hashes, roles, (area, known), exact, near, edges_of)
+    return replace(found, pairs=pairs)
 
 
 def near_pairs(
@@ -159,20 +109,3 @@ def _cells(values: Float64[Array, "pairs height width channels"]) -> Float64[Arr
         shape[axis] = len(starts)
         values = np.add.reduceat(values, starts, axis=axis) / widths.reshape(shape)
     return values
-
-
-def _representatives(cluster: Array, first_of: Array, area: Array, known: Array) -> Int64[Array, " distinct"]:
-    """Of each cluster the picture that stays: the one of which most is known, then the largest original, then the
-    smallest hash."""
-    keys = (np.arange(len(cluster)), -area[first_of], -known[first_of], cluster)
-    return representatives(cluster, np.lexsort(keys))
-
-
-def _examples(edges: Array, distances: Array | None, first_of: Array) -> tuple[tuple[int, int, float], ...]:
-    if distances is None or not len(edges):
-        return ()
-    some = np.argsort(-distances, kind="stable")[:5]  # those that are least alike, for a person to judge
-    return tuple(
-        (int(first_of[edges[place, 0]]), int(first_of[edges[place, 1]]), float(distances[place]))
-        for place in some.tolist()
-    )

@@ -60,7 +60,10 @@ class PictureOptions(Config):
 
 
 class ImageOptions(CommonOptions, PictureOptions):
-    """The options of `daedal.data.images.build`; every one has a default that suits a folder of pictures."""
+    """The options of a build of pictures; every one has a default that suits a folder of them."""
+
+    def files(self) -> tuple[str | None, ...]:
+        return self.labels, self.captions
 
 
 def columns_of(template: str) -> tuple[str, ...]:

@@ -1,23 +1,22 @@
 """The manifest of a finished build of pictures, from what was counted on the way."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from daedal.data.hub import hub_licence
+from daedal.data.copies import Duplicates
 from daedal.data.images.annotate import Annotated, missing
-from daedal.data.images.duplicates import Duplicates as Found
+from daedal.data.images.assemble import fingerprint_of
 from daedal.data.images.example_table import Seen
 from daedal.data.images.manifest import ImageManifest, ImageSplitRecord
-from daedal.data.images.options import ImageOptions
 from daedal.data.images.picture_array import Gallery
-from daedal.data.images.split import Assignment
-from daedal.data.manifest import Count, Dropped, Duplicates, SourceRecord
-from daedal.data.sources import Named
-from daedal.data.spool import EXAMPLES
+from daedal.data.manifest import Count
+from daedal.data.split import Assignment
+from daedal.data.summary import duplicates_of
 
 _MOST = 12
 _MOST_NOTES = 50
-_LICENCES = {"digits": "CC-BY-4.0"}
 
 
 @dataclass(frozen=True)
@@ -27,21 +26,14 @@ class Outcome:
     seen: Seen
     annotated: Annotated
     gallery: Gallery
-    duplicates: Found
+    duplicates: Duplicates
     assignment: Assignment
     classes: tuple[str, ...]
     records: dict[str, ImageSplitRecord]
 
 
-def summarise(
-    named: list[Named],
-    options: ImageOptions,
-    request: str,
-    made_with: dict[str, str],
-    outcome: Outcome,
-    fingerprint: str,
-) -> ImageManifest:
-    """The manifest."""
+def summarise(told: Mapping[str, Any], outcome: Outcome) -> ImageManifest:
+    """The manifest; `told` is what those of all kinds say."""
     gallery, annotated = outcome.gallery, outcome.annotated
     notes: list[str] = []
     if outcome.classes:
@@ -54,35 +46,23 @@ def summarise(
     if len(notes) > _MOST_NOTES:  # as of a thousand Parquet files, each with its guesses
         notes[_MOST_NOTES:] = [f"and {len(notes) - _MOST_NOTES:,} more notes of this kind"]
     sizes = Counter(f"{width} x {height}" for width, height in gallery.sizes.tolist())
-    return ImageManifest(
-        fingerprint=fingerprint,
-        request=request,
-        made_with=made_with,
-        options=options,
-        sources=tuple(_source(each, options) for each in named),
-        raster=gallery.raster,
-        classes=outcome.classes,
-        splits=outcome.records,
-        split_by=outcome.assignment.method,
-        dropped=tuple(
-            Dropped(reason=reason, count=number, bytes=size, examples=tuple(examples[:EXAMPLES]))
-            for reason, (number, size, examples) in sorted(
-                outcome.seen.tally.dropped.items(), key=lambda pair: (-pair[1][0], pair[0])
-            )
-        ),
-        duplicates=_duplicates(outcome),
-        sizes=_most(sizes, "other sizes"),
-        formats=_most(gallery.formats, "others"),
-        notes=tuple(notes),
+    origins, places = outcome.seen.origins, gallery.places
+    examples = (
+        f"{origins[places[one]]} is nearly {origins[places[other]]} (they differ by {difference:.1f} of 255)"
+        for one, other, difference in outcome.duplicates.pairs
     )
-
-
-def _source(each: Named, options: ImageOptions) -> SourceRecord:
-    licence = options.licence or _LICENCES.get(each.source)
-    if licence is None and each.source.startswith("hf:"):
-        licence = hub_licence(each.source)
-    size = sum(item.bytes for item in each.items)
-    return SourceRecord(source=each.source, split=each.role, files=len(each.items), bytes=size, licence=licence)
+    own = {
+        "fingerprint": fingerprint_of(gallery.raster, outcome.classes, outcome.records),
+        "raster": gallery.raster,
+        "classes": outcome.classes,
+        "splits": outcome.records,
+        "split_by": outcome.assignment.method,
+        "duplicates": duplicates_of(outcome.duplicates, examples),
+        "sizes": _most(sizes, "other sizes"),
+        "formats": _most(gallery.formats, "others"),
+        "notes": tuple(notes),
+    }
+    return ImageManifest.parse({**told, **own}, "manifest")
 
 
 def _most(counter: Counter[str], rest: str) -> tuple[Count, ...]:
@@ -92,23 +72,3 @@ def _most(counter: Counter[str], rest: str) -> tuple[Count, ...]:
     if left := sum(number for _, number in ordered[_MOST:]):
         counts.append(Count(name=rest, count=left))
     return tuple(counts)
-
-
-def _duplicates(outcome: Outcome) -> Duplicates:
-    found, origins = outcome.duplicates, outcome.seen.origins
-    places = outcome.gallery.places
-
-    def name(picture: int) -> str:
-        return str(origins[int(places[picture])])
-
-    return Duplicates(
-        exact=found.exact,
-        near=found.near,
-        clusters=found.clusters,
-        largest_cluster=found.largest,
-        held_out=found.held_out,
-        examples=tuple(
-            f"{name(one)} is nearly {name(other)} (they differ by {difference:.1f} of 255)"
-            for one, other, difference in found.pairs
-        ),
-    )

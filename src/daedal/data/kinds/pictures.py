@@ -1,10 +1,21 @@
-"""Pictures, with classes and captions or without. They have a build of their own, since their size is known when all were seen,
-and tables speak of them: see `daedal.data.images.pipeline`."""
+"""Pictures, with classes and captions or without. What is their own is that their size is known when all were seen, and that
+tables and files beside them speak of them: `daedal.data.images.picture_build`."""
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from daedal.data.columns import Classes, Dense, Strings
+from daedal.data.images.annotate import wanted_tables
+from daedal.data.images.builtin import BUILTINS
+from daedal.data.images.events import Event
 from daedal.data.images.options import ImageOptions
-from daedal.data.kind import OwnBuild
+from daedal.data.images.readers import Place, Reading, read_item
+from daedal.data.images.rows import Columns
+from daedal.data.kind import Kind
 from daedal.data.peek import Sources
 from daedal.data.recognise import modality
+from daedal.data.sources import Item, Named, Role, resolve_path
+from daedal.data.worlds.emoji_scenes import EMOJI_SCENES, read_emoji_scenes, resolve_emoji_scenes
 
 
 def recognise(sources: Sources) -> float:
@@ -12,4 +23,48 @@ def recognise(sources: Sources) -> float:
     return 0.9 if modality(sources.given) == "images" else 0.0
 
 
-KIND = OwnBuild(name="pictures", options=ImageOptions, recognise=recognise, build="daedal.data.images.pipeline:build")
+def named(source: str, role: Role, leave_out: Path | None = None) -> Named:
+    """The files that a source names, or what is made by its name."""
+    name = source.partition(":")[0]
+    if name == EMOJI_SCENES:
+        return resolve_emoji_scenes(source, role, leave_out)
+    if name == "hf" or name in BUILTINS:
+        item = Item(kind="hub" if name == "hf" else "pictures", label=source, path=source)
+        return Named(source=source, role=role, items=(item,))
+    return resolve_path(source, role, BUILTINS, leave_out)
+
+
+def read(items: Sequence[Item], options: ImageOptions, place: Place) -> Iterator[Event]:
+    """Pictures, and what is said of them; `place` tells how far a file was read."""
+    columns = Columns(
+        options.image_column,
+        options.label_column if options.labels is None else None,
+        options.caption_column if options.captions is None else None,
+    )
+    reading = Reading(
+        columns=columns,
+        tables=wanted_tables(options),
+        sidecars=options.captions == "sidecar",
+        metadata=options.captions == "metadata",
+        size=options.size,
+        seed=options.seed,
+    )
+    for item in items:
+        if item.kind == "pictures" and item.path.partition(":")[0] == EMOJI_SCENES:
+            yield from read_emoji_scenes(item.path, options.size, options.seed)
+        else:
+            yield from read_item(item, reading, place)
+
+
+KIND = Kind(
+    name="pictures",
+    columns={"picture": Dense(dtype="uint8"), "label": Classes(optional=True), "caption": Strings(optional=True)},
+    key=("picture",),
+    recognise=recognise,
+    read=read,
+    resolve=named,
+    options=ImageOptions,
+    packages=("numpy", "pillow", "pyarrow"),
+    build="daedal.data.images.picture_build:PictureBuild",
+    card="daedal.data.images.card:of_pictures",
+)

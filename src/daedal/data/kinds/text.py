@@ -1,11 +1,17 @@
-"""Running text: prose, source code, rows of a table with a field of text. It has a build of its own, since a document
-may be longer than memory, and a single one is cut in its order; see `daedal.data.pipeline`."""
+"""Running text: prose, source code, rows of a table with a field of text. What is its own is that a document may be longer than
+memory and comes in parts, that a single one is cut in its order, and that all become one stream: `daedal.data.stream_build`."""
 
-from daedal.data.kind import OwnBuild
+from collections.abc import Iterator, Sequence
+
+from daedal.data.columns import Ragged
+from daedal.data.document import Event
+from daedal.data.kind import InOrder, Kind
 from daedal.data.library import BUILTINS
 from daedal.data.options import BuildOptions
 from daedal.data.peek import Sources
+from daedal.data.readers import Reading
 from daedal.data.recognise import modality
+from daedal.data.sources import Item, read_item
 
 
 def recognise(sources: Sources) -> float:
@@ -19,4 +25,21 @@ def recognise(sources: Sources) -> float:
     return 0.3 if not looked or any(peek.says() for peek in looked) else 0.0
 
 
-KIND = OwnBuild(name="text", options=BuildOptions, recognise=recognise, build="daedal.data.pipeline:build")
+def read(items: Sequence[Item], options: BuildOptions) -> Iterator[Event]:
+    """Documents, or their parts."""
+    reading = Reading(options.field, options.encoding)
+    for item in items:
+        yield from read_item(item, reading)
+
+
+KIND = Kind(
+    name="text",
+    columns={"text": Ragged()},
+    key=("text",),
+    recognise=recognise,
+    read=read,
+    split=InOrder(),
+    options=BuildOptions,
+    build="daedal.data.stream_build:StreamBuild",
+    card="daedal.data.stream_card:of_stream",
+)

@@ -125,7 +125,7 @@ class Drawing(NamedTuple):
     pixels: UInt8[np.ndarray, "side side 4"]
 
 
-def resolve_emoji_scenes(source: str, role: Role, leave_out: Path) -> Named:
+def resolve_emoji_scenes(source: str, role: Role, leave_out: Path | None) -> Named:
     """The source, with the size and the time of the files that its drawings are in.
 
     Raises:

@@ -32,7 +32,7 @@ from daedal.evaluation.images.sheets import grid_png, pairs_png
 from daedal.evaluation.images.sizes import SECONDS, Sizes
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.subject import kept, plan_facts, run_folder, subject_name
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 from daedal.models.coded import TokenModel
 from daedal.models.image import ImageModel
 
@@ -42,7 +42,7 @@ _TRIED = 8
 
 
 def evaluate_images(
-    run: str | Path | ImageGenerator,
+    run: str | Path | Generator,
     against: str | Path | ImageDataset | None = None,
     *,
     samples: int | None = None,
@@ -73,8 +73,8 @@ def evaluate_images(
     started = time.monotonic()
     tell: Progress = progress or silence
     tell(0, 100, "loading")
-    generator = run if isinstance(run, ImageGenerator) else ImageGenerator.open(str(run))
-    folder = None if isinstance(run, ImageGenerator) else run_folder(Path(run))
+    generator = run if isinstance(run, Generator) else Generator.open(str(run))
+    folder = None if isinstance(run, Generator) else run_folder(Path(run))
     reference = open_reference(against, folder, generator.codec)
     own = folder is not None and reference.own
     work = _Work(generator, reference, seed, tell)
@@ -118,7 +118,7 @@ def expected_seconds(model: ImageModel, dataset: ImageDataset, within: float = S
 class _Work:
     """One evaluation: what is drawn once and used by several parts."""
 
-    def __init__(self, generator: ImageGenerator, reference: Reference, seed: int, tell: Progress) -> None:
+    def __init__(self, generator: Generator, reference: Reference, seed: int, tell: Progress) -> None:
         self.generator, self.reference, self.seed, self.tell = generator, reference, seed, tell
         self.sheets: dict[str, bytes] = {}
         self.sampling: dict[str, Any] = {}
@@ -266,7 +266,7 @@ def _unless_missing(missing: list[str], measure: Callable[[], list[Measurement]]
         return []
 
 
-def _model_facts(generator: ImageGenerator) -> ImageModelFacts:
+def _model_facts(generator: Generator) -> ImageModelFacts:
     model = generator.model
     channels, height, width = generator.codec.shape
     return ImageModelFacts(

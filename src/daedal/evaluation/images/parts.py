@@ -26,7 +26,7 @@ from daedal.evaluation.images.report import ClassRow, ImageBaseline, LossCurve
 from daedal.evaluation.images.sizes import Speeds
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.subject import curve_points
-from daedal.inference.pictures import ImageGenerator
+from daedal.inference.generator import Generator
 from daedal.models.coded import TokenModel
 from daedal.models.image import ImageBatch, ImageModel, ImageSampling
 from daedal.nn.noise import Noise
@@ -113,7 +113,7 @@ def scenes(pictures: Pictures, model_hash: str, data_hash: str, seed: int) -> tu
     return scene_scores(pictures[:_JUDGED], model_hash=model_hash, data_hash=data_hash, seed=seed)[1]
 
 
-def composed(generator: ImageGenerator, scenes: Iterable[Scene], per_task: int, seed: int) -> tuple[Measurement, ...]:
+def composed(generator: Generator, scenes: Iterable[Scene], per_task: int, seed: int) -> tuple[Measurement, ...]:
     """How well a model that draws from words composes, on what it can have seen and on what `scenes`, which it learned
     from, leave out."""
     from daedal.evaluation.worlds.composition import composition, never_trained
@@ -130,7 +130,7 @@ def composed(generator: ImageGenerator, scenes: Iterable[Scene], per_task: int, 
 
 
 def draw(
-    generator: ImageGenerator, count: int, seed: int, progress: Callable[[int], None], prompts: Sequence[str] = ()
+    generator: Generator, count: int, seed: int, progress: Callable[[int], None], prompts: Sequence[str] = ()
 ) -> Drawn:
     """The first pictures of a seed; a model of classes draws those too, and one of captions what `prompts` say, of long ones
     as much as it can learn."""
@@ -231,7 +231,7 @@ def copies(
 
 @torch.no_grad()
 def likelihood(
-    generator: ImageGenerator,
+    generator: Generator,
     pictures: Pictures,
     labels: Int[np.ndarray, " n"],
     count: int,
@@ -275,7 +275,7 @@ def likelihood(
 
 @torch.no_grad()
 def written(
-    generator: ImageGenerator,
+    generator: Generator,
     pictures: Pictures,
     labels: Int[np.ndarray, " n"],
     captions: Sequence[str],
@@ -314,7 +314,7 @@ def written(
 
 @torch.no_grad()
 def reconstruct(
-    generator: ImageGenerator, pictures: Pictures, labels: Int[np.ndarray, " n"], reference: Reference, seed: int
+    generator: Generator, pictures: Pictures, labels: Int[np.ndarray, " n"], reference: Reference, seed: int
 ) -> tuple[list[Measurement], Pictures]:
     """Errors of pictures that went through the model's latents, and what came back."""
     model, device, back = generator.model, generator.device, []
@@ -340,17 +340,15 @@ def reconstruct(
 
 
 def matched(
-    generator: ImageGenerator, pictures: Pictures, captions: Sequence[str], reference: Reference
+    generator: Generator, pictures: Pictures, captions: Sequence[str], reference: Reference
 ) -> tuple[list[Measurement], ImageBaseline]:
     """What a CLIP finds among held-out pictures that have a caption and their captions, and what chance would."""
     from daedal.evaluation.images.retrieval import distinct, retrieval
-    from daedal.inference.matching import Matcher
 
-    matcher = Matcher(generator.model, generator.codec, generator.name, captions=generator.captions)
     known = [place for place, caption in enumerate(captions) if tidy(caption)]
     texts, right = distinct([captions[place] for place in known])
     return retrieval(
-        matcher.embed_pictures([pictures[place] for place in known]).cpu(), matcher.embed_texts(texts).cpu(), right,
+        generator.embed_pictures([pictures[place] for place in known]).cpu(), generator.embed_texts(texts).cpu(), right,
         model_hash=generator.fingerprint, data_hash=reference.fingerprint,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What a model makes of a given picture: how it comes back, and how likely it is."""
+"""How pictures come back through a model's latents, and how far off they are."""
 
 import math
 from collections.abc import Sequence
@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from daedal.codecs.sheet import grid, pairs
-from daedal.config import Config
 from daedal.files import make_folder
-from daedal.inference.input_picture import Given
-from daedal.inference.picture import Picture, save_image
-from daedal.inference.sheet import write_index
+from daedal.inference.conditions import Labels
+from daedal.inference.input_picture import InputPicture, Source
+from daedal.inference.picture import Picture, save_image, write_index
+from daedal.inference.skills.pictures import PictureSkill, Progress
+from daedal.models.image import ImageSampling
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Reconstruction:
         mse: mean squared error, of values from 0 to 1.
     """
 
-    original: Given
+    original: InputPicture
     picture: Picture
     mse: float
 
@@ -42,16 +45,32 @@ class Reconstruction:
         return {"picture": self.original.name, "mse": self.mse, "psnr": psnr, **provenance}
 
 
-class PictureScore(Config):
-    """How likely a model finds a picture: exactly, or at least.
+class Reconstruct(PictureSkill):
+    """Pictures as they come through a model's latents."""
 
-    Attributes:
-        log_likelihood: in nats.
-        bits_per_dimension: does not depend on the size of pictures.
-    """
+    name = "reconstruct"
+    needs = ("reconstruct",)
+    verb = "reconstruct"
 
-    log_likelihood: float
-    bits_per_dimension: float
+    def reconstruct(
+        self, pictures: Sequence[Source | InputPicture], *, label: Labels = None, progress: Progress | None = None
+    ) -> list[Reconstruction]:
+        """Each picture as it comes through the model's latents, and how far off it is.
+
+        Raises:
+            DaedalError: a picture cannot be read, or there is no such class.
+        """
+        given, images = self._of_each(
+            pictures, lambda images, _, chosen: self._model.reconstruct(images, chosen), label, progress
+        )
+        drawn, sources = self._codec.decode_batch(images), [one.fingerprint for one in given]
+        labels = self._asked(label, self._noise(0, 0, len(given)))
+        back = self._pictures(drawn, "reconstruct", None, 0, labels, ImageSampling(), sources)
+        errors = [
+            np.square((one.pixels.astype(np.float64) - pixels) / 255).mean()
+            for one, pixels in zip(given, drawn, strict=True)
+        ]
+        return [Reconstruction(*entry) for entry in zip(given, back, map(float, errors), strict=True)]
 
 
 def save_pairs(found: Sequence[Reconstruction], path: Path | str) -> Path:

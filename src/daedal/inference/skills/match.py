@@ -1,7 +1,7 @@
 """A CLIP and its codecs together: how well texts fit pictures, naming without training, ranking, choosing among drawings."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from daedal.codecs.caption import tidy
 from daedal.errors import DaedalError
-from daedal.inference.drawer import Drawer, Progress
-from daedal.inference.input_picture import Given, Source
+from daedal.inference.input_picture import InputPicture, Source
+from daedal.inference.skills.pictures import PictureSkill, Progress
 from daedal.models.clip import CLIP
 
-Pictures = Sequence[Source | Given]
+Pictures = Sequence[Source | InputPicture]
 
 
 class Ranked(NamedTuple):
@@ -23,18 +23,14 @@ class Ranked(NamedTuple):
     similarity: float
 
 
-class Matcher(Drawer):
-    """Tells which texts fit which pictures. Opened from a run folder of a CLIP by `daedal.load`.
+class Match(PictureSkill):
+    """Tells which texts fit which pictures."""
 
-    Raises:
-        DaedalError: the model is no CLIP.
-    """
-
-    model: CLIP
-
-    def __init__(self, *parts: Any, **options: Any) -> None:
-        super().__init__(*parts, **options)
-        self.require("match")
+    name = "match"
+    learned = CLIP
+    needs = ("match",)
+    verb = "match pictures and texts"
+    _model: CLIP
 
     def embed_pictures(
         self, pictures: Pictures, *, progress: Progress | None = None
@@ -44,11 +40,7 @@ class Matcher(Drawer):
         Raises:
             DaedalError: there is none, or one cannot be read.
         """
-        given, images = self._read(pictures)
-        return torch.cat(list(self._in_batches(
-            self._noise(0, 0, len(given)), None, progress,
-            lambda part, _: self.model.embed_pictures(images[part.first : part.first + part.count].to(self.device)),
-        )))  # fmt: skip
+        return self._of_each(pictures, lambda images, *_: self._model.embed_pictures(images), progress=progress)[1]
 
     def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "texts embedding"]:
         """The directions of texts, each of length 1. `captions.unknown` tells words that the model never saw.
@@ -58,7 +50,7 @@ class Matcher(Drawer):
         """
         ids = self._texts(texts)
         return torch.cat(list(self._in_batches(
-            self._noise(0, 0, len(ids)), ids, None, lambda _, chosen: self.model.embed_texts(chosen)  # type: ignore[arg-type]
+            self._noise(0, 0, len(ids)), ids, None, lambda _, chosen: self._model.embed_texts(chosen)  # type: ignore[arg-type]
         )))  # fmt: skip
 
     def similarity(self, pictures: Pictures, texts: Sequence[str]) -> Float[Tensor, "pictures texts"]:
@@ -76,7 +68,7 @@ class Matcher(Drawer):
         Raises:
             DaedalError: as `similarity`.
         """
-        return (self.similarity(pictures, texts) / self.model.temperature.detach()).softmax(1)
+        return (self.similarity(pictures, texts) / self._model.temperature.detach()).softmax(1)
 
     def classify(self, pictures: Pictures, labels: Sequence[str], template: str = "{}") -> list[dict[str, float]]:
         """For each picture the probabilities of the labels, the likeliest first: naming without training on the names.

@@ -1,0 +1,181 @@
+"""The stages of a build of pictures: read, annotate, bring to one size, drop copies, split, write.
+
+Their size is known when all were seen, and tables and files beside them speak of them: so the sources are read by one process,
+which gives batches of pictures to others, and a build that was stopped reads them again, but treats only what is left.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daedal.data import any_build
+from daedal.data.any_build import Build
+from daedal.data.copies import Duplicates
+from daedal.data.images import duplicates
+from daedal.data.images.annotate import Annotated, annotate, natural
+from daedal.data.images.assemble import write_splits
+from daedal.data.images.batch import Batch, Batcher
+from daedal.data.images.dataset import ImageDataset, images_path
+from daedal.data.images.example_table import Seen
+from daedal.data.images.options import ImageOptions
+from daedal.data.images.picture_array import Gallery, gather
+from daedal.data.images.readers import Place
+from daedal.data.images.resize import Treatment
+from daedal.data.images.sheet import SHEET, write_sheet
+from daedal.data.images.summary import Outcome, summarise
+from daedal.data.manifest import MANIFEST
+from daedal.data.options import SPLITS
+from daedal.data.request import refuse_broken
+from daedal.data.split import Assignment, assign
+from daedal.data.workers import Workers
+from daedal.errors import DaedalError
+from daedal.files import atomic_folder, make_folder, write_json
+
+_ALONE = 2.0  # seconds of work below which starting processes takes longer than it saves
+
+
+def treatment_of(options: ImageOptions) -> Treatment:
+    """What the options say about every picture.
+
+    Raises:
+        DaedalError: the background is no colour.
+    """
+    from daedal.codecs.raster import colour_name
+
+    try:
+        background = colour_name(options.background)
+    except ValueError as error:
+        raise DaedalError(f"--background {options.background}: {error}") from None
+    channels = None if options.channels == "auto" else int(options.channels)
+    values = {"channels": channels, "size": options.size, "fit": options.fit, "background": background}
+    return Treatment.parse(values, "data build")
+
+
+def build(
+    sources: Sequence[str | Path] | str | Path, out: str | Path, options: ImageOptions | None = None, **running: Any
+) -> ImageDataset:
+    """Build a data folder of pictures; `running` is how to go about it: see `daedal.data.build`."""
+    dataset: ImageDataset = any_build.build(sources, out, options, kind="pictures", **running)
+    return dataset
+
+
+class PictureBuild(Build):
+    """The stages of a build of pictures."""
+
+    stages = ("read", "arrange", "deduplicate", "write")
+    advice = "Give PNG, JPEG, WebP, GIF, BMP or TIFF files, folders or archives of them, IDX or Parquet"
+
+    def __post_init__(self) -> None:
+        self.treatment = treatment_of(self.options)
+        self.spool = make_folder(self.work / "spool")
+
+    def run(self, out: Path) -> None:
+        seen, batches = self._read()
+        self.check_any(len(seen), seen.tally)
+        annotated = annotate(seen, self.options)
+        gallery = gather(
+            seen,
+            batches,
+            self.spool,
+            self.treatment,
+            annotated.keep,
+            self.work / "pixels.npy",
+            lambda done: self.progress("arrange", done, len(seen)),
+        )
+        refuse_broken(self.named, seen.tally)
+        roles = self._roles(seen)[gallery.places]
+        found = self._deduplicate(gallery, roles, annotated)
+        assignment = assign(self.kind, found, roles, gallery.hashes, self.options)
+        self._write(out, seen, annotated, gallery, found, assignment)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[Seen, int]:
+        seen, batcher, place = Seen(), Batcher(self.treatment), Place()
+        items = sorted(
+            ((each.role, item) for each in self.named for item in each.items),
+            key=lambda pair: (pair[0], pair[1].label, pair[1].path),
+        )
+        total = sum(item.bytes for _, item in items) or None
+        done = 0
+        self.progress("read", 0, total)
+
+        def batches() -> Iterator[Batch]:
+            nonlocal done
+            for role, item in items:
+                for event in self.kind.read([item], self.options, place):
+                    if (found := seen.take(event, role)) is None:
+                        continue
+                    if (batch := batcher.add(found.picture)) is not None:
+                        yield batch
+                        self.progress("read", done + min(place.bytes(), item.bytes), total)
+                done += item.bytes
+            if (batch := batcher.rest()) is not None:
+                yield batch
+
+        bench = {"treatment": self.treatment.model_dump(mode="json"), "folder": str(self.spool)}
+        with Workers("daedal.data.images.batch:BatchWork", bench, self.processes_for(0, 0), _ALONE) as workers:
+            workers.run(batches(), lambda size: None)
+        self.progress("read", done, done)
+        return seen, batcher.number
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def _roles(self, seen: Seen) -> np.ndarray:
+        """Of each picture the split that the user or its folder says; with --split folders say nothing."""
+        roles, found = np.array(seen.roles, dtype=np.int8), np.array(seen.found, dtype=np.int8)
+        if self.options.split is not None:
+            if (found > 0).any():
+                seen.tally.note("the sources have splits of their own; --split was given, so they were drawn anew")
+            return roles
+        return np.where((roles == 0) & (found > 0), found, roles)
+
+    def _deduplicate(self, gallery: Gallery, roles: np.ndarray, annotated: Annotated) -> Duplicates:
+        self.progress("deduplicate", 0, len(gallery))
+        pairs = [(annotated.labels[place], annotated.captions[place]) for place in gallery.places.tolist()]
+        known = np.array([sum(each is not None for each in pair) for pair in pairs], dtype=np.int64)
+        options = self.options
+
+        def more(done: int) -> None:
+            self.progress("deduplicate", done, len(gallery))
+
+        found = duplicates.find(gallery, roles, known, options.exact_duplicates, options.near_duplicates, more)
+        self.progress("deduplicate", len(gallery), len(gallery))
+        return found
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def _write(
+        self,
+        out: Path,
+        seen: Seen,
+        annotated: Annotated,
+        gallery: Gallery,
+        found: Duplicates,
+        assignment: Assignment,
+    ) -> None:
+        self.progress("write", 0, len(gallery))
+        places = gallery.places.tolist()
+        names = [annotated.labels[place] for place in places]
+        kept = (assignment.splits >= 0).tolist()
+        classes = tuple(
+            sorted({name for name, stays in zip(names, kept, strict=True) if stays and name is not None}, key=natural)
+        )
+        numbers = {name: number for number, name in enumerate(classes)}
+        labels = np.array([-1 if name is None else numbers.get(name, -1) for name in names], dtype=np.int64)
+        texts = {
+            "name": [str(seen.origins[place]) for place in places],
+            "caption": [annotated.captions[place] or "" for place in places],
+            "truth": [seen.truths[place] or "" for place in places],
+        }
+        with atomic_folder(out) as folder:
+            gallery.raster.save(folder)
+            records = write_splits(folder, gallery, assignment.splits, labels, len(classes), texts)
+            outcome = Outcome(seen, annotated, gallery, found, assignment, classes, records)
+            manifest = summarise(self.manifest_parts(seen.tally), outcome)
+            write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+            train = np.load(images_path(folder, SPLITS[0]), mmap_mode="r", allow_pickle=False)
+            write_sheet(folder / SHEET, train, labels[assignment.splits == 0], classes)
+        self.progress("write", len(gallery), len(gallery))

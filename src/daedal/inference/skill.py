@@ -1,0 +1,219 @@
+"""A skill: something that a model and its codec can do together. A file in `skills/` for each, and a line in `generator.py`.
+
+A skill says which capability of a model it needs; a generator has the skills that its model can. What a skill offers, its
+public methods and attributes, the generator offers as its own.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar, get_args
+
+import torch
+from torch import nn
+
+from daedal import __version__
+from daedal.codecs.caption import CaptionCodec
+from daedal.codecs.chat import ChatTemplate
+from daedal.codecs.image import PixelCodec
+from daedal.codecs.text import TextCodec
+from daedal.errors import DaedalError
+from daedal.inference.conditions import Conditions, listed
+from daedal.inference.provenance import Provenance
+from daedal.inference.sampling import Quantize
+from daedal.models.coded import Coded
+from daedal.models.gpt import GPT
+from daedal.models.image import ImageModel
+from daedal.models.model import Capability, Model
+
+P = TypeVar("P", bound=Provenance)
+S = TypeVar("S", bound="Skill")
+
+
+class Unable(DaedalError, AttributeError):
+    """A model cannot do what it is asked for."""
+
+
+class ModelAndCodec:
+    """A model, its codec, and what they can do together.
+
+    Args:
+        codec: of the texts or the pictures that the model knows.
+        template: how conversations are written.
+        stop_ids: tokens that end a text, besides the codec's own.
+        quantize: "int8" reads a quarter of the bytes for each token and "int4" an eighth, at a loss of quality; "draft" lets
+            an int8 copy guess ahead and the model itself check, for single texts: faster, and the text is the model's own.
+        classes: the names of the labels that condition a model of pictures.
+        captions: the codec of the captions that condition one.
+
+    Attributes:
+        skills: what it can do, by name.
+        table: all skills that there are, in the order in which they are told.
+    """
+
+    table: ClassVar[tuple[type["Skill"], ...]] = ()
+
+    def __init__(
+        self,
+        model: Model,
+        codec: TextCodec | PixelCodec,
+        name: str = "model",
+        *,
+        template: ChatTemplate | None = None,
+        stop_ids: Sequence[int] = (),
+        quantize: Quantize | None = None,
+        classes: Sequence[str] = (),
+        captions: CaptionCodec | None = None,
+    ) -> None:
+        _require_fit(model, codec, quantize)
+        self._model = model.eval()
+        self.model: Any = model  # of which family, its skills know
+        self.codec: Any = codec
+        self.name, self.quantize = name, quantize
+        own = {codec.eos_id} if isinstance(codec, TextCodec) and codec.eos_id is not None else set()
+        self.template, self.stop_ids = template or ChatTemplate(), frozenset(stop_ids) | own
+        self.conditions = Conditions(model, name, classes, captions)
+        self.skills = {each.name: each(self) for each in self.table if each.fits(self)}
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the model can do; `class` and `prompt` only where it was trained so."""
+        return self._model.capabilities - self.conditions.missing
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the labels that condition the model."""
+        return self.conditions.classes
+
+    @property
+    def captions(self) -> CaptionCodec | None:
+        """The codec of the captions that condition the model."""
+        return self.conditions.captions
+
+    @property
+    def device(self) -> torch.device:
+        return next(self._model.parameters()).device
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights."""
+        return fingerprint(self.model)
+
+    @property
+    def kind(self) -> str:
+        """What sort of model it is, as a sentence begins."""
+        if isinstance(self.model, Coded):
+            return f"A {type(self.model.inner).__name__} over the codes of a {type(self.model.codec).__name__}"
+        return f"A {type(self.model).__name__}"
+
+    @property
+    def able(self) -> str:
+        """What it can do, as a sentence goes on."""
+        words = {each: word for skill in self.skills.values() for each, word in skill.words().items()}
+        return f"can {listed([word for each, word in words.items() if each in self.capabilities])}"
+
+    def refusal(self, words: str) -> Unable:
+        """That it cannot do something."""
+        return Unable(f"{self.kind} cannot {words}: it {self.able}", "Use a model that can")
+
+    def require(self, capability: Capability) -> None:
+        """Make sure that it can do something.
+
+        Raises:
+            DaedalError: it cannot; the line says what it can.
+        """
+        if capability not in self.capabilities:
+            raise self.refusal(next(each.words()[capability] for each in self.table if capability in each.words()))
+
+    def skill(self, kind: type[S]) -> S:
+        """One of its skills.
+
+        Raises:
+            DaedalError: it does not have it; the line says what it can.
+        """
+        for skill in self.skills.values():
+            if isinstance(skill, kind):
+                return skill
+        raise self.refusal(kind.verb or kind.name)
+
+    def __getattr__(self, name: str) -> Any:
+        """What its skills offer."""
+        if name != "skills":
+            for skill in self.skills.values():
+                if skill.offers(name):
+                    return getattr(skill, name)
+            for kind in sorted(self.table, key=lambda each: not isinstance(self.model, each.learned)):
+                if kind.offers(name):
+                    raise self.refusal(kind.verb or kind.name)
+        raise AttributeError(f"A generator has no {name}")
+
+    def signed(self, kind: type[P], **facts: Any) -> P:
+        """The record of an artifact that it made."""
+        return kind(model=self.name, fingerprint=self.fingerprint, version=__version__, **facts)
+
+
+class Skill:
+    """Something that a model can do.
+
+    Attributes:
+        learned: the models that may have it.
+        needs: any of these capabilities is enough.
+        verb: what it is called in a sentence.
+    """
+
+    name: ClassVar[str] = ""
+    learned: ClassVar[type[Model]] = Model  # type: ignore[type-abstract]
+    needs: ClassVar[tuple[Capability, ...]] = ()
+    verb: ClassVar[str] = ""
+
+    def __init__(self, subject: ModelAndCodec) -> None:
+        self._subject = subject
+
+    @classmethod
+    def words(cls) -> dict[Capability, str]:
+        """What the capabilities that it makes use of are called in a sentence."""
+        return {cls.needs[0]: cls.verb} if cls.verb else {}
+
+    @classmethod
+    def fits(cls, subject: ModelAndCodec) -> bool:
+        """Whether a model has it."""
+        return isinstance(subject.model, cls.learned) and not subject.capabilities.isdisjoint(cls.needs)
+
+    @classmethod
+    def offers(cls, name: str) -> bool:
+        """Whether that is a method of it."""
+        return not name.startswith("_") and hasattr(cls, name) and not hasattr(Skill, name)
+
+
+def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize | None) -> None:
+    """Make sure that a codec is a model's own, and its weights may be held so."""
+    if quantize not in (None, *get_args(Quantize)):
+        raise DaedalError(
+            f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
+        )
+    if isinstance(codec, TextCodec) and isinstance(model, GPT) and codec.vocab_size > model.config.vocab_size:
+        raise DaedalError(
+            f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
+            "Use the tokenizer that the model was trained with",
+        )
+    if not isinstance(codec, PixelCodec) or not isinstance(model, ImageModel):
+        return
+    if codec.shape != model.config.shape:
+        raise DaedalError(
+            f"The codec's pictures are {codec.shape} and the model's {model.config.shape} (channels, height, width)",
+            "Use the codec that the model was trained with",
+        )
+    if quantize is not None:
+        raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 of the names, shapes and values of the weights, and of whatever else was learned or fitted."""
+    digest = hashlib.sha256()
+    saved = model.state_dict().keys()
+    fitted = [(name, buffer) for name, buffer in model.named_buffers() if name in saved]
+    for name, tensor in sorted([*model.named_parameters(), *fitted], key=lambda entry: entry[0]):
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name}:{values.dtype}:{list(values.shape)}\n".encode())
+        digest.update(values.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

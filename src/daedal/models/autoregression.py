@@ -1,0 +1,141 @@
+"""Autoregression: a network writes codes one after the other, each given those before it.
+
+- part of the codes is known, and taken as it is: a prompt, a class, a picture before its caption, what an edit leaves. What is
+  known at the beginning of all rows is read in one pass
+- guidance mixes the predictions under two beginnings (`daedal.nn.guidance`), which are read as one batch of twice the size
+- rows of one length go side by side. Pictures, captions and the samples of a run that trains are written here; texts, which
+  come and go and end where they like, share the network and its cache with each other in the engine (`daedal.inference`)
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from daedal.models.gpt import GPT
+from daedal.nn.cache import KVCache
+from daedal.nn.guidance import ClassifierFree, Guidance
+
+UNKNOWN = -1
+"""A code that is to be written."""
+
+
+class Network(Protocol):
+    """What writing needs of a model."""
+
+    vocab: int
+    context: int
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def new_cache(self, rows: int, capacity: int) -> KVCache: ...
+
+    def __call__(
+        self, ids: Int[Tensor, "rows time"], cache: KVCache, every: bool = False
+    ) -> Float[Tensor, "rows _ vocab"]:
+        """Read the next tokens of each row. Logits after the last, or after `every` one, until the next call."""
+
+
+class TorchNetwork:
+    """A GPT in PyTorch: the reference, and what runs on a GPU."""
+
+    def __init__(self, model: GPT) -> None:
+        self.model = model
+        self.vocab, self.context = model.config.vocab_size, model.config.context
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.embedding.weight.device
+
+    def new_cache(self, rows: int, capacity: int) -> KVCache:
+        return self.model.new_cache(rows, capacity)
+
+    def __call__(
+        self, ids: Int[Tensor, "rows time"], cache: KVCache, every: bool = False
+    ) -> Float[Tensor, "rows _ vocab"]:
+        hidden = self.model.hidden(ids, cache)
+        return self.model.head(hidden if every else hidden[:, -1:])
+
+
+Choose = Callable[[Float[Tensor, "batch vocab"], int], Int[Tensor, " batch"]]
+"""A code for each row, from its logits; told how many are still to come, with this one."""
+
+
+@dataclass(frozen=True)
+class ByChance:
+    """Each code is where its number stands in the cumulated probabilities; so what is drawn depends on the numbers alone.
+
+    Attributes:
+        chances: a number from 0 to 1 for each of the last places.
+        top_k: only so many of the likeliest codes.
+    """
+
+    chances: Float[Tensor, "batch places"]
+    temperature: float = 1.0
+    top_k: int | None = None
+
+    def __call__(self, logits: Float[Tensor, "batch vocab"], left: int) -> Int[Tensor, " batch"]:
+        logits = logits / self.temperature
+        if self.top_k is not None and self.top_k < logits.shape[1]:
+            least = logits.topk(self.top_k).values[:, -1:]
+            logits = logits.masked_fill(logits < least, -torch.inf)
+        cumulated = logits.softmax(-1).cumsum(-1)
+        chance = self.chances[:, -left, None].double()
+        return torch.searchsorted(cumulated, chance * cumulated[:, -1:], right=True)[:, 0]
+
+
+def likeliest(logits: Float[Tensor, "batch vocab"], left: int) -> Int[Tensor, " batch"]:
+    """The code that is most likely; a `Choose`."""
+    return logits.argmax(1)
+
+
+@torch.no_grad()
+def write(
+    network: Network,
+    codes: Int[Tensor, "batch length"],
+    choose: Choose,
+    *,
+    allowed: slice = slice(None),
+    unasked: Int[Tensor, "batch length"] | None = None,
+    guidance: Guidance = ClassifierFree(),  # noqa: B008
+    first: int | None = None,
+    end: int | None = None,
+) -> Iterator[Int[Tensor, "batch written"]]:
+    """The codes so far, each time that there is one more.
+
+    Args:
+        codes: those that are known, of all rows the first; and `UNKNOWN` where one is to be written.
+        allowed: the codes that may be written; `choose` sees the logits of these, in float64.
+        unasked: the same with a beginning that asks for nothing, where `guidance` is to ask for more or less than was learned.
+        first: the position of the first code, where it is not 0.
+        end: a row that has written this code writes nothing else; when all have, all is written.
+    """
+    batch, length = codes.shape
+    known = codes != UNKNOWN
+    begun = int(known.all(0).cumprod(0).sum())
+    rows = codes.clone() if unasked is None else torch.cat((codes, unasked))
+    if begun == length:
+        yield rows[:batch]
+    cache = network.new_cache(len(rows), length)
+    cache.first = None if first is None else rows.new_full((len(rows),), first)
+    fresh, ended = rows[:, :begun], known.new_zeros(batch)
+    for place in range(begun, length):
+        logits = network(fresh, cache)[:, -1, allowed].double()
+        if unasked is not None:
+            asked, free = logits.chunk(2)
+            logits = torch.lerp(free, asked, guidance.strength((place - begun) / (length - begun)))
+        chosen = choose(logits, length - place) + (allowed.start or 0)
+        chosen = torch.where(known[:, place], codes[:, place], chosen)
+        if end is not None:
+            chosen = chosen.masked_fill(ended, end)
+            ended = chosen == end
+        fresh = rows[:, place : place + 1] = chosen.repeat(len(rows) // batch)[:, None]
+        if end is not None and bool(ended.all()):
+            rows[:, place:] = end
+            yield rows[:batch]
+            return
+        yield rows[:batch, : place + 1]
