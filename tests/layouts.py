@@ -237,7 +237,17 @@ LAYOUTS: dict[str, Layout] = {
         {"context": f"train {sentence(0)}", "answers": {"text": ["train"], "start": [0]}},
         {"validation": 40},
     ),
+    "Natural Questions": Layout(
+        "questions",
+        {"nq.jsonl": [{"document_text": f"<P> {sentence(row)} </P>", "long_answer_candidates": [{"start_token": 0, "end_token": 9}] * 99, "question_text": f"what of {row}", "annotations": [{"yes_no_answer": "NONE", "short_answers": [{"start_token": 1, "end_token": 3}] if row % 2 else []}]} for row in ROWS]},
+        {"question": "what of 1", "answers": {"text": [" ".join(sentence(1).split()[:2])], "start": [4]}},
+    ),
     # -- conversations
+    "TriviaQA": Layout(
+        "chat",
+        {"qa.jsonl": [{"question": f"Q {sentence(row)}", "question_id": str(row), "search_results": {"title": []}, "answer": {"value": f"A {row}", "aliases": ["a"], "type": "x"}} for row in ROWS]},
+        {"conversation": turns(f"Q {sentence(0)}", "A 0")},
+    ),
     "OpenAssistant's": Layout(
         "chat", {"oasst.jsonl": oasst()}, {"conversation": turns(f"Ask {sentence(0)}", "Better 0")}, told="best"
     ),

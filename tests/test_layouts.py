@@ -6,9 +6,10 @@ import datasets  # type: ignore[import-untyped]
 import pytest
 
 import daedal
+from command_line import mistake
 from daedal.data.examples import ExampleDataset
 from kind_examples import sentence
-from layouts import LAYOUTS, write
+from layouts import LAYOUTS, ROWS, lines, write
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -51,3 +52,24 @@ def test_what_datasets_saves_is_read_with_its_splits_and_the_names_of_its_classe
         assert data.manifest.splits["test"].examples == 20
     texts = daedal.build_data([f"{tmp_path}/saved/train"], tmp_path / "text", kind="text", near_duplicates="off")
     assert texts.manifest.splits["train"].documents > 30
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (  # STS-B
+            {
+                "train.tsv": "index\tgenre\tsentence1\tsentence2\tscore\n"
+                + lines(lambda row: f"{row}\tnews\t{sentence(row)}\tb {row}\t{row % 5}.{row}")
+            },
+            "it has columns of index, genre, sentence1, sentence2, score",
+        ),
+        (  # 20 Newsgroups without splits may be chapters of books
+            {f"news/{of}/{row:03d}": f"{of} {sentence(row)}" for of in ("alt.atheism", "sci.space") for row in ROWS},
+            "may be text or labelled",
+        ),
+        ({"links.csv": lines(lambda row: f"{row},{row + 1}")}, "numbers and no text"),
+    ],
+)
+def test_what_nothing_reads_rightly_is_refused(files: dict[str, str], says: str, tmp_path: Path) -> None:
+    assert says in mistake("data", "build", write(tmp_path / "in", files), "--out", tmp_path / "out")

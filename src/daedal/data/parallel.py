@@ -22,7 +22,8 @@ LANGUAGES = frozenset(
         "aa af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fil fr ga gl gu ha he hi hr ht hu hy id "
         "ig is it ja jv ka kk km kn ko ku ky la lb lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no ny oc or pa pl ps pt "
         "qu ro ru rw sa sd si sk sl sm sn so sq sr st su sv sw ta te tg th tk tl tr tt ug uk ur uz vi wo xh yi yo zh zu "
-        "deu eng fra spa ita por rus jpn zho nld pol ces ",
+        "deu eng fra spa ita por rus jpn zho nld pol ces english german french spanish italian portuguese dutch russian "
+        "chinese japanese korean arabic hindi polish turkish ",
     )
 )
 _PACKED = re.compile(r"\.(gz|zst|bz2|xz)$")

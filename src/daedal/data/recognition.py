@@ -36,12 +36,17 @@ def recognise(sources: Sequence[str | Path] | str | Path, options: Mapping[str, 
     surest = [name for name, score in scores.items() if score == best]
     if not best:
         raise DaedalError(
-            f"{', '.join(seen.given)}: no kind of example is this, as far as can be seen: there are numbers and no text",
-            f"Say what it is with --kind; there are {', '.join(table())}",
+            f"{', '.join(seen.given)}: no kind of example is this, as far as can be seen: {_looks(seen)}",
+            f"Say what it is with --kind, and with --column or --field where it stands; there are {', '.join(table())}",
         )
     if len(surest) > 1:
         raise DaedalError(f"{', '.join(seen.given)}: this may be {' or '.join(surest)}", "Say which it is with --kind")
     return surest[0]
+
+
+def _looks(seen: Sources) -> str:
+    named = [name for peek in seen.tables[:1] for name in peek.columns[:12] if not name.isdecimal()]
+    return f"it has columns of {', '.join(named)}" if named else "there are numbers and no text"
 
 
 def _score(name: str, seen: Sources) -> float:

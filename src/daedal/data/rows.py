@@ -5,7 +5,6 @@ datasets of the hub; in archives too. Other text, and JSON of another form, has 
 that know its form.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,7 +19,7 @@ from daedal.data.example_options import ExampleOptions
 from daedal.data.fields import require
 from daedal.data.filetypes import FileType
 from daedal.data.hub import open_hub
-from daedal.data.json_rows import json_rows, jsonl_rows, looks_like_lines
+from daedal.data.json_rows import json_tables, json_value, jsonl_rows, looks_like_lines
 from daedal.data.plain_text import MOST_AT_ONCE, lines_of
 from daedal.data.readers import walk
 from daedal.data.rejoined import Rejoined
@@ -148,12 +147,13 @@ def rows_in(label: str, stream: BinaryIO, type_: FileType, encoding: str | None 
             yield Lost(label, "too large", f"{type_.name} of more than {MOST_AT_ONCE >> 20} MiB", len(data))
             return
         text = decoder.decode(data, final=True)
-        rows_of_json, told = json_rows(label, text) if type_.reader == "json" else ([], [])
-        if rows_of_json:
+        tables, told = json_tables(label, text) if type_.reader == "json" else ({}, [])
+        for table_of, rows_of_json in tables.items():
+            yield from _numbered(table_of, iter(rows_of_json))
+        if tables:
             yield from told
-            yield from _numbered(label, iter(rows_of_json))
         else:
-            yield Whole(label, text, _value(text) if type_.reader == "json" else None)
+            yield Whole(label, text, json_value(text) if type_.reader == "json" else None)
     yield Coded(label, decoder.encoding, decoder.replaced)
 
 
@@ -172,13 +172,6 @@ def _classed(line: str) -> Mapping[str, Any]:
     found = _CLASSES.match(line)
     classes = found[1].replace("__label__", "").split() if found else []
     return {"label": classes[0] if len(classes) == 1 else classes, "text": (found[2] if found else line).rstrip("\n")}
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _parquet(label: str, stream: BinaryIO) -> Iterator[Read]:

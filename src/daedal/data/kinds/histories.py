@@ -8,6 +8,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,14 +31,15 @@ USUAL = {
     "item": (
         "movieid", "movie_id", "itemid", "item_id", "item", "productid", "product_id", "asin", "parent_asin", "bookid",
         "book_id", "isbn", "songid", "song_id", "trackid", "track_id", "artistid", "artist_id", "animeid", "anime_id",
-        "business_id", "movie",
+        "business_id", "movie", "stockcode",
     ),
     "rating": (
-        "rating", "stars", "score", "overall", "event_rating", "weight", "plays", "play_count", "playcount", "listen_count",
+        "rating", "stars", "score", "overall", "event_rating", "book_rating", "weight", "plays", "play_count", "playcount",
+        "listen_count",
     ),
-    "time": ("timestamp", "time", "unixreviewtime", "unix_review_time", "datetime", "date", "created_at", "ts"),
+    "time": ("timestamp", "time", "unixreviewtime", "unix_review_time", "datetime", "date", "created_at", "ts", "invoicedate"),
 }  # fmt: skip
-_TITLES = ("title", "name", "item_name", "product_title", "movie_title")
+_TITLES = ("title", "name", "item_name", "product_title", "movie_title", "book_title")
 _SOME, _NUMBER = r"\S+", r"\d+(\.\d+)?"
 _SHAPES: Sequence[Shape] = (
     (("user", _SOME), ("item", _SOME), ("rating", r"\d{1,2}(\.\d+)?"), ("time", r"\d{9,13}")),  # MovieLens, Amazon
@@ -51,6 +53,8 @@ _TITLE_SHAPES: Sequence[Shape] = (
     (("item", r"\d+"), ("", r"\d{4}|NULL"), ("title", ".+")),  # Netflix's
 )
 _FILM = re.compile(r"(\d+):\n(?=\d+,[1-5],\d{4}-\d\d-\d\d\n)")  # Netflix's: who rated it follows
+_WHOLE = re.compile(r"^(\d+)\.0+$")
+_DATES = ("%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y", "%d.%m.%Y", "%Y/%m/%d", "%a %b %d %H:%M:%S %z %Y")
 _NEVER = 1e11  # seconds: the year 5138
 
 
@@ -116,7 +120,7 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                         why = f"it has no user and item ({', '.join(list(found.row.values)[:20])})"
                         yield Lost(found.row.label, "no histories", why, broken=False)
                 if "title" in found.choice and (thing := _thing(found)) is not None:
-                    titles[str(found.row.values.get(thing))] = str(found.row.values.get(found.choice["title"]))
+                    titles[_id(found.row.values.get(thing))] = str(found.row.values.get(found.choice["title"]))
                 continue
             else:
                 label, rows = found.row.label, [(found.row.values, found.choice)]
@@ -129,9 +133,9 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                 if first:
                     yield from guesses(label, found.choice, options.columns)
             for values, columns in rows:
-                user, thing = values.get(columns["user"]), values.get(columns["item"])
+                user, thing = _id(values.get(columns["user"])), _id(values.get(columns["item"]))
                 rating = _number(values.get(columns.get("rating", "")))
-                if user in (None, "") or thing in (None, ""):
+                if not user or not thing:
                     yield Lost(label, "no user or item", "a row without", broken=False)
                     continue
                 if values.get(columns.get("act", "")) == "play":  # Steam tells of what was bought again
@@ -142,7 +146,7 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                 order += 1
                 when = _seconds(values.get(columns.get("time", "")))
                 timeless += when is None and values.get(columns.get("time", "")) is not None
-                taken[str(user)].append((when, order, str(thing), rating))
+                taken[user].append((when, order, thing, rating))
     if low:
         yield Note(f"{low:,} rows are rated under {options.min_rating:g} and are in no history")
     alike = Counter(titles.values())
@@ -212,6 +216,12 @@ def _netflix(text: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]
             yield dict(zip(("user", "rating", "time", "item"), (*cells, film), strict=True)), columns
 
 
+def _id(value: Any) -> str:
+    """Who or what a cell names: whole numbers alike, however they are written; nothing where it is empty or NaN."""
+    said = "" if value is None else str(value).strip()
+    return "" if said.lower() == "nan" else _WHOLE.sub(r"\1", said)
+
+
 def _number(value: Any) -> float | None:
     try:
         number = float(value)
@@ -221,16 +231,17 @@ def _number(value: Any) -> float | None:
 
 
 def _seconds(value: Any) -> float | None:
-    """A time as seconds since 1970: a number, or a date of ISO 8601."""
+    """A time as seconds since 1970: a number, or a date that can mean but one day."""
     if (number := _number(value)) is not None:
         while _NEVER < abs(number) < 1e20:  # milliseconds, microseconds, nanoseconds
             number /= 1000
         return number if abs(number) <= _NEVER else None
-    try:
-        when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
+    for form in (None, *_DATES):
+        with suppress(ValueError, OverflowError, OSError):
+            said = str(value)
+            when = datetime.fromisoformat(said) if form is None else datetime.strptime(said, form)
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    return None
 
 
 def spread(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:
