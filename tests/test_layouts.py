@@ -8,6 +8,7 @@ import pytest
 import daedal
 from command_line import mistake
 from daedal.data.examples import ExampleDataset
+from daedal.data.recognition import recognise
 from kind_examples import sentence
 from layouts import LAYOUTS, ROWS, lines, write
 
@@ -73,3 +74,17 @@ def test_what_datasets_saves_is_read_with_its_splits_and_the_names_of_its_classe
 )
 def test_what_nothing_reads_rightly_is_refused(files: dict[str, str], says: str, tmp_path: Path) -> None:
     assert says in mistake("data", "build", write(tmp_path / "in", files), "--out", tmp_path / "out")
+
+
+def test_tables_that_only_look_like_another_kind_stay_text(tmp_path: Path) -> None:
+    said = {
+        "log.tsv": lines(lambda row: f"2021-03-12 10:{row:02d}:22\t{('INFO', 'WARN')[row % 2]}\t{sentence(row)}"),
+        "log.txt": lines(lambda row: f"2021-03-12 10:{row:02d}:22\t{('INFO', 'WARN')[row % 2]}\t{sentence(row)}"),
+        "survey.csv": "Timestamp,How are you?,Why.\n"
+        + lines(lambda row: f"2021-01-0{1 + row % 9},{sentence(row)},so {row}"),
+        "set in.txt": lines(lambda row: f"\t{sentence(row)}"),
+        "quiz.csv": "question,A,B,C,D,answer\n" + lines(lambda row: f"{sentence(row)},x,y,z,w,{'ABCD'[row % 4]}"),
+    }
+    for name, text in said.items():
+        (tmp_path / name).write_text(text)
+        assert recognise(tmp_path / name, {}) == "text", name
