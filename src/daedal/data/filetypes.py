@@ -18,7 +18,8 @@ class FileType(NamedTuple):
     form: Form = "prose"
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a list that is written as a text."""
     return frozenset(text.split())
 
 
@@ -67,7 +68,7 @@ _DOCUMENTS = {
     "PDF": "pdf", "DOCX": "docx docm dotx", "ODT": "odt ott odp", "PPTX": "pptx pptm ppsx", "EPUB": "epub", "RTF": "rtf",
     "Jupyter": "ipynb", "mail": "eml", "mbox": "mbox", "subtitles": "srt vtt",
 }  # fmt: skip
-_BINARY = _words(
+_BINARY = words(
     "pyc pyo so o a dll dylib exe bin dat class jar whl png jpg jpeg gif bmp ico webp avif tif tiff heic psd "
     "mp3 mp4 m4a wav flac ogg opus avi mkv mov webm doc xls xlsx ppt ods 7z rar ttf "
     "otf woff woff2 eot npy npz pt pth ckpt safetensors onnx gguf h5 hdf5 pkl pickle joblib msgpack "

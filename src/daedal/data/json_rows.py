@@ -9,7 +9,7 @@ from daedal.data.decode import Decoder
 from daedal.data.document import Coded, Event, Lost, Note, Raw
 from daedal.data.fields import named_split
 from daedal.data.filetypes import FileType
-from daedal.data.plain_text import MOST_AT_ONCE, lines_of
+from daedal.data.plain_text import lines_of, read_whole
 from daedal.data.rejoined import Rejoined
 from daedal.data.tables import GUESS_ROWS, guess_field, nested, rows_of
 
@@ -71,12 +71,8 @@ def read_json(
     if looks_like_lines(Decoder(encoding).decode(head)):
         yield from read_jsonl(label, cast(BinaryIO, whole), field, encoding)
         return
-    data = whole.read(MOST_AT_ONCE + 1)
-    if len(data) > MOST_AT_ONCE:
-        yield Lost(label, "too large", f"{type_.name} of more than {MOST_AT_ONCE >> 20} MiB", len(data))
-        return
     decoder = Decoder(encoding)
-    text = decoder.decode(data, final=True)
+    text = decoder.decode(read_whole(cast(BinaryIO, whole)), final=True)
     rows, told = _rows(label, text)
     first = [_row(row) for row in rows[:GUESS_ROWS] if row is not None]
     chosen = field or guess_field(first)

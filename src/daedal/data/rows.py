@@ -20,7 +20,7 @@ from daedal.data.fields import require
 from daedal.data.filetypes import FileType
 from daedal.data.hub import open_hub
 from daedal.data.json_rows import json_tables, json_value, jsonl_rows, looks_like_lines
-from daedal.data.plain_text import MOST_AT_ONCE, lines_of
+from daedal.data.plain_text import lines_of, read_whole
 from daedal.data.readers import walk
 from daedal.data.rejoined import Rejoined
 from daedal.data.sources import Item, read_file
@@ -142,11 +142,7 @@ def rows_in(label: str, stream: BinaryIO, type_: FileType, encoding: str | None 
         named = (row if isinstance(row, Lost) else dict(zip(names, row, strict=True)) for row in rows)
         yield from _numbered(label, named)
     else:
-        data = whole.read(MOST_AT_ONCE + 1)
-        if len(data) > MOST_AT_ONCE:
-            yield Lost(label, "too large", f"{type_.name} of more than {MOST_AT_ONCE >> 20} MiB", len(data))
-            return
-        text = decoder.decode(data, final=True)
+        text = decoder.decode(read_whole(whole), final=True)
         tables, told = json_tables(label, text) if type_.reader == "json" else ({}, [])
         for table_of, rows_of_json in tables.items():
             yield from _numbered(table_of, iter(rows_of_json))
