@@ -24,9 +24,9 @@ import torch
 import torch.nn.functional as F
 
 from daedal.inference.engine import Engine
+from daedal.inference.engine_request import Request, Row, Token
 from daedal.inference.generator import Generator
 from daedal.inference.onnx import OnnxNetwork
-from daedal.inference.row import Request, Row, Token
 from daedal.inference.sampling import SamplingOptions
 from daedal.models.autoregression import Network, TorchNetwork
 from daedal.models.checkpoint import load_model

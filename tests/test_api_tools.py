@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
-from daedal.inference.enforced_schema import EnforcedSchema
-from daedal.inference.json_form import one_way
+from daedal.inference.enforced_schema import EnforcedSchema, one_way
 from daedal.serving.calls import CallReader
 from daedal.serving.chat import split
 from daedal.serving.errors import ApiError

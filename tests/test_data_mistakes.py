@@ -94,6 +94,13 @@ def test_everything_filtered_away(tmp_path: Path) -> None:
 def test_train_that_is_all_in_the_validation_file(tmp_path: Path) -> None:
     write_corpus(tmp_path / "in")
     refused(tmp_path, tmp_path / "in", "No text is left to train on", validation=(str(tmp_path / "in"),))
+    (tmp_path / "none.txt").write_text("\n")
+    refused(
+        tmp_path,
+        tmp_path / "in",
+        "There is no text in .*none.txt .*--validation",
+        validation=(str(tmp_path / "none.txt"),),
+    )
 
 
 @pytest.mark.parametrize(

@@ -217,3 +217,13 @@ def test_too_little_text_for_a_validation_split_is_said() -> None:
         draw([40], (0.9, 0.05, 0.05))
     with pytest.raises(DaedalError, match="No text is left to train on"):
         drawn_from(np.zeros(3, bool), np.zeros((3, 2), np.uint64), [1] * 3, (1, 0, 0), "auto", 0)
+
+
+def test_of_a_handful_of_examples_one_validates() -> None:
+    hashes = np.random.default_rng(1).integers(0, 2**64, (3, 2), dtype=np.uint64)
+    copies = Duplicates(np.ones(3, bool), np.arange(3), exact=0, near=0, held_out=0, clusters=0, largest=0)
+    drawn = assign(open_kind("pairs"), copies, np.zeros(3, np.int8), hashes, BuildOptions())
+    assert sorted(drawn.splits.tolist()) == [0, 0, 1]
+    one = Duplicates(np.ones(1, bool), np.arange(1), exact=0, near=0, held_out=0, clusters=0, largest=0)
+    with pytest.raises(DaedalError, match="There is 1 pair: too few for a train and a validation split"):
+        assign(open_kind("pairs"), one, np.zeros(1, np.int8), hashes[:1], BuildOptions())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
 from daedal.inference.engine import Engine
-from daedal.inference.row import Fault, Request, Row, Token
+from daedal.inference.engine_request import Fault, Request, Row, Token
 from daedal.inference.sampling import SamplingOptions
 from daedal.models.autoregression import TorchNetwork
 from daedal.models.gpt import GPT, GPTConfig

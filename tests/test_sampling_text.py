@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from daedal.codecs.text import TextCodec
-from daedal.inference.text import TextStream
+from daedal.inference.text_stream import TextStream
 
 
 class Pieces:

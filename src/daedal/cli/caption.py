@@ -34,8 +34,7 @@ def caption(
     json
         Print the captions as JSON.
     """
-    generator = open_pictures(run)
-    generator.require("caption")
+    generator = open_pictures(run, "caption")
     given = [fit(generator, picture) for picture in pictures]
     with drawing() as progress:
         found = generator.caption(given, temperature=temperature, seed=seed, progress=progress)

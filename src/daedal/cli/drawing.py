@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from daedal.inference.generator import Generator
     from daedal.inference.input_picture import InputPicture
     from daedal.inference.picture import Picture
-    from daedal.inference.skills.draw import Judge
     from daedal.inference.skills.reconstruct import Reconstruction
+    from daedal.models.model import Capability
 
 Drawing = Annotated[ImageSampling | None, fields("Drawing")]
 Class = Annotated[list[str] | None, Parameter(name="--class", negative=())]
 """A class by name or number; several are taken in turn."""
 
 
-def open_pictures(run: str) -> "Generator":
+def open_pictures(run: str, needs: "Capability") -> "Generator":
     """The model of pictures in a run folder.
 
     Raises:
-        DaedalError: there is none, or it writes text.
+        DaedalError: there is none, it writes text, or it cannot do what is needed.
     """
     from daedal import api
 
@@ -36,23 +36,21 @@ def open_pictures(run: str) -> "Generator":
     generator = api.load(run)
     if "write" in generator.skills:
         raise DaedalError(f"{run} writes text and draws no pictures", "Name the run of a model of images")
+    generator.require(needs)
     return generator
 
 
-def open_judge(run: str | None, generator: "Generator") -> "Judge":
+def open_judge(run: str | None, generator: "Generator") -> "Generator":
     """The CLIP in a run folder, or the model itself where it can say what pictures show.
 
     Raises:
         DaedalError: there is none.
     """
-    from daedal.inference.skills.caption import Caption
-    from daedal.inference.skills.match import Match
-
     if run is not None:
-        return open_pictures(run).skill(Match)
+        return open_pictures(run, "match")
     if "caption" not in generator.skills:
         raise DaedalError(f"{generator.name} cannot tell what a picture shows", "Name a CLIP that chooses by --judge")
-    return generator.skill(Caption)
+    return generator
 
 
 @contextmanager

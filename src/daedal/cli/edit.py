@@ -68,8 +68,7 @@ def edit(
     """
     require_turns(n, {"prompts": prompt, "classes": label}, "Ask for at least -n {}")
     destination = Destination(out, f"edits-{image.stem}", replace)
-    generator = open_pictures(run)
-    generator.require("edit")
+    generator = open_pictures(run, "edit")
     destination.expect(n, generator, columns)
     given_picture = fit(generator, image)
     tell_prompts(generator, prompt)

@@ -58,8 +58,7 @@ def interpolate(
     if out is not None:
         clip_format(out)
         check_new(out, replace)
-    generator = open_pictures(run)
-    generator.require("interpolate")
+    generator = open_pictures(run, "interpolate")
     if out is not None and out.suffix.lower() == ".png":
         lay_out(frames, generator.codec.width, generator.codec.height, frames)
     known = [point if isinstance(point, int) else generator.fit(point) for point in points]

@@ -31,8 +31,7 @@ def match(
     json
         Print the numbers as JSON.
     """
-    matcher = open_pictures(run)
-    matcher.require("match")
+    matcher = open_pictures(run, "match")
     tell_prompts(matcher, text)
     given = [fit(matcher, picture) for picture in pictures]
     if len(text) == 1:

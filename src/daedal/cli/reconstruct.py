@@ -47,8 +47,7 @@ def reconstruct(
     """
     require_turns(len(pictures), {"classes": label}, "Name a class for each picture, or one for all")
     destination = Destination(out, f"reconstructions-{run_name(run)}", replace)
-    generator = open_pictures(run)
-    generator.require("reconstruct")
+    generator = open_pictures(run, "reconstruct")
     given = [fit(generator, picture) for picture in pictures]
     with drawing() as progress:
         found = generator.reconstruct(given, label=label, progress=progress)

@@ -17,7 +17,7 @@ from daedal.data.folder import open_data
 from daedal.data.kind import Kind, open_kind
 from daedal.data.recognition import options_of, recognise
 from daedal.data.request import hash_of, refuse_broken, resolve_all, told, versions
-from daedal.data.sources import Named
+from daedal.data.sources import Named, resolve
 from daedal.data.spool import Tally
 from daedal.data.summary import dropped_of, source_of
 from daedal.data.workarea import holds_request, request_of, work_area, work_path
@@ -124,14 +124,18 @@ def build_any(
     """
     running = {name: options[name] for name in ("workers", "replace", "progress") if name in options}
     asked = {name: value for name, value in options.items() if name not in running}
-    chosen = kind or recognise(sources, asked)
+    given: Sequence[str | Path | Named] = [sources] if isinstance(sources, str | Path) else sources
+    if kind is None:
+        target = Path(out).expanduser().absolute()
+        given = [resolve(str(source), "train", target) for source in given]
+    chosen = kind or recognise(given, asked)
     how = options_of(open_kind(chosen), asked)
-    dataset: AnyDataset = build(sources, out, how, kind=chosen, guessed=kind is None, **running)
+    dataset: AnyDataset = build(given, out, how, kind=chosen, guessed=kind is None, **running)
     return dataset
 
 
 def build(
-    sources: Sequence[str | Path] | str | Path,
+    sources: Sequence[str | Path | Named] | str | Path,
     out: str | Path,
     options: Any = None,
     *,
@@ -144,7 +148,7 @@ def build(
     """Build a data folder.
 
     Args:
-        sources: files, folders, archives, `hf:NAME[:SPLIT]`, or what is made by name, as `python-docs`.
+        sources: files, folders, archives, `hf:NAME[:SPLIT]`, or what is made by name, as `python-docs`; resolved or not.
         out: the folder to write.
         options: how; of the class that the kind declares.
         kind: the name of the kind of example.
@@ -164,7 +168,7 @@ def build(
     declared = open_kind(kind)
     options = declared.options() if options is None else options
     out = Path(out).expanduser()
-    named = resolve_all(sources, options, out.absolute(), declared.resolve)
+    named = resolve_all(sources, options, out.absolute())
     made_with = versions(*declared.packages, *packages_for(item.label for each in named for item in each.items))
     request = hash_of(named, kind, options, made_with)
     work = work_path(out)
@@ -176,9 +180,12 @@ def build(
         holds_request(out, request, replace)  # another build may have ended there since
         try:
             stages: type[Build] = part(declared.build)
-            quiet: Progress = lambda *_: None  # noqa: E731 (a name for it would be longer)
-            order = (declared, named, options, guessed, request, made_with, work, workers, progress or quiet)
+            order = (declared, named, options, guessed, request, made_with, work, workers, progress or _quiet)
             stages(*order).run(out.absolute())
         except OSError as error:
             raise disk_error(error, out) from error
     return open_data(out)
+
+
+def _quiet(stage: str, done: int, total: int | None) -> None:
+    """No progress is shown."""

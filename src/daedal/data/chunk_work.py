@@ -1,16 +1,20 @@
 """What the processes of a build do that is read in chunks: read a unit of sources, encode a chunk."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from daedal.data.column_codecs import ColumnCodec, load_codecs
-from daedal.data.encode import Job
+from daedal.data.encode import ASSIGNED, Job, encoded_path
 from daedal.data.ingest import ingest
 from daedal.data.kind import open_kind
+from daedal.data.shards import load_array
 from daedal.data.sources import Unit
 from daedal.data.spool import Spool
-from daedal.data.workers import Progress
 from daedal.families import part
+from daedal.files import atomic_path
 
 
 class ChunkWork:
@@ -26,17 +30,28 @@ class ChunkWork:
         self._kind = open_kind(kind)
         self._options = self._kind.options.parse(options, "data build")
         self._build = part(self._kind.build)
-        self._work, self._spool = Path(work), Spool(Path(work, "spool"))
+        self._spool, self._encoded, self._learned = (
+            Spool(Path(work, "spool")),
+            Path(work, "encoded"),
+            Path(work, "codecs"),
+        )
         self._codecs: dict[str, ColumnCodec] | None = None
 
-    def do(self, job: Unit | Job, progress: Progress) -> None:
+    def do(self, job: Unit | Job, progress: Callable[[int], None]) -> None:
         """Do one job; `progress` is told the bytes done."""
         if isinstance(job, Unit):
             ingest(self._build.chunks(job, self._kind, self._options), self._spool, progress)
             return
         if self._codecs is None:
-            self._codecs = load_codecs(self._kind, self._work / "codecs")
-        progress(self._build.encode(job, self._kind, self._codecs, self._spool, self._work / "encoded"))
+            self._codecs = load_codecs(self._kind, self._learned)
+        text, path = self._spool.text(job.unit, job.number), encoded_path(self._encoded, job.unit, job.number)
+        if not path.exists():
+            chunk = self._spool.chunk(job.unit, job.number)
+            splits = load_array(self._encoded / ASSIGNED)[job.first : job.first + len(chunk.ends)]
+            arrays = self._build.encode(self._kind, self._codecs, text, chunk, splits, job.cuts)
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+        progress(len(text))
 
     def pack(self, job: Unit | Job) -> tuple[Any, bytes]:
         """A job as it goes to a process."""

@@ -102,6 +102,11 @@ class Dense(Column):
         return ""
 
 
+def natural(name: str) -> tuple[int, int, str]:
+    """The order of classes: numbers by their size, then names by their letters."""
+    return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name)
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

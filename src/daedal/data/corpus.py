@@ -100,3 +100,18 @@ def each_of(corpus: Corpus, spool: Spool, chosen: Bool[Array, " documents"]) -> 
         if chosen[first:last].any():
             documents = each_document(spool.text(unit, number), np.cumsum(corpus.bytes[first:last]))
             yield from ((each, data) for each, data in enumerate(documents, first) if chosen[each])
+
+
+def place_of(corpus: Corpus, document: int) -> tuple[int, int, int]:
+    """The unit, the chunk and the place in the chunk of a document."""
+    chunk = int(np.searchsorted(corpus.firsts, document, side="right")) - 1
+    unit, number = corpus.chunks[chunk]
+    return unit, number, document - int(corpus.firsts[chunk])
+
+
+def name_of(corpus: Corpus, spool: Spool, document: int) -> str:
+    """Where a document is from."""
+    unit, number, place = place_of(corpus, document)
+    chunk = spool.chunk(unit, number)
+    row = int(chunk.rows[place])
+    return str(chunk.labels[chunk.files[place]]) + (f"#{row}" if row >= 0 else "")

@@ -7,24 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int8, Int64
 
 from daedal.config import Config
 from daedal.data.options import SPLITS
-from daedal.data.shards import load_array
 from daedal.data.sketch import WORDS
-from daedal.data.spool import Spool, each_document
+from daedal.data.spool import Chunk, each_document
 from daedal.data.words import LINE_START, WordTable
-from daedal.files import atomic_path
 
 if TYPE_CHECKING:
     from daedal.codecs.text import TextCodec
 
 Array = np.ndarray
+Cuts = dict[int, tuple[tuple[int, int, int], ...]]
+"""Of documents in a chunk that are cut: pieces of (split, first character, character after the last)."""
 _PIECE = 2**15
 _BATCH = 32
 ASSIGNED = "splits.npy"
-COLUMNS = ("splits", "tokens", "bytes", "characters", "hashes", "files", "rows", "sketches", "sketched")
 
 
 class Piece(NamedTuple):
@@ -42,7 +41,7 @@ class Job(Config):
     unit: int
     number: int
     first: int  # of the chunk's documents, among all
-    cuts: dict[int, tuple[tuple[int, int, int], ...]]
+    cuts: Cuts
 
 
 def encoded_path(folder: Path, unit: int, number: int) -> Path:
@@ -50,25 +49,18 @@ def encoded_path(folder: Path, unit: int, number: int) -> Path:
     return folder / f"{unit:06d}-{number:05d}.encoded.npz"
 
 
-def encode_chunk(job: Job, spool: Spool, encoder: "Encoder", folder: Path) -> int:
+def encode_documents(
+    text: bytes, chunk: Chunk, splits: Int8[Array, " documents"], cuts: Cuts, encoder: "Encoder"
+) -> dict[str, Array]:
     """Encode the documents of a chunk that go to a split.
 
     Args:
-        job: which chunk.
-        spool: where its text is.
+        text: of the chunk.
+        splits: where each document goes.
+        cuts: those that go there in pieces.
         encoder: text to ids.
-        folder: where the tokens go; `splits.npy` in it says where each document goes.
-
-    Returns:
-        The bytes of text in the chunk.
     """
-    chunk = spool.chunk(job.unit, job.number)
-    text = spool.text(job.unit, job.number)
-    path = encoded_path(folder, job.unit, job.number)
-    if path.exists():
-        return len(text)
-    splits = load_array(folder / ASSIGNED)[job.first : job.first + len(chunk.ends)]
-    pieces = list(_pieces(job, each_document(text, chunk.ends), splits, chunk.hashes))
+    pieces = list(_pieces(each_document(text, chunk.ends), splits, chunk.hashes, cuts))
     counts, tokens = encoder([piece.text for piece in pieces])
     which = np.array([piece.document for piece in pieces], dtype=np.int64)
     row_of = np.full(len(chunk.ends), -1, dtype=np.int64)
@@ -92,16 +84,14 @@ def encode_chunk(job: Job, spool: Spool, encoder: "Encoder", folder: Path) -> in
     }
     for split, name in enumerate(SPLITS):
         arrays[f"ids_{name}"] = tokens[owner == split]
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    return len(text)
+    return arrays
 
 
-def _pieces(job: Job, documents: Iterator[bytes], splits: Array, hashes: Array) -> Iterator[Piece]:
+def _pieces(documents: Iterator[bytes], splits: Array, hashes: Array, cuts: Cuts) -> Iterator[Piece]:
     for number, (raw, split) in enumerate(zip(documents, splits.tolist(), strict=True)):
-        if number in job.cuts:
+        if number in cuts:
             text = raw.decode()
-            for to, low, high in job.cuts[number]:
+            for to, low, high in cuts[number]:
                 part = text[low:high]
                 yield Piece(number, to, part, blake2b(part.encode(), digest_size=16).digest())
         elif split >= 0:

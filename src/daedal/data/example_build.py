@@ -18,22 +18,21 @@ import numpy as np
 from daedal.data import duplicates
 from daedal.data.any_build import Build
 from daedal.data.column_codecs import CODECS, ColumnCodec, Train, names_of
-from daedal.data.columns import Classes, Dense, Numbers, Ragged
+from daedal.data.columns import Classes, Dense, Numbers, Ragged, natural
 from daedal.data.copies import Duplicates, together
-from daedal.data.corpus import Corpus, each_of, gather
+from daedal.data.corpus import Corpus, each_of, gather, name_of
 from daedal.data.decode import known_encoding
-from daedal.data.encode import ASSIGNED, Job, id_dtype
+from daedal.data.encode import ASSIGNED, Cuts, Job, id_dtype
+from daedal.data.example_chunks import ExampleChunks, unpack
 from daedal.data.example_files import encode_examples, write_examples
 from daedal.data.example_manifest import CodecOfColumns, ColumnRecord, ExampleManifest
-from daedal.data.example_spool import ExampleChunks, unpack
-from daedal.data.images.annotate import natural
 from daedal.data.ingest import Chunks
 from daedal.data.kind import InTime, Kind, Stratified
 from daedal.data.manifest import MANIFEST, DataManifest
 from daedal.data.options import SPLITS
 from daedal.data.split import Assignment, assign
-from daedal.data.spool import Spool
-from daedal.data.summary import counts_of, duplicates_of, name_of
+from daedal.data.spool import Chunk, Spool
+from daedal.data.summary import counts_of, duplicates_of
 from daedal.data.windows import mix
 from daedal.data.workers import Workers
 from daedal.files import atomic_folder, atomic_path, make_folder, write_json
@@ -74,9 +73,11 @@ class ExampleBuild(Build):
         self.encoded = make_folder(self.work / "encoded")
 
     @staticmethod
-    def encode(job: Job, kind: Kind, codecs: dict[str, ColumnCodec], spool: Spool, folder: Path) -> int:
-        """Encode a chunk; gives its bytes. It runs in any process."""
-        return encode_examples(kind, codecs, spool, job, folder)
+    def encode(
+        kind: Kind, codecs: dict[str, ColumnCodec], packed: bytes, chunk: Chunk, splits: Array, cuts: Cuts
+    ) -> dict[str, Array]:
+        """The examples of a chunk that go to a split, encoded. It runs in any process."""
+        return encode_examples(kind, codecs, packed, chunk, splits)
 
     def reading(self) -> Any:
         """The options that readers are given."""

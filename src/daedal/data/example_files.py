@@ -23,14 +23,12 @@ from numpy.lib.format import write_array_header_1_0
 from daedal.data.column_codecs import ColumnCodec, Rows
 from daedal.data.columns import Classes, Column, Dense, Numbers, Ragged, Strings
 from daedal.data.corpus import Corpus
-from daedal.data.encode import ASSIGNED, Job, encoded_path
+from daedal.data.encode import encoded_path
+from daedal.data.example_chunks import unpack
 from daedal.data.example_manifest import ColumnRecord, ExampleSplitRecord
-from daedal.data.example_spool import unpack
 from daedal.data.kind import Kind
 from daedal.data.options import SPLITS
-from daedal.data.shards import load_array
-from daedal.data.spool import Spool, each_document
-from daedal.files import atomic_path
+from daedal.data.spool import Chunk, Spool, each_document
 
 Array = np.ndarray
 
@@ -45,17 +43,13 @@ def column_path(folder: Path, split: str, column: str, part: str = "") -> Path:
     return folder / f"{split}.{column}{'.' if part else ''}{part}.npy"
 
 
-def encode_examples(kind: Kind, codecs: Mapping[str, ColumnCodec], spool: Spool, job: Job, folder: Path) -> int:
-    """Encode the examples of a chunk that go to a split; gives the bytes of the chunk."""
-    packed = spool.text(job.unit, job.number)
-    path = encoded_path(folder, job.unit, job.number)
-    if path.exists():
-        return len(packed)
-    ends = spool.chunk(job.unit, job.number).ends
-    splits = load_array(folder / ASSIGNED)[job.first : job.first + len(ends)]
+def encode_examples(
+    kind: Kind, codecs: Mapping[str, ColumnCodec], packed: bytes, chunk: Chunk, splits: Array
+) -> dict[str, Array]:
+    """Encode the examples of a chunk that go to a split."""
     kept = [
         unpack(kind, data)
-        for data, split in zip(each_document(packed, ends), splits.tolist(), strict=True)
+        for data, split in zip(each_document(packed, chunk.ends), splits.tolist(), strict=True)
         if split >= 0
     ]
     arrays: dict[str, Array] = {}
@@ -68,9 +62,7 @@ def encode_examples(kind: Kind, codecs: Mapping[str, ColumnCodec], spool: Spool,
             arrays |= {f"{name}.counts": counts, f"{name}.ids": rows.ids}
             if rows.learned is not None:
                 arrays[f"{name}.learned"] = rows.learned
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    return len(packed)
+    return arrays
 
 
 @dataclass

@@ -13,7 +13,6 @@ codecs, the card.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from daedal.data.columns import Column
@@ -21,7 +20,7 @@ from daedal.data.document import Coded, Example, Lost, Note, Omitted, Raw
 from daedal.data.example_options import ExampleOptions
 from daedal.data.options import CommonOptions
 from daedal.data.peek import Sources
-from daedal.data.sources import Named, Role, Unit, plan_units, resolve
+from daedal.data.sources import Named, Unit, plan_units
 from daedal.errors import DaedalError
 from daedal.families import part
 from daedal.kinds import Line, table
@@ -76,7 +75,6 @@ class Kind:
         together: the column of which equal values keep examples in one split.
         checks: what else the card should say of the examples.
         options: what may be asked for.
-        resolve: the files that a source names, which is for a split, leaving out a folder.
         packages: their versions decide what a build gives.
         build: its stages, a class of `daedal.data.any_build.Build`, as `module:NAME`; most are those of examples with columns.
         card: what the card tells of its data alone, as `module:NAME`; see `daedal.data.card`.
@@ -93,7 +91,6 @@ class Kind:
     together: str | None = None
     checks: tuple[Check, ...] = ()
     options: type[CommonOptions] = ExampleOptions
-    resolve: Callable[[str, Role, Path | None], Named] = resolve
     packages: tuple[str, ...] = ("numpy", "pyarrow", "rensa", "tokenizers")
     build: str = "daedal.data.example_build:ExampleBuild"
     card: str = "daedal.data.example_card:of_examples"

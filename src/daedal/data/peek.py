@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -14,7 +13,7 @@ from daedal.data.document import Lost
 from daedal.data.filetypes import FileType, file_type, inner_name
 from daedal.data.readers import walk
 from daedal.data.rows import Row, Whole, rows_in
-from daedal.data.sources import Item, resolve
+from daedal.data.sources import Item, Named
 from daedal.errors import DaedalError
 
 _FILES = 24  # looked into: the first of each end of a name, then the first
@@ -67,31 +66,14 @@ class Peek:
 class Sources:
     """What the user named, to be looked at by all kinds; nothing is read twice."""
 
-    def __init__(self, given: Sequence[str]) -> None:
-        self.given = list(given)
+    def __init__(self, named: Sequence[Named]) -> None:
+        self.given = [each.source for each in named]
+        self.items = [item for each in named for item in each.items]
 
     @classmethod
     def of(cls, items: Sequence[Item]) -> Self:
         """A look into some files."""
-        sources = cls([])
-        sources.items = list(items)
-        return sources
-
-    @cached_property
-    def items(self) -> list[Item]:
-        """All files; what is made by name, or not there, has none."""
-        found: list[Item] = []
-        for source in self.given:
-            with suppress(DaedalError):
-                found += resolve(source, "train").items
-        return found
-
-    @cached_property
-    def hidden(self) -> bool:
-        """Whether there is nothing to look into: neither a file, nor something that is made by name."""
-        from daedal.data.images.builtin import BUILTINS
-
-        return not self.items and not any(source.partition(":")[0] in BUILTINS for source in self.given)
+        return cls([Named(source="", role="train", items=tuple(items))])
 
     @cached_property
     def names(self) -> list[str]:

@@ -9,6 +9,7 @@ from daedal.data.images.options import PictureOptions
 from daedal.data.options import CommonOptions, TextOptions
 from daedal.data.peek import Sources
 from daedal.data.recognise import modality
+from daedal.data.sources import Named, resolve
 from daedal.errors import DaedalError
 from daedal.kinds import BUILT_IN, table
 
@@ -16,21 +17,20 @@ if TYPE_CHECKING:
     from daedal.data.kind import Kind
 
 
-def recognise(sources: Sequence[str | Path] | str | Path, options: Mapping[str, Any]) -> str:
-    """The kind of example that is surest of the sources.
+def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mapping[str, Any]) -> str:
+    """The kind of example that is surest of the sources, some of which may be resolved already.
 
     Args:
         options: what was asked for: where nothing can be seen, what only pictures have speaks for them.
 
     Raises:
-        DaedalError: none reads them, or two are as sure.
+        DaedalError: one cannot be read, none reads them, or two are as sure.
     """
-    seen = Sources([str(source) for source in ([sources] if isinstance(sources, str | Path) else sources)])
+    given = [sources] if isinstance(sources, str | Path) else sources
+    seen = Sources([each if isinstance(each, Named) else resolve(str(each), "train") for each in given])
     for_pictures = any(name in PictureOptions.model_fields for name in options)
     if for_pictures and modality(seen.given, otherwise="images") == "images":
         return "pictures"
-    if seen.hidden:
-        return "text"  # whose build says what is wrong
     scores = {name: _score(name, seen) for name in table()}
     best = max(scores.values())
     surest = [name for name, score in scores.items() if score == best]

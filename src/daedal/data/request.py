@@ -5,46 +5,42 @@ import json
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import daedal
 from daedal.data.documents.formats import MISSING
-from daedal.data.images.builtin import BUILTINS as PICTURES
-from daedal.data.library import BUILTINS as TEXTS
 from daedal.data.options import CommonOptions
-from daedal.data.sources import Named, Role
+from daedal.data.sources import BUILTINS, Named, Role, resolve
 from daedal.data.spool import Tally
 from daedal.errors import DaedalError
 
 
-def resolve_all(
-    sources: Sequence[str | Path] | str | Path,
-    options: CommonOptions,
-    out: Path,
-    resolve: Callable[[str, Role, Path | None], Named],
-) -> list[Named]:
+def resolve_all(sources: Sequence[str | Path | Named] | str | Path, options: CommonOptions, out: Path) -> list[Named]:
     """All sources, those of the validation and test splits with them.
 
     Args:
-        sources: for the splits that are drawn.
+        sources: for the splits that are drawn; some may be resolved already.
         options: with the sources of the other splits.
         out: the folder that is written, which is not read.
-        resolve: what finds the files of one.
 
     Raises:
         DaedalError: there is none, or one cannot be read.
     """
     drawn = [sources] if isinstance(sources, str | Path) else sources
     if not drawn:
-        raise DaedalError("No source is given", f"Name files, folders, {', '.join((*TEXTS, *PICTURES))} or hf:NAME")
-    roles: list[tuple[Sequence[str | Path], Role]] = [
+        raise DaedalError("No source is given", f"Name files, folders, {', '.join(BUILTINS)} or hf:NAME")
+    roles: list[tuple[Sequence[str | Path | Named], Role]] = [
         (drawn, "train"),
         (options.validation, "validation"),
         (options.test, "test"),
     ]
-    return [resolve(str(source), role, out) for group, role in roles for source in group]
+    return [
+        source if isinstance(source, Named) else resolve(str(source), role, out)
+        for group, role in roles
+        for source in group
+    ]
 
 
 def hash_of(named: list[Named], kind: str, options: CommonOptions, made_with: Mapping[str, str]) -> str:

@@ -13,11 +13,12 @@ from daedal.data.hub import parse_hub_name, read_hub
 from daedal.data.images.builtin import BUILTINS as PICTURES
 from daedal.data.readers import Reading, read_stream
 from daedal.errors import DaedalError
+from daedal.families import part
 
 Role = Literal["train", "validation", "test"]
-_ABOUT = frozenset(
-    ("dataset_info.json", "dataset_infos.json", "dataset_dict.json")
-)  # of Hugging Face, beside its tables
+BUILTINS = (*library.BUILTINS, *PICTURES)
+_OF_FILES = {"emoji-scenes": "daedal.data.worlds.emoji_scenes:resolve_emoji_scenes"}  # made by name, but of files
+_ABOUT = frozenset(f"dataset_{what}.json" for what in ("info", "infos", "dict"))  # of Hugging Face, beside its tables
 _SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "__MACOSX"))
 UNIT_BYTES = 8 * 2**20
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class Named(Config):
 
 
 def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
-    """The files that a source names.
+    """The files that a source names, or what is made by its name.
 
     Args:
         source: a path, a built-in name or `hf:NAME`.
@@ -71,17 +72,21 @@ def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
         return Named(source=source, role=role, items=(Item(kind="hub", label=source, path=source),))
     if source in library.BUILTINS:
         return Named(source=source, role=role, items=tuple(_builtin_items(source)))
-    known = (*library.BUILTINS, *PICTURES)  # what is not there may have been meant to be of either kind
-    return resolve_path(source, role, known, leave_out)
+    name = source.partition(":")[0]
+    if name in _OF_FILES:
+        drawings: Named = part(_OF_FILES[name])(source, role, leave_out)
+        return drawings
+    if name in PICTURES:
+        return Named(source=source, role=role, items=(Item(kind="pictures", label=source, path=source),))
+    return resolve_path(source, role, leave_out)
 
 
-def resolve_path(source: str, role: Role, known: Iterable[str], leave_out: Path | None = None) -> Named:
+def resolve_path(source: str, role: Role, leave_out: Path | None = None) -> Named:
     """The files that a path names.
 
     Args:
         source: the path.
         role: the split it is for.
-        known: the built-in names, told where there is no such path.
         leave_out: a folder that is not read.
 
     Raises:
@@ -94,7 +99,7 @@ def resolve_path(source: str, role: Role, known: Iterable[str], leave_out: Path 
         if not path.is_dir():
             what = "is not a file or folder" if os.path.lexists(path) else "does not exist"
             raise DaedalError(
-                f"The source {source} {what}", f"Check the path, or use one of: {', '.join(known)}, hf:NAME"
+                f"The source {source} {what}", f"Check the path, or use one of: {', '.join(BUILTINS)}, hf:NAME"
             )
         os.scandir(path).close()
     except OSError as error:
@@ -139,6 +144,8 @@ def read_item(item: Item, reading: Reading) -> Iterator[Event]:
     """
     if item.kind == "hub":
         yield from read_hub(item.path, reading.field)
+    elif item.kind == "pictures":
+        yield Lost(item.label, "pictures", "made by name", broken=False)
     elif item.kind == "docstrings":
         yield from library.read_docstrings(item.label, Path(item.path))
     elif item.kind == "topics":

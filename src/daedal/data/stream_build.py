@@ -11,17 +11,17 @@ from daedal.data import duplicates
 from daedal.data.assemble import fingerprint_of, write_documents, write_splits
 from daedal.data.column_codecs import ColumnCodec, TextColumns
 from daedal.data.copies import Duplicates
-from daedal.data.corpus import Corpus, each_of
+from daedal.data.corpus import Corpus, each_of, place_of
 from daedal.data.document_chunks import DocumentChunks
-from daedal.data.encode import Job, encode_chunk, id_dtype
+from daedal.data.encode import Cuts, encode_documents, id_dtype
 from daedal.data.example_build import ExampleBuild
 from daedal.data.ingest import Chunks
 from daedal.data.kind import Kind
 from daedal.data.languages import language
 from daedal.data.manifest import CodecRecord, Count, DataManifest, Manifest
 from daedal.data.split import Assignment, assign
-from daedal.data.spool import Spool
-from daedal.data.summary import counts_of, place_of
+from daedal.data.spool import Chunk, Spool
+from daedal.data.summary import counts_of
 
 Array = np.ndarray
 _MILD_FROM = 20_000_000  # bytes of sources from which prose is judged
@@ -40,10 +40,12 @@ class StreamBuild(ExampleBuild):
         return "text"
 
     @staticmethod
-    def encode(job: Job, kind: Kind, codecs: dict[str, ColumnCodec], spool: Spool, folder: Path) -> int:
+    def encode(
+        kind: Kind, codecs: dict[str, ColumnCodec], packed: bytes, chunk: Chunk, splits: Array, cuts: Cuts
+    ) -> dict[str, Array]:
         codec = codecs["text"]
         assert isinstance(codec, TextColumns)
-        return encode_chunk(job, spool, codec.encoder, folder)
+        return encode_documents(packed, chunk, splits, cuts, codec.encoder)
 
     def reading(self) -> Any:
         """The options, and by the size of the sources whether prose is judged."""

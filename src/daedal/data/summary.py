@@ -3,16 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable
 
-import numpy as np
-
 from daedal.data import library
 from daedal.data.copies import Duplicates as Found
-from daedal.data.corpus import Corpus
 from daedal.data.hub import hub_licence
 from daedal.data.manifest import Count, Dropped, Duplicates, SourceRecord
 from daedal.data.options import CommonOptions
 from daedal.data.sources import Named
-from daedal.data.spool import EXAMPLES, Spool, Tally
+from daedal.data.spool import EXAMPLES, Tally
 
 _LICENCES = {**dict.fromkeys(library.BUILTINS, library.LICENCE), "digits": "CC-BY-4.0"}
 
@@ -53,18 +50,3 @@ def duplicates_of(found: Found, examples: Iterable[str]) -> Duplicates:
         held_out=found.held_out,
         examples=tuple(examples),
     )
-
-
-def place_of(corpus: Corpus, document: int) -> tuple[int, int, int]:
-    """The unit, the chunk and the place in the chunk of a document."""
-    chunk = int(np.searchsorted(corpus.firsts, document, side="right")) - 1
-    unit, number = corpus.chunks[chunk]
-    return unit, number, document - int(corpus.firsts[chunk])
-
-
-def name_of(corpus: Corpus, spool: Spool, document: int) -> str:
-    """Where a document is from."""
-    unit, number, place = place_of(corpus, document)
-    chunk = spool.chunk(unit, number)
-    row = int(chunk.rows[place])
-    return str(chunk.labels[chunk.files[place]]) + (f"#{row}" if row >= 0 else "")

@@ -14,7 +14,6 @@ from daedal.data import children
 from daedal.data.children import Child
 from daedal.families import part
 
-Progress = Callable[[int], None]
 _ONE_THREAD = {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _AHEAD = 2  # jobs for each process: the one that it is at, and the next
 
@@ -22,7 +21,7 @@ _AHEAD = 2  # jobs for each process: the one that it is at, and the next
 class Doer(Protocol):
     """What does jobs, in whatever process; it is made of values that JSON can say."""
 
-    def do(self, job: Any, progress: Progress) -> None:
+    def do(self, job: Any, progress: Callable[[int], None]) -> None:
         """Do one job; `progress` is told the bytes done."""
 
     def pack(self, job: Any) -> tuple[Any, bytes]:
@@ -58,7 +57,7 @@ class Workers:
             self._jobs.put(None)
         children.end(self._processes)
 
-    def run(self, jobs: Iterable[Any], progress: Progress) -> None:
+    def run(self, jobs: Iterable[Any], progress: Callable[[int], None]) -> None:
         """Do all jobs, which may be made while others are done.
 
         Raises:
@@ -80,7 +79,7 @@ class Workers:
         while self._open:
             self._hear(progress)
 
-    def _hear(self, progress: Progress) -> None:
+    def _hear(self, progress: Callable[[int], None]) -> None:
         """Wait for what a process says."""
         said = self._said.get()
         if isinstance(said, BaseException):

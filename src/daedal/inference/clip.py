@@ -14,29 +14,11 @@ from daedal.codecs.sheet import enlarged, grid
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, write_json
 from daedal.inference.picture import opaque, save_image
-from daedal.inference.provenance import Provenance
-from daedal.models.image_sampling import ImageSampling
+from daedal.inference.provenance import ClipProvenance
 
 FORMATS = (".gif", ".webp", ".mp4", ".png")
 _SIDE = 256
 """Pixels that tiny frames are enlarged to, at most: players blur what they enlarge themselves."""
-
-
-class ClipProvenance(Provenance):
-    """Where a clip comes from.
-
-    Attributes:
-        points: what it goes through: seeds, or the SHA-256 of given pictures' pixels.
-        loop: whether it goes back to the first.
-        direction: SHA-256 of the way from the point to the last frame, where it goes along a direction.
-        label: the class of all frames.
-    """
-
-    points: tuple[int | str, ...]
-    loop: bool = False
-    direction: str | None = None
-    label: str | None
-    options: ImageSampling
 
 
 @dataclass(frozen=True)

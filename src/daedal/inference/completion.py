@@ -6,8 +6,7 @@ from typing import Literal
 
 from daedal.config import Config
 from daedal.files import write_json, write_text
-from daedal.inference.provenance import Provenance
-from daedal.inference.sampling import SamplingOptions
+from daedal.inference.provenance import TextProvenance
 
 
 class TokenLogprob(Config):
@@ -17,25 +16,6 @@ class TokenLogprob(Config):
     text: str
     logprob: float
     top: tuple[tuple[int, float], ...] = ()
-
-
-class TextProvenance(Provenance):
-    """Where a text comes from.
-
-    Attributes:
-        codec: SHA-256 of its vocabulary.
-        quantize: the kind of weights that generated, if they were not the model's own.
-        prompt: SHA-256 of the prompt, in UTF-8.
-        seed: the seed that was given or drawn; None where chance played no part.
-        sample: the number of this sample among those of its prompt.
-    """
-
-    codec: str
-    quantize: str | None
-    prompt: str
-    seed: int | None
-    sample: int
-    options: SamplingOptions
 
 
 class Completion(Config):

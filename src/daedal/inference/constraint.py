@@ -16,9 +16,8 @@ from torch import Tensor
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
-from daedal.inference.enforced_schema import EnforcedSchema
+from daedal.inference.enforced_schema import EnforcedSchema, one_way
 from daedal.inference.joined_schema import is_too_large
-from daedal.inference.json_form import one_way
 
 Kind = Literal["json_object", "json_schema", "regex", "lark"]
 

@@ -6,11 +6,14 @@ what no grammar can enforce. Imports no PyTorch.
 - pydantic and zod write many that forbid nothing: `propertyNames: {"type": "string"}`, `uniqueItems: false`
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_ONE_WAY = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""As models write it themselves: where whitespace is free, a small one may write nothing else for ever."""
 FORMATS = frozenset({
     "date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid",
 })  # fmt: skip
@@ -129,3 +132,13 @@ class EnforcedSchema:
         """Whether a format speaks of texts: the engine passes over those of numbers, such as int32."""
         kinds = schema.get("type", "string")
         return "string" in (kinds if isinstance(kinds, list) else [kinds])
+
+
+def one_way(schema: Mapping[str, Any], *, loose: bool = False) -> str:
+    """A schema as llguidance takes it, and by which there is one way to write JSON, whatever it says itself.
+
+    Args:
+        loose: a `oneOf` whose schemas one text may fit together is taken for `anyOf`, and not refused.
+    """
+    rules = {name: rule for name, rule in schema.items() if name != "x-guidance"}
+    return json.dumps({"x-guidance": {**_ONE_WAY, "coerce_one_of": loose}, **rules})

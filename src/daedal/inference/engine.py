@@ -1,9 +1,9 @@
 """The engine: requests come and go between steps, and all that run share each step.
 
 - a row has a slot of a preallocated cache; running rows lie side by side, so that a step is one pass over them
-- a long prompt is read in parts, and the others go on between them; what was read before is not read again (`prefix.py`)
+- a long prompt is read in parts, and the others go on between them; what was read before is not read again (`prefix_cache.py`)
 - a row's tokens depend on its seed, its prompt and the number of its sample, not on what else runs
-- owners take turns (`waiting.py`)
+- owners take turns (`fair_queue.py`)
 - where memory is full, the youngest row gives up its slot and later reads again what it had written
 - where the context is full, a row stops, or slides: its last half is read again and it goes on from there
 - a single row may guess some tokens ahead, and the model checks them in one pass (Leviathan et al. 2023). A guess stays
@@ -18,12 +18,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.inference.engine_request import Event, Fault, FinishReason, Read, Request, Row, Token, open_row
+from daedal.inference.fair_queue import Waiting
 from daedal.inference.logits import choose, log_probabilities
 from daedal.inference.next_token import next_tokens, shape
-from daedal.inference.prefix import PrefixCache
+from daedal.inference.prefix_cache import PrefixCache
 from daedal.inference.prompt_lookup import AHEAD, look_up
-from daedal.inference.row import Event, Fault, FinishReason, Read, Request, Row, Token, open_row
-from daedal.inference.waiting import Waiting
 from daedal.models.autoregression import Network
 from daedal.nn.cache import KVCache
 

@@ -8,6 +8,7 @@ import torch
 from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.image import PixelCodec
+from daedal.codecs.raster import IMAGE_CODEC
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.files import read_json
@@ -24,7 +25,7 @@ from daedal.inference.skills.score import ScorePictures, ScoreTexts
 from daedal.inference.skills.write import Write
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.habits import stop_ids
-from daedal.models.image import ImageModel
+from daedal.training.machine import choose_device
 
 
 class Generator(ModelAndCodec):
@@ -49,9 +50,11 @@ class Generator(ModelAndCodec):
         Raises:
             DaedalError: a file is missing, damaged or hostile, or there is no such device or dtype.
         """
-        folder, place = resolve(folder_or_hub_id), _device(device)
-        model, name = load_model(folder, dtype=_dtype(dtype, place), device=place), str(folder_or_hub_id)
-        if not isinstance(model, ImageModel):
+        folder, name = resolve(folder_or_hub_id), str(folder_or_hub_id)
+        pictures = (folder / IMAGE_CODEC).is_file()
+        place = _device(device, pictures)
+        model = load_model(folder, dtype=_dtype(dtype, place), device=place)
+        if not pictures:
             codec, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)
             return cls(model, codec, name, template=template, stop_ids=ends, quantize=quantize)
         classes = read_json(folder / "config.json").get("class_names") or []
@@ -61,17 +64,15 @@ class Generator(ModelAndCodec):
         return cls(model, PixelCodec.load(folder), name, quantize=quantize, classes=classes, captions=captions)
 
 
-def _device(device: torch.device | str | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _device(device: torch.device | str | None, pictures: bool) -> torch.device:
+    if device is None and not pictures:  # texts are scored in float64, which a GPU of Apple's does not have
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    place = torch.device(choose_device(None if device is None else str(device)))
     try:
-        place = torch.device(device)
         torch.empty(1, device=place)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise DaedalError(
-            f"The device {device} cannot be used ({reason})", "Choose cpu, or cuda where there is one"
-        ) from None
+        raise DaedalError(f"The device {place} cannot be used ({reason})", "Choose another") from None
     return place
 
 

@@ -68,7 +68,10 @@ class InputPicture:
         return where * np.float32(strength)
 
 
-def fit(source: "Source | InputPicture", codec: PixelCodec) -> InputPicture:
+AnyPicture = Source | InputPicture
+
+
+def fit(source: AnyPicture, codec: PixelCodec) -> InputPicture:
     """A picture, brought to the size and mode of a codec.
 
     Raises:

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.inference.engine_request import Logprob, Row
 from daedal.inference.logits import choose, log_probabilities, penalise
-from daedal.inference.row import Logprob, Row
 
 
 @dataclass

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -15,8 +15,7 @@ from daedal.codecs import sheet
 from daedal.codecs.sheet import enlarged, visible_scale
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder, read_json, write_json, write_text
-from daedal.inference.provenance import Provenance
-from daedal.models.image_sampling import ImageSampling
+from daedal.inference.provenance import PictureProvenance
 
 FORMATS = {
     ".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF",
@@ -29,26 +28,6 @@ INDEX = "index.jsonl"
 """In a folder of pictures: a line for each, with its file and where it comes from."""
 _KEY = "daedal"
 """Of the PNG's text that says where it comes from."""
-
-
-class PictureProvenance(Provenance):
-    """Where a picture comes from.
-
-    Attributes:
-        task: whether it is new, or made of a given picture.
-        seed: the seed that was given or drawn; None where chance played no part.
-        number: of this picture among those of its seed.
-        label: the class that was asked for, or drawn.
-        source: SHA-256 of the pixels of the picture (and mask) that it is made of.
-        options: how it was drawn.
-    """
-
-    task: Literal["generate", "edit", "reconstruct"]
-    seed: int | None
-    number: int
-    label: str | None
-    source: str | None = None
-    options: ImageSampling
 
 
 @dataclass(frozen=True)

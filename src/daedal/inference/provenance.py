@@ -1,6 +1,10 @@
 """Where an artifact comes from: what every kind of them tells, and with its own facts the record that is saved with it."""
 
+from typing import Literal
+
 from daedal.config import Config
+from daedal.inference.sampling import SamplingOptions
+from daedal.models.image_sampling import ImageSampling
 
 
 class Provenance(Config):
@@ -15,3 +19,59 @@ class Provenance(Config):
     model: str
     fingerprint: str
     version: str
+
+
+class TextProvenance(Provenance):
+    """Where a text comes from.
+
+    Attributes:
+        codec: SHA-256 of its vocabulary.
+        quantize: the kind of weights that generated, if they were not the model's own.
+        prompt: SHA-256 of the prompt, in UTF-8.
+        seed: the seed that was given or drawn; None where chance played no part.
+        sample: the number of this sample among those of its prompt.
+    """
+
+    codec: str
+    quantize: str | None
+    prompt: str
+    seed: int | None
+    sample: int
+    options: SamplingOptions
+
+
+class PictureProvenance(Provenance):
+    """Where a picture comes from.
+
+    Attributes:
+        task: whether it is new, or made of a given picture.
+        seed: the seed that was given or drawn; None where chance played no part.
+        number: of this picture among those of its seed.
+        label: the class that was asked for, or drawn.
+        source: SHA-256 of the pixels of the picture (and mask) that it is made of.
+        options: how it was drawn.
+    """
+
+    task: Literal["generate", "edit", "reconstruct"]
+    seed: int | None
+    number: int
+    label: str | None
+    source: str | None = None
+    options: ImageSampling
+
+
+class ClipProvenance(Provenance):
+    """Where a clip comes from.
+
+    Attributes:
+        points: what it goes through: seeds, or the SHA-256 of given pictures' pixels.
+        loop: whether it goes back to the first.
+        direction: SHA-256 of the way from the point to the last frame, where it goes along a direction.
+        label: the class of all frames.
+    """
+
+    points: tuple[int | str, ...]
+    loop: bool = False
+    direction: str | None = None
+    label: str | None
+    options: ImageSampling

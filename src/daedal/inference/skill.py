@@ -27,7 +27,6 @@ from daedal.models.image import ImageModel
 from daedal.models.model import Capability, Model
 
 P = TypeVar("P", bound=Provenance)
-S = TypeVar("S", bound="Skill")
 
 
 class Unable(DaedalError, AttributeError):
@@ -48,6 +47,7 @@ class ModelAndCodec:
 
     Attributes:
         skills: what it can do, by name.
+        capabilities: what the model can do; `class` and `prompt` only where it was trained so.
         table: all skills that there are, in the order in which they are told.
     """
 
@@ -73,22 +73,9 @@ class ModelAndCodec:
         own = {codec.eos_id} if isinstance(codec, TextCodec) and codec.eos_id is not None else set()
         self.template, self.stop_ids = template or ChatTemplate(), frozenset(stop_ids) | own
         self.conditions = Conditions(model, name, classes, captions)
+        self.classes, self.captions = self.conditions.classes, self.conditions.captions
+        self.capabilities = model.capabilities - self.conditions.missing
         self.skills = {each.name: each(self) for each in self.table if each.fits(self)}
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """What the model can do; `class` and `prompt` only where it was trained so."""
-        return self._model.capabilities - self.conditions.missing
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the labels that condition the model."""
-        return self.conditions.classes
-
-    @property
-    def captions(self) -> CaptionCodec | None:
-        """The codec of the captions that condition the model."""
-        return self.conditions.captions
 
     @property
     def device(self) -> torch.device:
@@ -124,17 +111,6 @@ class ModelAndCodec:
         """
         if capability not in self.capabilities:
             raise self.refusal(next(each.words()[capability] for each in self.table if capability in each.words()))
-
-    def skill(self, kind: type[S]) -> S:
-        """One of its skills.
-
-        Raises:
-            DaedalError: it does not have it; the line says what it can.
-        """
-        for skill in self.skills.values():
-            if isinstance(skill, kind):
-                return skill
-        raise self.refusal(kind.verb or kind.name)
 
     def __getattr__(self, name: str) -> Any:
         """What its skills offer."""

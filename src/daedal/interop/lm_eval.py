@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float64, Int
-from torch import Tensor
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
@@ -32,7 +30,6 @@ except ModuleNotFoundError as error:
 
 Request = tuple[Any, list[int], list[int]]
 _BATCH_TOKENS = 8192
-_ROWS = 128  # positions whose logits are in memory at once
 _MAX_TOKENS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 _PASSED_ON = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
 
@@ -140,7 +137,7 @@ class DaedalLM(TemplateLM):  # type: ignore[misc]
         for place, (row, count) in enumerate(zip(rows, counts, strict=True)):
             wanted[place, len(row) - 1 - count : len(row) - 1] = True
         hidden = self._model.hidden(ids[:, :-1])[wanted]
-        likelihoods, best = _judge(self._model, hidden, ids[:, 1:][wanted])
+        likelihoods, best = self._model.judge(hidden, ids[:, 1:][wanted])
         pieces = zip(torch.split(likelihoods, list(counts)), torch.split(best, list(counts)), strict=True)
         return [(float(likelihood.sum()), bool(greedy.all())) for likelihood, greedy in pieces]
 
@@ -192,14 +189,3 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         count = max(1, _BATCH_TOKENS // max(1, lengths[order[first]]))
         yield order[first : first + count]
         first += count
-
-
-def _judge(
-    model: Any, hidden: Tensor, targets: Int[Tensor, " scored"]
-) -> tuple[Float64[Tensor, " scored"], Bool[Tensor, " scored"]]:
-    likelihoods, best = [], []
-    for states, wanted in zip(torch.split(hidden, _ROWS), torch.split(targets, _ROWS), strict=True):
-        logits = model.head(states).double()
-        likelihoods.append(logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(1))
-        best.append(logits.argmax(1) == wanted)
-    return torch.cat(likelihoods), torch.cat(best)

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from daedal.config import Config
-from daedal.models.image import ImageBatch, ImageConfig, ImageModel
+from daedal.models.image import ImageBatch, ImageConfig, ImageModel, Images
 from daedal.models.model import Loss, assembling
 from daedal.nn.convolution import initialise
 from daedal.nn.pyramid import Pyramid, Residual, Shrinker
@@ -79,7 +79,7 @@ class CLIP(ImageModel):
         """Cosine similarities over this are logits."""
         return self.log_temperature.exp().clamp_min(_LEAST_TEMPERATURE)
 
-    def embed_pictures(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch embedding"]:
+    def embed_pictures(self, images: Images) -> Float[Tensor, "batch embedding"]:
         """Directions of pictures, of length 1."""
         return F.normalize(self.to_picture(self.tower(images)).float(), dim=1)
 

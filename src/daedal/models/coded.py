@@ -16,9 +16,20 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, likeliest, write
 from daedal.models.gpt import GPT
-from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling, Sketch
+from daedal.models.image import (
+    ImageBatch,
+    ImageConfig,
+    ImageModel,
+    Images,
+    ImageSampling,
+    Labels,
+    Latents,
+    Masks,
+    Sketch,
+    Sketches,
+)
 from daedal.models.layout import TokenLayout
-from daedal.models.model import Loss, Model
+from daedal.models.model import Loss, Model, TokenBatch
 from daedal.models.vqvae import VQVAE
 from daedal.nn.noise import Noise
 
@@ -76,44 +87,27 @@ class LatentModel(Coded):
         self.options = inner.options  # type: ignore[misc]
         self.inverted = inner.inverted  # type: ignore[misc]
 
-    def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:
+    def prior(self, noise: Noise) -> Latents:
         return self.inner.prior(noise)
 
-    def drawing(
-        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Iterator[Sketch]:
+    def drawing(self, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None) -> Sketches:
         return _Decoded(self.codec, self.inner.drawing(noise, labels, how))
 
-    def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
+    def abreast(self, drawings: Sequence[Sketches]) -> list[Sketch[Tensor]]:
         mine = [drawing for drawing in drawings if isinstance(drawing, _Decoded)]
         latents = self.inner.abreast([drawing.latents for drawing in mine])
         return [drawing.decoded(found) for drawing, found in zip(mine, latents, strict=True)]
 
-    def decode(
-        self,
-        latents: Float[Tensor, "batch *latent"],
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+    def decode(self, latents: Latents, labels: Labels | None = None, how: ImageSampling | None = None) -> Images:
         return self.codec.decode(self.inner.decode(latents, labels, how))
 
-    def encode(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch *latent"]:
+    def encode(self, images: Images, labels: Labels | None = None, how: ImageSampling | None = None) -> Latents:
         return self.inner.encode(self.codec.encode(images), labels, how)
 
     @torch.no_grad()
     def editing(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        known: Float[Tensor, "batch 1 height width"],
-        noise: Noise,
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Iterator[Sketch]:
+        self, images: Images, known: Masks, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None
+    ) -> Sketches:
         """A code is known where all its pixels are; known pixels stay as they were."""
         codes = self.codec.encode(images)
         unknown = nn.functional.adaptive_max_pool2d(1 - known, codes.shape[-2:])
@@ -121,7 +115,7 @@ class LatentModel(Coded):
         return _Decoded(self.codec, latents, lambda drawn: torch.where(known >= 1, images, drawn))
 
 
-class _Decoded(Iterator[Sketch]):
+class _Decoded(Sketches):
     """Pictures whose latents are on their way.
 
     Args:
@@ -129,14 +123,14 @@ class _Decoded(Iterator[Sketch]):
     """
 
     def __init__(
-        self, codec: ImageModel, latents: Iterator[Sketch], finish: Callable[[Tensor], Tensor] = lambda drawn: drawn
+        self, codec: ImageModel, latents: Sketches, finish: Callable[[Tensor], Tensor] = lambda drawn: drawn
     ) -> None:
         self._codec, self.latents, self._finish = codec, latents, finish
 
-    def __next__(self) -> Sketch:
+    def __next__(self) -> Sketch[Tensor]:
         return self.decoded(next(self.latents))
 
-    def decoded(self, latents: Sketch) -> Sketch:
+    def decoded(self, latents: Sketch[Tensor]) -> Sketch[Tensor]:
         """The pictures of the latents so far."""
         return Sketch(latents.done, torch.no_grad()(lambda: self._finish(self._codec.decode(latents.show()))))
 
@@ -176,33 +170,14 @@ class TokenModel(Coded):
         return noise.uniform("tokens", self.layout.places)
 
     @torch.no_grad()
-    def decode(
-        self,
-        latents: Float[Tensor, "batch tokens"],
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
-        """The pictures that the model writes when chance falls so: each token is where its number stands in the cumulated
-        probabilities. With guidance, each is asked for twice, with and without its class or caption, in one doubled batch."""
-        *_, ids = self._write(latents, labels, how)
-        return self._pictures(ids)
-
-    @torch.no_grad()
-    def drawing(
-        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Iterator[Sketch]:
+    def drawing(self, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None) -> Sketches:
         grey = torch.zeros(noise.count, *self.config.shape, device=noise.device)
         yield from self._sketches(self._write(self.prior(noise), labels, how), grey, grey[:, :1])
 
     @torch.no_grad()
     def editing(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        known: Float[Tensor, "batch 1 height width"],
-        noise: Noise,
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Iterator[Sketch]:
+        self, images: Images, known: Masks, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None
+    ) -> Sketches:
         """A token is known where all its pixels are; the others are written anew, each after those before it. A number between
         0 and 1 is the chance with which a token is kept. Known pixels stay as they were."""
         given = self.codec.encode_ids(images).flatten(1)
@@ -211,25 +186,15 @@ class TokenModel(Coded):
         written = self._write(self.prior(noise), labels, how, torch.where(kept, given, UNKNOWN))
         yield from self._sketches(written, images, known)
 
-    @torch.no_grad()
-    def token_log_likelihood(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, "batch *window"] | None = None,
-    ) -> Float[Tensor, " batch"]:
+    def token_log_likelihood(self, images: Images, labels: Labels | None = None) -> Float[Tensor, " batch"]:
         """Log-likelihood of the tokens of pictures after their classes or captions, in nats: not that of pixels, which
         many pictures of the same tokens share."""
-        ids = self.codec.encode_ids(images).flatten(1)
-        labels, _, _ = self.condition(len(images), labels, ImageSampling())
-        opening = self.layout.opening(labels)
-        logits = self.inner(torch.cat((opening, ids[:, :-1]), 1))[:, opening.shape[1] - 1 :, : self.layout.tokens]
-        found: Tensor = logits.double().log_softmax(-1).gather(2, ids[..., None])[..., 0].sum(1)
-        return found
+        layout, (labels, _, _) = self.layout, self.condition(len(images), labels, ImageSampling())
+        batch = layout.to_draw(self.codec.encode_ids(images), labels)
+        return self._log_likelihood(batch, slice(layout.window, layout.window + layout.places), slice(0, layout.tokens))
 
     @torch.no_grad()
-    def caption(
-        self, images: Float[Tensor, "batch channels height width"], noise: Noise, temperature: float = 0.0
-    ) -> Int[Tensor, "batch window"]:
+    def caption(self, images: Images, noise: Noise, temperature: float = 0.0) -> Int[Tensor, "batch window"]:
         """The words that the model writes after pictures, ends after them; 0 takes the likeliest each time."""
         layout, ids = self.layout, self.codec.encode_ids(images).flatten(1)
         begin = ids.new_full((len(ids), 1), layout.tokens)
@@ -241,23 +206,24 @@ class TokenModel(Coded):
         )  # fmt: skip
         return told[:, -layout.window :] - layout.first_word
 
-    @torch.no_grad()
-    def caption_log_likelihood(
-        self, images: Float[Tensor, "batch channels height width"], words: Int[Tensor, "batch window"]
-    ) -> Float[Tensor, " batch"]:
+    def caption_log_likelihood(self, images: Images, words: Int[Tensor, "batch window"]) -> Float[Tensor, " batch"]:
         """Log-likelihood of captions, their ends included, after pictures, in nats."""
         layout = self.layout
         batch = layout.to_tell(self.codec.encode_ids(images), words)
-        logits = self.inner(batch.inputs, first=batch.first)[:, layout.places + 1 :, layout.first_word :]
-        asked = batch.targets[:, layout.places + 1 :] - layout.first_word
-        chances = logits.double().log_softmax(-1).gather(2, asked.clamp_min(0)[..., None])[..., 0]
-        found: Tensor = (chances * (asked >= 0)).sum(1)
+        return self._log_likelihood(batch, slice(layout.places + 1, None), slice(layout.first_word, None))
+
+    @torch.no_grad()
+    def _log_likelihood(self, batch: TokenBatch, places: slice, allowed: slice) -> Float[Tensor, " batch"]:
+        """Of the targets in some places, of codes of which no others are possible there."""
+        logits = self.inner(batch.inputs, first=batch.first)[:, places, allowed].double()
+        asked = batch.targets[:, places] - allowed.start
+        found: Tensor = (logits.log_softmax(-1).gather(2, asked.clamp_min(0)[..., None])[..., 0] * (asked >= 0)).sum(1)
         return found
 
     def _write(
         self,
         chances: Float[Tensor, "batch tokens"],
-        labels: Int[Tensor, "batch *window"] | None,
+        labels: Labels | None,
         how: ImageSampling | None,
         given: Int[Tensor, "batch tokens"] | None = None,
     ) -> Iterator[Int[Tensor, "batch written"]]:
@@ -273,28 +239,18 @@ class TokenModel(Coded):
         )  # fmt: skip
         return (codes[:, asked.shape[1] - layout.places :] for codes in written)
 
-    def _sketches(
-        self,
-        written: Iterator[Int[Tensor, "batch written"]],
-        images: Float[Tensor, "batch channels height width"],
-        known: Float[Tensor, "batch 1 height width"],
-    ) -> Iterator[Sketch]:
+    def _sketches(self, written: Iterator[Int[Tensor, "batch written"]], images: Images, known: Masks) -> Sketches:
         """Row by row."""
         for ids in written:
             if ids.shape[1] % self.codec.grid[1] == 0:
                 yield Sketch(ids.shape[1] / self.layout.places, partial(self._so_far, ids, images, known))
 
-    def _so_far(
-        self,
-        ids: Int[Tensor, "batch written"],
-        images: Float[Tensor, "batch channels height width"],
-        known: Float[Tensor, "batch 1 height width"],
-    ) -> Float[Tensor, "batch channels height width"]:
+    def _so_far(self, ids: Int[Tensor, "batch written"], images: Images, known: Masks) -> Images:
         """The pictures of their first rows of tokens; others below, and where those are known."""
         places = self.layout.places
         pictures = self._pictures(nn.functional.pad(ids, (0, places - ids.shape[1])))
         row = pictures.shape[2] * ids.shape[1] // places
         return torch.where(known >= 1, images, torch.cat((pictures[:, :, :row], images[:, :, row:]), 2))
 
-    def _pictures(self, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch channels height width"]:
+    def _pictures(self, ids: Int[Tensor, "batch tokens"]) -> Images:
         return self.codec.decode_ids(ids.view(-1, *self.codec.grid))

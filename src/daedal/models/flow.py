@@ -14,13 +14,23 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
 from daedal.config import Config
 from daedal.models.flow_solver import SOLVER, Course, EditCourse, Told, fine_times, slopes, times, way
-from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling, Sketch
+from daedal.models.image import (
+    ImageBatch,
+    ImageConfig,
+    ImageModel,
+    Images,
+    ImageSampling,
+    Labels,
+    Masks,
+    Sketch,
+    Sketches,
+)
 from daedal.models.model import Loss, assembling
 from daedal.nn.dit import DiT
 from daedal.nn.film import GROUP, FilmNorm
@@ -129,12 +139,7 @@ class Flow(ImageModel):
 
     # -- learning ------------------------------------------------------------------------------------------------------
 
-    def velocity(
-        self,
-        x: Float[Tensor, "batch channels height width"],
-        time: Float[Tensor, " batch"],
-        labels: Int[Tensor, "batch *window"],
-    ) -> Float[Tensor, "batch channels height width"]:
+    def velocity(self, x: Images, time: Float[Tensor, " batch"], labels: Labels) -> Images:
         """The mean of `picture - noise` at `x` and `time`; label -1 is any class, a caption of -1 says nothing."""
         return self._velocity(x, time, self._read(labels))
 
@@ -142,7 +147,7 @@ class Flow(ImageModel):
         keep, said, scale = self._precondition(time)
         return keep * x + said * self._network(x, scale, time, read)
 
-    def _read(self, labels: Int[Tensor, "batch *window"]) -> Tensor:
+    def _read(self, labels: Labels) -> Tensor:
         """What the network is told of labels, the same on the whole way: classes as they are, captions as vectors of words."""
         return labels if self.text is None else filled(self.text(labels), labels)
 
@@ -205,16 +210,11 @@ class Flow(ImageModel):
 
     # -- following the flow --------------------------------------------------------------------------------------------
 
-    def prior(self, noise: Noise) -> Float[Tensor, "batch channels height width"]:
+    def prior(self, noise: Noise) -> Images:
         return noise.normal("prior", *self.config.shape)
 
     @torch.no_grad()
-    def decode(
-        self,
-        latents: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+    def decode(self, latents: Images, labels: Labels | None = None, how: ImageSampling | None = None) -> Images:
         how = how or ImageSampling()
         field, x = self._field(len(latents), labels, how), how.scaled(latents)
         for now, after, solver in way(how):
@@ -222,27 +222,20 @@ class Flow(ImageModel):
         return x
 
     @torch.no_grad()
-    def drawing(
-        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Iterator[Sketch]:
+    def drawing(self, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None) -> Sketches:
         """New pictures; the temperature scales all noise, what churn draws on the way as well."""
         how = how or ImageSampling()
         return Course(self.abreast, self._told(noise.count, labels, how), how.scaled(self.prior(noise)), noise, how)
 
     @torch.no_grad()
-    def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
+    def abreast(self, drawings: Sequence[Sketches]) -> list[Sketch[Tensor]]:
         """One step of each, wherever on its way and however it goes: the network sees them as one batch."""
         courses = [drawing for drawing in drawings if isinstance(drawing, Course)]
         told = [course.told for course in courses]
         return answer([course.step() for course in courses], lambda asked: slopes(self._velocity, told, asked))
 
     @torch.no_grad()
-    def encode(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+    def encode(self, images: Images, labels: Labels | None = None, how: ImageSampling | None = None) -> Images:
         """The noise from which the flow leads to each picture: the same path, backwards."""
         how = how or self.inverted
         field, back = self._field(len(images), labels, how), times(how)[::-1]
@@ -250,13 +243,8 @@ class Flow(ImageModel):
 
     @torch.no_grad()
     def editing(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        known: Float[Tensor, "batch 1 height width"],
-        noise: Noise,
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Iterator[Sketch]:
+        self, images: Images, known: Masks, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None
+    ) -> Sketches:
         """What is known with 1 comes back as it is. A number between is for how much of the way a pixel is held to the picture
         before it is free: 0.6 everywhere keeps the layout and draws the rest anew (Meng et al. 2021; by pixel, Levin & Fried
         2023). Each step is taken several times, so that both parts fit each other (Lugmayr et al. 2022). The way begins at the

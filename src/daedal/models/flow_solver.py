@@ -1,16 +1,15 @@
 """How a flow goes from noise to pictures: when it stops, by which solver, and several on their way at once."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from daedal.models.image import ImageSampling, Sketch
+from daedal.models.image import Images, ImageSampling, Masks, Sketch, Sketches
 from daedal.nn.guidance import ClassifierFree, Interval, guided
 from daedal.nn.noise import Noise
 from daedal.nn.ode import SOLVERS, Asking, Solver
@@ -55,7 +54,7 @@ def slopes(
     return found
 
 
-class Course(Iterator[Sketch]):
+class Course(Sketches):
     """Pictures on their way from noise.
 
     Args:
@@ -65,21 +64,21 @@ class Course(Iterator[Sketch]):
 
     def __init__(
         self,
-        abreast: Callable[[Sequence["Course"]], list[Sketch]],
+        abreast: Callable[[Sequence["Course"]], list[Sketch[Tensor]]],
         told: Told,
-        x: Float[Tensor, "batch channels height width"],
+        x: Images,
         noise: Noise,
         how: ImageSampling,
     ) -> None:
         self._abreast, self.told, self._x, self._noise, self._how = abreast, told, x, noise, how
         self._way, self._number = way(how), 0
 
-    def __next__(self) -> Sketch:
+    def __next__(self) -> Sketch[Tensor]:
         if self._number == len(self._way):
             raise StopIteration
         return self._abreast([self])[0]
 
-    def step(self) -> Asking[Sketch]:
+    def step(self) -> Asking[Sketch[Tensor]]:
         """The next step, which asks for slopes."""
         now, after, solver = self._way[self._number]
         before, now = self._churned()
@@ -112,13 +111,13 @@ class EditCourse(Course):
 
     def __init__(
         self,
-        abreast: Callable[[Sequence[Course]], list[Sketch]],
+        abreast: Callable[[Sequence[Course]], list[Sketch[Tensor]]],
         told: Told,
-        x: Float[Tensor, "batch channels height width"],
+        x: Images,
         noise: Noise,
         how: ImageSampling,
-        images: Float[Tensor, "batch channels height width"],
-        known: Float[Tensor, "batch 1 height width"],
+        images: Images,
+        known: Masks,
     ) -> None:
         least = float(known.amin())
         self._from = least if least < 1 else 0.0  # where nothing is to be drawn, nothing depends on the way
@@ -127,7 +126,7 @@ class EditCourse(Course):
         self._start, self._images, self._known = x, images, known
         self._taken, self._begin = 0, 0.0  # how often the step at hand was taken, and from when
 
-    def step(self) -> Asking[Sketch]:
+    def step(self) -> Asking[Sketch[Tensor]]:
         """The next step, or the same once more."""
         now, after, solver = self._way[self._number]
         held = self._known.amax((1, 2, 3), keepdim=True) > now

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from daedal.config import Config
-from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
+from daedal.models.image import ImageBatch, ImageConfig, ImageModel, Images, ImageSampling
 from daedal.models.model import Loss, Moment, assembling
 from daedal.nn.convolution import initialise
 from daedal.nn.noise import Noise
@@ -115,7 +115,7 @@ class GAN(ImageModel):
         whole = F.one_hot(labels.clamp_min(0), max(classes, 1))[:, :classes]
         return torch.where(labels[:, None] < 0, 1 / max(classes, 1), whole.to(self.seen.dtype))
 
-    def judge(self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"]) -> Verdicts:
+    def judge(self, images: Images, labels: Int[Tensor, " batch"]) -> Verdicts:
         """How real the discriminator finds each picture."""
         features = self.discriminator(images)
         verdicts: Tensor = self.verdict(features).squeeze(1)
@@ -143,7 +143,7 @@ class GAN(ImageModel):
         total = _GENERATOR[self.config.game](real, fake).sum() / batch.moment.count
         return Loss(total, {"generator": total.detach()})
 
-    def _loss_of_discriminator(self, batch: ImageBatch, fake: Float[Tensor, "batch channels height width"]) -> Loss:
+    def _loss_of_discriminator(self, batch: ImageBatch, fake: Images) -> Loss:
         config, moment = self.config, batch.moment
         punished = config.penalty > 0 and moment.step % config.penalty_interval == 0
         images, labels = torch.cat([batch.images, fake]).requires_grad_(punished), batch.labels.repeat(2)
@@ -197,7 +197,7 @@ class GAN(ImageModel):
         latents: Float[Tensor, "batch latent"],
         labels: Int[Tensor, " batch"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+    ) -> Images:
         """The pictures of latents: of the labels' classes, or where there is none of the latent's own.
 
         `how.truncation` scales the normal numbers towards their mean: likelier pictures, and fewer kinds of them.
@@ -212,7 +212,7 @@ class GAN(ImageModel):
 
     def encode(
         self,
-        images: Float[Tensor, "batch channels height width"],
+        images: Images,
         labels: Int[Tensor, " batch"] | None = None,
         how: ImageSampling | None = None,
     ) -> Float[Tensor, "batch latent"]:

@@ -27,6 +27,8 @@ from daedal.nn.position import RopeScaling, Rotary
 from daedal.nn.transformer import Block, OriginBlock, Transformer
 
 Architecture = Literal["gpt2", "llama", "mistral", "qwen2", "qwen3", "swift"]
+_JUDGED = 128
+"""Places whose logits are in memory at once."""
 
 
 class GPTConfig(Config):
@@ -187,14 +189,11 @@ class GPT(Model):
 
         Args:
             cache: earlier columns, of each row as many as it has; the new ones are added to it.
-            first: the position of each row's first token, where it is not 0; the cache remembers it.
+            first: the position of each row's first token, where it is not 0; a cache has it.
         """
         time, past, lengths = ids.shape[1], 0, None
         if cache is not None:
-            past = cache.length
-            if first is not None:
-                cache.first = first
-            first = cache.first
+            past, first = cache.length, cache.first
             if past + time > cache.capacity:
                 raise DaedalError(
                     f"{past + time} tokens do not fit a cache of {cache.capacity}", "Make the cache larger"
@@ -291,8 +290,23 @@ class GPT(Model):
     def token_log_likelihoods(
         self, ids: Int[Tensor, "batch time"], targets: Int[Tensor, "batch time"]
     ) -> Float64[Tensor, "batch time"]:
-        """Log-probability of each target in nats (0 where it is ignored), the softmax taken in float64."""
-        return _log_likelihoods(self(ids), targets)
+        """Log-probability of each target in nats, 0 where it is ignored; see `judge`."""
+        known = targets != IGNORE
+        found = torch.zeros(targets.shape, dtype=torch.float64, device=targets.device)
+        found[known], _ = self.judge(self.hidden(ids)[known], targets[known])
+        return found
+
+    @torch.no_grad()
+    def judge(
+        self, states: Float[Tensor, "places width"], targets: Int[Tensor, " places"]
+    ) -> tuple[Float64[Tensor, " places"], Bool[Tensor, " places"]]:
+        """Log-probability of what follows some states, the softmax taken in float64; and whether nothing is likelier."""
+        found = []
+        for some, asked in zip(torch.split(states, _JUDGED), torch.split(targets, _JUDGED), strict=True):
+            logits = self.head(some).double()
+            found.append((logits.gather(1, asked[:, None])[:, 0] - logits.logsumexp(1), logits.argmax(1) == asked))
+        likelihoods, likeliest = zip(*found, strict=True)
+        return torch.cat(likelihoods), torch.cat(likeliest)
 
     @torch.no_grad()
     def log_likelihood(self, batch: TokenBatch) -> Float64[Tensor, " batch"]:
@@ -350,9 +364,3 @@ def _earlier(
 def _table(rows: int, width: int) -> nn.Embedding:
     """An embedding that is not filled yet: filling one on the meta device makes PyTorch import for more than a second."""
     return nn.Embedding(rows, width, _weight=torch.empty(rows, width))
-
-
-def _log_likelihoods(logits: Float[Tensor, "batch time vocab"], targets: Int[Tensor, "batch time"]) -> Tensor:
-    scores = logits.double()
-    chosen = scores.gather(-1, targets.clamp_min(0).unsqueeze(-1)).squeeze(-1)
-    return (chosen - scores.logsumexp(-1)).masked_fill(targets == IGNORE, 0.0)

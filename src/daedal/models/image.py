@@ -6,7 +6,7 @@ vector, a grid, or a whole picture of noise.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +18,14 @@ from daedal.models.image_sampling import ImageSampling as ImageSampling
 from daedal.models.model import START, Model, Moment
 from daedal.nn.guidance import ClassifierFree
 from daedal.nn.noise import Noise
+
+T = TypeVar("T")
+Images = Float[Tensor, "batch channels height width"]
+Masks = Float[Tensor, "batch 1 height width"]
+"""What is known of pictures: 1 is all, 0 is nothing."""
+Latents = Float[Tensor, "batch *latent"]
+Labels = Int[Tensor, "batch *window"]
+"""The class of each picture, -1 where there is none; or the ids of its caption, with -1 before them."""
 
 
 class ImageConfig(Config):
@@ -44,8 +52,8 @@ class ImageBatch:
         noise: the random numbers that belong to each.
     """
 
-    images: Float[Tensor, "batch channels height width"]
-    labels: Int[Tensor, "batch *window"]
+    images: Images
+    labels: Labels
     noise: Noise
     moment: Moment = START
 
@@ -56,7 +64,7 @@ class ImageBatch:
     def to(self, device: torch.device) -> "ImageBatch":
         return replace(self, images=self.images.to(device), labels=self.labels.to(device), noise=self.noise.to(device))
 
-    def unlabelled(self, share: float) -> Int[Tensor, "batch *window"]:
+    def unlabelled(self, share: float) -> Labels:
         """The labels, hidden (-1) for a `share` of the examples: so a model learns both what to guide to and from where."""
         hidden = self.noise.uniform("label") < share
         return self.labels.masked_fill(hidden if self.labels.ndim == 1 else hidden[:, None], -1)
@@ -67,7 +75,7 @@ class ImageBatch:
 
 
 @dataclass(frozen=True)
-class Sketch:
+class Sketch(Generic[T]):
     """Pictures that are being drawn.
 
     Attributes:
@@ -76,7 +84,10 @@ class Sketch:
     """
 
     done: float
-    show: Callable[[], Float[Tensor, "batch channels height width"]]
+    show: Callable[[], T]
+
+
+Sketches = Iterator[Sketch[Tensor]]
 
 
 class ImageModel(Model):
@@ -94,52 +105,36 @@ class ImageModel(Model):
     """How a picture's latents are found, and drawn, so that the picture comes back, unless told otherwise."""
     config: ImageConfig
 
-    def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:
+    def prior(self, noise: Noise) -> Latents:
         """Latents drawn from what the model takes them to be."""
         raise NotImplementedError(f"{type(self).__name__} has no prior")
 
-    def condition(
-        self, count: int, labels: Int[Tensor, "batch *window"] | None, how: ImageSampling
-    ) -> tuple[Int[Tensor, "batch *window"], Int[Tensor, "batch *window"], ClassifierFree]:
+    def condition(self, count: int, labels: Labels | None, how: ImageSampling) -> tuple[Labels, Labels, ClassifierFree]:
         """For `count` pictures: the labels asked for, those that ask for nothing, and how strongly the first are asked for."""
         config, width = self.config, (self.config.window,) if self.config.words else ()
         nothing = torch.full((count, *width), -1, device=next(self.parameters()).device)
         scale = 1.0 if how.guidance is None or not (config.classes or config.words) else how.guidance
         return nothing if labels is None else labels, nothing, ClassifierFree(scale)
 
-    def decode(
-        self,
-        latents: Float[Tensor, "batch *latent"],
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+    def decode(self, latents: Latents, labels: Labels | None = None, how: ImageSampling | None = None) -> Images:
         """The pictures of latents."""
         raise NotImplementedError(f"{type(self).__name__} draws no pictures")
 
-    def encode(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch *latent"]:
+    def encode(self, images: Images, labels: Labels | None = None, how: ImageSampling | None = None) -> Latents:
         """The latents of pictures, as well as the family finds them."""
         raise NotImplementedError(f"{type(self).__name__} has no latents of pictures")
 
-    def sample(
-        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Float[Tensor, "batch channels height width"]:
+    def sample(self, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None) -> Images:
         """New pictures, one for each example of the noise; each depends on its own noise and label alone."""
         *_, last = self.drawing(noise, labels, how)
         return last.show()
 
-    def drawing(
-        self, noise: Noise, labels: Int[Tensor, "batch *window"] | None = None, how: ImageSampling | None = None
-    ) -> Iterator[Sketch]:
+    def drawing(self, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None) -> Sketches:
         """What `sample` does, step by step."""
         pictures = self.decode(self.prior(noise), labels, how)
         yield Sketch(1.0, lambda: pictures)
 
-    def abreast(self, drawings: Sequence[Iterator[Sketch]]) -> list[Sketch]:
+    def abreast(self, drawings: Sequence[Sketches]) -> list[Sketch[Tensor]]:
         """The next step of several of its drawings and edits, none of which has ended, as one batch where the family can."""
         return [next(drawing) for drawing in drawings]
 
@@ -155,32 +150,20 @@ class ImageModel(Model):
         shares = torch.sin(torch.stack([(1 - fraction) * angle, fraction * angle])) / torch.sin(angle)
         return shares[0] * one + shares[1] * other
 
-    def reconstruct(
-        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, "batch *window"] | None = None
-    ) -> Float[Tensor, "batch channels height width"]:
+    def reconstruct(self, images: Images, labels: Labels | None = None) -> Images:
         """The pictures as they come through the model's latents."""
         return self.decode(self.encode(images, labels, self.inverted), labels, self.inverted)
 
     def edit(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        known: Float[Tensor, "batch 1 height width"],
-        noise: Noise,
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+        self, images: Images, known: Masks, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None
+    ) -> Images:
         """The pictures with what is not known (0 in the mask) drawn anew to fit what is (1), which stays as it was."""
         *_, last = self.editing(images, known, noise, labels, how)
         return last.show()
 
     def editing(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        known: Float[Tensor, "batch 1 height width"],
-        noise: Noise,
-        labels: Int[Tensor, "batch *window"] | None = None,
-        how: ImageSampling | None = None,
-    ) -> Iterator[Sketch]:
+        self, images: Images, known: Masks, noise: Noise, labels: Labels | None = None, how: ImageSampling | None = None
+    ) -> Sketches:
         """What `edit` does, step by step."""
         raise NotImplementedError(f"{type(self).__name__} cannot draw parts of pictures")
 

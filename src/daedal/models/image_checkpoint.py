@@ -26,16 +26,6 @@ def is_image_config(values: Any) -> bool:
     return isinstance(values, dict) and str(values.get("model_type", "")).startswith(_PREFIX)
 
 
-def stored_family(folder: Path) -> str:
-    """The family that a folder's `config.json` names; empty where it is none of images.
-
-    Raises:
-        DaedalError: the file is missing or damaged.
-    """
-    values = read_json(folder / "config.json")
-    return str(values["model_type"]).removeprefix(_PREFIX) if is_image_config(values) else ""
-
-
 def save_image_model(model: ImageModel, folder: Path, classes: tuple[str, ...] = ()) -> None:
     """Write a model.
 

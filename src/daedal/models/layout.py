@@ -17,9 +17,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from daedal.models.gpt import GPTConfig
+from daedal.models.image import Labels
 from daedal.models.model import IGNORE, TokenBatch
-
-Labels = Int[Tensor, "batch *window"]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from daedal.config import Config
-from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
+from daedal.models.image import ImageBatch, ImageConfig, ImageModel, Images, ImageSampling, Latents
 from daedal.models.model import Loss, assembling
 from daedal.nn.convolution import Decoder, Encoder, ResidualBlock, initialise, pad_to_multiple
 from daedal.nn.coupling import CouplingFlow, standard_log_prob
@@ -248,7 +248,7 @@ class VAE(ImageModel):
         parts = {"nats": divergence - likelihood, "reconstruction": -likelihood, "divergence": divergence}
         return Loss(total, {name: part.detach().sum() / batch.moment.count for name, part in parts.items()})
 
-    def prior(self, noise: Noise) -> Float[Tensor, "batch *latent"]:
+    def prior(self, noise: Noise) -> Latents:
         """Latents: the noise that everything is drawn from."""
         values = noise.normal("latent", self.config.latent + self.config.cell_values)
         if self.mixture is not None:
@@ -258,10 +258,10 @@ class VAE(ImageModel):
     @torch.no_grad()
     def encode(
         self,
-        images: Float[Tensor, "batch channels height width"],
+        images: Images,
         labels: Int[Tensor, " batch"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch *latent"]:
+    ) -> Latents:
         """The middle of each picture's posterior."""
         classes = self._classes(labels, len(images))
         posterior = self._posterior(images, classes)
@@ -276,10 +276,10 @@ class VAE(ImageModel):
     @torch.no_grad()
     def decode(
         self,
-        latents: Float[Tensor, "batch *latent"],
+        latents: Latents,
         labels: Int[Tensor, " batch"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+    ) -> Images:
         """The pictures that are expected of latents; the temperature scales these."""
         classes = self._classes(labels, len(latents))
         vector, cells = self._parts((how or ImageSampling()).scaled(latents).flatten(1))
@@ -291,7 +291,7 @@ class VAE(ImageModel):
             grid = mean + torch.exp(log_deviation) * cells.reshape(mean.shape)
         return self.likelihood.mean(self._paint(ground, grid))
 
-    def _shaped(self, latents: Float[Tensor, "batch values"]) -> Float[Tensor, "batch *latent"]:
+    def _shaped(self, latents: Float[Tensor, "batch values"]) -> Latents:
         """Latents of a grid alone are a small picture, which another model can learn."""
         if self.config.latent:
             return latents

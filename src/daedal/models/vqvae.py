@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from daedal.config import Config
-from daedal.models.image import ImageBatch, ImageConfig, ImageModel, ImageSampling
+from daedal.models.image import ImageBatch, ImageConfig, ImageModel, Images, ImageSampling, Latents
 from daedal.models.model import Loss, Moment, assembling
 from daedal.nn.convolution import Decoder, Encoder, Halve, initialise, pad_to_multiple
 from daedal.nn.quantizer import FSQ, VQ, Quantized, Quantizer
@@ -195,23 +195,23 @@ class VQVAE(ImageModel):
         return self.quantizer.usage()
 
     @torch.no_grad()
-    def encode_ids(self, images: Float[Tensor, "batch channels height width"]) -> Int[Tensor, "batch rows columns"]:
+    def encode_ids(self, images: Images) -> Int[Tensor, "batch rows columns"]:
         """The tokens of pictures."""
         quantized: Quantized = self.quantizer(self._latents(images))
         return quantized.ids
 
     @torch.no_grad()
-    def decode_ids(self, ids: Int[Tensor, "batch rows columns"]) -> Float[Tensor, "batch channels height width"]:
+    def decode_ids(self, ids: Int[Tensor, "batch rows columns"]) -> Images:
         """The pictures of tokens."""
         return self.decode(self.quantizer.codes(ids))
 
     @torch.no_grad()
     def encode(
         self,
-        images: Float[Tensor, "batch channels height width"],
+        images: Images,
         labels: Int[Tensor, " batch"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch *latent"]:
+    ) -> Latents:
         """The quantized codes of pictures."""
         quantized: Quantized = self.quantizer(self._latents(images))
         return quantized.codes
@@ -219,10 +219,10 @@ class VQVAE(ImageModel):
     @torch.no_grad()
     def decode(
         self,
-        latents: Float[Tensor, "batch *latent"],
+        latents: Latents,
         labels: Int[Tensor, " batch"] | None = None,
         how: ImageSampling | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
+    ) -> Images:
         """The pictures of codes."""
         return self._pictures(latents).clamp(-1, 1)
 

@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daedal.inference.enforced_schema import EnforcedSchema
-from daedal.inference.json_form import one_way
+from daedal.inference.enforced_schema import EnforcedSchema, one_way
 from daedal.serving.errors import ApiError
 from daedal.serving.tools import CALL, END_OF_CALL, Function, Toolbox
 

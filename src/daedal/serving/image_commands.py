@@ -17,10 +17,10 @@ from daedal.data.images.png import readable
 from daedal.errors import DaedalError
 from daedal.inference.fair_queue import Turns
 from daedal.inference.generator import Generator
-from daedal.inference.input_picture import InputPicture
 from daedal.inference.picture import Picture
-from daedal.inference.skills.draw import Drawing, Drawn, PictureRequest
+from daedal.inference.skills.draw import Drawing, PictureRequest
 from daedal.inference.skills.edit import VARIED
+from daedal.models.image import Sketch
 from daedal.serving.commands import Command, Event, Refused
 
 Checked = TypeVar("Checked")
@@ -40,7 +40,6 @@ class Job:
 
     Attributes:
         request: all that it asks for.
-        near: the picture that it wants others like, and how far from it, where that has no steps.
         unknown: words of its prompt that no caption had which the model learned.
         first: how many pictures are drawn.
         sketched: sketches that were sent of the pictures at hand.
@@ -49,7 +48,6 @@ class Job:
     id: int
     owner: str
     request: PictureRequest
-    near: tuple[InputPicture, float] | None
     unknown: tuple[str, ...]
     previews: int
     format: str
@@ -92,9 +90,11 @@ class ImageDesk:
     def info(self) -> dict[str, Any]:
         """What the server must know of the model."""
         generator, config = self._generator, self._generator.model.config
-        can = [name for name, need in (("generate", "sample"), ("edit", "edit")) if need in generator.capabilities]
-        if generator.capabilities & {"edit", "interpolate"}:
-            can.append("vary")
+        can = [
+            name
+            for name, skill in (("generate", "draw"), ("edit", "edit"), ("vary", "vary"))
+            if skill in generator.skills
+        ]
         return {
             "kind": "images",
             "size": [config.height, config.width],
@@ -125,14 +125,14 @@ class ImageDesk:
         given = {name: _opened(command[name], name) for name in ("image", "mask") if command.get(name) is not None}
         count = command.get("n", 1)
         request = _checked(lambda: self._generator.request(count, **values), lambda: self._at_fault(values))
-        near = None
         if given:
             picture = _checked(lambda: self._generator.fit(given["image"]), "image")
             vary, strength = command.get("vary"), command.get("strength")
-            if vary and "edit" not in self._generator.capabilities:
-                near = picture, strength or VARIED
+            values["strength"] = strength or (VARIED if vary else 1.0)
+            if vary and "edit" not in self._generator.skills:
+                how = {name: values[name] for name in ("strength", "seed") if name in values}
+                request = self._generator.request_vary(picture, count, **how)
             else:
-                values["strength"] = strength or (VARIED if vary else 1.0)
                 request = _checked(
                     lambda: self._generator.request_edit(picture, given.get("mask"), count, **values),
                     "mask" if "mask" in given else "strength",
@@ -142,7 +142,6 @@ class ImageDesk:
             id=command["id"],
             owner=command.get("owner", ""),
             request=request,
-            near=near,
             unknown=captions.unknown(prompt) if captions is not None and prompt is not None else (),
             previews=command.get("previews") or 0,
             format=command.get("format") or "png",
@@ -174,10 +173,7 @@ class ImageDesk:
         """Begin what waits, as far as there is room, and take a step of all that is being drawn."""
         first, events = self._next() if len(self._batches) < _ABREAST else None, list[Event]()
         if first is not None:
-            if first.near is not None:
-                events += self._at_once(first)
-            else:
-                self._batches.append(self._gather(first))
+            self._batches.append(self._gather(first))
         batches, self._batches = self._batches, []
         try:
             several = self._generator.go_on([batch.drawing for batch in batches])
@@ -208,7 +204,7 @@ class ImageDesk:
         """The job whose turn it is; of those that can be drawn as one batch with a request, if one is given."""
         first: dict[str, Job] = {}
         for job in self._waiting:
-            if like is None or (job.near is None and job.request.fits(like)):
+            if like is None or job.request.fits(like):
                 first.setdefault(job.owner, job)
         return first[self._turns.next(first)] if first else None
 
@@ -231,7 +227,7 @@ class ImageDesk:
             job = self._next(first.request)
         return Batch(jobs, self._generator.begin(requests))
 
-    def _sketched(self, batch: Batch, drawn: Drawn) -> list[Event]:
+    def _sketched(self, batch: Batch, drawn: Sketch[list[list[Picture]]]) -> list[Event]:
         """Previews, for the jobs that want one by now."""
         wanting = [
             job
@@ -245,13 +241,6 @@ class ImageDesk:
             events += _pictured("preview", job, shown[job.id], number=job.sketched)
             job.sketched += 1
         return events
-
-    def _at_once(self, job: Job) -> list[Event]:
-        """Pictures like a given one, a few at a time."""
-        assert job.near is not None
-        (picture, strength), count = job.near, self._take(job, _BATCH)
-        seed = job.request.noise.seed
-        return self._drew(job, self._generator.vary(picture, count, strength=strength, seed=seed, first=job.first))
 
     def _drew(self, job: Job, pictures: list[Picture]) -> list[Event]:
         """What goes out of finished pictures; a job that wants more waits for its turn."""

@@ -10,11 +10,11 @@ from daedal.codecs.conversation import Conversation
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.constraint import Constraint, ConstraintCompiler, Unconstrainable
+from daedal.inference.engine_request import Fault, Logprob, Read, Request, Row, Token, TooLong
 from daedal.inference.generator import Generator
 from daedal.inference.logits import NothingLeft
-from daedal.inference.row import Fault, Logprob, Read, Request, Row, Token, TooLong
 from daedal.inference.sampling import SamplingOptions
-from daedal.inference.text import TextStream
+from daedal.inference.text_stream import TextStream
 from daedal.serving.commands import Command, Event, Refused
 
 _EMBEDDED = 2048

@@ -354,8 +354,3 @@ def _equal(cell: str, wanted: str) -> bool:
         return float(cell) == float(wanted)
     except ValueError:
         return False
-
-
-def natural(name: str) -> tuple[int, int, str]:
-    """The order of classes: numbers by their size, then names by their letters."""
-    return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name)

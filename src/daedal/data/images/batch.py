@@ -5,7 +5,7 @@ and a build that was stopped only reads its sources again.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,7 +17,6 @@ from jaxtyping import Bool, Int64, UInt8
 from daedal.data.images.picture import Picture
 from daedal.data.images.resize import OWN, Fault, Treatment, treat
 from daedal.data.spool import each_document
-from daedal.data.workers import Progress
 from daedal.files import atomic_path
 
 Array = np.ndarray
@@ -159,7 +158,7 @@ class BatchWork:
     def __init__(self, treatment: dict[str, Any], folder: str) -> None:
         self._treatment, self._folder = Treatment.parse(treatment, "treatment"), Path(folder)
 
-    def do(self, job: Batch, progress: Progress) -> None:
+    def do(self, job: Batch, progress: Callable[[int], None]) -> None:
         """Treat a batch."""
         treat_batch(job, self._treatment, self._folder)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from daedal.data.document import Lost
 from daedal.data.images.events import Aside, Event, Found, Numbers, Table
 from daedal.data.images.origin import Origin
 from daedal.data.options import SPLITS
@@ -60,10 +59,7 @@ class Seen:
             self.groups.append(event.group)
             self.rows.append(event.row)
             return event
-        if isinstance(event, Lost):
-            self.tally.drop(event.reason, event.bytes, f"{event.label}: {event.detail}")
-            self.tally.count("broken" if event.broken else "left", event.label)
-        elif isinstance(event, Table):
+        if isinstance(event, Table):
             self.tables.append(event)
         elif isinstance(event, Aside):
             before = self.asides.setdefault(event.origin.stem, event)
@@ -74,7 +70,7 @@ class Seen:
         elif isinstance(event, Numbers):
             self.numbers[event.group] = event
         else:
-            self.tally.note(event.text)
+            self.tally.record(event)
         return None
 
     def lists(self) -> Iterator[tuple[str, np.ndarray]]:

@@ -4,6 +4,7 @@ Their size is known when all were seen, and tables and files beside them speak o
 which gives batches of pictures to others, and a build that was stopped reads them again, but treats only what is left.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,27 +13,31 @@ import numpy as np
 
 from daedal.data import any_build
 from daedal.data.any_build import Build
+from daedal.data.columns import natural
 from daedal.data.copies import Duplicates
 from daedal.data.images import duplicates
-from daedal.data.images.annotate import Annotated, annotate, natural
-from daedal.data.images.assemble import write_splits
+from daedal.data.images.annotate import Annotated, annotate, missing
+from daedal.data.images.assemble import fingerprint_of, write_splits
 from daedal.data.images.batch import Batch, Batcher
 from daedal.data.images.dataset import ImageDataset, images_path
 from daedal.data.images.example_table import Seen
+from daedal.data.images.manifest import ImageManifest, ImageSplitRecord
 from daedal.data.images.options import ImageOptions
 from daedal.data.images.picture_array import Gallery, gather
 from daedal.data.images.readers import Place
 from daedal.data.images.resize import Treatment
 from daedal.data.images.sheet import SHEET, write_sheet
-from daedal.data.images.summary import Outcome, summarise
-from daedal.data.manifest import MANIFEST
+from daedal.data.manifest import MANIFEST, Count
 from daedal.data.options import SPLITS
 from daedal.data.request import refuse_broken
 from daedal.data.split import Assignment, assign
+from daedal.data.summary import duplicates_of
 from daedal.data.workers import Workers
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder, make_folder, write_json
 
+_MOST = 12  # sizes and formats that are told
+_MOST_NOTES = 50
 _ALONE = 2.0  # seconds of work below which starting processes takes longer than it saves
 
 
@@ -173,9 +178,53 @@ class PictureBuild(Build):
         with atomic_folder(out) as folder:
             gallery.raster.save(folder)
             records = write_splits(folder, gallery, assignment.splits, labels, len(classes), texts)
-            outcome = Outcome(seen, annotated, gallery, found, assignment, classes, records)
-            manifest = summarise(self.manifest_parts(seen.tally), outcome)
+            manifest = self._manifest(seen, annotated, gallery, found, assignment, classes, records)
             write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
             train = np.load(images_path(folder, SPLITS[0]), mmap_mode="r", allow_pickle=False)
             write_sheet(folder / SHEET, train, labels[assignment.splits == 0], classes)
         self.progress("write", len(gallery), len(gallery))
+
+    def _manifest(
+        self,
+        seen: Seen,
+        annotated: Annotated,
+        gallery: Gallery,
+        found: Duplicates,
+        assignment: Assignment,
+        classes: tuple[str, ...],
+        records: dict[str, ImageSplitRecord],
+    ) -> ImageManifest:
+        from_where = [f"classes are from {annotated.labels_from}"] if classes else []
+        from_where += [f"captions are from {annotated.captions_from}"] if annotated.captions_from else []
+        kept = gallery.places[assignment.splits >= 0].tolist()
+        told = (*from_where, *missing(annotated, seen, kept), *gallery.notes, *annotated.notes, *seen.tally.notes)
+        notes = list(dict.fromkeys(told))
+        if len(notes) > _MOST_NOTES:  # as of a thousand Parquet files, each with its guesses
+            notes[_MOST_NOTES:] = [f"and {len(notes) - _MOST_NOTES:,} more notes of this kind"]
+        examples = (
+            "{} is nearly {} (they differ by {:.1f} of 255)".format(
+                *(seen.origins[int(gallery.places[each])] for each in pair), difference
+            )
+            for *pair, difference in found.pairs
+        )
+        own = {
+            "fingerprint": fingerprint_of(gallery.raster, classes, records),
+            "raster": gallery.raster,
+            "classes": classes,
+            "splits": records,
+            "split_by": assignment.method,
+            "duplicates": duplicates_of(found, examples),
+            "sizes": _most(Counter(f"{width} x {height}" for width, height in gallery.sizes.tolist()), "other sizes"),
+            "formats": _most(gallery.formats, "others"),
+            "notes": tuple(notes),
+        }
+        return ImageManifest.parse({**self.manifest_parts(seen.tally), **own}, "manifest")
+
+
+def _most(counter: Counter[str], rest: str) -> tuple[Count, ...]:
+    """The most frequent, and how many others there are."""
+    ordered = sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))
+    counts = [Count(name=name, count=number) for name, number in ordered[:_MOST]]
+    if left := sum(number for _, number in ordered[_MOST:]):
+        counts.append(Count(name=rest, count=left))
+    return tuple(counts)

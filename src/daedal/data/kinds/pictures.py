@@ -2,11 +2,9 @@
 tables and files beside them speak of them: `daedal.data.images.picture_build`."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from daedal.data.columns import Classes, Dense, Strings
 from daedal.data.images.annotate import wanted_tables
-from daedal.data.images.builtin import BUILTINS
 from daedal.data.images.events import Event
 from daedal.data.images.options import ImageOptions
 from daedal.data.images.readers import Place, Reading, read_item
@@ -14,24 +12,13 @@ from daedal.data.images.rows import Columns
 from daedal.data.kind import Kind
 from daedal.data.peek import Sources
 from daedal.data.recognise import modality
-from daedal.data.sources import Item, Named, Role, resolve_path
-from daedal.data.worlds.emoji_scenes import EMOJI_SCENES, read_emoji_scenes, resolve_emoji_scenes
+from daedal.data.sources import Item
+from daedal.data.worlds.emoji_scenes import EMOJI_SCENES, read_emoji_scenes
 
 
 def recognise(sources: Sources) -> float:
     """Sure where most files are pictures."""
     return 0.9 if modality(sources.given) == "images" else 0.0
-
-
-def named(source: str, role: Role, leave_out: Path | None = None) -> Named:
-    """The files that a source names, or what is made by its name."""
-    name = source.partition(":")[0]
-    if name == EMOJI_SCENES:
-        return resolve_emoji_scenes(source, role, leave_out)
-    if name == "hf" or name in BUILTINS:
-        item = Item(kind="hub" if name == "hf" else "pictures", label=source, path=source)
-        return Named(source=source, role=role, items=(item,))
-    return resolve_path(source, role, BUILTINS, leave_out)
 
 
 def read(items: Sequence[Item], options: ImageOptions, place: Place) -> Iterator[Event]:
@@ -62,7 +49,6 @@ KIND = Kind(
     key=("picture",),
     recognise=recognise,
     read=read,
-    resolve=named,
     options=ImageOptions,
     packages=("numpy", "pillow", "pyarrow"),
     build="daedal.data.images.picture_build:PictureBuild",

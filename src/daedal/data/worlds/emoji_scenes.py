@@ -131,7 +131,7 @@ def resolve_emoji_scenes(source: str, role: Role, leave_out: Path | None) -> Nam
     Raises:
         DaedalError: it is misspelt, or its path cannot be read.
     """
-    items = resolve_path(EmojiSceneOptions.parse_source(source).path, role, (), leave_out).items
+    items = resolve_path(EmojiSceneOptions.parse_source(source).path, role, leave_out).items
     size, changed = sum(item.bytes for item in items), max(item.changed for item in items)
     return Named(
         source=source,
@@ -240,7 +240,7 @@ def _drawings(options: EmojiSceneOptions, square: int) -> Iterator[Drawing | Los
     reading = Reading(Columns(), USUAL, sidecars=False, metadata=False, size=None, seed=0)
     seen = Seen()
     events = (
-        event for item in resolve_path(options.path, "train", ()).items for event in read_item(item, reading, Place())
+        event for item in resolve_path(options.path, "train").items for event in read_item(item, reading, Place())
     )
     encoded = []
     for event in events:

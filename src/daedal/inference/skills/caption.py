@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from daedal.inference.input_picture import InputPicture, Source
+from daedal.inference.input_picture import AnyPicture
 from daedal.inference.skills.pictures import PictureSkill, Progress
 from daedal.models.coded import TokenModel
 
@@ -21,7 +21,7 @@ class Caption(PictureSkill):
 
     def caption(
         self,
-        pictures: Sequence[Source | InputPicture],
+        pictures: Sequence[AnyPicture],
         *,
         seed: int = 0,
         temperature: float = 0.0,
@@ -45,9 +45,7 @@ class Caption(PictureSkill):
         )
         return [captions.decode(row) for row in rows]
 
-    def caption_log_likelihood(
-        self, text: str, pictures: Sequence[Source | InputPicture]
-    ) -> Float[Tensor, " pictures"]:
+    def caption_log_likelihood(self, text: str, pictures: Sequence[AnyPicture]) -> Float[Tensor, " pictures"]:
         """How likely the model would say a text of each picture, in nats.
 
         Raises:
@@ -60,7 +58,7 @@ class Caption(PictureSkill):
         )
         return found
 
-    def choose(self, text: str, pictures: Sequence[Source | InputPicture]) -> int:
+    def choose(self, text: str, pictures: Sequence[AnyPicture]) -> int:
         """The place of the picture of which the model would most likely say the text.
 
         Raises:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.inference.conditions import Chosen, Labels, Prompts
-from daedal.inference.input_picture import InputPicture, Source
+from daedal.inference.input_picture import AnyPicture
 from daedal.inference.picture import Picture
 from daedal.inference.skills.pictures import ASKING, PictureSkill, Pixels, Progress
 from daedal.models.image import ImageSampling, Sketch
@@ -22,41 +22,31 @@ from daedal.nn.noise import Noise
 
 
 @dataclass(frozen=True)
-class KnownPart:
-    """A picture of which something stays.
+class PictureRequest:
+    """Pictures to draw.
 
     Attributes:
-        known: where it stays as it is, 1; where nothing of it does, 0.
-        source: what tells this picture with this mask from any other.
+        noise: their chance.
+        labels: their classes or captions.
+        source: what tells the picture that they are made of, and its mask, from any other; None where they are new.
+        known: of a picture of which something stays its values, and where: 1 as it is, 0 nothing of it.
+        near: of a picture whose latents are varied what finds them, and how far to go from there.
     """
-
-    image: Float[Tensor, "channels height width"]
-    known: Float[Tensor, "1 height width"]
-    source: str
-
-    @property
-    def least(self) -> float:
-        """How much is known of what is drawn anew: from there a family may begin, which those of a batch do together."""
-        return float(self.known.min())
-
-    def repeated(self, count: int) -> tuple[Tensor, Tensor]:
-        """The picture and what is known of it, for a batch."""
-        return self.image.expand(count, -1, -1, -1), self.known.expand(count, -1, -1, -1)
-
-
-@dataclass(frozen=True)
-class PictureRequest:
-    """Pictures to draw: their chance, their classes or captions, how, and from which picture where from one."""
 
     noise: Noise
     labels: Chosen
     how: ImageSampling
-    kept: KnownPart | None = None
+    source: str | None = None
+    known: tuple[Float[Tensor, "channels height width"], Float[Tensor, "1 height width"]] | None = None
+    near: tuple[Callable[[], Float[Tensor, "*latent"]], float] | None = None
 
     def fits(self, other: "PictureRequest") -> bool:
-        """Whether both can be drawn as one batch."""
-        least, others = (None if one.kept is None else one.kept.least for one in (self, other))
-        return (self.labels is None) == (other.labels is None) and least == others and self.how == other.how
+        """Whether both can be drawn as one batch: families begin an edit from where the least is known."""
+        mine, others = (
+            (one.labels is None, one.how, None if one.known is None else float(one.known[1].min()), id(one.near))
+            for one in (self, other)
+        )
+        return mine == others
 
     def part(self, start: int, stop: int) -> "PictureRequest":
         """Some of its pictures."""
@@ -69,38 +59,57 @@ class Drawing:
     """Requests whose pictures are being drawn as one batch."""
 
     requests: Sequence[PictureRequest]
-    sketches: Iterator[Sketch]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Pictures of several requests that are being drawn.
-
-    Attributes:
-        done: how much of the work is done; 1 at the end.
-        show: what is known of each request's pictures so far; at the end, the pictures.
-    """
-
-    done: float
-    show: Callable[[], list[list[Picture]]]
+    sketches: Iterator[Sketch[Tensor]]
 
 
 class RequestSkill(PictureSkill):
     """Draws what requests ask for."""
 
+    @torch.no_grad()
+    def begin(self, requests: Sequence[PictureRequest]) -> Drawing:
+        """Begin what several ask for, as one batch; all of them `fit` the first. What each gets is what it would get alone."""
+        noise, how, near = Noise.join([one.noise for one in requests]), requests[0].how, requests[0].near
+        labels = [one.labels for one in requests if one.labels is not None]
+        told = torch.cat(labels) if labels else None
+        if near is not None:
+            return Drawing(requests, self._nearby(noise, *near))
+        given = [[part.expand(one.noise.count, -1, -1, -1) for part in one.known] for one in requests if one.known]
+        if not given:
+            return Drawing(requests, self._model.drawing(noise, told, how))
+        images, known = (torch.cat(parts) for parts in zip(*given, strict=True))
+        return Drawing(requests, self._model.editing(images, known, noise, told, how))
+
+    @torch.no_grad()
+    def go_on(self, several: Sequence[Drawing]) -> list[Sketch[list[list[Picture]]]]:
+        """Take the next step of each, together as far as the family can; shows the pictures of each request."""
+        sketches = self._model.abreast([drawing.sketches for drawing in several])
+        return [
+            Sketch(sketch.done, partial(self._shown, drawing.requests, sketch))
+            for drawing, sketch in zip(several, sketches, strict=True)
+        ]
+
     def _carry_out(self, request: PictureRequest, progress: Progress | None) -> list[Picture]:
         def work(part: Noise, chosen: Chosen) -> Tensor:
-            if request.kept is None:
-                return self._model.sample(part, chosen, request.how)
-            return self._model.edit(*request.kept.repeated(part.count), part, chosen, request.how)
+            *_, last = self.begin([replace(request, noise=part, labels=chosen)]).sketches
+            return last.show()
 
         return self._of(request, self._draw(request.noise, request.labels, progress, work))
 
+    def _nearby(
+        self, noise: Noise, find: Callable[[], Float[Tensor, "*latent"]], strength: float
+    ) -> Iterator[Sketch[Tensor]]:
+        latent, others = find(), self._model.prior(noise)
+        drawn = self._model.decode(torch.stack([self._model.mix(latent, other, strength) for other in others]))
+        yield Sketch(1.0, lambda: drawn)
+
+    def _shown(self, requests: Sequence[PictureRequest], sketch: Sketch[Tensor]) -> list[list[Picture]]:
+        pixels = iter(self._codec.decode_batch(sketch.show()))
+        return [self._of(one, islice(pixels, one.noise.count)) for one in requests]
+
     def _of(self, request: PictureRequest, drawn: Iterable[Pixels]) -> list[Picture]:
         """What was drawn for a request."""
-        noise, kept = request.noise, request.kept
-        sources = None if kept is None else [kept.source] * noise.count
-        task: Literal["generate", "edit"] = "generate" if kept is None else "edit"
+        noise, task = request.noise, "generate" if request.source is None else "edit"
+        sources = [request.source] * noise.count
         return self._pictures(drawn, task, noise.seed, noise.first, request.labels, request.how, sources)
 
 
@@ -115,30 +124,13 @@ class Draw(RequestSkill):
     def words(cls) -> dict[Capability, str]:
         return {**super().words(), **ASKING}
 
-    def generate(
-        self,
-        n: int = 1,
-        *,
-        seed: int | None = None,
-        label: Labels = None,
-        prompt: Prompts = None,
-        first: int = 0,
-        progress: Progress | None = None,
-        **options: Any,
-    ) -> list[Picture]:
+    def generate(self, n: int = 1, *, progress: Progress | None = None, **asked: Any) -> list[Picture]:
         """`n` new pictures. Picture number i of a seed is the same whatever `n` and `first` are.
 
         Args:
-            seed: drawn unless given, and told by the pictures.
-            label: a class by name or number; several are taken in turn. A model of classes draws them unless given.
-            prompt: what to draw, in words; several are taken in turn. A model of captions draws anything unless given.
-            first: the number of the first picture.
-            options: the fields of `ImageSampling` that the family honours.
-
-        Raises:
-            DaedalError: there is no such class or option.
+            asked: as `request` has it.
         """
-        return self._carry_out(self.request(n, seed=seed, label=label, prompt=prompt, first=first, **options), progress)
+        return self._carry_out(self.request(n, **asked), progress)
 
     def request(
         self,
@@ -150,41 +142,26 @@ class Draw(RequestSkill):
         first: int = 0,
         **options: Any,
     ) -> PictureRequest:
-        """Pictures to draw, checked; see `generate`."""
+        """Pictures to draw, checked.
+
+        Args:
+            seed: drawn unless given, and told by the pictures.
+            label: a class by name or number; several are taken in turn. A model of classes draws them unless given.
+            prompt: what to draw, in words; several are taken in turn. A model of captions draws anything unless given.
+            first: the number of the first picture.
+            options: the fields of `ImageSampling` that the family honours.
+
+        Raises:
+            DaedalError: there is no such class or option.
+        """
         how, noise = self._how(options, prompt), self._noise(seed, first, n)
         return PictureRequest(noise, self._asked(label, noise, prompt, draws=True), how)
-
-    @torch.no_grad()
-    def begin(self, requests: Sequence[PictureRequest]) -> Drawing:
-        """Begin what several ask for, as one batch; all of them `fit` the first. What each gets is what `generate` or `edit`
-        draws for it alone."""
-        noise, how = Noise.join([one.noise for one in requests]), requests[0].how
-        labels = [one.labels for one in requests if one.labels is not None]
-        kept = [one.kept.repeated(one.noise.count) for one in requests if one.kept is not None]
-        told = torch.cat(labels) if labels else None
-        if not kept:
-            return Drawing(requests, self._model.drawing(noise, told, how))
-        images, known = (torch.cat(parts) for parts in zip(*kept, strict=True))
-        return Drawing(requests, self._model.editing(images, known, noise, told, how))
-
-    @torch.no_grad()
-    def go_on(self, several: Sequence[Drawing]) -> list[Drawn]:
-        """Take the next step of each, together as far as the family can."""
-        sketches = self._model.abreast([drawing.sketches for drawing in several])
-        return [
-            Drawn(sketch.done, partial(self._shown, drawing.requests, sketch))
-            for drawing, sketch in zip(several, sketches, strict=True)
-        ]
-
-    def _shown(self, requests: Sequence[PictureRequest], sketch: Sketch) -> list[list[Picture]]:
-        pixels = iter(self._codec.decode_batch(sketch.show()))
-        return [self._of(one, islice(pixels, one.noise.count)) for one in requests]
 
 
 class Judge(Protocol):
     """A CLIP, or a model that says what pictures show and so can judge its own."""
 
-    def choose(self, text: str, pictures: Sequence[Source | InputPicture]) -> int:
+    def choose(self, text: str, pictures: Sequence[AnyPicture]) -> int:
         """The place of the picture that fits the text best."""
 
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from daedal.codecs.caption import tidy
 from daedal.errors import DaedalError
-from daedal.inference.input_picture import InputPicture, Source
+from daedal.inference.input_picture import AnyPicture
 from daedal.inference.skills.pictures import PictureSkill, Progress
 from daedal.models.clip import CLIP
 
-Pictures = Sequence[Source | InputPicture]
+Pictures = Sequence[AnyPicture]
 
 
 class Ranked(NamedTuple):

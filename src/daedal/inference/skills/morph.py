@@ -11,15 +11,16 @@ from torch import Tensor
 
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
-from daedal.inference.clip import Clip, ClipProvenance, shown_at
+from daedal.inference.clip import Clip, shown_at
 from daedal.inference.conditions import Chosen, Label, Labels
-from daedal.inference.input_picture import InputPicture, Source
+from daedal.inference.input_picture import AnyPicture, InputPicture
+from daedal.inference.provenance import ClipProvenance
 from daedal.inference.skills.pictures import PictureSkill, Progress
 from daedal.models.directions import attribute_direction, principal_directions
 from daedal.models.image import ImageSampling
 from daedal.nn.noise import Noise
 
-Point = int | Source | InputPicture
+Point = int | AnyPicture
 """A place among a model's latents: that of the first picture of a seed, or of a given picture."""
 
 
@@ -31,7 +32,7 @@ class Morph(PictureSkill):
     verb = "interpolate"
 
     def encode(
-        self, pictures: Sequence[Source | InputPicture], *, label: Labels = None, progress: Progress | None = None
+        self, pictures: Sequence[AnyPicture], *, label: Labels = None, progress: Progress | None = None
     ) -> Float[Tensor, "batch *latent"]:
         """The model's latents of pictures.
 
@@ -108,7 +109,7 @@ class Morph(PictureSkill):
 
     @torch.no_grad()
     def directions(
-        self, pictures: Sequence[Source | InputPicture], most: int = 8, *, label: Labels = None
+        self, pictures: Sequence[AnyPicture], most: int = 8, *, label: Labels = None
     ) -> Float[Tensor, "directions *latent"]:
         """The directions in which the latents of pictures differ most, the largest first, each a standard deviation long.
 
@@ -118,9 +119,7 @@ class Morph(PictureSkill):
         return principal_directions(self.encode(pictures, label=label), most)
 
     @torch.no_grad()
-    def attribute(
-        self, having: Sequence[Source | InputPicture], lacking: Sequence[Source | InputPicture]
-    ) -> Float[Tensor, "*latent"]:
+    def attribute(self, having: Sequence[AnyPicture], lacking: Sequence[AnyPicture]) -> Float[Tensor, "*latent"]:
         """The direction from the average picture that lacks something to the average one that has it.
 
         Raises:

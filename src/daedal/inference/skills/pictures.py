@@ -3,7 +3,7 @@
 import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +15,9 @@ from daedal.codecs.image import PixelCodec
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
 from daedal.inference.conditions import Chosen, Labels, Prompts, listed
-from daedal.inference.input_picture import InputPicture, Source, fit
-from daedal.inference.picture import Picture, PictureProvenance
+from daedal.inference.input_picture import AnyPicture, InputPicture, fit
+from daedal.inference.picture import Picture
+from daedal.inference.provenance import PictureProvenance
 from daedal.inference.skill import ModelAndCodec, Skill
 from daedal.memory import require_memory
 from daedal.models.image import ImageModel, ImageSampling
@@ -51,7 +52,7 @@ class PictureSkill(Skill):
         self._model, self._codec = subject.model, subject.codec
         self._conditions = subject.conditions
 
-    def fit(self, picture: Source | InputPicture) -> InputPicture:
+    def fit(self, picture: AnyPicture) -> InputPicture:
         """A picture as the model sees it: of its size and mode, by the rule of its training data; `note` tells of changes.
 
         Raises:
@@ -108,7 +109,7 @@ class PictureSkill(Skill):
                 "Ask for fewer",
             )
 
-    def _read(self, pictures: Sequence[Source | InputPicture]) -> tuple[list[InputPicture], Float[Tensor, "n c h w"]]:
+    def _read(self, pictures: Sequence[AnyPicture]) -> tuple[list[InputPicture], Float[Tensor, "n c h w"]]:
         given = [self.fit(picture) for picture in pictures]
         if not given:
             raise DaedalError("No picture is given", "Name at least one")
@@ -136,7 +137,7 @@ class PictureSkill(Skill):
 
     def _of_each(
         self,
-        pictures: Sequence[Source | InputPicture],
+        pictures: Sequence[AnyPicture],
         work: Callable[[Float[Tensor, "n c h w"], Noise, Chosen], Tensor],
         label: Labels = None,
         progress: Progress | None = None,
@@ -159,12 +160,12 @@ class PictureSkill(Skill):
     def _pictures(
         self,
         drawn: Iterable[Pixels],
-        task: Literal["generate", "edit", "reconstruct"],
+        task: str,
         seed: int | None,
         first: int,
         labels: Chosen,
         how: ImageSampling,
-        sources: Sequence[str] | None = None,
+        sources: Sequence[str | None],
     ) -> list[Picture]:
         """The pictures of pixels, each with where it comes from."""
         return [
@@ -176,7 +177,7 @@ class PictureSkill(Skill):
                     seed=seed,
                     number=first + i,
                     label=None if labels is None else self._conditions.said(labels[i]),
-                    source=None if sources is None else sources[i],
+                    source=sources[i],
                     options=how,
                 ),
             )

@@ -11,7 +11,7 @@ import numpy as np
 from daedal.codecs.sheet import grid, pairs
 from daedal.files import make_folder
 from daedal.inference.conditions import Labels
-from daedal.inference.input_picture import InputPicture, Source
+from daedal.inference.input_picture import AnyPicture, InputPicture
 from daedal.inference.picture import Picture, save_image, write_index
 from daedal.inference.skills.pictures import PictureSkill, Progress
 from daedal.models.image import ImageSampling
@@ -53,7 +53,7 @@ class Reconstruct(PictureSkill):
     verb = "reconstruct"
 
     def reconstruct(
-        self, pictures: Sequence[Source | InputPicture], *, label: Labels = None, progress: Progress | None = None
+        self, pictures: Sequence[AnyPicture], *, label: Labels = None, progress: Progress | None = None
     ) -> list[Reconstruction]:
         """Each picture as it comes through the model's latents, and how far off it is.
 

@@ -10,15 +10,12 @@ from torch import Tensor
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.inference.conditions import Chosen, Labels
-from daedal.inference.input_picture import InputPicture, Source
+from daedal.inference.input_picture import AnyPicture
 from daedal.inference.skills.pictures import PictureSkill, Progress
 from daedal.inference.skills.write import TextSkill
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageBatch, ImageSampling
 from daedal.nn.noise import Noise
-
-_POSITIONS = 128
-"""Positions whose logits are in memory at once."""
 
 
 class TokenScore(Config):
@@ -102,7 +99,7 @@ class ScorePictures(PictureSkill):
 
     def score(
         self,
-        pictures: Sequence[Source | InputPicture],
+        pictures: Sequence[AnyPicture],
         *,
         label: Labels = None,
         samples: int = 1,
@@ -138,9 +135,6 @@ def log_likelihoods(model: GPT, ids: list[int], first: int) -> Float64[Tensor, "
         begin = 0 if given < context else given - context // 2
         window = torch.tensor(ids[begin : begin + context + 1], device=device)
         hidden = model.hidden(window[None, :-1])[0, given - begin - 1 :]
-        targets = window[given - begin :]
-        for states, chosen in zip(torch.split(hidden, _POSITIONS), torch.split(targets, _POSITIONS), strict=True):
-            logits = model.head(states).double()
-            parts.append(logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(1))
+        parts.append(model.judge(hidden, window[given - begin :])[0])
         given = begin + len(window)
     return torch.cat(parts)

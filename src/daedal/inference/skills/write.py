@@ -9,13 +9,14 @@ from typing import Any
 from daedal.codecs.conversation import Conversation
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
-from daedal.inference.completion import Chunk, Completion, TextProvenance, TokenLogprob
+from daedal.inference.completion import Chunk, Completion, TokenLogprob
 from daedal.inference.engine import Engine
+from daedal.inference.engine_request import Event, Fault, FinishReason, Request, Row, Token
 from daedal.inference.network import networks
-from daedal.inference.row import Event, Fault, FinishReason, Request, Row, Token
+from daedal.inference.provenance import TextProvenance
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.skill import ModelAndCodec, Skill
-from daedal.inference.text import TextStream
+from daedal.inference.text_stream import TextStream
 from daedal.models.gpt import GPT
 
 Messages = Sequence[Mapping[str, Any]]
