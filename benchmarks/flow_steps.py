@@ -16,7 +16,8 @@ from PIL import Image
 
 from curves import PAPER, chart, lines
 from daedal.data.images import ImageDataset
-from daedal.evaluation.images.extractors import Request, default_extractor, extract, open_extractor
+from daedal.evaluation.images.extractors import default_extractor, open_extractor
+from daedal.evaluation.images.features import Request, extract
 from daedal.evaluation.images.frechet import frechet_distance
 from daedal.inference.generator import Generator
 

@@ -196,7 +196,7 @@ class Ruler:
 
     def __call__(self, setting: Setting, pictures: Pictures) -> dict[str, Any]:
         """The numbers by name."""
-        from daedal.evaluation.images.extractors import extract
+        from daedal.evaluation.images.features import extract
         from daedal.evaluation.images.frechet import frechet_distance, frechet_interval
         from daedal.evaluation.images.kernel import kernel_distance
         from daedal.evaluation.images.memorization import authenticity, copy_test, nearest, nearest_of
@@ -223,7 +223,8 @@ class Ruler:
     @cache  # noqa: B019  one ruler for each process
     def _open(self, setting: Setting) -> Any:
         from daedal.data.images import ImageDataset
-        from daedal.evaluation.images.extractors import Request, open_extractor
+        from daedal.evaluation.images.extractors import open_extractor
+        from daedal.evaluation.images.features import Request
 
         views = min(self.views or 15_000, 15_000) if setting.quick else self.views
         return open_extractor(setting.extractor, Request(dataset=ImageDataset.open(setting.data), views=views))
@@ -234,7 +235,7 @@ class Ruler:
         import torch
         from safetensors.torch import load_file, save_file
 
-        from daedal.evaluation.images.extractors import Features, extract
+        from daedal.evaluation.images.features import Features, extract
 
         extractor = self._open(setting)
         name = "-".join([split, extractor.name, *extractor.conditions.values()])

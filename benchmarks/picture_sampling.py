@@ -22,7 +22,8 @@ import torch
 
 from daedal.codecs.image import PixelCodec
 from daedal.data.images import ImageDataset
-from daedal.evaluation.images.extractors import Request, default_extractor, extract, open_extractor
+from daedal.evaluation.images.extractors import default_extractor, open_extractor
+from daedal.evaluation.images.features import Request, extract
 from daedal.evaluation.images.frechet import frechet_distance
 from daedal.inference.generator import Generator
 from daedal.models.image import ImageSampling

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from daedal.data.shards import Dataset
-from daedal.evaluation.likelihood import evaluate_split
+from daedal.evaluation.documents import Documents
+from daedal.evaluation.likelihood import evaluate_documents
 from daedal.models.gpt import GPT
 from daedal.models.model import Moment
 from daedal.training.groups import gpt_optimizer
@@ -56,7 +57,7 @@ def run(config: dict, dataset: Dataset) -> dict[str, float]:
         torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
         optimizer.step(trapezoid(fraction, fraction, plan.warmup, plan.cooldown))
         step += 1
-    measured = evaluate_split(model, dataset.codec, dataset.split("validation"))
+    measured = evaluate_documents(model, Documents.of_split(dataset.split("validation"), dataset.codec))
     return {
         "steps": step, "tokens": step * plan.batch * plan.context, "parameters": model.parameter_count,
         "nats_per_character": measured.nats_per_character.value, "bits_per_byte": measured.bits_per_byte.value,

@@ -20,8 +20,8 @@ from daedal import api
 from daedal.codecs.caption import CaptionCodec
 from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
-from daedal.evaluation.images.report import ImageReport
 from daedal.evaluation.images.retrieval import distinct, retrieval
+from daedal.evaluation.report import Report
 from daedal.inference.generator import Generator
 from daedal.inference.picture import Picture
 from daedal.inference.skills.draw import draw_best
@@ -258,7 +258,7 @@ def test_a_model_of_one_direction_finds_nothing() -> None:
 
 
 def test_the_report_has_recall_both_ways_beside_chance(run: Path) -> None:
-    report = ImageReport.read(run)
+    report = Report.read(run)
     for quantity in ("text-recall", "picture-recall"):
         for first in (1, 5, 10):
             own = report.measured(f"{quantity}-{first}")

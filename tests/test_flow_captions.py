@@ -12,7 +12,7 @@ from command_line import daedal, mistake
 from daedal import api
 from daedal.codecs.caption import CaptionCodec
 from daedal.data.images.dataset import ImageDataset
-from daedal.evaluation.images.parts import model_speeds
+from daedal.evaluation.images.speeds import model_speeds
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.image import ImageBatch, ImageSampling
 from daedal.models.image_checkpoint import load_image_model, save_image_model

@@ -17,15 +17,8 @@ from daedal.data.images import ImageDataset, build
 from daedal.errors import DaedalError
 from daedal.evaluation.images import inception, weights
 from daedal.evaluation.images.classifier import Classifier, ClassifierExtractor, accuracy, train_classifier
-from daedal.evaluation.images.extractors import (
-    MAKERS,
-    Features,
-    Request,
-    default_extractor,
-    extract,
-    in_colour,
-    open_extractor,
-)  # fmt: skip
+from daedal.evaluation.images.extractors import MAKERS, default_extractor, open_extractor
+from daedal.evaluation.images.features import Features, Request, extract, in_colour
 from daedal.evaluation.images.random_features import RandomExtractor
 from daedal.evaluation.images.resize import RULES, resize
 from daedal.evaluation.images.torch_file import read_tensors

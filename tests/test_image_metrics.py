@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
-from daedal.evaluation.images.extractors import Features, extract
+from daedal.evaluation.images.features import Features, extract
 from daedal.evaluation.images.frechet import distance_of_moments, extrapolate, frechet_distance, frechet_error
 from daedal.evaluation.images.inception_score import inception_score
 from daedal.evaluation.images.intervals import mean_interval, wilson

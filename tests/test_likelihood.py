@@ -16,7 +16,6 @@ from daedal.evaluation.likelihood import (
     Windows,
     estimate_seconds,
     evaluate_documents,
-    evaluate_split,
     likelihood,
     score,
 )
@@ -91,12 +90,6 @@ def test_the_size_of_a_batch_changes_nothing(codec: TextCodec, model: GPT, batch
     other = evaluate_documents(model, documents, 16, 8, batch_tokens=batch_tokens)
     assert other.loss.value == pytest.approx(one.loss.value, rel=1e-6)
     assert other.bits_per_byte.interval == pytest.approx(one.bits_per_byte.interval, rel=1e-5)
-
-
-def test_the_shares_of_several_processes_sum_to_the_whole(codec: TextCodec, model: GPT) -> None:
-    documents = Documents.of_texts(TEXTS, codec)
-    shares = sum(score(model, documents, 16, 8, share=(rank, 3)) for rank in range(3))
-    np.testing.assert_allclose(shares, score(model, documents, 16, 8), rtol=1e-6)
 
 
 def test_transformers_gives_the_same_loss(codec: TextCodec) -> None:
@@ -215,18 +208,6 @@ def test_the_definition_names_window_stride_prefix_and_vocabulary(codec: TextCod
     assert "window=16,stride=8" in half.definition
 
 
-def test_the_first_documents_are_a_measurement_of_their_own(codec: TextCodec, model: GPT) -> None:
-    documents = Documents.of_texts(TEXTS, codec)
-    some = documents.first(60)
-    assert len(some) == 2
-    assert some.fingerprint != documents.fingerprint
-    part = documents.first(10)
-    assert part.text(0) == TEXTS[0][:10]
-    assert documents.first(10**9) is documents
-    alone = evaluate_documents(model, Documents.of_texts(TEXTS[:2], codec))
-    assert evaluate_documents(model, some).loss.value == pytest.approx(alone.loss.value)
-
-
 def test_the_estimate_of_seconds_is_of_the_right_size(codec: TextCodec, model: GPT) -> None:
     assert 0 < estimate_seconds(model, Documents.of_texts(TEXTS, codec)) < 10
 
@@ -267,7 +248,7 @@ def test_a_split_on_disk_gives_what_its_texts_give(tmp_path: Path, kind: str) ->
     assert documents.text_bytes().tobytes() == "".join(texts).encode()
     assert documents.text_bytes(50).tobytes() == "".join(texts).encode()[-50:]
     model = tiny_gpt(codec)
-    ours = evaluate_split(model, codec, split)
+    ours = evaluate_documents(model, documents)
     assert ours.loss.value == pytest.approx(evaluate_documents(model, Documents.of_texts(texts, codec)).loss.value)
 
 

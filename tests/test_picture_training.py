@@ -143,9 +143,9 @@ def test_a_flow_learns_the_latents_of_a_vae_and_draws(digits: Path, tmp_path: Pa
 def test_what_would_take_most_of_a_budget_to_measure_is_not_measured(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from daedal.evaluation import reserve
+    from daedal.evaluation import evaluate
 
-    monkeypatch.setattr(reserve.images, "expected_seconds", lambda *_: 1000.0)
+    monkeypatch.setattr(evaluate, "expected_seconds", lambda *_: 1000.0)
     small = {name: value for name, value in {**RUN, **SMALL["vae"]}.items() if name != "steps"}
     result = api.train("vae", data=digits, out=tmp_path / "run", budget=25, most_steps=24, **small)
     assert "Not measured: That would take 1000 s of a budget of 25 s. Measure it afterwards" in result.summary()

@@ -10,20 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from rich.console import Console
 
 import daedal
 from daedal.data import BuildOptions, Dataset, build
 from daedal.errors import DaedalError
-from daedal.evaluation.baselines import Baseline
+from daedal.evaluation.blocks import Note, Numbers, Ranking, Sample, Sheet, Table, Texts
 from daedal.evaluation.card import model_card
 from daedal.evaluation.charts import curve
-from daedal.evaluation.evaluate import evaluate, expected_seconds, read_texts
+from daedal.evaluation.evaluate import evaluate, expected_seconds, write
+from daedal.evaluation.kinds.text import TextSubject, presentation, read_texts
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.memorization import Copy, Memorization
 from daedal.evaluation.page import report_page
-from daedal.evaluation.report import CARD, JSON, PAGE, Curve, DataFacts, EvaluationReport, ModelFacts, Sample
+from daedal.evaluation.report import CARD, JSON, PAGE, Curve, DataFacts, ModelFacts, Predictor, Report
 from daedal.evaluation.terminal import render
+from daedal.evaluation.writing import table
 from daedal.inference.generator import Generator
 from tiny_models import tiny_gpt
 
@@ -50,7 +53,7 @@ def generator(dataset: Dataset) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def report(generator: Generator, dataset: Dataset) -> EvaluationReport:
+def report(generator: Generator, dataset: Dataset) -> Report:
     return evaluate(generator, dataset.folder, samples=4)
 
 
@@ -62,7 +65,7 @@ def run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def hostile() -> EvaluationReport:
+def hostile() -> Report:
     """A report all of whose texts are hostile."""
     bits = Measurement(
         name="bits per byte",
@@ -75,20 +78,23 @@ def hostile() -> EvaluationReport:
     loss = bits.but(name="loss", unit="nats per token", definition=define("nats-per-token", 1))
     perplexity = bits.but(name="perplexity", unit="per token", definition=define("perplexity", 1))
     copy = Copy(text=HOSTILE[:20], characters=20, tokens=3, start=0, document=0, offset=0)
-    return EvaluationReport(
+    return Report(
         daedal="0", seconds=1.0,
-        model=ModelFacts(
-            name=HOSTILE, architecture="qwen3", parameters=1, depth=1, width=1, heads=1, context=1, vocab_size=1, codec="bpe",
-            hash="h",
-        ),
+        model=ModelFacts(name=HOSTILE, parameters=1, hash="h", says=HOSTILE),
         data=DataFacts(
-            name=HOSTILE, documents=1, bytes=1, tokens=1, hash="d", sources=(HOSTILE,), licences=(HOSTILE,),
-            languages=(HOSTILE,), train_bytes=1,
+            name=HOSTILE, hash="d", says=HOSTILE, trained=HOSTILE, sources=(HOSTILE,), licences=(HOSTILE,),
+            languages=(HOSTILE,), notes=(HOSTILE,),
         ),
-        measurements=(bits, loss, perplexity), baselines=(Baseline(name=HOSTILE, bits_per_byte=bits),),
-        memorization=Memorization(samples=(copy,), held_out=(copy,), measurements=()),
-        samples=(Sample(prompt=HOSTILE, text=HOSTILE),), sampling={"seed": 0, "stop": HOSTILE},
-        plan={"optimizer": HOSTILE, "width": 16}, curve=Curve(train=((1, 3.0), (2, 2.0)), validation=((2, 2.5),)),
+        presentation=presentation("qwen3", 1),
+        measurements=(bits, loss, perplexity), baselines=(Predictor(name=HOSTILE, bits_per_byte=bits),),
+        blocks=(
+            Ranking(quantity="bits-per-byte", of=HOSTILE), Note(text=HOSTILE),
+            table(Memorization(samples=(copy,), held_out=(copy,), measurements=())),
+            Table(title="Table", says=HOSTILE, head=(HOSTILE,), rows=((HOSTILE,), (1.5,))),
+            Texts(title="Texts", says=HOSTILE, texts=(Sample(prompt=HOSTILE, text=HOSTILE, copied=HOSTILE[:20]),)),
+        ),
+        missing=(HOSTILE,), sampling={"seed": 0, "stop": HOSTILE}, plan={"optimizer": HOSTILE, "width": 16},
+        curve=Curve(name="bits_per_byte", train=((1, 3.0), (2, 2.0)), validation=((2, 2.5),)),
     )  # fmt: skip
 
 
@@ -117,7 +123,7 @@ class Elements(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_report_holds_the_model_and_every_baseline_on_the_same_bytes(report: EvaluationReport) -> None:
+def test_the_report_holds_the_model_and_every_baseline_on_the_same_bytes(report: Report) -> None:
     assert [name for name, _ in report.ranking()].count("this model") == 1
     assert {each.name for each in report.baselines} == {"unigram", "5-gram", "gzip", "zstd", "zstd with training text"}
     for each in report.baselines:
@@ -127,37 +133,47 @@ def test_the_report_holds_the_model_and_every_baseline_on_the_same_bytes(report:
 
 
 def test_the_report_has_samples_from_nothing_and_from_held_out_text_and_their_copies(
-    report: EvaluationReport, dataset: Dataset
+    report: Report, dataset: Dataset
 ) -> None:
-    assert [bool(sample.prompt) for sample in report.samples] == [False, False, True, True]
+    (texts,) = (block.texts for block in report.blocks if isinstance(block, Texts))
+    assert [bool(sample.prompt) for sample in texts] == [False, False, True, True]
     held_out = dataset.split("validation")
     whole = "".join(held_out.text(index) for index in range(held_out.documents))
-    assert all(sample.prompt in whole for sample in report.samples)
-    assert report.memorization is not None
-    assert len(report.memorization.samples) == sum(bool(sample.text) for sample in report.samples)
-    assert len(report.memorization.held_out) == len(report.memorization.samples)
+    assert all(sample.prompt in whole for sample in texts)
+    learned = dataset.split("train")
+    assert all(
+        sample.copied in sample.text and any(sample.copied in learned.text(index) for index in range(learned.documents))
+        for sample in texts
+    )
+    (copies,) = (block for block in report.blocks if isinstance(block, Table))
+    assert len(copies.rows) == sum(bool(sample.text) for sample in texts)
+    (numbers,) = (block.measurements for block in report.blocks if isinstance(block, Numbers))
+    assert [each.n for each in numbers] == [len(copies.rows)] * 4
+    assert [each.name for each in numbers if "held-out" in each.name] == [
+        "median copy in held-out text", "longest copy in held-out text",
+    ]  # fmt: skip
 
 
-def test_the_same_seed_gives_the_same_report(generator: Generator, dataset: Dataset, report: EvaluationReport) -> None:
+def test_the_same_seed_gives_the_same_report(generator: Generator, dataset: Dataset, report: Report) -> None:
     again = evaluate(generator, dataset.folder, samples=4)
     assert again.but(seconds=0) == report.but(seconds=0)
     other = evaluate(generator, dataset.folder, samples=4, seed=1)
-    assert other.samples != report.samples
+    assert other.blocks != report.blocks
     assert other.bits_per_byte == report.bits_per_byte
 
 
-def test_a_report_survives_its_file(report: EvaluationReport, tmp_path: Path) -> None:
-    written = report.write(tmp_path)
-    assert EvaluationReport.read(tmp_path).but(written=()) == report.but(written=())
+def test_a_report_survives_its_file(report: Report, tmp_path: Path) -> None:
+    written = write(report, tmp_path)
+    assert Report.read(tmp_path).but(written=()) == report.but(written=())
     assert [Path(path).name for path in written.written] == [PAGE, CARD, JSON]
     json.loads((tmp_path / JSON).read_text(encoding="utf-8"))
     (tmp_path / JSON).write_text("{}", encoding="utf-8")
     with pytest.raises(DaedalError, match="not an evaluation report"):
-        EvaluationReport.read(tmp_path)
+        Report.read(tmp_path)
 
 
 def test_a_run_keeps_its_report_with_the_curve_and_the_plan(run: Path) -> None:
-    report = EvaluationReport.read(run)
+    report = Report.read(run)
     assert report.plan is not None
     assert report.plan["steps"] == 12
     assert report.curve is not None
@@ -191,8 +207,8 @@ def test_data_in_other_tokens_is_encoded_anew(generator: Generator, dataset: Dat
     assert report.bits_per_byte.value == pytest.approx(same.bits_per_byte.value, rel=1e-6)
 
 
-def test_where_later_steps_overfit_is_told_wherever_the_report_is_read(report: EvaluationReport) -> None:
-    curve = Curve(train=((8, 2.0), (24, 1.0)), validation=((8, 2.0), (16, 1.5), (24, 1.9)))
+def test_where_later_steps_overfit_is_told_wherever_the_report_is_read(report: Report) -> None:
+    curve = Curve(name="bits_per_byte", train=((8, 2.0), (24, 1.0)), validation=((8, 2.0), (16, 1.5), (24, 1.9)))
     told = report.but(plan={"keep": "best"}, curve=curve)
     line = "best at step 16 (1.500 bits per byte); later steps overfit (1.900 at step 24); those weights are saved"
     console = Console(width=200, file=io.StringIO())
@@ -202,7 +218,7 @@ def test_where_later_steps_overfit_is_told_wherever_the_report_is_read(report: E
     assert report.overfitting is None
 
 
-def test_the_card_opens_on_the_hub(report: EvaluationReport, tmp_path: Path) -> None:
+def test_the_card_opens_on_the_hub(report: Report, tmp_path: Path) -> None:
     for each in (report, hostile()):
         card = model_card(each)
         _, header, body = card.split("---\n", 2)
@@ -222,8 +238,7 @@ def test_the_card_opens_on_the_hub(report: EvaluationReport, tmp_path: Path) -> 
 
 
 def test_the_card_of_an_own_architecture_does_not_promise_transformers() -> None:
-    report = hostile()
-    card = model_card(report.but(model=report.model.but(architecture="swift")))
+    card = model_card(hostile().but(presentation=presentation("swift", 1)))
     assert "AutoModelForCausalLM" not in card
     assert "library_name" not in card
 
@@ -251,10 +266,10 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing() -> None:
     assert "default-src 'none'" in page
 
 
-def test_the_terminal_shows_every_predictor_and_no_control_characters(report: EvaluationReport) -> None:
+def test_the_terminal_shows_every_predictor_and_no_control_characters(report: Report) -> None:
     for each in (report, hostile()):
         console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-        console.print(each.text())
+        console.print(render(each))
         text = console.export_text()
         assert "bits per byte" in text
         assert "\x1b" not in text
@@ -262,10 +277,39 @@ def test_the_terminal_shows_every_predictor_and_no_control_characters(report: Ev
     assert "5-gram" in report.summary()
 
 
+def test_every_renderer_shows_every_block() -> None:
+    pixel = io.BytesIO()
+    Image.new("L", (1, 1)).save(pixel, format="PNG")
+    copies = hostile().measurements[0].but(name="copies", definition=define("copies", 1))
+    report = hostile().model_copy(update={
+        "pictures": {"sheet.png": pixel.getvalue()},
+        "blocks": (
+            Ranking(quantity="bits-per-byte", of="Bits of it"), Note(text="a note"), Numbers(measurements=(copies,)),
+            Sheet(title="Sheet", says="what is on it", file="sheet.png"),
+            Table(title="Table", says="of rows", head=("name", "share"), rows=(("one", 0.25),)),
+            Table(title="Long", says="of many rows", head=("name",), rows=(("many",),), brief="in short"),
+            Texts(title="Texts", says="how", texts=(Sample(prompt="Once ", text="upon a time", copied="upon"),)),
+        ),
+    })  # fmt: skip
+    console = Console(width=200, file=io.StringIO())
+    console.print(render(report))
+    terminal = console.file.getvalue()  # type: ignore[attr-defined]
+    card, page = model_card(report), report_page(report)
+    for shown in (terminal, card, page):
+        assert all(said in shown for said in ("A note.", "copies", "this model", "share", "0.250"))
+    assert all("In short." in shown for shown in (terminal, card))
+    assert "Once upon a time" in terminal
+    assert "Once upon a time" in card
+    assert "<b>Once </b><mark>upon</mark> a time" in page
+    assert "many" in page
+    assert "![Sheet](sheet.png)" in card
+    assert page.count('src="data:image/png;base64,') == 1
+
+
 def test_a_curve_of_one_point_or_none_is_drawn() -> None:
-    assert curve((), (), []) == ""
-    assert "svg" in curve(((1, 2.0),), (), [])
-    assert "svg" in curve(((0, 2.0),), ((0, 2.0),), [("gzip", 2.0)])
+    assert curve((), (), [], "") == ""
+    assert "svg" in curve(((1, 2.0),), (), [], "")
+    assert "svg" in curve(((0, 2.0),), ((0, 2.0),), [("gzip", 2.0)], "")
 
 
 def test_progress_goes_from_nothing_to_all(generator: Generator, dataset: Dataset) -> None:
@@ -279,7 +323,7 @@ def test_progress_goes_from_nothing_to_all(generator: Generator, dataset: Datase
 
 
 def test_the_expected_time_is_of_the_right_size(generator: Generator, dataset: Dataset) -> None:
-    assert 0.5 < expected_seconds(generator.model, dataset) < 20
+    assert 0.5 < expected_seconds(TextSubject.of(generator.model, dataset)) < 20
 
 
 def test_any_file_that_data_build_reads_can_be_measured(tmp_path: Path) -> None:
@@ -302,7 +346,7 @@ def test_text_is_measured_as_data_build_would_read_it_and_what_was_replaced_is_t
     assert "1 left out: broken JSON line, as in/c.jsonl: line 2" in told
     shown = Console(width=120)
     with shown.capture() as printed:
-        shown.print(report.text())
+        shown.print(render(report))
     assert "became U+FFFD: 1 in in/b.txt" in printed.get()
 
 

@@ -14,11 +14,6 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src" / "daedal").rglob("*.py"))
 BY_PATH = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src" / "daedal")))
 
-CIRCLES = {
-    *(f"daedal.evaluation.{room}{name}" for room in ("", "images.") for name in ("card", "page", "report", "terminal")),
-    *(f"daedal.evaluation.images.{name}" for name in ("classifier", "extractors", "networks", "random_features")),
-}
-"""Modules that import one another: reports and what shows them, extractors and what finds them by name. To be none."""
 HEAVY = ("torch", "transformers", "datasets", "pyarrow", "tokenizers", "numpy")
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 UNSAFE_CALLS = {"eval", "exec", "torch.load", "torch.save", "torch.hub.load", "os.system", "yaml.load"}
@@ -47,7 +42,7 @@ def test_rooms_import_only_rooms_below_them() -> None:
 def test_no_module_imports_itself_over_others() -> None:
     """Neither at once nor when it is used; packages, which offer their modules' names, apart."""
     graph = grimp.build_graph("daedal")
-    left = graph.modules - {"daedal", "daedal.data", "daedal.data.images"} - CIRCLES
+    left = graph.modules - {"daedal", "daedal.data", "daedal.data.images"}
     while ends := {each for each in left if not graph.find_modules_directly_imported_by(each) & left}:
         left -= ends
     assert left == set()

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from daedal.data.examples import ExampleDataset
     from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
-    from daedal.evaluation.images.report import ImageReport
-    from daedal.evaluation.report import EvaluationReport
+    from daedal.evaluation.report import Report
     from daedal.inference.generator import Generator
     from daedal.training.family import Family
     from daedal.training.metrics import Listener
@@ -187,19 +186,11 @@ def of_pictures(folder: Path) -> bool:
     return (folder / IMAGE_CODEC).is_file()
 
 
-def evaluate(
-    run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any
-) -> "EvaluationReport | ImageReport":
+def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any) -> "Report":
     """Measure a model on a data folder's held-out split; on its own data unless `data` is given.
 
     A model of images is measured against the pictures of `data`, by drawing some; a CLIP by what it finds among them.
     """
-    from daedal.models.checkpoint import resolve
-
-    if of_pictures(resolve(run_or_hub_id)):
-        from daedal.evaluation.images.evaluate import evaluate_images
-
-        return evaluate_images(run_or_hub_id, data, **options)
     from daedal.evaluation.evaluate import evaluate as measure
 
     return measure(run_or_hub_id, data, **options)
@@ -336,8 +327,8 @@ def _train(
 ) -> TrainingResult:
     import torch
 
-    from daedal.evaluation.reserve import image_seconds, reserved_seconds
-    from daedal.evaluation.subject import NotMeasurable
+    from daedal.evaluation.evaluate import seconds_for, seconds_to_leave
+    from daedal.evaluation.evaluator import NotMeasurable
     from daedal.training.language import LanguageTask
     from daedal.training.memory import keep_freed_memory
     from daedal.training.metrics import Silence
@@ -353,9 +344,9 @@ def _train(
     keep_freed_memory()
     task = opened.task(plan)
     torch.manual_seed(plan.seed)  # dropout's
-    measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": image_seconds(plan)}
+    measuring: dict[str, Any] = {} if isinstance(task, LanguageTask) else {"seconds": seconds_for(plan)}
     try:
-        reserve, why = reserved_seconds(task, plan), None
+        reserve, why = seconds_to_leave(task, plan), None
     except NotMeasurable as error:
         reserve, why = 0.0, error
         watcher.noted(f"The run will not be measured: {error}")

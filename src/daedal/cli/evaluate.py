@@ -47,6 +47,7 @@ def evaluate(
         Print the report as JSON.
     """
     from daedal import api
+    from daedal.evaluation.terminal import render
     from daedal.models.checkpoint import resolve
 
     given = {"samples": samples, "extractor": extractor, "resize": resize, "seconds": seconds}
@@ -69,6 +70,6 @@ def evaluate(
     if json:
         console.show_json(report)
     else:
-        console.show(report.text())
+        console.show(render(report))
     if report.unwritten is not None:
         raise DaedalError(report.unwritten, "The numbers above are all there is of it")

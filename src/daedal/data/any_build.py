@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 from daedal.data.documents.formats import packages_for
 from daedal.data.folder import open_data
 from daedal.data.kind import Kind, open_kind
+from daedal.data.manifest import MANIFEST, DataManifest
 from daedal.data.recognition import options_of, recognise
 from daedal.data.request import hash_of, refuse_broken, resolve_all, told, versions
 from daedal.data.sources import Named, resolve
@@ -23,7 +24,7 @@ from daedal.data.summary import dropped_of, source_of
 from daedal.data.workarea import holds_request, request_of, work_area, work_path
 from daedal.errors import DaedalError
 from daedal.families import part
-from daedal.files import disk_error
+from daedal.files import atomic_folder, disk_error, write_json
 
 if TYPE_CHECKING:
     from daedal.data.examples import ExampleDataset
@@ -73,6 +74,17 @@ class Build:
     def run(self, out: Path) -> None:
         """Do all stages, and write the data folder."""
         raise NotImplementedError
+
+    def write(self, folder: Path) -> DataManifest:
+        """Write the files of all splits, and give the manifest."""
+        raise NotImplementedError
+
+    def publish(self, out: Path, count: int) -> None:
+        """Write the data folder, of so many examples: it appears when it is whole."""
+        self.progress("write", 0, count)
+        with atomic_folder(out) as folder:
+            write_json(folder / MANIFEST, self.write(folder).model_dump(mode="json"))
+        self.progress("write", count, count)
 
     def processes_for(self, size: int, worth: int) -> int:
         """How many processes share the work: those asked for, else one where sources are too small for more to pay."""

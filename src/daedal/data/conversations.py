@@ -28,8 +28,9 @@ class ConversationSplit(Split):
 
     def __init__(self, examples: ExampleSplit, dataset: "ConversationDataset", sizes: Int64[Array, " vocab"]) -> None:
         column = examples.ragged(COLUMN)
-        assert column.learned is not None
-        self.name, self.dataset, self.learned = examples.name, dataset, column.learned
+        self.name, self.dataset = examples.name, dataset
+        # where a split holds no answer at all, which are learned is not written
+        self.learned = column.learned if column.learned is not None else np.zeros(len(column.ids), dtype=bool)
         self._shards = [column.ids] if len(column.ids) else []
         if len(column.ids) and int(column.ids.max()) >= len(sizes):
             raise DaedalError(f"The ids of {dataset.folder} are not of its vocabulary", "Build the data again")

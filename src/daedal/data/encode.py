@@ -12,6 +12,7 @@ from jaxtyping import Int8, Int64
 from daedal.config import Config
 from daedal.data.options import SPLITS
 from daedal.data.sketch import WORDS
+from daedal.data.split import Cuts
 from daedal.data.spool import Chunk, each_document
 from daedal.data.words import LINE_START, WordTable
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from daedal.codecs.text import TextCodec
 
 Array = np.ndarray
-Cuts = dict[int, tuple[tuple[int, int, int], ...]]
-"""Of documents in a chunk that are cut: pieces of (split, first character, character after the last)."""
 _PIECE = 2**15
 _BATCH = 32
 ASSIGNED = "splits.npy"

@@ -22,20 +22,20 @@ from daedal.data.columns import Classes, Dense, Numbers, Ragged, natural
 from daedal.data.copies import Duplicates, together
 from daedal.data.corpus import Corpus, each_of, gather, name_of
 from daedal.data.decode import known_encoding
-from daedal.data.encode import ASSIGNED, Cuts, Job, id_dtype
+from daedal.data.encode import ASSIGNED, Job, id_dtype
 from daedal.data.example_chunks import ExampleChunks, unpack
 from daedal.data.example_files import encode_examples, write_examples
 from daedal.data.example_manifest import CodecOfColumns, ColumnRecord, ExampleManifest
 from daedal.data.ingest import Chunks
 from daedal.data.kind import InTime, Kind, Stratified
-from daedal.data.manifest import MANIFEST, DataManifest
+from daedal.data.manifest import DataManifest
 from daedal.data.options import SPLITS
-from daedal.data.split import Assignment, assign
+from daedal.data.split import Assignment, Cuts, assign
 from daedal.data.spool import Chunk, Spool
 from daedal.data.summary import counts_of, duplicates_of
 from daedal.data.windows import mix
 from daedal.data.workers import Workers
-from daedal.files import atomic_folder, atomic_path, make_folder, write_json
+from daedal.files import atomic_folder, atomic_path, make_folder
 
 Array = np.ndarray
 _PARALLEL_FROM = 24_000_000  # bytes of sources below which starting processes takes longer than it saves
@@ -85,24 +85,19 @@ class ExampleBuild(Build):
 
     def run(self, out: Path) -> None:
         bench = {"kind": self.kind.name, "options": self.reading().model_dump(mode="json"), "work": str(self.work)}
-        count = self.processes_for(self.bytes, _PARALLEL_FROM)
-        with Workers("daedal.data.chunk_work:ChunkWork", bench, count) as workers:
+        processes = self.processes_for(self.bytes, _PARALLEL_FROM)
+        with Workers("daedal.data.chunk_work:ChunkWork", bench, processes) as workers:
             self._read(workers)
-            corpus = self._gather()
-            self.progress("deduplicate", 0, len(corpus))
-            found, assignment = self.decide(corpus)
-            self.progress("deduplicate", len(corpus), len(corpus))
+            self.corpus = self._gather()
+            count = len(self.corpus)
+            self.progress("deduplicate", 0, count)
+            self.found, self.assignment = self.decide()
+            self.progress("deduplicate", count, count)
             with atomic_path(self.encoded / ASSIGNED) as path, path.open("wb") as file:
-                np.save(file, assignment.splits, allow_pickle=False)
-            codecs = self._fit(corpus, assignment)
-            self._encode(workers, corpus, assignment)
-        self.progress("write", 0, len(corpus))
-        with atomic_folder(out) as folder:
-            for codec in codecs.values():
-                codec.save(folder)
-            manifest = self.write(folder, corpus, found, assignment, codecs)
-            write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
-        self.progress("write", len(corpus), len(corpus))
+                np.save(file, self.assignment.splits, allow_pickle=False)
+            self.codecs = self._fit()
+            self._encode(workers)
+        self.publish(out, count)
 
     def _read(self, workers: Workers) -> None:
         done, total = 0, self.bytes or None
@@ -133,10 +128,10 @@ class ExampleBuild(Build):
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
-    def decide(self, corpus: Corpus) -> tuple[Duplicates, Assignment]:
+    def decide(self) -> tuple[Duplicates, Assignment]:
         """Drop copies, and draw the splits."""
-        options, by = self.options, self.kind.split
-        self.facts = self._look(corpus)
+        corpus, options, by = self.corpus, self.options, self.kind.split
+        self.facts = self._look()
         found = duplicates.find(corpus, options.exact_duplicates, options.near_duplicates, options.similarity)
         found = together(found, self.facts.same)
         values = self.facts.numbers[by.column] if isinstance(by, InTime | Stratified) else None
@@ -145,18 +140,18 @@ class ExampleBuild(Build):
             values = values if np.isfinite(values).any() else None
         return found, assign(self.kind, found, corpus.roles, corpus.hashes, options, values=values)
 
-    def _look(self, corpus: Corpus) -> Facts:
+    def _look(self) -> Facts:
         """Read all examples once, for what must be known of them together."""
         kind, facts = self.kind, Facts()
         wanted = {name for name, column in kind.columns.items() if isinstance(column, Classes)}
         wanted |= {kind.split.column} if isinstance(kind.split, InTime | Stratified) else set()
         if not wanted and kind.together is None:
             return facts
-        every = np.ones(len(corpus), dtype=bool)
+        every = np.ones(len(self.corpus), dtype=bool)
         found: dict[str, list[Any]] = {name: [] for name in wanted}
         firsts: dict[bytes, int] = {}
         same = []
-        for number, example in self.examples(corpus, every):
+        for number, example in self.examples(every):
             for name, values in found.items():
                 value = example[name]
                 if isinstance(kind.columns[name], Numbers):
@@ -171,28 +166,29 @@ class ExampleBuild(Build):
         facts.same = np.array(same, dtype=np.int64).reshape(-1, 2)
         return facts
 
-    def examples(self, corpus: Corpus, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
+    def examples(self, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
         """The examples that are chosen, in order, each with its number."""
-        return ((number, unpack(self.kind, data)) for number, data in each_of(corpus, self.spool, chosen))
+        return ((number, unpack(self.kind, data)) for number, data in each_of(self.corpus, self.spool, chosen))
 
     # -- codecs ------------------------------------------------------------------------------------------------------
 
-    def _fit(self, corpus: Corpus, assignment: Assignment) -> dict[str, ColumnCodec]:
+    def _fit(self) -> dict[str, ColumnCodec]:
         """Learn the codecs from the train split, or open those that a stopped build has learned."""
-        train = assignment.splits == 0
+        train = self.assignment.splits == 0
         codecs = {}
         for name in names_of(self.kind):
             folder = make_folder(self.work / "codecs") / name
             if folder.is_dir():
                 codecs[name] = CODECS[name].load(folder)
                 continue
-            chosen = train if name == "items" or self.options.codec == "char" else self._sample(corpus, train)
-            codecs[name] = self._learn(name, corpus, assignment, chosen)
+            chosen = train if name == "items" or self.options.codec == "char" else self._sample(train)
+            codecs[name] = self._learn(name, chosen)
             with atomic_folder(folder) as target:
                 codecs[name].save(target)
         return codecs
 
-    def _learn(self, name: str, corpus: Corpus, assignment: Assignment, chosen: Array) -> ColumnCodec:
+    def _learn(self, name: str, chosen: Array) -> ColumnCodec:
+        corpus = self.corpus
         mine = {
             each: column
             for each, column in self.kind.columns.items()
@@ -203,7 +199,7 @@ class ExampleBuild(Build):
 
         def cells() -> Iterator[tuple[Ragged, Any]]:
             done = 0
-            for number, example in self.training(corpus, assignment, chosen):
+            for number, example in self.training(chosen):
                 for each, column in mine.items():
                     if example[each] is not None:
                         yield column, example[each]
@@ -219,16 +215,16 @@ class ExampleBuild(Build):
                 for begin in range(0, len(text), _PIECE):
                     yield text[begin : begin + _PIECE]
 
-        size = int(corpus.bytes[assignment.splits == 0].sum())
+        size = int(corpus.bytes[self.assignment.splits == 0].sum())
         return CODECS[name].fit(Train(values, texts, size, self.options))
 
-    def training(self, corpus: Corpus, assignment: Assignment, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
+    def training(self, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
         """What of the chosen examples a codec may learn from."""
-        return self.examples(corpus, chosen)
+        return self.examples(chosen)
 
-    def _sample(self, corpus: Corpus, train: Array) -> Array:
+    def _sample(self, train: Array) -> Array:
         """The examples that a codec is learned from: all that train, or as many of them as make the sample's size."""
-        limit = self.options.codec_sample_mb * 1e6
+        corpus, limit = self.corpus, self.options.codec_sample_mb * 1e6
         if corpus.bytes[train].sum() <= limit:
             return train
         order = np.argsort(mix(corpus.hashes[:, 1]), kind="stable")
@@ -237,7 +233,8 @@ class ExampleBuild(Build):
         chosen[order[np.cumsum(corpus.bytes[order]) - corpus.bytes[order] < limit]] = True
         return chosen
 
-    def _encode(self, workers: Workers, corpus: Corpus, assignment: Assignment) -> None:
+    def _encode(self, workers: Workers) -> None:
+        corpus, assignment = self.corpus, self.assignment
         total, done = int(corpus.bytes.sum()), 0
 
         def more(size: int) -> None:
@@ -255,17 +252,12 @@ class ExampleBuild(Build):
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def write(
-        self,
-        folder: Path,
-        corpus: Corpus,
-        found: Duplicates,
-        assignment: Assignment,
-        codecs: dict[str, ColumnCodec],
-    ) -> DataManifest:
-        """Write the files of all splits, and give the manifest."""
+    def write(self, folder: Path) -> DataManifest:
+        corpus, assignment = self.corpus, self.assignment
+        for codec in self.codecs.values():
+            codec.save(folder)
         tally, kind, kept = corpus.tally, self.kind, assignment.splits >= 0
-        columns = self._columns(corpus, assignment, codecs)
+        columns = self._columns()
         records = write_examples(folder, kind, self.spool, corpus, assignment.splits, self.encoded, columns)
         own = tally.counts.get("own splits", Counter())
         if own and self.options.split is not None:
@@ -274,10 +266,10 @@ class ExampleBuild(Build):
             tally.note(f"splits are the sources' own: {', '.join(name for name in SPLITS if name in own)}")
         if self.guessed:
             tally.notes.insert(0, f"guessed: {kind.name}, {kind.line.says} (--kind chooses another)")
-        checked = [line for check in kind.checks for line in check(each for _, each in self.examples(corpus, kept))]
+        checked = [line for check in kind.checks for line in check(each for _, each in self.examples(kept))]
         made = {
             name: CodecOfColumns(described=each.described, vocab_size=each.vocab_size, fingerprint=each.fingerprint())
-            for name, each in codecs.items()
+            for name, each in self.codecs.items()
         }
         whole = [
             kind.name,
@@ -295,38 +287,37 @@ class ExampleBuild(Build):
             "encodings": counts_of(tally, "encodings"),
             "notes": (*tally.notes[:_NOTES], *tally.coding(self.options.encoding), *checked),
         }
-        return ExampleManifest.parse({**self.told(corpus, found), **told}, "manifest")
+        return ExampleManifest.parse({**self.told(), **told}, "manifest")
 
-    def told(self, corpus: Corpus, found: Duplicates) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         """What the manifests of all kinds say that are read in chunks."""
+        corpus, found = self.corpus, self.found
         examples = (
             f"{name_of(corpus, self.spool, left)} agrees with {name_of(corpus, self.spool, right)} ({similarity:.0%})"
             for left, right, similarity in found.pairs
         )
         return {**self.manifest_parts(corpus.tally), "duplicates": duplicates_of(found, examples)}
 
-    def _columns(
-        self, corpus: Corpus, assignment: Assignment, codecs: dict[str, ColumnCodec]
-    ) -> dict[str, ColumnRecord]:
+    def _columns(self) -> dict[str, ColumnRecord]:
         records = {}
         for name, column in self.kind.columns.items():
             if isinstance(column, Ragged):
-                dtype = id_dtype(codecs[column.codec].vocab_size).name
+                dtype = id_dtype(self.codecs[column.codec].vocab_size).name
                 records[name] = ColumnRecord.parse(
                     {"stored": "ragged", "codec": column.codec, "dtype": dtype}, "column"
                 )
             elif isinstance(column, Classes):
-                records[name] = ColumnRecord(stored="classes", names=self._classes(name, corpus, assignment))
+                records[name] = ColumnRecord(stored="classes", names=self._classes(name))
             else:
                 stored = {Numbers: "numbers", Dense: "dense"}.get(type(column), "strings")
                 records[name] = ColumnRecord.parse({"stored": stored}, "column")
         return records
 
-    def _classes(self, column: str, corpus: Corpus, assignment: Assignment) -> tuple[str, ...]:
+    def _classes(self, column: str) -> tuple[str, ...]:
         """The classes that the train split has; others are told."""
-        names, numbers = list(self.facts.names[column]), self.facts.numbers[column]
-        train = np.bincount(numbers[assignment.splits == 0], minlength=len(names)).tolist()
-        held = np.bincount(numbers[assignment.splits > 0], minlength=len(names)).tolist()
+        splits, names, numbers = self.assignment.splits, list(self.facts.names[column]), self.facts.numbers[column]
+        train = np.bincount(numbers[splits == 0], minlength=len(names)).tolist()
+        held = np.bincount(numbers[splits > 0], minlength=len(names)).tolist()
         unknown = {
             each: more
             for each, few, more in zip(names, train, held, strict=True)
@@ -334,7 +325,7 @@ class ExampleBuild(Build):
         }
         if unknown:
             some = ", ".join(map(repr, islice(unknown, 5)))
-            corpus.tally.note(
+            self.corpus.tally.note(
                 f"{sum(unknown.values()):,} held-out {self.kind.nouns} have a {column} that train lacks ({some}): "
                 "they are of no class"
             )

@@ -22,6 +22,8 @@ Array = np.ndarray
 _LARGEST_SHARE = 0.2  # of all text, for a validation or test split that asked for less
 _FEWEST_CHARACTERS = 16
 LEFT_OUT = -1
+Cuts = dict[int, tuple[tuple[int, int, int], ...]]
+"""Of each document that is cut its pieces: the split, the first character, and the character after the last."""
 _VALIDATION = 5.0
 
 
@@ -31,12 +33,12 @@ class Assignment:
 
     Attributes:
         splits: of each: 0 train, 1 validation, 2 test, -1 left out.
-        cuts: documents that are cut: pieces of (split, first character, character after the last).
+        cuts: documents that are cut.
         method: `content`, `dealt`, `order`, `class`, `time`, or `given` where nothing was drawn.
     """
 
     splits: Int8[Array, " examples"]
-    cuts: dict[int, tuple[tuple[int, int, int], ...]]
+    cuts: Cuts
     method: str
 
 
@@ -66,7 +68,7 @@ def assign(
     splits = np.where(copies.keep, roles, LEFT_OUT).astype(np.int8)
     pool = np.flatnonzero(copies.keep & (roles == 0))
     shares = shares_of(options, roles[copies.keep])
-    cuts: dict[int, tuple[tuple[int, int, int], ...]] = {}
+    cuts: Cuts = {}
     method = "given"
     if len(pool) and shares[0] < 1:
         groups, firsts, members = np.unique(copies.groups[pool], return_index=True, return_inverse=True)
@@ -214,7 +216,7 @@ def _stratified(strata: Array, keys: Array, shares: tuple[float, float, float]) 
 
 def _cut(
     splits: Array,
-    cuts: dict[int, tuple[tuple[int, int, int], ...]],
+    cuts: Cuts,
     pool: Array,
     sizes: Array,
     shares: tuple[float, float, float],
@@ -237,9 +239,7 @@ def _cut(
             )
 
 
-def _check_text(
-    splits: Array, cuts: dict[int, tuple[tuple[int, int, int], ...]], characters: Array, shares: tuple[float, ...]
-) -> None:
+def _check_text(splits: Array, cuts: Cuts, characters: Array, shares: tuple[float, ...]) -> None:
     whole = splits >= 0
     for document in cuts:
         whole[document] = False

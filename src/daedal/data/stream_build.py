@@ -13,13 +13,13 @@ from daedal.data.column_codecs import ColumnCodec, TextColumns
 from daedal.data.copies import Duplicates
 from daedal.data.corpus import Corpus, each_of, place_of
 from daedal.data.document_chunks import DocumentChunks
-from daedal.data.encode import Cuts, encode_documents, id_dtype
+from daedal.data.encode import encode_documents, id_dtype
 from daedal.data.example_build import ExampleBuild
 from daedal.data.ingest import Chunks
 from daedal.data.kind import Kind
 from daedal.data.languages import language
 from daedal.data.manifest import CodecRecord, Count, DataManifest, Manifest
-from daedal.data.split import Assignment, assign
+from daedal.data.split import Assignment, Cuts, assign
 from daedal.data.spool import Chunk, Spool
 from daedal.data.summary import counts_of
 
@@ -53,8 +53,8 @@ class StreamBuild(ExampleBuild):
             return self.options
         return self.options.but(quality="mild" if self.bytes >= _MILD_FROM else "off")
 
-    def decide(self, corpus: Corpus) -> tuple[Duplicates, Assignment]:
-        options = self.options
+    def decide(self) -> tuple[Duplicates, Assignment]:
+        corpus, options = self.corpus, self.options
         exact, near = options.exact_duplicates, options.near_duplicates
         while True:
             found = duplicates.find(corpus, exact, near, options.similarity)
@@ -65,28 +65,23 @@ class StreamBuild(ExampleBuild):
             exact, near = True, "off" if near == "off" else "drop"
             options = options.but(split_by="order")
 
-    def examples(self, corpus: Corpus, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
-        return ((number, {"text": data.decode()}) for number, data in each_of(corpus, self.spool, chosen))
+    def examples(self, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
+        return ((number, {"text": data.decode()}) for number, data in each_of(self.corpus, self.spool, chosen))
 
-    def training(self, corpus: Corpus, assignment: Assignment, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
+    def training(self, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
         """Of documents that are cut the part that trains."""
-        for number, example in self.examples(corpus, chosen):
-            if number in assignment.cuts:
-                pieces = assignment.cuts[number]
+        for number, example in self.examples(chosen):
+            if number in self.assignment.cuts:
+                pieces = self.assignment.cuts[number]
                 example["text"] = "".join(example["text"][low:high] for split, low, high in pieces if split == 0)
             yield number, example
 
-    def write(
-        self,
-        folder: Path,
-        corpus: Corpus,
-        found: Duplicates,
-        assignment: Assignment,
-        codecs: dict[str, ColumnCodec],
-    ) -> DataManifest:
-        text = codecs["text"]
+    def write(self, folder: Path) -> DataManifest:
+        corpus, assignment = self.corpus, self.assignment
+        text = self.codecs["text"]
         assert isinstance(text, TextColumns)
         codec, tally = text.codec, corpus.tally
+        codec.save(folder)
         dtype = id_dtype(codec.vocab_size).name
         records = write_splits(corpus.chunks, self.encoded, folder, dtype)
         write_documents(corpus.chunks, self.encoded, folder)
@@ -112,7 +107,7 @@ class StreamBuild(ExampleBuild):
             "lengths": _lengths(corpus.bytes[kept]),
             "notes": (*tally.coding(self.options.encoding), *tally.omissions(), *tally.notes[:_NOTES]),
         }
-        return Manifest.parse({**self.told(corpus, found), **told}, "manifest")
+        return Manifest.parse({**self.told(), **told}, "manifest")
 
 
 def _languages(corpus: Corpus, spool: Spool, kept: np.ndarray) -> tuple[Count, ...]:
@@ -121,9 +116,8 @@ def _languages(corpus: Corpus, spool: Spool, kept: np.ndarray) -> tuple[Count, .
     sample = np.sort(documents[np.argsort(corpus.hashes[documents, 0], kind="stable")[:_LANGUAGE_SAMPLE]])
     seen: Counter[str] = Counter()
     for document in sample.tolist():
-        unit, number, _ = place_of(corpus, document)
-        first = int(corpus.firsts[np.searchsorted(corpus.firsts, document, side="right") - 1])
-        begin = int(corpus.bytes[first:document].sum())
+        unit, number, place = place_of(corpus, document)
+        begin = int(corpus.bytes[document - place : document].sum())
         with spool.text_path(unit, number).open("rb") as file:
             file.seek(begin)
             head = file.read(min(2000, int(corpus.bytes[document])))

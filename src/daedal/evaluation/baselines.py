@@ -7,11 +7,11 @@ import numpy as np
 import zstandard
 from jaxtyping import Int
 
-from daedal.config import Config
 from daedal.evaluation.documents import Documents
 from daedal.evaluation.likelihood import likelihood
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.ngram import KneserNey
+from daedal.evaluation.report import Predictor
 
 TRAIN_TOKENS = 5_000_000
 """n-grams are counted in at most so many tokens of the training text: about four seconds and one GiB."""
@@ -21,16 +21,9 @@ _PIECE = 2**16
 _SLOW_BYTES = 8 * 2**20
 
 
-class Baseline(Config):
-    """A simple predictor, measured on the same bytes. Compressors have no tokens, hence no loss per token."""
-
-    name: str
-    bits_per_byte: Measurement
-    loss: Measurement | None = None
-
-
-def ngram(train: Documents, documents: Documents, order: int = 5) -> Baseline:
-    """An n-gram model with modified Kneser-Ney smoothing, learned from the training text; `order` 1 is the unigram model.
+def ngram(train: Documents, documents: Documents, order: int = 5) -> Predictor:
+    """An n-gram model with modified Kneser-Ney smoothing, learned from the training text; `order` 1 is the unigram model. Of
+    conversations it learns all, and the answers are counted.
 
     Where the training text has more than `TRAIN_TOKENS` tokens, pieces at equal distances are taken; the definition says so.
     """
@@ -41,6 +34,7 @@ def ngram(train: Documents, documents: Documents, order: int = 5) -> Baseline:
     document = np.repeat(np.arange(len(documents)), np.diff(documents.offsets))
     position = np.arange(len(flat)) - documents.offsets[document]
     text = position < documents.tokens[document]
+    text &= True if documents.answers is None else documents.answers[: len(flat)]
     nats = np.bincount(
         documents.piece_of(document[text], position[text]), weights=losses[text], minlength=len(documents.pieces[0])
     )
@@ -49,12 +43,12 @@ def ngram(train: Documents, documents: Documents, order: int = 5) -> Baseline:
         documents, nats, hashlib.sha256(f"{train.fingerprint}:{seen}:{order}".encode()).hexdigest(),
         predictor=f"{order}-gram", smoothing="modified-kneser-ney", trained_on=f"{seen}-tokens",
     )  # fmt: skip
-    return Baseline(
+    return Predictor(
         name="unigram" if order == 1 else f"{order}-gram", bits_per_byte=measured.bits_per_byte, loss=measured.loss
     )
 
 
-def compressors(documents: Documents, train: Documents | None = None) -> tuple[Baseline, ...]:
+def compressors(documents: Documents, train: Documents | None = None) -> tuple[Predictor, ...]:
     """Bits per byte of gzip and zstd, of the texts one after the other; of zstd also with training text to refer to."""
     data = documents.text_bytes().tobytes()
     level = 19 if len(data) <= _SLOW_BYTES else 9
@@ -78,12 +72,12 @@ def _zstd(data: bytes, level: int, known: bytes) -> int:
     return len(zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress(data))
 
 
-def _compressed(name: str, size: int, documents: Documents, **how: object) -> Baseline:
+def _compressed(name: str, size: int, documents: Documents, **how: object) -> Predictor:
     measured = Measurement(
         name="bits per byte", unit="bits per byte", value=8 * size / int(documents.bytes.sum()),
         n=len(documents), definition=define("bits-per-byte", 1, **how), data_hash=documents.fingerprint,
     )  # fmt: skip
-    return Baseline(name=name, bits_per_byte=measured)
+    return Predictor(name=name, bits_per_byte=measured)
 
 
 def _spread(documents: Documents, most: int) -> Int[np.ndarray, " tokens"]:

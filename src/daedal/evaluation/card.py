@@ -1,159 +1,124 @@
-"""The model card: `README.md` in the run folder, with the YAML header that the Hugging Face Hub reads."""
+"""The model card: `README.md` in the run folder, with the YAML header that the Hugging Face Hub reads. The second of three
+renderers."""
 
 import json
-from typing import Any
+from collections.abc import Sequence
 
-from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import EvaluationReport, copied, counted, shown
+from daedal.evaluation.blocks import Ranking, Sheet, Table, Texts, cell, sentence
+from daedal.evaluation.report import OWN, Report
+from daedal.evaluation.terminal import interval, named, value
 from daedal.printable import harmless
 
 _PLAN = (
-    ("budget", "time budget, s"), ("steps", "steps"), ("batch", "sequences a step"), ("context", "context, tokens"),
+    ("budget", "time budget, s"), ("steps", "steps"), ("batch", "examples a step"), ("context", "context, tokens"),
     ("optimizer", "optimizer"), ("learning_rate", "peak learning rate"), ("precision", "precision"), ("seed", "seed"),
     ("init", "started from"), ("threads", "CPU threads"), ("device", "device"),
 )  # fmt: skip
+_TEXTS, _CHARACTERS = 4, 800
 
 
-def model_card(report: EvaluationReport) -> str:
+def model_card(report: Report) -> str:
     """The card, in Markdown."""
-    model, data = report.model, report.data
-    bits = report.bits_per_byte
-    swift = model.architecture == "swift"
-    parts = [
-        _header(report),
-        f"# {_inline(model.name)}",
-        f"A {model.architecture} language model with {model.parameters:,} parameters, trained and measured with "
-        f"Daedal {report.daedal}. It predicts held-out text at **{bits.value:.3f} bits per "
-        f"byte**" + (f" (95 % interval {bits.interval[0]:.3f} to {bits.interval[1]:.3f})." if bits.interval else "."),
-        "## Use",
-        '```python\nimport daedal\n\nmodel = daedal.load("PATH/TO/THIS/FOLDER")\n'
-        'print(model.generate("Once", max_tokens=100, temperature=0.8, seed=1)[0])\n```',
-    ]
-    if swift:
-        parts.append("This architecture is Daedal's own: other programs do not open it.")
-    else:
-        parts.append(
-            "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-            'tokenizer = AutoTokenizer.from_pretrained("PATH/TO/THIS/FOLDER")\n'
-            'model = AutoModelForCausalLM.from_pretrained("PATH/TO/THIS/FOLDER")\n'
-            'ids = tokenizer("Once", return_tensors="pt").input_ids\n'
-            "print(tokenizer.decode(model.generate(ids, max_new_tokens=100, do_sample=True)[0]))\n```"
+    about = report.presentation
+    opening = (
+        f"{about.what} with {report.model.parameters:,} parameters, trained and measured with Daedal {report.daedal}."
+    )
+    for ranking in report.rankings:
+        own = report.measured(ranking.quantity)
+        between = f" (95 % interval {interval(own)})" if own.interval else ""
+        opening += f" It predicts held-out {about.data} at **{own.value:.3f} {own.unit}**{between}."
+    sheets = [block for block in report.blocks if isinstance(block, Sheet) and block.file in report.pictures]
+    parts = [_header(report), f"# {_inline(report.model.name)}", opening]
+    for sheet in sheets[:1]:
+        parts += _sheet(sheet)[1:]
+    parts += ["## Use", about.use, "## How good it is", f"Measured on {_inline(report.data.says)}."]
+    parts += [_ranking(report, block) for block in report.rankings]
+    names = tuple(_inline(each.name) for each in report.columns)
+    rows = [
+        (
+            _inline(named(own)), f"**{value(own)}**", interval(own), f"{own.n:,} {own.pieces}",
+            *("" if each is None else value(each) for each in beside), f"`{own.definition}`",
         )
+        for own, beside in report.rows()
+    ]  # fmt: skip
     parts += [
-        "## How good it is",
-        f"Measured on the {_inline(data.name)} text: {counted(data.documents, 'document')}, {data.bytes:,} bytes, "
-        f"{data.tokens:,} tokens. All predictors below were measured on the same bytes; less is better.",
-        _table(("predictor", "bits per byte", "95 % interval"), _ranking(report)),
-        _table(("measurement", "value", "95 % interval", "n", "definition"), [_row(m) for m in _numbers(report)]),
-        "The definitions are explained, with their formulas, in Daedal's `docs/measurement.md`. Beside this card, "
-        "`report.html` shows the loss curve and `evaluation.json` holds all numbers with the hashes of the model and the data.",
+        _table(("measurement", "value", "95 % interval", "n", *names, "definition"), rows),
+        "↑ more is better, else less. The definitions are explained, with their formulas, in Daedal's `docs/measurement.md` "
+        "and `docs/image-measurement.md`. Beside this card, `report.html` shows more, and `evaluation.json` holds all numbers "
+        "with the hashes of the model and the data.",
+        *[" ".join(f"*{_inline(each.name)}*: {_inline(each.why)}." for each in report.columns)][: len(names)],
+        *(sentence(_inline(line)) for line in report.notes),
     ]
-    if report.memorization is not None and report.memorization.samples:
-        parts += ["## What it copies", _sentence(copied(report.memorization))]
+    for block in report.blocks:
+        if isinstance(block, Table) and not block.brief:
+            head, cells = map(_inline, block.head), [tuple(_inline(cell(each)) for each in row) for row in block.rows]
+            parts += [f"## {block.title}", _inline(block.says), _table(tuple(head), cells)]
+        elif isinstance(block, Sheet) and block in sheets[1:]:
+            parts += _sheet(block)
+        elif isinstance(block, Texts):
+            shown = (_fenced(sample.shown[:_CHARACTERS]) for sample in block.texts[:_TEXTS])
+            parts += [f"## {block.title}", sentence(_inline(block.says)), *shown]
     parts += ["## Data", _data(report)]
     if report.plan is not None:
-        rows = [(label, _inline(str(report.plan[key]))) for key, label in _PLAN if report.plan.get(key) is not None]
-        parts += ["## Training", _table(("value", "of the plan"), rows), "All values: `training/plan.json`."]
-        parts += [_sentence(report.overfitting)] if report.overfitting is not None else []
-    if report.samples:
-        parts += ["## Samples", _sampling(report), *(_fenced(shown(sample)[:800]) for sample in report.samples[:4])]
-    parts += ["## Intended use and limits", _limits(report)]
-    return harmless("\n\n".join(parts)) + "\n"
+        planned = [(label, _inline(str(report.plan[key]))) for key, label in _PLAN if report.plan.get(key) is not None]
+        parts += ["## Training", _table(("value", "of the plan"), planned), "All values: `training/plan.json`."]
+        parts += [sentence(report.overfitting)] if report.overfitting is not None else []
+    return harmless("\n\n".join([*parts, "## Intended use and limits", about.limits])) + "\n"
 
 
-def _header(report: EvaluationReport) -> str:
+def _header(report: Report) -> str:
     """JSON strings are YAML strings, so names from outside cannot break out of the header."""
-    bits, data = report.bits_per_byte, report.data
+    about, data = report.presentation, report.data
     licences = [licence for licence in data.licences if licence != "unknown"]
     # one licence that all data has may be named; anything else is for the person who publishes to say
     licence = licences[0] if len(licences) == 1 == len(data.licences) else "unknown"
     lines = [
-        "---",
-        *([] if report.model.architecture == "swift" else ["library_name: transformers"]),
-        "pipeline_tag: text-generation",
-        f"license: {json.dumps(licence)}",
-        "tags:",
-        "- daedal",
-        f"- {json.dumps(report.model.architecture)}",
-        "model-index:",
-        f"- name: {json.dumps(report.model.name)}",
-        "  results:",
-        "  - task:",
-        "      type: text-generation",
-        "    dataset:",
-        f"      name: {json.dumps(', '.join(data.sources) or data.name)}",
-        "      type: text",
-        f"      split: {json.dumps(data.name)}",
-        "    metrics:",
-        "    - type: bits_per_byte",
-        f"      name: {json.dumps(bits.definition)}",
-        f"      value: {bits.value:.6g}",
-        "---",
-    ]
-    return "\n".join(lines)
+        "---", *([f"library_name: {about.library}"] if about.library else []), f"pipeline_tag: {about.task}",
+        f"license: {json.dumps(licence)}", "tags:", "- daedal", f"- {json.dumps(about.tag)}", "model-index:",
+        f"- name: {json.dumps(report.model.name)}", "  results:", "  - task:", f"      type: {about.task}", "    dataset:",
+        f"      name: {json.dumps(', '.join(data.sources) or data.name)}", f"      type: {about.data}",
+        f"      split: {json.dumps(data.name)}", "    metrics:",
+    ]  # fmt: skip
+    for own in report.measurements[:4]:
+        lines += [
+            f"    - type: {own.quantity.split('/')[0]}",
+            f"      name: {json.dumps(own.definition)}",
+            f"      value: {own.value:.6g}",
+        ]
+    return "\n".join([*lines, "---"])
 
 
-def _numbers(report: EvaluationReport) -> list[Measurement]:
-    return [*report.measurements, *(report.memorization.measurements if report.memorization else ())]
+def _ranking(report: Report, block: Ranking) -> str:
+    rows = []
+    for name, measurement in report.ranking(block.quantity):
+        bold = "**" if name == OWN else ""
+        rows.append((f"{bold}{_inline(name)}{bold}", f"{bold}{measurement.value:.3f}{bold}", interval(measurement)))
+    unit = report.measured(block.quantity).unit
+    return f"{sentence(_inline(block.of))}\n\n" + _table(("predictor", unit, "95 % interval"), rows)
 
 
-def _ranking(report: EvaluationReport) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for name, measurement in report.ranking():
-        bold = "**" if name == "this model" else ""
-        rows.append((f"{bold}{_inline(name)}{bold}", f"{bold}{measurement.value:.3f}{bold}", _interval(measurement)))
-    return rows
+def _sheet(block: Sheet) -> list[str]:
+    return [f"## {block.title}", f"![{block.title}]({block.file})", sentence(_inline(block.says))]
 
 
-def _row(measurement: Measurement) -> tuple[str, ...]:
-    value = f"{measurement.value:.4g} {measurement.unit}"
-    pieces = f"{measurement.n:,} {measurement.pieces}"
-    return measurement.name, value, _interval(measurement), pieces, f"`{measurement.definition}`"
-
-
-def _interval(measurement: Measurement) -> str:
-    return f"{measurement.interval[0]:.3f} to {measurement.interval[1]:.3f}" if measurement.interval else ""
-
-
-def _data(report: EvaluationReport) -> str:
-    data = report.data
-    lines = []
-    if data.train_bytes:
-        lines.append(
-            f"Trained on {counted(data.train_documents, 'document')}, {data.train_bytes:,} bytes, {data.train_tokens:,} tokens."
-        )
-    if data.sources:
-        lines.append("Sources: " + ", ".join(_inline(source) for source in data.sources) + ".")
-    if data.languages:
-        lines.append("Languages, as detected: " + ", ".join(_inline(language) for language in data.languages) + ".")
-    known = ", ".join(_inline(licence) for licence in data.licences)
-    lines.append(f"Licence of the data: {known or 'unknown'}.")
+def _data(report: Report) -> str:
+    data, lines = report.data, []
+    if data.trained:
+        lines.append(f"Trained on {_inline(data.trained)}.")
+    for name, known in (("Sources", data.sources), ("Languages, as detected", data.languages)):
+        if known:
+            lines.append(f"{name}: " + ", ".join(map(_inline, known)) + ".")
+    lines.append(f"Licence of the data: {', '.join(map(_inline, data.licences)) or 'unknown'}.")
     return " ".join(lines)
 
 
-def _sampling(report: EvaluationReport) -> str:
-    how = ", ".join(f"{key} {_inline(str(value))}" for key, value in report.sampling.items())
-    return f"The first ones drawn, not chosen ({how}): from nothing, or going on from held-out text."
-
-
-def _limits(report: EvaluationReport) -> str:
-    return (
-        f"For learning, experiments and play. A model of {report.model.parameters:,} parameters knows the form of its training "
-        "text better than any fact: what it writes is invented, may repeat what the training text says word for word, and "
-        "carries its errors and prejudices. It was not aligned or filtered for safety, and was measured on text like its "
-        "training text only. Do not use it where a wrong or offensive sentence does harm."
-    )
-
-
-def _table(head: tuple[str, ...], rows: list[Any]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ("---",) * len(head), *rows])
 
 
 def _fenced(text: str) -> str:
     """A block whose fence is longer than any run of backticks in it."""
-    longest = max((len(run) for run in text.replace("\n", " ").split() if set(run) == {"`"}), default=0)
-    fence = "`" * max(3, longest + 1, 4 if "```" in text else 3)
+    fence = "```"
     while fence in text:
         fence += "`"
     return f"{fence}text\n{text}\n{fence}"
@@ -162,7 +127,3 @@ def _fenced(text: str) -> str:
 def _inline(text: str) -> str:
     """Text from outside as plain words: nothing in it is Markdown or HTML."""
     return "".join(f"\\{c}" if c in r"\`*{}[]<>#|!~" else c for c in " ".join(text.split()))
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."

@@ -9,7 +9,7 @@ from daedal.evaluation.measurement import Measurement
 Points = Sequence[tuple[int, float]]
 
 
-def bars(ranking: Sequence[tuple[str, Measurement]], own: str) -> str:
+def bars(ranking: Sequence[tuple[str, Measurement]], own: str, label: str) -> str:
     """Horizontal bars with their intervals, the bar called `own` set off."""
     left, width, step = 172, 430, 34
     largest = max((m.interval or (0, m.value))[1] for _, m in ranking) or 1.0
@@ -26,14 +26,14 @@ def bars(ranking: Sequence[tuple[str, Measurement]], own: str) -> str:
             parts.append(f'<path d="M{left + low:.1f} {middle}H{left + high:.1f}" class="whisker"/>')
         parts.append(f'<text x="{left + end + 10:.1f}" y="{y + 15}" class="{kind}">{measurement.value:.3f}</text>')
     height = len(ranking) * step + 6
-    return _svg(left + width + 70, height, "bits per byte of the model and its baselines", parts)
+    return _svg(left + width + 70, height, label, parts)
 
 
 def curve(
     train: Points,
     validation: Points,
     lines: Sequence[tuple[str, float]],
-    label: str = "bits per byte over the steps of training",
+    label: str,
 ) -> str:
     """Loss over steps: training thin, validation strong, baselines as dashed lines with their names."""
     left, right, top, width, height = 48, 150, 14, 560, 280

@@ -1,6 +1,7 @@
 """What is measured: documents as token ids, with the bytes and characters of their text.
 
 A split of a dataset or any texts; both look the same to what measures them. Each document is followed by the end-of-text id.
+Of conversations only what is learned of them may be counted, the answers, each after all that stands before it.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from daedal.codecs.text import TextCodec
 from daedal.data.shards import Split
@@ -55,8 +56,8 @@ class Documents:
     Attributes:
         name: what a person calls them, such as "validation".
         offsets: where each document's tokens begin, its end-of-text included in its length.
-        bytes: length of each document's text in UTF-8.
-        characters: length of each document's text.
+        bytes: length of each document's text in UTF-8, or of what is counted of it.
+        characters: length of the same.
         fingerprint: SHA-256 of the tokens.
         read: the tokens from a position to another.
         text: the text of one document.
@@ -70,6 +71,8 @@ class Documents:
     fingerprint: str
     read: Callable[[int, int], Int[np.ndarray, " tokens"]]
     text: Callable[[int], str]
+    answers: Bool[np.ndarray, " tokens"] | None = None
+    """Which tokens are counted, where not all are."""
 
     @classmethod
     def of_split(cls, split: Split, codec: TextCodec) -> "Documents":
@@ -100,6 +103,20 @@ class Documents:
             hashlib.sha256(flat.astype("<u4").tobytes()).hexdigest(), lambda start, stop: flat[start:stop], kept.__getitem__,
         )  # fmt: skip
 
+    def of_answers(self, answers: Bool[np.ndarray, " tokens"]) -> "Documents":
+        """The same, of which only some tokens are counted, and the bytes that these add to the text.
+
+        Raises:
+            DaedalError: there are none.
+        """
+        answers = np.array(answers)
+        answers[self.offsets[1:] - 1] = False  # the ends of documents are counted in none
+        if not answers.any():
+            raise DaedalError(f"The {self.name} split has no answer to measure on", "Choose another split")
+        masked = replace(self, answers=answers, fingerprint=_hash(self.fingerprint, "answers"))
+        sizes, characters = (masked._weights(weights) for weights in (self.table.lengths, self.table.characters))
+        return replace(masked, bytes=sizes, characters=characters)
+
     def __len__(self) -> int:
         return len(self.bytes)
 
@@ -124,31 +141,18 @@ class Documents:
         return lengths
 
     @cached_property
+    def counted(self) -> Int[np.ndarray, " documents"]:
+        """Tokens of each document that are predicted and counted."""
+        return self.tokens if self.answers is None else self._weights(np.ones_like(self.table.lengths))
+
+    @cached_property
     def table(self) -> TokenTable:
         return TokenTable.of(self.codec)
 
     @cached_property
     def exact(self) -> bool:
         """Whether the tokens' bytes laid end to end are the text: true of byte-level codecs."""
-        return int(self._weights(self.table.lengths).sum()) == int(self.bytes.sum())
-
-    def first(self, tokens: int) -> "Documents":
-        """The first whole documents of up to `tokens` tokens in all, or the start of the first one."""
-        count = int(np.searchsorted(self.offsets, tokens, side="right")) - 1
-        if count >= len(self):
-            return self
-        if count >= 1:
-            kept = replace(
-                self, offsets=self.offsets[: count + 1], bytes=self.bytes[:count], characters=self.characters[:count]
-            )
-            return replace(
-                kept,
-                name=f"{self.name}, first {count} documents",
-                fingerprint=_hash(self.fingerprint, "documents", count),
-            )
-        text = self.codec.decode(self.read(0, tokens).tolist())
-        start = Documents.of_texts([text], self.codec, f"{self.name}, first {tokens} tokens")
-        return replace(start, fingerprint=_hash(self.fingerprint, "tokens", tokens))
+        return self.answers is not None or int(self._weights(self.table.lengths).sum()) == int(self.bytes.sum())
 
     def chunks(self, tokens: int = 2**20) -> Iterator[tuple[int, Int[np.ndarray, " tokens"]]]:
         """All tokens in order, in pieces, each with its position."""
@@ -193,14 +197,15 @@ class Documents:
 
     @cached_property
     def pieces(self) -> tuple[Int[np.ndarray, " pieces"], Int[np.ndarray, " pieces"], Int[np.ndarray, " pieces"]]:
-        """Tokens, bytes and characters of each piece."""
+        """Tokens, bytes and characters of each piece, of what is counted."""
         if not self.by_blocks:
-            return self.tokens, self.bytes, self.characters
+            return self.counted, self.bytes, self.characters
         count = int((-(-self.tokens // self.block)).sum())
         tokens, sizes, characters = (np.zeros(count, dtype=np.int64) for _ in range(3))
         for index, length in enumerate(self.tokens):
-            ids = self.read(int(self.offsets[index]), int(self.offsets[index] + length))
-            piece = self.piece_of(np.full(length, index), np.arange(length))
+            first, last = int(self.offsets[index]), int(self.offsets[index] + length)
+            kept = np.arange(length) if self.answers is None else np.flatnonzero(self.answers[first:last])
+            ids, piece = self.read(first, last)[kept], self.piece_of(np.full(len(kept), index), kept)
             tokens += np.bincount(piece, minlength=count)
             sizes += np.bincount(piece, weights=self.table.lengths[ids], minlength=count).astype(np.int64)
             characters += np.bincount(piece, weights=self.table.characters[ids], minlength=count).astype(np.int64)
@@ -212,11 +217,12 @@ class Documents:
         return np.array([len(self.text(index)) for index in range(len(self))], dtype=np.int64)
 
     def _weights(self, weights: Int[np.ndarray, " vocab"]) -> Int[np.ndarray, " documents"]:
-        """The sum of a weight of each token, for every document."""
+        """The sum of a weight of each token that is counted, for every document."""
         totals = np.zeros(len(self), dtype=np.int64)
         for start, ids in self.chunks():
             owner = np.searchsorted(self.offsets, np.arange(start, start + len(ids)), side="right") - 1
-            totals += np.bincount(owner, weights=weights[ids], minlength=len(self)).astype(np.int64)
+            weight = weights[ids] if self.answers is None else weights[ids] * self.answers[start : start + len(ids)]
+            totals += np.bincount(owner, weights=weight, minlength=len(self)).astype(np.int64)
         return totals
 
 

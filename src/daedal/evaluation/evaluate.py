@@ -1,297 +1,240 @@
-"""Measure a model: likelihood beside baselines, samples, and what the samples copy from the training text."""
+"""Measure a model: open it with its data, run the evaluators that apply within the time, and report. It is what training ends
+with, and what `daedal evaluate` does."""
 
+import io
+import math
 import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-import numpy as np
+from PIL import Image
 
 from daedal import __version__
-from daedal.codecs.text import TextCodec
-from daedal.data.clean import text_of
-from daedal.data.conversations import ConversationDataset, open_stream
-from daedal.data.document import Raw
-from daedal.data.manifest import MANIFEST
-from daedal.data.readers import Reading
-from daedal.data.request import told
-from daedal.data.shards import Dataset
-from daedal.data.sources import read_item, resolve
-from daedal.data.spool import Tally
 from daedal.errors import DaedalError
-from daedal.evaluation.baselines import TRAIN_TOKENS, Baseline, compressors, ngram
-from daedal.evaluation.documents import Documents
-from daedal.evaluation.likelihood import estimate_seconds, evaluate_documents, sliding
-from daedal.evaluation.memorization import SEARCHED_BYTES, Memorization, memorization
-from daedal.evaluation.report import Curve, DataFacts, EvaluationReport, ModelFacts, Sample
-from daedal.evaluation.subject import NotMeasurable, curve_points, kept, plan_facts, run_folder, subject_name
+from daedal.evaluation.card import model_card
+from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, Tell
+from daedal.evaluation.images import reference
+from daedal.evaluation.images.copies import Copies
+from daedal.evaluation.images.distances import Distances
+from daedal.evaluation.images.likelihood import Likelihood, TokenLikelihood
+from daedal.evaluation.images.reconstruction import Reconstruction
+from daedal.evaluation.images.retrieval import Matching
+from daedal.evaluation.kinds import text
+from daedal.evaluation.kinds.pictures import PictureSubject
+from daedal.evaluation.kinds.text import TextSubject
+from daedal.evaluation.page import report_page
+from daedal.evaluation.prediction import Prediction
+from daedal.evaluation.report import CARD, JSON, PAGE, Curve, Report
+from daedal.evaluation.source import Data, Source
+from daedal.evaluation.worlds.composition import Composing
+from daedal.evaluation.worlds.scene_scores import SceneScores
+from daedal.evaluation.writing import Writing
+from daedal.files import atomic_path, write_json, write_text
 from daedal.inference.generator import Generator
-from daedal.models.gpt import GPT
+from daedal.models.image import ImageModel
+from daedal.training.language import LanguageTask
+from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
-from daedal.training.run_data import is_own, own_data
 
-SAMPLE_TOKENS = 200
-# On one core of 2023; what they are good for is to leave room in a time budget
-_SECONDS_PER_COUNTED_TOKEN = 1.5e-6
-_SECONDS_PER_SEARCHED_BYTE = 3e-7
-_SECONDS_PER_COMPRESSED_BYTE = 1e-6
+EVALUATORS: tuple[Evaluator[Any], ...] = (
+    Prediction(), Writing(),
+    Distances(), SceneScores(), Composing(), Copies(), Reconstruction(), Likelihood(), TokenLikelihood(), Matching(),
+)  # fmt: skip
+"""Those that apply to a model and its data are run in this order, and the first must succeed. What stands later has first claim
+on the time, and the first, which draws, has what is left."""
 
-
-class Progress(Protocol):
-    """Told how much of the whole is done, and what is being done."""
-
-    def __call__(self, done: float, total: float | None, doing: str = "") -> None: ...
-
-
-def silence(done: float, total: float | None, doing: str = "") -> None:
-    """Tells nobody."""
+_MOST = 0.5  # of the budget of a run
+_OPENING = 0.25  # of the progress bar
+_CURVE_POINTS = 400
 
 
 def evaluate(
     run: str | Path | Generator,
-    data: str | Path | None = None,
+    data: str | Path | Data | None = None,
     *,
-    split: str | None = None,
-    window: int | None = None,
-    stride: int | None = None,
-    samples: int = 8,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> EvaluationReport:
-    """Measure a model on a split of its own data, or on other data, and write the report into its run folder.
+    progress: Callable[[float, float | None, str], None] | None = None,
+    **options: Any,
+) -> Report:
+    """Measure a model on held-out examples of its own data, or on other data, and write the report into its run folder.
 
     The report is written where a run is measured on the data of its plan: numbers of other data are given, not kept.
 
     Args:
         run: a run folder, the id of a model on the Hugging Face Hub, or a loaded generator.
-        data: a data folder, or any file or folder of text; a run's own data unless given.
-        split: which split of a data folder: validation, or test where that is empty, unless given.
-        window: tokens that the model sees at once; its context unless given.
-        stride: how far the window moves; half of it unless given.
-        samples: how many texts the model writes: half from nothing, half from held-out beginnings.
-        seed: of samples, prompts and held-out pieces.
+        data: a data folder, or any files or folder of text or of pictures; a run's own data unless given.
+        progress: told how much of the whole is done, of how much, and what is being done.
+        options: the fields of `TextOptions` or `PictureOptions`.
 
     Raises:
-        DaedalError: there is no such run or data, or it cannot be measured.
+        DaedalError: there is no such run, data or option, or it cannot be measured.
     """
     started = time.monotonic()
-    tell: Progress = progress or silence
-    tell(0, 100, "loading")
-    generator = run if isinstance(run, Generator) else Generator.open(str(run))
-    folder = None if isinstance(run, Generator) else run_folder(Path(run))
-    source = _own_data(folder) if data is None else _data(data)
-    own = folder is not None and isinstance(source, Dataset) and (data is None or is_own(source, folder))
-    learned = source if own or folder is None else _learned(folder)
-    documents, train, facts = _open(source, split, generator.codec, learned)
-    model_hash = generator.fingerprint
 
-    window, stride = sliding(generator.model, window, stride)
-    measured = evaluate_documents(
-        generator.model, documents, window, stride, model_hash=model_hash,
-        progress=lambda done, total: tell(70 * done / total, 100, "predicting held-out text"),
+    def tell(share: float, doing: str) -> None:
+        if progress is not None:
+            progress(100 * share, 100, doing)
+
+    tell(0, "loading")
+    generator = run if isinstance(run, Generator) else Generator.open(run)
+    folder = _run_folder(run)
+    kind: type[Subject] = PictureSubject if isinstance(generator.model, ImageModel) else TextSubject
+    source = Source.open(data, folder)
+    subject = kind.open(generator, source, kind.options.parse(options, "evaluate"), _part(tell, 0, _OPENING))
+    chosen, missing = applicable(subject)
+    if not chosen:
+        why = next(iter(missing), "This model can nothing that is measured")
+        raise DaedalError(why, "Evaluate another model, or on other data")
+    findings = Findings(missing=missing)
+    left, done = subject.seconds_left(time.monotonic() - started), _OPENING
+    # Where time does not decide what is measured, nobody need ask for it: some find it by trying
+    times = [within for within, _ in allotted(subject, chosen, left)] if math.isfinite(left) else [left] * len(chosen)
+    for evaluator, within in zip(chosen, times, strict=True):
+        after = done + (1 - _OPENING) * evaluator.weight / sum(each.weight for each in chosen)
+        try:
+            findings += evaluator.measure(subject, within, _part(tell, done, after))
+        except DaedalError as error:
+            if evaluator is chosen[0]:
+                raise
+            findings += Findings(missing=(error.what,))
+        done = after
+    sheets = {name: _png(sheet) for name, sheet in findings.pictures.items()}
+    report = Report(
+        daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,
+        measurements=findings.measurements, baselines=findings.baselines, blocks=findings.blocks,
+        missing=findings.missing, sampling=dict(findings.sampling), plan=_plan_facts(folder),
+        curve=_curve(folder), seconds=round(time.monotonic() - started, 2), pictures=sheets,
     )  # fmt: skip
-    tell(70, 100, "baselines")
-    baselines = _baselines(documents, train)
-    tell(80, 100, "writing samples")
-    drawn, sampling = _samples(generator, documents, samples, seed)
-    tell(93, 100, "looking for copies")
-    copies = _copies([sample.text for sample in drawn], train, documents, model_hash, seed)
-    report = EvaluationReport(
-        daedal=__version__,
-        model=_model_facts(generator, model_hash),
-        data=facts,
-        measurements=measured.measurements,
-        baselines=baselines,
-        memorization=copies,
-        samples=drawn,
-        sampling=sampling,
-        plan=plan_facts(folder),
-        curve=_curve(folder) if folder is not None else None,
-        seconds=round(time.monotonic() - started, 2),
-    )
-    tell(100, 100, "done")
-    return kept(report, folder if own else None)
+    tell(1, "done")
+    return _kept(report, folder if source.own else None)
 
 
-def held_out(dataset: Dataset) -> str:
-    """The split to measure on.
-
-    Raises:
-        NotMeasurable: nothing is held out.
-    """
-    for name in ("validation", "test"):
-        if dataset.split(name).documents:
-            return name
-    raise NotMeasurable(
-        f"{dataset.folder} holds out no text to measure on", "Build the data with a larger --split for it"
-    )
+def applicable(subject: Subject) -> tuple[list[Evaluator[Any]], tuple[str, ...]]:
+    """The evaluators for a model and its data, and what is left out for what the data lack."""
+    able = [
+        each for each in EVALUATORS if each.needs <= subject.can and ("text" in each.columns) == ("text" in subject.has)
+    ]
+    chosen = [each for each in able if each.columns <= subject.has]
+    return chosen, tuple(each.lacking for each in able if each not in chosen and each.lacking)
 
 
-def expected_seconds(model: GPT, dataset: Dataset) -> float:
-    """About how long `evaluate` will take on held-out text: the likelihood timed by a batch, the rest by its size.
-
-    Raises:
-        NotMeasurable: nothing is held out.
-    """
-    documents = Documents.of_split(dataset.split(held_out(dataset)), dataset.codec)
-    train = dataset.split("train")
-    counted = min(train.tokens, TRAIN_TOKENS) + int(documents.tokens.sum())
-    searched = min(train.bytes, SEARCHED_BYTES)
-    compressed = int(documents.bytes.sum())
-    rest = counted * _SECONDS_PER_COUNTED_TOKEN + searched * _SECONDS_PER_SEARCHED_BYTE
-    return 0.8 + estimate_seconds(model, documents) + rest + compressed * _SECONDS_PER_COMPRESSED_BYTE
-
-
-class Texts(NamedTuple):
-    """Documents, and what is to be told of how they were read."""
-
-    texts: list[str]
-    notes: tuple[str, ...]
-
-
-def read_texts(source: str | Path) -> Texts:
-    """The documents in files of any kind that `daedal data build` reads, as it would read them.
-
-    Raises:
-        DaedalError: there is no text to be read.
-    """
-    named = resolve(str(source), "test")
-    texts, tally, last = list[str](), Tally(), ("", False)
-    for item in named.items:
-        for event in read_item(item, Reading()):
-            if isinstance(event, Raw):
-                text, _ = text_of(event)
-                if event.part and last == (event.label, True):
-                    texts[-1] += text
-                else:
-                    texts.append(text)
-                last = (event.label, event.part)
-            else:
-                tally.record(event)
-    if not any(texts):
-        raise DaedalError(f"There is no text in {source}{told(tally)}", "Give a file with some text in it")
-    left_out = tuple(f"{entry[0]:,} left out: {reason}, as {entry[2][0]}" for reason, entry in tally.dropped.items())
-    return Texts(texts, (*tally.coding(), *tally.omissions(), *tally.notes, *left_out))
-
-
-def _open(
-    source: Dataset | str | Path, split: str | None, codec: TextCodec, learned: Dataset | str | Path | None
-) -> tuple[Documents, Documents | None, DataFacts]:
-    """The documents to measure on, the training text, and the facts of both.
-
-    Other data than the model's own leaves the training text what it was: the baselines learn from what the model learned.
-    """
-    notes: tuple[str, ...] = ()
-    if isinstance(source, Dataset):
-        documents = _split(source, split or held_out(source), codec)
-        if isinstance(source, ConversationDataset):
-            notes = ("conversations are measured whole, what users say and the marks of turns included",)
-    else:
-        texts, notes = read_texts(source)
-        documents = Documents.of_texts(texts, codec, Path(source).name)
-    learned = learned if isinstance(learned, Dataset) else None
-    train = _split(learned, "train", codec) if learned is not None else None
-    manifest = learned.manifest if learned is not None else None
-    facts = DataFacts(
-        name=documents.name, documents=len(documents), bytes=int(documents.bytes.sum()),
-        tokens=int(documents.tokens.sum()), hash=documents.fingerprint,
-        sources=tuple(Path(each.source).name or each.source for each in manifest.sources) if manifest else (),
-        licences=tuple(sorted({each.licence or "unknown" for each in manifest.sources})) if manifest else (),
-        languages=tuple(each.name for each in manifest.languages) if manifest else (),
-        train_documents=len(train) if train else 0,
-        train_bytes=int(train.bytes.sum()) if train else 0,
-        train_tokens=int(train.tokens.sum()) if train else 0,
-        notes=notes,
-    )  # fmt: skip
-    return documents, train, facts
-
-
-def _split(dataset: Dataset, name: str, codec: TextCodec) -> Documents:
-    """A split in the model's own tokens: encoded anew where the dataset has others."""
-    split = dataset.split(name)
-    if dataset.manifest.codec.fingerprint == codec.fingerprint():
-        return Documents.of_split(split, codec)
-    return Documents.of_texts([split.text(index) for index in range(split.documents)], codec, name)
-
-
-def _baselines(documents: Documents, train: Documents | None) -> tuple[Baseline, ...]:
-    counted = (ngram(train, documents, 1), ngram(train, documents, 5)) if train is not None else ()
-    return (*counted, *compressors(documents, train))
-
-
-def _samples(
-    generator: Generator, documents: Documents, count: int, seed: int
-) -> tuple[tuple[Sample, ...], dict[str, Any]]:
-    if count < 1:
-        return (), {}
-    context = generator.model.config.context
-    options: dict[str, Any] = {
-        "max_tokens": SAMPLE_TOKENS,
-        "temperature": 0.8,
-        "top_p": 0.95,
-        "seed": seed,
-        "overflow": "slide",
-    }
-    prompts = [""] * (count - count // 2) + _beginnings(documents, count // 2, max(1, min(16, context // 4)), seed)
-    completions = generator.generate(prompts, **options)
-    return tuple(Sample(prompt=each.prompt, text=each.text) for each in completions), options
-
-
-def _beginnings(documents: Documents, count: int, tokens: int, seed: int) -> list[str]:
-    """Short passages of held-out text, from a line's or at least a word's beginning."""
-    generator, last = np.random.default_rng(seed), int(documents.offsets[-1])
+def allotted(subject: Subject, chosen: list[Evaluator[Any]], left: float) -> list[tuple[float, float]]:
+    """For each the seconds that it may choose its size by, and those that it will take."""
     found = []
-    for _ in range(count):
-        start = int(generator.integers(0, max(1, last - 4 * tokens)))
-        text = documents.codec.decode(documents.read(start, min(last, start + 4 * tokens)).tolist())
-        for border in ("\n", " "):
-            _, _, after = text.partition(border)
-            if len(after.strip()) >= 8:
-                text = after
-                break
-        ids = documents.codec.encode(text.strip())[:tokens]
-        found.append(documents.codec.decode(ids).rstrip("\ufffd"))
-    return [text or "" for text in found]
+    for evaluator in reversed(chosen):
+        taken = evaluator.seconds(subject, left)
+        found.append((left, taken))
+        left -= taken
+    return found[::-1]
 
 
-def _copies(
-    texts: list[str], train: Documents | None, held_out: Documents, model_hash: str, seed: int
-) -> Memorization | None:
-    if train is None or not any(texts):
-        return None
-    return memorization(texts, train, held_out, model_hash=model_hash, seed=seed)
+# -- at the end of training --------------------------------------------------------------------------------------------
 
 
-def _model_facts(generator: Generator, model_hash: str) -> ModelFacts:
-    config = generator.model.config
-    return ModelFacts(
-        name=subject_name(generator.name), architecture=config.architecture, parameters=generator.model.parameter_count,
-        depth=config.depth, width=config.width, heads=config.heads, context=config.context, vocab_size=config.vocab_size,
-        codec=generator.codec.kind, hash=model_hash,
-    )  # fmt: skip
+def seconds_for(plan: Plan) -> float:
+    """What measuring a model of pictures may take: a tenth of the run, within what is worth while."""
+    expected = plan.steps * plan.predicted.seconds_per_step if plan.predicted else 300.0
+    return min(60.0, max(5.0, 0.1 * (plan.budget or expected)))
 
 
-def _curve(folder: RunFolder) -> Curve | None:
-    records = folder.records("metrics.jsonl")
-    train, validation = (curve_points(records, name) for name in ("bits_per_byte", "validation_bits_per_byte"))
-    return Curve(train=train, validation=validation) if train or validation else None
+def seconds_to_leave(task: Any, plan: Plan) -> float:
+    """Seconds of a run's budget to leave for its measurement; 0 where there is no budget.
+
+    Raises:
+        NotMeasurable: nothing is held out to measure on, or it would take most of the budget.
+    """
+    of_text = isinstance(task, LanguageTask)
+    (text if of_text else reference).held_out(task.dataset)
+    if plan.budget is None:
+        return 0.0
+    if of_text:
+        return expected_seconds(TextSubject.of(task.model, task.dataset))
+    seconds = expected_seconds(PictureSubject.of(task.whole, task.dataset, seconds_for(plan)))
+    if seconds > _MOST * plan.budget:
+        raise NotMeasurable(
+            f"That would take {seconds:.0f} s of a budget of {plan.budget:g} s",
+            "Measure it afterwards with daedal evaluate",
+        )
+    return seconds
 
 
-def _own_data(folder: RunFolder | None) -> Dataset:
+def expected_seconds(subject: Subject) -> float:
+    """About how long it takes to measure a model that is as fast as this one."""
+    chosen, _ = applicable(subject)
+    taken = allotted(subject, chosen, subject.seconds_left(subject.opening_seconds))
+    return subject.fixed + subject.opening_seconds + sum(seconds for _, seconds in taken)
+
+
+# -- parts of a report -------------------------------------------------------------------------------------------------
+
+
+def write(report: Report, folder: Path) -> Report:
+    """Write the record, the model card, the page and the sheets of pictures; gives the report that knows where they are."""
+    for name, data in report.pictures.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(data)
+    write_json(folder / JSON, report.model_dump(mode="json"))
+    write_text(folder / CARD, model_card(report))
+    write_text(folder / PAGE, report_page(report))
+    names = (PAGE, CARD, JSON, *report.pictures)
+    return report.model_copy(update={"written": tuple(str(folder / name) for name in names)})
+
+
+def _png(sheet: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    sheet.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _kept(report: Report, folder: RunFolder | None) -> Report:
+    """A report that was written into the folder of its run; where that cannot be, it says why, and nothing is lost."""
     if folder is None:
-        raise DaedalError("This model has no training run that says what to measure it on", "Name the data by --data")
-    data = own_data(folder)
-    assert isinstance(data, Dataset)
-    return data
-
-
-def _data(source: str | Path) -> Dataset | str | Path:
-    """A data folder, opened; anything else as it is."""
-    return open_stream(source) if (Path(source) / MANIFEST).is_file() else source
-
-
-def _learned(folder: RunFolder) -> Dataset | None:
-    """What a run learned from, where it is still at hand."""
+        return report
+    if (trainer := folder.trainer) is not None:
+        why = f"{folder.path} is being trained by {trainer}: the report is not written there"
+        return report.model_copy(update={"unwritten": why})
     try:
-        return _own_data(folder)
-    except DaedalError:
+        return write(report, folder.path)
+    except DaedalError as error:
+        return report.model_copy(update={"unwritten": f"The report could not be written: {error}"})
+
+
+def _run_folder(run: str | Path | Generator) -> RunFolder | None:
+    """The folder of the run that is named by its path, where a training run says so."""
+    named = not isinstance(run, Generator) and (Path(run) / "training" / "plan.json").is_file()
+    return RunFolder(Path(run)) if named else None
+
+
+def _part(tell: Tell, begin: float, end: float) -> Tell:
+    """Tells of a part of the whole."""
+    return lambda share, doing: tell(begin + (end - begin) * share, doing)
+
+
+def _plan_facts(folder: RunFolder | None) -> dict[str, Any] | None:
+    """The plan of a run, in which a folder goes by its name."""
+    if folder is None:
         return None
+    facts = folder.plan.model_dump(mode="json")
+    places = {
+        name: Path(facts[name]).name for name in ("data", "init", "codec") if Path(facts[name] or "").is_absolute()
+    }
+    return facts | places
+
+
+def _curve(folder: RunFolder | None) -> Curve | None:
+    """Bits per byte, or the loss, as they were logged; of several players' the first."""
+    records = folder.records("metrics.jsonl") if folder is not None else []
+    names = {name for record in records for name in record}
+    wanted = ("bits_per_byte", "loss", *sorted(name for name in names if name.endswith("loss")))
+    name = next((name for name in wanted if name in names), "")
+    train, validation = (_points(records, each) for each in (name, f"validation_{name}"))
+    return Curve(name=name, train=train, validation=validation) if train or validation else None
+
+
+def _points(records: Iterable[Mapping[str, Any]], name: str) -> tuple[tuple[int, float], ...]:
+    """Steps and the finite values of `name`, averaged in groups where they are many."""
+    found = [(int(r["step"]), float(r[name])) for r in records if isinstance(r.get(name), int | float)]
+    found = [(step, value) for step, value in found if math.isfinite(value)]
+    size = max(1, -(-len(found) // _CURVE_POINTS))
+    groups = [found[start : start + size] for start in range(0, len(found), size)]
+    return tuple((group[-1][0], sum(value for _, value in group) / len(group)) for group in groups)

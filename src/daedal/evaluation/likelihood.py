@@ -4,23 +4,20 @@
 - windows slide by a stride: a token sees at least `window - stride` tokens before it, where its document has them
 - logits only of what is scored; the softmax in float64
 - the end-of-text after a document is context, not text: its prediction is not counted, nor has it bytes
+- of conversations the answers may be counted alone, with the marks that end them; what stands before them is context
 - confidence intervals by document, by blocks of text where the documents are few
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from daedal.codecs.text import TextCodec
-from daedal.data.shards import Split
 from daedal.errors import DaedalError
 from daedal.evaluation.documents import Documents
 from daedal.evaluation.intervals import RATIO, ratio
@@ -73,11 +70,6 @@ class Windows:
         """Tokens that go through the model."""
         return int(self.length.sum())
 
-    def share(self, rank: int, count: int) -> "Windows":
-        """Every `count`-th window: what one of several processes does."""
-        mine = slice(rank, None, count)
-        return Windows(self.document[mine], self.start[mine], self.length[mine], self.scored[mine])
-
     def batches(self, batch_tokens: int) -> Iterator["Windows"]:
         """Windows of about one length together, at most `batch_tokens` tokens or one window."""
         first = 0
@@ -101,26 +93,6 @@ class Likelihood:
         return self.bits_per_byte, self.loss, self.perplexity, self.nats_per_character
 
 
-def evaluate_split(
-    model: GPT,
-    codec: TextCodec,
-    split: Split,
-    window: int | None = None,
-    stride: int | None = None,
-    *,
-    batch_tokens: int = BATCH_TOKENS,
-    autocast: AbstractContextManager[Any] | None = None,
-    model_hash: str = "",
-    progress: Progress | None = None,
-) -> Likelihood:
-    """Measure a model on a whole split of a dataset; see `evaluate_documents`."""
-    documents = Documents.of_split(split, codec)
-    return evaluate_documents(
-        model, documents, window, stride,
-        batch_tokens=batch_tokens, autocast=autocast, model_hash=model_hash, progress=progress,
-    )  # fmt: skip
-
-
 def evaluate_documents(
     model: GPT,
     documents: Documents,
@@ -128,7 +100,6 @@ def evaluate_documents(
     stride: int | None = None,
     *,
     batch_tokens: int = BATCH_TOKENS,
-    autocast: AbstractContextManager[Any] | None = None,
     model_hash: str = "",
     progress: Progress | None = None,
 ) -> Likelihood:
@@ -145,7 +116,7 @@ def evaluate_documents(
     """
     window, stride = sliding(model, window, stride)
     nats = score(
-        model, documents, window, stride, batch_tokens=batch_tokens, autocast=autocast, progress=progress
+        model, documents, window, stride, batch_tokens=batch_tokens, progress=progress
     )  # fmt: skip
     return likelihood(documents, nats, model_hash, window=window, stride=stride, prefix=documents.prefix_name)
 
@@ -173,22 +144,16 @@ def score(
     stride: int,
     *,
     batch_tokens: int = BATCH_TOKENS,
-    autocast: AbstractContextManager[Any] | None = None,
-    share: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
 ) -> Float64[np.ndarray, " pieces"]:
-    """Nats of each piece (`Documents.pieces`) under the model.
-
-    Args:
-        share: this process's rank and the number of processes; the sum over all of them is the result.
-    """
-    windows = Windows.over(documents.tokens, window, stride).share(*share)
+    """Nats of each piece (`Documents.pieces`) under the model."""
+    windows = Windows.over(documents.tokens, window, stride)
     nats = np.zeros(len(documents.pieces[0]), dtype=np.float64)
     done, total, training = 0, windows.computed, model.training
     model.eval()
     try:
         for batch in windows.batches(batch_tokens):
-            losses, rows, columns = _score_batch(model, documents, batch, autocast)
+            losses, rows, columns = _score_batch(model, documents, batch)
             piece = documents.piece_of(batch.document[rows], batch.start[rows] + columns)
             nats += np.bincount(piece, weights=losses, minlength=len(nats))
             done += batch.computed
@@ -216,6 +181,7 @@ def likelihood(
             "Its training diverged or its weights are damaged: use an earlier checkpoint",
         )
     tokens, sizes, characters = documents.pieces
+    how |= {} if documents.answers is None else {"learned": "answers"}
     vocabulary = documents.codec.fingerprint()[:12]
     pieces = f"blocks of {documents.block} tokens" if documents.by_blocks else "documents"
     total = float(nats.sum())
@@ -227,7 +193,7 @@ def likelihood(
         return Measurement(
             name=name, unit=unit, value=total * scale / float(per.sum()),
             interval=found and found.positive_interval, interval_method=_method(pieces, found.freedom) if found else "",
-            n=len(nats), pieces=pieces, definition=define(quantity, 1, **how, **more),
+            n=int(np.count_nonzero(tokens)), pieces=pieces, definition=define(quantity, 1, **how, **more),
             model_hash=model_hash, data_hash=documents.fingerprint, seed=seed,
         )  # fmt: skip
 
@@ -254,7 +220,6 @@ def estimate_seconds(
     stride: int | None = None,
     *,
     batch_tokens: int = BATCH_TOKENS,
-    autocast: AbstractContextManager[Any] | None = None,
 ) -> float:
     """How long `evaluate_documents` will take, from one timed batch of it after one that warms up."""
     windows = Windows.over(documents.tokens, *sliding(model, window, stride))
@@ -264,14 +229,14 @@ def estimate_seconds(
     seconds = 0.0
     for _ in range(2):
         started = time.perf_counter()
-        _score_batch(model, documents, first, autocast)
+        _score_batch(model, documents, first)
         seconds = time.perf_counter() - started
     return seconds * windows.computed / first.computed
 
 
 @torch.no_grad()
 def _score_batch(
-    model: GPT, documents: Documents, batch: Windows, autocast: AbstractContextManager[Any] | None
+    model: GPT, documents: Documents, batch: Windows
 ) -> tuple[Float64[np.ndarray, " scored"], Int[np.ndarray, " scored"], Int[np.ndarray, " scored"]]:
     """The nats of each scored token, with its row in the batch and its column in the window."""
     widest = int(batch.length[0])
@@ -283,14 +248,15 @@ def _score_batch(
         stream[row, lead : length + 1] = documents.read(first - 1 + lead, first + int(length))
     columns = np.arange(widest)
     scored = (columns >= batch.scored[:, None]) & (columns < batch.length[:, None])
+    if documents.answers is not None:
+        place = documents.offsets[batch.document] + batch.start
+        scored &= documents.answers[np.minimum(place[:, None] + columns, len(documents.answers) - 1)]
     rows, places = np.nonzero(scored)
     device = next(model.parameters()).device
     ids = torch.from_numpy(stream[:, :-1]).to(device)
     targets = torch.from_numpy(stream[:, 1:][scored]).to(device)
-    with autocast or nullcontext():
-        hidden = model.hidden(ids)[torch.from_numpy(scored).to(device)]
-        losses = _nats(model, hidden, targets)
-    return losses.cpu().numpy(), rows, places
+    hidden = model.hidden(ids)[torch.from_numpy(scored).to(device)]
+    return _nats(model, hidden, targets).cpu().numpy(), rows, places
 
 
 def _nats(

@@ -8,6 +8,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
@@ -76,29 +77,22 @@ def memorization(
     copies = longest_copies([*samples, *pieces], train)
     own, others = tuple(copies[: len(samples)]), tuple(copies[len(samples) :])
     searched = min(int(train.bytes.sum()), SEARCHED_BYTES)
-    found: list[Measurement] = []
-    for whose, group in (("samples", own), ("held-out text", others)):
-        for statistic, of in (("median", median), ("longest", max)):
-            if group:
-                found.append(
-                    Measurement(
-                        name=f"{statistic} copy in {whose}",
-                        unit="characters",
-                        value=of(copy.characters for copy in group),
-                        n=len(group),
-                        pieces="texts",
-                        seed=seed,
-                        model_hash=model_hash if group is own else "",
-                        data_hash=train.fingerprint,
-                        definition=define(
-                            f"{statistic}-copy-from-training-text",
-                            1,
-                            texts=whose.replace(" ", "-"),
-                            searched_bytes=searched,
-                            text_bytes=round(sum(len(sample.encode()) for sample in samples) / len(samples)),
-                        ),
-                    )
-                )
+    about: dict[str, Any] = {"unit": "characters", "pieces": "texts", "seed": seed, "data_hash": train.fingerprint}
+    length = round(sum(len(sample.encode()) for sample in samples) / len(samples))
+    found = [
+        Measurement(
+            name=f"{statistic} copy in {whose}", value=of(copy.characters for copy in group), n=len(group),
+            model_hash=model_hash if group is own else "",
+            definition=define(
+                f"{statistic}-copy-from-training-text", 1, texts=whose.replace(" ", "-"), searched_bytes=searched,
+                text_bytes=length,
+            ),
+            **about,
+        )
+        for whose, group in (("samples", own), ("held-out text", others))
+        for statistic, of in (("median", median), ("longest", max))
+        if group
+    ]  # fmt: skip
     return Memorization(samples=own, held_out=others, measurements=tuple(found))
 
 

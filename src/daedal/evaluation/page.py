@@ -1,15 +1,19 @@
-"""The report as one HTML page that needs nothing else: no script, no font, no picture from elsewhere."""
+"""The report as one HTML page that needs nothing else: no script, no font, no picture from elsewhere. The third of three
+renderers."""
 
+import base64
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import assert_never
 
 from daedal.evaluation import charts
+from daedal.evaluation.blocks import Block, Note, Numbers, Ranking, Sample, Sheet, Table, Texts, cell, sentence
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.memorization import Copy
-from daedal.evaluation.report import EvaluationReport, Sample, counted, shown
+from daedal.evaluation.report import OWN, Report
+from daedal.evaluation.terminal import interval, named, value
 from daedal.printable import harmless
 
-STYLE = """
+_STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #d9dce1; --paper: #fff; --panel: #f5f6f8;
   --own: #2f6f4f; --other: #b9bec6; --train: #8fa0b5; --mark: #f6e3a6; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #a0a6ae; --line: #34383f; --paper: #16181b;
@@ -38,172 +42,137 @@ svg text.own { font-weight: 650; } rect.own { fill: var(--own); } rect.other { f
 .train { stroke: var(--train); stroke-width: 1.2; fill: none; }
 .validation { stroke: var(--own); stroke-width: 2.2; fill: none; }
 .validation-dot { fill: var(--own); }
+img { max-width: 100%; height: auto; display: block; margin: .7rem 0; border-radius: 6px; background: #fff;
+  image-rendering: pixelated; }
 """
 
 
-def report_page(report: EvaluationReport) -> str:
+def report_page(report: Report) -> str:
     """The page; everything in it that came from outside is escaped."""
-    model, data, bits = report.model, report.data, report.bits_per_byte
-    loss = report.measured("nats-per-token")
+    model, data = report.model, report.data
+    first = [report.measured(quantity) for quantity in report.presentation.headlines if report.has(quantity)]
     body = [
         f"<h1>{escape(model.name)}</h1>",
-        f'<p class="soft">{escape(model.architecture)}, {model.parameters:,} parameters, depth {model.depth}, width '
-        f"{model.width}, context {model.context}, {escape(model.codec)} codec of {model.vocab_size:,} tokens</p>",
-        '<div class="headline">',
-        *(_headline(f"{m.value:.3f}", m.unit, m) for m in (bits, loss)),
-        _headline(f"{report.measured('perplexity').value:.1f}", "perplexity per token", None),
-        "</div>",
-        f'<p class="soft">Measured on the {escape(data.name)} text: {counted(data.documents, "document")}, '
-        f"{data.bytes:,} bytes, {data.tokens:,} tokens.</p>",
-        "<h2>Beside its baselines</h2>",
-        "<p class='soft'>Bits per byte of the same text; less is better. The line across a bar is its 95 % interval.</p>",
-        charts.bars(report.ranking(), "this model"),
-    ]
+        _soft(model.says),
+        '<div class="headline">', *map(_headline, first), "</div>",
+        _soft(f"Measured on {data.says}."), *(_soft(sentence(note)) for note in data.notes),
+    ]  # fmt: skip
+    for block in report.blocks:
+        body += _block(report, block)
+    body += ["<h2>All measurements</h2>", _measurements(report)]
+    body += [_soft(f"{each.name}: {each.why}.") for each in report.columns]
+    body += [_soft(sentence(f"Not measured: {line}")) for line in report.missing]
     if report.curve is not None:
-        lines = [(each.name, each.bits_per_byte.value) for each in report.baselines if "with" not in each.name]
+        name = report.curve.name.replace("_", " ")
+        quantity = name.replace(" ", "-")
+        ranked = any(block.quantity == quantity for block in report.rankings)
+        # A compressor that may refer to the training text stands so low that the curve would be pressed together
+        lines = (
+            [(each, m.value) for each, m in report.ranking(quantity) if each != OWN and "with" not in each]
+            if ranked
+            else []
+        )
         body += [
             "<h2>Training</h2>",
-            '<p class="soft">Bits per byte as they were logged while training: the ends of documents counted, whole windows. '
-            "The thin line is the training text, the strong one the validation text.</p>",
-            charts.curve(report.curve.train, report.curve.validation, lines),
-        ]
+            _soft(f"{name[:1].upper()}{name[1:]} as it was logged while training. The thin line is what was learned from, the "
+                  "strong one the validation split."),
+            charts.curve(report.curve.train, report.curve.validation, lines, f"{name} over the steps of training"),
+        ]  # fmt: skip
     if report.overfitting is not None:
         body.append(f"<p>{escape(report.overfitting)}</p>")
-    if report.samples:
-        how = ", ".join(f"{key} {value}" for key, value in report.sampling.items())
-        body += ["<h2>What it writes</h2>", f'<p class="soft">The first ones drawn, not chosen: {escape(how)}. Green: the '
-                 "held-out text that it goes on from. Yellow: its longest copy from the training text.</p>"]  # fmt: skip
-        body += _samples(report)
-    if report.memorization is not None:
-        body += ["<h2>What it copies</h2>", _copies(report)]
-    copies = report.memorization.measurements if report.memorization else ()
-    body += [
-        "<h2>All measurements</h2>",
-        _measurements(
-            [
-                *((m, "") for m in (*report.measurements, *copies)),
-                *(
-                    (m, each.name)
-                    for each in report.baselines
-                    for m in (each.bits_per_byte, each.loss)
-                    if m is not None
-                ),
-            ]
-        ),
-        f"<p class='soft'>{escape(bits.interval_method or 'No intervals: too little text')}. "
-        f"Weights <code>{model.hash[:16]}</code>, data <code>{data.hash[:16]}</code>; measured in {report.seconds:.1f} s by "
-        f"Daedal {escape(report.daedal)}.</p>",
-        "<h2>Data</h2>",
-        _table((), _data(report)),
-    ]
+    methods = "; ".join(sorted({m.interval_method for m in report.measurements if m.interval_method}))
+    body.append(
+        f'<p class="soft">Intervals: {escape(methods or "none, for too little data")}. Weights <code>{model.hash[:16]}</code>, '
+        f"data <code>{data.hash[:16]}</code>; measured in {report.seconds:.1f} s by Daedal {escape(report.daedal)}.</p>"
+    )
+    about = [
+        ("measured on", data.says), ("trained on", data.trained), ("sources", ", ".join(data.sources)),
+        ("languages, as detected", ", ".join(data.languages)), ("licences", ", ".join(data.licences)),
+    ]  # fmt: skip
+    body += ["<h2>Data</h2>", _table((), [row for row in about if row[1]])]
     if report.plan is not None:
-        rows = [
-            (key, str(value))
-            for key, value in report.plan.items()
-            if key not in ("why", "predicted", "data") and value is not None
-        ]
+        hidden = ("why", "predicted", "data")
+        values = [(key, str(each)) for key, each in report.plan.items() if key not in hidden and each is not None]
         body += [
-            "<details><summary><h2 style='display:inline-block'>Plan</h2></summary>",
-            _table((), rows),
-            "</details>",
-        ]
+            "<details><summary><h2 style='display:inline-block'>Plan</h2></summary>", _table((), values), "</details>",
+        ]  # fmt: skip
+    allowed = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return harmless(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{allowed}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(model.name)}: evaluation</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(model.name)}: evaluation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )
 
 
-def _headline(value: str, unit: str, measurement: Measurement | None) -> str:
-    between = ""
-    if measurement is not None and measurement.interval is not None:
-        between = f", {measurement.interval[0]:.3f} to {measurement.interval[1]:.3f}"
-    return f"<div><b>{escape(value)}</b><span>{escape(unit + between)}</span></div>"
+def _block(report: Report, block: Block) -> list[str]:
+    match block:
+        case Note():
+            return [_soft(sentence(block.text))]
+        case Numbers():
+            return []  # in the table of all
+        case Ranking():
+            says = f"{sentence(block.of)} The line across a bar is its 95 % interval."
+            bars = charts.bars(report.ranking(block.quantity), OWN, block.of)
+            return ["<h2>Beside its baselines</h2>", _soft(says), bars]
+        case Table():
+            return [f"<h2>{escape(block.title)}</h2>", _soft(block.says), _table(block.head, block.rows)]
+        case Sheet():
+            if block.file not in report.pictures:
+                return []
+            data = base64.b64encode(report.pictures[block.file]).decode()
+            image = f'<img alt="{escape(block.title)}" src="data:image/png;base64,{data}">'
+            return [f"<h2>{escape(block.title)}</h2>", _soft(sentence(block.says)), image]
+        case Texts():
+            says = (
+                f"{sentence(block.says)} Green: what it goes on from. Yellow: its longest copy from the training text."
+            )
+            shown = (f"<pre>{_marked(sample)}</pre>" for sample in block.texts)
+            return [f"<h2>{escape(block.title)}</h2>", _soft(says), *shown]
+        case _:
+            assert_never(block)
 
 
-def _samples(report: EvaluationReport) -> list[str]:
-    memorized = report.memorization.samples if report.memorization else ()
-    copies = dict(zip((s.text for s in report.samples if s.text), memorized, strict=False))
-    return [f"<pre>{_marked(sample, copies.get(sample.text))}</pre>" for sample in report.samples]
+def _soft(text: str) -> str:
+    return f'<p class="soft">{escape(text)}</p>'
 
 
-def _marked(sample: Sample, copy: Copy | None) -> str:
+def _headline(measurement: Measurement) -> str:
+    between = f", {interval(measurement)}" if measurement.interval else ""
+    return f"<div><b>{escape(value(measurement))}</b><span>{escape(measurement.name + between)}</span></div>"
+
+
+def _marked(sample: Sample) -> str:
     """A sample with its prompt and its longest copy set off."""
-    prompt = escape(shown(Sample(prompt=sample.prompt, text="")))
-    place = sample.text.find(copy.text) if copy is not None and copy.characters else -1
-    if copy is None or place < 0:
-        text = escape(shown(Sample(prompt="", text=sample.text)))
-    else:
-        cut = (sample.text[:place], copy.text, sample.text[place + len(copy.text) :])
-        before, inside, after = (escape(shown(Sample(prompt="", text=part))) for part in cut)
-        text = f"{before}<mark>{inside}</mark>{after}"
-    return (f"<b>{prompt}</b>" if prompt else "") + text
+    prompt = escape(harmless(sample.prompt))
+    before, copied, after = sample.text.partition(sample.copied) if sample.copied else (sample.text, "", "")
+    mark = f"<mark>{escape(harmless(copied))}</mark>" if copied else ""
+    return (f"<b>{prompt}</b>" if prompt else "") + escape(harmless(before)) + mark + escape(harmless(after))
 
 
-def _copies(report: EvaluationReport) -> str:
-    assert report.memorization is not None
-    rows = [
-        (
-            f"{number}",
-            f"{copy.characters}",
-            f"{copy.tokens}",
-            f"document {copy.document:,}, byte {copy.offset:,}",
-            copy.text[:120],
-        )
-        for number, copy in enumerate(report.memorization.samples, 1)
-    ]
-    longest = max((copy.characters for copy in report.memorization.held_out), default=0)
-    return (
-        f'<p class="soft">The longest run of characters that each sample shares with the training text. Held-out text of '
-        f"the same length shares up to {longest} characters: people repeat each other too.</p>"
-        + _table(("sample", "characters", "tokens", "where in the training text", "run"), rows)
-    )
-
-
-def _measurements(rows: Sequence[tuple[Measurement, str]]) -> str:
-    """All numbers, each with its definition below its name."""
+def _measurements(report: Report) -> str:
+    """All numbers beside the baselines', each with its definition below its name; those of ranked baselines in rows."""
+    names = "".join(f'<th class="number">{escape(each.name)}</th>' for each in report.columns)
     lines = [
-        '<tr><th>measurement</th><th class="number">value</th><th class="number">95 % interval</th><th>of</th></tr>'
+        f'<tr><th>measurement</th><th class="number">value</th><th class="number">95 % interval</th><th>of</th>{names}</tr>'
     ]
-    for measurement, whose in rows:
-        name = escape(f"{measurement.name}, {whose}" if whose else measurement.name)
-        value = f"{measurement.value:.4g}" if abs(measurement.value) < 1e5 else f"{measurement.value:.3g}"
-        interval = f"{measurement.interval[0]:.3f} to {measurement.interval[1]:.3f}" if measurement.interval else ""
+    rows = [(named(own), own, beside) for own, beside in report.rows()]
+    if report.rankings:
+        rows += [(f"{m.name}, {each.name}", m, []) for each in report.baselines for m in each.measurements]
+    for name, own, beside in rows:
+        others = "".join(f'<td class="number">{"" if m is None else escape(value(m))}</td>' for m in beside)
         lines.append(
-            f'<tr><td>{name}<br><code>{escape(measurement.definition)}</code></td><td class="number">{value}</td>'
-            f'<td class="number">{interval}</td><td>{measurement.n:,} {escape(measurement.pieces)}</td></tr>'
+            f'<tr><td>{escape(name)}<br><code>{escape(own.definition)}</code></td><td class="number">{escape(value(own))}</td>'
+            f'<td class="number">{escape(interval(own))}</td><td>{own.n:,} {escape(own.pieces)}</td>{others}</tr>'
         )
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 
-def _data(report: EvaluationReport) -> list[tuple[str, ...]]:
-    data = report.data
-    rows = [
-        (
-            "measured on",
-            f"{data.name}: {counted(data.documents, 'document')}, {data.bytes:,} bytes, {data.tokens:,} tokens",
-        ),
-        (
-            "trained on",
-            f"{counted(data.train_documents, 'document')}, {data.train_bytes:,} bytes, {data.train_tokens:,} tokens",
-        ),
-        ("sources", ", ".join(data.sources)),
-        ("languages, as detected", ", ".join(data.languages)),
-        ("licences", ", ".join(data.licences)),
-    ]
-    return [row for row in rows if row[1] and (row[0] != "trained on" or data.train_bytes)]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def cell(text: str, place: int, tag: str) -> str:
-        name = head[place] if head else ""
-        kind = ' class="number"' if name in ("characters", "tokens") else ""
-        inner = f"<code>{escape(text)}</code>" if tag == "td" and name == "run" else escape(text)
-        return f"<{tag}{kind}>{inner}</{tag}>"
-
-    lines = ["".join(cell(text, place, "th") for place, text in enumerate(head))] if head else []
-    lines += ["".join(cell(text, place, "td") for place, text in enumerate(row)) for row in rows]
+def _table(head: Sequence[str], rows: Iterable[Sequence[str | int | float]]) -> str:
+    lines = ["".join(f"<th>{escape(text)}</th>" for text in head)] if head else []
+    for row in rows:
+        kinds = ("" if isinstance(each, str) else ' class="number"' for each in row)
+        lines.append("".join(f"<td{kind}>{escape(cell(each))}</td>" for kind, each in zip(kinds, row, strict=True)))
     return '<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>"

@@ -1,184 +1,263 @@
-"""What `daedal evaluate` gives: the measurements of a model, its baselines, its samples and what they copy, as one record.
+"""What `daedal evaluate` gives: what was measured on what, the numbers beside their baselines, and blocks to look at, as one
+record.
 
-It becomes `evaluation.json`, the model card `README.md` and the page `report.html` in a run folder,
-and a table in the terminal.
+It becomes `evaluation.json`, the model card `README.md` and the page `report.html` in a run folder, and tables in the terminal.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from daedal.config import Config
+from daedal.data.manifest import SourceRecord
 from daedal.errors import DaedalError
-from daedal.evaluation.baselines import Baseline
+from daedal.evaluation.blocks import Block, Note, Numbers, Ranking, Table, Texts
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.memorization import Memorization
-from daedal.files import read_json, write_json, write_text
+from daedal.files import read_json
 from daedal.printable import harmless
 from daedal.training.overfitting import verdict
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 JSON, CARD, PAGE = "evaluation.json", "README.md", "report.html"
+OWN = "this model"
 
 
 class ModelFacts(Config):
-    """The model that was measured; `hash` is the SHA-256 of its weights."""
+    """The model that was measured; what else is known of one of its kind stands beside.
 
+    Attributes:
+        hash: SHA-256 of its weights.
+        says: what it is, in a line.
+    """
+
+    model_config = ConfigDict(extra="allow")
     name: str
-    architecture: str
     parameters: int
-    depth: int
-    width: int
-    heads: int
-    context: int
-    vocab_size: int
-    codec: str
     hash: str
+    says: str
 
 
 class DataFacts(Config):
-    """What it was measured on, and what its baselines learned from; with notes on how its files were read."""
+    """What it was measured on; what else is known of data of its kind stands beside.
 
+    Attributes:
+        name: of the split, the folder or the file.
+        says: how much of what it is.
+        trained: the same of what it learned from.
+        notes: how files were read.
+    """
+
+    model_config = ConfigDict(extra="allow")
     name: str
-    documents: int
-    bytes: int
-    tokens: int
     hash: str
+    says: str
+    trained: str = ""
     sources: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
-    train_documents: int = 0
-    train_bytes: int = 0
-    train_tokens: int = 0
     notes: tuple[str, ...] = ()
 
 
-class Sample(Config):
-    """Something that the model wrote on from a prompt; the prompt is not part of the text."""
+def origin(sources: Sequence[SourceRecord]) -> dict[str, Any]:
+    """The sources of data and their licences, as `DataFacts` has them."""
+    return {
+        "sources": tuple(Path(each.source).name or each.source for each in sources),
+        "licences": tuple(sorted({each.licence or "unknown" for each in sources})),
+    }
 
-    prompt: str
-    text: str
+
+class Presentation(Config):
+    """What the card and the page say of models of a kind.
+
+    Attributes:
+        what: it is, as a sentence begins: "A qwen3 language model".
+        data: the type of what it learns, as the Hub names it.
+        task: the Hub's, as is the library.
+        tag: of the family or the architecture.
+        use: how to use it, in Markdown.
+        limits: of its use.
+        headlines: the quantities that are told first.
+    """
+
+    what: str
+    data: str
+    task: str
+    tag: str
+    library: str = ""
+    use: str
+    limits: str
+    headlines: tuple[str, ...]
+
+
+class Baseline(Config):
+    """Something simple, measured against the same data in the same way."""
+
+    name: str
+    why: str
+    measurements: tuple[Measurement, ...]
+
+
+class Predictor(Config):
+    """A simple predictor, measured on the same bytes. Compressors have no tokens, hence no loss per token."""
+
+    name: str
+    bits_per_byte: Measurement
+    loss: Measurement | None = None
+
+    @property
+    def why(self) -> str:
+        return ""
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        return (self.bits_per_byte,) if self.loss is None else (self.bits_per_byte, self.loss)
 
 
 class Curve(Config):
-    """Bits per byte over the steps of training, as they were logged then."""
+    """A value over the steps of training, as it was logged then."""
 
+    name: str
     train: tuple[tuple[int, float], ...]
     validation: tuple[tuple[int, float], ...]
 
 
-class EvaluationReport(Config):
+class Report(Config):
     """Everything that was measured.
 
     Attributes:
+        missing: what was not measured, and why.
         sampling: how the samples were drawn.
         plan: the training run's plan, if there is one.
         seconds: how long measuring took.
+        pictures: sheets to look at, as PNG, by the name of their file.
         written: the files that hold this report.
         unwritten: why there are none, where there were to be some.
     """
 
     format: Literal["daedal-evaluation"] = "daedal-evaluation"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     daedal: str
     model: ModelFacts
     data: DataFacts
+    presentation: Presentation
     measurements: tuple[Measurement, ...]
-    baselines: tuple[Baseline, ...] = ()
-    memorization: Memorization | None = None
-    samples: tuple[Sample, ...] = ()
+    baselines: tuple[Baseline | Predictor, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    missing: tuple[str, ...] = ()
     sampling: dict[str, Any] = Field(default_factory=dict)
     plan: dict[str, Any] | None = None
     curve: Curve | None = None
     seconds: float
+    pictures: dict[str, bytes] = Field(default_factory=dict, exclude=True)
     written: tuple[str, ...] = Field((), exclude=True)
     unwritten: str | None = Field(None, exclude=True)
 
+    @classmethod
+    def read(cls, folder: Path) -> "Report":
+        """The report in a run folder, without its pictures.
+
+        Raises:
+            DaedalError: there is none, or an older version of Daedal wrote it.
+        """
+        values = read_json(folder / JSON)
+        if not isinstance(values, dict) or (values.get("format"), values.get("version")) != ("daedal-evaluation", 2):
+            raise DaedalError(
+                f"{folder / JSON} is not an evaluation report of this version", "Evaluate the model again"
+            )
+        return cls.parse(values, str(folder / JSON))
+
+    def has(self, quantity: str) -> bool:
+        return self._found(quantity) is not None
+
     def measured(self, quantity: str) -> Measurement:
-        """The model's own measurement of a quantity, such as "bits-per-byte"."""
-        for measurement in self.measurements:
-            if measurement.quantity.startswith(f"{quantity}/"):
-                return measurement
-        raise DaedalError(f"The report has no {quantity}", "Evaluate the model again")
+        """The model's own measurement of a quantity, such as "bits-per-byte"; "fid" finds whichever extractor's there is.
+
+        Raises:
+            DaedalError: it was not measured.
+        """
+        found = self._found(quantity)
+        if found is None:
+            raise DaedalError(f"The report has no {quantity}", "Evaluate the model again, with more samples")
+        return found
+
+    def _found(self, quantity: str) -> Measurement | None:
+        names = {each.quantity.split("/")[0]: each for each in reversed(self.measurements)}
+        by_extractor = next((name for name in reversed(names) if name.startswith(f"{quantity}-")), "")
+        return names.get(quantity, names.get(by_extractor))
 
     @property
     def bits_per_byte(self) -> Measurement:
         return self.measured("bits-per-byte")
 
-    def write(self, folder: Path) -> "EvaluationReport":
-        """Write the record, the model card and the page; gives the report that knows where they are."""
-        from daedal.evaluation.card import model_card
-        from daedal.evaluation.page import report_page
+    @property
+    def rankings(self) -> list[Ranking]:
+        return [block for block in self.blocks if isinstance(block, Ranking)]
 
-        write_json(folder / JSON, self.model_dump(mode="json"))
-        write_text(folder / CARD, model_card(self))
-        write_text(folder / PAGE, report_page(self))
-        return self.but(written=tuple(str(folder / name) for name in (PAGE, CARD, JSON)))
+    def ranking(self, quantity: str = "bits-per-byte") -> list[tuple[str, Measurement]]:
+        """The model and its baselines by a quantity, the best first. All are checked to be of the same data."""
+        own = self.measured(quantity)
+        found = [(each.name, m) for each in self.baselines for m in each.measurements if m.quantity == own.quantity]
+        for _, measurement in found:
+            own.beside(measurement)
+        return sorted([(OWN, own), *found], key=lambda row: row[1].value, reverse=own.better == "higher")
 
-    @classmethod
-    def read(cls, folder: Path) -> "EvaluationReport":
-        """The report that `write` left in a run folder."""
-        values = read_json(folder / JSON)
-        if not isinstance(values, dict) or values.get("format") != "daedal-evaluation":
-            raise DaedalError(f"{folder / JSON} is not an evaluation report", "Evaluate the model again")
-        return cls.parse(values, str(folder / JSON))
+    @property
+    def columns(self) -> tuple[Baseline | Predictor, ...]:
+        """The baselines that stand beside every number: those that no ranking shows."""
+        return () if self.rankings else self.baselines
 
-    def ranking(self) -> list[tuple[str, Measurement]]:
-        """The model and its baselines by bits per byte, the best first. All are checked to be the same quantity of the same
-        data."""
-        rows = [("this model", self.bits_per_byte), *((each.name, each.bits_per_byte) for each in self.baselines)]
-        for _, measurement in rows[1:]:
-            self.bits_per_byte.beside(measurement)
-        return sorted(rows, key=lambda row: row[1].value)
+    def rows(self, ranked: bool = True) -> list[tuple[Measurement, list[Measurement | None]]]:
+        """Each number with those of the same quantity of the `columns`. All are checked to be of the same data.
 
-    def text(self) -> "RenderableType":
-        """The report for a terminal."""
-        from daedal.evaluation.terminal import render
-
-        return render(self)
+        Args:
+            ranked: whether those that a ranking shows are among them.
+        """
+        hidden = () if ranked else tuple(f"{block.quantity}/" for block in self.rankings)
+        more = [m for block in self.blocks if isinstance(block, Numbers) for m in block.measurements]
+        found = []
+        for own in (*(m for m in self.measurements if not m.quantity.startswith(hidden or ("/",))), *more):
+            beside: list[Measurement | None] = []
+            for baseline in self.columns:
+                same = next((m for m in baseline.measurements if m.quantity == own.quantity), None)
+                if same is not None:
+                    own.beside(same)
+                beside.append(same)
+            found.append((own, beside))
+        return found
 
     @property
     def overfitting(self) -> str | None:
         """What the run's own validation said of it, in a line, where there is something to say."""
         kept = (self.plan or {}).get("keep") == "best"
-        return verdict(self.curve.validation, "bits_per_byte", kept) if self.curve is not None else None
+        return verdict(self.curve.validation, self.curve.name, kept) if self.curve is not None else None
+
+    @property
+    def notes(self) -> list[str]:
+        """What blocks say in a line."""
+        briefs = (
+            block.text if isinstance(block, Note) else block.brief
+            for block in self.blocks
+            if isinstance(block, Note | Table)
+        )
+        return [line for line in briefs if line]
 
     def summary(self) -> str:
         """The result in a few lines."""
-        width = max(len(name) for name, _ in self.ranking())
-        lines = [f"Bits per byte of the {self.data.name} text, less is better:"]
-        lines += [f"  {name:<{width}}  {measurement.shown()}" for name, measurement in self.ranking()]
-        lines.append(f"  {self.measured('nats-per-token')}")
-        if self.overfitting is not None:
-            lines.append("  " + self.overfitting)
-        if self.memorization is not None and self.memorization.samples:
-            lines.append("  " + copied(self.memorization))
-        if self.samples:
-            lines += ["", "It writes:", *(f"  {line}" for line in shown(self.samples[0]).splitlines()[:12])]
-        if self.written:
-            lines += ["", f"Report: {self.written[0]}"]
-        if self.unwritten:
-            lines += ["", self.unwritten]
+        lines = []
+        for block in self.rankings:
+            ranking = self.ranking(block.quantity)
+            width = max(len(name) for name, _ in ranking)
+            lines += [f"{block.of}:", *(f"  {name:<{width}}  {measurement.shown()}" for name, measurement in ranking)]
+        lines += [] if self.rankings else [f"Measured on {self.data.says}:"]
+        for own, beside in (row for row in self.rows(ranked=False) if row[0] in self.measurements):
+            named = zip(self.columns, beside, strict=True)
+            floor = next((f"  ({b.name} {m.value:.4g})" for b, m in named if m is not None), "")
+            lines.append(f"  {own.name} {own.shown().strip()}{floor}")
+        lines += [f"  {line}" for line in (*self.notes, *([self.overfitting] if self.overfitting else []))]
+        lines += [f"  Not measured: {line}" for line in self.missing]
+        for texts in (each for each in self.blocks if isinstance(each, Texts)):
+            lines += ["", "It writes:", *(f"  {line}" for line in texts.texts[0].shown.splitlines()[:12])]
+        lines += ["", f"Report: {self.written[0]}"] if self.written else []
+        lines += ["", self.unwritten] if self.unwritten else []
         return harmless("\n".join(lines))
-
-
-def copied(memorization: Memorization) -> str:
-    """What was copied, in one line."""
-    longest = max(copy.characters for copy in memorization.samples)
-    line = f"longest copy from the training text in {len(memorization.samples)} samples: {longest} characters"
-    if memorization.held_out:
-        line += f" (in held-out text as long: {max(copy.characters for copy in memorization.held_out)})"
-    return line
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 document`, `2,000 documents`."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
-
-
-def shown(sample: Sample) -> str:
-    """A sample as it reads."""
-    return harmless(sample.prompt + sample.text)

@@ -1,81 +1,104 @@
-"""A report in the terminal."""
+"""A report in the terminal: the first of three renderers."""
 
 from typing import TYPE_CHECKING
 
+from daedal.evaluation.blocks import Ranking, Table, Texts, cell, sentence
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import EvaluationReport, Sample, copied, counted, shown
+from daedal.evaluation.report import OWN, Report
 from daedal.printable import harmless
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table as Grid
 
-_BAR = 30
+_BAR, _ROWS, _CHARACTERS = 30, 20, 600
 
 
-def render(report: EvaluationReport) -> "RenderableType":
-    """Tables of the measurements and the baselines, samples, and where the files are."""
-    from rich import box
+def render(report: Report) -> "RenderableType":
+    """Rankings, the other measurements beside the baselines, what blocks show, and where the files are."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    model, data = report.model, report.data
     head = Text.assemble(
-        (harmless(model.name), "bold"),
-        f"  {model.architecture}, {model.parameters:,} parameters, context {model.context}\n",
-        f"measured on {harmless(data.name)}: {counted(data.documents, 'document')}, {data.bytes:,} bytes, "
-        f"{data.tokens:,} tokens",
-        *(f"\n{harmless(note)}" for note in data.notes),
-        style="default",
+        (harmless(report.model.name), "bold"),
+        f"  {harmless(report.model.says)}\nmeasured on {harmless(report.data.says)}",
+        *(f"\n{harmless(note)}" for note in report.data.notes),
     )
-    ranking = report.ranking()
-    bars = Table(box=box.SIMPLE, pad_edge=False)
-    bars.add_column("predictor")
-    bars.add_column("bits per byte", justify="right")
-    bars.add_column("95 % interval", justify="right")
-    bars.add_column("less is better")
-    largest = max(measurement.value for _, measurement in ranking)
-    for name, measurement in ranking:
-        own = name == "this model"
-        bar = "█" * max(1, round(_BAR * measurement.value / largest))
-        row = (
-            Text(harmless(name)),
-            f"{measurement.value:.3f}",
-            _interval(measurement),
-            Text(bar, style="green" if own else "dim"),
-        )
-        bars.add_row(*row, style="bold" if own else "")
-    numbers = Table(box=box.SIMPLE, pad_edge=False)
-    for column in ("measurement", "value", "95 % interval", "of"):
-        numbers.add_column(column, justify="left" if column == "measurement" else "right")
-    own_numbers = [m for m in report.measurements if m.quantity != report.bits_per_byte.quantity]
-    copies = report.memorization.measurements if report.memorization else ()
-    for measurement in (*own_numbers, *copies):
-        unit = "" if measurement.unit in measurement.name or measurement.unit == "per token" else f" {measurement.unit}"
-        pieces = "blocks" if measurement.pieces.startswith("blocks") else measurement.pieces
-        numbers.add_row(
-            measurement.name, f"{measurement.value:.4g}{unit}", _interval(measurement), f"{measurement.n:,} {pieces}"
-        )
-    parts: list[RenderableType] = [head, bars, numbers]
+    parts: list[RenderableType] = [head, *(_bars(report, each) for each in report.rankings), _numbers(report)]
     if report.overfitting is not None:
         parts.append(Text(report.overfitting + "\n", style="yellow"))
-    if report.memorization is not None and report.memorization.samples:
-        parts.append(Text(copied(report.memorization).capitalize() + "\n"))
-    for sample in _varied(report.samples):
-        text = shown(sample)
-        parts.append(Text(text[:600] + ("…" if len(text) > 600 else "") + "\n", style="italic"))
+    parts += [Text(sentence(harmless(line)) + "\n") for line in report.notes]
+    for block in report.blocks:
+        if isinstance(block, Table) and not block.brief:
+            parts.append(_table(block))
+        elif isinstance(block, Texts):
+            for sample in block.varied:
+                text = sample.shown
+                cut = text[:_CHARACTERS] + ("…" if len(text) > _CHARACTERS else "")
+                parts.append(Text(cut + "\n", style="italic"))
+    parts += [Text(f"Not measured: {harmless(line)}", style="yellow") for line in report.missing]
     parts.append(Text("Definitions: " + "; ".join(sorted({m.definition for m in report.measurements})), style="dim"))
     if report.written:
         parts.append(Text("\nWritten: " + ", ".join(report.written)))
     return Group(*parts)
 
 
-def _interval(measurement: Measurement) -> str:
-    if measurement.interval is None:
-        return ""
-    return f"{measurement.interval[0]:.3f} to {measurement.interval[1]:.3f}"
+def _bars(report: Report, block: Ranking) -> "Grid":
+    from rich.text import Text
+
+    ranking = report.ranking(block.quantity)
+    own = report.measured(block.quantity)
+    bars = _grid("predictor", own.unit, "95 % interval", f"{'more' if own.better == 'higher' else 'less'} is better")
+    bars.columns[-1].justify = "left"
+    largest = max(measurement.value for _, measurement in ranking)
+    for name, measurement in ranking:
+        bar = "█" * max(1, round(_BAR * measurement.value / largest))
+        row = (f"{measurement.value:.3f}", interval(measurement), Text(bar, style="green" if name == OWN else "dim"))
+        bars.add_row(Text(harmless(name)), *row, style="bold" if name == OWN else "")
+    return bars
 
 
-def _varied(samples: tuple[Sample, ...]) -> list[Sample]:
-    """One sample from nothing and one from a prompt."""
-    return [*[s for s in samples if not s.prompt][:1], *[s for s in samples if s.prompt][:1]]
+def _numbers(report: Report) -> "Grid":
+    beside = [harmless(each.name) for each in report.columns]
+    numbers = _grid("measurement", "value", "95 % interval", *(beside or ["of"]))
+    for own, others in report.rows(ranked=False):
+        pieces = "blocks" if own.pieces.startswith("blocks") else own.pieces
+        last = ["" if each is None else value(each) for each in others] if beside else [f"{own.n:,} {pieces}"]
+        numbers.add_row(named(own), value(own), interval(own), *last)
+    return numbers
+
+
+def _table(block: Table) -> "Grid":
+    rows = _grid(*map(harmless, block.head))
+    for row in block.rows[:_ROWS]:
+        rows.add_row(*(harmless(cell(each)) for each in row))
+    return rows
+
+
+def _grid(first: str, *others: str) -> "Grid":
+    from rich import box
+    from rich.table import Table as Grid
+
+    grid = Grid(box=box.SIMPLE, pad_edge=False)
+    grid.add_column(first)
+    for column in others:
+        grid.add_column(column, justify="right")
+    return grid
+
+
+def named(measurement: Measurement) -> str:
+    """A name with an arrow where more is better."""
+    return measurement.name + (" ↑" if measurement.better == "higher" else "")
+
+
+def value(measurement: Measurement) -> str:
+    """A value, with its unit where its name does not say it."""
+    unit = measurement.unit
+    unit = "" if unit in measurement.name or unit == "per token" else unit
+    return f"{measurement.value:.4g} {unit}".strip()
+
+
+def interval(measurement: Measurement) -> str:
+    """An interval in four digits, or nothing."""
+    ends = measurement.interval or ()
+    return " to ".join(f"{end:#.4g}".rstrip(".") for end in ends)

@@ -16,25 +16,25 @@ from daedal.data.any_build import Build
 from daedal.data.columns import natural
 from daedal.data.copies import Duplicates
 from daedal.data.images import duplicates
-from daedal.data.images.annotate import Annotated, annotate, missing
+from daedal.data.images.annotate import annotate, missing
 from daedal.data.images.assemble import fingerprint_of, write_splits
 from daedal.data.images.batch import Batch, Batcher
 from daedal.data.images.dataset import ImageDataset, images_path
 from daedal.data.images.example_table import Seen
 from daedal.data.images.manifest import ImageManifest, ImageSplitRecord
 from daedal.data.images.options import ImageOptions
-from daedal.data.images.picture_array import Gallery, gather
+from daedal.data.images.picture_array import gather
 from daedal.data.images.readers import Place
 from daedal.data.images.resize import Treatment
 from daedal.data.images.sheet import SHEET, write_sheet
-from daedal.data.manifest import MANIFEST, Count
+from daedal.data.manifest import Count, DataManifest
 from daedal.data.options import SPLITS
 from daedal.data.request import refuse_broken
-from daedal.data.split import Assignment, assign
+from daedal.data.split import assign
 from daedal.data.summary import duplicates_of
 from daedal.data.workers import Workers
 from daedal.errors import DaedalError
-from daedal.files import atomic_folder, make_folder, write_json
+from daedal.files import make_folder
 
 _MOST = 12  # sizes and formats that are told
 _MOST_NOTES = 50
@@ -75,30 +75,32 @@ class PictureBuild(Build):
     def __post_init__(self) -> None:
         self.treatment = treatment_of(self.options)
         self.spool = make_folder(self.work / "spool")
+        self.seen = Seen()
 
     def run(self, out: Path) -> None:
-        seen, batches = self._read()
-        self.check_any(len(seen), seen.tally)
-        annotated = annotate(seen, self.options)
-        gallery = gather(
-            seen,
+        batches = self._read()
+        self.check_any(len(self.seen), self.seen.tally)
+        self.annotated = annotate(self.seen, self.options)
+        self.gallery = gather(
+            self.seen,
             batches,
             self.spool,
             self.treatment,
-            annotated.keep,
+            self.annotated.keep,
             self.work / "pixels.npy",
-            lambda done: self.progress("arrange", done, len(seen)),
+            lambda done: self.progress("arrange", done, len(self.seen)),
         )
-        refuse_broken(self.named, seen.tally)
-        roles = self._roles(seen)[gallery.places]
-        found = self._deduplicate(gallery, roles, annotated)
-        assignment = assign(self.kind, found, roles, gallery.hashes, self.options)
-        self._write(out, seen, annotated, gallery, found, assignment)
+        refuse_broken(self.named, self.seen.tally)
+        roles = self._roles()[self.gallery.places]
+        self.found = self._deduplicate(roles)
+        self.assignment = assign(self.kind, self.found, roles, self.gallery.hashes, self.options)
+        self.publish(out, len(self.gallery))
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    def _read(self) -> tuple[Seen, int]:
-        seen, batcher, place = Seen(), Batcher(self.treatment), Place()
+    def _read(self) -> int:
+        """Read the sources; gives how many batches of pictures were treated."""
+        batcher, place = Batcher(self.treatment), Place()
         items = sorted(
             ((each.role, item) for each in self.named for item in each.items),
             key=lambda pair: (pair[0], pair[1].label, pair[1].path),
@@ -111,7 +113,7 @@ class PictureBuild(Build):
             nonlocal done
             for role, item in items:
                 for event in self.kind.read([item], self.options, place):
-                    if (found := seen.take(event, role)) is None:
+                    if (found := self.seen.take(event, role)) is None:
                         continue
                     if (batch := batcher.add(found.picture)) is not None:
                         yield batch
@@ -124,12 +126,13 @@ class PictureBuild(Build):
         with Workers("daedal.data.images.batch:BatchWork", bench, self.processes_for(0, 0), _ALONE) as workers:
             workers.run(batches(), lambda size: None)
         self.progress("read", done, done)
-        return seen, batcher.number
+        return batcher.number
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
-    def _roles(self, seen: Seen) -> np.ndarray:
+    def _roles(self) -> np.ndarray:
         """Of each picture the split that the user or its folder says; with --split folders say nothing."""
+        seen = self.seen
         roles, found = np.array(seen.roles, dtype=np.int8), np.array(seen.found, dtype=np.int8)
         if self.options.split is not None:
             if (found > 0).any():
@@ -137,7 +140,8 @@ class PictureBuild(Build):
             return roles
         return np.where((roles == 0) & (found > 0), found, roles)
 
-    def _deduplicate(self, gallery: Gallery, roles: np.ndarray, annotated: Annotated) -> Duplicates:
+    def _deduplicate(self, roles: np.ndarray) -> Duplicates:
+        gallery, annotated = self.gallery, self.annotated
         self.progress("deduplicate", 0, len(gallery))
         pairs = [(annotated.labels[place], annotated.captions[place]) for place in gallery.places.tolist()]
         known = np.array([sum(each is not None for each in pair) for pair in pairs], dtype=np.int64)
@@ -152,19 +156,11 @@ class PictureBuild(Build):
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def _write(
-        self,
-        out: Path,
-        seen: Seen,
-        annotated: Annotated,
-        gallery: Gallery,
-        found: Duplicates,
-        assignment: Assignment,
-    ) -> None:
-        self.progress("write", 0, len(gallery))
+    def write(self, folder: Path) -> DataManifest:
+        seen, annotated, gallery, splits = self.seen, self.annotated, self.gallery, self.assignment.splits
         places = gallery.places.tolist()
         names = [annotated.labels[place] for place in places]
-        kept = (assignment.splits >= 0).tolist()
+        kept = (splits >= 0).tolist()
         classes = tuple(
             sorted({name for name, stays in zip(names, kept, strict=True) if stays and name is not None}, key=natural)
         )
@@ -175,28 +171,17 @@ class PictureBuild(Build):
             "caption": [annotated.captions[place] or "" for place in places],
             "truth": [seen.truths[place] or "" for place in places],
         }
-        with atomic_folder(out) as folder:
-            gallery.raster.save(folder)
-            records = write_splits(folder, gallery, assignment.splits, labels, len(classes), texts)
-            manifest = self._manifest(seen, annotated, gallery, found, assignment, classes, records)
-            write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
-            train = np.load(images_path(folder, SPLITS[0]), mmap_mode="r", allow_pickle=False)
-            write_sheet(folder / SHEET, train, labels[assignment.splits == 0], classes)
-        self.progress("write", len(gallery), len(gallery))
+        gallery.raster.save(folder)
+        records = write_splits(folder, gallery, splits, labels, len(classes), texts)
+        train = np.load(images_path(folder, SPLITS[0]), mmap_mode="r", allow_pickle=False)
+        write_sheet(folder / SHEET, train, labels[splits == 0], classes)
+        return self._manifest(classes, records)
 
-    def _manifest(
-        self,
-        seen: Seen,
-        annotated: Annotated,
-        gallery: Gallery,
-        found: Duplicates,
-        assignment: Assignment,
-        classes: tuple[str, ...],
-        records: dict[str, ImageSplitRecord],
-    ) -> ImageManifest:
+    def _manifest(self, classes: tuple[str, ...], records: dict[str, ImageSplitRecord]) -> ImageManifest:
+        seen, annotated, gallery, found = self.seen, self.annotated, self.gallery, self.found
         from_where = [f"classes are from {annotated.labels_from}"] if classes else []
         from_where += [f"captions are from {annotated.captions_from}"] if annotated.captions_from else []
-        kept = gallery.places[assignment.splits >= 0].tolist()
+        kept = gallery.places[self.assignment.splits >= 0].tolist()
         told = (*from_where, *missing(annotated, seen, kept), *gallery.notes, *annotated.notes, *seen.tally.notes)
         notes = list(dict.fromkeys(told))
         if len(notes) > _MOST_NOTES:  # as of a thousand Parquet files, each with its guesses
@@ -212,7 +197,7 @@ class PictureBuild(Build):
             "raster": gallery.raster,
             "classes": classes,
             "splits": records,
-            "split_by": assignment.method,
+            "split_by": self.assignment.method,
             "duplicates": duplicates_of(found, examples),
             "sizes": _most(Counter(f"{width} x {height}" for width, height in gallery.sizes.tolist()), "other sizes"),
             "formats": _most(gallery.formats, "others"),

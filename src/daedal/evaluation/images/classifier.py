@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from daedal.errors import DaedalError
-from daedal.evaluation.images.extractors import Features, Pictures, Request, as_planes
+from daedal.evaluation.images.features import Features, Pictures, Request, as_planes
 from daedal.evaluation.images.weights import cache_folder
 from daedal.files import atomic_path
 

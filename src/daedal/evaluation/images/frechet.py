@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.evaluation.images.finite import finite
+from daedal.evaluation.images.features import finite
 from daedal.evaluation.images.intervals import Interval, groups_of, jackknife_error, student_around
 from daedal.evaluation.images.moments import Moments
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.evaluation.images.finite import finite
+from daedal.evaluation.images.features import finite
 from daedal.evaluation.images.intervals import Interval, mean_interval
 
 SPLITS, SEED = 10, 2020

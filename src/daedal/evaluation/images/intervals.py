@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -36,6 +37,11 @@ def wilson(hits: int, n: int) -> Interval | None:
     if 1 <= n - hits <= few:
         high = 1 - _poisson_end(n - hits) / n
     return (0.0 if hits == 0 else low), (1.0 if hits == n else high)
+
+
+def share_of(hits: int, n: int) -> dict[str, Any]:
+    """A share as the fields of a measurement."""
+    return {"value": hits / n, "interval": wilson(hits, n), "interval_method": WILSON, "n": n}
 
 
 def stratified(hits: Sequence[int], sizes: Sequence[int], weights: Sequence[float] | None = None) -> Interval | None:

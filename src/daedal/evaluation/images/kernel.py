@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.evaluation.images.finite import finite
+from daedal.evaluation.images.features import finite
 from daedal.evaluation.images.intervals import Interval, groups_of, student_around
 
 SUBSETS, SUBSET, SEED = 100, 1000, 2020

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.evaluation.images.finite import finite
+from daedal.evaluation.images.features import finite
 from daedal.evaluation.images.intervals import Interval, groups_of, student_around
 
 K, DENSITY_K = 3, 5

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.evaluation.images.finite import finite
+from daedal.evaluation.images.features import finite
 from daedal.evaluation.images.intervals import Interval, wilson
 from daedal.evaluation.intervals import LEVEL, normal
 

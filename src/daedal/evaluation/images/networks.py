@@ -6,7 +6,7 @@ from typing import Self
 
 from daedal.errors import DaedalError
 from daedal.evaluation.images import inception, mobilenet
-from daedal.evaluation.images.extractors import Features, Pictures, Request, as_planes, in_colour
+from daedal.evaluation.images.features import Features, Pictures, Request, as_planes, in_colour
 from daedal.evaluation.images.inception import Inception
 from daedal.evaluation.images.mobilenet import MobileNet
 from daedal.evaluation.images.resize import RULES, Rule, resize

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from daedal.evaluation.images.extractors import Features, Pictures, as_planes
+from daedal.evaluation.images.features import Features, Pictures, as_planes
 
 SEED = 20260101
 WIDTH = 16

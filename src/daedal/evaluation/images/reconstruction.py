@@ -1,4 +1,5 @@
-"""How near pictures come back through a model's latents: mean squared error, PSNR and SSIM, a value for each picture."""
+"""How near pictures come back through a model's latents: mean squared error, PSNR and SSIM, a value for each picture, and the
+evaluator over them."""
 
 from dataclasses import dataclass
 
@@ -8,9 +9,62 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from daedal.codecs.raster import to_image
+from daedal.codecs.sheet import pairs
+from daedal.evaluation.blocks import Sheet
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
+from daedal.evaluation.images.intervals import STUDENT, mean_interval
+from daedal.evaluation.images.speeds import largest
+from daedal.evaluation.kinds.pictures import PictureSubject
+from daedal.evaluation.measurement import Measurement, define
+
+RECONSTRUCTIONS = "reconstructions.png"
+_RECONSTRUCTED = (16, 64, 256)
+_BATCH = 64
 _WINDOW, _DEVIATION = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 MOST_DECIBELS = 100.0
+
+
+class Reconstruction(Evaluator[PictureSubject]):
+    """Errors of held-out pictures that went through the model's latents."""
+
+    needs, columns = frozenset({"reconstruct"}), frozenset({"pictures"})
+
+    def count(self, subject: PictureSubject, within: float) -> int:
+        return largest(_RECONSTRUCTED, 0.15 * within * subject.speeds.reconstructs)
+
+    def seconds(self, subject: PictureSubject, within: float) -> float:
+        return self.count(subject, within) / subject.speeds.reconstructs
+
+    @torch.no_grad()
+    def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:
+        tell(0, "reconstructing")
+        generator, held, back = subject.generator, subject.held.some(self.count(subject, within)), []
+        for start in range(0, len(held.pictures), _BATCH):
+            shown = generator.codec.encode_batch(held.pictures[start : start + _BATCH]).to(generator.device)
+            known = torch.from_numpy(np.array(held.labels[start : start + _BATCH])).to(generator.device)
+            given = known if generator.classes and bool((known >= 0).all()) else None
+            back.append(generator.codec.decode_batch(subject.model.reconstruct(shown, given)))
+        returned, n = np.concatenate(back), len(held.pictures)
+        found = errors(held.pictures, returned)
+        measured = tuple(
+            Measurement.parse({
+                "name": f"{name} of reconstructions", "unit": unit, "value": float(values.mean()), "better": better,
+                "interval": mean_interval(values, possible), "interval_method": STUDENT, "n": n, "pieces": "pictures",
+                "definition": define(f"reconstruction-{name.lower()}", 1, **{subject.reference.name: n}), **subject.about,
+            }, name)
+            for name, unit, values, better, possible in (
+                ("PSNR", "dB", found.psnr, "higher", (0.0, MOST_DECIBELS)),
+                ("SSIM", "", found.ssim, "higher", (-1.0, 1.0)), ("MSE", "", found.mse, "lower", (0.0, 1.0)),
+            )
+        )  # fmt: skip
+        shown = [to_image(each) for each in held.pictures[:16]], [to_image(each) for each in returned[:16]]
+        says = "Held-out pictures, each above what comes back through the model's latents."
+        return Findings(
+            measured, blocks=(Sheet(title="What comes back", says=says, file=RECONSTRUCTIONS),),
+            pictures={RECONSTRUCTIONS: pairs(*shown)},
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,11 @@ from jaxtyping import Int, UInt8
 from daedal.codecs.caption import tidy
 from daedal.codecs.image import PixelCodec
 from daedal.data.images.dataset import ImageDataset
-from daedal.data.manifest import MANIFEST
+from daedal.data.shards import Dataset
 from daedal.data.worlds.scenes import Scene
 from daedal.errors import DaedalError
-from daedal.evaluation.images.report import ImageDataFacts
-from daedal.evaluation.subject import NotMeasurable
-from daedal.training.run import RunFolder
-from daedal.training.run_data import is_own, own_data
+from daedal.evaluation.evaluator import NotMeasurable
+from daedal.evaluation.source import Source
 
 LEAST = 50
 """A test split with fewer pictures is passed over for the validation split."""
@@ -30,7 +28,6 @@ class Reference:
 
     Attributes:
         name: of the split or the folder.
-        own: whether they are of the run's own data.
         train_data: what the model learned from, where it is at hand.
         captions: of the pictures; empty where they have none.
     """
@@ -39,7 +36,6 @@ class Reference:
     pictures: UInt8[np.ndarray, "n height width channels"]
     labels: Int[np.ndarray, " n"]
     fingerprint: str
-    own: bool
     train_data: ImageDataset | None
     captions: tuple[str, ...] = ()
 
@@ -61,16 +57,6 @@ class Reference:
         """What the pictures that the model learned from show, where they are scenes."""
         truths = () if self.train_data is None else self.train_data.split("train").truths
         return (Scene.model_validate_json(truth) for truth in truths if truth)
-
-    def facts(self, used: int) -> ImageDataFacts:
-        """Their facts for the report."""
-        manifest = self.train_data.manifest if self.train_data is not None else None
-        return ImageDataFacts(
-            name=self.name, pictures=len(self.pictures), used=used, hash=self.fingerprint,
-            train_pictures=0 if self.train_data is None else self.train_data.split("train").count,
-            sources=tuple(Path(each.source).name or each.source for each in manifest.sources) if manifest else (),
-            licences=tuple(sorted({each.licence or "unknown" for each in manifest.sources})) if manifest else (),
-        )  # fmt: skip
 
 
 def held_out(dataset: ImageDataset) -> str:
@@ -98,40 +84,30 @@ def of_scenes(data: ImageDataset) -> bool:
     return bool(truths) and all(truths[:8])
 
 
-def open_reference(against: str | Path | ImageDataset | None, folder: RunFolder | None, codec: PixelCodec) -> Reference:
-    """The pictures of `against`, brought to the codec's size where they are files.
+def open_reference(source: Source, codec: PixelCodec) -> Reference:
+    """The pictures of `source`, brought to the codec's size where they are files.
 
     Raises:
-        DaedalError: there is nothing to measure against, or its pictures are of another size.
+        DaedalError: they are none, or of another size.
     """
-    if against is None:
-        if folder is None:
-            raise DaedalError("The data that this model was trained on is not known", "Name a folder by --against")
-        learned = own_data(folder)
-        assert isinstance(learned, ImageDataset)
-        return _of_data(learned, codec, True, learned)
-    dataset: ImageDataset | None = None
-    if isinstance(against, ImageDataset):
-        dataset = against
-    elif (Path(against) / MANIFEST).is_file():
-        dataset = ImageDataset.open(Path(against))
-    if dataset is None:
-        return _of_files(Path(str(against)), codec, _learned(folder))
-    if folder is not None and is_own(dataset, folder):
-        return _of_data(dataset, codec, True, dataset)
-    return _of_data(dataset, codec, False, _learned(folder))
+    data, learned = source.data, source.learned
+    train = learned if isinstance(learned, ImageDataset) else None
+    if isinstance(data, Dataset):
+        raise DaedalError(
+            f"A model of pictures is measured on pictures, and {data.folder} holds text", "Name other data"
+        )
+    return _of_files(data, codec, train) if isinstance(data, Path) else of_data(data, codec, train)
 
 
-def _learned(folder: RunFolder | None) -> ImageDataset | None:
-    """What a run learned from, where it is still at hand."""
-    try:
-        data = None if folder is None else own_data(folder)
-    except DaedalError:
-        return None
-    return data if isinstance(data, ImageDataset) else None
+def of_data(dataset: ImageDataset, codec: PixelCodec, train: ImageDataset | None) -> Reference:
+    """The held-out split of a data folder.
 
+    Args:
+        train: what the model learned from, where that is at hand.
 
-def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: ImageDataset | None) -> Reference:
+    Raises:
+        DaedalError: its pictures are of another size, or too few are held out.
+    """
     if dataset.codec.shape != codec.shape:
         raise DaedalError(
             f"The pictures of {dataset.folder} are {dataset.codec.shape} and the model's {codec.shape} (channels, height, "
@@ -140,8 +116,7 @@ def _of_data(dataset: ImageDataset, codec: PixelCodec, own: bool, learned: Image
         )
     name = held_out(dataset)
     split = dataset.split(name)
-    train = learned if learned is not None else dataset
-    return Reference(name, split.images, split.labels, split.fingerprint, own, train, tuple(split.captions))
+    return Reference(name, split.images, split.labels, split.fingerprint, train, tuple(split.captions))
 
 
 def _of_files(path: Path, codec: PixelCodec, learned: ImageDataset | None) -> Reference:
@@ -167,7 +142,7 @@ def _of_files(path: Path, codec: PixelCodec, learned: ImageDataset | None) -> Re
             raise DaedalError(f"{each} is not a picture that can be read ({error})", "Remove or repair it") from None
     stacked = np.stack(pictures)
     fingerprint = hashlib.sha256(stacked.tobytes()).hexdigest()
-    return Reference(_plain(path.resolve().name), stacked, np.full(len(stacked), -1), fingerprint, False, learned)
+    return Reference(_plain(path.resolve().name), stacked, np.full(len(stacked), -1), fingerprint, learned)
 
 
 def _plain(name: str) -> str:

@@ -13,14 +13,36 @@ from torch import Tensor
 
 from daedal.codecs.caption import tidy
 from daedal.errors import DaedalError
-from daedal.evaluation.images.finite import finite
-from daedal.evaluation.images.intervals import WILSON, wilson
-from daedal.evaluation.images.report import ImageBaseline
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
+from daedal.evaluation.images.features import finite
+from daedal.evaluation.images.intervals import share_of
+from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.measurement import Measurement, define
+from daedal.evaluation.report import Baseline
 
 FIRST = (1, 5, 10)
 """Among how many of the first something must be to be found."""
 FEWEST = 2
+
+
+class Matching(Evaluator[PictureSubject]):
+    """Recall of a CLIP among held-out pictures that have a caption, and their captions."""
+
+    needs, columns = frozenset({"match"}), frozenset({"pictures", "captions"})
+    lacking = "What it matches: the pictures have no captions"
+
+    def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:
+        """
+        Raises:
+            DaedalError: there are no two different captions, or a direction is NaN or infinite.
+        """
+        tell(0, "matching pictures and texts")
+        generator, held = subject.generator, subject.held
+        known = [place for place, caption in enumerate(held.captions) if tidy(caption)]
+        texts, right = distinct([held.captions[place] for place in known])
+        pictures = generator.embed_pictures([held.pictures[place] for place in known]).cpu()
+        found, chance = retrieval(pictures, generator.embed_texts(texts).cpu(), right, **subject.about)
+        return Findings(tuple(found), (chance,))
 
 
 def retrieval(
@@ -30,7 +52,7 @@ def retrieval(
     *,
     model_hash: str,
     data_hash: str,
-) -> tuple[list[Measurement], ImageBaseline]:
+) -> tuple[list[Measurement], Baseline]:
     """Recall in both directions, and what chance would find.
 
     Args:
@@ -52,16 +74,14 @@ def retrieval(
         for first in FIRST:
             hits = int((places < first).sum())
             about = {
-                "name": f"{name}, in the first {first}", "unit": "", "n": n, "pieces": pieces, "better": "higher",
+                "name": f"{name}, in the first {first}", "unit": "", "pieces": pieces, "better": "higher",
                 "definition": define(f"{quantity}-{first}", 1, pictures=len(pictures), texts=len(texts)),
                 "data_hash": data_hash,
             }  # fmt: skip
-            found.append(Measurement.parse({
-                **about, "value": hits / n, "interval": wilson(hits, n), "interval_method": WILSON, "model_hash": model_hash,
-            }, name))  # fmt: skip
+            found.append(Measurement.parse({**about, **share_of(hits, n), "model_hash": model_hash}, name))
             lucky = [_chance(others, int(count), first) for count in fits.sum(1).tolist()]
-            chance.append(Measurement.parse({**about, "value": float(np.mean(lucky))}, name))
-    return found, ImageBaseline(
+            chance.append(Measurement.parse({**about, "value": float(np.mean(lucky)), "n": n}, name))
+    return found, Baseline(
         name="chance", why="what an order that knows nothing finds, on average", measurements=tuple(chance)
     )
 

@@ -20,7 +20,10 @@ from daedal.config import Config
 from daedal.data.worlds.scenes import HELD_OUT_PAIRS, HELD_OUT_RELATIONS, MOST_THINGS, Scene, Thing, relations
 from daedal.data.worlds.scenes import draw as draw_scene
 from daedal.errors import DaedalError
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.intervals import STRATIFIED, WILSON, stratified, wilson
+from daedal.evaluation.images.speeds import largest
+from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.worlds.judge import STRICT, read
 from daedal.evaluation.worlds.prompts import MAIN_TASKS, PARTS, TASKS, Part, Prompt, Task, parts_of, prompts
@@ -33,6 +36,39 @@ Choose = Callable[[str, Sequence[Picture]], int]
 Through = Callable[[Sequence[Picture]], Sequence[Picture]]
 """Pictures to what becomes of them: a tokenizer's reconstructions."""
 Row = Task | Literal["overall"]
+_PROMPTS = (10, 25, 50, 100)
+_CELLS = 13
+"""Tasks and parts at most."""
+
+
+class Composing(Evaluator[PictureSubject]):
+    """Composition of what the model can have seen, and of what it never did."""
+
+    needs, columns, weight = frozenset({"sample", "prompt"}), frozenset({"pictures", "truth"}), 20.0
+
+    def _each(self, subject: PictureSubject) -> float:
+        """Seconds of a prompt in every cell: guidance doubles the work."""
+        return 2 * _CELLS / subject.speeds.draws
+
+    def prompts(self, subject: PictureSubject, within: float) -> int:
+        """For each task and part."""
+        return largest(_PROMPTS, 0.5 * within / self._each(subject))
+
+    def seconds(self, subject: PictureSubject, within: float) -> float:
+        return self.prompts(subject, within) * self._each(subject)
+
+    def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:
+        tell(0, "composing")
+        generator = subject.generator
+
+        def show(prompts: Sequence[str], seed: int) -> list[Picture]:
+            drawn = generator.generate(len(prompts), prompt=list(prompts), seed=seed)
+            return [generator.codec.lay(picture.image) for picture in drawn]
+
+        return Findings(composition(
+            show, generator.codec.height, self.prompts(subject, within), subject.asked.seed, tasks=MAIN_TASKS,
+            parts=("seen", *never_trained(subject.reference.learned_scenes())), model_hash=subject.hash,
+        ).measurements)  # fmt: skip
 
 
 class Composition(Config):

@@ -11,10 +11,24 @@ import numpy as np
 from jaxtyping import UInt8
 
 from daedal.data.worlds.scenes import Pair
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.intervals import WILSON, wilson
+from daedal.evaluation.kinds.pictures import PictureSubject
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.worlds.judge import STRICT
 from daedal.evaluation.worlds.validity import ALL_PAIRS, Validity, validity
+
+_JUDGED = 250
+
+
+class SceneScores(Evaluator[PictureSubject]):
+    """What the judge says of a model's first samples."""
+
+    needs, columns = frozenset({"sample"}), frozenset({"pictures", "truth"})
+
+    def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:
+        assert subject.drawn is not None
+        return Findings(scene_scores(subject.drawn.pictures[:_JUDGED], seed=subject.asked.seed, **subject.about)[1])
 
 
 def scene_scores(

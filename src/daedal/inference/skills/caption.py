@@ -31,9 +31,6 @@ class Caption(PictureSkill):
 
         Args:
             temperature: 0 takes the likeliest word each time; 1 draws them as the model finds them likely.
-
-        Raises:
-            DaedalError: a picture cannot be read.
         """
         captions = self._conditions.captions
         assert captions is not None
@@ -46,11 +43,7 @@ class Caption(PictureSkill):
         return [captions.decode(row) for row in rows]
 
     def caption_log_likelihood(self, text: str, pictures: Sequence[AnyPicture]) -> Float[Tensor, " pictures"]:
-        """How likely the model would say a text of each picture, in nats.
-
-        Raises:
-            DaedalError: the text says nothing, or a picture cannot be read.
-        """
+        """How likely the model would say a text of each picture, in nats."""
         words = self._texts([text])
         _, found = self._of_each(
             pictures,
@@ -59,9 +52,5 @@ class Caption(PictureSkill):
         return found
 
     def choose(self, text: str, pictures: Sequence[AnyPicture]) -> int:
-        """The place of the picture of which the model would most likely say the text.
-
-        Raises:
-            DaedalError: as `caption_log_likelihood`.
-        """
+        """The place of the picture of which the model would most likely say the text."""
         return int(self.caption_log_likelihood(text, pictures).argmax())

@@ -101,9 +101,6 @@ class Vary(RequestSkill):
 
         Args:
             strength: how far from it, from 0 to 1.
-
-        Raises:
-            DaedalError: the picture cannot be read.
         """
         if "edit" in self._subject.skills:
             return Edit(self._subject).request_edit(picture, None, n, strength=strength, seed=seed, first=first)

@@ -35,39 +35,23 @@ class Match(PictureSkill):
     def embed_pictures(
         self, pictures: Pictures, *, progress: Progress | None = None
     ) -> Float[Tensor, "pictures embedding"]:
-        """The directions of pictures, each of length 1.
-
-        Raises:
-            DaedalError: there is none, or one cannot be read.
-        """
+        """The directions of pictures, each of length 1."""
         return self._of_each(pictures, lambda images, *_: self._model.embed_pictures(images), progress=progress)[1]
 
     def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "texts embedding"]:
-        """The directions of texts, each of length 1. `captions.unknown` tells words that the model never saw.
-
-        Raises:
-            DaedalError: there is none, or one says nothing.
-        """
+        """The directions of texts, each of length 1. `captions.unknown` tells words that the model never saw."""
         ids = self._texts(texts)
         return torch.cat(list(self._in_batches(
             self._noise(0, 0, len(ids)), ids, None, lambda _, chosen: self._model.embed_texts(chosen)  # type: ignore[arg-type]
         )))  # fmt: skip
 
     def similarity(self, pictures: Pictures, texts: Sequence[str]) -> Float[Tensor, "pictures texts"]:
-        """Cosine similarities, from -1 to 1.
-
-        Raises:
-            DaedalError: as `embed_pictures` and `embed_texts`.
-        """
+        """Cosine similarities, from -1 to 1."""
         said = self.embed_texts(texts)
         return self.embed_pictures(pictures) @ said.mT
 
     def probabilities(self, pictures: Pictures, texts: Sequence[str]) -> Float[Tensor, "pictures texts"]:
-        """For each picture, how likely each text is if one of them is right.
-
-        Raises:
-            DaedalError: as `similarity`.
-        """
+        """For each picture, how likely each text is if one of them is right."""
         return (self.similarity(pictures, texts) / self._model.temperature.detach()).softmax(1)
 
     def classify(self, pictures: Pictures, labels: Sequence[str], template: str = "{}") -> list[dict[str, float]]:
@@ -94,18 +78,10 @@ class Match(PictureSkill):
         ]
 
     def rank(self, text: str, pictures: Pictures) -> list[Ranked]:
-        """The pictures, the nearest to the text first.
-
-        Raises:
-            DaedalError: as `similarity`.
-        """
+        """The pictures, the nearest to the text first."""
         near = self.similarity(pictures, [text])[:, 0].double().tolist()
         return sorted((Ranked(*entry) for entry in enumerate(near)), key=lambda entry: -entry.similarity)
 
     def choose(self, text: str, pictures: Pictures) -> int:
-        """The place of the picture that is nearest to the text.
-
-        Raises:
-            DaedalError: as `similarity`.
-        """
+        """The place of the picture that is nearest to the text."""
         return self.rank(text, pictures)[0].place

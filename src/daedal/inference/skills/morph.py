@@ -34,11 +34,7 @@ class Morph(PictureSkill):
     def encode(
         self, pictures: Sequence[AnyPicture], *, label: Labels = None, progress: Progress | None = None
     ) -> Float[Tensor, "batch *latent"]:
-        """The model's latents of pictures.
-
-        Raises:
-            DaedalError: a picture cannot be read.
-        """
+        """The model's latents of pictures."""
         return self._of_each(pictures, lambda images, _, chosen: self._model.encode(images, chosen), label, progress)[1]
 
     def interpolate(

@@ -41,7 +41,11 @@ _RECORD = 2000
 
 
 class PictureSkill(Skill):
-    """A skill of a model of pictures."""
+    """A skill of a model of pictures.
+
+    What takes pictures, texts, classes or options raises a `DaedalError` where none is given, one cannot be read or says
+    nothing, or the model knows no such.
+    """
 
     learned = ImageModel
 

@@ -55,11 +55,7 @@ class Reconstruct(PictureSkill):
     def reconstruct(
         self, pictures: Sequence[AnyPicture], *, label: Labels = None, progress: Progress | None = None
     ) -> list[Reconstruction]:
-        """Each picture as it comes through the model's latents, and how far off it is.
-
-        Raises:
-            DaedalError: a picture cannot be read, or there is no such class.
-        """
+        """Each picture as it comes through the model's latents, and how far off it is."""
         given, images = self._of_each(
             pictures, lambda images, _, chosen: self._model.reconstruct(images, chosen), label, progress
         )

@@ -109,9 +109,6 @@ class ScorePictures(PictureSkill):
 
         Args:
             samples: more make a bound tighter, where the likelihood is bounded.
-
-        Raises:
-            DaedalError: a picture cannot be read, or there is no such class.
         """
 
         def likelihood(images: Tensor, part: Noise, chosen: Chosen) -> Tensor:

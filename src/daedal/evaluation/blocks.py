@@ -1,0 +1,97 @@
+"""What a report shows beside its table of numbers. Evaluators make them; `terminal`, `card` and `page` show them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from daedal.config import Config
+from daedal.evaluation.measurement import Measurement
+from daedal.printable import harmless
+
+
+class Note(Config):
+    """A sentence, without its full stop."""
+
+    kind: Literal["note"] = "note"
+    text: str
+
+
+class Ranking(Config):
+    """The model among its baselines by a quantity, such as "bits-per-byte": bars, the best first."""
+
+    kind: Literal["ranking"] = "ranking"
+    quantity: str
+    of: str
+
+
+class Numbers(Config):
+    """Measurements of something else than the model: copies in held-out text, say. They stand in the table of all."""
+
+    kind: Literal["numbers"] = "numbers"
+    measurements: tuple[Measurement, ...]
+
+
+class Table(Config):
+    """Rows under a head.
+
+    Attributes:
+        brief: a sentence for where a table takes too much room: then the page alone shows the rows.
+    """
+
+    kind: Literal["table"] = "table"
+    title: str
+    says: str = ""
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | int | float, ...], ...]
+    brief: str = ""
+
+
+class Sheet(Config):
+    """Pictures on one sheet: in a grid, or in pairs above one another. Its PNG is in the report under the name of its file."""
+
+    kind: Literal["sheet"] = "sheet"
+    title: str
+    says: str
+    file: str
+
+
+class Sample(Config):
+    """Something that a model wrote on from a prompt, which is no part of the text; and what of the text it has copied."""
+
+    prompt: str
+    text: str
+    copied: str = ""
+
+    @property
+    def shown(self) -> str:
+        """As it reads."""
+        return harmless(self.prompt + self.text)
+
+
+class Texts(Config):
+    """What a model wrote, the first ones drawn, not chosen."""
+
+    kind: Literal["texts"] = "texts"
+    title: str
+    says: str
+    texts: tuple[Sample, ...]
+
+    @property
+    def varied(self) -> list[Sample]:
+        """One from nothing and one from a prompt."""
+        return [*[s for s in self.texts if not s.prompt][:1], *[s for s in self.texts if s.prompt][:1]]
+
+
+Block = Annotated[Note | Ranking | Numbers | Table | Sheet | Texts, Field(discriminator="kind")]
+
+
+def cell(value: str | int | float) -> str:
+    """A value of a table as it is shown."""
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def sentence(text: str) -> str:
+    """A note with its capital and its full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,147 @@
+"""What an evaluator is: it declares what it needs of a model and of data, how long it takes, and gives findings. The table of
+them is in `evaluate.py`, which picks those that apply."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from PIL import Image
+
+from daedal.config import Config
+from daedal.errors import DaedalError
+from daedal.evaluation.blocks import Block
+from daedal.evaluation.measurement import Measurement
+from daedal.evaluation.report import Baseline, DataFacts, ModelFacts, Predictor, Presentation
+from daedal.evaluation.source import Source
+from daedal.inference.generator import Generator
+
+Tell = Callable[[float, str], None]
+"""Told what share of the work is done, and what is being done."""
+
+
+class NotMeasurable(DaedalError):
+    """A data folder holds too little out to measure a model with, or there is no time for it."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an evaluator found; see `report.Report` for each.
+
+    Attributes:
+        pictures: sheets, by the name of their file.
+    """
+
+    measurements: tuple[Measurement, ...] = ()
+    baselines: tuple[Baseline | Predictor, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    missing: tuple[str, ...] = ()
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
+
+    def __add__(self, more: "Findings") -> "Findings":
+        return Findings(
+            self.measurements + more.measurements, self.baselines + more.baselines, self.blocks + more.blocks,
+            self.missing + more.missing, {**self.sampling, **more.sampling}, {**self.pictures, **more.pictures},
+        )  # fmt: skip
+
+
+class Subject(ABC):
+    """A model that is measured, with the data for it.
+
+    Args:
+        opened: the model with its codec; None while it is still being trained, to foretell the time.
+    """
+
+    options: ClassVar[type[Config]]
+    """What may be asked of its evaluation."""
+    fixed: ClassVar[float]
+    """Seconds that every evaluation takes."""
+
+    def __init__(self, opened: Generator | None) -> None:
+        self.opened = opened
+
+    @classmethod
+    @abstractmethod
+    def open(cls, generator: Generator, source: Source, options: Any, tell: Tell) -> Self:
+        """
+        Raises:
+            DaedalError: the data are not of the model's kind, or too little is held out.
+        """
+
+    @property
+    @abstractmethod
+    def can(self) -> frozenset[str]:
+        """What the model can do."""
+
+    @property
+    @abstractmethod
+    def has(self) -> frozenset[str]:
+        """What there is of the data."""
+
+    @property
+    def opening_seconds(self) -> float:
+        """Those that opening takes beside."""
+        return 0.0
+
+    @property
+    def generator(self) -> Generator:
+        assert self.opened is not None
+        return self.opened
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the model's weights."""
+        return self.generator.fingerprint
+
+    @property
+    def name(self) -> str:
+        """Of the model: a folder's is its own, for where it lies is nobody's affair."""
+        named = Path(self.generator.name)
+        return named.resolve().name if named.is_dir() else self.generator.name
+
+    def seconds_left(self, taken: float) -> float:
+        """For all evaluators, when opening has `taken` so many; infinite where time does not decide what is measured."""
+        return math.inf
+
+    @property
+    @abstractmethod
+    def model_facts(self) -> ModelFacts: ...
+
+    @property
+    @abstractmethod
+    def data_facts(self) -> DataFacts: ...
+
+    @property
+    @abstractmethod
+    def presentation(self) -> Presentation: ...
+
+
+S = TypeVar("S", bound=Subject)
+
+
+class Evaluator(ABC, Generic[S]):
+    """One thing that can be measured."""
+
+    needs: ClassVar[frozenset[str]]
+    """What the model must be able to do."""
+    columns: ClassVar[frozenset[str]]
+    """What there must be of the data."""
+    lacking: ClassVar[str] = ""
+    """What the report says where the data lack that; nothing where nobody would expect it."""
+    weight: ClassVar[float] = 5.0
+    """Share of the progress bar, beside the others'."""
+
+    def seconds(self, subject: S, within: float) -> float:
+        """How long it takes where there is so much time: the more there is, the more is measured."""
+        return 0.0
+
+    @abstractmethod
+    def measure(self, subject: S, within: float, tell: Tell) -> Findings:
+        """
+        Raises:
+            DaedalError: it cannot be measured.
+        """

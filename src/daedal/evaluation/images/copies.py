@@ -1,0 +1,95 @@
+"""Whether a model's samples are copies of training pictures, over small pictures of equal contrast: the evaluator over
+`memorization`."""
+
+import math
+
+import numpy as np
+import torch.nn.functional as F
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from daedal.codecs.raster import to_image
+from daedal.codecs.sheet import pairs
+from daedal.errors import DaedalError
+from daedal.evaluation.blocks import Sheet
+from daedal.evaluation.evaluator import Evaluator, Findings, Tell
+from daedal.evaluation.images import memorization
+from daedal.evaluation.images.baselines import spread
+from daedal.evaluation.images.features import Pictures, as_planes
+from daedal.evaluation.images.intervals import WILSON
+from daedal.evaluation.images.memorization import Nearest
+from daedal.evaluation.kinds.pictures import PictureSubject
+from daedal.evaluation.measurement import Measurement, define
+
+NEIGHBOURS = "neighbours.png"
+_TRAIN = 10_000
+_SIDE = 16
+"""Pixels of a side at which pictures are compared."""
+_LEAST_CONTRAST = 0.02
+
+
+class Copies(Evaluator[PictureSubject]):
+    """Authenticity, the test for copies, and the nearest training picture of each sample."""
+
+    needs, columns = frozenset({"sample"}), frozenset({"pictures", "train"})
+    lacking = "What was copied: the training pictures are not at hand"
+
+    def measure(self, subject: PictureSubject, within: float, tell: Tell) -> Findings:
+        tell(0, "looking for copies")
+        train, drawn, reference = subject.reference.train_pictures, subject.drawn, subject.reference
+        assert train is not None
+        assert drawn is not None
+        samples, held_out = drawn.pictures, subject.held.pictures
+        learned = np.asarray(train[spread(len(train), _TRAIN)])
+        features = _alike(learned)
+        near = memorization.nearest(_alike(samples), features)
+        hit = np.unique(near.indices)
+        own = memorization.nearest_of(features, hit)
+        apart = Nearest(np.full(len(learned), np.inf), np.zeros(len(learned), dtype=np.int64))
+        apart.distances[hit] = own.distances
+        how = {"space": f"contrast-at-{_SIDE}-pixels", "train": len(learned), "samples": len(samples)}
+        found = memorization.authenticity(near, apart)
+        measured = [Measurement(
+            name="authentic samples", value=found.value, unit="", interval=found.interval, interval_method=WILSON,
+            n=len(samples), pieces="pictures", better="higher", definition=define("authenticity", 1, **how), **subject.about,
+        )]  # fmt: skip
+        missing: tuple[str, ...] = ()
+        try:
+            test = memorization.copy_test(near, memorization.nearest(_alike(held_out), features))
+        except DaedalError as error:
+            missing = (error.what,)
+        else:
+            stated = define("data-copying", 1, **how, **{reference.name: len(held_out)})
+            measured.append(Measurement(
+                name="farther than held-out pictures", value=test.probability, unit="",
+                interval=test.interval, interval_method=memorization.METHOD, n=len(samples), pieces="pictures",
+                better="higher", definition=stated, **subject.about,
+            ))  # fmt: skip
+            measured.append(Measurement(
+                name="p-value of copying", value=test.p, unit="", n=len(samples), pieces="pictures", better="higher",
+                definition=stated.replace("data-copying/", "data-copying-p/"), **subject.about,
+            ))  # fmt: skip
+        closest = np.argsort(near.distances, kind="stable")[:16]
+        says = (
+            "The samples that are nearest to a training picture, each above that picture. If both are the same picture, the "
+            "model has copied it."
+        )
+        return Findings(
+            tuple(measured), blocks=(Sheet(title="What it copies", says=says, file=NEIGHBOURS),), missing=missing,
+            pictures={NEIGHBOURS: pairs(_images(samples[closest]), _images(learned[near.indices[closest]]))},
+        )  # fmt: skip
+
+
+def _images(pictures: Pictures) -> list[Image.Image]:
+    return [to_image(each) for each in pictures]
+
+
+def _alike(pictures: Pictures) -> Float[Tensor, "n values"]:
+    """Pictures averaged over squares until a side has at most sixteen pixels, then brought to one brightness and contrast: else
+    a pale or blurred picture would be near to every other."""
+    x = as_planes(pictures) / 255
+    times = math.ceil(max(x.shape[2:]) / _SIDE)
+    values = (F.avg_pool2d(x, times, ceil_mode=True) if times > 1 else x).flatten(1)
+    values = values - values.mean(1, keepdim=True)
+    return values / values.std(1, correction=0, keepdim=True).clamp_min(_LEAST_CONTRAST) / math.sqrt(values.shape[1])
