@@ -1,6 +1,7 @@
 """Public data sets are read as what they are, in the layouts in which they come; what nothing reads rightly is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import datasets  # type: ignore[import-untyped]
 import pytest
@@ -10,7 +11,7 @@ from command_line import mistake
 from daedal.data.examples import ExampleDataset
 from daedal.data.recognition import recognise
 from kind_examples import sentence
-from layouts import LAYOUTS, ROWS, lines, write
+from layouts import LAYOUTS, ROWS, lines, oasst, write
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -69,10 +70,14 @@ def test_what_datasets_saves_is_read_with_its_splits_and_the_names_of_its_classe
             {f"news/{of}/{row:03d}": f"{of} {sentence(row)}" for of in ("alt.atheism", "sci.space") for row in ROWS},
             "may be text or labelled",
         ),
+        (
+            {"a.jsonl": [{"text": sentence(row), "label": row % 2} for row in ROWS], "b.jsonl": oasst()},
+            "several kinds: in/a.jsonl of labelled, in/b.jsonl of chat",
+        ),
         ({"links.csv": lines(lambda row: f"{row},{row + 1}")}, "numbers and no text"),
     ],
 )
-def test_what_nothing_reads_rightly_is_refused(files: dict[str, str], says: str, tmp_path: Path) -> None:
+def test_what_nothing_reads_rightly_is_refused(files: dict[str, Any], says: str, tmp_path: Path) -> None:
     assert says in mistake("data", "build", write(tmp_path / "in", files), "--out", tmp_path / "out")
 
 
@@ -88,3 +93,11 @@ def test_tables_that_only_look_like_another_kind_stay_text(tmp_path: Path) -> No
     for name, text in said.items():
         (tmp_path / name).write_text(text)
         assert recognise(tmp_path / name, {}) == "text", name
+
+
+def test_parallel_files_of_which_only_the_heads_are_looked_into_are_pairs(tmp_path: Path) -> None:
+    for language, times in (("de", 2), ("en", 3)):
+        (tmp_path / f"long.{language}").write_text(
+            lines(lambda row, times=times: sentence(row, 10 * times), range(2000))
+        )
+    assert recognise(tmp_path, {}) == "pairs"

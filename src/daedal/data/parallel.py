@@ -26,6 +26,7 @@ LANGUAGES = frozenset(
         "chinese japanese korean arabic hindi polish turkish ",
     )
 )
+_SEEN_WHOLE = 20_000  # characters: of a longer file only the beginning was looked into
 _PACKED = re.compile(r"\.(gz|zst|bz2|xz)$")
 _CODE = re.compile(r"(?<=[._-])([A-Za-z]{2,3})(?:[-_](?:[A-Z]{2}|[A-Z][a-z]{3}))?(?=$|[._-])")  # de, pt_BR, zh-Hans
 
@@ -56,7 +57,8 @@ def halves_of(labels: Iterable[str]) -> dict[str, dict[str, str]]:
 
 def fit(halves: Mapping[str, Mapping[str, str]], peeks: Sequence[Peek]) -> bool:
     """Whether halves that were looked into have as many lines: a page and its translation rarely have."""
-    lines = {unpacked(peek.label): peek.whole.text.rstrip().count("\n") for peek in peeks if peek.whole is not None}
+    wholes = [peek.whole for peek in peeks if peek.whole is not None and len(peek.whole.text) < _SEEN_WHOLE]
+    lines = {unpacked(whole.label): whole.text.rstrip().count("\n") for whole in wholes}
     seen = [
         len({lines[label] for label in each.values()}) == 1
         for each in halves.values()

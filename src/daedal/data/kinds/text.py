@@ -20,7 +20,7 @@ def recognise(sources: Sources) -> float:
     it is not sure at all, nor of two texts a row of which something else is said."""
     if all(source in BUILTINS for source in sources.given):
         return 1.0
-    if modality(sources.given) == "images":
+    if modality(sources) == "images":
         return 0.0
     if any(both_of(peek.columns) or _has_media(peek) for peek in sources.tables):
         return 0.0
