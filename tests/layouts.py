@@ -173,7 +173,28 @@ LAYOUTS: dict[str, Layout] = {
         {"source": f"en {sentence(0)}", "target": f"fr {sentence(0)}"},
         told="source is en, target is fr",
     ),
+    "two sentences a line": Layout(
+        "pairs",
+        {"a.tsv": lines(lambda row: f"en {sentence(row)}\tde {sentence(row)}")},
+        {"source": f"en {sentence(0)}", "target": f"de {sentence(0)}"},
+    ),
+    "columns called after languages": Layout(
+        "pairs",
+        {"a.csv": "id,English,German\n" + lines(lambda row: f"{row},en {sentence(row)},de {sentence(row)}")},
+        {"source": f"en {sentence(0)}", "target": f"de {sentence(0)}"},
+    ),
     # -- labelled
+    "a list for each split": Layout(
+        "labelled",
+        {"a.json": {split: [{"text": f"{split} {sentence(row)}", "label": row % 2} for row in ROWS] for split in ("train", "test")}},
+        {"text": f"test {sentence(0)}", "label": "0"},
+        {"test": 40},
+    ),
+    "SMS Spam": Layout(
+        "labelled",
+        {"SMSSpamCollection": lines(lambda row: f"{('ham', 'spam')[row % 2]}\t{sentence(row)}")},
+        {"text": sentence(0), "label": "ham"},
+    ),
     "fastText's": Layout(
         "labelled",
         {"cooking.train": lines(lambda row: f"__label__{'tea' if row % 2 else 'bread'} {sentence(row)}") + "__label__tea __label__bread both of them\n",
@@ -237,7 +258,17 @@ LAYOUTS: dict[str, Layout] = {
         {"context": f"train {sentence(0)}", "answers": {"text": ["train"], "start": [0]}},
         {"validation": 40},
     ),
+    "Natural Questions": Layout(
+        "questions",
+        {"nq.jsonl": [{"document_text": f"<P> {sentence(row)} </P>", "long_answer_candidates": [{"start_token": 0, "end_token": 9}] * 99, "question_text": f"what of {row}", "annotations": [{"yes_no_answer": "NONE", "short_answers": [{"start_token": 1, "end_token": 3}] if row % 2 else []}]} for row in ROWS]},
+        {"question": "what of 1", "answers": {"text": [" ".join(sentence(1).split()[:2])], "start": [4]}},
+    ),
     # -- conversations
+    "TriviaQA": Layout(
+        "chat",
+        {"qa.jsonl": [{"question": f"Q {sentence(row)}", "question_id": str(row), "search_results": {"title": []}, "answer": {"value": f"A {row}", "aliases": ["a"], "type": "x"}} for row in ROWS]},
+        {"conversation": turns(f"Q {sentence(0)}", "A 0")},
+    ),
     "OpenAssistant's": Layout(
         "chat", {"oasst.jsonl": oasst()}, {"conversation": turns(f"Ask {sentence(0)}", "Better 0")}, told="best"
     ),
@@ -245,7 +276,7 @@ LAYOUTS: dict[str, Layout] = {
         "chat", {"conversations.json": [chatgpt(row) for row in ROWS]}, {"conversation": turns(f"Ask {sentence(0)}", "Answer 0")}
     ),
     "Claude's export": Layout(
-        "chat", {"conversations.json": [claude(row) for row in ROWS]}, {"conversation": turns(f"Ask {sentence(0)}", "Answer 0")}
+        "chat", {"conversations.json": [claude(row) for row in ROWS], "projects.json": [{"uuid": "p", "name": "A", "description": "of notes"}]}, {"conversation": turns(f"Ask {sentence(0)}", "Answer 0")}
     ),
     "ShareGPT, its items": Layout(
         "chat",
@@ -299,6 +330,13 @@ LAYOUTS: dict[str, Layout] = {
          "user_taggedartists.dat": "userID\tartistID\ttagID\tday\tmonth\tyear\n" + lines(lambda row: f"{row // 4}\t{row % 7}\t1\t1\t4\t2009"),
          "readme.txt": "A data set.\n"},
         {"user": "0", "items": ["Band 0", "Band 1", "Band 2", "Band 3"], "ratings": [100.0, 101.0, 102.0, 103.0]},
+    ),
+    "ids as floats, NaN, and days in words": Layout(
+        "histories",
+        {"r.csv": "userId,movieId,rating,date\n" + lines(lambda row: f'{"nan" if row == 3 else row // 4}.0,{row % 7}.0,4,"March {28 - row % 28}, 2021"').replace("nan.0", "nan"),
+         "movies.csv": "movieId,title\n" + lines(lambda row: f"{row},Film {row}", range(7))},
+        {"user": "0", "items": ["Film 2", "Film 1", "Film 0"]},
+        told="no user or item",
     ),
     "Amazon's ratings of things": Layout(
         "histories",

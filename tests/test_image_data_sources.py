@@ -368,7 +368,7 @@ def test_the_hub_is_asked_for_folders_whose_names_have_marks(tmp_path: Path, mon
     (tmp_path / "C#:1").mkdir()
     path = str(tmp_path / "C#:1")
     for source, wanted in (
-        (f"hf:{path}", (path, None, "train")),
+        (f"hf:{path}", (path, None, None)),
         (f"hf:{path}:test", (path, None, "test")),
         (f"hf:{path}#small:test", (path, "small", "test")),
         ("hf:owner/name#small:test", ("owner/name", "small", "test")),

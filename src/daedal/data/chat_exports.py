@@ -25,7 +25,12 @@ _LEFT_OUT = re.compile(
     r"^\u200e?(?:<[^>]{1,40}>|\S.{0,40} omitted|This message was deleted\.?|You deleted this message\.?)$"
 )
 _ABOUT = frozenset(
-    f"{name}.json" for name in ("users", "channels", "groups", "dms", "mpims", "integration_logs", "canvases")
+    f"{name}.json"
+    for name in (
+        *("users", "channels", "groups", "dms", "mpims", "integration_logs", "canvases"),  # Slack
+        *("projects", "memories"),  # Claude
+        *("user", "message_feedback", "shared_conversations", "model_comparisons", "user_settings"),  # ChatGPT
+    )
 )
 _MENTION = re.compile(r"<[@#!][^>]*>|<(https?://[^|>]+)(?:\|[^>]*)?>")
 
@@ -62,7 +67,7 @@ def is_export(whole: Whole) -> bool:
 
 
 def is_about(label: str) -> bool:
-    """Whether a file of Slack's is about users and channels, and has no messages."""
+    """Whether a file of an export is about users and channels, and has no messages."""
     return label.replace("!", "/").rpartition("/")[2] in _ABOUT
 
 

@@ -19,6 +19,7 @@ from daedal.data.encode import Encoder, id_dtype
 from daedal.data.example_options import ExampleOptions
 from daedal.data.kind import Kind
 from daedal.data.vocabulary import choose_codec, choose_vocabulary, given_tokenizer
+from daedal.errors import DaedalError
 from daedal.files import write_json, write_text
 from daedal.models.habits import GENERATION, TEMPLATE
 
@@ -168,7 +169,7 @@ class ChatColumns:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        return cls(TextCodec.load(folder), ChatTemplate.load(folder))
+        return cls(_open(folder), ChatTemplate.load(folder))
 
 
 class ItemColumns:
@@ -219,6 +220,13 @@ def names_of(kind: Kind) -> list[str]:
 def load_codecs(kind: Kind, folder: Path) -> dict[str, ColumnCodec]:
     """The codecs of a kind's columns, that lie in folders of their names."""
     return {name: CODECS[name].load(folder / name) for name in names_of(kind)}
+
+
+def _open(folder: Path) -> TextCodec:
+    codec = TextCodec.load(folder)
+    if codec.eos_id is None:
+        raise DaedalError(f"{folder}: its tokenizer has no end of text", "Build the data again")
+    return codec
 
 
 def learn(train: Train, marks: Sequence[str] = ()) -> TextCodec:

@@ -32,6 +32,8 @@ class ConversationSplit(Split):
         # where a split holds no answer at all, which are learned is not written
         self.learned = column.learned if column.learned is not None else np.zeros(len(column.ids), dtype=bool)
         self._shards = [column.ids] if len(column.ids) else []
+        if len(column.ids) and int(column.ids.max()) >= len(sizes):
+            raise DaedalError(f"The ids of {dataset.folder} are not of its vocabulary", "Build the data again")
         self._starts = np.cumsum([0, *(len(shard) for shard in self._shards)], dtype=np.int64)
         written = np.zeros(len(column.borders), dtype=np.int64)
         for document, (begin, end) in enumerate(zip(column.borders[:-1], column.borders[1:], strict=True)):
@@ -58,7 +60,7 @@ class ConversationDataset(Dataset):
 
     def __init__(self, examples: ExampleDataset) -> None:
         self.folder, self.examples = examples.folder, examples
-        self._text = TextCodec.load(self.folder)
+        self._text: TextCodec = examples.codec("chat").codec  # type: ignore[attr-defined]
         sizes = [len(self._text.token_bytes(id)) for id in range(self._text.vocab_size)]
         self._splits = {
             name: ConversationSplit(examples.split(name), self, np.array(sizes, dtype=np.int64))

@@ -24,7 +24,9 @@ _SAID = re.compile("sep=(.)\n")
 _UNCLOSED = "a quotation mark is not closed"
 _IN_VAIN = 2**27  # so many characters are read again; then rows are lines
 _ONE_COLUMN = "\x1f"  # a delimiter that text does not have
-_ENDS = (".", "!", "\u3002")  # of a sentence, which names nothing
+_ENDS = (".", "!", "?", "\u3002")
+_MOST_WORDS = 6  # of a name, unless it is a question
+_TIME = re.compile(r"\d{4}-\d\d-\d\d")
 _SEPARATORS = {"\t": 1, "::": 2, "|": 4}  # of tables that are called text: so many in a line at least
 
 
@@ -269,7 +271,7 @@ def _names(cells: list[str], field: str | None) -> list[str] | None:
     """The names of columns, if that is what the first row holds: short, no numbers, different or of a usual name."""
     names = [cell.strip() for cell in cells]
     if field is None or field not in names:
-        if not any(names) or any(len(name) >= 64 or _number(name) or name.endswith(_ENDS) for name in names):
+        if not any(names) or any(map(_is_said, names)) or all(name.endswith(_ENDS) for name in names):
             return None
         if len(set(names)) < len(names) and not any(name.lower() in USUAL for name in names):
             return None
@@ -281,6 +283,12 @@ def _names(cells: list[str], field: str | None) -> list[str] | None:
         different.append(f"{name}.{again}" if again else name)
         before[said] += 1
     return different
+
+
+def _is_said(name: str) -> bool:
+    """Whether a cell is too long for the name of a column, or a number or a time."""
+    long = len(name) >= 64 or (len(name.split()) > _MOST_WORDS and not name.endswith("?"))
+    return long or _number(name) or _TIME.match(name) is not None
 
 
 def _number(cell: str) -> bool:

@@ -1,11 +1,12 @@
 """The manifest of a data folder of examples with columns: what was built, from what, how, and what was left out."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from daedal.config import Config
 from daedal.data.manifest import Count, DataManifest
+from daedal.data.options import SPLITS
 
 
 class ColumnRecord(Config):
@@ -41,7 +42,7 @@ class ExampleSplitRecord(Config):
         bytes: of text.
     """
 
-    examples: int = Field(ge=0)
+    examples: int = Field(ge=0, le=2**40)
     ids: dict[str, int] = Field(default_factory=dict)
     learned: dict[str, int] = Field(default_factory=dict)
     classes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
@@ -60,3 +61,15 @@ class ExampleManifest(DataManifest):
     splits: dict[str, ExampleSplitRecord]
     mended: tuple[Count, ...] = ()
     encodings: tuple[Count, ...] = ()
+
+    @model_validator(mode="after")
+    def _its_parts_fit(self) -> Self:
+        if self.splits.keys() != set(SPLITS):
+            raise ValueError(f"its splits are not {', '.join(SPLITS)}")
+        if not {"near_duplicates", "exact_duplicates"} <= self.options.keys():
+            raise ValueError("its options do not say what became of duplicates")
+        for split in self.splits.values():
+            for name, counts in split.classes.items():
+                if name not in self.columns or len(counts) != len(self.columns[name].names):
+                    raise ValueError(f"its counts of {name!r} are not of its classes")
+        return self

@@ -1,7 +1,7 @@
 """A built data folder of examples with columns, opened."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,8 @@ class RaggedColumn(Sequence[Int64[Array, " ids"]]):
         self.ids = load_array(path)
         self.borders: Int64[Array, " rows_and_one"] = load_array(column_path(folder, split, name, "borders"))
         fits = self.ids.dtype == np.dtype(dtype) and self.ids.shape == (record.ids[name],)
-        if not fits or self.borders.shape != (record.examples + 1,) or int(self.borders[-1]) != len(self.ids):
+        fits &= self.borders.shape == (record.examples + 1,) and self.borders.dtype == np.int64
+        if not fits or self.borders[0] or self.borders[-1] != len(self.ids) or (np.diff(self.borders) < 0).any():
             raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
         self.learned: Bool[Array, " ids"] | None = None
         if name in record.learned:
@@ -97,36 +98,38 @@ class ExampleSplit:
 
     def values(self, column: str) -> list[Any]:
         """What the examples have in a column, as it was read and cleaned."""
-        from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
-
         kind = self.dataset.kind
         if column not in kind.columns:
             raise DaedalError(f"There is no column {column!r}", f"Choose from {', '.join(kind.columns)}")
         if isinstance(kind.columns[column], Dense):
             return list(self.dense(column))
-        path = examples_path(self._folder, self.name)
-        try:
-            cells = parquet.read_table(path, columns=[column]).column(0).to_pylist()
-        except (OSError, ArrowException, IndexError) as error:
-            line = (str(error).splitlines() or ["no such column"])[0]
-            raise DaedalError(f"{path} is damaged or missing ({line})", "Build the data again") from None
+        cells = [cell for cells in self._cells(column, len(self)) for cell in cells]
         if len(cells) != len(self):
-            raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
-        structured = kind.columns[column].structured
-        return [json.loads(cell) if structured and cell is not None else cell for cell in cells]
+            raise DaedalError(f"{self._path} does not fit the manifest", "Build the data again")
+        return cells
 
     def first(self, column: str) -> Any:
         """What the first example has in a column."""
-        from pyarrow import parquet
-
         if isinstance(self.dataset.kind.columns[column], Dense):
             return self.dense(column)[0] if len(self) else None
-        batch = next(
-            parquet.ParquetFile(examples_path(self._folder, self.name)).iter_batches(1, columns=[column]), None
-        )
-        cell = None if batch is None or not len(batch) else batch.column(0)[0].as_py()
+        return next((cells[0] for cells in self._cells(column, 1) if cells), None)
+
+    @property
+    def _path(self) -> Path:
+        return examples_path(self._folder, self.name)
+
+    def _cells(self, column: str, size: int) -> Iterator[list[Any]]:
+        """The cells of a column, at most so many at a time."""
+        from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
+
         structured = self.dataset.kind.columns[column].structured
-        return json.loads(cell) if structured and cell is not None else cell
+        try:
+            for batch in parquet.ParquetFile(self._path).iter_batches(max(size, 1), columns=[column]):
+                cells = batch.column(0).to_pylist()
+                yield [json.loads(cell) if structured and cell is not None else cell for cell in cells]
+        except (OSError, ArrowException, IndexError, ValueError) as error:
+            line = (str(error).splitlines() or ["no such column"])[0]
+            raise DaedalError(f"{self._path} is damaged or missing ({line})", "Build the data again") from None
 
     def _of(self, column: str, stored: str) -> Any:
         record = self.dataset.manifest.columns.get(column)

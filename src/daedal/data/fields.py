@@ -19,6 +19,7 @@ _BOTH = (
     ("#1_string", "#2_string"), ("question", "sentence"), ("question", "passage"), ("question", "context"),
     ("query", "passage"),
 )  # fmt: skip
+_CHOICES = re.compile(r"(ans|answer|choice|option|ending)_?\d|(choices|options|endings|answer_info)$", re.IGNORECASE)
 _ABOUT = re.compile(r"_?(readme|licen[cs]e|copying|notice|changes|about)\b", re.IGNORECASE)
 
 
@@ -81,6 +82,12 @@ def both_of(columns: Iterable[str]) -> tuple[str, str] | None:
     columns = list(columns)
     found = ((named(columns, (one,)), named(columns, (other,))) for one, other in _BOTH)
     return next(((one, other) for one, other in found if one is not None and other is not None), None)
+
+
+def has_choices(columns: Iterable[str]) -> bool:
+    """Whether a table has answers to choose from."""
+    columns = list(columns)
+    return any(map(_CHOICES.match, columns)) or {"a", "b", "c", "d"} <= {name.lower() for name in columns}
 
 
 def about(name: str) -> bool:

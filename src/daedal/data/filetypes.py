@@ -18,7 +18,8 @@ class FileType(NamedTuple):
     form: Form = "prose"
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a list that is written as a text."""
     return frozenset(text.split())
 
 
@@ -49,6 +50,8 @@ _OTHER = {
     "tsv": FileType("tsv", "TSV", "row"),
     "tab": FileType("tsv", "TSV", "row"),
     "parquet": FileType("parquet", "Parquet", "row"),
+    "arrow": FileType("parquet", "Arrow", "row"),
+    "feather": FileType("parquet", "Arrow", "row"),
     "zip": FileType("zip", "zip"),
     "tar": FileType("tar", "tar"),
     "gz": FileType("compressed", "gz"),
@@ -65,11 +68,11 @@ _DOCUMENTS = {
     "PDF": "pdf", "DOCX": "docx docm dotx", "ODT": "odt ott odp", "PPTX": "pptx pptm ppsx", "EPUB": "epub", "RTF": "rtf",
     "Jupyter": "ipynb", "mail": "eml", "mbox": "mbox", "subtitles": "srt vtt",
 }  # fmt: skip
-_BINARY = _words(
+_BINARY = words(
     "pyc pyo so o a dll dylib exe bin dat class jar whl png jpg jpeg gif bmp ico webp avif tif tiff heic psd "
     "mp3 mp4 m4a wav flac ogg opus avi mkv mov webm doc xls xlsx ppt ods 7z rar ttf "
-    "otf woff woff2 eot npy npz pt pth ckpt safetensors onnx gguf h5 hdf5 pkl pickle joblib msgpack arrow "
-    "feather orc db sqlite sqlite3 mo pack idx wasm dmg iso deb rpm tflite pb mat parquet_metadata"
+    "otf woff woff2 eot npy npz pt pth ckpt safetensors onnx gguf h5 hdf5 pkl pickle joblib msgpack "
+    "orc db sqlite sqlite3 mo pack idx wasm dmg iso deb rpm tflite pb mat parquet_metadata"
 )
 _BY_END: dict[str, FileType] = (
     {end: FileType("text", name, "code") for name, ends in _CODE.items() for end in ends.split()}

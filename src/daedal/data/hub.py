@@ -14,15 +14,15 @@ from daedal.errors import DaedalError
 
 
 class HubName(NamedTuple):
-    """What a `hf:` source names."""
+    """What a `hf:` source names; without a split, `train` of text and all of examples with columns."""
 
     name: str
     configuration: str | None
-    split: str
+    split: str | None
 
 
 def parse_hub_name(source: str) -> HubName:
-    """Take `hf:name#configuration:split` apart; the split is `train` where none is named.
+    """Take `hf:name#configuration:split` apart.
 
     Raises:
         DaedalError: it names no dataset.
@@ -34,7 +34,7 @@ def parse_hub_name(source: str) -> HubName:
     name, configuration = rest[:end], configuration.removeprefix("#")
     if not name.strip():
         raise DaedalError(f"{source!r} names no dataset", "Write hf:owner/name or hf:owner/name:split")
-    return HubName(name, configuration or None, split or "train")
+    return HubName(name, configuration or None, split or None)
 
 
 def read_hub(source: str, field: str | None) -> Iterator[Event]:
@@ -43,13 +43,17 @@ def read_hub(source: str, field: str | None) -> Iterator[Event]:
     Raises:
         DaedalError: `datasets` is not installed, there is no network, or no such dataset, split or field.
     """
-    with open_hub(source) as rows:
-        yield from rows_of(source, iter(rows), field, "hub dataset")
+    with open_hub(source) as splits:
+        for label, rows in splits.items():
+            yield from rows_of(label, iter(rows), field, "hub dataset")
 
 
 @contextmanager
-def open_hub(source: str) -> Iterator[Any]:
-    """The dataset that a `hf:` source names, as a stream; what `datasets` raises while it is read becomes one line.
+def open_hub(source: str, every: bool = False) -> Iterator[dict[str, Any]]:
+    """The split that a `hf:` source names, by its label, as a stream; what `datasets` raises while it is read becomes one line.
+
+    Args:
+        every: all splits, where none is named.
 
     Raises:
         DaedalError: `datasets` is not installed, there is no network, or no such dataset or split.
@@ -62,7 +66,13 @@ def open_hub(source: str) -> Iterator[Any]:
             f"{source} needs the package `datasets`", "Install it with: pip install 'daedal[hub]'"
         ) from None
     try:
-        yield datasets.load_dataset(wanted.name, wanted.configuration, split=wanted.split, streaming=True)
+        split = wanted.split or (None if every else "train")
+        if _is_saved(Path(wanted.name)):
+            data = datasets.load_from_disk(wanted.name)
+            data = data[split] if split and isinstance(data, dict) else data
+        else:
+            data = datasets.load_dataset(wanted.name, wanted.configuration, split=split, streaming=True)
+        yield {f"{source}/{name}": each for name, each in data.items()} if isinstance(data, dict) else {source: data}
     except DaedalError:
         raise
     except Exception as error:  # `datasets` raises many kinds, of its own and of its transports
@@ -71,6 +81,11 @@ def open_hub(source: str) -> Iterator[Any]:
             f"{source} cannot be read ({type(error).__name__}: {line})",
             "Check the name, the split and the network; log in with `hf auth login` where the dataset is gated",
         ) from None
+
+
+def _is_saved(folder: Path) -> bool:
+    """Whether `datasets` saved a folder, which it opens otherwise than one of files."""
+    return any((folder / name).is_file() for name in ("state.json", "dataset_dict.json"))
 
 
 def hub_licence(source: str) -> str | None:

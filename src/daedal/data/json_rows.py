@@ -7,8 +7,9 @@ from typing import Any, BinaryIO, cast
 
 from daedal.data.decode import Decoder
 from daedal.data.document import Coded, Event, Lost, Note, Raw
+from daedal.data.fields import named_split
 from daedal.data.filetypes import FileType
-from daedal.data.plain_text import MOST_AT_ONCE, lines_of
+from daedal.data.plain_text import lines_of, read_whole
 from daedal.data.rejoined import Rejoined
 from daedal.data.tables import GUESS_ROWS, guess_field, nested, rows_of
 
@@ -70,12 +71,8 @@ def read_json(
     if looks_like_lines(Decoder(encoding).decode(head)):
         yield from read_jsonl(label, cast(BinaryIO, whole), field, encoding)
         return
-    data = whole.read(MOST_AT_ONCE + 1)
-    if len(data) > MOST_AT_ONCE:
-        yield Lost(label, "too large", f"{type_.name} of more than {MOST_AT_ONCE >> 20} MiB", len(data))
-        return
     decoder = Decoder(encoding)
-    text = decoder.decode(data, final=True)
+    text = decoder.decode(read_whole(cast(BinaryIO, whole)), final=True)
     rows, told = _rows(label, text)
     first = [_row(row) for row in rows[:GUESS_ROWS] if row is not None]
     chosen = field or guess_field(first)
@@ -109,10 +106,29 @@ def looks_like_lines(text: str) -> bool:
         return False
 
 
-def json_rows(label: str, text: str) -> tuple[list[Mapping[str, Any] | Lost], list[Lost | Note]]:
-    """The rows in a JSON text as mappings, none where it has no list of them; and what is to be told."""
+def json_tables(label: str, text: str) -> tuple[dict[str, list[Mapping[str, Any] | Lost]], list[Lost | Note]]:
+    """The rows in a JSON text as mappings, by the label of their table, and what is to be told. Each split may be one."""
+    value = json_value(text) if text.lstrip()[:1] == "{" else None
+    if (
+        isinstance(value, dict)
+        and len(value) > 1
+        and all(named_split(name) and _are_rows(value[name]) for name in value)
+    ):
+        return {f"{label}!{name}": [_row(row) for row in rows if row is not None] for name, rows in value.items()}, []
     rows, told = _rows(label, text)
-    return [_row(row) for row in rows if row is not None], told
+    return ({label: [_row(row) for row in rows if row is not None]} if rows else {}), told
+
+
+def json_value(text: str) -> Any:
+    """The value of a JSON text; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _are_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(row is None or isinstance(row, dict | str) for row in value)
 
 
 def _rows(label: str, text: str) -> tuple[list[Any], list[Lost | Note]]:
@@ -136,9 +152,7 @@ def _rows(label: str, text: str) -> tuple[list[Any], list[Lost | Note]]:
         told: list[Lost | Note] = [Note(f"rows taken from the list {lists[0]!r} of {label}")]
     else:
         told = []
-    if not isinstance(value, list) or not value or not all(row is None or isinstance(row, dict | str) for row in value):
-        return [], []
-    return value, told
+    return (value, told) if _are_rows(value) else ([], [])
 
 
 def _values(text: str, begin: int = 0) -> tuple[list[Any], int]:

@@ -22,9 +22,11 @@ LANGUAGES = frozenset(
         "aa af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fil fr ga gl gu ha he hi hr ht hu hy id "
         "ig is it ja jv ka kk km kn ko ku ky la lb lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no ny oc or pa pl ps pt "
         "qu ro ru rw sa sd si sk sl sm sn so sq sr st su sv sw ta te tg th tk tl tr tt ug uk ur uz vi wo xh yi yo zh zu "
-        "deu eng fra spa ita por rus jpn zho nld pol ces ",
+        "deu eng fra spa ita por rus jpn zho nld pol ces english german french spanish italian portuguese dutch russian "
+        "chinese japanese korean arabic hindi polish turkish ",
     )
 )
+_SEEN_WHOLE = 20_000  # characters: of a longer file only the beginning was looked into
 _PACKED = re.compile(r"\.(gz|zst|bz2|xz)$")
 _CODE = re.compile(r"(?<=[._-])([A-Za-z]{2,3})(?:[-_](?:[A-Z]{2}|[A-Z][a-z]{3}))?(?=$|[._-])")  # de, pt_BR, zh-Hans
 
@@ -55,7 +57,8 @@ def halves_of(labels: Iterable[str]) -> dict[str, dict[str, str]]:
 
 def fit(halves: Mapping[str, Mapping[str, str]], peeks: Sequence[Peek]) -> bool:
     """Whether halves that were looked into have as many lines: a page and its translation rarely have."""
-    lines = {unpacked(peek.label): peek.whole.text.rstrip().count("\n") for peek in peeks if peek.whole is not None}
+    wholes = [peek.whole for peek in peeks if peek.whole is not None and len(peek.whole.text) < _SEEN_WHOLE]
+    lines = {unpacked(whole.label): whole.text.rstrip().count("\n") for whole in wholes}
     seen = [
         len({lines[label] for label in each.values()}) == 1
         for each in halves.values()

@@ -14,6 +14,22 @@ MOST_AT_ONCE = 64 * 2**20  # what must be in memory whole (a web page, a JSON va
 _BLOCK = 2**20
 
 
+class TooLargeError(Exception):
+    """What must be in memory whole is too large for that."""
+
+
+def read_whole(stream: BinaryIO) -> bytes:
+    """All that a stream holds.
+
+    Raises:
+        TooLargeError: it is more than fits.
+    """
+    data = stream.read(MOST_AT_ONCE + 1)
+    if len(data) > MOST_AT_ONCE:
+        raise TooLargeError(f"more than {MOST_AT_ONCE >> 20} MiB, which must be read at once")
+    return data
+
+
 def read_text(label: str, stream: BinaryIO, type_: FileType, encoding: str | None) -> Iterator[Event]:
     """A text file, whole or, where it is long, in parts that end at the end of a line."""
     data = stream.read(PART)

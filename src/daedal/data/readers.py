@@ -10,7 +10,7 @@ from daedal.data.document import Event, Lost
 from daedal.data.documents.sandbox import read_document
 from daedal.data.filetypes import FileType, file_type, inner_name
 from daedal.data.json_rows import read_json, read_jsonl
-from daedal.data.plain_text import MOST_AT_ONCE, read_text, whole_text
+from daedal.data.plain_text import TooLargeError, read_text, read_whole, whole_text
 from daedal.data.rejoined import Rejoined
 from daedal.data.tables import read_parquet
 
@@ -68,6 +68,8 @@ def walk(
                     yield from walk(inside, opened_or_lost, size, read, member, budget, depth + 1)
         else:
             yield from read(label, stream, type_)
+    except TooLargeError as error:
+        yield Lost(label, "too large", str(error), size)
     except archives.BombError as error:
         if depth:  # the whole archive is refused, not only the member at which it was noticed
             raise
@@ -97,10 +99,6 @@ def _read_plain(label: str, stream: BinaryIO, size: int, type_: FileType, readin
         case "json":
             yield from read_json(label, stream, type_, reading.field, reading.encoding)
         case "html":
-            data = stream.read(MOST_AT_ONCE + 1)
-            if len(data) > MOST_AT_ONCE:
-                yield Lost(label, "too large", f"{type_.name} of more than {MOST_AT_ONCE >> 20} MiB", size)
-            else:
-                yield from whole_text(label, data, type_, reading.encoding)
+            yield from whole_text(label, read_whole(stream), type_, reading.encoding)
         case _:
             yield from read_text(label, stream, type_, reading.encoding)

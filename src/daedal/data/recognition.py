@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from daedal.data.kind import Kind
 
 
+_SURE = 0.75
+
+
 def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mapping[str, Any]) -> str:
     """The kind of example that is surest of the sources, some of which may be resolved already.
 
@@ -29,19 +32,42 @@ def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mappi
     given = [sources] if isinstance(sources, str | Path) else sources
     seen = Sources([each if isinstance(each, Named) else resolve(str(each), "train") for each in given])
     for_pictures = any(name in PictureOptions.model_fields for name in options)
-    if for_pictures and modality(seen.given, otherwise="images") == "images":
+    if for_pictures and modality(seen, otherwise="images") == "images":
         return "pictures"
     scores = {name: _score(name, seen) for name in table()}
     best = max(scores.values())
     surest = [name for name, score in scores.items() if score == best]
     if not best:
         raise DaedalError(
-            f"{', '.join(seen.given)}: no kind of example is this, as far as can be seen: there are numbers and no text",
-            f"Say what it is with --kind; there are {', '.join(table())}",
+            f"{', '.join(seen.given)}: no kind of example is this, as far as can be seen: {_looks(seen)}",
+            f"Say what it is with --kind, and with --column or --field where it stands; there are {', '.join(table())}",
         )
     if len(surest) > 1:
         raise DaedalError(f"{', '.join(seen.given)}: this may be {' or '.join(surest)}", "Say which it is with --kind")
+    if surest == ["text"] and len(of := _of_tables(seen)) > 1:
+        said = ", ".join(f"{label} of {kind}" for kind, label in of.items())
+        raise DaedalError(
+            f"{', '.join(seen.given)}: these are of several kinds: {said}", "Name those of one kind, or say --kind"
+        )
     return surest[0]
+
+
+def _of_tables(seen: Sources) -> dict[str, str]:
+    """The kinds that are sure of single files, where not one is sure of all; each with its first file."""
+    found: dict[str, str] = {}
+    tables = {peek.label.split("!")[0] for peek in seen.tables}
+    for item in seen.items if len(tables) > 1 else ():
+        if item.label in tables:
+            scores = {name: _score(name, Sources.of([item])) for name in table()}
+            kind = max(scores, key=lambda name: scores[name])
+            if scores[kind] >= _SURE:
+                found.setdefault(kind, item.label)
+    return found
+
+
+def _looks(seen: Sources) -> str:
+    named = [name for peek in seen.tables[:1] for name in peek.columns[:12] if not name.isdecimal()]
+    return f"it has columns of {', '.join(named)}" if named else "there are numbers and no text"
 
 
 def _score(name: str, seen: Sources) -> float:

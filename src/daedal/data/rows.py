@@ -5,13 +5,13 @@ datasets of the hub; in archives too. Other text, and JSON of another form, has 
 that know its form.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar, cast
 
 from daedal.data import archives
+from daedal.data.columnar import Columnar, class_names, with_names
 from daedal.data.decode import Decoder, is_binary
 from daedal.data.delimited import open_csv, separator_of
 from daedal.data.document import Coded, Lost, Note
@@ -19,8 +19,8 @@ from daedal.data.example_options import ExampleOptions
 from daedal.data.fields import require
 from daedal.data.filetypes import FileType
 from daedal.data.hub import open_hub
-from daedal.data.json_rows import json_rows, jsonl_rows, looks_like_lines
-from daedal.data.plain_text import MOST_AT_ONCE, lines_of
+from daedal.data.json_rows import json_tables, json_value, jsonl_rows, looks_like_lines
+from daedal.data.plain_text import lines_of, read_whole
 from daedal.data.readers import walk
 from daedal.data.rejoined import Rejoined
 from daedal.data.sources import Item, read_file
@@ -59,8 +59,11 @@ Read = Row | Whole | Lost | Coded | Note
 def read_rows(item: Item, encoding: str | None = None) -> Iterator[Read]:
     """What a file holds, row by row; what is broken comes as `Lost`."""
     if item.kind == "hub":
-        with open_hub(item.path) as rows:
-            yield from (Row(item.label, number, row) for number, row in enumerate(rows))
+        with open_hub(item.path, every=True) as splits:
+            for label, rows in splits.items():
+                features = getattr(rows, "features", None) or {}
+                named = {name: each.names for name, each in features.items() if getattr(each, "names", None)}
+                yield from (Row(label, number, with_names(row, named)) for number, row in enumerate(rows))
         return
     read = partial(rows_in, encoding=encoding)
     yield from read_file(item, lambda stream: walk(item.label, stream, item.bytes, read))
@@ -139,17 +142,14 @@ def rows_in(label: str, stream: BinaryIO, type_: FileType, encoding: str | None 
         named = (row if isinstance(row, Lost) else dict(zip(names, row, strict=True)) for row in rows)
         yield from _numbered(label, named)
     else:
-        data = whole.read(MOST_AT_ONCE + 1)
-        if len(data) > MOST_AT_ONCE:
-            yield Lost(label, "too large", f"{type_.name} of more than {MOST_AT_ONCE >> 20} MiB", len(data))
-            return
-        text = decoder.decode(data, final=True)
-        rows_of_json, told = json_rows(label, text) if type_.reader == "json" else ([], [])
-        if rows_of_json:
+        text = decoder.decode(read_whole(whole), final=True)
+        tables, told = json_tables(label, text) if type_.reader == "json" else ({}, [])
+        for table_of, rows_of_json in tables.items():
+            yield from _numbered(table_of, iter(rows_of_json))
+        if tables:
             yield from told
-            yield from _numbered(label, iter(rows_of_json))
         else:
-            yield Whole(label, text, _value(text) if type_.reader == "json" else None)
+            yield Whole(label, text, json_value(text) if type_.reader == "json" else None)
     yield Coded(label, decoder.encoding, decoder.replaced)
 
 
@@ -170,22 +170,16 @@ def _classed(line: str) -> Mapping[str, Any]:
     return {"label": classes[0] if len(classes) == 1 else classes, "text": (found[2] if found else line).rstrip("\n")}
 
 
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _parquet(label: str, stream: BinaryIO) -> Iterator[Read]:
     import pyarrow as pa  # type: ignore[import-untyped]
-    from pyarrow import parquet
 
     number = 0
     try:
-        for batch in parquet.ParquetFile(stream).iter_batches(batch_size=1024, use_threads=False):
+        file = Columnar(stream)
+        named = {name: names for name in file.schema.names if (names := class_names(file.schema.metadata, name))}
+        for batch in file.batches(1024):
             for row in batch.to_pylist():
-                yield Row(label, number, row)
+                yield Row(label, number, with_names(row, named))
                 number += 1
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         yield Lost(label, "broken file", (str(error).splitlines() or ["damaged"])[0][:200])

@@ -44,7 +44,7 @@ def load_array(path: Path, mapped: bool = True) -> np.ndarray:
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except FileNotFoundError:
         raise DaedalError(f"{path} is missing", "Build the data again") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise DaedalError(f"{path} is damaged ({error})", "Build the data again") from None
     if not isinstance(array, np.ndarray):
         raise DaedalError(f"{path} is not an array", "Build the data again")

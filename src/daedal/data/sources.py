@@ -18,6 +18,7 @@ from daedal.families import part
 Role = Literal["train", "validation", "test"]
 BUILTINS = (*library.BUILTINS, *PICTURES)
 _OF_FILES = {"emoji-scenes": "daedal.data.worlds.emoji_scenes:resolve_emoji_scenes"}  # made by name, but of files
+_ABOUT = frozenset(f"dataset_{what}.json" for what in ("info", "infos", "dict"))  # of Hugging Face, beside its tables
 _SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "__MACOSX"))
 UNIT_BYTES = 8 * 2**20
 T = TypeVar("T")
@@ -203,7 +204,11 @@ def _walk(folder: Path, lost: list[Lost], leave_out: Path | None) -> Iterator[Pa
             path = Path(base, name)
             if name.startswith("."):
                 continue
-            if path.is_file():
+            if name in _ABOUT or (name == "state.json" and "dataset_info.json" in names):
+                lost.append(
+                    Lost(readable_name(str(path)), "no data", "it tells of the files beside it", 0, broken=False)
+                )
+            elif path.is_file():
                 yield path
             elif path.is_symlink():
                 lost.append(

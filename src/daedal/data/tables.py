@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from daedal.data.columnar import Columnar
 from daedal.data.decode import decode, is_binary
 from daedal.data.document import Coded, Event, Lost, Note, Raw
 from daedal.errors import DaedalError
@@ -110,17 +111,17 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
 
 
 def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Event]:
-    """Documents from Parquet, a row group at a time; `stream` must be able to seek. A column of bytes that are UTF-8 is text.
+    """Documents from Parquet or Arrow, some rows at a time; `stream` must be able to seek. A column of bytes that are UTF-8 is
+    text.
 
     Raises:
         DaedalError: there is no such column, or it holds no text.
     """
     import pyarrow as pa  # type: ignore[import-untyped]
-    from pyarrow import parquet
 
     try:
-        file = parquet.ParquetFile(stream)
-        schema = file.schema_arrow
+        file = Columnar(stream)
+        schema = file.schema
         columns = _columns(file)
         texts = list(columns)
         rows = [dict(zip(texts, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -132,7 +133,7 @@ def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Ev
         if field is None:
             yield from told(label, chosen, schema.names)
         number = replaced = 0
-        for batch in file.iter_batches(batch_size=1024, columns=[chosen], use_threads=False):
+        for batch in file.batches(1024, [chosen]):
             values, damaged = _texts(batch.column(0), known=True)
             replaced += damaged
             for value in values or []:
@@ -146,21 +147,19 @@ def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Ev
 
 def text_columns(path: Path) -> list[str]:
     """The columns of a Parquet file that hold text, by their types and first values."""
-    from pyarrow import parquet
-
-    with parquet.ParquetFile(path) as file:
-        return list(_columns(file))
+    with path.open("rb") as stream:
+        return list(_columns(Columnar(stream)))
 
 
-def _columns(file: Any) -> dict[str, list[str | None]]:
+def _columns(file: Columnar) -> dict[str, list[str | None]]:
     """The first values of all columns of text, and of bytes that are text."""
     import pyarrow as pa
 
-    able = [column.name for column in file.schema_arrow if _is_text(column.type) or _is_bytes(column.type)]
-    batch = next(file.iter_batches(batch_size=GUESS_ROWS, columns=able), None) if able else None
+    able = [column.name for column in file.schema if _is_text(column.type) or _is_bytes(column.type)]
+    batch = next(file.batches(GUESS_ROWS, able), None) if able else None
     found = {}
     for name in able:
-        values, _ = _texts(pa.array([], file.schema_arrow.field(name).type) if batch is None else batch.column(name))
+        values, _ = _texts(pa.array([], file.schema.field(name).type) if batch is None else batch.column(name))
         if values is not None:
             found[name] = values
     return found

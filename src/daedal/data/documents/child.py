@@ -15,6 +15,7 @@ from daedal.data.archives import BombError, Budget
 from daedal.data.document import Event, Lost, Raw
 from daedal.data.documents.formats import FORMATS
 from daedal.data.documents.package import LockedError
+from daedal.data.plain_text import TooLargeError
 
 _IDLE = 60  # seconds without a request after which it ends
 
@@ -65,6 +66,8 @@ def _lines(request: dict[str, Any]) -> Iterator[str]:
                 yield _line(event._replace(detail=_printable(event.detail)) if isinstance(event, Lost) else event)
     except BombError as error:
         yield lost("archive bomb", str(error))
+    except TooLargeError as error:
+        yield lost("too large", str(error))
     except LockedError as error:
         yield lost("encrypted", str(error))
     except MemoryError:

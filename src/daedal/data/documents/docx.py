@@ -21,16 +21,16 @@ _CONTENTS = re.compile(r"TOC ?\d$", re.IGNORECASE)
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
     """The document in a DOCX file."""
     package = Package(stream, size)
-    main = next((part for kind, part in package.related("").values() if kind == "officeDocument"), "word/document.xml")
+    main = package.main("word/document.xml")
     omitted = Counter[str]()
-    texts = [_text(package.markup(main), omitted)]
+    texts = [text_of(package.markup(main), omitted)]
     for kind, part in sorted(set(package.related(main).values())):
         if part not in package.names:
             continue
         if kind in ("footnotes", "endnotes"):
-            texts.append(_text(package.markup(part), omitted))
+            texts.append(text_of(package.markup(part), omitted))
         elif kind in ("header", "footer"):
-            omitted["running heads and feet"] += bool(_text(package.markup(part), Counter()))
+            omitted["running heads and feet"] += bool(text_of(package.markup(part), Counter()))
         elif kind == "comments":
             each = (isinstance(one, Start) and one.name == "comment" for one in package.markup(part))
             omitted["comments"] += sum(each)
@@ -38,8 +38,8 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
     yield from (Omitted(what, count) for what, count in omitted.items() if count)
 
 
-def _text(parts: Iterable[Markup], omitted: Counter[str]) -> str:
-    """The text of a part of the file."""
+def text_of(parts: Iterable[Markup], omitted: Counter[str]) -> str:
+    """The text of a part of the file; elements of a PPTX have the same names."""
     flow = Flow()
     paragraphs = list[dict[str, bool]]()
     controls = list[bool]()  # the content controls that are open, and whether each is a table of contents

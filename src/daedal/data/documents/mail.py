@@ -20,7 +20,7 @@ from daedal.data.document import Coded, Event, Form, Lost, Omitted, Raw
 from daedal.data.documents.replies import marked_quotes, own_text, unflowed
 from daedal.data.filetypes import file_type
 from daedal.data.html import main_text
-from daedal.data.plain_text import MOST_AT_ONCE
+from daedal.data.plain_text import read_whole
 
 _DEEPEST = 8  # mails forwarded in each other
 _ENCRYPTED = frozenset(("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"))
@@ -30,11 +30,7 @@ _OTHER_TEXT = frozenset(("text/calendar", "text/x-vcard", "text/vcard", "text/di
 
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
     """The documents in a file that is one mail."""
-    data = stream.read(MOST_AT_ONCE + 1)
-    if len(data) > MOST_AT_ONCE:
-        yield Lost(label, "too large", f"a mail of more than {MOST_AT_ONCE >> 20} MiB", size)
-        return
-    yield from read_message(label, -1, data, encoding)
+    yield from read_message(label, -1, read_whole(stream), encoding)
 
 
 def read_message(label: str, row: int, data: bytes, encoding: str | None) -> Iterator[Event]:

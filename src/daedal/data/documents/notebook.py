@@ -9,18 +9,15 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from daedal.data.decode import Decoder
-from daedal.data.document import Coded, Event, Lost, Omitted, Raw
-from daedal.data.plain_text import MOST_AT_ONCE
+from daedal.data.document import Coded, Event, Omitted, Raw
+from daedal.data.plain_text import read_whole
 
 _PICTURE = re.compile(r"data:[\w.+-]{1,50}/[\w.+-]{1,50};base64,[A-Za-z0-9+/=]{100,}")
 
 
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
     """The document in a notebook: code for the rules of quality, where more of it is code than prose."""
-    data = stream.read(MOST_AT_ONCE + 1)
-    if len(data) > MOST_AT_ONCE:
-        yield Lost(label, "too large", f"a notebook of more than {MOST_AT_ONCE >> 20} MiB", size)
-        return
+    data = read_whole(stream)
     decoder = Decoder(encoding)
     book = json.loads(decoder.decode(data, final=True))
     if not isinstance(book, dict) or not isinstance(cells := _cells(book), list):

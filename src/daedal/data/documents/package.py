@@ -69,6 +69,10 @@ class Package:
         with self._zip.open(name) as part:
             yield from markup(cast(BinaryIO, Metered(part, self._budget)))
 
+    def main(self, usual: str) -> str:
+        """The part that an Office file begins with."""
+        return next((part for kind, part in self.related("").values() if kind == "officeDocument"), usual)
+
     def related(self, name: str) -> dict[str, tuple[str, str]]:
         """What a part of an Office file refers to: by identifier, the kind (the last word of its type) and the name of
         the part."""

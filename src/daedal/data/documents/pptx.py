@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from daedal.data.document import Event, Omitted, Raw
-from daedal.data.documents.flow import Flow
-from daedal.data.documents.package import End, Package, Start, without
+from daedal.data.documents.docx import text_of
+from daedal.data.documents.package import Package, Start, without
 
 _ON_EVERY_SLIDE = frozenset(("ftr", "hdr", "sldNum", "dt"))
 
@@ -17,9 +17,7 @@ _ON_EVERY_SLIDE = frozenset(("ftr", "hdr", "sldNum", "dt"))
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
     """The document in a PPTX file."""
     package = Package(stream, size)
-    main = next(
-        (part for kind, part in package.related("").values() if kind == "officeDocument"), "ppt/presentation.xml"
-    )
+    main = package.main("ppt/presentation.xml")
     related = package.related(main)
     listed = (each for each in package.markup(main) if isinstance(each, Start) and each.name == "sldId")
     names = [related[name][1] for each in listed for name in each.attributes.values() if name in related]
@@ -38,36 +36,12 @@ def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Itera
 
 def _text(package: Package, name: str, omitted: Counter[str]) -> str:
     """The text of a slide or of its notes."""
-    flow = Flow()
-    shape, written = "", False
+    shape = ""
 
     def skip(start: Start) -> str | None:
-        if start.name == "txBody" and shape in _ON_EVERY_SLIDE:
-            return "numbers, dates and feet of slides"
-        return "" if start.name == "Fallback" else None
+        nonlocal shape
+        if start.name in ("sp", "ph"):
+            shape = start.attributes.get("type", "") if start.name == "ph" else ""
+        return "numbers, dates and feet of slides" if start.name == "txBody" and shape in _ON_EVERY_SLIDE else None
 
-    for each in without(package.markup(name), skip, omitted):
-        if isinstance(each, str):
-            if written:
-                flow.add(each)
-        elif isinstance(each, End):
-            written = False
-            if each.name == "p":
-                flow.end()
-            elif each.name == "tr":
-                flow.end_row()
-        elif each.name == "sp":
-            shape = ""
-        elif each.name == "ph":
-            shape = each.attributes.get("type", "")
-        elif each.name == "p":
-            flow.begin()
-        elif each.name == "t":
-            written = True
-        elif each.name == "br":
-            flow.add("\n")
-        elif each.name == "tr":
-            flow.begin_row()
-        elif each.name == "tc":
-            flow.begin_cell()
-    return flow.text()
+    return text_of(without(package.markup(name), skip, omitted), omitted)

@@ -12,20 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from daedal.data.document import Event, Lost, Omitted, Raw
+from daedal.data.document import Event, Omitted, Raw
 from daedal.data.documents.flow import Flow
-from daedal.data.plain_text import MOST_AT_ONCE
+from daedal.data.filetypes import words
+from daedal.data.plain_text import read_whole
 
 _TOKEN = re.compile(
     rb"\\([A-Za-z]{1,32})(-?\d{1,10})? ?|\\'([0-9A-Fa-f]{2})|\\([^A-Za-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)|\\", re.DOTALL
 )
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_SKIPPED = _words(
+_SKIPPED = words(
     "colortbl stylesheet listtable listoverridetable revtbl rsidtbl filetbl info pict objdata fldinst "
     "bkmkstart bkmkend xe tc rxe themedata colorschememapping datastore latentstyles generator template sn sv "
     "pgptbl xmlnstbl mmathPr nonshppict atnid atnauthor atntime atnref atrfstart atrfend atndate atnparent "
@@ -53,10 +50,7 @@ _DEEPEST = 10_000
 
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
     """The document in an RTF file."""
-    data = stream.read(MOST_AT_ONCE + 1)
-    if len(data) > MOST_AT_ONCE:
-        yield Lost(label, "too large", f"RTF of more than {MOST_AT_ONCE >> 20} MiB", size)
-        return
+    data = read_whole(stream)
     if not data.lstrip().startswith(b"{\\rtf"):
         raise ValueError("it is no RTF by its first bytes")
     reader = _Reader(data, encoding or "cp1252")

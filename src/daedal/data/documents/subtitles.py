@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from daedal.data.decode import Decoder
-from daedal.data.document import Coded, Event, Lost, Omitted, Raw
-from daedal.data.plain_text import MOST_AT_ONCE
+from daedal.data.document import Coded, Event, Omitted, Raw
+from daedal.data.plain_text import read_whole
 
 _CLOCK = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}")
@@ -22,10 +22,7 @@ _PAUSE = 3.0  # seconds
 
 def read(label: str, stream: BinaryIO, size: int, encoding: str | None) -> Iterator[Event]:
     """The document in a file of subtitles."""
-    data = stream.read(MOST_AT_ONCE + 1)
-    if len(data) > MOST_AT_ONCE:
-        yield Lost(label, "too large", f"subtitles of more than {MOST_AT_ONCE >> 20} MiB", size)
-        return
+    data = read_whole(stream)
     decoder = Decoder(encoding)
     lines = decoder.decode(data, final=True).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     said, repeated, cues = _said(lines)

@@ -46,7 +46,7 @@ def kind_of(name: str) -> Kind:
     if match := _IDX.search(base):
         return "idx-labels" if match[1] == "1" else "idx-images"
     type_ = file_type(base)
-    if type_.reader in ("zip", "tar", "compressed", "parquet"):
+    if type_.reader in ("zip", "tar", "compressed", "parquet") and type_.name != "Arrow":
         return type_.reader
     if end in ("csv", "tsv", "tab", "json", "jsonl", "ndjson"):
         return "table"

@@ -1,10 +1,10 @@
 """Rows that hold pictures: Parquet as Hugging Face writes it, and datasets of the hub, streamed."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from daedal.data.columnar import class_names
 from daedal.data.document import Lost, Note
 from daedal.data.fields import named_split, split_of_name
 from daedal.data.hub import open_hub, parse_hub_name
@@ -42,7 +42,7 @@ def read_parquet_pictures(origin: Origin, stream: BinaryIO, wanted: Columns) -> 
         able = image_columns(schema)
         others = [name for name in schema.names if name not in able]
         chosen = _choose(label, wanted, able, others)
-        names = _class_names(schema.metadata, chosen.label)
+        names = class_names(schema.metadata, chosen.label)
         yield from _told(label, chosen, wanted)
         columns = [name for name in chosen if name is not None]
         rows = (
@@ -87,9 +87,10 @@ def read_hub_pictures(source: str, wanted: Columns) -> Iterator[Event]:
     Raises:
         DaedalError: `datasets` is not installed, there is no network, or no such dataset, split or column.
     """
-    with open_hub(source) as stream:
+    with open_hub(source) as splits:
         from datasets import Image  # type: ignore[import-untyped]
 
+        (stream,) = splits.values()
         features = dict(stream.features or {})
         able = [each for each, feature in features.items() if isinstance(feature, Image)]
         chosen = _choose(source, wanted, able, [each for each in features if each not in able])
@@ -98,7 +99,7 @@ def read_hub_pictures(source: str, wanted: Columns) -> Iterator[Event]:
         names = getattr(features.get(chosen.label or ""), "names", None)
         hub = parse_hub_name(source)
         read = (with_bytes(row, chosen.image or "", hub.name) for row in rows)
-        yield from _pictures(Origin(source), read, chosen, names, named_split(hub.split))
+        yield from _pictures(Origin(source), read, chosen, names, named_split(hub.split or "train"))
 
 
 def with_bytes(row: Mapping[str, Any], column: str, source: str) -> Mapping[str, Any]:
@@ -140,16 +141,6 @@ def _told(label: str, chosen: Columns, wanted: Columns) -> Iterator[Note]:
     for what, name, given in zip(("pictures", "labels", "captions"), chosen, wanted, strict=True):
         if name is not None and given is None:
             yield Note(f"{what} taken from the column {name!r} of {label} (guessed)")
-
-
-def _class_names(metadata: Mapping[bytes, bytes] | None, column: str | None) -> list[str] | None:
-    """The names of classes that `datasets` wrote into a Parquet file, for a column of numbers."""
-    try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[column]["names"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    return [str(name) for name in names] if isinstance(names, list) else None
 
 
 def _pictures(

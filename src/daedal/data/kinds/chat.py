@@ -10,7 +10,7 @@ from daedal.data.columns import Ragged
 from daedal.data.dialogues import conversation_of, fault
 from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
-from daedal.data.fields import named, split_of_name
+from daedal.data.fields import has_choices, named, split_of_name
 from daedal.data.kind import Found, Kind
 from daedal.data.message_trees import Trees, of_tree
 from daedal.data.peek import Peek, Sources
@@ -21,11 +21,7 @@ _DAY = re.compile(r"(^|/)\d{4}-\d{2}-\d{2}\.json$")  # a day of a channel in a f
 
 
 def recognise(sources: Sources) -> float:
-    tables = sources.tables
-    if any(
-        {"type", "text", "ts"} <= set(peek.columns) for peek in tables
-    ):  # Slack's, which tells of users and channels too
-        tables = [peek for peek in tables if not is_about(peek.label)]
+    tables = [peek for peek in sources.tables if not is_about(peek.label)]
     sure = [_sure(peek) for peek in tables]
     if not sure:
         sure = [0.9 if is_export(peek.whole) else 0.0 for peek in sources.peeks if peek.whole is not None]
@@ -40,7 +36,7 @@ def _sure(peek: Peek) -> float:
     if {"type", "text", "ts"} <= set(peek.columns):
         return 0.8
     found = [conversation_of(row) for row in peek.rows]
-    if sum(each is not None for each in found) < 0.8 * len(found):
+    if sum(each is not None for each in found) < 0.5 * len(found) or has_choices(peek.columns):
         return 0.0
     turns = [len(each["messages"]) for each in found if each is not None]
     usual = named(peek.columns, ("instruction", "messages", "conversations", "completion", "mapping", "chat_messages"))

@@ -4,11 +4,8 @@ MovieLens and its kin: a row for each time that a person took something. Where a
 those are their names.
 """
 
-import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
@@ -16,42 +13,12 @@ from pydantic import Field
 from daedal.data.columns import Numbers, Ragged, Strings
 from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
-from daedal.data.fields import Shape, guesses, match, named, require, shaped
+from daedal.data.fields import guesses, named, require
 from daedal.data.kind import Found, InTime, Kind
 from daedal.data.peek import Peek, Sources
+from daedal.data.ratings import FILM, USUAL, columns_of, id_of, netflix, number_of, seconds_of, titled
 from daedal.data.rows import Chosen, Row, Whole, read_chosen
 from daedal.data.sources import Item, Named, Unit
-
-USUAL = {
-    "user": (
-        "userid", "user_id", "user", "uid", "reviewerid", "reviewer_id", "visitorid", "visitor_id", "customer_id", "customerid",
-        "session_id", "username",
-    ),
-    "item": (
-        "movieid", "movie_id", "itemid", "item_id", "item", "productid", "product_id", "asin", "parent_asin", "bookid",
-        "book_id", "isbn", "songid", "song_id", "trackid", "track_id", "artistid", "artist_id", "animeid", "anime_id",
-        "business_id", "movie",
-    ),
-    "rating": (
-        "rating", "stars", "score", "overall", "event_rating", "weight", "plays", "play_count", "playcount", "listen_count",
-    ),
-    "time": ("timestamp", "time", "unixreviewtime", "unix_review_time", "datetime", "date", "created_at", "ts"),
-}  # fmt: skip
-_TITLES = ("title", "name", "item_name", "product_title", "movie_title")
-_SOME, _NUMBER = r"\S+", r"\d+(\.\d+)?"
-_SHAPES: Sequence[Shape] = (
-    (("user", _SOME), ("item", _SOME), ("rating", r"\d{1,2}(\.\d+)?"), ("time", r"\d{9,13}")),  # MovieLens, Amazon
-    (("user", r"\d+"), ("item", ".+"), ("act", "purchase|play"), ("", _NUMBER), ("", "0")),  # Steam
-    (("user", "[0-9a-f]{40}"), ("", ".*"), ("item", ".+"), ("rating", r"\d+")),  # Last.fm 360K
-    (("user", r"user_\d+"), ("time", r"\d{4}-.*"), ("", ".*"), ("", ".*"), ("", ".*"), ("item", ".+")),  # Last.fm 1K
-)
-_TITLE_SHAPES: Sequence[Shape] = (
-    (("item", r"\d+"), ("title", r".+ \(\d{4}.*\)"), ("", ".*")),  # MovieLens's older films
-    (("item", r"\d+"), ("title", ".+"), ("", r"\d\d-\w{3}-\d{4}|"), *20 * (("", ".*"),), ("", "[01]")),
-    (("item", r"\d+"), ("", r"\d{4}|NULL"), ("title", ".+")),  # Netflix's
-)
-_FILM = re.compile(r"(\d+):\n(?=\d+,[1-5],\d{4}-\d\d-\d\d\n)")  # Netflix's: who rated it follows
-_NEVER = 1e11  # seconds: the year 5138
 
 
 class HistoryOptions(ExampleOptions):
@@ -66,21 +33,11 @@ class HistoryOptions(ExampleOptions):
 
 
 def recognise(sources: Sources) -> float:
-    found = {peek.label: _columns(peek.rows, {}) for peek in sources.tables}
+    found = {peek.label: columns_of(peek.rows, {}) for peek in sources.tables}
     named = [peek for peek in sources.tables if {"user", "item"} <= found[peek.label].keys()]
     if any(len(found[peek.label]) >= 3 for peek in named):  # reviews with a rating are labelled text as well
         return 0.8 if all("rating" in found[peek.label] and _reviews(peek) for peek in named) else 0.95
-    return 0.9 if any(peek.whole and _FILM.match(peek.whole.text) for peek in sources.peeks) else 0.0
-
-
-def _columns(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, str]) -> dict[str, str]:
-    """Whose columns are which, of a table of what people took, or of the titles of that."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    chosen = match(columns, {**USUAL, "title": _TITLES}, asked)
-    if {"user", "item"} <= chosen.keys():
-        return {name: of for name, of in chosen.items() if name != "title"}
-    chosen = chosen or shaped(rows, _SHAPES) or shaped(rows, _TITLE_SHAPES)
-    return {name: of for name, of in chosen.items() if name != "user"} if "item" not in chosen else chosen
+    return 0.9 if any(peek.whole and FILM.match(peek.whole.text) for peek in sources.peeks) else 0.0
 
 
 def _reviews(peek: Peek) -> bool:
@@ -105,7 +62,9 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
         for found in read_chosen(item, options.encoding, lambda rows: _choose(rows, options)):
             rows: Iterable[tuple[Mapping[str, Any], Mapping[str, str]]]
             if isinstance(found, Whole):
-                label, rows = found.label, _netflix(found.text)
+                label, rows = found.label, list(netflix(found.text))
+                if not rows:
+                    yield Lost(label, "no histories", "it is no table", broken=False)
             elif not isinstance(found, Chosen):
                 yield found
                 continue
@@ -115,8 +74,8 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                     if "title" not in found.choice:
                         why = f"it has no user and item ({', '.join(list(found.row.values)[:20])})"
                         yield Lost(found.row.label, "no histories", why, broken=False)
-                if "title" in found.choice and (thing := _thing(found)) is not None:
-                    titles[str(found.row.values.get(thing))] = str(found.row.values.get(found.choice["title"]))
+                if "title" in found.choice and (thing := titled(found.row, found.choice)) is not None:
+                    titles[id_of(found.row.values.get(thing))] = str(found.row.values.get(found.choice["title"]))
                 continue
             else:
                 label, rows = found.row.label, [(found.row.values, found.choice)]
@@ -129,9 +88,9 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                 if first:
                     yield from guesses(label, found.choice, options.columns)
             for values, columns in rows:
-                user, thing = values.get(columns["user"]), values.get(columns["item"])
-                rating = _number(values.get(columns.get("rating", "")))
-                if user in (None, "") or thing in (None, ""):
+                user, thing = id_of(values.get(columns["user"])), id_of(values.get(columns["item"]))
+                rating = number_of(values.get(columns.get("rating", "")))
+                if not user or not thing:
                     yield Lost(label, "no user or item", "a row without", broken=False)
                     continue
                 if values.get(columns.get("act", "")) == "play":  # Steam tells of what was bought again
@@ -140,9 +99,9 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
                     low += 1
                     continue
                 order += 1
-                when = _seconds(values.get(columns.get("time", "")))
+                when = seconds_of(values.get(columns.get("time", "")))
                 timeless += when is None and values.get(columns.get("time", "")) is not None
-                taken[str(user)].append((when, order, str(thing), rating))
+                taken[user].append((when, order, thing, rating))
     if low:
         yield Note(f"{low:,} rows are rated under {options.min_rating:g} and are in no history")
     alike = Counter(titles.values())
@@ -183,54 +142,15 @@ def read(items: Sequence[Item], options: HistoryOptions) -> Iterator[Found]:
 def _tables(items: Sequence[Item], options: ExampleOptions) -> Iterator[dict[str, str]]:
     """The columns of each table of what people took."""
     for peek in Sources.of(items).tables:
-        if {"user", "item"} <= (columns := _columns(peek.rows, options.columns)).keys():
+        if {"user", "item"} <= (columns := columns_of(peek.rows, options.columns)).keys():
             yield columns
 
 
 def _choose(rows: Sequence[Row], options: ExampleOptions) -> dict[str, str]:
-    chosen = _columns([row.values for row in rows], options.columns)
+    chosen = columns_of([row.values for row in rows], options.columns)
     if {"user", "item"} <= chosen.keys():
         require(rows[0].label, dict.fromkeys(name for row in rows for name in row.values), options.columns, USUAL)
     return chosen
-
-
-def _thing(found: Chosen[dict[str, str]]) -> str | None:
-    """The column of an item in a table of titles: `id` too, where the table is called after it, as `artists.dat`."""
-    called = re.split("[/!]", found.row.label)[-1].partition(".")[0].lower().removesuffix("s")
-    own = named(found.row.values, ("id",)) if f"{called}id" in USUAL["item"] else None
-    return found.choice.get("item") or own
-
-
-def _netflix(text: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, str]]]:
-    """The ratings of films, each below the number of its film."""
-    columns = {name: name for name in USUAL}
-    film = ""
-    for line in text.split("\n") if _FILM.match(text) else ():
-        if line.endswith(":"):
-            film = line[:-1]
-        elif len(cells := line.strip().split(",")) == 3:
-            yield dict(zip(("user", "rating", "time", "item"), (*cells, film), strict=True)), columns
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _seconds(value: Any) -> float | None:
-    """A time as seconds since 1970: a number, or a date of ISO 8601."""
-    if (number := _number(value)) is not None:
-        while _NEVER < abs(number) < 1e20:  # milliseconds, microseconds, nanoseconds
-            number /= 1000
-        return number if abs(number) <= _NEVER else None
-    try:
-        when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def spread(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from daedal.data.columns import Classes, Ragged
 from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
-from daedal.data.fields import about, both_of, guesses, match, named, named_split, require, split_of_name
+from daedal.data.fields import about, both_of, guesses, has_choices, match, named, named_split, require, split_of_name
 from daedal.data.filetypes import PACKED, file_type
 from daedal.data.kind import Found, Kind, Stratified
 from daedal.data.peek import Peek, Sources
@@ -26,9 +26,6 @@ USUAL = {
     ),
 }  # fmt: skip
 _SENTENCE = 4  # words of a text on average, where a table has more than it and its class
-_CHOICES = re.compile(
-    r"(ans|answer|choice|option|ending)_?\d|(choices|options|endings|answers|answer_info)$", re.IGNORECASE
-)
 _NO_CLASSES = frozenset(("unsup", "unlabeled", "unlabelled"))  # IMDB has as many texts without a class again
 _NAMES = "classes.txt"  # the names of classes that tables number from 1 (AG News, DBpedia)
 _MOST = 0.5  # of the first rows: classes that differ, at most
@@ -54,7 +51,7 @@ def recognise(sources: Sources) -> float:
 
 
 def _named(peek: Peek) -> bool:
-    if any(map(_CHOICES.match, peek.columns)):  # the class says which of them, and is none of a text
+    if has_choices(peek.columns):  # the class says which of them, and is none of a text
         return False
     chosen = _match(peek.columns, {})
     return chosen is not None and _few([row.get(chosen.label) for row in peek.rows])
@@ -82,7 +79,7 @@ def _nameless(rows: Sequence[Mapping[str, Any]]) -> _Columns | None:
     if len(names) < 2 or any(list(row) != names for row in rows):
         return None
     cells = {name: [str(row[name]) for row in rows] for name in names}
-    if len(names) > 2 and any(all(map(_WHEN.search, each)) for each in cells.values()):
+    if len(names) > 2 and any(sum(map(bool, map(_WHEN.search, each))) > 0.9 * len(rows) for each in cells.values()):
         return None
     longest = max(cells, key=lambda name: sum(map(len, cells[name])))
     labels = [

@@ -33,7 +33,7 @@ _SHAPES: Sequence[Shape] = (
     (("source", "(?s).+"), ("target", "(?s).+"), ("", "CC-BY.*")),  # Anki
     (("source", _SAID), ("target", _SAID)),
 )
-_COLUMN = re.compile(r"([A-Za-z]{2,3})(?:[-_](?:[A-Za-z]{2}|[A-Z][a-z]{3}|\d{3}|text|sentence))?$")
+_COLUMN = re.compile(r"([A-Za-z]{2,10})(?:[-_](?:[A-Za-z]{2}|[A-Z][a-z]{3}|\d{3}|text|sentence))?$")
 _WORDS = re.compile(r"[^\W\d_]\s+[^\W\d_]|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u9fff]{2}")  # or no spaces
 _FAR = 4.0  # times as long as the other, from 40 characters on
 _FAR_FROM = 40

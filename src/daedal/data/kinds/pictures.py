@@ -18,7 +18,7 @@ from daedal.data.worlds.emoji_scenes import EMOJI_SCENES, read_emoji_scenes
 
 def recognise(sources: Sources) -> float:
     """Sure where most files are pictures."""
-    return 0.9 if modality(sources.given) == "images" else 0.0
+    return 0.9 if modality(sources) == "images" else 0.0
 
 
 def read(items: Sequence[Item], options: ImageOptions, place: Place) -> Iterator[Event]:

@@ -14,9 +14,9 @@ from daedal.data.rows import Row, Whole, read_asked
 from daedal.data.sources import Item
 
 USUAL = {
-    "question": ("question", "query"),
-    "context": ("context", "passage", "paragraph", "document", "text"),
-    "answers": ("answers", "answer", "answer_text"),
+    "question": ("question", "query", "question_text"),
+    "context": ("context", "passage", "paragraph", "document", "document_text", "text"),
+    "answers": ("answers", "answer", "answer_text", "annotations"),
     "start": ("answer_start", "start"),
 }
 
@@ -38,7 +38,10 @@ def _is(peek: Peek) -> bool:
     chosen = match(peek.columns, USUAL, {})
     if not {"question", "context", "answers"} <= chosen.keys():
         return False
-    return any(_answers(row.get(chosen["answers"]), row.get(chosen.get("start", ""))) for row in peek.rows)
+    return any(
+        _answers(_spans(row.get(chosen["context"]), row.get(chosen["answers"])), row.get(chosen.get("start", "")))
+        for row in peek.rows
+    )
 
 
 def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
@@ -56,10 +59,12 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
                     continue
                 columns = match(found.values, USUAL, options.columns)
                 cells = {name: found.values.get(of) for name, of in columns.items()}
+                context = cells.get("context")
+                answers = _spans(context, cells.get("answers"))
                 values = {
                     "question": cells.get("question"),
-                    "context": cells.get("context"),
-                    "answers": _answers(cells.get("answers"), cells.get("start")),
+                    "context": context,
+                    "answers": _answers(answers, cells.get("start")),
                 }
                 yield Example(found.label, found.number, values, split_of_name(found.label))
             else:
@@ -90,6 +95,27 @@ def _squad(label: str, articles: Iterable[Mapping[str, Any]], number: int = 0) -
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def _spans(context: Any, value: Any) -> Any:
+    """Answers; of Natural Questions, which count words of their context, as texts and characters."""
+    if not (
+        isinstance(context, str)
+        and isinstance(value, list)
+        and any("short_answers" in each for each in _objects(value))
+    ):
+        return value
+    words = context.split(" ")
+    spans = [
+        (each.get("start_token"), each.get("end_token"))
+        for one in _objects(value)
+        for each in _objects(one.get("short_answers"))
+    ]
+    return [
+        {"text": " ".join(words[begin:end]), "answer_start": sum(len(word) + 1 for word in words[:begin])}
+        for begin, end in spans
+        if isinstance(begin, int) and isinstance(end, int) and 0 <= begin < end
+    ]
 
 
 def _answers(value: Any, start: Any = None) -> dict[str, Any] | None:
