@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daedal.codecs.image import PixelCodec
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
@@ -193,3 +194,9 @@ def test_a_draft_gives_the_same_text_and_fewer_bits_say_so() -> None:
 def test_a_tokenizer_that_is_not_the_models_is_refused() -> None:
     with pytest.raises(DaedalError, match="tokenizer"):
         Generator(random_model(), CODEC)
+
+
+def test_a_model_of_text_beside_a_codec_of_pictures_is_told() -> None:
+    """As where the tokenizer of a GPT over the tokens of pictures was lost."""
+    with pytest.raises(DaedalError, match="does not fit"):
+        Generator(MODEL, PixelCodec(3, 8, 8))

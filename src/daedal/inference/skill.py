@@ -167,20 +167,24 @@ def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize
         raise DaedalError(
             f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
         )
-    if isinstance(codec, TextCodec) and isinstance(model, GPT) and codec.vocab_size > model.config.vocab_size:
-        raise DaedalError(
-            f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
-            "Use the tokenizer that the model was trained with",
-        )
-    if not isinstance(codec, PixelCodec) or not isinstance(model, ImageModel):
-        return
-    if codec.shape != model.config.shape:
-        raise DaedalError(
-            f"The codec's pictures are {codec.shape} and the model's {model.config.shape} (channels, height, width)",
-            "Use the codec that the model was trained with",
-        )
-    if quantize is not None:
-        raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
+    match model, codec:
+        case ImageModel(), PixelCodec() if codec.shape != model.config.shape:
+            raise DaedalError(
+                f"The codec's pictures are {codec.shape} and the model's {model.config.shape} (channels, height, width)",
+                "Use the codec that the model was trained with",
+            )
+        case ImageModel(), PixelCodec() if quantize is not None:
+            raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
+        case GPT(), TextCodec() if codec.vocab_size > model.config.vocab_size:
+            raise DaedalError(
+                f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
+                "Use the tokenizer that the model was trained with",
+            )
+        case (ImageModel(), TextCodec()) | (GPT(), PixelCodec()):
+            raise DaedalError(
+                f"A {type(model).__name__} does not fit a {type(codec).__name__}",
+                "Restore the files of the run from a copy: one is missing",
+            )
 
 
 def fingerprint(model: nn.Module) -> str:
