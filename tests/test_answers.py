@@ -57,6 +57,7 @@ def test_only_what_the_assistant_says_is_counted(chats: ConversationDataset, doc
     tokens = np.array([len(chats.codec.encode(text)) for text in said])
     assert (documents.counted >= turns + tokens).all()
     assert (documents.counted < documents.tokens).all()
+    assert chats.split("validation").learnable[1] == documents.bytes.sum()
 
 
 @pytest.mark.parametrize(("window", "stride"), [(512, 512), (24, 8)])

@@ -39,6 +39,8 @@ class ConversationSplit(Split):
         for document, (begin, end) in enumerate(zip(column.borders[:-1], column.borders[1:], strict=True)):
             written[document + 1] = written[document] + int(sizes[column.ids[begin:end]].sum())
         self._borders = np.stack([column.borders, written], axis=1)
+        said = np.asarray(column.ids)[self.learned]
+        self.learnable = len(said), int(sizes[said].sum())
         self.record = SplitRecord(
             documents=len(column),
             tokens=len(column.ids),

@@ -52,11 +52,16 @@ def load_array(path: Path, mapped: bool = True) -> np.ndarray:
 
 
 class Split:
-    """One split of a data folder: a stream of tokens with document borders."""
+    """One split of a data folder: a stream of tokens with document borders.
+
+    Attributes:
+        learnable: how many tokens of it a model is to learn to say, and their bytes.
+    """
 
     def __init__(self, folder: Path, name: str, record: SplitRecord, dtype: str, dataset: "Dataset") -> None:
         self.name = name
         self.record = record
+        self.learnable = record.tokens, record.bytes
         self.dataset = dataset
         self._shards = [load_array(shard_path(folder, name, number)) for number in range(record.shards)]
         borders = load_array(borders_path(folder, name))

@@ -153,7 +153,7 @@ class LanguageLearner(GPTLearner, StreamLearner):
         """From how well zlib does on the validation text and what share of that our sweeps came to."""
         assert isinstance(model, GPT)
         assert isinstance(draft, TransformerPlan)
-        if self.initial is not None or len(facts.text) < 1000:
+        if self.initial is not None or draft.kind == "chat" or len(facts.text) < 1000:
             return None
         computation = model.flops_per_token(draft.context) * seen
         compressed = 8 * len(zlib.compress(facts.text, 9)) / len(facts.text)
@@ -174,7 +174,8 @@ class LanguageTask(StreamTask):
     def __init__(self, model: Any, dataset: Dataset, plan: TransformerPlan, habits: Habits | None = None) -> None:
         super().__init__(model, dataset, plan)
         self._habits = habits
-        self._tokens_per_byte = self._windows.split.tokens / max(1, self._windows.split.bytes)
+        tokens, size = self._windows.split.learnable
+        self._tokens_per_byte = tokens / max(1, size)
 
     def save(self, folder: Path) -> None:
         save_model(self.model, folder, codec=self.codec, habits=self._habits)
@@ -184,7 +185,7 @@ class LanguageTask(StreamTask):
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         nats, count = self._validated(processes, autocast)
-        bits = nats / math.log(2) / max(1, self._validation.bytes)
+        bits = nats / math.log(2) / max(1, self._validation.learnable[1])
         return {"validation_loss": nats / count, "validation_bits_per_byte": bits} if count else {}
 
     def sample(self, seed: int, path: Path) -> str:
