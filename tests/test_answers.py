@@ -14,12 +14,14 @@ from daedal.data.conversations import ConversationDataset, open_stream
 from daedal.data.examples import ExampleDataset
 from daedal.errors import DaedalError
 from daedal.evaluation.baselines import ngram
+from daedal.evaluation.blocks import Texts
 from daedal.evaluation.documents import Documents
 from daedal.evaluation.evaluate import evaluate
 from daedal.evaluation.likelihood import evaluate_documents
 from daedal.evaluation.ngram import KneserNey
 from daedal.evaluation.report import PAGE, Report
 from daedal.inference.generator import Generator
+from daedal.training.run import RunFolder
 from kind_examples import MADE
 from tiny_models import tiny_gpt
 
@@ -128,6 +130,15 @@ def test_the_report_of_a_run_on_conversations_is_of_answers(chats: ConversationD
     assert any("Compressors" in line for line in report.missing)
     assert report.data.says.endswith("of answers")
     assert "answers" in (tmp_path / "run" / PAGE).read_text()
+    split = chats.split("validation")
+    openings = [chats.codec.decode(split.opening(index)) for index in range(split.documents)]
+    assert all(openings)
+    samples = [each for block in report.blocks if isinstance(block, Texts) for each in block.texts]
+    assert samples
+    for sample in samples:  # as much of an opening as a context holds beside its answer
+        assert any(opening.endswith(sample.prompt) for opening in openings)
+    told = RunFolder(tmp_path / "run").records("samples.jsonl")
+    assert openings[0][-10:] in told[-1]["text"]
 
 
 def test_conversations_in_other_tokens_are_measured_whole_and_that_is_told(chats: ConversationDataset) -> None:

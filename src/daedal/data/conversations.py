@@ -56,6 +56,11 @@ class ConversationSplit(Split):
         learned = self.learned[starts[:, None] + np.arange(1, rows.shape[1])]
         return np.where(learned, rows[:, 1:], IGNORE)
 
+    def opening(self, index: int) -> list[int]:
+        begin, end = self.offsets[index : index + 2].tolist()
+        ids: list[int] = self.read(begin, begin + int(self.learned[begin:end].argmax())).tolist()
+        return ids
+
 
 class ConversationDataset(Dataset):
     """A data folder of conversations, as a data folder of text is used."""

@@ -144,6 +144,10 @@ class Split:
         the model is to say, and `IGNORE` for others."""
         return rows[:, 1:]
 
+    def opening(self, index: int) -> list[int]:
+        """The tokens of document `index` before the first that a model is to learn to say."""
+        return []
+
     def text(self, index: int) -> str:
         """Document `index`, decoded."""
         if not 0 <= index < self.documents:

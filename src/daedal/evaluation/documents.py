@@ -117,6 +117,13 @@ class Documents:
         sizes, characters = (masked._weights(weights) for weights in (self.table.lengths, self.table.characters))
         return replace(masked, bytes=sizes, characters=characters)
 
+    def opening(self, document: int) -> list[int]:
+        """The tokens of a conversation before the first that is counted."""
+        assert self.answers is not None
+        begin, end = self.offsets[document : document + 2].tolist()
+        ids: list[int] = self.read(begin, begin + int(self.answers[begin:end].argmax())).tolist()
+        return ids
+
     def __len__(self) -> int:
         return len(self.bytes)
 

@@ -1,5 +1,6 @@
 """What a language model writes, and what of it stands in the training text: the evaluator over `memorization`."""
 
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ _SECONDS_PER_SEARCHED_BYTE = 3e-7  # on one core of 2023
 
 
 class Writing(Evaluator[TextSubject]):
-    """Texts from nothing and from held-out beginnings, with the longest run that each copies."""
+    """Texts from nothing and from held-out beginnings, or answers in held-out conversations, with the longest run that each
+    copies."""
 
     needs, columns, weight = frozenset({"complete"}), frozenset({"text"}), 2.0
 
@@ -28,13 +30,21 @@ class Writing(Evaluator[TextSubject]):
         if count < 1:
             return Findings()
         tell(0, "writing samples")
-        context = subject.model.config.context
+        generator, documents, context = subject.generator, subject.documents, subject.model.config.context
         how: dict[str, Any] = {
             "max_tokens": SAMPLE_TOKENS, "temperature": 0.8, "top_p": 0.95, "seed": seed, "overflow": "slide",
         }  # fmt: skip
-        beginnings = _beginnings(subject.documents, count // 2, max(1, min(16, context // 4)), seed)
-        written = subject.generator.generate([""] * (count - count // 2) + beginnings, **how)
-        samples = tuple(Sample(prompt=each.prompt, text=each.text) for each in written)
+        if documents.answers is None:
+            beginnings = _beginnings(documents, count // 2, max(1, min(16, context // 4)), seed)
+            written = generator.generate([""] * (count - count // 2) + beginnings, **how)
+            samples = tuple(Sample(prompt=each.prompt, text=each.text) for each in written)
+        else:
+            ends, stops = generator.turn_ends
+            answers = generator.generate(_openings(documents, count, context // 2, seed), stop=stops, **how)
+            samples = tuple(
+                Sample(prompt=each.prompt, text=generator.codec.decode(takewhile(lambda id: id not in ends, each.ids)))
+                for each in answers
+            )
         tell(0.65, "looking for copies")
         says = f"The first ones drawn, not chosen: {', '.join(f'{name} {value}' for name, value in how.items())}"
         texts = Texts(title="What it writes", says=says, texts=samples)
@@ -67,6 +77,13 @@ def table(copies: Memorization) -> Table:
             for number, copy in enumerate(copies.samples, 1)
         ),
     )  # fmt: skip
+
+
+def _openings(documents: Documents, count: int, tokens: int, seed: int) -> list[list[int]]:
+    """How held-out conversations stand before their first answer."""
+    answered = np.flatnonzero(documents.counted)
+    chosen = np.random.default_rng(seed).choice(answered, min(count, len(answered)), replace=False)
+    return [[documents.prefix, *documents.opening(int(each))[-tokens:]] for each in chosen]
 
 
 def _beginnings(documents: Documents, count: int, tokens: int, seed: int) -> list[str]:

@@ -5,6 +5,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -189,11 +190,14 @@ class LanguageTask(StreamTask):
         return {"validation_loss": nats / count, "validation_bits_per_byte": bits} if count else {}
 
     def sample(self, seed: int, path: Path) -> str:
-        """What the model writes from nothing, at temperature 1."""
+        """What the model writes from nothing, or after how the first held-out conversation opens, at temperature 1."""
         start = self.codec.bos_id if self.codec.bos_id is not None else 0
-        network, count = TorchNetwork(self.model), min(_SAMPLE_TOKENS, self._context - 1)
-        codes = torch.full((1, 1 + count), UNKNOWN, device=network.device)
-        codes[:, 0] = start
+        opening = self._validation.opening(0)[-self._context // 2 :] if self._validation.documents else []
+        network, count = TorchNetwork(self.model), min(_SAMPLE_TOKENS, self._context - 1 - len(opening))
+        codes = torch.full((1, 1 + len(opening) + count), UNKNOWN, device=network.device)
+        codes[0, : 1 + len(opening)] = torch.tensor([start, *opening])
         chances = Noise(seed, 0, 1, network.device).uniform("tokens", count)
         *_, written = write(network, codes, ByChance(chances))
-        return self.codec.decode(written[0, 1:].tolist())
+        ids = written[0, 1 + len(opening) :].tolist()
+        said = takewhile(lambda id: id not in self.codec.special_ids, ids) if opening else ids  # to the end of the turn
+        return self.codec.decode([*opening, *said])
