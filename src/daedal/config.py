@@ -1,6 +1,7 @@
 """Configuration is data: frozen, validated, serialisable; every configuration in the house derives from `Config`."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,18 +24,20 @@ class Config(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise validation_error(error, where) from None
+            raise validation_error(error, where, tuple(cls.model_fields)) from None
 
     def but(self, **changes: Any) -> Self:
         """A validated copy with some values changed."""
         return self.parse({**self.model_dump(), **changes}, type(self).__name__)
 
 
-def validation_error(error: ValidationError, where: str) -> DaedalError:
-    """The first fault of a pydantic error as one line."""
+def validation_error(error: ValidationError, where: str, known: Sequence[str] = ()) -> DaedalError:
+    """The first fault of a pydantic error as one line; of a field that is not known, the one of those known that is named like it."""
     first = error.errors(include_url=False, include_input=True)[0]
     field = ".".join(str(part) for part in first["loc"]) or "value"
     message = first["msg"].removeprefix("Value error, ")
     given = repr(first.get("input"))
     shown = given if len(given) <= 60 else given[:57] + "..."
-    return DaedalError(f"{where}: {field}: {message} (got {shown})", "Correct that value")
+    near = difflib.get_close_matches(field, known, n=1) if first["type"] == "extra_forbidden" else []
+    advice = f"Did you mean {near[0]}?" if near else "Correct that value"
+    return DaedalError(f"{where}: {field}: {message} (got {shown})", advice)

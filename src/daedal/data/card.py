@@ -170,8 +170,8 @@ def card_html(dataset: DataFolder[Any, Any]) -> str:
     title = escape(f"Data card: {dataset.folder.name}")
     usual = dataset.kind.options().model_dump(mode="json")
     unusual = {name: value for name, value in _options(dataset.manifest).items() if value != usual.get(name)}
-    asked = Block("Options", examples=(json.dumps(unusual, ensure_ascii=False),))
-    body = [line for block in [*blocks_of(dataset), asked] for line in _lines(block)]
+    asked = [Block("Options", examples=(json.dumps(unusual, ensure_ascii=False),))] if unusual else []
+    body = [line for block in [*blocks_of(dataset), *asked] for line in _lines(block)]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

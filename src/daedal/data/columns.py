@@ -70,6 +70,9 @@ class Classes(Column):
 class Numbers(Column):
     """Numbers."""
 
+    def words(self, value: Any) -> str:
+        return f"{value:.15g}"
+
     def pack(self, value: Any) -> bytes:
         return repr(float(value)).encode()
 

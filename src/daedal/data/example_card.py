@@ -52,11 +52,17 @@ def of_examples(dataset: ExampleDataset) -> Own:
 
 
 def _first(dataset: ExampleDataset) -> Iterator[tuple[str, str]]:
+    """The values of the first example; of one that begins with another, as an answer with its prompt, what follows."""
     split = dataset.split("train")
+    told: list[str] = []
     for name, column in dataset.kind.columns.items():
         value = split.first(name)
         if value is not None:
             said = column.words(value)
             text = " | ".join(said.split("\n")) if column.structured else " ".join(said.split())
             if text:
+                if column.structured:
+                    begun = max((each for each in told if text.startswith(f"{each} | ")), key=len, default="")
+                    told.append(text)
+                    text = f"... {text.removeprefix(f'{begun} | ')}" if begun else text
                 yield name, text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."

@@ -9,7 +9,7 @@ from daedal.data.images.options import PictureOptions
 from daedal.data.options import CommonOptions, TextOptions
 from daedal.data.peek import Sources
 from daedal.data.recognise import modality
-from daedal.data.sources import Named, resolve
+from daedal.data.sources import Item, Named, resolve
 from daedal.errors import DaedalError
 from daedal.kinds import BUILT_IN, table
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _SURE = 0.75
+_MOST = 0.5  # of the bytes, in a file of a kind that the others are not of
 
 
 def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mapping[str, Any]) -> str:
@@ -44,24 +45,29 @@ def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mappi
         )
     if len(surest) > 1:
         raise DaedalError(f"{', '.join(seen.given)}: this may be {' or '.join(surest)}", "Say which it is with --kind")
-    if surest == ["text"] and len(of := _of_tables(seen)) > 1:
-        said = ", ".join(f"{label} of {kind}" for kind, label in of.items())
-        raise DaedalError(
-            f"{', '.join(seen.given)}: these are of several kinds: {said}", "Name those of one kind, or say --kind"
-        )
+    if surest == ["text"] and (of := _of_tables(seen)):
+        said = ", ".join(f"{item.label} of {kind}" for kind, item in of.items())
+        if len(of) > 1:
+            raise DaedalError(
+                f"{', '.join(seen.given)}: these are of several kinds: {said}", "Name those of one kind, or say --kind"
+            )
+        if max(item.bytes for item in of.values()) > _MOST * sum(item.bytes for item in seen.items):
+            raise DaedalError(
+                f"{', '.join(seen.given)}: most of this is {said}, and the rest is not", "Name that alone, or say --kind"
+            )
     return surest[0]
 
 
-def _of_tables(seen: Sources) -> dict[str, str]:
+def _of_tables(seen: Sources) -> dict[str, Item]:
     """The kinds that are sure of single files, where not one is sure of all; each with its first file."""
-    found: dict[str, str] = {}
+    found: dict[str, Item] = {}
     tables = {peek.label.split("!")[0] for peek in seen.tables}
     for item in seen.items if len(tables) > 1 else ():
         if item.label in tables:
             scores = {name: _score(name, Sources.of([item])) for name in table()}
             kind = max(scores, key=lambda name: scores[name])
             if scores[kind] >= _SURE:
-                found.setdefault(kind, item.label)
+                found.setdefault(kind, item)
     return found
 
 

@@ -212,14 +212,15 @@ def _part(tell: Tell, begin: float, end: float) -> Tell:
 
 
 def _plan_facts(folder: RunFolder | None) -> dict[str, Any] | None:
-    """The plan of a run, in which a folder goes by its name."""
+    """The plan of a run, with the steps that its budget allowed in the end, in which a folder goes by its name."""
     if folder is None:
         return None
     facts = folder.plan.model_dump(mode="json")
     places = {
         name: Path(facts[name]).name for name in ("data", "init", "codec") if Path(facts[name] or "").is_absolute()
     }
-    return facts | places
+    steps = [{"steps": record["steps"]} for record in folder.records("horizon.jsonl")[-1:]]
+    return facts | places | (steps[0] if steps else {})
 
 
 def _curve(folder: RunFolder | None) -> Curve | None:

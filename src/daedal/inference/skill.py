@@ -123,6 +123,12 @@ class ModelAndCodec:
                     raise self.refusal(kind.verb or kind.name)
         raise AttributeError(f"A generator has no {name}")
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(name for each in self.skills.values() for name in each.offered())})
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} from {self.name}: it {self.able}>"
+
     def signed(self, kind: type[P], **facts: Any) -> P:
         """The record of an artifact that it made."""
         return kind(model=self.name, fingerprint=self.fingerprint, version=__version__, **facts)
@@ -159,6 +165,14 @@ class Skill:
     def offers(cls, name: str) -> bool:
         """Whether that is a method of it."""
         return not name.startswith("_") and hasattr(cls, name) and not hasattr(Skill, name)
+
+    @classmethod
+    def offered(cls) -> list[str]:
+        """The names of all that."""
+        return [name for name in dir(cls) if cls.offers(name)]
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {', '.join(self.offered())}>"
 
 
 def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize | None) -> None:

@@ -106,7 +106,10 @@ async def text_model(request: Request, name: str | None, **fields: str) -> Model
     models: Models = request.app.state.models
     model: Model = await unless_gone(request, models.open(await models.only("text") if name is None else name))
     if model.info["kind"] != "text":
-        message = f"The model {name!r} makes images, not text; use /v1/images/generations"
+        draws = "sample" in model.info.get("can", ())
+        message = f"The model {name!r} " + (
+            "makes images, not text; use /v1/images/generations" if draws else "writes no text"
+        )
         raise ApiError(400, message, param="model", code="unsupported_model")
     model.fields = fields
     return model

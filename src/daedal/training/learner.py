@@ -80,7 +80,7 @@ class Learner(ABC):
 
     smaller: ClassVar[str] = "a smaller network"
     """What to do for cheaper steps."""
-    passes: ClassVar[str] = "the data is read {:.1f} times"
+    passes: ClassVar[str] = "the data is read {} times"
     guarded: ClassVar[str | None] = None
     """Which of the rules against overfitting hold; those of the family's name unless said."""
     compiles: ClassVar[bool] = False
@@ -168,7 +168,8 @@ class Learner(ABC):
         )
         size = self.size_reason(facts, time, machine)
         why = {} if size is None else {"Size": size}
-        passes = self.passes.format(steps * learned / facts.train)
+        times = steps * learned / facts.train
+        passes = self.passes.format(f"{times:.1f}" if times >= 0.1 else f"{times:.1g}")
         why |= {"Length": f"a step took {per_step * 1000:.0f} ms when tried; {passes}", **guards}
         return self.plans.parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
 
@@ -250,7 +251,9 @@ def _require_fit(asked: Request) -> None:
         learners = [f"a {name}" for name, each in table().items() if kind in each.learns]
         raise DaedalError(
             f"A {family} learns {' or '.join(chosen.learns)}, and {asked.data} holds {kind}",
-            f"Name data of another kind, or train {' or '.join(learners) or 'what is yet to come'} on it",
+            f"Name data of another kind, or train {' or '.join(learners)} on it"
+            if learners
+            else f"Name data of another kind: no family that is installed learns {kind}",
         )
     if asked.codec is not None and chosen.codes_of is None:
         learners = [f"a {name}" for name, each in table().items() if each.codes_of is not None]

@@ -58,7 +58,7 @@ class PicturePlan(Plan, ImageConfig):
         codes = f"codes of {self.codec}, " if self.codec else "pictures of "
         classes = f", {self.classes} classes" if self.classes else ""
         captions = f", captions of up to {self.window} tokens" if self.words else ""
-        return f"{self.family}, {codes}{self.width} x {self.height}, {self.channels} channels{classes}{captions}"
+        return f"{self.family}, {codes}{self.width} x {self.height}, {self.channels} channel{'s' * (self.channels != 1)}{classes}{captions}"
 
     def of_batch(self) -> str:
         return f"{self.batch} pictures"

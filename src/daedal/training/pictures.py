@@ -170,7 +170,7 @@ class PictureTask(Task):
 class PictureLearner(Learner):
     """A VAE, a tokenizer, a GAN, a flow or a CLIP."""
 
-    passes = "every picture is seen {:.1f} times"
+    passes = "every picture is seen {} times"
     dataset: ImageDataset
     plans: type[PicturePlan]
     initial: ImageModel | None

@@ -115,7 +115,8 @@ def facts(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         last += roles[-1] != "assistant"
     if turns:
         several = sum(count for answers, count in turns.items() if answers > 1)
-        yield f"{several:,} of {sum(turns.values()):,} conversations have more than one answer, at most {max(turns):,}"
+        said = f"{several:,} of {sum(turns.values()):,} conversations have more than one answer, at most {max(turns):,}"
+        yield said if several else "no conversation has more than one answer"
     for count, what in (
         (system, "begin with a system message"),
         (tools, "have tools"),

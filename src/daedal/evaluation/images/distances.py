@@ -110,7 +110,7 @@ def classes(
     assert samples.logits is not None
     assert reference.logits is not None
     said, known = samples.logits.argmax(1).numpy(), reference.logits.argmax(1).numpy()
-    count, name = len(by.names), subject.reference.name
+    count, name, unasked = len(by.names), subject.reference.name, not (drawn.labels >= 0).any()
     shares, wanted = (np.bincount(each, minlength=count) / len(each) for each in (said, known))
     found, sampled = list[Measurement](), {**by.conditions, "samples": len(said)}
     for title, quantity, right, asked, how in (
@@ -140,11 +140,11 @@ def classes(
     rows = tuple(
         (
             by.names[each], float(wanted[each]), float(shares[each]),
-            int(((drawn.labels == each) & (said == each)).sum()), int((drawn.labels == each).sum()),
+            *(() if unasked else (int(((said == each) & (drawn.labels == each)).sum()), int((drawn.labels == each).sum()))),
         )
         for each in range(count)
     )  # fmt: skip
-    head = ("class", f"share of {name}", "share of samples", "right", "asked for")
+    head = ("class", f"share of {name}", "share of samples", *(() if unasked else ("right", "asked for")))
     return Findings(
         tuple(found), blocks=(Table(title="Classes", says="As the classifier sees them.", head=head, rows=rows),)
     )

@@ -193,6 +193,7 @@ class PictureSubject(Subject):
 
 
 _USES = {
+    "prompt": ("text-to-image", 'model.generate(1, prompt="what to draw", seed=1)[0].save("picture.png")'),
     "sample": ("unconditional-image-generation", 'model.generate(1, seed=1)[0].save("picture.png")'),
     "match": ("zero-shot-image-classification", 'print(model.classify(["picture.png"], ["a text", "another text"]))'),
     "reconstruct": ("image-to-image", 'model.reconstruct(["picture.png"])[0].save("both.png")'),

@@ -124,14 +124,17 @@ class TextSubject(Subject):
 
     @property
     def presentation(self) -> Presentation:
-        return presentation(self.model.config.architecture, self.model.parameter_count)
+        chats = self.documents.answers is not None
+        return presentation(self.model.config.architecture, self.model.parameter_count, chats)
 
 
-def presentation(architecture: str, parameters: int) -> Presentation:
-    """What the card says of a language model."""
+def presentation(architecture: str, parameters: int, chats: bool = False) -> Presentation:
+    """What the card says of a language model; of one of conversations, how it answers."""
+    asked = '[{"role": "user", "content": "Who are you?"}]'
+    called = f"model.chat({asked}, " if chats else 'model.generate("Once", '
     use = (
         '```python\nimport daedal\n\nmodel = daedal.load("PATH/TO/THIS/FOLDER")\n'
-        'print(model.generate("Once", max_tokens=100, temperature=0.8, seed=1)[0])\n```\n\n'
+        f"print({called}max_tokens=100, temperature=0.8, seed=1){'' if chats else '[0]'})\n```\n\n"
     )
     own = architecture == "swift"
     if own:
@@ -141,8 +144,14 @@ def presentation(architecture: str, parameters: int) -> Presentation:
             "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
             'tokenizer = AutoTokenizer.from_pretrained("PATH/TO/THIS/FOLDER")\n'
             'model = AutoModelForCausalLM.from_pretrained("PATH/TO/THIS/FOLDER")\n'
-            'ids = tokenizer("Once", return_tensors="pt").input_ids\n'
-            "print(tokenizer.decode(model.generate(ids, max_new_tokens=100, do_sample=True)[0]))\n```"
+            + (
+                f"said = {asked}\n"
+                'ids = tokenizer.apply_chat_template(said, add_generation_prompt=True, return_tensors="pt", return_dict=True)'
+                "[\"input_ids\"]\n"
+                if chats
+                else 'ids = tokenizer("Once", return_tensors="pt").input_ids\n'
+            )
+            + "print(tokenizer.decode(model.generate(ids, max_new_tokens=100, do_sample=True)[0]))\n```"
         )
     return Presentation(
         what=f"A {architecture} language model", data="text", task="text-generation", tag=architecture,

@@ -21,19 +21,27 @@ class Embed(TextSkill):
     needs = ("complete",)
 
     @torch.inference_mode()
-    def embed(self, texts: Sequence[Sequence[int]], dimensions: int | None = None) -> Float[Tensor, "texts width"]:
-        """The vectors of texts of token ids, none empty and none longer than the context.
+    def embed(
+        self, texts: str | Sequence[str | Sequence[int]], dimensions: int | None = None
+    ) -> Float[Tensor, "texts width"]:
+        """The vectors of texts, or of their token ids, none empty and none longer than the context.
 
         Args:
             dimensions: keep only so many of the first numbers, and make the rest of length one again.
 
         Raises:
-            DaedalError: the model's states hold NaN or infinity.
+            DaedalError: a text is longer than the context, or the model's states hold NaN or infinity.
         """
-        lengths = torch.tensor([len(text) for text in texts], device=self._subject.device)
+        given = [texts] if isinstance(texts, str) else texts
+        read = [self.read(text) if isinstance(text, str) else text for text in given]
+        lengths = torch.tensor([len(text) for text in read], device=self._subject.device)
         longest = int(lengths.max())
+        if longest > self._model.config.context:
+            raise DaedalError(
+                f"A text has {longest:,} tokens and the context is {self._model.config.context:,}", "Shorten the text"
+            )
         # A causal model does not see what stands behind a text, so a shorter one is filled up there
-        ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=lengths.device)
+        ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in read], device=lengths.device)
         real = torch.arange(longest, device=lengths.device) < lengths[:, None]
         mean = (self._model.hidden(ids).float() * real[..., None]).sum(1) / lengths[:, None]
         if not bool(mean.isfinite().all()):
