@@ -39,6 +39,7 @@ class ConversationSplit(Split):
         for document, (begin, end) in enumerate(zip(column.borders[:-1], column.borders[1:], strict=True)):
             written[document + 1] = written[document] + int(sizes[column.ids[begin:end]].sum())
         self._borders = np.stack([column.borders, written], axis=1)
+        self._learned_bytes = int(sizes[column.ids[self.learned]].sum())
         self.record = SplitRecord(
             documents=len(column),
             tokens=len(column.ids),
@@ -47,6 +48,14 @@ class ConversationSplit(Split):
             shards=len(self._shards),
             fingerprint=examples.fingerprint,
         )
+
+    @property
+    def learned_tokens(self) -> int:
+        return int(self.learned.sum())
+
+    @property
+    def learned_bytes(self) -> int:
+        return self._learned_bytes
 
     def targets(
         self, starts: Int64[Array, " count"], rows: Int64[Array, "count length"]

@@ -89,6 +89,16 @@ class Split:
         return self.record.bytes
 
     @property
+    def learned_tokens(self) -> int:
+        """Tokens that a model is to learn to say."""
+        return self.tokens
+
+    @property
+    def learned_bytes(self) -> int:
+        """Bytes of text in these."""
+        return self.bytes
+
+    @property
     def characters(self) -> int:
         """Unicode characters of text."""
         return self.record.characters

@@ -174,7 +174,7 @@ class LanguageTask(StreamTask):
     def __init__(self, model: Any, dataset: Dataset, plan: TransformerPlan, habits: Habits | None = None) -> None:
         super().__init__(model, dataset, plan)
         self._habits = habits
-        self._tokens_per_byte = self._windows.split.tokens / max(1, self._windows.split.bytes)
+        self._tokens_per_byte = self._windows.split.learned_tokens / max(1, self._windows.split.learned_bytes)
 
     def save(self, folder: Path) -> None:
         save_model(self.model, folder, codec=self.codec, habits=self._habits)
@@ -184,7 +184,7 @@ class LanguageTask(StreamTask):
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         nats, count = self._validated(processes, autocast)
-        bits = nats / math.log(2) / max(1, self._validation.bytes)
+        bits = nats / math.log(2) / max(1, self._validation.learned_bytes)
         return {"validation_loss": nats / count, "validation_bits_per_byte": bits} if count else {}
 
     def sample(self, seed: int, path: Path) -> str:
