@@ -248,7 +248,7 @@ def test_numbers_are_told_where_they_cannot_be_written(trained: Path, monkeypatc
     def refuse(path: Path, value: object) -> None:
         raise disk_error(PermissionError(13, "Permission denied"), path)
 
-    monkeypatch.setattr("daedal.evaluation.report.write_json", refuse)
+    monkeypatch.setattr("daedal.evaluation.evaluate.write_json", refuse)
     ended = daedal("evaluate", trained)
     assert ended.code == 2
     assert "bits per byte" in ended.out.lower()

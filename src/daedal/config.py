@@ -32,7 +32,7 @@ class Config(BaseModel):
 
 
 def validation_error(error: ValidationError, where: str, known: Sequence[str] = ()) -> DaedalError:
-    """The first fault of a pydantic error as one line; of a field that is not known, the one of those known that is named like it."""
+    """The first fault of a pydantic error as one line. Of a field that is not known, it names the one that is meant."""
     first = error.errors(include_url=False, include_input=True)[0]
     field = ".".join(str(part) for part in first["loc"]) or "value"
     message = first["msg"].removeprefix("Value error, ")

@@ -53,7 +53,8 @@ def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mappi
             )
         if max(item.bytes for item in of.values()) > _MOST * sum(item.bytes for item in seen.items):
             raise DaedalError(
-                f"{', '.join(seen.given)}: most of this is {said}, and the rest is not", "Name that alone, or say --kind"
+                f"{', '.join(seen.given)}: most of this is {said}, and the rest is not",
+                "Name that alone, or say --kind",
             )
     return surest[0]
 

@@ -58,7 +58,8 @@ class PicturePlan(Plan, ImageConfig):
         codes = f"codes of {self.codec}, " if self.codec else "pictures of "
         classes = f", {self.classes} classes" if self.classes else ""
         captions = f", captions of up to {self.window} tokens" if self.words else ""
-        return f"{self.family}, {codes}{self.width} x {self.height}, {self.channels} channel{'s' * (self.channels != 1)}{classes}{captions}"
+        channels = f"{self.channels} channel{'s' * (self.channels != 1)}"
+        return f"{self.family}, {codes}{self.width} x {self.height}, {channels}{classes}{captions}"
 
     def of_batch(self) -> str:
         return f"{self.batch} pictures"

@@ -147,7 +147,7 @@ def presentation(architecture: str, parameters: int, chats: bool = False) -> Pre
             + (
                 f"said = {asked}\n"
                 'ids = tokenizer.apply_chat_template(said, add_generation_prompt=True, return_tensors="pt", return_dict=True)'
-                "[\"input_ids\"]\n"
+                '["input_ids"]\n'
                 if chats
                 else 'ids = tokenizer("Once", return_tensors="pt").input_ids\n'
             )

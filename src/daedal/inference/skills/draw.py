@@ -152,8 +152,10 @@ class Draw(RequestSkill):
             options: the fields of `ImageSampling` that the family honours.
 
         Raises:
-            DaedalError: there is no such class or option.
+            DaedalError: there is no such class or option, or `n` is no number.
         """
+        if isinstance(n, str):
+            raise DaedalError(f"How many pictures to draw is a number, not {n!r}", "Say what to draw as prompt=...")
         how, noise = self._how(options, prompt), self._noise(seed, first, n)
         return PictureRequest(noise, self._asked(label, noise, prompt, draws=True), how)
 
