@@ -167,6 +167,13 @@ def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize
         raise DaedalError(
             f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
         )
+    if isinstance(codec, PixelCodec) and not isinstance(model, ImageModel):
+        raise DaedalError(
+            "The model learned codes of pictures, and the model that makes those is missing",
+            "Restore the folder codec from a copy",
+        )
+    if isinstance(codec, TextCodec) and isinstance(model, ImageModel):
+        raise DaedalError("The model is of pictures, and the codec of text", "Use the codec that it was trained with")
     if isinstance(codec, TextCodec) and isinstance(model, GPT) and codec.vocab_size > model.config.vocab_size:
         raise DaedalError(
             f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",

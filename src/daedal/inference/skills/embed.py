@@ -22,14 +22,20 @@ class Embed(TextSkill):
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[Sequence[int]], dimensions: int | None = None) -> Float[Tensor, "texts width"]:
-        """The vectors of texts of token ids, none empty and none longer than the context.
+        """The vectors of texts of token ids.
 
         Args:
             dimensions: keep only so many of the first numbers, and make the rest of length one again.
 
         Raises:
-            DaedalError: the model's states hold NaN or infinity.
+            DaedalError: there is no text, one is empty or longer than the context or has an id that the model does not know, or
+                the model's states hold NaN or infinity.
         """
+        context = self._model.config.context
+        if not texts or not all(0 < len(self.known(text)) <= context for text in texts):
+            raise DaedalError("There is no text, or one is empty or too long", f"Give texts of 1 to {context:,} tokens")
+        if dimensions is not None and dimensions < 1:
+            raise DaedalError(f"dimensions is {dimensions}: nothing is left of a vector", "Ask for at least 1")
         lengths = torch.tensor([len(text) for text in texts], device=self._subject.device)
         longest = int(lengths.max())
         # A causal model does not see what stands behind a text, so a shorter one is filled up there
