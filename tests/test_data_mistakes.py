@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from daedal.data import BuildOptions, Dataset, build
+from daedal.data.shards import load_array
 from daedal.errors import DaedalError
 from disks import run_on_disk
 from test_data_pipeline import write_corpus
@@ -218,3 +220,9 @@ def test_a_tokenizer_that_was_exchanged_is_noticed(tmp_path: Path) -> None:
         dataset.split("dev")
     with pytest.raises(DaedalError, match="no document 99999"):
         dataset.split("train").text(99999)
+
+
+def test_a_pipe_in_the_place_of_an_array_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.documents.npy")
+    with pytest.raises(DaedalError, match="no regular file"):
+        load_array(tmp_path / "train.documents.npy")

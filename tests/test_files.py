@@ -183,3 +183,16 @@ def test_json_reads_back_as_it_was_written(value: object) -> None:
 def test_where_nothing_can_be_made_the_line_speaks_of_the_place() -> None:
     with pytest.raises(DaedalError, match=r"/proc/daedal-run cannot be created there.*another path"):
         files.make_folder(Path("/proc/daedal-run"))
+
+
+@pytest.mark.parametrize("what", ["pipe", "device", "digits"])
+def test_what_is_no_json_file_is_refused_and_nobody_waits_for_its_end(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_text("1" * 5000)  # of more digits than Python reads
+    with pytest.raises(DaedalError, match=r"no regular file|not valid JSON"):
+        files.read_json(path)

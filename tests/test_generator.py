@@ -2,7 +2,9 @@
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -198,5 +200,39 @@ def test_a_tokenizer_that_is_not_the_models_is_refused() -> None:
 
 def test_a_model_of_text_beside_a_codec_of_pictures_is_told() -> None:
     """As where the tokenizer of a GPT over the tokens of pictures was lost."""
-    with pytest.raises(DaedalError, match="does not fit"):
+    with pytest.raises(DaedalError, match="is missing"):
         Generator(MODEL, PixelCodec(3, 8, 8))
+
+
+def test_threads_take_turns_and_each_gets_what_it_would_get_alone() -> None:
+    def write(number: int) -> list[str]:
+        return [str(each) for each in GENERATOR.generate(f"the cat {number}", n=3, seed=number, max_tokens=12)]
+
+    def left_in_the_middle(number: int) -> list[str]:
+        next(GENERATOR.stream("the", max_tokens=9, seed=1))
+        return write(number)
+
+    alone = [write(number) for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(5):
+            assert list(pool.map(left_in_the_middle, range(6))) == alone
+    assert not GENERATOR.engine.busy
+
+
+def test_more_texts_than_memory_holds_are_refused_before_the_first() -> None:
+    with pytest.raises(DaedalError, match="Writing 1,000,000,000,000 texts needs about"):
+        GENERATOR.generate("the", n=10**12)
+
+
+@pytest.mark.parametrize("ids", [[-1], [2**70], ["a"], [None], [1.5]])
+def test_ids_that_are_no_tokens_are_told(ids: list[Any]) -> None:
+    with pytest.raises(DaedalError, match="There is no token"):
+        GENERATOR.generate([ids])
+    with pytest.raises(DaedalError, match="There is no token"):
+        GENERATOR.embed([ids])
+
+
+@pytest.mark.parametrize("texts", [[], [[]], [[1], []], [[1] * 65]])
+def test_what_is_no_text_of_the_model_has_no_vector(texts: list[list[int]]) -> None:
+    with pytest.raises(DaedalError, match="There is no text, or one is empty or too long"):
+        GENERATOR.embed(texts)

@@ -1,6 +1,8 @@
 """What a model folder says of itself: written by every run, recognised where it is not, and refused where it cannot be."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +92,63 @@ def test_a_value_for_another_kind_of_data_is_refused(runs: Path) -> None:
         daedal.make_plan("gpt", runs / "text", telling=0.5)
     with pytest.raises(DaedalError, match=r"A vae learns pictures, and .* holds text"):
         daedal.make_plan("vae", runs / "text")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("gpt", {"kind": "pictures"}, "image_codec.json is missing"),
+        ("grids", {"kind": "text"}, "tokenizer.json is missing"),
+        ("vqvae", {"family": "vae"}, "says that the model is a vae, and its weights are of a vqvae"),
+    ],
+)
+def test_what_a_folder_says_and_what_it_holds_must_agree(
+    runs: Path, name: str, change: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    run = shutil.copytree(runs / name, tmp_path / "run")
+    (run / IDENTITY).write_text(json.dumps({**json.loads((run / IDENTITY).read_text()), **change}))
+    with pytest.raises(DaedalError, match=message):
+        daedal.load(run)
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "link"])
+def test_what_is_in_the_place_of_the_file_is_not_passed_over(runs: Path, what: str, tmp_path: Path) -> None:
+    run = shutil.copytree(runs / "gpt", tmp_path / "run")
+    path = run / IDENTITY
+    path.unlink()
+    {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "link": lambda: path.symlink_to("nowhere")}[what]()
+    with pytest.raises(DaedalError, match=IDENTITY):
+        daedal.load(run)
+
+
+def test_a_run_over_codes_whose_codec_is_gone_says_so(runs: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(runs / "grids", tmp_path / "run")
+    shutil.rmtree(run / "codec")
+    assert "Restore the folder codec" in " ".join(mistake("generate", run, "--out", tmp_path / "a.png").split())
+
+
+def test_pipes_in_a_run_folder_keep_nobody_waiting(runs: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(runs / "gpt", tmp_path / "run")
+    (run / "training" / "metrics.jsonl").unlink()
+    os.mkfifo(run / "training" / "metrics.jsonl")
+    assert daedal.evaluate(run, samples=1).curve is None
+    for name in ("chat_template.jinja", "model.safetensors"):
+        (run / name).unlink(missing_ok=True)
+        os.mkfifo(run / name)
+        with pytest.raises(DaedalError, match="no regular file"):
+            daedal.load(run)
+    state = next(run.glob("training/state/*/weights.safetensors"))
+    state.unlink()
+    os.mkfifo(state)
+    with pytest.raises(DaedalError, match="no regular file"):
+        daedal.resume(run)
+
+
+@pytest.mark.parametrize(
+    "change", [{"best": {"name": "x", "best": [1, {}], "last": [1, 1]}}, {"best": [1]}, {"step": []}]
+)
+def test_a_state_of_wrong_types_does_not_fit_the_plan(runs: Path, change: dict[str, Any], tmp_path: Path) -> None:
+    run = shutil.copytree(runs / "gpt", tmp_path / "run")
+    (path,) = run.glob("training/state/*/progress.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert "does not fit this run's plan" in " ".join(mistake("train", "--resume", run).split())

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -487,3 +488,15 @@ def test_a_codec_that_is_not_the_models_is_refused() -> None:
     with pytest.raises(DaedalError, match="classes"):
         Generator(model, PixelCodec(3, 8, 8), classes=ANIMALS)
     assert Generator(model, PixelCodec(3, 8, 8)).classes == ("0", "1")
+
+
+def test_a_picture_without_pixels_shows_nothing() -> None:
+    for nothing in (Image.new("L", (0, 5)), np.zeros((0, 4, 1), np.uint8)):
+        with pytest.raises(DaedalError, match=r"shows nothing|is no picture"):
+            PLAIN.fit(nothing)
+
+
+def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DaedalError, match="no regular file"):
+        PLAIN.fit(tmp_path / "a.png")

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,10 +111,10 @@ def read_json(path: Path) -> Any:
     """The JSON value in `path`.
 
     Raises:
-        DaedalError: the file is missing, too large to be what it says, or not JSON.
+        DaedalError: the file is missing, no regular file, too large to be what it says, or not JSON.
     """
     try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
+        if regular_size(path) > _MAX_JSON_BYTES:
             raise DaedalError(
                 f"{path} is larger than {_MAX_JSON_BYTES >> 20} MiB", "It is not a file that Daedal wrote"
             )
@@ -122,10 +123,23 @@ def read_json(path: Path) -> Any:
         raise DaedalError(f"{path} is missing", "Check the path, or build or train it again") from None
     except OSError as error:
         raise DaedalError(f"{path} cannot be read ({error.strerror})", "Check the path and its permissions") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no UTF-8, no JSON, or a number of more digits than Python reads
         raise DaedalError(
             f"{path} is not valid JSON (truncated or damaged)", "Restore it from a copy, or make it again"
         ) from None
+
+
+def regular_size(path: Path) -> int:
+    """Bytes of a file that can be read to its end: a pipe would keep whoever opens it waiting, and a device may have none.
+
+    Raises:
+        OSError: there is no such file.
+        DaedalError: it is a folder, a pipe or a device.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise DaedalError(f"{path} cannot be read: it is no regular file", "Restore it from a copy, or make it again")
+    return found.st_size
 
 
 def absolute(path: str | Path) -> str:

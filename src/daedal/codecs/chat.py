@@ -19,7 +19,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from daedal.errors import DaedalError
-from daedal.files import read_json
+from daedal.files import read_json, regular_size
 
 PLAIN = (
     "{% for message in messages %}"
@@ -90,7 +90,7 @@ class ChatTemplate:
             raise DaedalError(f"{settings_path} does not hold a JSON object", "Restore it from a copy")
         found = settings.get("chat_template")
         if path.exists():
-            found = _read(path)
+            found = read_template(path)
         tokens = {name: _content(settings[name]) for name in _TOKENS if settings.get(name) is not None}
         if found is None:
             return cls(tokens=tokens)
@@ -211,9 +211,14 @@ def _strftime_now(form: str) -> str:
     return datetime.now().strftime(form)
 
 
-def _read(path: Path) -> str:
+def read_template(path: Path) -> str:
+    """A chat template, as it stands in its file.
+
+    Raises:
+        DaedalError: it cannot be read, or is too large to be one.
+    """
     try:
-        if path.stat().st_size > _MAX_TEMPLATE:
+        if regular_size(path) > _MAX_TEMPLATE:
             raise DaedalError(f"{path} is larger than 1 MiB", "It is not a template")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -14,6 +14,7 @@ from daedal.data.example_manifest import ExampleManifest, ExampleSplitRecord
 from daedal.data.folder import DataFolder
 from daedal.data.shards import load_array
 from daedal.errors import DaedalError
+from daedal.files import regular_size
 
 if TYPE_CHECKING:
     from daedal.data.column_codecs import ColumnCodec
@@ -124,6 +125,7 @@ class ExampleSplit:
 
         structured = self.dataset.kind.columns[column].structured
         try:
+            regular_size(self._path)
             for batch in parquet.ParquetFile(self._path).iter_batches(max(size, 1), columns=[column]):
                 cells = batch.column(0).to_pylist()
                 yield [json.loads(cell) if structured and cell is not None else cell for cell in cells]

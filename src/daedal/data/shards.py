@@ -15,6 +15,7 @@ from jaxtyping import Int64
 from daedal.data.folder import DataFolder
 from daedal.data.manifest import Manifest, SplitRecord
 from daedal.errors import DaedalError
+from daedal.files import regular_size
 
 if TYPE_CHECKING:
     from daedal.codecs.text import TextCodec
@@ -41,6 +42,7 @@ def load_array(path: Path, mapped: bool = True) -> np.ndarray:
         DaedalError: it is missing, truncated or no plain array.
     """
     try:
+        regular_size(path)
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except FileNotFoundError:
         raise DaedalError(f"{path} is missing", "Build the data again") from None

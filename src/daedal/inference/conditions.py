@@ -77,7 +77,7 @@ class Conditions:
     def _class_number(self, label: Label) -> int:
         if not self.classes:
             raise DaedalError(
-                f"There is no class {label}: {self._name} was trained without classes",
+                f"There is no class {str(label)[:100]}: {self._name} was trained without classes",
                 "Leave it out, or train with --condition class",
             )
         if isinstance(label, str) and label in self.classes:

@@ -8,7 +8,6 @@ import torch
 from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.image import PixelCodec
-from daedal.codecs.raster import IMAGE_CODEC
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.files import read_json
@@ -25,6 +24,7 @@ from daedal.inference.skills.score import ScorePictures, ScoreTexts
 from daedal.inference.skills.write import Write
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.habits import stop_ids
+from daedal.models.identity import IDENTITY, identify
 from daedal.training.machine import choose_device
 
 
@@ -51,9 +51,15 @@ class Generator(ModelAndCodec):
             DaedalError: a file is missing, damaged or hostile, or there is no such device or dtype.
         """
         folder, name = resolve(folder_or_hub_id), str(folder_or_hub_id)
-        pictures = (folder / IMAGE_CODEC).is_file()
+        identity = identify(folder)
+        pictures = identity.kind == "pictures"
         place = _device(device, pictures)
         model = load_model(folder, dtype=_dtype(dtype, place), device=place)
+        if model.family != identity.family:
+            raise DaedalError(
+                f"{folder / IDENTITY} says that the model is a {identity.family}, and its weights are of a {model.family}",
+                "Restore it from a copy",
+            )
         if not pictures:
             codec, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)
             return cls(model, codec, name, template=template, stop_ids=ends, quantize=quantize)

@@ -16,6 +16,7 @@ from daedal.codecs.raster import WHITE, Raster, to_image, upright
 from daedal.data.images.kinds import FORMATS, content_of
 from daedal.data.images.png import readable
 from daedal.errors import DaedalError
+from daedal.files import regular_size
 from daedal.inference.picture import Picture
 
 Array = np.ndarray
@@ -143,9 +144,11 @@ def open_picture(source: Source) -> Opened:
     if isinstance(source, Picture):
         return Opened("the picture", source.image)
     if isinstance(source, Image.Image):
+        if 0 in source.size:
+            raise DaedalError(f"A picture of {source.width}x{source.height} pixels shows nothing", "Give another")
         return Opened("the picture", source)
     if isinstance(source, np.ndarray):
-        if source.dtype != np.uint8 or source.ndim not in (2, 3):
+        if source.dtype != np.uint8 or source.ndim not in (2, 3) or not source.size:
             raise DaedalError(f"An array of {source.dtype} {source.shape} is no picture", "Give uint8 [h, w, channels]")
         return Opened("the picture", to_image(source if source.ndim == 3 else source[:, :, None]))
     if isinstance(source, bytes):
@@ -155,9 +158,9 @@ def open_picture(source: Source) -> Opened:
         raise DaedalError(f"{path} is missing", "Check the path of the picture")
     if path.is_dir():
         raise DaedalError(f"{path} is a folder", "Name a picture in it")
-    if path.stat().st_size == 0:
-        raise DaedalError(f"{path} is empty", "Name another picture")
     try:
+        if regular_size(path) == 0:
+            raise DaedalError(f"{path} is empty", "Name another picture")
         return _decode(path.read_bytes(), str(path))
     except OSError as error:
         raise DaedalError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from None

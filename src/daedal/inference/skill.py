@@ -194,10 +194,14 @@ def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
                 "Use the tokenizer that the model was trained with",
             )
-        case (ImageModel(), TextCodec()) | (GPT(), PixelCodec()):
+        case GPT(), PixelCodec():
             raise DaedalError(
-                f"A {type(model).__name__} does not fit a {type(codec).__name__}",
-                "Restore the files of the run from a copy: one is missing",
+                "The model learned codes of pictures, and the model that makes those is missing",
+                "Restore the folder codec from a copy",
+            )
+        case ImageModel(), TextCodec():
+            raise DaedalError(
+                "The model is of pictures, and the codec of text", "Use the codec that it was trained with"
             )
 
 

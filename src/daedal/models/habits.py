@@ -6,6 +6,7 @@ A model that training begins from another's weights keeps these too.
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from daedal.codecs.chat import read_template
 from daedal.files import read_json, write_json, write_text
 
 GENERATION, TEMPLATE, SETTINGS = "generation_config.json", "chat_template.jinja", "tokenizer_config.json"
@@ -33,7 +34,7 @@ class Habits(NamedTuple):
             DaedalError: a file is damaged.
         """
         file = folder / TEMPLATE
-        jinja = file.read_text(encoding="utf-8") if file.is_file() else None
+        jinja = read_template(file) if file.exists() else None
         return cls(
             _object(folder / GENERATION), stop_ids(folder), jinja, _object(folder / SETTINGS).get("chat_template")
         )

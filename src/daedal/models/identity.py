@@ -4,6 +4,7 @@ Training writes it beside every checkpoint as `daedal.json`; whoever opens, meas
 PyTorch. A folder that does not have it, a plain Hugging Face checkpoint or a run of an older version, is recognised here too.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -75,7 +76,7 @@ def identify(folder: Path) -> Identity:
         DaedalError: what it says of itself is damaged, or of a family or a format that this version does not know.
     """
     path = folder / IDENTITY
-    if not path.is_file():
+    if not os.path.lexists(path):
         return _recognised(folder)
     values = read_json(path)
     if not isinstance(values, dict):

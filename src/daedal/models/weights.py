@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from daedal.errors import DaedalError
+from daedal.files import regular_size
 from daedal.memory import require_memory
 
 _MAX_HEADER = 100 * 2**20
@@ -40,7 +41,7 @@ def check_header(path: Path, kinds: Collection[str], ignored: tuple[str, ...] = 
     """
     damaged = DaedalError(f"{path} is truncated or not a safetensors file", "Restore it from a copy")
     try:
-        size = path.stat().st_size
+        size = regular_size(path)
         with path.open("rb") as file:
             first = file.read(8)
             if len(first) < 8:

@@ -149,7 +149,7 @@ class RunFolder:
     def records(self, name: str) -> list[dict[str, Any]]:
         """The records of a JSON Lines file, which all name their step; a line that was cut off by a kill is left out."""
         path = self.training / name
-        if not path.exists():
+        if not path.is_file():
             return []
         records = []
         for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):

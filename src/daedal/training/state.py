@@ -1,7 +1,6 @@
 """All that training needs to go on as if it had never stopped, in safetensors and JSON: nothing is ever unpickled."""
 
 import errno
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from daedal.errors import DaedalError
-from daedal.files import atomic_folder, read_json, write_json
+from daedal.files import atomic_folder, read_json, regular_size, write_json
 
 
 def save_state(path: Path, tensors: dict[str, dict[str, Tensor]], progress: dict[str, Any]) -> None:
@@ -39,8 +38,9 @@ def load_state(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]
     for group in progress["groups"]:
         file = path / f"{group}.safetensors"
         try:
+            regular_size(file)
             tensors[group] = load_file(file)
-        except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        except (OSError, SafetensorError, ValueError) as error:
             raise DaedalError(f"{file} is damaged ({error})", "Restore it from a copy, or train again") from None
     return tensors, progress
 

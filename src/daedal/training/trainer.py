@@ -303,7 +303,7 @@ class Trainer:
                 at, _, what = name.partition(" ")
                 self._told += [{} for _ in range(int(at) + 1 - len(self._told))]
                 self._told[int(at)][what] = part
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise DaedalError(
                 f"{path} does not fit this run's plan ({error})", "Restore it from a copy, or train again"
             ) from None

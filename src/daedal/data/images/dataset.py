@@ -17,6 +17,7 @@ from daedal.data.folder import DataFolder
 from daedal.data.images.manifest import ImageManifest, ImageSplitRecord
 from daedal.data.shards import load_array
 from daedal.errors import DaedalError
+from daedal.files import regular_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -108,6 +109,7 @@ class ImageSplit:
 
         path = pictures_path(self._folder, self.name)
         try:
+            regular_size(path)
             values = parquet.read_table(path, columns=[name]).column(0).to_pylist()
         except (OSError, ArrowException, IndexError) as error:
             line = (str(error).splitlines() or ["no such column"])[0]

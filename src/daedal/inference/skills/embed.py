@@ -30,16 +30,17 @@ class Embed(TextSkill):
             dimensions: keep only so many of the first numbers, and make the rest of length one again.
 
         Raises:
-            DaedalError: a text is longer than the context, or the model's states hold NaN or infinity.
+            DaedalError: there is no text, one is empty or longer than the context or has an id that the model does not know, or
+                the model's states hold NaN or infinity.
         """
-        given = [texts] if isinstance(texts, str) else texts
-        read = [self.read(text) if isinstance(text, str) else text for text in given]
+        given, context = [texts] if isinstance(texts, str) else texts, self._model.config.context
+        read = [self.read(text) if isinstance(text, str) else self.known(text) for text in given]
+        if not read or not all(0 < len(text) <= context for text in read):
+            raise DaedalError("There is no text, or one is empty or too long", f"Give texts of 1 to {context:,} tokens")
+        if dimensions is not None and dimensions < 1:
+            raise DaedalError(f"dimensions is {dimensions}: nothing is left of a vector", "Ask for at least 1")
         lengths = torch.tensor([len(text) for text in read], device=self._subject.device)
         longest = int(lengths.max())
-        if longest > self._model.config.context:
-            raise DaedalError(
-                f"A text has {longest:,} tokens and the context is {self._model.config.context:,}", "Shorten the text"
-            )
         # A causal model does not see what stands behind a text, so a shorter one is filled up there
         ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in read], device=lengths.device)
         real = torch.arange(longest, device=lengths.device) < lengths[:, None]

@@ -93,7 +93,7 @@ class PictureSkill(Skill):
 
     def _noise(self, seed: int | None, first: int, n: int) -> Noise:
         """The random numbers of `n` pictures; a seed is drawn where none is given, so that they can be drawn again."""
-        if n < 1 or first < 0:
+        if n < 1 or not 0 <= first < 2**63:
             raise DaedalError(f"{n} pictures from number {first} are none", "Ask for at least one, counted from 0")
         if seed is not None and not 0 <= seed < 2**63:
             raise DaedalError(f"There is no seed {seed}", "Give a whole number from 0")

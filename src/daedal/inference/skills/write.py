@@ -4,6 +4,8 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
+from threading import RLock
 from typing import Any
 
 from daedal.codecs.conversation import Conversation
@@ -17,9 +19,12 @@ from daedal.inference.provenance import TextProvenance
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.skill import ModelAndCodec, Skill
 from daedal.inference.text_stream import TextStream
+from daedal.memory import require_memory
 from daedal.models.gpt import GPT
 
 Messages = Sequence[Mapping[str, Any]]
+_HELD = 4000
+"""Bytes that a text takes, at least, until all are written."""
 
 
 class TextSkill(Skill):
@@ -51,9 +56,10 @@ class TextSkill(Skill):
         Raises:
             DaedalError: the model knows no such token.
         """
-        beyond = [id for id in ids if not 0 <= id < self._model.config.vocab_size]
+        size = self._model.config.vocab_size
+        beyond = [id for id in ids if not isinstance(id, Integral) or not 0 <= id < size]
         if beyond:
-            raise DaedalError(f"There is no token {beyond[0]}", "Give ids of this model's vocabulary")
+            raise DaedalError(f"There is no token {beyond[0]!r:.50}", "Give ids of this model's vocabulary")
         return list(ids)
 
 
@@ -68,6 +74,7 @@ class Write(TextSkill):
         super().__init__(subject)
         self._engine = Engine(*networks(self._model, subject.quantize))
         self._inboxes: dict[Row, deque[Event]] = {}
+        self._turn = RLock()  # threads take turns at the engine; a stream may be given up in the middle of a turn
 
     @property
     def engine(self) -> Engine:
@@ -90,12 +97,13 @@ class Write(TextSkill):
         given = [prompts] if isinstance(prompts, str) else list(prompts)
         if n < 1:
             raise DaedalError(f"n is {n}: there is nothing to generate", "Ask for at least one continuation")
+        require_memory(f"Writing {n * len(given):,} texts", n * len(given) * _HELD, "Ask for fewer")
         chosen = SamplingOptions.parse(options, "generate").seeded()
         samples: Counter[tuple[int, ...]] = Counter()
         rows = []
         for prompt in given:
-            text = prompt if isinstance(prompt, str) else self._codec.decode(prompt)
             ids = self.read(prompt) if isinstance(prompt, str) else self.known(prompt)
+            text = prompt if isinstance(prompt, str) else self._codec.decode(ids)
             rows += [_Writer(self._subject, self._codec, text, ids, samples[tuple(ids)] + i, chosen) for i in range(n)]
             samples[tuple(ids)] += n
         for _ in self._write(rows, chosen):
@@ -140,20 +148,23 @@ class Write(TextSkill):
         written: dict[Row, _Writer] = {}
         try:
             for writer in rows:
-                row = self._engine.submit(Request(writer.ids, options, writer.sample, writer.stop_ids))
-                written[row], self._inboxes[row] = writer, deque()
+                with self._turn:
+                    row = self._engine.submit(Request(writer.ids, options, writer.sample, writer.stop_ids))
+                    written[row], self._inboxes[row] = writer, deque()
             while True:
                 for row, writer in written.items():
                     yield from ((writer, piece) for piece in self._take(row, writer))
                 if all(writer.finish_reason is not None for writer in written.values()):
                     return
-                for event in self._engine.step():
-                    # Another text of this generator may be under way, and takes its own
-                    self._inboxes[event.row].append(event)
+                with self._turn:
+                    for event in self._engine.step():
+                        # Another text of this generator may be under way, and takes its own
+                        self._inboxes[event.row].append(event)
         finally:
-            for row in written:
-                self._engine.cancel(row)
-                del self._inboxes[row]
+            with self._turn:
+                for row in written:
+                    self._engine.cancel(row)
+                    del self._inboxes[row]
 
     def _take(self, row: Row, writer: "_Writer") -> Iterator[str]:
         """What has come for a text."""
@@ -164,7 +175,8 @@ class Write(TextSkill):
             if isinstance(event, Token):
                 yield writer.take(event)
                 if writer.finish_reason is not None:
-                    self._engine.cancel(row, keep=True)
+                    with self._turn:
+                        self._engine.cancel(row, keep=True)
 
     def _stream(self, row: "_Writer", options: SamplingOptions) -> Iterator[Chunk]:
         for _, piece in self._write([row], options):
