@@ -2,18 +2,18 @@
 tables and files beside them speak of them: `daedal.data.images.picture_build`."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from daedal.data.columns import Classes, Dense, Strings
-from daedal.data.images.annotate import wanted_tables
-from daedal.data.images.events import Event
 from daedal.data.images.options import ImageOptions
-from daedal.data.images.readers import Place, Reading, read_item
-from daedal.data.images.rows import Columns
 from daedal.data.kind import Kind
 from daedal.data.peek import Sources
 from daedal.data.recognise import modality
 from daedal.data.sources import Item
-from daedal.data.worlds.emoji_scenes import EMOJI_SCENES, read_emoji_scenes
+
+if TYPE_CHECKING:
+    from daedal.data.images.events import Event
+    from daedal.data.images.readers import Place
 
 
 def recognise(sources: Sources) -> float:
@@ -21,8 +21,14 @@ def recognise(sources: Sources) -> float:
     return 0.9 if modality(sources) == "images" else 0.0
 
 
-def read(items: Sequence[Item], options: ImageOptions, place: Place) -> Iterator[Event]:
+def read(items: Sequence[Item], options: ImageOptions, place: "Place") -> "Iterator[Event]":
     """Pictures, and what is said of them; `place` tells how far a file was read."""
+    # All kinds are asked whose a source is: none should wait for the readers of pictures
+    from daedal.data.images.annotate import wanted_tables
+    from daedal.data.images.readers import Reading, read_item
+    from daedal.data.images.rows import Columns
+    from daedal.data.worlds.emoji_scenes import EMOJI_SCENES, read_emoji_scenes
+
     columns = Columns(
         options.image_column,
         options.label_column if options.labels is None else None,
