@@ -73,6 +73,8 @@ class Documents:
     text: Callable[[int], str]
     answers: Bool[np.ndarray, " tokens"] | None = None
     """Which tokens are counted, where not all are."""
+    opening: Callable[[int], list[int]] = lambda document: []
+    """The tokens of a conversation before the first that is learned; none of a text."""
 
     @classmethod
     def of_split(cls, split: Split, codec: TextCodec) -> "Documents":
@@ -83,7 +85,7 @@ class Documents:
             )
         documents = cls(
             split.name, codec, split.offsets, split.document_bytes, np.zeros(0, dtype=np.int64),
-            split.fingerprint, split.read, split.text,
+            split.fingerprint, split.read, split.text, opening=split.opening,
         )  # fmt: skip
         return replace(documents, characters=documents._count_characters())
 
@@ -116,13 +118,6 @@ class Documents:
         masked = replace(self, answers=answers, fingerprint=_hash(self.fingerprint, "answers"))
         sizes, characters = (masked._weights(weights) for weights in (self.table.lengths, self.table.characters))
         return replace(masked, bytes=sizes, characters=characters)
-
-    def opening(self, document: int) -> list[int]:
-        """The tokens of a conversation before the first that is counted."""
-        assert self.answers is not None
-        begin, end = self.offsets[document : document + 2].tolist()
-        ids: list[int] = self.read(begin, begin + int(self.answers[begin:end].argmax())).tolist()
-        return ids
 
     def __len__(self) -> int:
         return len(self.bytes)

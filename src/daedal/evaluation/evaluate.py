@@ -14,34 +14,36 @@ from daedal import __version__
 from daedal.errors import DaedalError
 from daedal.evaluation.card import model_card
 from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, Tell
-from daedal.evaluation.images import reference
-from daedal.evaluation.images.copies import Copies
-from daedal.evaluation.images.distances import Distances
-from daedal.evaluation.images.likelihood import Likelihood, TokenLikelihood
-from daedal.evaluation.images.reconstruction import Reconstruction
-from daedal.evaluation.images.retrieval import Matching
-from daedal.evaluation.kinds import text
-from daedal.evaluation.kinds.pictures import PictureSubject
-from daedal.evaluation.kinds.text import TextSubject
 from daedal.evaluation.page import report_page
-from daedal.evaluation.prediction import Prediction
 from daedal.evaluation.report import CARD, JSON, PAGE, Curve, Report
 from daedal.evaluation.source import Data, Source
-from daedal.evaluation.worlds.composition import Composing
-from daedal.evaluation.worlds.scene_scores import SceneScores
-from daedal.evaluation.writing import Writing
+from daedal.families import part
 from daedal.files import atomic_path, write_json, write_text
 from daedal.inference.generator import Generator
 from daedal.models.image import ImageModel
 from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
 
-EVALUATORS: tuple[Evaluator[Any], ...] = (
-    Prediction(), Writing(),
-    Distances(), SceneScores(), Composing(), Copies(), Reconstruction(), Likelihood(), TokenLikelihood(), Matching(),
-)  # fmt: skip
-"""Those that apply to a model and its data are run in this order, and the first must succeed. What stands later has first claim
-on the time, and the first, which draws, has what is left."""
+SUBJECTS = {
+    "text": "daedal.evaluation.kinds.text:TextSubject",
+    "pictures": "daedal.evaluation.kinds.pictures:PictureSubject",
+}
+"""What is measured, by what it is of; each is imported where it is used."""
+EVALUATORS = {
+    "text": ("daedal.evaluation.prediction:Prediction", "daedal.evaluation.writing:Writing"),
+    "pictures": (
+        "daedal.evaluation.images.distances:Distances",
+        "daedal.evaluation.worlds.scene_scores:SceneScores",
+        "daedal.evaluation.worlds.composition:Composing",
+        "daedal.evaluation.images.copies:Copies",
+        "daedal.evaluation.images.reconstruction:Reconstruction",
+        "daedal.evaluation.images.likelihood:Likelihood",
+        "daedal.evaluation.images.likelihood:TokenLikelihood",
+        "daedal.evaluation.images.retrieval:Matching",
+    ),
+}
+"""Those of a subject that apply to the model and its data are run in this order, and the first must succeed. What stands later
+has first claim on the time, and the first, which draws, has what is left."""
 
 _MOST = 0.5  # of the budget of a run
 _OPENING = 0.25  # of the progress bar
@@ -77,7 +79,7 @@ def evaluate(
     tell(0, "loading")
     generator = run if isinstance(run, Generator) else Generator.open(run)
     folder = _run_folder(run)
-    kind: type[Subject] = PictureSubject if isinstance(generator.model, ImageModel) else TextSubject
+    kind: type[Subject] = part(SUBJECTS["pictures" if isinstance(generator.model, ImageModel) else "text"])
     source = Source.open(data, folder)
     subject = kind.open(generator, source, kind.options.parse(options, "evaluate"), _part(tell, 0, _OPENING))
     chosen, missing = applicable(subject)
@@ -110,9 +112,8 @@ def evaluate(
 
 def applicable(subject: Subject) -> tuple[list[Evaluator[Any]], tuple[str, ...]]:
     """The evaluators for a model and its data, and what is left out for what the data lack."""
-    able = [
-        each for each in EVALUATORS if each.needs <= subject.can and ("text" in each.columns) == ("text" in subject.has)
-    ]
+    places = EVALUATORS["text" if "text" in subject.has else "pictures"]
+    able: list[Evaluator[Any]] = [each for each in (part(place)() for place in places) if each.needs <= subject.can]
     chosen = [each for each in able if each.columns <= subject.has]
     return chosen, tuple(each.lacking for each in able if each not in chosen and each.lacking)
 
@@ -144,12 +145,17 @@ def seconds_to_leave(task: Any, plan: Plan) -> float:
     """
     if not task.model.capabilities:
         raise NotMeasurable(f"Nothing measures a {plan.family} yet", "Look at its loss on the validation split")
-    of_text = plan.kind != "pictures"
-    (text if of_text else reference).held_out(task.dataset)
+    if plan.kind != "pictures":
+        from daedal.evaluation.kinds import text
+
+        text.held_out(task.dataset)
+        return 0.0 if plan.budget is None else expected_seconds(text.TextSubject.of(task.model, task.dataset))
+    from daedal.evaluation.images.reference import held_out
+    from daedal.evaluation.kinds.pictures import PictureSubject
+
+    held_out(task.dataset)
     if plan.budget is None:
         return 0.0
-    if of_text:
-        return expected_seconds(TextSubject.of(task.model, task.dataset))
     seconds = expected_seconds(PictureSubject.of(task.whole, task.dataset, seconds_for(plan)))
     if seconds > _MOST * plan.budget:
         raise NotMeasurable(
