@@ -7,6 +7,7 @@ end, whole, or not at all.
 
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass
-class Build:
+class Build(ABC):
     """The stages of a build; each kind has a class of them.
 
     Attributes:
@@ -63,6 +64,7 @@ class Build:
     stages: ClassVar[tuple[str, ...]]
     advice: ClassVar[str] = "Give other sources, or say what they hold with --kind"
 
+    @abstractmethod
     def __post_init__(self) -> None:
         """See that the options can be met, and prepare the work area."""
 
@@ -71,13 +73,13 @@ class Build:
         """One example, in a word."""
         return self.kind.line.noun[0]
 
+    @abstractmethod
     def run(self, out: Path) -> None:
         """Do all stages, and write the data folder."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, folder: Path) -> DataManifest:
         """Write the files of all splits, and give the manifest."""
-        raise NotImplementedError
 
     def publish(self, out: Path, count: int) -> None:
         """Write the data folder, of so many examples: it appears when it is whole."""

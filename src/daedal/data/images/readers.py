@@ -17,7 +17,7 @@ from daedal.data.images.metadata import caption_inside
 from daedal.data.images.origin import Origin
 from daedal.data.images.picture import Picture
 from daedal.data.images.rows import Columns, holds_pictures, read_hub_pictures, read_parquet_pictures
-from daedal.data.sources import Item
+from daedal.data.sources import Item, read_file
 
 _MOST = 256 * 2**20  # bytes of one picture's file
 _MOST_TABLE = 512 * 2**20
@@ -71,17 +71,15 @@ def read_item(item: Item, reading: Reading, place: Place) -> Iterator[Event]:
         for picture in read_builtin(item.path, reading.size, reading.seed):
             yield Found(picture)
     else:
-        try:
-            stream = open(item.path, "rb")  # noqa: SIM115 (closed by the with below)
-        except OSError as error:
-            yield Lost(item.label, "unreadable", error.strerror or "", item.bytes)
-            return
-        with stream:
+
+        def watched(stream: BinaryIO) -> Iterator[Event]:
             place.watch(stream)
             try:
                 yield from read_stream(Origin.of_file(item.label, item.path), stream, item.bytes, reading)
             finally:
                 place.watch(None)
+
+        yield from read_file(item, watched)
 
 
 def read_stream(
