@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from daedal.nn.cache import KVCache
 from daedal.nn.dot_product import dot_product_attention, learns_in_mixed_precision
+from daedal.nn.packing import Bias, Packing, attend_packed
 from daedal.nn.position import rotate
 
 
@@ -22,6 +23,9 @@ class Frame:
         turns: what the rotary scheme turns queries and keys by.
         ids, origin: the tokens, and what the first layer receives for them.
         condition: what adaptive blocks are told of each row.
+        packing: the rows of the tokens, where they lie one after the other in a batch of one.
+        near_turns: what the rotary scheme of layers that see only a window turns by, where that is another.
+        bias: what is added to the logits of queries and keys by how far they are from one another.
     """
 
     time: int
@@ -34,6 +38,9 @@ class Frame:
     ids: Int[Tensor, "batch time"] | None = None
     origin: Float[Tensor, "batch time width"] | None = None
     condition: Float[Tensor, "batch condition"] | None = None
+    packing: Packing | None = None
+    near_turns: Complex[Tensor, "*batch time 1 pairs"] | None = None
+    bias: Bias | None = None
     _masks: dict[int | None, Tensor] = field(default_factory=dict)
 
     def mask(self, window: int | None) -> Float[Tensor, "#batch 1 time total"]:
@@ -53,10 +60,15 @@ class Frame:
 
 
 class Attention(nn.Module):
-    """Each position attends to every position.
+    """Each position attends to every position of its row, or to those at most `window` away.
 
     Queries, keys and values come from one matrix (rows: all query heads, then key heads, then value heads).
+
+    Args:
+        scale: of the logits; one over the root of the head's width unless given.
     """
+
+    causal = False
 
     def __init__(
         self,
@@ -67,10 +79,13 @@ class Attention(nn.Module):
         *,
         bias: bool = False,
         out_bias: bool = False,
+        window: int | None = None,
         norm: nn.Module | None = None,
+        scale: float | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.window, self.scale = window, scale
         self.heads, self.kv_heads, self.head_width = heads, kv_heads, head_width
         self.rows = (heads * head_width, kv_heads * head_width, kv_heads * head_width)
         self.qkv = nn.Linear(width, sum(self.rows), bias=bias)
@@ -88,8 +103,9 @@ class Attention(nn.Module):
             both = both.float()  # once, for the norm, the turns and the products
         if self.norm is not None:
             both = self.norm(both)
-        if frame.turns is not None:
-            both = rotate(both, frame.turns)
+        turns = frame.turns if self.window is None or frame.near_turns is None else frame.near_turns
+        if turns is not None:
+            both = rotate(both, turns)
         query, key = both.transpose(1, 2).split((self.heads, self.kv_heads), dim=1)
         mixed = self.mix(query, key, value, frame, layer)
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, time, -1))
@@ -104,12 +120,33 @@ class Attention(nn.Module):
         layer: int,
     ) -> Float[Tensor, "batch heads time width"]:
         """What each query reads."""
+        if frame.packing is not None:
+            return self._packed(query, key, value, frame)
         grouped, dropout = self.heads != self.kv_heads, self.dropout if self.training else 0.0
-        return dot_product_attention(query, key, value.transpose(1, 2), dropout_p=dropout, enable_gqa=grouped)
+        how = {"dropout_p": dropout, "enable_gqa": grouped, "scale": self.scale}
+        return dot_product_attention(query, key, value.transpose(1, 2), **how)
+
+    def _packed(
+        self,
+        query: Float[Tensor, "1 heads tokens width"],
+        key: Float[Tensor, "1 kv_heads tokens width"],
+        value: Float[Tensor, "1 tokens kv_heads width"],
+        frame: Frame,
+    ) -> Float[Tensor, "1 heads tokens width"]:
+        """The same of rows that lie one after the other."""
+        packing = frame.packing
+        assert packing is not None
+        found = attend_packed(
+            query[0].transpose(0, 1), key[0].transpose(0, 1), value[0], packing, packing, causal=self.causal,
+            window=self.window, bias=frame.bias, scale=self.scale, dropout=self.dropout if self.training else 0.0,
+        )  # fmt: skip
+        return found.transpose(0, 1).unsqueeze(0)
 
 
 class CausalAttention(Attention):
     """Each position attends to itself and what came before, at most `window` columns back."""
+
+    causal = True
 
     def __init__(
         self,
@@ -125,8 +162,10 @@ class CausalAttention(Attention):
         values: nn.Module | None = None,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(width, heads, kv_heads, head_width, bias=bias, out_bias=out_bias, norm=norm, dropout=dropout)
-        self.values, self.window = values, window
+        super().__init__(
+            width, heads, kv_heads, head_width, bias=bias, out_bias=out_bias, window=window, norm=norm, dropout=dropout
+        )
+        self.values = values
 
     def mix(
         self,
@@ -138,6 +177,8 @@ class CausalAttention(Attention):
     ) -> Float[Tensor, "batch heads time width"]:
         if self.values is not None:
             value = value + self.values(frame.ids)
+        if frame.packing is not None:
+            return self._packed(query, key, value, frame)
         value = value.transpose(1, 2)
         if frame.cache is not None:
             key, value = frame.cache.append(layer, key, value)

@@ -34,6 +34,18 @@ class Block(nn.Module):
         return x + _drop(self.mlp(self.mlp_norm(x)), dropout)
 
 
+class PostNormBlock(Block):
+    """A block that normalises what each of its parts added to (post-norm; Vaswani et al. 2017, Devlin et al. 2019)."""
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        dropout = self.dropout if self.training else 0.0
+        x = self.attention_norm(x + _drop(self.attention(x, frame, layer), dropout))
+        out: Tensor = self.mlp_norm(x + _drop(self.mlp(x), dropout))
+        return out
+
+
 class OriginBlock(Block):
     """A block that first mixes what the first layer received into its input, by two learned numbers."""
 
