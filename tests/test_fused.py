@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from daedal.nn.fused import linear_cross_entropy, relu_squared, rms_norm, swiglu
+from daedal.nn.fused import linear_cross_entropy, relu_squared, rms_norm, smoothed_cross_entropy, swiglu
 from daedal.nn.position import rotate
 
 
@@ -55,6 +55,25 @@ def test_the_loss_has_the_right_gradients_in_one_piece_or_several(
             torch.testing.assert_close(a, b)
     with torch.no_grad():
         torch.testing.assert_close(linear_cross_entropy(hidden, weight, targets, -100, 0.5), plain)
+
+
+@pytest.mark.parametrize("at_once", [1, 2**24])
+@pytest.mark.parametrize("biased", [False, True])
+def test_the_smoothed_loss_has_the_right_gradients(at_once: int, biased: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daedal.nn.fused._LOGITS_AT_ONCE", at_once)
+    count = 600 if at_once == 1 else 9
+    hidden, weight = random(count, 3), random(7, 3, seed=1)
+    bias = random(7, seed=3).detach() if biased else None
+    targets = torch.randint(0, 7, (count,), generator=torch.Generator().manual_seed(2))
+    targets[::4] = -100
+    ours, nats = smoothed_cross_entropy(hidden, weight, targets, -100, 0.5, 0.1, bias)
+    logits = hidden @ weight.t() if bias is None else hidden @ weight.t() + bias
+    plain = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=0.1) * 0.5
+    torch.testing.assert_close(ours, plain)
+    torch.testing.assert_close(nats, F.cross_entropy(logits, targets, reduction="sum").detach() * 0.5)
+    mine = torch.autograd.grad(ours * 3, (hidden, weight))
+    for a, b in zip(mine, torch.autograd.grad(plain * 3, (hidden, weight)), strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_a_rotation_keeps_lengths_and_depends_on_distance_only() -> None:

@@ -1,6 +1,7 @@
 """Attention with grouped queries (Ainslie et al. 2023), optional query-key norm; what the layers of a pass share."""
 
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -10,6 +11,18 @@ from daedal.nn.cache import KVCache
 from daedal.nn.dot_product import dot_product_attention, learns_in_mixed_precision
 from daedal.nn.packing import Bias, Packing, attend_packed
 from daedal.nn.position import rotate
+
+
+class Memory(NamedTuple):
+    """A sequence that another one reads from, such as the sentence that is translated.
+
+    Attributes:
+        states: of its tokens.
+        packing: its rows, in the groups of those that read.
+    """
+
+    states: Float[Tensor, "tokens width"]
+    packing: Packing
 
 
 @dataclass
@@ -26,6 +39,7 @@ class Frame:
         packing: the rows of the tokens, where they lie one after the other in a batch of one.
         near_turns: what the rotary scheme of layers that see only a window turns by, where that is another.
         bias: what is added to the logits of queries and keys by how far they are from one another.
+        memory: what is read from besides: another sequence.
     """
 
     time: int
@@ -41,6 +55,7 @@ class Frame:
     packing: Packing | None = None
     near_turns: Complex[Tensor, "*batch time 1 pairs"] | None = None
     bias: Bias | None = None
+    memory: Memory | None = None
     _masks: dict[int | None, Tensor] = field(default_factory=dict)
 
     def mask(self, window: int | None) -> Float[Tensor, "#batch 1 time total"]:
@@ -160,11 +175,13 @@ class CausalAttention(Attention):
         window: int | None = None,
         norm: nn.Module | None = None,
         values: nn.Module | None = None,
+        scale: float | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__(
-            width, heads, kv_heads, head_width, bias=bias, out_bias=out_bias, window=window, norm=norm, dropout=dropout
-        )
+            width, heads, kv_heads, head_width, bias=bias, out_bias=out_bias, window=window, norm=norm, scale=scale,
+            dropout=dropout,
+        )  # fmt: skip
         self.values = values
 
     def mix(
@@ -182,7 +199,7 @@ class CausalAttention(Attention):
         value = value.transpose(1, 2)
         if frame.cache is not None:
             key, value = frame.cache.append(layer, key, value)
-        return attend(query, key, value, frame, self.window, self.dropout if self.training else 0.0)
+        return attend(query, key, value, frame, self.window, self.dropout if self.training else 0.0, self.scale)
 
 
 class ValueEmbedding(nn.Module):
@@ -207,16 +224,17 @@ def attend(
     frame: Frame,
     window: int | None,
     dropout: float = 0.0,
+    scale: float | None = None,
 ) -> Float[Tensor, "batch heads time width"]:
     """Causal attention, with a mask in memory only where the plain causal pattern does not do."""
     total = key.shape[2]
     if window is not None and total <= window:
         window = None
-    grouped = query.shape[1] != key.shape[1]
+    how: dict[str, Any] = {"dropout_p": dropout, "scale": scale, "enable_gqa": query.shape[1] != key.shape[1]}
     if frame.lengths is None and query.shape[2] == 1:
         if window is not None:
             key, value = key[:, :, -window:], value[:, :, -window:]
-        return dot_product_attention(query, key, value, dropout_p=dropout, enable_gqa=grouped)
+        return dot_product_attention(query, key, value, **how)
     if frame.lengths is None and frame.past == 0 and window is None:
-        return dot_product_attention(query, key, value, is_causal=True, dropout_p=dropout, enable_gqa=grouped)
-    return dot_product_attention(query, key, value, attn_mask=frame.mask(window), dropout_p=dropout, enable_gqa=grouped)
+        return dot_product_attention(query, key, value, is_causal=True, **how)
+    return dot_product_attention(query, key, value, attn_mask=frame.mask(window), **how)
