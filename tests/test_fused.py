@@ -55,6 +55,16 @@ def test_the_loss_has_the_right_gradients_in_one_piece_or_several(
             torch.testing.assert_close(a, b)
     with torch.no_grad():
         torch.testing.assert_close(linear_cross_entropy(hidden, weight, targets, -100, 0.5), plain)
+    bias = random(len(weight), seed=5)
+    ours = linear_cross_entropy(hidden, weight, targets, -100, 0.5, bias=bias)
+    plain = F.cross_entropy(hidden @ weight.t() + bias, targets, reduction="sum") * 0.5
+    torch.testing.assert_close(ours, plain)
+    for scale in (1.0, 3.0):
+        mine = torch.autograd.grad(ours * scale, (hidden, weight, bias), retain_graph=True)
+        for a, b in zip(
+            mine, torch.autograd.grad(plain * scale, (hidden, weight, bias), retain_graph=True), strict=True
+        ):
+            torch.testing.assert_close(a, b)
 
 
 def test_a_rotation_keeps_lengths_and_depends_on_distance_only() -> None:

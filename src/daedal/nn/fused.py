@@ -107,8 +107,9 @@ def linear_cross_entropy(
     targets: Int[Tensor, " tokens"],
     ignore: int,
     scale: float = 1.0,
+    bias: Float[Tensor, " vocab"] | None = None,
 ) -> Float[Tensor, ""]:
-    """`scale` times the sum over the targets of `-log softmax(hidden @ weight.T)[target]`, in nats.
+    """`scale` times the sum over the targets of `-log softmax(hidden @ weight.T + bias)[target]`, in nats.
 
     The logits are made a few rows at a time and become their own gradient in place, so they are never all in memory.
     """
@@ -116,7 +117,7 @@ def linear_cross_entropy(
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     out: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, targets, ignore, scale, torch.is_grad_enabled()
+        hidden, weight, targets, ignore, scale, bias, torch.is_grad_enabled()
     )
     return out
 
@@ -124,15 +125,25 @@ def linear_cross_entropy(
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, ignore: int, scale: float, learns: bool
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        ignore: int,
+        scale: float,
+        bias: Tensor | None,
+        learns: bool,
     ) -> Tensor:
         rows = max(256, _LOGITS_AT_ONCE // weight.shape[0])
         total = hidden.new_zeros((), dtype=torch.promote_types(hidden.dtype, torch.float32))
         hidden_gradient = torch.empty_like(hidden) if learns else None
         weight_gradient = torch.zeros_like(weight) if learns else None
+        bias_gradient = torch.zeros_like(bias, dtype=total.dtype) if learns and bias is not None else None
         with torch.autocast(hidden.device.type, enabled=False):
             for part in (slice(i, i + rows) for i in range(0, len(hidden), rows)):
                 logits = (hidden[part] @ weight.t()).to(total.dtype)
+                if bias is not None:
+                    logits += bias
                 target = targets[part].unsqueeze(1)
                 kept = target != ignore
                 target = target.where(kept, 0)
@@ -142,19 +153,25 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     continue
                 gradient = log_probabilities.exp_()
                 gradient.scatter_add_(1, target, torch.full_like(target, -1, dtype=gradient.dtype))
-                gradient = (gradient if kept.all() else gradient.mul_(kept)).to(hidden.dtype)
+                gradient = gradient if kept.all() else gradient.mul_(kept)
+                if bias_gradient is not None:
+                    bias_gradient.add_(gradient.sum(0), alpha=scale)
+                gradient = gradient.to(hidden.dtype)
                 target_rows = hidden_gradient[part]
                 torch.addmm(target_rows, gradient, weight, beta=0, alpha=scale, out=target_rows)
                 weight_gradient.addmm_(gradient.t(), hidden[part], alpha=scale)
         if learns:
-            ctx.save_for_backward(hidden_gradient, weight_gradient)
+            if bias is not None and bias_gradient is not None:
+                bias_gradient = bias_gradient.to(bias.dtype)
+            ctx.save_for_backward(hidden_gradient, weight_gradient, bias_gradient)
         return total * scale
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        hidden_gradient, weight_gradient = ctx.saved_tensors
+        hidden_gradient, weight_gradient, bias_gradient = ctx.saved_tensors
         if gradient.device.type != "cpu" or gradient.item() != 1.0:  # the usual 1 is not worth a pass over the weights
+            bias_gradient = None if bias_gradient is None else (bias_gradient * gradient).to(bias_gradient.dtype)
             gradient = gradient.to(hidden_gradient.dtype)
             hidden_gradient, weight_gradient = hidden_gradient * gradient, weight_gradient * gradient
-        return hidden_gradient, weight_gradient, None, None, None, None
+        return hidden_gradient, weight_gradient, None, None, None, bias_gradient, None
