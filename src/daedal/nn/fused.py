@@ -107,12 +107,13 @@ def linear_cross_entropy(
     targets: Int[Tensor, " tokens"],
     ignore: int,
     scale: float = 1.0,
+    bias: Float[Tensor, " vocab"] | None = None,
 ) -> Float[Tensor, ""]:
-    """`scale` times the sum over the targets of `-log softmax(hidden @ weight.T)[target]`, in nats.
+    """`scale` times the sum over the targets of `-log softmax(hidden @ weight.T + bias)[target]`, in nats.
 
     The logits are made a few rows at a time and become their own gradient in place, so they are never all in memory.
     """
-    return smoothed_cross_entropy(hidden, weight, targets, ignore, scale)[0]
+    return smoothed_cross_entropy(hidden, weight, targets, ignore, scale, bias=bias)[0]
 
 
 def smoothed_cross_entropy(
@@ -129,7 +130,7 @@ def smoothed_cross_entropy(
 
     Args:
         smoothing: the share.
-        bias: added to the logits; it is not learned.
+        bias: added to the logits.
     """
     if torch.is_autocast_enabled(hidden.device.type):
         dtype = torch.get_autocast_dtype(hidden.device.type)
@@ -161,6 +162,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         evenly = torch.zeros_like(nats)
         hidden_gradient = torch.empty_like(hidden) if learns else None
         weight_gradient = torch.zeros_like(weight) if learns else None
+        bias_gradient = torch.zeros_like(bias, dtype=nats.dtype) if learns and bias is not None else None
         with torch.autocast(hidden.device.type, enabled=False):
             mean = weight.mean(0, dtype=nats.dtype) if smoothing else None
             states = torch.zeros_like(mean) if mean is not None else None  # the sum of those with a target
@@ -186,7 +188,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     continue
                 gradient = log_probabilities.exp_()
                 gradient.scatter_add_(1, target, torch.full_like(target, smoothing - 1, dtype=gradient.dtype))
-                gradient = (gradient if kept.all() else gradient.mul_(kept)).to(hidden.dtype)
+                gradient = gradient if kept.all() else gradient.mul_(kept)
+                if bias_gradient is not None:
+                    bias_gradient.add_(gradient.sum(0), alpha=scale).sub_(
+                        kept.sum() * (smoothing * scale / len(weight))
+                    )
+                gradient = gradient.to(hidden.dtype)
                 target_rows = hidden_gradient[part]
                 torch.addmm(target_rows, gradient, weight, beta=0, alpha=scale, out=target_rows)
                 weight_gradient.addmm_(gradient.t(), hidden[part], alpha=scale)
@@ -195,7 +202,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
             if weight_gradient is not None and states is not None:
                 weight_gradient -= (states * (smoothing * scale / len(weight))).to(weight.dtype)
         if learns:
-            ctx.save_for_backward(hidden_gradient, weight_gradient)
+            if bias is not None and bias_gradient is not None:
+                bias_gradient = bias_gradient.to(bias.dtype)
+            ctx.save_for_backward(hidden_gradient, weight_gradient, bias_gradient)
         nats = nats * scale
         total = torch.lerp(nats, evenly * scale, smoothing)
         ctx.mark_non_differentiable(nats)
@@ -204,8 +213,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        hidden_gradient, weight_gradient = ctx.saved_tensors
+        hidden_gradient, weight_gradient, bias_gradient = ctx.saved_tensors
         if gradient.device.type != "cpu" or gradient.item() != 1.0:  # the usual 1 is not worth a pass over the weights
+            bias_gradient = None if bias_gradient is None else (bias_gradient * gradient).to(bias_gradient.dtype)
             gradient = gradient.to(hidden_gradient.dtype)
             hidden_gradient, weight_gradient = hidden_gradient * gradient, weight_gradient * gradient
-        return hidden_gradient, weight_gradient, None, None, None, None, None, None
+        return hidden_gradient, weight_gradient, None, None, None, None, bias_gradient, None
