@@ -62,7 +62,8 @@ def read_rows(item: Item, encoding: str | None = None) -> Iterator[Read]:
         with open_hub(item.path, every=True) as splits:
             for label, rows in splits.items():
                 features = getattr(rows, "features", None) or {}
-                named = {name: each.names for name, each in features.items() if getattr(each, "names", None)}
+                inner = {name: getattr(each, "feature", each) for name, each in features.items()}
+                named = {name: each.names for name, each in inner.items() if getattr(each, "names", None)}
                 yield from (Row(label, number, with_names(row, named)) for number, row in enumerate(rows))
         return
     read = partial(rows_in, encoding=encoding)
