@@ -16,11 +16,12 @@ from daedal.evaluation.card import model_card
 from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, Tell
 from daedal.evaluation.page import report_page
 from daedal.evaluation.report import CARD, JSON, PAGE, Curve, Report
-from daedal.evaluation.source import Data, Source
+from daedal.evaluation.source import Source
 from daedal.families import part
 from daedal.files import atomic_path, write_json, write_text
 from daedal.inference.generator import Generator
 from daedal.models.model import Model
+from daedal.training.learned_data import Data
 from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
 

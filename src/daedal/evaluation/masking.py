@@ -14,8 +14,8 @@ from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.examples.texts import short
 from daedal.evaluation.intervals import RATIO, Ratio, ratio
 from daedal.evaluation.kinds.masked import MaskedSubject
+from daedal.evaluation.masked_text import Hidden, Judged, MaskedText, judge, logits_of
 from daedal.evaluation.measurement import Measurement, define
-from daedal.evaluation.passages import Hidden, Judged, Passages, judge, logits_of
 from daedal.evaluation.predictors.neighbours import UNKNOWN, Neighbours
 from daedal.evaluation.report import Baseline
 
@@ -93,28 +93,31 @@ class Masking(Evaluator[MaskedSubject]):
         return found
 
 
-def masks(passages: Passages, count: int, generator: np.random.Generator) -> list[Hidden]:
-    """15 % of the tokens of each passage, at least one, drawn by chance; of so many passages, drawn too."""
+def masks(passages: MaskedText, count: int, generator: np.random.Generator) -> list[Hidden]:
+    """15 % of the tokens of each passage, at least one, drawn by chance; of so many passages, drawn too. Tokens that stand for
+    what the vocabulary lacks are never hidden."""
     chosen = np.arange(len(passages))
     if count < len(passages):
         chosen = np.sort(generator.choice(len(passages), count, replace=False))
     found = []
     for passage in chosen:
-        length = int(passages.lengths[passage])
-        hides = generator.choice(length, max(1, round(SHARE * length)), replace=False)
-        found.append(Hidden(int(passage), np.sort(hides)))
+        free = np.flatnonzero(passages.free[passages.borders[passage] : passages.borders[passage + 1]])
+        if len(free):
+            hides = generator.choice(free, max(1, round(SHARE * len(free))), replace=False)
+            found.append(Hidden(int(passage), np.sort(hides)))
     return found
 
 
-def one_by_one(passages: Passages, count: int, generator: np.random.Generator) -> list[Hidden]:
+def one_by_one(passages: MaskedText, count: int, generator: np.random.Generator) -> list[Hidden]:
     """So many tokens, drawn from all, each of which is hidden alone."""
-    drawn = np.sort(generator.choice(len(passages.ids), count, replace=False))
+    free = np.flatnonzero(passages.free)
+    drawn = np.sort(generator.choice(free, min(count, len(free)), replace=False))
     places = (passages.at(int(token)) for token in drawn)
     return [Hidden(passage, np.array([place])) for passage, place in places]
 
 
 def beside(
-    passages: Passages, hidden: Sequence[Hidden], known: bool
+    passages: MaskedText, hidden: Sequence[Hidden], known: bool
 ) -> tuple[Int[Array, " n"], Int[Array, " n"], Int[Array, " n"]]:
     """Each hidden token, and what stands to its left and its right; unknown where that is hidden too, or if it is not asked
     for. Beside the first and the last of a passage is a border."""
@@ -133,7 +136,7 @@ def beside(
 
 
 def measurements(
-    passages: Passages, hidden: tuple[list[Hidden], list[Hidden]], judged: Sequence[Judged], about: dict[str, Any], seed: int,
+    passages: MaskedText, hidden: tuple[list[Hidden], list[Hidden]], judged: Sequence[Judged], about: dict[str, Any], seed: int,
     predictor: str = "model",
 ) -> tuple[Measurement, ...]:  # fmt: skip
     """Accuracy of tokens that are hidden together, and the pseudo-perplexity of those that are hidden alone."""
@@ -159,7 +162,7 @@ def measurements(
 
     loss = _ratio(one.nats, of[1])
     nats, interval = float(one.nats.mean()), None if loss is None else loss.positive_interval
-    per_byte = len(passages.ids) / passages.bytes / math.log(2)
+    per_byte = int(passages.free.sum()) / passages.bytes / math.log(2)
     single = {**how, "hidden": f"one-of-{len(alone)}-tokens"}
     scaled = None if interval is None else (interval[0] * per_byte, interval[1] * per_byte)
     finite = interval is not None and interval[1] < _MOST_NATS

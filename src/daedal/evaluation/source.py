@@ -4,17 +4,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from daedal.data import open_data
-from daedal.data.conversations import stream_of
-from daedal.data.examples import ExampleDataset
-from daedal.data.images.dataset import ImageDataset
 from daedal.data.manifest import MANIFEST
-from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
-from daedal.training.learned_data import is_own, own_data
+from daedal.training.learned_data import Data, is_own, opened, own_data
 from daedal.training.run import RunFolder
-
-Data = Dataset | ImageDataset | ExampleDataset
 
 
 @dataclass(frozen=True)
@@ -45,22 +38,12 @@ class Source:
             learned = own_data(folder)
             return cls(learned, learned, True)
         if isinstance(data, str | Path) and (Path(data) / MANIFEST).is_file():
-            data = _opened(Path(data))
+            data = opened(Path(data))
         if folder is None:
             return cls(data, None if isinstance(data, str | Path) else data, False)
-        if not isinstance(data, str | Path) and is_own(data, folder):  # type: ignore[arg-type]
+        if not isinstance(data, str | Path) and is_own(data, folder):
             return cls(data, data, True)
         known = None
         with suppress(DaedalError):  # it is gone: then there is nothing to learn baselines from
             known = own_data(folder)
         return cls(data, known, False)
-
-
-def _opened(folder: Path) -> Data:
-    """A data folder, as a model is measured on it: conversations are a stream of text.
-
-    Raises:
-        DaedalError: it is damaged.
-    """
-    data: Data = open_data(folder)
-    return stream_of(data) if isinstance(data, ExampleDataset) and data.manifest.kind == "chat" else data

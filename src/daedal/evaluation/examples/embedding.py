@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from daedal.evaluation.blocks import Block, Ranking, Table
+from daedal.evaluation.blocks import Block, Note, Ranking, Table
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, without_copies
 from daedal.evaluation.examples.held_out import Examples
@@ -37,7 +37,10 @@ class Embedding(ExampleEvaluator):
     sizes: ClassVar[Sequence[int]] = (50, 100, 250, 500, 1000, 2500, 5000, 10_000)  # each text is compared with all
 
     def ask(self, generator: Generator, examples: Examples) -> Sequence[Any]:
-        both = generator.embed([*examples["source"], *examples["target"]]).float().cpu()
+        """The vectors of both, of a text that is too long of what the model can read of it."""
+        room = _room(generator)
+        ids = [ids[:room] for ids in generator.codec.encode_batch([*examples["source"], *examples["target"]])]
+        both = generator.embed(ids).float().cpu()
         return list(zip(both[: len(examples)], both[len(examples) :], strict=True))
 
     def rest(self, subject: ExampleSubject) -> float:
@@ -59,10 +62,9 @@ class Embedding(ExampleEvaluator):
         beside = finding.measure(words.similarity(examples["source"], finding.targets), silent, "tf-idf")
         baselines = (Baseline(name="tf-idf", why=why, measurements=beside), finding.chance(silent))
         of = f"How high the partner of a text stands among all {examples.name} ones, more is better"
-        blocks: list[Block] = [
-            Ranking(quantity="mean-reciprocal-rank", of=of),
-            finding.mistakes(one @ other[finding.firsts].T),
-        ]
+        ranking = Ranking(quantity="mean-reciprocal-rank", of=of)
+        mistakes = finding.mistakes(one @ other[finding.firsts].T)
+        blocks: list[Block] = [ranking, *_cut(subject.generator, examples), mistakes]
         tell(0.95, "looking for copies")
         copied = copies(subject, examples, lambda some: some["source"])
         return Findings(own, baselines, tuple(blocks)) + without_copies(
@@ -151,6 +153,22 @@ class Finding:
         )  # fmt: skip
         head = ("text", "its partner", "what is nearer", "cosine", "cosine of the other")
         return Table(title="The worst mistakes", head=head, rows=rows)
+
+
+def _room(generator: Generator) -> int:
+    """Tokens of a text that the model can read."""
+    return int(generator.model.config.context - generator.codec.framing.room)
+
+
+def _cut(generator: Generator, examples: Examples) -> list[Note]:
+    """How many texts are longer than that."""
+    room = _room(generator)
+    count = sum(
+        len(ids) > room for side in ("source", "target") for ids in generator.codec.encode_batch(examples[side])
+    )
+    return (
+        [Note(brief=f"{count:,} texts are longer than {room:,} tokens: of these the beginning counts")] if count else []
+    )
 
 
 def _scored(examples: Examples, cosine: Float[Array, " n"], words: TfIdf, why: str, about: dict[str, Any]) -> Findings:

@@ -1,7 +1,6 @@
 """How well a tagger finds what words name: precision, recall and F1 of whole entities, and how many words are tagged right."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -34,9 +33,8 @@ class Tagging(ExampleEvaluator):
 
     def ask(self, generator: Generator, examples: Examples) -> Sequence[Any]:
         """The spans of words that are named."""
-        sentences = examples["words"]
-        found = generator.tag([" ".join(words) for words in sentences])
-        return [_in_words(entities, words) for entities, words in zip(found, sentences, strict=True)]
+        found = generator.tag_words(examples["words"])
+        return [spans([each.tag for each in sentence]) for sentence in found]
 
     def measure(self, subject: ExampleSubject, within: float, tell: Tell) -> Findings:
         examples, said = self.answers(subject, within, tell, "tagging held-out sentences")
@@ -153,14 +151,3 @@ def _same(true: Sequence[Span], found: Sequence[Span], size: int, classes: bool)
     if classes:
         one, other = [tag[2:] for tag in one], [tag[2:] for tag in other]
     return sum(a == b for a, b in zip(one, other, strict=True))
-
-
-def _in_words(entities: Sequence[Any], words: Sequence[str]) -> list[Span]:
-    """Entities, which have places in the text of all words, as spans of words: of a word in part the whole."""
-    starts = [0, *accumulate(len(word) + 1 for word in words)]
-    found = []
-    for each in entities:
-        inside = [at for at, word in enumerate(words) if starts[at] < each.end and starts[at] + len(word) > each.start]
-        if inside:
-            found.append(Span(each.label, inside[0], inside[-1]))
-    return found

@@ -17,7 +17,7 @@ from daedal.evaluation.evaluator import Subject, Tell
 from daedal.evaluation.examples.presentation import presentation
 from daedal.evaluation.kinds.examples import ExampleOptions
 from daedal.evaluation.kinds.text import held_out, read_texts
-from daedal.evaluation.passages import Hidden, Passages, judge
+from daedal.evaluation.masked_text import Hidden, MaskedText, judge
 from daedal.evaluation.predictors.neighbours import MOST_TOKENS
 from daedal.evaluation.report import DataFacts, ModelFacts, Presentation, origin
 from daedal.evaluation.source import Source
@@ -40,7 +40,7 @@ class MaskedSubject(Subject):
     fixed = 0.8
 
     def __init__(
-        self, model: Any, held: Passages, train: Dataset | None, asked: ExampleOptions, opened: Generator | None = None,
+        self, model: Any, held: MaskedText, train: Dataset | None, asked: ExampleOptions, opened: Generator | None = None,
         notes: Sequence[str] = (),
     ) -> None:  # fmt: skip
         super().__init__(opened)
@@ -61,7 +61,9 @@ class MaskedSubject(Subject):
                 f"A masked language model is measured on text, and {data.folder} holds none", "Name other data"
             )
         learned = source.learned if isinstance(source.learned, Dataset) else None
-        return cls(generator.model, Passages.of_texts(texts, codec, context, name), learned, options, generator, notes)
+        return cls(
+            generator.model, MaskedText.of_texts(texts, codec, context, name), learned, options, generator, notes
+        )
 
     @classmethod
     def of(cls, model: Any, dataset: Dataset, codec: TextCodec, seconds: float) -> Self:
@@ -71,7 +73,7 @@ class MaskedSubject(Subject):
             NotMeasurable: nothing is held out.
         """
         name = held_out(dataset)
-        held = Passages.of_texts(_texts(dataset, name), codec, model.config.context, name)
+        held = MaskedText.of_texts(_texts(dataset, name), codec, model.config.context, name)
         return cls(model, held, dataset, ExampleOptions(seconds=seconds))
 
     @classmethod

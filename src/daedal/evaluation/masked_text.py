@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Bool, Float64, Int
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
@@ -39,7 +40,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Passages:
+class MaskedText:
     """Texts cut into passages.
 
     Attributes:
@@ -67,15 +68,15 @@ class Passages:
         if codec.mask_id is None:
             raise DaedalError("The tokenizer has no token that hides another", "Use one whose mask_token is named")
         room = context - codec.framing.room
-        rows, document = [], []
+        rows, document = list[Int[Array, " tokens"]](), list[int]()
         digest, size = hashlib.sha256(), 0
         for number, (text, ids) in enumerate(zip(texts, codec.encode_batch(texts), strict=True)):
             written = text.encode("utf-8", "replace")
             digest.update(len(written).to_bytes(8, "little") + written)
             size += len(written)
-            for first in range(0, len(ids), room):
-                rows.append(np.array(ids[first : first + room], dtype=np.int64))
-                document.append(number)
+            if ids:  # pieces of a long text are about equally long, as those that a model learns from
+                rows += np.array_split(np.array(ids, dtype=np.int64), -(-len(ids) // room))
+                document += [number] * (len(rows) - len(document))
         if not rows:
             raise DaedalError(f"{name} holds no text", "Give a file with some text in it")
         borders = np.cumsum([0, *map(len, rows)])
@@ -92,6 +93,14 @@ class Passages:
         found: Int[Array, " passages"] = np.diff(self.borders)
         return found
 
+    @cached_property
+    def free(self) -> Bool[Array, " tokens"]:
+        """Which tokens may be hidden: those that stand for text, and not for what the vocabulary lacks."""
+        special = np.zeros(self.codec.vocab_size, dtype=bool)
+        special[sorted(self.codec.special_ids)] = True
+        found: Bool[Array, " tokens"] = ~special[self.ids]
+        return found
+
     @property
     def pieces(self) -> tuple[str, Int[Array, " passages"]]:
         """What intervals rest on, and which of these each passage is of: the texts, or of a few the passages themselves."""
@@ -105,7 +114,7 @@ class Passages:
 
 
 @torch.inference_mode()
-def judge(model: Any, passages: Passages, hidden: Sequence[Hidden], progress: Any = None) -> Judged:
+def judge(model: Any, passages: MaskedText, hidden: Sequence[Hidden], progress: Any = None) -> Judged:
     """What a masked language model says of hidden tokens, those of all `hidden` in order. The softmax is taken in float64.
 
     Args:
@@ -134,7 +143,7 @@ def judge(model: Any, passages: Passages, hidden: Sequence[Hidden], progress: An
     return Judged(nats, ranks)
 
 
-def logits_of(model: Any, passages: Passages, hidden: Sequence[Hidden]) -> tuple[torch.Tensor, torch.Tensor]:
+def logits_of(model: Any, passages: MaskedText, hidden: Sequence[Hidden]) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits of each hidden token, and which token it is."""
     framing, rows, types, places, start = passages.codec.framing, [], [], [], 0
     truth = []
@@ -153,7 +162,7 @@ def logits_of(model: Any, passages: Passages, hidden: Sequence[Hidden]) -> tuple
     return model.logits(sequences, asked), torch.from_numpy(np.concatenate(truth)).to(device)
 
 
-def _judge(model: Any, passages: Passages, hidden: Sequence[Hidden]) -> Judged:
+def _judge(model: Any, passages: MaskedText, hidden: Sequence[Hidden]) -> Judged:
     logits, truth = logits_of(model, passages, hidden)
     nats, ranks = [], []
     rows = max(1, _LOGITS // logits.shape[1])
