@@ -6,7 +6,8 @@ from pathlib import Path
 
 from daedal.data.manifest import MANIFEST
 from daedal.errors import DaedalError
-from daedal.training.learned_data import Data, is_own, opened, own_data
+from daedal.training.learned_data import Data as Data
+from daedal.training.learned_data import is_own, opened, own_data
 from daedal.training.run import RunFolder
 
 
