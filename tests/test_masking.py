@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_neighbours_are_term_by_term_what_they_say() -> None:
     texts = [np.array(ids) for ids in ([0, 1, 2, 0, 1], [1, 2, 2], [3])]
     vocab, border = 5, 5
     line = [border, 0, 1, 2, 0, 1, border, 1, 2, 2, border, 3, border]
-    pairs, firsts, counts = Counter(zip(line, line[1:], strict=False)), Counter(line[:-1]), Counter(line)
+    pairs, firsts, counts = Counter(pairwise(line)), Counter(line[:-1]), Counter(line)
     shares = {v: (counts[v] + 1) / (len(line) + vocab + 1) for v in range(vocab + 1)}
     kinds = Counter(one for one, _ in pairs)
 
