@@ -55,6 +55,24 @@ def questions(folder: Path) -> Path:
     return folder / "squad.json"
 
 
+def tagged(folder: Path) -> Path:
+    """CoNLL-2003: a word a line with its part of speech, its phrase and its name in IOB1; documents and sentences apart."""
+    for split, count, begin in (("train", 40, 0), ("testa", 6, 100), ("testb", 6, 200)):
+        lines = ["-DOCSTART- -X- O O", ""]
+        for row in range(begin, begin + count):
+            lines += [f"{word} NN I-NP O" for word in sentence(row).split()]
+            lines += [
+                "of IN I-PP O",
+                "Green NNP I-NP I-LOC",
+                f"Valley{row} NNP I-NP I-LOC",
+                "Ann NNP B-NP I-PER",
+                ". . O O",
+                "",
+            ]
+        (folder / f"eng.{split}").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 def chat(folder: Path) -> Path:
     """Alpaca: instructions, some with an input, and outputs."""
     rows = [
@@ -101,6 +119,7 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "labelled": labelled,
     "pairs": pairs,
     "questions": questions,
+    "tagged": tagged,
     "chat": chat,
     "preferences": preferences,
     "histories": histories,

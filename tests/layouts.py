@@ -243,13 +243,13 @@ LAYOUTS: dict[str, Layout] = {
         "labelled",
         {f"MNLI/{name}.tsv": "index\tpromptID\tpairID\tgenre\tsentence1_parse\tsentence1\tsentence2\tlabel1\tgold_label\n"
          + lines(lambda row: f"{row}\t{row}\t{row}n\tfiction\t(S {row})\t{name} {sentence(row)}\tso {row}\tneutral\t{('neutral', 'entailment')[row % 2]}") for name in ("train", "dev_matched")},
-        {"text": f"train {sentence(0)}\nso 0", "label": "neutral"},
+        {"text": f"train {sentence(0)}", "text_b": "so 0", "label": "neutral"},
         {"validation": 40},
     ),
     "BoolQ": Layout(
         "labelled",
         {"train.jsonl": [{"question": f"is it {row}", "title": "T", "answer": row % 2 == 0, "passage": sentence(row)} for row in ROWS]},
-        {"text": f"is it 0\n{sentence(0)}", "label": "True"},
+        {"text": "is it 0", "text_b": sentence(0), "label": "True"},
     ),
     # -- questions
     "SQuAD in Parquet": Layout(

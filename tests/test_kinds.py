@@ -108,6 +108,10 @@ def test_its_columns_open_as_they_were_read(kind: str, built: Callable[[str], Ex
     for name, column in data.kind.columns.items():
         values = split.values(name)
         assert len(values) == len(split)
+        if not data.has(name):
+            assert column.omissible
+            assert set(values) == {None}
+            continue
         record = data.manifest.columns[name]
         if record.stored == "ragged":
             rows = split.ragged(name)
@@ -357,8 +361,11 @@ def test_a_class_may_be_of_two_texts(tmp_path: Path) -> None:
     rows = [{"premise": sentence(row), "hypothesis": sentence(row + 50), "label": row % 3} for row in range(60)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = build(tmp_path, tmp_path / "a.jsonl")
-    assert f"{sentence(0)}\n{sentence(50)}" in every(data, "text")
-    assert any("text is 'premise' and 'hypothesis'" in note for note in data.manifest.notes)
+    assert (sentence(0), sentence(50)) in zip(every(data, "text"), every(data, "text_b"), strict=True)
+    assert any("text from 'premise' and text_b from 'hypothesis'" in note for note in data.manifest.notes)
+    alone = build(tmp_path / "alone", tmp_path / "a.jsonl", kind="labelled", column=("text=premise",))
+    assert not alone.has("text_b")
+    assert set(every(alone, "text_b")) == {None}
 
 
 def test_tables_without_names_and_tests_without_classes_are_labelled(tmp_path: Path) -> None:

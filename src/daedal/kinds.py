@@ -30,9 +30,10 @@ def _line(name: str, noun: tuple[str, str], says: str) -> Line:
 BUILT_IN = {
     "text": _line("text", ("document", "documents"), "running text: prose, source code, rows of a table"),
     "pictures": _line("pictures", ("picture", "pictures"), "pictures, with classes and captions or without"),
-    "labelled": _line("labelled", ("text", "texts"), "a text and its class"),
+    "labelled": _line("labelled", ("text", "texts"), "a text, and its class, its classes or a number"),
     "pairs": _line("pairs", ("pair", "pairs"), "a text, and what it is in another language or form"),
     "questions": _line("questions", ("question", "questions"), "a question, a text, and where in it the answer is"),
+    "tagged": _line("tagged", ("sentence", "sentences"), "the words of a sentence, and a tag for each"),
     "chat": _line(
         "chat", ("conversation", "conversations"), "the turns of a conversation, or an instruction and its answer"
     ),

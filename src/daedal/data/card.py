@@ -24,6 +24,7 @@ _SPLIT_BY = {
     "order": "all text in its order, cut at the shares",
     "given": "as given: all of each source is in one split",
     "class": "each class has its share of every split",
+    "number": "small and large numbers have their share of every split",
     "time": "the last ones are held out",
 }
 _BARS = 40

@@ -14,7 +14,7 @@ from daedal.codecs.conversation import Conversation
 from daedal.codecs.items import END as END_OF_HISTORY
 from daedal.codecs.items import ItemCodec
 from daedal.codecs.text import TextCodec
-from daedal.data.columns import Ragged
+from daedal.data.columns import Column, Ragged, Words
 from daedal.data.encode import Encoder, id_dtype
 from daedal.data.example_options import ExampleOptions
 from daedal.data.kind import Kind
@@ -212,9 +212,15 @@ class ItemColumns:
 CODECS: dict[str, type[ColumnCodec]] = {"text": TextColumns, "chat": ChatColumns, "items": ItemColumns}
 
 
+def codec_of(column: Column) -> str | None:
+    """The name of the codec that learns from a column."""
+    return column.codec if isinstance(column, Ragged) else "text" if isinstance(column, Words) else None
+
+
 def names_of(kind: Kind) -> list[str]:
     """The codecs of a kind's columns, each once."""
-    return list(dict.fromkeys(column.codec for column in kind.columns.values() if isinstance(column, Ragged)))
+    found = (codec_of(column) for column in kind.columns.values())
+    return list(dict.fromkeys(name for name in found if name is not None))
 
 
 def load_codecs(kind: Kind, folder: Path) -> dict[str, ColumnCodec]:

@@ -46,10 +46,10 @@ class Columnar:
 
 
 def class_names(metadata: Mapping[bytes, bytes] | None, column: str | None) -> list[str] | None:
-    """The names of classes that `datasets` wrote into a file, for a column of numbers."""
+    """The names of classes that `datasets` wrote into a file, for a column of numbers, or of lists of them."""
     try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[column]["names"]
+        feature = json.loads((metadata or {})[b"huggingface"])["info"]["features"][column]
+        names = (feature if "names" in feature else feature["feature"])["names"]
     except (KeyError, TypeError, ValueError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
@@ -57,12 +57,12 @@ def class_names(metadata: Mapping[bytes, bytes] | None, column: str | None) -> l
 
 def with_names(row: Mapping[str, Any], named: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
     """A row in which classes have their names; a number that has none, as the -1 of tests, says that nobody knows."""
-    found = {name: row.get(name) for name in named}
-    return {
-        **row,
-        **{
-            name: named[name][value] if 0 <= value < len(named[name]) else None
-            for name, value in found.items()
-            if isinstance(value, int)
-        },
-    }
+    return {**row, **{name: _with_name(row.get(name), names) for name, names in named.items()}}
+
+
+def _with_name(value: Any, names: Sequence[str]) -> Any:
+    if isinstance(value, list):
+        return [_with_name(each, names) for each in value]
+    if isinstance(value, int):
+        return names[value] if 0 <= value < len(names) else None
+    return value

@@ -1,12 +1,13 @@
 """Columns of an example: how a value is kept while a build goes on, hashed, and compared for near copies.
 
 What becomes of it in the data folder follows from its type: `Ragged` is rows of ids, made by a codec that columns may share;
-`Classes` are numbers of names; `Numbers` and `Dense` arrays are
-numbers; `Strings` stay what they are. See `daedal.data.example_files`.
+`Classes` are numbers of names, `Sets` several of them; `Numbers` and `Dense` arrays are numbers; `Strings`, `Words` and `Tags`
+stay what they are. What `Labels` are is known when all were read: see `daedal.data.kind.Survey`.
+How they are written: `daedal.data.example_files`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,11 +24,30 @@ class Column:
         optional: whether an example may be without it.
         near: whether its words tell near copies.
         structured: whether values are lists and objects of JSON, not text.
+        omissible: whether a data folder goes without it where no example has it. Such columns are the last ones of a kind.
     """
 
     optional: bool = False
     near: bool = False
     structured: bool = False
+    omissible: bool = False
+
+    def normal(self, value: Any, clean: Callable[[str], str]) -> Any:
+        """A value that was read in its normal form, its texts cleaned; None for one that says nothing."""
+        if isinstance(value, str):
+            value = clean(value)
+            return value if value.strip() else None
+        if not self.structured:  # numbers may stand for text; lists and objects are none
+            return str(value) if isinstance(value, int | float) and value == value else None
+        if isinstance(value, Mapping):
+            return {name: _inner(each, clean) for name, each in value.items()} or None
+        if isinstance(value, Sequence):
+            return [_inner(each, clean) for each in value] or None
+        return value
+
+    def of(self, value: Any) -> Any:
+        """A value as this column has it, of what was read before its type was known."""
+        return value
 
     def pack(self, value: Any) -> bytes:
         """A value as bytes: the same for equal values."""
@@ -62,13 +82,71 @@ class Strings(Column):
 
 
 @dataclass(frozen=True)
+class Words(Strings):
+    """Lists of words, kept as they are; the text codec learns from them, joined by spaces, all the same."""
+
+    structured: bool = True
+    near: bool = True
+
+    def words(self, value: Any) -> str:
+        return " ".join(map(str, value))
+
+
+@dataclass(frozen=True)
+class Tags(Strings):
+    """Lists of names, one for each word, kept as they are; the manifest has the names that the train split has, `O` first."""
+
+    structured: bool = True
+
+
+@dataclass(frozen=True)
 class Classes(Column):
     """Names of which there are a few: numbers in the order of their names, as the train split has them."""
+
+    def normal(self, value: Any, clean: Callable[[str], str]) -> Any:
+        value = super().normal(value, clean)
+        return value.strip() if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Sets(Column):
+    """Any number of such names, each once: their numbers in order."""
+
+    structured: bool = True
+
+    def of(self, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Labels(Classes):
+    """A class, a list of classes or a number: which of these all of them are, the kind says when they were read."""
+
+    def normal(self, value: Any, clean: Callable[[str], str]) -> Any:
+        if isinstance(value, list):
+            names = [super(Labels, self).normal(each, clean) for each in value]
+            return None if None in names else sorted(set(names), key=natural)
+        return super().normal(value, clean)
+
+    def pack(self, value: Any) -> bytes:
+        return b"\0" + Sets().pack(value) if isinstance(value, list) else super().pack(value)  # clean text has no NUL
+
+    def unpack(self, data: bytes) -> Any:
+        return json.loads(data[1:]) if data.startswith(b"\0") else super().unpack(data)
+
+    def words(self, value: Any) -> str:
+        return ", ".join(value) if isinstance(value, list) else super().words(value)
 
 
 @dataclass(frozen=True)
 class Numbers(Column):
     """Numbers."""
+
+    def normal(self, value: Any, clean: Callable[[str], str]) -> Any:
+        return value
+
+    def of(self, value: Any) -> Any:
+        return None if value is None else float(value)
 
     def words(self, value: Any) -> str:
         return f"{value:.15g}"
@@ -92,6 +170,9 @@ class Dense(Column):
     shape: tuple[int, ...] = ()
     dtype: Literal["uint8", "int16", "int32", "int64", "float32", "float64"] = "float32"
 
+    def normal(self, value: Any, clean: Callable[[str], str]) -> Any:
+        return value
+
     def pack(self, value: Any) -> bytes:
         array = np.asarray(value, dtype=self.dtype)
         if array.shape != self.shape:
@@ -108,6 +189,19 @@ class Dense(Column):
 def natural(name: str) -> tuple[int, int, str]:
     """The order of classes: numbers by their size, then names by their letters."""
     return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name)
+
+
+def natural_tags(name: str) -> tuple[bool, tuple[int, int, str]]:
+    """The order of tags: `O`, which says nothing of a word, and then as classes."""
+    return name != "O", natural(name)
+
+
+def _inner(value: Any, clean: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {name: _inner(each, clean) for name, each in value.items()}
+    return [_inner(each, clean) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -87,6 +87,17 @@ def settle(
     )
 
 
+def among(found: Duplicates, chosen: Bool[Array, " examples"]) -> Duplicates:
+    """What was found of the examples that are chosen, told of all: the others do not stay, and are in no group."""
+    numbers = np.flatnonzero(chosen)
+    keep = np.zeros(len(chosen), dtype=bool)
+    keep[numbers] = found.keep
+    groups = np.arange(len(chosen)) + int(found.groups.max(initial=-1)) + 1
+    groups[numbers] = found.groups
+    pairs = tuple((int(numbers[left]), int(numbers[right]), alike) for left, right, alike in found.pairs)
+    return replace(found, keep=keep, groups=groups, pairs=pairs)
+
+
 def together(found: Duplicates, edges: Int64[Array, "edges 2"]) -> Duplicates:
     """The same, with pairs of examples that must stay together for another reason."""
     groups = found.groups

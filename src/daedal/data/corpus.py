@@ -1,7 +1,7 @@
 """All documents of a build at once: what must be known of each to find duplicates and draw splits, and no text."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,16 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.bytes)
+
+    def only(self, chosen: Bool[Array, " documents"]) -> "Corpus":
+        """What is known of some documents, none of which is a part of another; without the chunks in which they are."""
+        place = np.cumsum(chosen) - 1
+        mine = chosen[self.sketched]
+        columns = {name: getattr(self, name)[chosen] for name in ("hashes", "bytes", "characters", "roles")}
+        return replace(
+            self, chunks=(), firsts=np.zeros(1, dtype=np.int64), groups=np.arange(int(chosen.sum())),
+            sketched=place[self.sketched[mine]], sketches=self.sketches[mine], **columns,
+        )  # fmt: skip
 
 
 def gather(spool: Spool, units: int, scratch: Path) -> Corpus:

@@ -7,8 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,17 +16,18 @@ import numpy as np
 
 from daedal.data import duplicates
 from daedal.data.any_build import Build
-from daedal.data.column_codecs import CODECS, ColumnCodec, Train, names_of
-from daedal.data.columns import Classes, Dense, Numbers, Ragged, natural
-from daedal.data.copies import Duplicates, together
+from daedal.data.column_codecs import CODECS, ColumnCodec, Train, codec_of, names_of
+from daedal.data.columns import Classes, Column, Dense, Numbers, Ragged, Sets, Tags, natural, natural_tags
+from daedal.data.copies import Duplicates, among, together
 from daedal.data.corpus import Corpus, each_of, gather, name_of
 from daedal.data.decode import known_encoding
 from daedal.data.encode import ASSIGNED, Job, id_dtype
 from daedal.data.example_chunks import ExampleChunks, unpack
+from daedal.data.example_facts import look
 from daedal.data.example_files import encode_examples, write_examples
 from daedal.data.example_manifest import CodecOfColumns, ColumnRecord, ExampleManifest
 from daedal.data.ingest import Chunks
-from daedal.data.kind import InTime, Kind, Stratified
+from daedal.data.kind import InTime, Kind, Stratified, Survey
 from daedal.data.manifest import DataManifest
 from daedal.data.options import SPLITS
 from daedal.data.split import Assignment, Cuts, assign
@@ -41,21 +41,6 @@ Array = np.ndarray
 _PARALLEL_FROM = 24_000_000  # bytes of sources below which starting processes takes longer than it saves
 _PIECE = 2**20  # characters of a text that a codec is given at once
 _NOTES = 50
-
-
-@dataclass
-class Facts:
-    """What splits and classes are drawn from, of all examples.
-
-    Attributes:
-        names: of a column's values, the number of each, in the order in which they were found.
-        numbers: of each example, by column: the number of its value, or of a column of numbers itself.
-        same: pairs of examples that must stay together.
-    """
-
-    names: dict[str, dict[Any, int]] = field(default_factory=dict)
-    numbers: dict[str, Array] = field(default_factory=dict)
-    same: Array = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
 
 
 class ExampleBuild(Build):
@@ -130,41 +115,40 @@ class ExampleBuild(Build):
 
     def decide(self) -> tuple[Duplicates, Assignment]:
         """Drop copies, and draw the splits."""
-        corpus, options, by = self.corpus, self.options, self.kind.split
-        self.facts = self._look()
-        found = duplicates.find(corpus, options.exact_duplicates, options.near_duplicates, options.similarity)
+        corpus, options = self.corpus, self.options
+        able = self._survey()
+        self.facts = look(self.kind, self.columns, self.examples(able), len(corpus))
+        mine = corpus if able.all() else corpus.only(able)
+        found = duplicates.find(mine, options.exact_duplicates, options.near_duplicates, options.similarity)
+        found = found if able.all() else among(found, able)
         found = together(found, self.facts.same)
-        values = self.facts.numbers[by.column] if isinstance(by, InTime | Stratified) else None
-        if isinstance(by, InTime) and values is not None:
-            values = np.where(np.isnan(values), -np.inf, values)  # what has no time is of the past
-            values = values if np.isfinite(values).any() else None
-        return found, assign(self.kind, found, corpus.roles, corpus.hashes, options, values=values)
+        by = self.kind.split
+        values = self.facts.by(by) if isinstance(by, InTime | Stratified) else None
+        assignment = assign(self.kind, found, corpus.roles, corpus.hashes, options, values=values)
+        if isinstance(by, Stratified) and isinstance(self.columns[by.column], Numbers) and assignment.method == "class":
+            assignment = replace(assignment, method="number")
+        return found, assignment
 
-    def _look(self) -> Facts:
-        """Read all examples once, for what must be known of them together."""
-        kind, facts = self.kind, Facts()
-        wanted = {name for name, column in kind.columns.items() if isinstance(column, Classes)}
-        wanted |= {kind.split.column} if isinstance(kind.split, InTime | Stratified) else set()
-        if not wanted and kind.together is None:
-            return facts
-        every = np.ones(len(self.corpus), dtype=bool)
-        found: dict[str, list[Any]] = {name: [] for name in wanted}
-        firsts: dict[bytes, int] = {}
-        same = []
-        for number, example in self.examples(every):
-            for name, values in found.items():
-                value = example[name]
-                if isinstance(kind.columns[name], Numbers):
-                    values.append(np.nan if value is None else value)
-                else:
-                    names = facts.names.setdefault(name, {})
-                    values.append(names.setdefault(value, len(names)))
-            if kind.together is not None:
-                packed = kind.columns[kind.together].pack(example[kind.together])
-                same.append((number, firsts.setdefault(blake2b(packed, digest_size=16).digest(), number)))
-        facts.numbers = {name: np.array(values) for name, values in found.items()}
-        facts.same = np.array(same, dtype=np.int64).reshape(-1, 2)
-        return facts
+    def _survey(self) -> Array:
+        """See what the examples are together: the types of columns, and which examples may stay."""
+        kind, tally = self.kind, self.corpus.tally
+        able = np.ones(len(self.corpus), dtype=bool)
+        survey = Survey() if kind.survey is None else kind.survey(self.examples(able), self.options, self.corpus.roles)
+        there = tally.counts.get("columns", Counter())
+        self.columns: dict[str, Column] = {
+            name: survey.columns.get(name, column)
+            for name, column in kind.columns.items()
+            if not column.omissible or there[name]
+        }
+        able[list(survey.left_out)] = False
+        for number, example in self.examples(~able):
+            said = " ".join(" ".join(kind.columns[name].words(each) for name, each in example.items() if each).split())
+            tally.drop(survey.left_out[number], 0, f"{name_of(self.corpus, self.spool, number)}: {said[:80]}")
+        if not able.any():
+            self.refuse_empty((each.source for each in self.named), tally, self.advice)
+        for note in survey.notes:
+            tally.note(note)
+        return able
 
     def examples(self, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
         """The examples that are chosen, in order, each with its number."""
@@ -189,15 +173,11 @@ class ExampleBuild(Build):
 
     def _learn(self, name: str, chosen: Array) -> ColumnCodec:
         corpus = self.corpus
-        mine = {
-            each: column
-            for each, column in self.kind.columns.items()
-            if isinstance(column, Ragged) and column.codec == name
-        }
+        mine = {each: column for each, column in self.kind.columns.items() if codec_of(column) == name}
         total = int(corpus.bytes[chosen].sum())
         self.progress("learn codec", 0, total)
 
-        def cells() -> Iterator[tuple[Ragged, Any]]:
+        def cells() -> Iterator[tuple[Column, Any]]:
             done = 0
             for number, example in self.training(chosen):
                 for each, column in mine.items():
@@ -257,8 +237,10 @@ class ExampleBuild(Build):
         for codec in self.codecs.values():
             codec.save(folder)
         tally, kind, kept = corpus.tally, self.kind, assignment.splits >= 0
-        columns = self._columns()
-        records = write_examples(folder, kind, self.spool, corpus, assignment.splits, self.encoded, columns)
+        columns = self._records()
+        records = write_examples(
+            folder, kind, self.spool, corpus, assignment.splits, self.encoded, self.columns, columns
+        )
         own = tally.counts.get("own splits", Counter())
         if own and self.options.split is not None:
             tally.note("the sources have splits of their own; --split was given, so they were drawn anew")
@@ -266,7 +248,7 @@ class ExampleBuild(Build):
             tally.note(f"splits are the sources' own: {', '.join(name for name in SPLITS if name in own)}")
         if self.guessed:
             tally.notes.insert(0, f"guessed: {kind.name}, {kind.line.says} (--kind chooses another)")
-        checked = [line for check in kind.checks for line in check(each for _, each in self.examples(kept))]
+        checked = [line for check in kind.checks for line in check(self._typed(kept))]
         made = {
             name: CodecOfColumns(described=each.described, vocab_size=each.vocab_size, fingerprint=each.fingerprint())
             for name, each in self.codecs.items()
@@ -298,9 +280,14 @@ class ExampleBuild(Build):
         )
         return {**self.manifest_parts(corpus.tally), "duplicates": duplicates_of(found, examples)}
 
-    def _columns(self) -> dict[str, ColumnRecord]:
+    def _typed(self, chosen: Array) -> Iterator[dict[str, Any]]:
+        """The examples that are chosen, each value as its column has it."""
+        for _, example in self.examples(chosen):
+            yield {**example, **{name: column.of(example[name]) for name, column in self.columns.items()}}
+
+    def _records(self) -> dict[str, ColumnRecord]:
         records = {}
-        for name, column in self.kind.columns.items():
+        for name, column in self.columns.items():
             if isinstance(column, Ragged):
                 dtype = id_dtype(self.codecs[column.codec].vocab_size).name
                 records[name] = ColumnRecord.parse(
@@ -308,6 +295,14 @@ class ExampleBuild(Build):
                 )
             elif isinstance(column, Classes):
                 records[name] = ColumnRecord(stored="classes", names=self._classes(name))
+            elif isinstance(column, Sets):
+                names = self._classes(name)
+                records[name] = ColumnRecord.parse(
+                    {"stored": "sets", "names": names, "dtype": id_dtype(len(names)).name}, "column"
+                )
+            elif isinstance(column, Tags):
+                names = tuple(sorted(self._classes(name), key=natural_tags))
+                records[name] = ColumnRecord(stored="tags", names=names)
             else:
                 stored = {Numbers: "numbers", Dense: "dense"}.get(type(column), "strings")
                 records[name] = ColumnRecord.parse({"stored": stored}, "column")
@@ -315,9 +310,8 @@ class ExampleBuild(Build):
 
     def _classes(self, column: str) -> tuple[str, ...]:
         """The classes that the train split has; others are told."""
-        splits, names, numbers = self.assignment.splits, list(self.facts.names[column]), self.facts.numbers[column]
-        train = np.bincount(numbers[splits == 0], minlength=len(names)).tolist()
-        held = np.bincount(numbers[splits > 0], minlength=len(names)).tolist()
+        names = list(self.facts.names[column])
+        train, held = (each.tolist() for each in self.facts.found(column, self.assignment.splits))
         unknown = {
             each: more
             for each, few, more in zip(names, train, held, strict=True)

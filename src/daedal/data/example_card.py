@@ -29,12 +29,14 @@ def of_examples(dataset: ExampleDataset) -> Own:
     )
     classes = []
     for name, record in manifest.columns.items():
-        if record.stored == "classes":
+        if record.names:
             counts = [manifest.splits[split].classes.get(name, ()) for split in SPLITS]
             each_class = (
                 (each, *(f"{of[number]:,}" if of else "0" for of in counts)) for number, each in enumerate(record.names)
             )
-            classes.append(Block(f"Classes of {name}", ("class", *SPLITS), tuple(each_class)))
+            one = "tag" if record.stored == "tags" else "class"
+            title = "Tags of words" if record.stored == "tags" else f"Classes of {name}"
+            classes.append(Block(title, (one, *SPLITS), tuple(each_class)))
     first = tuple(_first(dataset))
     return Own(
         (
@@ -55,9 +57,10 @@ def _first(dataset: ExampleDataset) -> Iterator[tuple[str, str]]:
     """The values of the first example; of one that begins with another, as an answer with its prompt, what follows."""
     split = dataset.split("train")
     told: list[str] = []
-    for name, column in dataset.kind.columns.items():
+    for name in dataset.kind.columns:
         value = split.first(name)
         if value is not None:
+            column = dataset.column(name)
             said = column.words(value)
             text = " | ".join(said.split("\n")) if column.structured else " ".join(said.split())
             if text:

@@ -1,17 +1,17 @@
 """Examples on their way through a build: packed into the chunks of the spool, as documents of text are.
 
 An example is its columns in the order of its kind's, each with its length before it (4 bytes, little-endian; the largest number
-for one that it has not). Hashes are of its key columns, sketches of the words of those that are compared.
+for one that it has not). The last ones that a folder may be without take nothing where an example has none. Hashes are of its
+key columns, sketches of the words of those that are compared.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from hashlib import blake2b
 from typing import Any
 
 from daedal.data.clean import mask, normalise
-from daedal.data.columns import Classes, Column, Dense, Numbers
 from daedal.data.decode import mend_text
 from daedal.data.document import Example
 from daedal.data.example_options import ExampleOptions
@@ -29,14 +29,22 @@ def pack(kind: Kind, values: Mapping[str, Any]) -> bytes:
     for name, column in kind.columns.items():
         value = values.get(name)
         data = b"" if value is None else column.pack(value)
-        parts += [(_NONE if value is None else len(data)).to_bytes(4, "little"), data]
+        parts.append((_NONE if value is None else len(data)).to_bytes(4, "little") + data)
+    for name in reversed(tuple(kind.columns)):
+        if not kind.columns[name].omissible or values.get(name) is not None:
+            break
+        parts.pop()
     return b"".join(parts)
 
 
 def unpack(kind: Kind, data: bytes) -> dict[str, Any]:
     """The example that `pack` gave."""
-    values, place = {}, 0
+    values: dict[str, Any] = {}
+    place = 0
     for name, column in kind.columns.items():
+        if place == len(data):
+            values[name] = None
+            continue
         size = int.from_bytes(data[place : place + 4], "little")
         place += 4
         values[name] = None if size == _NONE else column.unpack(data[place : place + size])
@@ -51,7 +59,7 @@ class ExampleChunks(Chunks):
         kind, options = self.kind, self.options
         masked: Counter[str] = Counter()
         clean = partial(_clean, options=options, tally=self.tally, found=masked)
-        values = {name: _value(column, found.values.get(name), clean) for name, column in kind.columns.items()}
+        values = {name: column.normal(found.values.get(name), clean) for name, column in kind.columns.items()}
         there = {name: column for name, column in kind.columns.items() if values[name] is not None}
         missing = next((name for name, each in kind.columns.items() if name not in there and not each.optional), None)
         settled = f"no {missing}" if missing is not None else values if kind.settle is None else kind.settle(values)
@@ -63,8 +71,13 @@ class ExampleChunks(Chunks):
         values = settled
         for name, number in masked.items():
             self.tally.count("masked", name, number)
+        for name in there:
+            if kind.columns[name].omissible:
+                self.tally.count("columns", name)
         digest = blake2b(digest_size=16)
         for name in kind.key:
+            if name not in there and kind.columns[name].omissible:
+                continue
             data = kind.columns[name].pack(values[name]) if name in there else b""
             digest.update(len(data).to_bytes(8, "little") + data)
         words = "\n".join(column.words(values[name]) for name, column in there.items() if column.near)
@@ -74,31 +87,6 @@ class ExampleChunks(Chunks):
             self.tally.count("own splits", found.split)
             role = SPLITS.index(found.split) if options.split is None else 0
         self.put(pack(kind, values), compared, len(compared), digest.digest(), found.label, found.row, role)
-
-
-def _value(column: Column, value: Any, clean: Callable[[str], str]) -> Any:
-    """A value in its normal form; None for one that says nothing."""
-    if isinstance(column, Numbers | Dense):
-        return value
-    if isinstance(value, str):
-        value = clean(value)
-        value = value.strip() if isinstance(column, Classes) else value
-        return value if value.strip() else None
-    if not column.structured:  # numbers may stand for text; lists and objects are none
-        return str(value) if isinstance(value, int | float) and value == value else None
-    if isinstance(value, Mapping):
-        return {name: _inner(each, clean) for name, each in value.items()} or None
-    if isinstance(value, Sequence):
-        return [_inner(each, clean) for each in value] or None
-    return value
-
-
-def _inner(value: Any, clean: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, Mapping):
-        return {name: _inner(each, clean) for name, each in value.items()}
-    return [_inner(each, clean) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _clean(text: str, options: ExampleOptions, tally: Tally, found: Counter[str]) -> str:

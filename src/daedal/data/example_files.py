@@ -5,12 +5,13 @@
 - `{split}.{column}.ids.npy`, `{split}.{column}.borders.npy`: the rows of ids of a ragged column end to end, and where each
   begins; `{split}.{column}.learned.npy`: which of them a model is to learn to say, where that is not all
 - `{split}.{column}.npy`: the numbers of a column's classes, -1 for none and for those that the train split has not; or numbers,
-  or arrays
+  or arrays. Sets of classes are rows of such numbers, as of ids; those that the train split has not are left out
 """
 
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.lib.format import write_array_header_1_0
 
 from daedal.data.column_codecs import ColumnCodec, Rows
-from daedal.data.columns import Classes, Column, Dense, Numbers, Ragged, Strings
+from daedal.data.columns import Classes, Column, Dense, Numbers, Ragged, Sets, Strings, Tags
 from daedal.data.corpus import Corpus
 from daedal.data.encode import encoded_path
 from daedal.data.example_chunks import unpack
@@ -152,32 +153,35 @@ class _Ragged:
 class _Writer:
     """Writes the files of one split, chunk by chunk."""
 
-    def __init__(self, folder: Path, name: str, kind: Kind, columns: Mapping[str, ColumnRecord]) -> None:
+    def __init__(
+        self, folder: Path, name: str, columns: Mapping[str, Column], records: Mapping[str, ColumnRecord]
+    ) -> None:
         import pyarrow as pa  # type: ignore[import-untyped]
         from pyarrow import parquet
 
-        self._kind, self._columns = kind, columns
+        self._columns = columns
+        self._numbers = {each: {of: place for place, of in enumerate(record.names)} for each, record in records.items()}
         types = {
             each: pa.float64() if isinstance(column, Numbers) else pa.string()
-            for each, column in kind.columns.items()
+            for each, column in columns.items()
             if not isinstance(column, Dense)
         }
         self._schema = pa.schema({"source": pa.string(), "row": pa.int64(), "blake2b_128": pa.binary(16), **types})
         self._parquet = parquet.ParquetWriter(examples_path(folder, name), self._schema, compression="zstd")
         self._ragged = {
-            each: _Ragged(folder, name, each, str(columns[each].dtype))
-            for each, column in kind.columns.items()
-            if isinstance(column, Ragged)
+            each: _Ragged(folder, name, each, str(records[each].dtype))
+            for each, column in columns.items()
+            if isinstance(column, Ragged | Sets)
         }
         self._flat: dict[str, _Flat] = {}
-        for each, column in kind.columns.items():
+        for each, column in columns.items():
             if isinstance(column, Dense):
                 self._flat[each] = _Flat(column_path(folder, name, each), column.dtype, column.shape)
             elif isinstance(column, Classes | Numbers):
                 dtype = "int64" if isinstance(column, Classes) else "float64"
                 self._flat[each] = _Flat(column_path(folder, name, each), dtype)
-        self._classes = {each: np.zeros(len(record.names), dtype=np.int64) for each, record in columns.items()}
-        self._strings = {each: hashlib.sha256() for each, column in kind.columns.items() if isinstance(column, Strings)}
+        self._classes = {each: np.zeros(len(record.names), dtype=np.int64) for each, record in records.items()}
+        self._strings = {each: hashlib.sha256() for each, column in columns.items() if isinstance(column, Strings)}
         self._count = self._bytes = 0
 
     def add(self, chunk: _Chunk, split: int) -> None:
@@ -192,8 +196,8 @@ class _Writer:
             "row": [None if chunk.rows[each] < 0 else chunk.rows[each] for each in chosen],
             "blake2b_128": [chunk.hashes[each] for each in chosen],
         }
-        for name, column in self._kind.columns.items():
-            cells = [chunk.values[each][name] for each in chosen]
+        for name, column in self._columns.items():
+            cells = [column.of(chunk.values[each][name]) for each in chosen]
             if not isinstance(column, Dense):
                 table[name] = [_cell(column, cell) for cell in cells]
             if not isinstance(column, Dense | Numbers):
@@ -204,10 +208,17 @@ class _Writer:
                 )
                 self._ragged[name].add(mine, rows.counts, rows)
             elif isinstance(column, Classes):
-                of = {each: number for number, each in enumerate(self._columns[name].names)}
+                of = self._numbers[name]
                 numbers = np.array([of.get(cell, -1) for cell in cells], dtype=np.int64)
                 self._classes[name] += np.bincount(numbers[numbers >= 0], minlength=len(of))
                 self._flat[name].add(numbers)
+            elif isinstance(column, Sets):
+                of = self._numbers[name]
+                sets = [sorted(of[each] for each in cell or () if each in of) for cell in cells]
+                counts = np.array([len(each) for each in sets], dtype=np.int64)
+                numbers = np.array([each for one in sets for each in one], dtype=np.int64)
+                self._classes[name] += np.bincount(numbers, minlength=len(of))
+                self._ragged[name].add(np.ones(len(sets), dtype=bool), counts, Rows(counts, numbers))
             elif isinstance(column, Numbers):
                 self._flat[name].add(np.array([np.nan if cell is None else cell for cell in cells]))
             elif isinstance(column, Dense):
@@ -215,13 +226,16 @@ class _Writer:
             else:
                 for cell in cells:
                     self._strings[name].update(b"" if cell is None else column.pack(cell) + b"\0")
+                if isinstance(column, Tags):
+                    of, found = self._numbers[name], Counter(each for cell in cells for each in cell or ())
+                    self._classes[name] += np.array([found[each] for each in of], dtype=np.int64)
         self._count += len(chosen)
         self._parquet.write_table(pa.table(table, schema=self._schema))
 
     def close(self) -> ExampleSplitRecord:
         self._parquet.close()
         ids, digest = {}, hashlib.sha256()
-        for name in self._kind.columns:
+        for name in self._columns:
             if name in self._ragged:
                 ids[name], found = self._ragged[name].close()
             elif name in self._flat:
@@ -250,10 +264,11 @@ def write_examples(
     corpus: Corpus,
     splits: Array,
     encoded: Path,
-    columns: Mapping[str, ColumnRecord],
+    columns: Mapping[str, Column],
+    records: Mapping[str, ColumnRecord],
 ) -> dict[str, ExampleSplitRecord]:
-    """Write the files of all splits."""
-    writers = [_Writer(folder, name, kind, columns) for name in SPLITS]
+    """Write the files of all splits: of each column, as it was found to be."""
+    writers = [_Writer(folder, name, columns, records) for name in SPLITS]
     for chunk in _chunks(kind, spool, corpus, splits, encoded):
         for split, writer in enumerate(writers):
             writer.add(chunk, split)

@@ -13,13 +13,13 @@ class ColumnRecord(Config):
     """A column, and what its values became.
 
     Attributes:
-        stored: rows of ids, numbers of names, numbers, arrays, or what they are.
+        stored: rows of ids, numbers of names, sets of these, numbers, arrays, what they are, or that with names in it (tags).
         codec: what made the ids.
-        dtype: of the ids.
-        names: of the classes, in the order of their numbers.
+        dtype: of the ids, or of the numbers in sets.
+        names: of the classes, in the order of their numbers; of the tags.
     """
 
-    stored: Literal["ragged", "classes", "numbers", "dense", "strings"]
+    stored: Literal["ragged", "classes", "sets", "numbers", "dense", "strings", "tags"]
     codec: str | None = None
     dtype: Literal["uint16", "uint32"] | None = None
     names: tuple[str, ...] = ()
@@ -37,8 +37,8 @@ class ExampleSplitRecord(Config):
     """One split.
 
     Attributes:
-        ids: of each column that has them; how many, and how many of them are learned to be said.
-        classes: of each column of classes, how many examples have each.
+        ids: of each column that has them, and of sets; how many, and how many of them are learned to be said.
+        classes: of each column of classes or sets, how many examples have each; of tags, how many words.
         bytes: of text.
     """
 

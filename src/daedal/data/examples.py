@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from daedal.data.columns import Dense
+from daedal.data.columns import Column, Dense, Numbers, Sets
 from daedal.data.example_files import column_path, examples_path
 from daedal.data.example_manifest import ExampleManifest, ExampleSplitRecord
 from daedal.data.folder import DataFolder
@@ -81,6 +81,30 @@ class ExampleSplit:
         self._of(column, "classes")
         return self._plain(column)
 
+    def sets(self, column: str) -> Bool[Array, "examples classes"]:
+        """Which of a column's classes each example has; those that the train split has not are left out."""
+        record = self._of(column, "sets")
+        rows = RaggedColumn(self._folder, self.name, column, self.record, str(record.dtype))
+        ids, counts = np.asarray(rows.ids, dtype=np.int64), np.diff(rows.borders)
+        if len(ids) and int(ids.max()) >= len(record.names):
+            path = column_path(self._folder, self.name, column, "ids")
+            raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
+        has = np.zeros((len(self), len(record.names)), dtype=bool)
+        has[np.repeat(np.arange(len(self)), counts), ids] = True
+        return has
+
+    def target(self, column: str) -> Array:
+        """What is learned of a column, as `stored` says: classes `[examples]`, sets of them `[examples, classes]`, or numbers
+        `[examples]`.
+
+        Raises:
+            DaedalError: it has no such values.
+        """
+        stored = self.dataset.stored(column)
+        if stored not in ("classes", "sets", "numbers"):
+            raise DaedalError(f"The column {column!r} has no classes and no numbers", "Choose another")
+        return np.asarray(getattr(self, stored)(column))
+
     def numbers(self, column: str) -> Float64[Array, " examples"]:
         """The numbers of a column."""
         self._of(column, "numbers")
@@ -98,10 +122,12 @@ class ExampleSplit:
         return array
 
     def values(self, column: str) -> list[Any]:
-        """What the examples have in a column, as it was read and cleaned."""
+        """What the examples have in a column, as it was read and cleaned: texts, sets of classes as lists, numbers."""
         kind = self.dataset.kind
         if column not in kind.columns:
             raise DaedalError(f"There is no column {column!r}", f"Choose from {', '.join(kind.columns)}")
+        if not self.dataset.has(column):
+            return [None] * len(self)
         if isinstance(kind.columns[column], Dense):
             return list(self.dense(column))
         cells = [cell for cells in self._cells(column, len(self)) for cell in cells]
@@ -111,6 +137,8 @@ class ExampleSplit:
 
     def first(self, column: str) -> Any:
         """What the first example has in a column."""
+        if not self.dataset.has(column):
+            return None
         if isinstance(self.dataset.kind.columns[column], Dense):
             return self.dense(column)[0] if len(self) else None
         return next((cells[0] for cells in self._cells(column, 1) if cells), None)
@@ -123,7 +151,7 @@ class ExampleSplit:
         """The cells of a column, at most so many at a time."""
         from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
 
-        structured = self.dataset.kind.columns[column].structured
+        structured = self.dataset.column(column).structured
         try:
             regular_size(self._path)
             for batch in parquet.ParquetFile(self._path).iter_batches(max(size, 1), columns=[column]):
@@ -157,8 +185,28 @@ class ExampleDataset(DataFolder[ExampleManifest, ExampleSplit]):
     def kind_name(self) -> str:
         return self.manifest.kind
 
+    def has(self, column: str) -> bool:
+        """Whether an example has such a column."""
+        return column in self.manifest.columns
+
+    def stored(self, column: str) -> str:
+        """What the values of a column became: `ragged`, `classes`, `sets`, `numbers`, `dense`, `strings` or `tags`.
+
+        Raises:
+            DaedalError: there is no such column.
+        """
+        if not self.has(column):
+            raise DaedalError(f"There is no column {column!r}", f"Choose from {', '.join(self.manifest.columns)}")
+        return self.manifest.columns[column].stored
+
+    def column(self, name: str) -> Column:
+        """A column as it was found to be, where its kind leaves that open."""
+        found: dict[str, Column] = {"sets": Sets(), "numbers": Numbers()}
+        return found.get(self.stored(name), self.kind.columns[name])
+
     def classes(self, column: str) -> tuple[str, ...]:
-        """The names of a column's classes, in the order of their numbers."""
+        """The names of a column's classes, in the order of their numbers; of a column of tags, those."""
+        self.stored(column)
         return self.manifest.columns[column].names
 
     def codec(self, name: str) -> "ColumnCodec":

@@ -20,6 +20,7 @@ _BOTH = (
     ("query", "passage"),
 )  # fmt: skip
 _CHOICES = re.compile(r"(ans|answer|choice|option|ending)_?\d|(choices|options|endings|answer_info)$", re.IGNORECASE)
+_COUNTS = re.compile(r"|.*_?(id|idx|index|guid|uuid)|unnamed: \d+", re.IGNORECASE)
 _ABOUT = re.compile(r"_?(readme|licen[cs]e|copying|notice|changes|about)\b", re.IGNORECASE)
 
 
@@ -88,6 +89,14 @@ def has_choices(columns: Iterable[str]) -> bool:
     """Whether a table has answers to choose from."""
     columns = list(columns)
     return any(map(_CHOICES.match, columns)) or {"a", "b", "c", "d"} <= {name.lower() for name in columns}
+
+
+def alone(columns: Iterable[str], own: Iterable[str]) -> bool:
+    """Whether a table has but the columns of an example, and such as number its rows."""
+    others = set(columns) - set(own)
+    return all(
+        _COUNTS.fullmatch(name.strip()) or named_split(name) or name.strip().lower() == "split" for name in others
+    )
 
 
 def about(name: str) -> bool:

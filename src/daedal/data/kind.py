@@ -12,7 +12,7 @@ codecs, the card.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from daedal.data.columns import Column
@@ -28,6 +28,21 @@ from daedal.kinds import Line, table
 Found = Example | Raw | Lost | Coded | Note | Omitted
 Check = Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
 """Given all examples that stay, gives what the user should know of them: a line each."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a kind makes of all its examples together, before copies are looked for.
+
+    Attributes:
+        columns: those whose type follows from the examples; the others stay as they are declared.
+        left_out: examples by their numbers, and why.
+        notes: what the user should know.
+    """
+
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,8 @@ class Kind:
         units: which files are read together: each alone, unless they belong together as two halves of a pair.
         split: which examples go to which split, where the source does not say.
         settle: what is to be set right in an example whose texts were cleaned; or the reason to leave it out.
+        survey: given all examples, each with its number, the options, and the split of each by its source (0 for none, 1
+            validation, 2 test), what follows from them together.
         together: the column of which equal values keep examples in one split.
         checks: what else the card should say of the examples.
         options: what may be asked for.
@@ -88,6 +105,7 @@ class Kind:
     units: Callable[[Iterable[Named]], list[Unit]] = plan_units
     split: Splitter = ByHash()
     settle: Callable[[dict[str, Any]], dict[str, Any] | str] | None = None
+    survey: Callable[..., Survey] | None = None
     together: str | None = None
     checks: tuple[Check, ...] = ()
     options: type[CommonOptions] = ExampleOptions

@@ -56,16 +56,25 @@ class Whole(NamedTuple):
 Read = Row | Whole | Lost | Coded | Note
 
 
-def read_rows(item: Item, encoding: str | None = None) -> Iterator[Read]:
-    """What a file holds, row by row; what is broken comes as `Lost`."""
+def read_rows(
+    item: Item,
+    encoding: str | None = None,
+    read: Callable[[str, BinaryIO, FileType], Iterator[Read]] | None = None,
+) -> Iterator[Read]:
+    """What a file holds, row by row; what is broken comes as `Lost`.
+
+    Args:
+        read: what a stream holds that is no archive, as `rows_in`, where a kind has files of its own.
+    """
     if item.kind == "hub":
         with open_hub(item.path, every=True) as splits:
             for label, rows in splits.items():
                 features = getattr(rows, "features", None) or {}
-                named = {name: each.names for name, each in features.items() if getattr(each, "names", None)}
+                inner = {name: getattr(each, "feature", each) for name, each in features.items()}
+                named = {name: each.names for name, each in inner.items() if getattr(each, "names", None)}
                 yield from (Row(label, number, with_names(row, named)) for number, row in enumerate(rows))
         return
-    read = partial(rows_in, encoding=encoding)
+    read = read or partial(rows_in, encoding=encoding)
     yield from read_file(item, lambda stream: walk(item.label, stream, item.bytes, read))
 
 
@@ -77,7 +86,10 @@ class Chosen(NamedTuple, Generic[T]):
 
 
 def read_chosen(
-    item: Item, encoding: str | None, choose: Callable[[Sequence[Row]], T]
+    item: Item,
+    encoding: str | None,
+    choose: Callable[[Sequence[Row]], T],
+    read: Callable[[str, BinaryIO, FileType], Iterator[Read]] | None = None,
 ) -> Iterator[Chosen[T] | Whole | Lost | Coded | Note]:
     """What `read_rows` gives; rows with what `choose` makes of the first rows of their table."""
     first: list[Row] = []
@@ -89,7 +101,7 @@ def read_chosen(
             yield from (Chosen(row, choices[row.label]) for row in first)
             first.clear()
 
-    for found in read_rows(item, encoding):
+    for found in read_rows(item, encoding, read):
         if isinstance(found, Row) and found.label in choices:
             yield Chosen(found, choices[found.label])
         elif isinstance(found, Row):

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from daedal.models.encoder import EncoderConfig, EncoderModel, PredictionHead
-from daedal.models.model import Loss
+from daedal.models.model import START, Loss, Moment
 from daedal.models.sequences import Sequences, SpanBatch
 from daedal.nn.packing import Packing
 
@@ -35,9 +35,9 @@ class Answerer(EncoderModel):
         self.transform = PredictionHead(config) if config.architecture == "modernbert" else None
         self.output = nn.Linear(config.width, 2)
 
-    def forward(self, sequences: Sequences) -> Float[Tensor, "tokens 2"]:
+    def forward(self, sequences: Sequences, moment: Moment = START) -> Float[Tensor, "tokens 2"]:
         """Logits of each token to be the first of the answer, and the last."""
-        x = self.encoder(sequences)
+        x = self.states(sequences, moment)
         assert self.output is not None
         out: Tensor = self.output(self.drop(x if self.transform is None else self.transform(x)))
         return out
@@ -46,7 +46,7 @@ class Answerer(EncoderModel):
         """Cross-entropy in nats of the first and of the last token, their mean; summed over the rows and divided by the count
         of the whole step."""
         packing = batch.sequences.packing
-        logits = self(batch.sequences).float()
+        logits = self(batch.sequences, batch.moment).float()
         likelihoods = log_softmax_of_rows(logits, packing, batch.allowed)
         first = likelihoods[packing.first + batch.starts, 0]
         last = likelihoods[packing.first + batch.ends, 1]

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from daedal.models.encoder import EncoderConfig, EncoderModel, PredictionHead
-from daedal.models.model import Loss
+from daedal.models.model import START, Loss, Moment
 from daedal.models.sequences import LabelBatch, Sequences
 
 Problem = Literal["one", "several", "number"]
@@ -63,9 +63,9 @@ class Classifier(EncoderModel):
             self.pooler = nn.Linear(config.width, config.width)
         self.output = nn.Linear(config.width, len(config.labels))
 
-    def forward(self, sequences: Sequences) -> Float[Tensor, "rows labels"]:
+    def forward(self, sequences: Sequences, moment: Moment = START) -> Float[Tensor, "rows labels"]:
         """Logits of each row's labels; or its number."""
-        states, config = self.encoder(sequences), self.config
+        states, config = self.states(sequences, moment), self.config
         packing = sequences.packing
         x = packing.mean(states) if config.pooling == "mean" else states[packing.first]
         if self.transform is not None:
@@ -80,7 +80,7 @@ class Classifier(EncoderModel):
     def loss(self, batch: LabelBatch, player: str = "model") -> Loss:
         """Summed over the rows and divided by the count of the whole step: cross-entropy in nats; binary cross-entropy, a mean
         over the labels; or the squared error of the number."""
-        logits, labels, config = self(batch.sequences).float(), batch.labels, self.config
+        logits, labels, config = self(batch.sequences, batch.moment).float(), batch.labels, self.config
         weights = None if config.weights is None else logits.new_tensor(config.weights)
         if config.problem == "one":
             total = F.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=config.smoothing)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from daedal.models.encoder import EncoderConfig, EncoderModel
-from daedal.models.model import Loss
+from daedal.models.model import START, Loss, Moment
 from daedal.models.sequences import Sequences, TwinBatch
 
 
@@ -33,9 +33,9 @@ class Embedder(EncoderModel):
     capabilities = frozenset({"embed"})
     config: EmbedderConfig
 
-    def forward(self, sequences: Sequences) -> Float[Tensor, "rows width"]:
+    def forward(self, sequences: Sequences, moment: Moment = START) -> Float[Tensor, "rows width"]:
         """A vector of length one for each row."""
-        states, packing = self.encoder(sequences), sequences.packing
+        states, packing = self.states(sequences, moment), sequences.packing
         x = packing.mean(states) if self.config.pooling == "mean" else states[packing.first]
         return F.normalize(x.float(), dim=-1)
 
@@ -45,7 +45,7 @@ class Embedder(EncoderModel):
         Without scores, cross-entropy in nats of each row's twin among those of the batch, both ways (InfoNCE; van den Oord
         et al. 2018, Radford et al. 2021). With scores, CoSENT (Su 2022): twins of a higher score are to be more alike.
         """
-        one, other = self(batch.one), self(batch.other)
+        one, other = self(batch.one, batch.moment), self(batch.other, batch.moment)
         if batch.scores is None:
             likeness = one @ other.T / self.config.temperature
             own = torch.arange(len(one), device=one.device)

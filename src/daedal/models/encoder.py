@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from daedal.config import Config
 from daedal.errors import DaedalError
-from daedal.models.model import Model, assembling
+from daedal.models.model import START, Model, Moment, assembling
 from daedal.models.sequences import Sequences
 from daedal.nn.attention import Attention, Frame
 from daedal.nn.mlp import ACTIVATIONS, GatedMLP, PlainMLP
@@ -183,6 +183,8 @@ class EncoderModel(Model):
     """An encoder with a head. One that is made under `torch.device("meta")` allocates and initialises nothing."""
 
     config: EncoderConfig
+    head_first: float = 0.0
+    """Share of a run in which the head learns alone."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -236,6 +238,12 @@ class EncoderModel(Model):
             if name.startswith(("encoder.", "transform.", "pooler.")) and name in known:
                 parameter.copy_(known[name])
 
+    def states(self, sequences: Sequences, moment: Moment = START) -> Float[Tensor, "tokens width"]:
+        """What the head reads: the encoder's states, of which it learns nothing while the head learns alone."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and moment.fraction >= self.head_first):
+            found: Tensor = self.encoder(sequences)
+        return found
+
     def drop(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
         """What a head reads, while it learns."""
         return F.dropout(x, self.config.dropout) if self.config.dropout and self.training else x
@@ -267,7 +275,7 @@ def _block(config: EncoderConfig, layer: int) -> Block:
         bias=not pre_norm,
         out_bias=not pre_norm,
         window=None if config.sees_all(layer) else config.window,
-        dropout=config.dropout,
+        dropout=0.0 if pre_norm else config.dropout,  # PyTorch's fast kernels have none on a CPU
     )
     mlp: Any = GatedMLP if pre_norm else PlainMLP
     return (Block if pre_norm else PostNormBlock)(

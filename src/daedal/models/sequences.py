@@ -28,7 +28,7 @@ class Sequences:
     @classmethod
     def of(cls, rows: Sequence[Any], types: Sequence[Any] | None = None) -> Self:
         """Rows of ids, at least one in each."""
-        return cls(_line(rows), Packing([len(row) for row in rows]), None if types is None else _line(types))
+        return cls(line(rows), Packing([len(row) for row in rows]), None if types is None else line(types))
 
     def __len__(self) -> int:
         return len(self.packing)
@@ -127,12 +127,18 @@ class PairBatch(_Batch):
         """Pairs of rows of ids; the decoder reads `start`, then all of its row but the last, which is the end of text."""
         one, other = Packing.pair([len(row) for row in sources], [len(row) for row in targets])
         read = [[start, *row[:-1]] for row in targets]
-        return cls(Sequences(_line(sources), one), Sequences(_line(read), other), _line(targets))
+        return cls(Sequences(line(sources), one), Sequences(line(read), other), line(targets))
 
     @property
     def count(self) -> int:
         return int((self.targets != IGNORE).sum())
 
 
-def _line(rows: Sequence[Any]) -> Int[Tensor, " tokens"]:
+def line(rows: Sequence[Any]) -> Int[Tensor, " tokens"]:
+    """Rows of ids, one after the other."""
     return torch.from_numpy(np.concatenate([np.asarray(row, dtype=np.int64) for row in rows]))
+
+
+def by_length(rows: Sequence[Any]) -> list[int]:
+    """The numbers of rows from the shortest on: in this order attention need not move them."""
+    return sorted(range(len(rows)), key=lambda row: len(rows[row]))

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from daedal.models.encoder import EncoderConfig, EncoderModel, PredictionHead
-from daedal.models.model import IGNORE, Loss
+from daedal.models.model import IGNORE, START, Loss, Moment
 from daedal.models.sequences import Sequences, TargetBatch
 
 
@@ -36,16 +36,16 @@ class Tagger(EncoderModel):
         self.transform = PredictionHead(config) if config.architecture == "modernbert" else None
         self.output = nn.Linear(config.width, len(config.labels))
 
-    def forward(self, sequences: Sequences) -> Float[Tensor, "tokens labels"]:
+    def forward(self, sequences: Sequences, moment: Moment = START) -> Float[Tensor, "tokens labels"]:
         """Logits of each token's tags."""
-        x = self.encoder(sequences)
+        x = self.states(sequences, moment)
         assert self.output is not None
         out: Tensor = self.output(self.drop(x if self.transform is None else self.transform(x)))
         return out
 
     def loss(self, batch: TargetBatch, player: str = "model") -> Loss:
         """Cross-entropy in nats, summed over the tokens that have a tag and divided by the count of the whole step."""
-        logits, config = self(batch.sequences).float(), self.config
+        logits, config = self(batch.sequences, batch.moment).float(), self.config
         weights = None if config.weights is None else logits.new_tensor(config.weights)
         total = F.cross_entropy(
             logits, batch.targets, weights, ignore_index=IGNORE, reduction="sum", label_smoothing=config.smoothing

@@ -14,7 +14,7 @@ from daedal.nn.position import rotate
 
 
 class Memory(NamedTuple):
-    """A sequence that another one reads from, such as the sentence that is translated.
+    """Sequences that others read from, such as the sentences that are translated.
 
     Attributes:
         states: of its tokens.
@@ -23,6 +23,18 @@ class Memory(NamedTuple):
 
     states: Float[Tensor, "tokens width"]
     packing: Packing
+
+
+class Recollection(NamedTuple):
+    """A memory that is read again and again: the keys and values that each layer makes of it.
+
+    Attributes:
+        mask: minus infinity where a row has ended; nothing where all are equally long.
+    """
+
+    keys: list[Float[Tensor, "rows heads longest width"]]
+    values: list[Float[Tensor, "rows heads longest width"]]
+    mask: Float[Tensor, "rows 1 1 longest"] | None
 
 
 @dataclass
@@ -40,6 +52,8 @@ class Frame:
         near_turns: what the rotary scheme of layers that see only a window turns by, where that is another.
         bias: what is added to the logits of queries and keys by how far they are from one another.
         memory: what is read from besides: another sequence.
+        seen: what is added to the logits of causal attention, where the columns are no line of time: those that a row wrote
+            side by side.
     """
 
     time: int
@@ -55,7 +69,8 @@ class Frame:
     packing: Packing | None = None
     near_turns: Complex[Tensor, "*batch time 1 pairs"] | None = None
     bias: Bias | None = None
-    memory: Memory | None = None
+    memory: Memory | Recollection | None = None
+    seen: Float[Tensor, "#batch #heads time total"] | None = None
     _masks: dict[int | None, Tensor] = field(default_factory=dict)
 
     def mask(self, window: int | None) -> Float[Tensor, "#batch 1 time total"]:
@@ -231,6 +246,8 @@ def attend(
     if window is not None and total <= window:
         window = None
     how: dict[str, Any] = {"dropout_p": dropout, "scale": scale, "enable_gqa": query.shape[1] != key.shape[1]}
+    if frame.seen is not None:
+        return dot_product_attention(query, key, value, attn_mask=frame.seen, **how)
     if frame.lengths is None and query.shape[2] == 1:
         if window is not None:
             key, value = key[:, :, -window:], value[:, :, -window:]

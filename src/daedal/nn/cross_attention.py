@@ -3,7 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from daedal.nn.attention import Frame
+from daedal.nn.attention import Frame, Recollection
+from daedal.nn.dot_product import dot_product_attention
 from daedal.nn.packing import attend_packed
 
 
@@ -48,10 +49,18 @@ class CrossAttention(nn.Module):
         key, value = self.key_value(states).unflatten(-1, (2 * self.heads, self.head_width)).chunk(2, dim=-2)
         return (key if self.key_norm is None else self.key_norm(key)), value
 
-    def forward(self, x: Float[Tensor, "1 tokens width"], frame: Frame, layer: int) -> Float[Tensor, "1 tokens width"]:
-        assert frame.memory is not None
-        assert frame.packing is not None
-        key, value = self.known(frame.memory.states)
-        found = attend_packed(self.asked(x[0]), key, value, frame.packing, frame.memory.packing, scale=self.scale)
-        out: Tensor = self.out(found.flatten(-2)).unsqueeze(0)
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        query, memory = self.asked(x), frame.memory
+        if isinstance(memory, Recollection):
+            key, value = memory.keys[layer], memory.values[layer]
+            how = {"attn_mask": memory.mask, "scale": self.scale}
+            found = dot_product_attention(query.transpose(1, 2), key, value, **how).transpose(1, 2)
+        else:
+            assert memory is not None
+            assert frame.packing is not None
+            key, value = self.known(memory.states)
+            found = attend_packed(query[0], key, value, frame.packing, memory.packing, scale=self.scale)[None]
+        out: Tensor = self.out(found.flatten(-2))
         return out

@@ -31,13 +31,9 @@ class RelativeBias(nn.Module):
 
     def bucket(self, distances: Int[Tensor, "*any"]) -> Int[Tensor, "*any"]:
         """Which number distances share: half of the buckets are for one distance each, the others are logarithmic."""
-        buckets, offset = self.buckets, 0
-        if self.both_ways:
-            buckets //= 2
-            offset = (distances > 0) * buckets
-            away = distances.abs()
-        else:
-            away = (-distances).clamp(min=0)
+        buckets = self.buckets // 2 if self.both_ways else self.buckets
+        offset = (distances > 0) * buckets if self.both_ways else torch.zeros_like(distances)
+        away = distances.abs() if self.both_ways else (-distances).clamp(min=0)
         single = buckets // 2
         ratio = torch.log(away.clamp(min=1).float() / single) / math.log(self.farthest / single)
         shared = (single + (ratio * (buckets - single)).long()).clamp(max=buckets - 1)
