@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -115,11 +115,15 @@ class TextCodec:
         """
         return cls(*read_tokenizer(Path(folder)))
 
-    def save(self, folder: Path | str) -> None:
-        """Write `tokenizer.json`, `tokenizer_config.json` and, for a codec that we trained, `tokenizer.model`."""
+    def save(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
+        """Write `tokenizer.json`, `tokenizer_config.json` and, for a codec that we trained, `tokenizer.model`.
+
+        Args:
+            settings: what a model wants said of its tokenizer besides.
+        """
         folder = Path(folder)
         write_text(folder / "tokenizer.json", self._tokenizer.to_str(pretty=True))
-        write_json(folder / "tokenizer_config.json", self.settings)
+        write_json(folder / "tokenizer_config.json", {**self.settings, **(settings or {})})
         if "daedal_codec" in self.settings:
             with atomic_path(folder / "tokenizer.model") as temporary:
                 temporary.write_bytes(self.sentencepiece())

@@ -37,6 +37,7 @@ def read_tokenizer(folder: Path) -> tuple[Tokenizer, dict[str, Any]]:
         else:
             settings = {token: value[token] for token in (*_BERT, "bos_token", "eos_token") if token in value}
     tokenizer = _read(folder, settings)
+    settings.setdefault("tokenizer_class", "PreTrainedTokenizerFast")  # else its class is guessed by that of the model
     for usual in (_BERT, _ROBERTA):
         if all(tokenizer.token_to_id(token) is not None for token in usual.values()):
             settings = {**usual, **settings}
