@@ -9,6 +9,7 @@ from jaxtyping import Int64
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
+from daedal.models.beam import beam_search
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.embedder import Embedder
 from daedal.models.model import Model
@@ -56,10 +57,8 @@ class TranslationTask(RowTask):
 
     def sample(self, seed: int, path: Any) -> str:
         """A held-out text, greedily translated."""
-        from daedal.models.beam import Search, translate
-
         batch = self.held.batch(np.arange(1), Noise(seed, 0, 1)).to(next(self.model.parameters()).device)
-        (found,) = translate(self.model, [batch.source.ids.tolist()], Search(beams=1))
+        ((found, *_),) = beam_search(self.model, [batch.source.ids.tolist()], beams=1)
         return f"{self.codec.decode(batch.source.ids.tolist()).strip()} -> {self.codec.decode(found.ids).strip()}"
 
 
@@ -164,7 +163,8 @@ class TwinLearner(HeadLearner):
 
     def make_rows(self, split: str, longest: int) -> Rows:
         held = self.dataset.split(split)
-        return TwinRows(self.ids(held, "source"), self.ids(held, "target"), self.codec, longest)
+        scores = held.numbers("score") if self.dataset.has("score") else None
+        return TwinRows(self.ids(held, "source"), self.ids(held, "target"), self.codec, longest, scores)
 
     def choose_steps(self, choose: Choice, facts: Facts) -> None:
         super().choose_steps(choose, facts)

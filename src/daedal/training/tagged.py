@@ -76,7 +76,7 @@ class TagLearner(HeadLearner):
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the tags."""
-        found: tuple[str, ...] = self.dataset.names("tags")
+        found: tuple[str, ...] = self.dataset.classes("tags")
         return found
 
     def more(self, plan: Any) -> dict[str, Any]:
