@@ -21,6 +21,7 @@ from daedal.inference.skills.match import Match
 from daedal.inference.skills.morph import Morph
 from daedal.inference.skills.reconstruct import Reconstruct
 from daedal.inference.skills.score import ScorePictures, ScoreTexts
+from daedal.inference.skills.translate import Translate
 from daedal.inference.skills.write import Write
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.habits import stop_ids
@@ -31,7 +32,7 @@ from daedal.training.machine import choose_device
 class Generator(ModelAndCodec):
     """A model and its codec, and the skills that the model has: what they offer, it offers."""
 
-    table = (Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Match, Embed)
+    table = (Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Match, Embed, Translate)
 
     @classmethod
     def open(
