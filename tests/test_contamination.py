@@ -1,14 +1,21 @@
-"""Which test texts stand in training text: as a plain search of their words says."""
+"""Which test texts stand in training text, as a plain search of their words says; and what of that a build already drops."""
 
+import json
 import re
 import time
+from pathlib import Path
+from random import Random
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import daedal
 from daedal.data.contamination import contaminated
-from kind_examples import sentence
+from daedal.data.examples import ExampleDataset
+from kind_examples import WORDS, sentence
 
 
 def plainly(train: list[str], test: list[str], gram: int) -> list[bool]:
@@ -54,3 +61,29 @@ def test_it_is_fast() -> None:
     found = contaminated((sentence(row, 60) for row in range(3000)), [sentence(row, 20) for row in range(1000)])
     assert isinstance(found, np.ndarray)
     assert time.perf_counter() - begun < 10
+
+
+@pytest.mark.parametrize("kind", ["labelled", "pairs", "questions", "tagged"])
+def test_near_copies_of_a_test_split_leave_train_and_the_test_split_stays(kind: str, tmp_path: Path) -> None:
+    def row(number: int, more: str) -> dict[str, Any]:
+        text = " ".join([*Random(number).choices(WORDS, k=30), f"number {number}", *more.split()])
+        return {
+            "labelled": {"text": text, "label": "ab"[number % 2]},
+            "pairs": {"source": text, "target": f"de {number}"},
+            "questions": {"question": text, "context": f"A {number}.", "answers": {"text": ["A"], "answer_start": [0]}},
+            "tagged": {"tokens": text.split(), "ner_tags": ["O"] * len(text.split())},
+        }[kind]
+
+    (tmp_path / "in").mkdir()
+    parts = {
+        "train": [row(number, "") for number in range(40)],
+        "test": [*(row(number, "too") for number in (0, 1, 2, 3, 4, 0)), row(99, "")],
+    }
+    for name, rows in parts.items():
+        (tmp_path / "in" / f"{name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    data = daedal.build_data([tmp_path / "in"], tmp_path / "out", kind=kind, workers=1)
+    assert isinstance(data, ExampleDataset)
+    assert len(data.split("test")) == 7
+    assert data.manifest.duplicates.held_out == 5
+    said = [str(value) for value in data.split("train").values(next(iter(data.kind.columns)))]
+    assert len(said) + len(data.split("validation")) == 35
