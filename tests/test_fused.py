@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from daedal.nn.fused import linear_cross_entropy, relu_squared, rms_norm, swiglu
+from daedal.nn.fused import linear_cross_entropy, relu_squared, rms_norm, smoothed_cross_entropy, swiglu
 from daedal.nn.position import rotate
 
 
@@ -55,6 +55,35 @@ def test_the_loss_has_the_right_gradients_in_one_piece_or_several(
             torch.testing.assert_close(a, b)
     with torch.no_grad():
         torch.testing.assert_close(linear_cross_entropy(hidden, weight, targets, -100, 0.5), plain)
+    bias = random(len(weight), seed=5)
+    ours = linear_cross_entropy(hidden, weight, targets, -100, 0.5, bias=bias)
+    plain = F.cross_entropy(hidden @ weight.t() + bias, targets, reduction="sum") * 0.5
+    torch.testing.assert_close(ours, plain)
+    for scale in (1.0, 3.0):
+        mine = torch.autograd.grad(ours * scale, (hidden, weight, bias), retain_graph=True)
+        for a, b in zip(
+            mine, torch.autograd.grad(plain * scale, (hidden, weight, bias), retain_graph=True), strict=True
+        ):
+            torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("at_once", [1, 2**24])
+@pytest.mark.parametrize("biased", [False, True])
+def test_the_smoothed_loss_has_the_right_gradients(at_once: int, biased: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daedal.nn.fused._LOGITS_AT_ONCE", at_once)
+    count = 600 if at_once == 1 else 9
+    hidden, weight = random(count, 3), random(7, 3, seed=1)
+    bias = random(7, seed=3).detach() if biased else None
+    targets = torch.randint(0, 7, (count,), generator=torch.Generator().manual_seed(2))
+    targets[::4] = -100
+    ours, nats = smoothed_cross_entropy(hidden, weight, targets, -100, 0.5, 0.1, bias)
+    logits = hidden @ weight.t() if bias is None else hidden @ weight.t() + bias
+    plain = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=0.1) * 0.5
+    torch.testing.assert_close(ours, plain)
+    torch.testing.assert_close(nats, F.cross_entropy(logits, targets, reduction="sum").detach() * 0.5)
+    mine = torch.autograd.grad(ours * 3, (hidden, weight))
+    for a, b in zip(mine, torch.autograd.grad(plain * 3, (hidden, weight)), strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_a_rotation_keeps_lengths_and_depends_on_distance_only() -> None:
@@ -66,3 +95,18 @@ def test_a_rotation_keeps_lengths_and_depends_on_distance_only() -> None:
     torch.testing.assert_close(queries.norm(dim=-1), query.norm().expand(1, 12, 1))
     products = (queries[0, 3:, 0] * keys[0, :-3, 0]).sum(-1)
     torch.testing.assert_close(products, products[:1].expand(9), atol=1e-5, rtol=0)
+
+
+def test_smoothed_targets_and_a_bias_have_the_gradients_of_the_plain_formula() -> None:
+    torch.manual_seed(3)
+    hidden, weight = torch.randn(7, 4, requires_grad=True), torch.randn(9, 4, requires_grad=True)
+    bias, targets = torch.randn(9, requires_grad=True), torch.tensor([0, 3, -100, 8, 2, -100, 1])
+    ours, _ = smoothed_cross_entropy(hidden, weight, targets, -100, 0.5, 0.2, bias)
+    plain = 0.5 * F.cross_entropy(hidden @ weight.T + bias, targets, label_smoothing=0.2, reduction="sum")
+    assert torch.allclose(ours, plain)
+    for one, other in zip(
+        torch.autograd.grad(ours, (hidden, weight, bias)),
+        torch.autograd.grad(plain, (hidden, weight, bias)),
+        strict=True,
+    ):
+        assert torch.allclose(one, other, atol=1e-5)

@@ -49,6 +49,11 @@ def _of_pictures(name: str, stem: str, says: str, codes_of: str | None = None) -
     return Line(says, "pixels", f"daedal.models.{name}:{stem}", {"pictures": learning}, codes_of)
 
 
+def _of_rows(name: str, stem: str, kind: str, learner: str, says: str) -> Line:
+    learning = Learning(f"daedal.training.{learner}", f"daedal.training.row_plan:{stem}Plan")
+    return Line(says, "tokens", f"daedal.models.{name}:{stem}", {kind: learning})
+
+
 _STREAM = Learning("daedal.training.language:LanguageLearner", "daedal.training.gpt_plan:GPTPlan")
 _GRIDS = Learning("daedal.training.grids:GridLearner", "daedal.training.gpt_plan:GridPlan")
 BUILT_IN = {
@@ -58,6 +63,40 @@ BUILT_IN = {
         "daedal.models.gpt:GPT",
         {"text": _STREAM, "chat": _STREAM, "pictures": _GRIDS},
         codes_of="vqvae",
+    ),
+    "bert": _of_rows(
+        "bert",
+        "BERT",
+        "text",
+        "masked:MaskedLearner",
+        "a BERT: a Transformer that reads both ways and fills in what is hidden",
+    ),
+    "classifier": _of_rows(
+        "classifier", "Classifier", "labelled", "labelled:LabelLearner", "a classifier: it says what a text is"
+    ),
+    "tagger": _of_rows(
+        "tagger", "Tagger", "tagged", "tagged:TagLearner", "a tagger: it says what each word of a text is"
+    ),
+    "answerer": _of_rows(
+        "answerer",
+        "Answerer",
+        "questions",
+        "questions:QuestionLearner",
+        "an answerer: it finds in a text what answers a question",
+    ),
+    "embedder": _of_rows(
+        "embedder",
+        "Embedder",
+        "pairs",
+        "pairs:TwinLearner",
+        "an embedder: texts as vectors, near where they mean the same",
+    ),
+    "translator": _of_rows(
+        "translator",
+        "Translator",
+        "pairs",
+        "pairs:TranslationLearner",
+        "a translator: it reads a text and writes another",
     ),
     "vae": _of_pictures("vae", "VAE", "a VAE: an encoder and a decoder that meet in a small space of latents"),
     "vqvae": _of_pictures(

@@ -41,7 +41,7 @@ def build(
     out
         The data folder to write.
     kind
-        Of example: text, pictures, labelled, pairs, questions, tagged, chat, preferences, histories.
+        Of example: text, pictures, labelled, tagged, pairs, questions, chat, preferences, histories.
         [default: seen from the sources]
     column
         Which column of the source is which of an example, as text=review; several times. [default: guessed, and told]

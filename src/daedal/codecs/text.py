@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from daedal.codecs.framing import Framing
 from daedal.codecs.marks import Marks
 from daedal.codecs.sentencepiece import Piece, write_model
 from daedal.errors import DaedalError
@@ -53,7 +54,7 @@ class TextCodec:
     """Text to ids and back. Made by `train` or `load`."""
 
     def __init__(self, tokenizer: Tokenizer, settings: dict[str, Any]) -> None:
-        self._tokenizer, self._settings = tokenizer, settings
+        self._tokenizer, self.settings = tokenizer, settings
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True
@@ -63,6 +64,7 @@ class TextCodec:
         self.eos_id = self._id_of("eos_token")
         self.bos_id = self._id_of("bos_token")
         self.pad_id = self._id_of("pad_token")
+        self.mask_id = self._id_of("mask_token")
 
     @classmethod
     def train(cls, kind: Kind, texts: Iterable[str], vocab_size: int | None = None, marks: Sequence[str] = ()) -> Self:
@@ -133,8 +135,8 @@ class TextCodec:
         """Write `tokenizer.json`, `tokenizer_config.json` and, for a codec that we trained, `tokenizer.model`."""
         folder = Path(folder)
         write_text(folder / "tokenizer.json", self._tokenizer.to_str(pretty=True))
-        write_json(folder / "tokenizer_config.json", self._settings)
-        if "daedal_codec" in self._settings:
+        write_json(folder / "tokenizer_config.json", self.settings)
+        if "daedal_codec" in self.settings:
             with atomic_path(folder / "tokenizer.model") as temporary:
                 temporary.write_bytes(self.sentencepiece())
 
@@ -169,8 +171,8 @@ class TextCodec:
     @cached_property
     def kind(self) -> str:
         """How it was trained; for a codec of others seen from its merges, "other" if it is not byte-level."""
-        if self._settings.get("daedal_codec") in ("byte", "char", "bpe"):
-            return str(self._settings["daedal_codec"])
+        if self.settings.get("daedal_codec") in ("byte", "char", "bpe"):
+            return str(self.settings["daedal_codec"])
         if not self.byte_level:
             return "other"
         merges = self.state()["model"].get("merges", [])
@@ -194,6 +196,16 @@ class TextCodec:
         encodings = self._tokenizer.encode_batch_fast([encodable(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
+    def encode_with_places(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """The ids of many texts, and of which characters each is: from the first to before the last."""
+        encodings = self._tokenizer.encode_batch([encodable(text) for text in texts], add_special_tokens=False)
+        return [(encoding.ids, encoding.offsets) for encoding in encodings]
+
+    @cached_property
+    def framing(self) -> Framing:
+        """What a model that reads both ways has around its texts."""
+        return Framing.of(self._tokenizer)
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; special tokens are left out, bytes that are not UTF-8 become U+FFFD."""
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
@@ -202,6 +214,10 @@ class TextCodec:
     def token_bytes(self, id: int) -> bytes:
         """The bytes that a token adds to the text; none for a special token or an id that has no token."""
         return self._bytes.get(id, b"")
+
+    def piece(self, id: int) -> str:
+        """A token as its vocabulary spells it."""
+        return self._tokenizer.id_to_token(id) or ""
 
     def name(self, id: int) -> str:
         """What to call a token: its text, and for a special one its mark."""
@@ -256,6 +272,11 @@ class TextCodec:
         return '"ByteLevel"' in json.dumps([state.get("pre_tokenizer"), state.get("decoder")])
 
     @cached_property
+    def spaced(self) -> bool:
+        """Whether a space is part of the word behind it, as `▁`."""
+        return not self.byte_level and any(token.startswith("▁") for _, token in self._tokens)
+
+    @cached_property
     def _bytes(self) -> dict[int, bytes]:
         return {id: self._bytes_of(id, token) for id, token in self._tokens}
 
@@ -268,7 +289,7 @@ class TextCodec:
         return bytes([int(fallback[1], 16)]) if fallback else token.replace("▁", " ").encode()
 
     def _id_of(self, name: str) -> int | None:
-        token = self._settings.get(name)
+        token = self.settings.get(name)
         content = token.get("content") if isinstance(token, dict) else token
         return self._tokenizer.token_to_id(content) if isinstance(content, str) else None
 

@@ -4,14 +4,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from daedal.data.images.dataset import ImageDataset
 from daedal.data.manifest import MANIFEST
-from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
+from daedal.training.learned_data import Data as Data
 from daedal.training.learned_data import is_own, opened, own_data
 from daedal.training.run import RunFolder
-
-Data = Dataset | ImageDataset
 
 
 @dataclass(frozen=True)

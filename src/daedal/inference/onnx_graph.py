@@ -111,7 +111,8 @@ class Graph:
 
     def norm(self, x: str, name: str, module: nn.Module, width: int) -> str:
         if isinstance(module, LayerNorm):
-            names = [self.weight(f"{name}.weight", module.weight), self.weight(f"{name}.bias", module.bias)]
+            parts = {"weight": module.weight, "bias": module.bias}
+            names = [self.weight(f"{name}.{part}", tensor) for part, tensor in parts.items() if tensor is not None]
             return self.add("LayerNormalization", [x, *names], name, axis=-1, epsilon=module.eps)
         if isinstance(module, RMSNorm):
             return self.rms_norm(x, name, module.weight, module.eps, width)

@@ -20,9 +20,8 @@ from daedal.errors import DaedalError
 from daedal.families import line, part, table
 from daedal.files import atomic_path, make_folder, read_json, write_json
 from daedal.models.coded import with_codec
-from daedal.models.gpt import GPT
+from daedal.models.formats import Format, TensorName, family_of, format_of
 from daedal.models.habits import Habits
-from daedal.models.huggingface import TensorName, read_config, tensor_names, write_config
 from daedal.models.identity import CODEC, OWN
 from daedal.models.model import Model
 from daedal.models.weights import check_header, require_numbers, require_to_load, write_tensors
@@ -30,13 +29,12 @@ from daedal.models.weights import check_header, require_numbers, require_to_load
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _OWN_DTYPES = {**_DTYPES, "I64": torch.int64, "BOOL": torch.bool}  # counts that our own networks keep
 _DTYPE_NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
-# Buffers that old versions of Transformers stored and nobody needs
-_BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
+_WANTED = ("*.json", "*.safetensors", "merges.txt", "vocab.txt", "*.jinja", "tokenizer.model", "README.md")
 _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def save_model(
-    model: GPT,
+    model: Model,
     folder: Path | str,
     dtype: torch.dtype | None = None,
     max_shard_bytes: int = 5 * 10**9,
@@ -44,7 +42,7 @@ def save_model(
     notes: Mapping[str, Any] | None = None,
     habits: Habits | None = None,
 ) -> None:
-    """Write a model where Transformers, vLLM and llama.cpp's converter find it.
+    """Write a model where Transformers finds it, and for a GPT vLLM and llama.cpp's converter.
 
     Args:
         dtype: of the weights in the file; the model's own unless given.
@@ -56,11 +54,11 @@ def save_model(
     Raises:
         DaedalError: the disk is full or the folder cannot be written.
     """
-    folder = make_folder(Path(folder))
-    dtype = dtype or model.embedding.weight.dtype
+    folder, form = make_folder(Path(folder)), _format(model.family)
+    dtype = dtype or next(model.parameters()).dtype
     if dtype not in _DTYPE_NAMES:
         raise DaedalError(f"Weights cannot be saved as {dtype}", "Choose float32, float16 or bfloat16")
-    shards = _shards(model, dtype, max_shard_bytes)
+    shards = _shards(model, form, dtype, max_shard_bytes)
     names = [f"model-{i + 1:05}-of-{len(shards):05}.safetensors" for i in range(len(shards))]
     if len(shards) == 1:
         names = ["model.safetensors"]
@@ -88,10 +86,11 @@ def save_model(
     kind = _DTYPE_NAMES[dtype]  # Transformers 5 reads dtype; Transformers 4, vLLM and llama.cpp torch_dtype
     write_json(
         folder / "config.json",
-        {**write_config(model.config), **special, **(notes or {}), "dtype": kind, "torch_dtype": kind},
+        {**special, **form.write_config(model.config), **(notes or {}), "dtype": kind, "torch_dtype": kind},
     )
-    generation = {**special, "do_sample": True}
-    write_json(folder / "generation_config.json", generation if habits is None else habits.generation(generation))
+    if form.WRITES:
+        generation = {**special, "do_sample": True}
+        write_json(folder / "generation_config.json", generation if habits is None else habits.generation(generation))
     if codec is not None:
         codec.save(folder)
     if habits is not None:
@@ -139,19 +138,19 @@ def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | st
         own = isinstance(values, dict) and str(values.get("model_type", "")).startswith(OWN)
         dtypes = _OWN_DTYPES if own else _DTYPES
         if own:
-            model, tied = _outlined(values, path), False
-            tensors = _open_tensors(folder, stack, dtypes)
+            model, spare = _outlined(values, path), tuple[str, ...]()
+            tensors = _open_tensors(folder, stack, dtypes, spare)
             entries = [TensorName(name, name) for name in model.state_dict()]
         else:
-            config = read_config(values, str(path))
-            tensors = _open_tensors(folder, stack, dtypes)
-            _rename(tensors)
-            config = config.but(tied=False) if config.tied and _has_own_head(tensors) else config
+            form = _format(family_of(values, str(path)))
+            config = form.read_config(values, str(path))
+            tensors = _open_tensors(folder, stack, dtypes, tuple(form.spare(config)))
+            config = form.settle(config, tensors)
             with torch.device("meta"):
-                model, tied = GPT(config), config.tied
-            entries = list(tensor_names(config))
+                model, spare = form.outline(config), tuple(form.spare(config))
+            entries = list(form.tensor_names(config))
         shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-        _check(entries, shapes, tensors, tied, folder)
+        _check(entries, shapes, tensors, spare, folder)
         stored = {entry.parameter: dtypes[tensors[entry.file].get_dtype()] for entry in entries}
         if not own:  # all as the first, or as asked for
             first = stored[entries[0].parameter]
@@ -163,13 +162,20 @@ def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | st
         for entry in entries:
             source = tensors[entry.file][...]
             source = source.T if entry.transposed else source
-            source = _pair(source, entry.paired)
+            source = _pair(source, entry)
             target = loaded[entry.parameter]
             (target if entry.rows is None else target[slice(*entry.rows)]).copy_(source)
         for name, tensor in loaded.items():
             require_numbers(name, tensor, folder)
     model.load_state_dict(loaded, assign=True)
     return model.eval()
+
+
+def _format(family: str) -> Format:
+    form = format_of(family)
+    if form is None:
+        raise DaedalError(f"A {family} opens in Daedal only", "Save it as one of Daedal's own")
+    return form
 
 
 def _outlined(values: dict[str, Any], path: Path) -> Model:
@@ -215,7 +221,7 @@ def resolve(folder_or_hub_id: Path | str) -> Path:
         return Path(
             huggingface_hub.snapshot_download(
                 name,
-                allow_patterns=["*.json", "*.safetensors", "merges.txt", "*.jinja", "tokenizer.model", "README.md"],
+                allow_patterns=list(_WANTED),
             )
         )
     except Exception as error:  # the hub library has dozens: no network, no such id, gated, cache not writable
@@ -226,11 +232,11 @@ def resolve(folder_or_hub_id: Path | str) -> Path:
         ) from None
 
 
-def _shards(model: GPT, dtype: torch.dtype, max_shard_bytes: int) -> list[list[TensorName]]:
+def _shards(model: Model, form: Format, dtype: torch.dtype, max_shard_bytes: int) -> list[list[TensorName]]:
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     shards: list[list[TensorName]] = [[]]
     size = 0
-    for entry in tensor_names(model.config):
+    for entry in form.tensor_names(model.config):
         nbytes = _shape(entry, shapes).numel() * dtype.itemsize
         if shards[-1] and size + nbytes > max_shard_bytes:
             shards.append([])
@@ -243,18 +249,32 @@ def _shards(model: GPT, dtype: torch.dtype, max_shard_bytes: int) -> list[list[T
 def _extract(parameters: dict[str, torch.nn.Parameter], entry: TensorName, dtype: torch.dtype) -> Tensor:
     tensor = parameters[entry.parameter].detach()
     tensor = tensor if entry.rows is None else tensor[slice(*entry.rows)]
-    tensor = unpair(tensor.T if entry.transposed else tensor, entry.paired).to("cpu", dtype)
+    tensor = tensor.T if entry.transposed else tensor
+    if entry.paired:
+        turned, rest = _turned(tensor, entry)
+        tensor = torch.cat((unpair(turned, entry.paired), rest))
+    tensor = tensor.to("cpu", dtype)
     return tensor.clone(memory_format=torch.contiguous_format)  # safetensors refuses views of one storage
 
 
-def _pair(tensor: Tensor, width: int) -> Tensor:
+def _pair(tensor: Tensor, entry: TensorName) -> Tensor:
     """From Hugging Face's order of rotary channels (i, i + width / 2) to neighbours (2i, 2i + 1)."""
-    return tensor.view(-1, 2, width // 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2) if width else tensor
+    if not entry.paired:
+        return tensor
+    turned, rest = _turned(tensor, entry)
+    pairs = turned.view(-1, 2, entry.paired // 2, *turned.shape[1:]).transpose(1, 2).flatten(0, 2)
+    return torch.cat((pairs, rest))
 
 
 def unpair(tensor: Tensor, width: int) -> Tensor:
     """From neighbours (2i, 2i + 1) to Hugging Face's order of rotary channels, in heads of this `width`; 0 for others."""
     return tensor.view(-1, width // 2, 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2) if width else tensor
+
+
+def _turned(tensor: Tensor, entry: TensorName) -> tuple[Tensor, Tensor]:
+    """The rows that are rotary channels, and the rest."""
+    count = len(tensor) if entry.turned is None else entry.turned
+    return tensor[:count], tensor[count:]
 
 
 def _shape(entry: TensorName, shapes: dict[str, torch.Size]) -> torch.Size:
@@ -264,11 +284,13 @@ def _shape(entry: TensorName, shapes: dict[str, torch.Size]) -> torch.Size:
     return torch.Size(reversed(shape)) if entry.transposed else shape
 
 
-def _open_tensors(folder: Path, stack: ExitStack, dtypes: Mapping[str, torch.dtype]) -> dict[str, Any]:
+def _open_tensors(
+    folder: Path, stack: ExitStack, dtypes: Mapping[str, torch.dtype], spare: tuple[str, ...]
+) -> dict[str, Any]:
     """A lazy slice for each tensor in the folder's weight files."""
     tensors: dict[str, Any] = {}
     for path in weight_files(folder):
-        check_header(path, tuple(dtypes), _BUFFERS)
+        check_header(path, tuple(dtypes), spare)
         try:
             file = stack.enter_context(safe_open(path, framework="pt"))
             tensors |= {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
@@ -306,7 +328,7 @@ def _check(
     entries: list[TensorName],
     shapes: dict[str, torch.Size],
     tensors: dict[str, Any],
-    tied: bool,
+    spare: tuple[str, ...],
     folder: Path,
 ) -> None:
     """Every tensor is there, with the shape that the configuration gives it, and none besides."""
@@ -319,26 +341,9 @@ def _check(
                 f"{folder}: {entry.file} has shape {list(found)} and config.json says {list(wanted)}",
                 "Restore the files from a copy",
             )
-    allowed = {entry.file for entry in entries} | ({"lm_head.weight"} if tied else set())
-    for name in sorted(tensors.keys() - allowed):
-        if not name.endswith(_BUFFERS):
+    for name in sorted(tensors.keys() - {entry.file for entry in entries}):
+        if not name.endswith(spare):
             raise DaedalError(
                 f"{folder}: the weight {name} belongs to no part of this architecture",
                 "Load it with the program that wrote it",
             )
-
-
-def _has_own_head(tensors: dict[str, Any]) -> bool:
-    """Whether an output layer is stored that differs from the embedding: then a configuration that ties them is wrong, and the
-    weights are right, as Transformers has it too."""
-    names = ("model.embed_tokens.weight", "transformer.wte.weight")
-    head, embedding = tensors.get("lm_head.weight"), next((tensors[name] for name in names if name in tensors), None)
-    if head is None or embedding is None or head.get_shape() != embedding.get_shape():
-        return False
-    return not torch.equal(head[:], embedding[:])
-
-
-def _rename(tensors: dict[str, Any]) -> None:
-    """OpenAI's GPT-2 files leave out the prefix of the body."""
-    for name in [name for name in tensors if name.startswith(("h.", "wte.", "wpe.", "ln_f."))]:
-        tensors[f"transformer.{name}"] = tensors.pop(name)

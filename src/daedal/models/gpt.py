@@ -156,7 +156,7 @@ class GPT(Model):
                     gain.fill_(1.0)
             elif isinstance(module, RMSNorm | LayerNorm) and module.weight is not None:
                 module.weight.fill_(1.0)
-                if isinstance(module, LayerNorm):
+                if isinstance(module, LayerNorm) and module.bias is not None:
                     module.bias.zero_()
             if isinstance(module, CausalAttention):
                 # Each block starts as the identity: gradients reach every layer from the first step (Zhang et al. 2019)

@@ -4,13 +4,13 @@ Every field of Transformers' configuration classes is honoured, refused, or know
 holds this against the installed Transformers.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from daedal.errors import DaedalError
+from daedal.models.formats import ACTIVATION_NAMES, TensorName, activation, differ, refuse, whole
 from daedal.models.gpt import GPT, GPTConfig
 
 CLASSES = {
@@ -20,16 +20,9 @@ CLASSES = {
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
 }
+WRITES = True
 OWN = "daedal_swift"
 """The model type of what opens in Daedal only: the architecture swift, and any that is told the places of a grid."""
-_ACTIVATIONS = {
-    "silu": "silu", "swish": "silu", "gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu", "relu2": "relu_squared",
-}  # fmt: skip
-_ACTIVATION_NAMES = {
-    "silu": "silu", "gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu", "relu_squared": "relu2",
-}  # fmt: skip
-
 REFUSED: dict[str, tuple[Any, ...]] = {
     # field: the values with which the mathematics is ours
     "scale_attn_weights": (True,),
@@ -44,29 +37,31 @@ REFUSED: dict[str, tuple[Any, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class TensorName:
-    """Where a tensor of a checkpoint lives in the model: a parameter, or a block of its rows.
-
-    Attributes:
-        transposed: the file holds columns as rows.
-        paired: the head width, where the first dimension is rotary channels: the file holds the first of all pairs,
-            then the second of all; the model holds each pair together.
-    """
-
-    file: str
-    parameter: str
-    rows: tuple[int, int] | None = None
-    transposed: bool = False
-    paired: int = 0
-
-
 def tensor_names(config: GPTConfig) -> Iterator[TensorName]:
     """Every tensor of a checkpoint."""
     if _is_own(config):
         with torch.device("meta"):
             return iter([TensorName(name, name) for name, _ in GPT(config).named_parameters()])
     return _gpt2_names(config) if config.architecture == "gpt2" else _llama_names(config)
+
+
+def outline(config: GPTConfig) -> GPT:
+    """The model of a configuration."""
+    return GPT(config)
+
+
+def settle(config: GPTConfig, tensors: dict[str, Any]) -> GPTConfig:
+    """OpenAI's GPT-2 files leave out the prefix of the body. Where an output layer is stored that differs from the embedding,
+    a configuration that ties them is wrong, and the weights are right, as Transformers has it too."""
+    for name in [name for name in tensors if name.startswith(("h.", "wte.", "wpe.", "ln_f."))]:
+        tensors[f"transformer.{name}"] = tensors.pop(name)
+    tables = (tensors.get(name) for name in ("model.embed_tokens.weight", "transformer.wte.weight"))
+    return config.but(tied=False) if config.tied and differ(tensors.get("lm_head.weight"), *tables) else config
+
+
+def spare(config: GPTConfig) -> Collection[str]:
+    """The head where it is the embedding; buffers that old versions of Transformers stored and nobody needs."""
+    return {".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq", *(["lm_head.weight"] if config.tied else [])}
 
 
 def _gpt2_names(config: GPTConfig) -> Iterator[TensorName]:
@@ -143,12 +138,7 @@ def read_config(value: Any, where: str) -> GPTConfig:
         own = value.get("model")
         return GPTConfig.parse(own if isinstance(own, dict) else {}, where)
     architecture = _architecture(value, where)
-    for field, allowed in REFUSED.items():
-        if field in value and value[field] not in allowed:
-            raise DaedalError(
-                f"{where}: {field} = {value[field]!r} is not supported: it changes what the model computes",
-                "Load the model with Transformers",
-            )
+    refuse(value, REFUSED, where)
     try:
         fields = _gpt2_fields(value, where) if architecture == "gpt2" else _llama_fields(architecture, value, where)
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
@@ -171,13 +161,13 @@ def write_config(config: GPTConfig) -> dict[str, Any]:
         return common | {
             "n_embd": config.width, "n_layer": config.depth, "n_head": config.heads, "n_positions": config.context,
             "n_ctx": config.context, "n_inner": config.mlp_width,
-            "activation_function": _ACTIVATION_NAMES[config.activation], "layer_norm_epsilon": config.norm_eps,
+            "activation_function": ACTIVATION_NAMES[config.activation], "layer_norm_epsilon": config.norm_eps,
             "resid_pdrop": config.dropout, "embd_pdrop": config.dropout, "attn_pdrop": config.dropout,
         }  # fmt: skip
     written = common | {
         "hidden_size": config.width, "num_hidden_layers": config.depth, "num_attention_heads": config.heads,
         "num_key_value_heads": config.kv_heads, "head_dim": config.head_width, "intermediate_size": config.mlp_width,
-        "max_position_embeddings": config.context, "hidden_act": _ACTIVATION_NAMES[config.activation],
+        "max_position_embeddings": config.context, "hidden_act": ACTIVATION_NAMES[config.activation],
         "rms_norm_eps": config.norm_eps, "attention_dropout": config.dropout, **_write_rope(config),
     }  # fmt: skip
     if config.architecture in ("llama", "qwen3"):
@@ -207,14 +197,14 @@ def _architecture(value: Mapping[str, Any], where: str) -> str:
 def _gpt2_fields(value: Mapping[str, Any], where: str) -> dict[str, Any]:
     width = value.get("n_embd", 768)
     heads = value.get("n_head", 12)
-    _whole(where, n_embd=width, n_head=heads)
+    whole(where, n_embd=width, n_head=heads)
     inner = value.get("n_inner")
     drops = {value.get(name, 0.1) for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop")}
     return {
         "vocab_size": value.get("vocab_size", 50257), "width": width, "depth": value.get("n_layer", 12),
         "heads": heads, "kv_heads": heads, "head_width": width // heads,
         "mlp_width": 4 * width if inner is None else inner, "context": value.get("n_positions", 1024),
-        "activation": _activation(value.get("activation_function", "gelu_new"), where),
+        "activation": activation(value.get("activation_function", "gelu_new"), where),
         "norm_eps": value.get("layer_norm_epsilon", 1e-5), "tied": value.get("tie_word_embeddings", True),
         "attention_bias": True, "mlp_bias": True, "dropout": drops.pop() if len(drops) == 1 else 0.0,
     }  # fmt: skip
@@ -241,7 +231,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 def _llama_fields(architecture: str, value: Mapping[str, Any], where: str) -> dict[str, Any]:
     get = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, **_DEFAULTS[architecture], **value}
     width, heads = get["hidden_size"], get["num_attention_heads"]
-    _whole(where, hidden_size=width, num_attention_heads=heads)
+    whole(where, hidden_size=width, num_attention_heads=heads)
     head_width, kv_heads = get.get("head_dim"), get.get("num_key_value_heads")
     theta, scaling = _read_rope(get, where)
     return {
@@ -249,7 +239,7 @@ def _llama_fields(architecture: str, value: Mapping[str, Any], where: str) -> di
         "kv_heads": heads if kv_heads is None else kv_heads,
         "head_width": width // heads if head_width is None else head_width,
         "mlp_width": get["intermediate_size"], "context": get["max_position_embeddings"],
-        "activation": _activation(get.get("hidden_act", "silu"), where), "norm_eps": get.get("rms_norm_eps", 1e-6),
+        "activation": activation(get.get("hidden_act", "silu"), where), "norm_eps": get.get("rms_norm_eps", 1e-6),
         "tied": get.get("tie_word_embeddings", False), "rope_theta": theta, "rope_scaling": scaling,
         "attention_bias": architecture == "qwen2" or (architecture != "mistral" and get.get("attention_bias", False)),
         "mlp_bias": architecture == "llama" and get.get("mlp_bias", False),
@@ -329,16 +319,3 @@ def _write_rope(config: GPTConfig) -> dict[str, Any]:
         "rope_scaling": None if scaling is None else dict(written),
         "rope_parameters": {**written, "rope_theta": config.rope_theta},
     }
-
-
-def _activation(name: Any, where: str) -> str:
-    if name not in _ACTIVATIONS:
-        raise DaedalError(f"{where}: the activation {name!r} is not supported", f"One of {', '.join(_ACTIVATIONS)} is")
-    return _ACTIVATIONS[name]
-
-
-def _whole(where: str, **values: Any) -> None:
-    """These fields take part in arithmetic before they are validated."""
-    for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise DaedalError(f"{where}: {name} = {value!r} is not a positive whole number", "Correct that value")

@@ -16,6 +16,7 @@ from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.families import line, table
 from daedal.files import read_json, write_json
+from daedal.models.formats import family_of
 
 IDENTITY = "daedal.json"
 CODEC = "codec"
@@ -23,6 +24,16 @@ CODEC = "codec"
 OWN = "daedal-"
 """How the `model_type` of the networks begins that no other program knows; the family's name follows."""
 _FORMAT: Literal[1] = 1
+# What the families of texts have learned where a folder does not say: a kind, its columns of text and its others
+_OF_TEXTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "gpt": ("text", ("text",), ()),
+    "bert": ("text", ("text",), ()),
+    "classifier": ("labelled", ("text",), ("label",)),
+    "tagger": ("tagged", ("words",), ("tags",)),
+    "answerer": ("questions", ("question", "context"), ("answers",)),
+    "embedder": ("pairs", ("source", "target"), ()),
+    "translator": ("pairs", ("source", "target"), ()),
+}
 _File = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=100)]
 
 
@@ -92,13 +103,16 @@ def _recognised(folder: Path) -> Identity:
 
     path = folder / "config.json"
     values = read_json(path)
-    kind = str(values.get("model_type", "")) if isinstance(values, dict) else ""
-    if kind.startswith(OWN):
-        columns, of, family = {"picture": IMAGE_CODEC}, "pictures", kind.removeprefix(OWN)
-    elif (folder / IMAGE_CODEC).is_file():
-        columns, of, family = {"picture": IMAGE_CODEC}, "pictures", "gpt"
+    name = str(values.get("model_type", "")) if isinstance(values, dict) else ""
+    if (folder / IMAGE_CODEC).is_file() and not name.startswith(OWN):
+        family = "gpt"
     else:
-        columns, of, family = {"text": "tokenizer.json"}, "text", "gpt"
+        family = name.removeprefix(OWN) if name.startswith(OWN) else family_of(values, str(path))
+    columns: dict[str, str | None] = {"picture": IMAGE_CODEC}
+    of = "pictures"
+    if family in _OF_TEXTS and not (folder / IMAGE_CODEC).is_file():
+        of, texts, others = _OF_TEXTS[family]
+        columns = dict.fromkeys(texts, "tokenizer.json") | dict.fromkeys(others)
     codec = CODEC if (folder / CODEC).is_dir() else None
     return _known(Identity(made_with=None, family=family, kind=of, columns=columns, codec=codec), path)
 

@@ -73,8 +73,9 @@ class Loss:
 
 
 Capability = Literal[
-    "sample", "class", "complete", "interpolate", "reconstruct", "score", "edit", "stream", "prompt", "caption", "match"
-]
+    "sample", "class", "complete", "interpolate", "reconstruct", "score", "edit", "stream", "prompt", "caption", "match",
+    "fill", "embed", "classify", "tag", "answer", "translate",
+]  # fmt: skip
 
 
 class Model(nn.Module, ABC):

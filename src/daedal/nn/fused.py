@@ -107,54 +107,115 @@ def linear_cross_entropy(
     targets: Int[Tensor, " tokens"],
     ignore: int,
     scale: float = 1.0,
+    bias: Float[Tensor, " vocab"] | None = None,
 ) -> Float[Tensor, ""]:
-    """`scale` times the sum over the targets of `-log softmax(hidden @ weight.T)[target]`, in nats.
+    """`scale` times the sum over the targets of `-log softmax(hidden @ weight.T + bias)[target]`, in nats.
 
     The logits are made a few rows at a time and become their own gradient in place, so they are never all in memory.
+    """
+    return smoothed_cross_entropy(hidden, weight, targets, ignore, scale, bias=bias)[0]
+
+
+def smoothed_cross_entropy(
+    hidden: Float[Tensor, "tokens width"],
+    weight: Float[Tensor, "vocab width"],
+    targets: Int[Tensor, " tokens"],
+    ignore: int,
+    scale: float = 1.0,
+    smoothing: float = 0.0,
+    bias: Float[Tensor, " vocab"] | None = None,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """`linear_cross_entropy` to targets of which a share is spread evenly over the vocabulary (Szegedy et al. 2016), and, to
+    look at only, to the targets alone.
+
+    Args:
+        smoothing: the share.
+        bias: added to the logits.
     """
     if torch.is_autocast_enabled(hidden.device.type):
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
-    out: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, targets, ignore, scale, torch.is_grad_enabled()
+    out: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, targets, ignore, scale, smoothing, bias, torch.is_grad_enabled()
     )
     return out
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
+    """The even share takes no pass over the logits: their mean is a product with the mean of the weights, and its gradient is
+    the same for every token."""
+
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, ignore: int, scale: float, learns: bool
-    ) -> Tensor:
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        ignore: int,
+        scale: float,
+        smoothing: float,
+        bias: Tensor | None,
+        learns: bool,
+    ) -> tuple[Tensor, Tensor]:
         rows = max(256, _LOGITS_AT_ONCE // weight.shape[0])
-        total = hidden.new_zeros((), dtype=torch.promote_types(hidden.dtype, torch.float32))
+        nats = hidden.new_zeros((), dtype=torch.promote_types(hidden.dtype, torch.float32))
+        evenly = torch.zeros_like(nats)
         hidden_gradient = torch.empty_like(hidden) if learns else None
         weight_gradient = torch.zeros_like(weight) if learns else None
+        bias_gradient = torch.zeros_like(bias, dtype=nats.dtype) if learns and bias is not None else None
         with torch.autocast(hidden.device.type, enabled=False):
+            mean = weight.mean(0, dtype=nats.dtype) if smoothing else None
+            states = torch.zeros_like(mean) if mean is not None else None  # the sum of those with a target
             for part in (slice(i, i + rows) for i in range(0, len(hidden), rows)):
-                logits = (hidden[part] @ weight.t()).to(total.dtype)
+                logits = (hidden[part] @ weight.t()).to(nats.dtype)
+                if bias is not None:
+                    logits += bias
                 target = targets[part].unsqueeze(1)
                 kept = target != ignore
                 target = target.where(kept, 0)
+                chosen = logits.gather(1, target) if smoothing else None
                 log_probabilities = torch.log_softmax(logits, 1, out=logits)
-                total -= (log_probabilities.gather(1, target) * kept).sum()
+                found = log_probabilities.gather(1, target)
+                nats -= (found * kept).sum()
+                if mean is not None and states is not None and chosen is not None:
+                    these = hidden[part].to(nats.dtype)
+                    level = (these @ mean).unsqueeze(1) - (chosen - found)  # the mean log-probability
+                    evenly -= (level * kept).sum()
+                    if bias is not None:
+                        evenly -= bias.mean() * kept.sum()
+                    states += (these * kept).sum(0)
                 if hidden_gradient is None or weight_gradient is None:
                     continue
                 gradient = log_probabilities.exp_()
-                gradient.scatter_add_(1, target, torch.full_like(target, -1, dtype=gradient.dtype))
-                gradient = (gradient if kept.all() else gradient.mul_(kept)).to(hidden.dtype)
+                gradient.scatter_add_(1, target, torch.full_like(target, smoothing - 1, dtype=gradient.dtype))
+                gradient = gradient if kept.all() else gradient.mul_(kept)
+                if bias_gradient is not None:
+                    bias_gradient.add_(gradient.sum(0), alpha=scale).sub_(
+                        kept.sum() * (smoothing * scale / len(weight))
+                    )
+                gradient = gradient.to(hidden.dtype)
                 target_rows = hidden_gradient[part]
                 torch.addmm(target_rows, gradient, weight, beta=0, alpha=scale, out=target_rows)
                 weight_gradient.addmm_(gradient.t(), hidden[part], alpha=scale)
+                if mean is not None:
+                    target_rows -= (kept * (mean * (smoothing * scale))).to(hidden.dtype)
+            if weight_gradient is not None and states is not None:
+                weight_gradient -= (states * (smoothing * scale / len(weight))).to(weight.dtype)
         if learns:
-            ctx.save_for_backward(hidden_gradient, weight_gradient)
-        return total * scale
+            if bias is not None and bias_gradient is not None:
+                bias_gradient = bias_gradient.to(bias.dtype)
+            ctx.save_for_backward(hidden_gradient, weight_gradient, bias_gradient)
+        nats = nats * scale
+        total = torch.lerp(nats, evenly * scale, smoothing)
+        ctx.mark_non_differentiable(nats)
+        return total, nats
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        hidden_gradient, weight_gradient = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        hidden_gradient, weight_gradient, bias_gradient = ctx.saved_tensors
         if gradient.device.type != "cpu" or gradient.item() != 1.0:  # the usual 1 is not worth a pass over the weights
+            bias_gradient = None if bias_gradient is None else (bias_gradient * gradient).to(bias_gradient.dtype)
             gradient = gradient.to(hidden_gradient.dtype)
             hidden_gradient, weight_gradient = hidden_gradient * gradient, weight_gradient * gradient
-        return hidden_gradient, weight_gradient, None, None, None, None
+        return hidden_gradient, weight_gradient, None, None, None, None, bias_gradient, None

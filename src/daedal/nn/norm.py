@@ -37,13 +37,13 @@ class QueryKeyNorm(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """Zero mean, unit variance, then a learned gain and bias."""
+    """Zero mean, unit variance, then a learned gain and, unless `bias` is false, a bias."""
 
-    def __init__(self, width: int, eps: float) -> None:
+    def __init__(self, width: int, eps: float, bias: bool = True) -> None:
         super().__init__()
         self.shape, self.eps = (width,), eps
         self.weight = nn.Parameter(torch.empty(width))
-        self.bias = nn.Parameter(torch.empty(width))
+        self.bias = nn.Parameter(torch.empty(width)) if bias else None
 
     def forward(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
         return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)

@@ -1,4 +1,4 @@
-"""Positions: rotary ones (Su et al. 2021), the scalings that stretch their context, and the places of pixels."""
+"""Positions: rotary ones (Su et al. 2021) and the scalings that stretch their context, sinusoids, and the places of pixels."""
 
 import math
 from typing import Literal, Self
@@ -97,6 +97,30 @@ class GridRotary:
         ]
         angle = torch.cat(angles, 1)
         return torch.polar(torch.ones_like(angle), angle).unsqueeze(1)
+
+
+class Sinusoids:
+    """A vector for each position, of waves ever longer, which is added to the token's (Vaswani et al. 2017): all sines, then
+    all cosines.
+
+    Holds no parameters. The table is kept between calls and grows when a longer sequence comes.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._table: Float[Tensor, "length width"] | None = None
+
+    def at(self, positions: Int[Tensor, "*batch"], length: int) -> Float[Tensor, "*batch width"]:
+        """The vectors of `positions`, all below `length`."""
+        table = self._table
+        if table is None or len(table) < length or table.device != positions.device:
+            table = self._table = self._build(1 << (length - 1).bit_length(), positions.device)
+        return table[positions]
+
+    def _build(self, length: int, device: torch.device) -> Float[Tensor, "length width"]:
+        waves = 10000.0 ** (-torch.arange(0, self.width, 2, dtype=torch.float64) / self.width)
+        angles = torch.outer(torch.arange(length, dtype=torch.float64), waves)
+        return torch.cat((angles.sin(), angles[:, : self.width // 2].cos()), 1).float().to(device)
 
 
 def places(height: int, width: int, device: torch.device) -> Float[Tensor, "2 height width"]:

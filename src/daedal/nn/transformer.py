@@ -34,6 +34,56 @@ class Block(nn.Module):
         return x + _drop(self.mlp(self.mlp_norm(x)), dropout)
 
 
+class PostNormBlock(Block):
+    """A block that normalises what each of its parts added to (post-norm; Vaswani et al. 2017, Devlin et al. 2019)."""
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        dropout = self.dropout if self.training else 0.0
+        x = self.attention_norm(x + _drop(self.attention(x, frame, layer), dropout))
+        out: Tensor = self.mlp_norm(x + _drop(self.mlp(x), dropout))
+        return out
+
+
+class DecoderBlock(Block):
+    """A block that also reads from another sequence, between its attention and its MLP (Vaswani et al. 2017)."""
+
+    def __init__(
+        self,
+        attention_norm: nn.Module,
+        attention: Attention,
+        cross_norm: nn.Module,
+        cross: nn.Module,
+        mlp_norm: nn.Module,
+        mlp: nn.Module,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(attention_norm, attention, mlp_norm, mlp, dropout)
+        self.cross_norm, self.cross = cross_norm, cross
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        dropout = self.dropout if self.training else 0.0
+        x = x + _drop(self.attention(self.attention_norm(x), frame, layer), dropout)
+        x = x + _drop(self.cross(self.cross_norm(x), frame, layer), dropout)
+        return x + _drop(self.mlp(self.mlp_norm(x)), dropout)
+
+
+class PostNormDecoderBlock(DecoderBlock):
+    """The same, with the sum after each part normalised."""
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], frame: Frame, layer: int
+    ) -> Float[Tensor, "batch time width"]:
+        dropout = self.dropout if self.training else 0.0
+        x = self.attention_norm(x + _drop(self.attention(x, frame, layer), dropout))
+        x = self.cross_norm(x + _drop(self.cross(x, frame, layer), dropout))
+        out: Tensor = self.mlp_norm(x + _drop(self.mlp(x), dropout))
+        return out
+
+
 class OriginBlock(Block):
     """A block that first mixes what the first layer received into its input, by two learned numbers."""
 

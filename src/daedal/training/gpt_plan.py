@@ -1,6 +1,7 @@
 """The plans of a GPT: over text, and over the tokens of pictures. Each is composed of what it needs.
 
-TransformerPlan   the size of the network, for whatever learns tokens with one
+SizePlan          the size of the network, for whatever learns tokens with a Transformer
+TransformerPlan   of one that learns windows of them
 CausalPlan        which Transformer goes from token to token
 ConditionPlan     what pictures are learned with: their classes or captions
 """
@@ -35,8 +36,8 @@ class ConditionPlan(Plan):
     telling: float = Field(0.1, ge=0, le=1, description="share of captions that are learned from their pictures")
 
 
-class TransformerPlan(Plan):
-    """Of a Transformer over tokens."""
+class SizePlan(Plan):
+    """Of what learns tokens with a Transformer."""
 
     derived = Plan.derived | {"vocab_size"}
 
@@ -44,12 +45,27 @@ class TransformerPlan(Plan):
     width: int = Field(ge=8, le=65536, description="features of the residual stream")
     depth: int = Field(ge=1, le=1024, description="Transformer blocks")
     heads: int = Field(ge=1, le=2**12, description="attention heads")
-    kv_heads: int = Field(ge=1, le=2**12, description="key and value heads, shared by groups of attention heads")
-    head_width: int = Field(ge=2, le=2**12, description="features of one head")
     mlp_width: int = Field(ge=1, le=2**19, description="features inside the MLP")
     context: int = Field(ge=2, le=2**27, description="tokens that the model sees at once")
-    tied: bool = Field(True, description="the output layer shares the embedding's weights")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of features dropped in training")
+
+    @property
+    def unit(self) -> str:
+        return "tokens"
+
+    def of_model(self) -> str:
+        return (
+            f"{super().of_model()}, {self.depth} layers of width {self.width}, {self.heads} heads, "
+            f"vocabulary {self.vocab_size}, context {self.context}"
+        )
+
+
+class TransformerPlan(SizePlan):
+    """Of a Transformer over windows of tokens."""
+
+    kv_heads: int = Field(ge=1, le=2**12, description="key and value heads, shared by groups of attention heads")
+    head_width: int = Field(ge=2, le=2**12, description="features of one head")
+    tied: bool = Field(True, description="the output layer shares the embedding's weights")
 
     @model_validator(mode="after")
     def _heads_fit_together(self) -> "TransformerPlan":
@@ -62,21 +78,12 @@ class TransformerPlan(Plan):
     @property
     def shape(self) -> dict[str, Any]:
         """The size of the network, by the names of its configuration."""
-        return {name: getattr(self, name) for name in TransformerPlan.__annotations__ if name != "derived"}
+        names = (*SizePlan.__annotations__, *TransformerPlan.__annotations__)
+        return {name: getattr(self, name) for name in names if name != "derived"}
 
     @property
     def seen_per_step(self) -> int:
         return self.batch * self.context
-
-    @property
-    def unit(self) -> str:
-        return "tokens"
-
-    def of_model(self) -> str:
-        return (
-            f"{super().of_model()}, {self.depth} layers of width {self.width}, {self.heads} heads, "
-            f"vocabulary {self.vocab_size}, context {self.context}"
-        )
 
     def of_batch(self) -> str:
         return f"{self.batch} x {self.context} tokens"

@@ -7,9 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from daedal.models.clip import CLIP
+from daedal.models.encoder import EncoderModel
 from daedal.models.gpt import GPT
 from daedal.models.model import Model
+from daedal.models.translator import Translator
 from daedal.nn.attention import Attention
+from daedal.nn.cross_attention import CrossAttention
 from daedal.nn.mlp import GatedMLP
 from daedal.nn.transformer import Block
 from daedal.nn.unet import GridAttention, UNet
@@ -19,15 +22,36 @@ from daedal.training.plan import Plan
 
 def optimizer_of(model: Model, player: str, plan: Plan) -> Optimizer:
     """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a Transformer's
-    blocks, a flow's or a CLIP's networks, and what a GPT has besides does not decay."""
+    blocks, a flow's or a CLIP's networks, and what a Transformer over tokens has besides does not decay."""
     splits = _kernels(model) if plan.optimizer == "muon" else {}
     rest = [parameter for parameter in model.players[player] if parameter not in splits]
-    decays = 3 if splits and isinstance(model, GPT) else 2
-    groups = [
-        {"params": [p for p in rest if p.ndim >= decays], "weight_decay": plan.weight_decay},
-        {"params": [p for p in rest if p.ndim < decays], "weight_decay": 0.0},
-    ]
+    decays = 3 if splits and isinstance(model, GPT | EncoderModel | Translator) else 2
+    groups: list[dict[str, Any]] = []
+    for factor, members in _by_layer(model, rest, getattr(plan, "layer_decay", 1.0)):
+        rate = {"lr": factor * plan.learning_rate} if factor != 1.0 else {}
+        groups += [
+            {"params": [p for p in members if p.ndim >= decays], "weight_decay": plan.weight_decay, **rate},
+            {"params": [p for p in members if p.ndim < decays], "weight_decay": 0.0, **rate},
+        ]
     return Optimizer([_adamw([group for group in groups if group["params"]], plan), *_muon(splits, plan)])
+
+
+def _by_layer(model: Model, parameters: list[nn.Parameter], decay: float) -> Iterable[tuple[float, list[nn.Parameter]]]:
+    """Parameters by the factor of their learning rate: that of an encoder's layer is a share of that of the layer above it, as
+    upper layers are more of what they were trained for (Howard and Ruder 2018)."""
+    if decay == 1.0 or not isinstance(model, EncoderModel):
+        return [(1.0, parameters)]
+    depth, below = len(model.encoder.transformer.blocks), set(parameters)
+    parts: list[tuple[float, nn.Module]] = [
+        (decay ** (depth - layer), block) for layer, block in enumerate(model.encoder.transformer.blocks)
+    ]
+    parts += [(decay ** (depth + 1), model.encoder), (1.0, model)]
+    found = []
+    for factor, module in parts:  # what is in no layer is below or above all of them
+        members = [parameter for parameter in module.parameters() if parameter in below]
+        below -= set(members)
+        found.append((factor, members))
+    return found
 
 
 def _muon(splits: dict[Tensor, Sequence[int]], plan: Plan) -> list[torch.optim.Optimizer]:
@@ -51,7 +75,7 @@ def _kernels(model: Model) -> dict[Tensor, Sequence[int]]:
             if module.words is not None:
                 stacked[module.words.weight] = (module.out.in_channels,) * 2
         elif isinstance(module, Block):
-            stacked.update(_stacked((module.attention, module.mlp)))
+            stacked.update(_stacked((module.attention, module.mlp, getattr(module, "cross", nn.Identity()))))
         elif isinstance(module, CLIP):
             tower = module.tower
             inner = [part for part in (*tower.blocks.modules(), *tower.widen) if isinstance(part, nn.Conv2d)]
@@ -67,6 +91,8 @@ def _stacked(parts: Iterable[nn.Module]) -> dict[Tensor, Sequence[int]]:
             stacked.setdefault(module.weight, (module.out_features,))
         elif isinstance(module, Attention):
             stacked[module.qkv.weight] = module.rows
+        elif isinstance(module, CrossAttention):
+            stacked[module.key_value.weight] = module.rows
         elif isinstance(module, GatedMLP):
             stacked[module.gate_up.weight] = (module.gate_up.out_features // 2,) * 2
     return stacked

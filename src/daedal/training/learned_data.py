@@ -15,15 +15,17 @@ from daedal.training.picture_codes import fingerprint_of_pictures
 from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
 
+Data = Dataset | ImageDataset | ExampleDataset
 
-def fingerprint_of(data: Dataset | ImageDataset, plan: Plan) -> str:
+
+def fingerprint_of(data: Data, plan: Plan) -> str:
     """SHA-256 of what a plan has a model learn: the training split, and its captions where they are learned."""
-    if isinstance(data, Dataset):
-        return data.split("train").fingerprint
-    return fingerprint_of_pictures(data.split("train"), getattr(plan, "condition", None) == "caption")
+    if isinstance(data, ImageDataset):
+        return fingerprint_of_pictures(data.split("train"), getattr(plan, "condition", None) == "caption")
+    return data.split("train").fingerprint
 
 
-def own_data(run: RunFolder) -> Dataset | ImageDataset:
+def own_data(run: RunFolder) -> Data:
     """The data that a run was begun with: where it was then, or where it moved together with the run.
 
     Raises:
@@ -50,17 +52,17 @@ def own_data(run: RunFolder) -> Dataset | ImageDataset:
     )
 
 
-def opened(folder: Path) -> Dataset | ImageDataset:
-    """A data folder as a model learns from it.
+def opened(folder: Path) -> Data:
+    """A data folder as a model learns from it: conversations are a stream of text.
 
     Raises:
         DaedalError: it is none, or damaged, or no model learns from it yet.
     """
-    data = open_data(folder)
-    return stream_of(data) if isinstance(data, ExampleDataset) else data
+    data: Data = open_data(folder)
+    return stream_of(data) if isinstance(data, ExampleDataset) and data.kind_name == "chat" else data
 
 
-def is_own(data: Dataset | ImageDataset, run: RunFolder) -> bool:
+def is_own(data: Data, run: RunFolder) -> bool:
     """Whether data is what a run was begun with, wherever it lies; by its place where the run is too old to know more."""
     plan, known = run.plan, run.fingerprint
     if known is None:

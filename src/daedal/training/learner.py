@@ -42,6 +42,8 @@ class Facts:
         vocab_size: of tokens, how many there are.
         layout: of a sequence that is a picture, where the tokens are of pictures.
         text: a piece of the validation text, as bytes; empty where the tokens are no text.
+        examples: rows of any length to learn from, where each is an example.
+        length, longest: tokens of such a row on average, and of about the longest.
     """
 
     train: int
@@ -49,6 +51,9 @@ class Facts:
     vocab_size: int = 0
     layout: TokenLayout | None = None
     text: bytes = b""
+    examples: int = 0
+    length: float = 0.0
+    longest: int = 0
 
 
 class Request(NamedTuple):

@@ -99,17 +99,8 @@ def gpt_config(plan: Any) -> GPTConfig:
 
 
 def _choose_shape(choose: Choice, computation: float, facts: Facts, gated: Any) -> None:
-    """The width and depth on the ladder whose training would use `computation` at the best ratio of tokens to weights."""
-    ratio = _tokens_per_weight(computation) * (_OF_PICTURES if facts.layout else 1.0)
-
-    def mismatch(size: tuple[int, int]) -> float:
-        width, depth = size
-        weights = 12 * depth * width**2 + facts.vocab_size * width
-        epochs = _EPOCHS_OF_PICTURES if facts.layout else _EPOCHS
-        tokens = min(computation / (6 * weights), epochs * facts.train)
-        return abs(math.log(tokens / (ratio * weights)))
-
-    best = min(_LADDER, key=mismatch)
+    """The shape of a new GPT, and how far it sees."""
+    best = nearest_size(computation, _OF_PICTURES if facts.layout else 1.0, facts)
     width, _ = choose("width", best[0]), choose("depth", best[1])
     head_width = choose.given.get("head_width") or (32 if width < 512 else 64)
     heads = choose("heads", max(1, width // head_width))
@@ -119,6 +110,24 @@ def _choose_shape(choose: Choice, computation: float, facts: Facts, gated: Any) 
     choose("tied", True)
     longest = 64 if width < 160 else 128 if width < 256 else 256 if width < 512 else 512 if width < 1024 else 1024
     choose("context", facts.layout.length if facts.layout else max(2, min(longest, facts.train // 8)))
+
+
+def nearest_size(computation: float, per_weight: float, facts: Facts) -> tuple[int, int]:
+    """The width and depth on the ladder whose training would use `computation` at the best ratio of tokens to weights.
+
+    Args:
+        per_weight: times as many tokens to a weight as for text.
+    """
+    ratio = _tokens_per_weight(computation) * per_weight
+
+    def mismatch(size: tuple[int, int]) -> float:
+        width, depth = size
+        weights = 12 * depth * width**2 + facts.vocab_size * width
+        epochs = _EPOCHS_OF_PICTURES if facts.layout else _EPOCHS
+        tokens = min(computation / (6 * weights), epochs * facts.train)
+        return abs(math.log(tokens / (ratio * weights)))
+
+    return min(_LADDER, key=mismatch)
 
 
 def _tokens_per_weight(computation: float) -> float:

@@ -1,0 +1,46 @@
+"""`daedal classify`: what texts are, by a classifier."""
+
+from pathlib import Path
+
+from daedal.cli.options import Switch
+from daedal.cli.texts import Texts, answer, open_texts, read
+
+
+def classify(
+    run: str,
+    texts: Texts = None,
+    /,
+    *,
+    file: Path | None = None,
+    field: str = "text",
+    out: Path | None = None,
+    json: Switch = False,
+) -> None:
+    """Say what texts are, with a classifier.
+
+    Parameters
+    ----------
+    run
+        A run folder of a classifier, or the id of one on the Hugging Face Hub.
+    texts
+        The texts.
+    file
+        A file of texts: a line each, or JSON Lines; - for standard input.
+    field
+        The name of the text in JSON Lines.
+    out
+        A file to write: .jsonl with all probabilities, anything else a label a line.
+    json
+        Print everything as JSON.
+    """
+    generator = open_texts(run, "classify")
+
+    def plain(found: "object") -> str:
+        value, labels = getattr(found, "value", None), getattr(found, "labels", ())
+        if value is not None:
+            return f"{value:.3f}"
+        label = ", ".join(labels) if labels else str(getattr(found, "label", ""))
+        return label if out is not None else f"{label}  {getattr(found, 'probability', 0.0):6.1%}"
+
+    given = read(texts, file, field)
+    answer(given, generator.classify, plain, out, json, len(given) > 1)

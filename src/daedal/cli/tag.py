@@ -1,0 +1,42 @@
+"""`daedal tag`: what the words of texts are, such as names of people and places, by a tagger."""
+
+from pathlib import Path
+from typing import Any
+
+from daedal.cli.options import Switch
+from daedal.cli.texts import Texts, answer, open_texts, read
+
+
+def tag(
+    run: str,
+    texts: Texts = None,
+    /,
+    *,
+    file: Path | None = None,
+    field: str = "text",
+    out: Path | None = None,
+    json: Switch = False,
+) -> None:
+    """Find names and other marked words in texts, with a tagger.
+
+    Parameters
+    ----------
+    run
+        A run folder of a tagger, or the id of one on the Hugging Face Hub.
+    texts
+        The texts.
+    file
+        A file of texts: a line each, or JSON Lines; - for standard input.
+    field
+        The name of the text in JSON Lines.
+    out
+        A file to write: .jsonl with places and probabilities, anything else what was found of a text on a line.
+    json
+        Print everything as JSON.
+    """
+    generator = open_texts(run, "tag")
+
+    def plain(found: list[Any]) -> str:
+        return ", ".join(f"{each.text} ({each.label})" for each in found) or "nothing found"
+
+    answer(read(texts, file, field), generator.tag, plain, out, json, False)

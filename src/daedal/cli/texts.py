@@ -1,0 +1,122 @@
+"""Texts that a command is given: as arguments, or in a file of lines or of JSON; and what it says of them, shown or written."""
+
+import json as json_text
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from daedal.cli import console
+from daedal.errors import DaedalError
+from daedal.files import atomic_path, disk_error
+
+if TYPE_CHECKING:
+    from daedal.inference.generator import Generator
+
+Texts = Annotated[list[str] | None, Parameter(negative=())]
+_TOGETHER = 1024
+_JSON = (".jsonl", ".ndjson")
+
+
+def open_texts(run: str, skill: str) -> "Generator":
+    """A model that has a skill, with as many threads as are fastest.
+
+    Raises:
+        DaedalError: it cannot do that.
+    """
+    from daedal import api
+
+    api.use_fastest_threads()
+    generator = api.load(run)
+    getattr(generator, skill)  # refused in one line, before anything is read
+    return generator
+
+
+def read(texts: Sequence[str] | None, file: Path | None, field: str = "text") -> list[str]:
+    """The texts of the command line, or of a file: each line one, or in JSON Lines its `field`; `-` reads lines from standard
+    input.
+
+    Raises:
+        DaedalError: there is none, or both are given, or the file cannot be read.
+    """
+    if (not texts) == (file is None):
+        raise (
+            DaedalError("There is no text", "Give texts, or name a file of them by --file")
+            if not texts
+            else DaedalError("Texts are given twice", "Give them by --file, or as arguments")
+        )
+    if file is None:
+        return list(texts or ())
+    try:
+        whole = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DaedalError(f"{file} cannot be read as text ({error})", "Name a file of UTF-8 text") from None
+    lines = whole.splitlines()
+    if file.suffix.lower() in _JSON:
+        return [_field(line, field, f"{file}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not any(line.strip() for line in lines):
+        raise DaedalError(f"{file} is empty", "Name a file with a text on each line")
+    return lines
+
+
+def _field(line: str, field: str, where: str) -> str:
+    try:
+        value = json_text.loads(line)
+    except (ValueError, RecursionError):
+        raise DaedalError(f"{where} is no JSON", "Write an object on each line") from None
+    if isinstance(value, str):
+        return value
+    found = value.get(field) if isinstance(value, dict) else None
+    if not isinstance(found, str):
+        raise DaedalError(f"{where} has no text under {field!r}", f'Write {{"{field}": "..."}} on each line')
+    return found
+
+
+def answer(
+    texts: Sequence[str],
+    told: Callable[[Sequence[str]], Iterable[Any]],
+    plain: Callable[[Any], str],
+    out: Path | None,
+    json: bool,
+    named: bool,
+) -> None:
+    """Say something of each text, shown or written.
+
+    Args:
+        told: what is said of several.
+        plain: that of one, as a person reads it.
+        out: the file to write: JSON Lines by its ending, else a line each.
+        named: whether the text stands before what is shown of it.
+    """
+    found: list[Any] = []
+    with console.progress() as progress:
+        for first in range(0, len(texts), _TOGETHER):
+            found += told(texts[first : first + _TOGETHER])
+            progress("texts", min(first + _TOGETHER, len(texts)), len(texts))
+    records = [{"text": text, **_record(each)} for text, each in zip(texts, found, strict=True)]
+    if out is not None:
+        whole = out.suffix.lower() in _JSON
+        lines = [json_text.dumps(record, ensure_ascii=False) for record in records] if whole else map(plain, found)
+        try:
+            with atomic_path(out) as temporary:
+                temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        except OSError as error:
+            raise disk_error(error, out) from None
+        console.note(f"{len(texts):,} texts: {out}")
+    elif json:
+        console.show_json(records)
+    else:
+        for text, each in zip(texts, found, strict=True):
+            console.show(f"{plain(each)}{f'  {text}' if named else ''}")
+
+
+def _record(found: Any) -> dict[str, Any]:
+    if isinstance(found, list):
+        return {"found": [each.model_dump(mode="json", exclude={"provenance"}) for each in found]}
+    values: dict[str, Any] = found.model_dump(mode="json", exclude={"provenance", "source"})
+    return {
+        ("translation" if name == "text" and hasattr(found, "source") else name): value
+        for name, value in values.items()
+    }

@@ -1,0 +1,66 @@
+"""`daedal translate`: texts in another language or form, by a translator."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from daedal.cli.options import Switch
+from daedal.cli.texts import Texts, answer, open_texts, read
+
+
+def translate(
+    run: str,
+    texts: Texts = None,
+    /,
+    *,
+    file: Path | None = None,
+    field: str = "text",
+    out: Path | None = None,
+    beams: int = 4,
+    length_penalty: float = 1.0,
+    max_tokens: int | None = None,
+    method: Literal["beam", "sample", "mbr"] = "beam",
+    temperature: float = 1.0,
+    seed: int = 0,
+    json: Switch = False,
+) -> None:
+    """Write texts in another language, or whatever form of them the model learned.
+
+    Parameters
+    ----------
+    run
+        A run folder of a translator, or the id of one on the Hugging Face Hub.
+    texts
+        The texts.
+    file
+        A file of texts: a line each, or JSON Lines; - for standard input.
+    field
+        The name of the text in JSON Lines.
+    out
+        A file to write: .jsonl with scores, anything else a translation a line.
+    beams
+        How many beginnings are kept; 1 takes the likeliest token each time.
+    length_penalty
+        More favours longer translations.
+    max_tokens
+        The longest translation. [default: follows from the text]
+    method
+        beam: the likeliest that is found; sample: drawn as the model finds them likely; mbr: of several that are drawn the one
+        that the others agree with most.
+    temperature
+        Of sample and mbr.
+    seed
+        Of sample and mbr.
+    json
+        Print everything as JSON.
+    """
+    generator = open_texts(run, "translate")
+    how: dict[str, Any] = {
+        "beams": beams, "length_penalty": length_penalty, "max_tokens": max_tokens, "method": method,
+        "temperature": temperature, "seed": seed,
+    }  # fmt: skip
+
+    def plain(found: Any) -> str:
+        return str(found.text) if out is None else " ".join(found.text.splitlines())
+
+    given = read(texts, file, field)
+    answer(given, lambda some: generator.translate(some, **how), plain, out, json, False)

@@ -1,0 +1,1 @@
+"""Evaluators of models that learn examples with columns; a file each."""
