@@ -201,6 +201,12 @@ def test_an_impossible_shape_is_told(changes: dict[str, Any], message: str) -> N
         ClassifierConfig.of("bert", **{**shape, **changes})
 
 
+def test_types_that_a_model_does_not_tell_apart_are_passed_over() -> None:
+    for architecture in ("roberta", "distilbert", "modernbert"):
+        made = build(BERT, architecture)
+        assert torch.equal(made(rows([5, 3], types=True)), made(rows([5, 3])))
+
+
 def test_a_row_longer_than_the_context_is_told() -> None:
     with pytest.raises(DaedalError, match=f"{CONTEXT + 1} tokens are more than this model's context of {CONTEXT}"):
         build(BERT, "bert")(rows([3, CONTEXT + 1]))

@@ -85,7 +85,10 @@ def marked(codec: "TextCodec") -> "TextCodec":
     if codec.mask_id is not None and codec.framing.room:
         return codec
     settings, tokenizer = codec.settings, Tokenizer.from_str(json.dumps(codec.state()))
-    tokenizer.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in _NAMES.values()])
+    joins = codec.kind == "bpe"  # the space before a word is the word's, so that before a mask is the mask's
+    tokenizer.add_special_tokens([
+        AddedToken(mark, special=True, normalized=False, lstrip=joins and mark == HIDDEN) for mark in _NAMES.values()
+    ])  # fmt: skip
     first, between = (str(mark) for mark in (FIRST, BETWEEN))
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{first} $A {between}",

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -21,11 +21,11 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from daedal.codecs.framing import Framing
 from daedal.codecs.marks import Marks
 from daedal.codecs.sentencepiece import Piece, write_model
+from daedal.codecs.tokenizer_files import END, read_tokenizer
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, read_json, write_json, write_text
+from daedal.files import atomic_path, write_json, write_text
 
 Kind = Literal["byte", "char", "bpe"]
-END = "<|endoftext|>"
 
 # Words as GPT-4 cuts them, but so that two neighbouring characters alone decide whether a word may end between them: then
 # no token can lie across that place, and SentencePiece, which has no pattern, finds the same tokens. Digits stand alone.
@@ -108,34 +108,22 @@ class TextCodec:
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
-        """The codec in `folder`: `tokenizer.json`, or GPT-2's `vocab.json` and `merges.txt`.
+        """The codec in `folder`; see `tokenizer_files.py`.
 
         Raises:
             DaedalError: the files are missing or damaged.
         """
-        folder = Path(folder)
-        path = folder / "tokenizer.json"
-        if not path.exists() and (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
-            tokenizer = _read_gpt2(folder)
-        else:
-            value = read_json(path)
-            try:
-                tokenizer = Tokenizer.from_str(json.dumps(value))
-            except BaseException as error:  # the Rust library panics on some damaged files: not an Exception
-                if isinstance(error, KeyboardInterrupt):
-                    raise
-                raise DaedalError(f"{path} is not a tokenizer ({error})", "Restore it from a copy") from None
-        settings_path = folder / "tokenizer_config.json"
-        settings = read_json(settings_path) if settings_path.exists() else {}
-        if not isinstance(settings, dict):
-            raise DaedalError(f"{settings_path} does not hold a JSON object", "Restore it from a copy")
-        return cls(tokenizer, settings)
+        return cls(*read_tokenizer(Path(folder)))
 
-    def save(self, folder: Path | str) -> None:
-        """Write `tokenizer.json`, `tokenizer_config.json` and, for a codec that we trained, `tokenizer.model`."""
+    def save(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
+        """Write `tokenizer.json`, `tokenizer_config.json` and, for a codec that we trained, `tokenizer.model`.
+
+        Args:
+            settings: what a model wants said of its tokenizer besides.
+        """
         folder = Path(folder)
         write_text(folder / "tokenizer.json", self._tokenizer.to_str(pretty=True))
-        write_json(folder / "tokenizer_config.json", self.settings)
+        write_json(folder / "tokenizer_config.json", {**self.settings, **(settings or {})})
         if "daedal_codec" in self.settings:
             with atomic_path(folder / "tokenizer.model") as temporary:
                 temporary.write_bytes(self.sentencepiece())
@@ -385,21 +373,6 @@ def _within_character(token: str) -> bool:
     lengths = {0b110: 2, 0b1110: 3, 0b11110: 4}
     length = next((n for lead, n in lengths.items() if raw[0] >> (7 - n if n < 4 else 3) == lead), 1)
     return 1 < len(raw) <= length and all(byte >> 6 == 0b10 for byte in raw[1:])
-
-
-def _read_gpt2(folder: Path) -> Tokenizer:
-    try:
-        model = models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise DaedalError(f"The vocabulary in {folder} is damaged ({error})", "Restore it from a copy") from None
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    if tokenizer.token_to_id(END) is not None:
-        tokenizer.add_special_tokens([AddedToken(END, special=True, normalized=False)])
-    return tokenizer
 
 
 class _Seen:

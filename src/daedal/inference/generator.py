@@ -13,14 +13,19 @@ from daedal.errors import DaedalError
 from daedal.files import read_json
 from daedal.inference.sampling import Quantize
 from daedal.inference.skill import ModelAndCodec
+from daedal.inference.skills.answer import FindAnswers
 from daedal.inference.skills.caption import Caption
+from daedal.inference.skills.classify import Classify
 from daedal.inference.skills.draw import Draw
 from daedal.inference.skills.edit import Edit, Vary
-from daedal.inference.skills.embed import Embed
+from daedal.inference.skills.embed import Embed, EmbedRows
+from daedal.inference.skills.fill import Fill
 from daedal.inference.skills.match import Match
 from daedal.inference.skills.morph import Morph
 from daedal.inference.skills.reconstruct import Reconstruct
 from daedal.inference.skills.score import ScorePictures, ScoreTexts
+from daedal.inference.skills.tag import Tag
+from daedal.inference.skills.translate import Translate
 from daedal.inference.skills.write import Write
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.habits import stop_ids
@@ -31,7 +36,10 @@ from daedal.training.machine import choose_device
 class Generator(ModelAndCodec):
     """A model and its codec, and the skills that the model has: what they offer, it offers."""
 
-    table = (Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Match, Embed)
+    table = (
+        Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
+        Translate, Match, Embed, EmbedRows,
+    )  # fmt: skip
 
     @classmethod
     def open(

@@ -22,6 +22,7 @@ from daedal.inference.conditions import Conditions, listed
 from daedal.inference.provenance import Provenance
 from daedal.inference.sampling import Quantize
 from daedal.models.coded import Coded
+from daedal.models.encoder import EncoderModel
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageModel
 from daedal.models.model import Capability, Model
@@ -189,7 +190,9 @@ def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize
             )
         case ImageModel(), PixelCodec() if quantize is not None:
             raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
-        case GPT(), TextCodec() if codec.vocab_size > model.config.vocab_size:
+        case EncoderModel(), _ if quantize is not None:
+            raise DaedalError("A model that reads both ways has no quantized form", "Leave --quantize out")
+        case GPT() | EncoderModel(), TextCodec() if codec.vocab_size > model.config.vocab_size:
             raise DaedalError(
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
                 "Use the tokenizer that the model was trained with",

@@ -92,7 +92,7 @@ def save_model(
         generation = {**special, "do_sample": True}
         write_json(folder / "generation_config.json", generation if habits is None else habits.generation(generation))
     if codec is not None:
-        codec.save(folder)
+        codec.save(folder, form.tokenizer_settings(model.config))
     if habits is not None:
         habits.save(folder)
 

@@ -150,7 +150,8 @@ class Encoder(nn.Module):
             )
         x: Tensor = self.embedding(sequences.ids)
         if self.types is not None:
-            x = x + (self.types.weight[0] if sequences.types is None else self.types(sequences.types))
+            told = sequences.types if config.types > 1 else None  # a tokenizer may count types that the model has not
+            x = x + (self.types.weight[0] if told is None else self.types(told))
         frame = Frame(len(x), device=x.device, dtype=x.dtype, packing=packing)
         if self.positions is not None:
             x = x + self.positions(packing.positions + config.first_position)

@@ -90,6 +90,9 @@ class Format(Protocol):
     def tensor_names(self, config: Any) -> Iterator[TensorName]:
         """Every tensor of a checkpoint."""
 
+    def tokenizer_settings(self, config: Any) -> dict[str, Any]:
+        """What `tokenizer_config.json` must say of a model's tokenizer."""
+
     def settle(self, config: Any, tensors: dict[str, Any]) -> Config:
         """Give tensors that older programs named otherwise today's names, in place.
 

@@ -50,6 +50,11 @@ def outline(config: GPTConfig) -> GPT:
     return GPT(config)
 
 
+def tokenizer_settings(config: GPTConfig) -> dict[str, Any]:
+    """Nothing but what its codec says."""
+    return {}
+
+
 def settle(config: GPTConfig, tensors: dict[str, Any]) -> GPTConfig:
     """OpenAI's GPT-2 files leave out the prefix of the body. Where an output layer is stored that differs from the embedding,
     a configuration that ties them is wrong, and the weights are right, as Transformers has it too."""

@@ -19,7 +19,7 @@ from daedal.models.encoder_tensors import settle, spare, tensor_names
 from daedal.models.formats import ACTIVATION_NAMES, activation, family_of, refuse, whole
 from daedal.models.tagger import Tagger, TaggerConfig
 
-__all__ = ["outline", "read_config", "settle", "spare", "tensor_names", "write_config"]
+__all__ = ["outline", "read_config", "settle", "spare", "tensor_names", "tokenizer_settings", "write_config"]
 WRITES = False
 _NAMES = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert", "modernbert": "ModernBert"}
 _MODELS: dict[type[EncoderConfig], tuple[type[EncoderModel], str]] = {
@@ -115,6 +115,12 @@ def write_config(config: EncoderConfig) -> dict[str, Any]:
     if isinstance(config, EmbedderConfig):
         ours |= {"pooling": config.pooling}
     return written | ({"daedal": ours} if ours else {})
+
+
+def tokenizer_settings(config: EncoderConfig) -> dict[str, Any]:
+    """How long a text may be, and whether the model is told the types of tokens."""
+    types = ["token_type_ids"] if config.types > 1 else []
+    return {"model_max_length": config.context, "model_input_names": ["input_ids", *types, "attention_mask"]}
 
 
 def outline(config: EncoderConfig) -> EncoderModel:

@@ -4,7 +4,6 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from numbers import Integral
 from threading import RLock
 from typing import Any
 
@@ -18,6 +17,7 @@ from daedal.inference.network import networks
 from daedal.inference.provenance import TextProvenance
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.skill import ModelAndCodec, Skill
+from daedal.inference.skills.rows import known_ids
 from daedal.inference.text_stream import TextStream
 from daedal.memory import require_memory
 from daedal.models.gpt import GPT
@@ -56,11 +56,7 @@ class TextSkill(Skill):
         Raises:
             DaedalError: the model knows no such token.
         """
-        size = self._model.config.vocab_size
-        beyond = [id for id in ids if not isinstance(id, Integral) or not 0 <= id < size]
-        if beyond:
-            raise DaedalError(f"There is no token {beyond[0]!r:.50}", "Give ids of this model's vocabulary")
-        return list(ids)
+        return known_ids(ids, self._model.config.vocab_size)
 
 
 class Write(TextSkill):
