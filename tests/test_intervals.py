@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Float
 
-from daedal.evaluation.images.intervals import stratified, wilson
 from daedal.evaluation.images.memorization import Nearest, copy_test
 from daedal.evaluation.intervals import difference_interval, normal, ratio, ratio_interval, student_t
+from daedal.evaluation.means import stratified, wilson
 
 Values = Float[np.ndarray, " pieces"]
 

@@ -11,9 +11,9 @@ from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, without_copies
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.texts import buckets, short
-from daedal.evaluation.images.intervals import share_of
 from daedal.evaluation.intervals import ratio
 from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.means import share_of
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.spans import exact, f1
 from daedal.evaluation.predictors import sliding_window
