@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import daedal
 from daedal.data.any_build import build_any
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Table
@@ -362,3 +363,20 @@ def test_what_holds_out_nothing_is_not_measured(tmp_path: Path) -> None:
     data = build_any([tmp_path / "few.tsv"], tmp_path / "data", "labelled", {"codec": "byte", "split": (1, 0, 0)})
     with pytest.raises(NotMeasurable, match="holds out no texts"):
         held_out(data)
+
+
+def test_a_run_is_measured_when_it_ends_on_what_its_data_hold_out(reviews: Any, tmp_path: Path) -> None:
+    shape = {"width": 16, "depth": 1, "heads": 2, "context": 64}
+    told = daedal.train(
+        "classifier", data=reviews.folder, out=tmp_path / "run", steps=6, batch=8, micro_batch=8, **shape
+    )
+    report = Report.read(tmp_path / "run")
+    assert report.measured("accuracy").n == 120
+    assert report.data.trained == "300 texts"
+    assert {each.name for each in report.baselines} == {"majority", "naive-Bayes bigrams"}
+    assert "Accuracy on the validation texts" in told.text
+    again = daedal.evaluate(tmp_path / "run")
+    assert again.measurements == report.measurements
+    file = tmp_path / "one.tsv"
+    file.write_text("text\tlabel\n" + "".join(f"{review(s % 2 == 0, s)}\t{int(s % 2 == 0)}\n" for s in range(20)))
+    assert daedal.evaluate(tmp_path / "run", file).measured("accuracy").n == 20
