@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from daedal.evaluation.intervals import LEVEL, normal, student_t
+from daedal.evaluation.intervals import LEVEL, normal, ratio, student_t
 
 Interval = tuple[float, float]
 WILSON = "Wilson's, Poisson's ends beside 0 and 1, 95 %"
@@ -46,6 +46,29 @@ def wilson(hits: int, n: int) -> Interval | None:
 def share_of(hits: int, n: int) -> dict[str, Any]:
     """A share as the fields of a measurement."""
     return {"value": hits / n, "interval": wilson(hits, n), "interval_method": WILSON, "n": n}
+
+
+def share_of_pieces(
+    hits: Float[np.ndarray, " pieces"], sizes: Float[np.ndarray, " pieces"], pieces: str, most: float = 1.0
+) -> dict[str, Any]:
+    """A mean of values from 0 to `most` that stand in independent pieces of different size, as words do in sentences, as fields
+    of a measurement: the interval is that of a ratio; where all values are at one end, it says nothing, and Wilson's of as
+    many values as there are pieces is given.
+
+    Args:
+        hits: the sum of the values in each piece, of which there are `sizes`.
+        pieces: what they are called.
+    """
+    value, n = float(hits.sum() / sizes.sum()), int((sizes > 0).sum())
+    if value in (0.0, most):
+        ends = wilson(n if value else 0, n) if n > 1 else None
+        interval, method = ends and (most * ends[0], most * ends[1]), f"{WILSON}, of as many as there are {pieces}"
+    else:
+        found = ratio(hits, sizes)
+        ends = None if found is None else found.interval
+        interval = ends and (max(0.0, ends[0]), min(most, ends[1]))
+        method = f"Student's t by Bell and McCaffrey over {pieces}, 95 %"
+    return {"value": value, "interval": interval, "interval_method": method if interval else ""}
 
 
 def stratified(hits: Sequence[int], sizes: Sequence[int], weights: Sequence[float] | None = None) -> Interval | None:
