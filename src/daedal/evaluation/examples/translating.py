@@ -26,7 +26,6 @@ from daedal.inference.generator import Generator
 Array = np.ndarray
 BEAMS = 4
 _SHOWN = 6
-_SECONDS_PER_PAIR = 1.5e-4  # that the lexicon learns from, on one core of 2023
 _SEARCHED_PAIRS = 500_000
 
 
@@ -41,7 +40,7 @@ class Translating(ExampleEvaluator):
         return [each.text for each in generator.translate(list(examples["source"]), beams=BEAMS)]
 
     def rest(self, subject: ExampleSubject) -> float:
-        return 1.0 + _SECONDS_PER_PAIR * (0 if subject.train is None else len(subject.train))
+        return 1.0 + (0.0 if subject.train is None else len(subject.train) * _learning(subject.train))
 
     def measure(self, subject: ExampleSubject, within: float, tell: Tell) -> Findings:
         examples, said = self.answers(subject, within, tell, "translating held-out texts")
@@ -51,10 +50,11 @@ class Translating(ExampleEvaluator):
         silent = {**about, "model_hash": ""}
         copied = Translations(examples["source"], right).measurements(silent, seed, "predictor=copy")
         baselines = [Baseline(name="copying", why="the source as it is", measurements=copied)]
-        train = subject.learned((1 - self.share) * within, _SECONDS_PER_PAIR, lexicon.MOST_PAIRS)
+        each = 0.0 if subject.train is None else _learning(subject.train)
+        train = subject.learned((1 - self.share) * within, each, lexicon.MOST_PAIRS)
         if train is not None:
             learned = Lexicon.fit(train["source"], train["target"])
-            how = f"predictor=ibm-model-1,trained-on={len(train)}-pairs"
+            how = f"predictor=ibm-model-1,trained-on={learned.pairs}-pairs"
             by_word = Translations(learned(examples["source"]), right).measurements(silent, seed, how)
             why = "each word's likeliest translation, in the order of the source (IBM Model 1, Brown et al. 1993)"
             baselines.append(Baseline(name="word by word", why=why, measurements=by_word))
@@ -106,6 +106,11 @@ class Translations:
             rows.append((name, len(inside), *scores))
         head = ("length", "pairs", "BLEU", "chrF")
         return Table(title="By length of the source", says="In words.", head=head, rows=tuple(rows))
+
+
+def _learning(train: Examples) -> float:
+    """Seconds that the lexicon takes for a pair."""
+    return lexicon.SECONDS_PER_CELL * lexicon.cells_of_a_pair(train["source"], train["target"])
 
 
 def _novel(
