@@ -183,6 +183,18 @@ LAYOUTS: dict[str, Layout] = {
         {"a.csv": "id,English,German\n" + lines(lambda row: f"{row},en {sentence(row)},de {sentence(row)}")},
         {"source": f"en {sentence(0)}", "target": f"de {sentence(0)}"},
     ),
+    "STS-B": Layout(
+        "pairs",
+        {f"{split}.tsv": "index\tgenre\tsentence1\tsentence2\tscore\n" + lines(lambda row: f"{row}\tnews\t{split} {sentence(row)}\tb {row}\t{row % 5}.{row}") for split in ("train", "dev")},
+        {"source": f"train {sentence(7)}", "target": "b 7", "score": 2.7},
+        {"validation": 40},
+        told="scores are from 0 to 4.9",
+    ),
+    "STS's own": Layout(
+        "pairs",
+        {"sts-train.csv": lines(lambda row: f"main-captions\tMSRvid\t2012test\t{row:04d}\t{row % 5}.{row:03d}\t{sentence(row)}\tb {row}")},
+        {"source": sentence(7), "target": "b 7", "score": 2.007},
+    ),
     # -- labelled
     "a list for each split": Layout(
         "labelled",

@@ -279,7 +279,7 @@ def test_likeness_is_wangs_formula() -> None:
 def test_options_for_images_are_refused_for_text(tmp_path: Path) -> None:
     from daedal.cli.evaluate import evaluate as command
 
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["GPT2LMHeadModel"]}))
     for options in ({"samples": 3}, {"extractor": "random"}, {"against": tmp_path}, {"seconds": 5.0}):
         with pytest.raises(DaedalError, match=f"--{next(iter(options))} is for models of images"):
             command(str(tmp_path), **options)  # type: ignore[arg-type]

@@ -258,6 +258,31 @@ def test_a_damaged_set_is_told_in_a_line(tmp_path: Path) -> None:
         data.split("train").target("text")
 
 
+def test_forged_manifests_and_classes_are_told_in_a_line(tmp_path: Path) -> None:
+    rows = ({"text": sentence(row), "labels": felt(row), "stars": row % 3} for row in range(60))
+    source = rows_in(tmp_path / "a.jsonl", rows)
+    folder = build(source, near_duplicates="off", label="classes", column=("label=labels",)).folder
+    whole = json.loads((folder / "manifest.json").read_text())
+    forgeries: list[dict[str, Any]] = [
+        {"stored": "sets", "names": ["a"], "dtype": None},
+        {"stored": "sets", "names": ["a"], "dtype": "uint16"},
+        {"stored": "classes", "names": ["anger", "fear", "joy"]},
+        {"stored": "numbers"},
+        {"stored": "tags", "names": [1]},
+        {"stored": "pickles"},
+    ]
+    for forged in forgeries:
+        columns = {**whole["columns"], "label": forged}
+        (folder / "manifest.json").write_text(json.dumps({**whole, "columns": columns}))
+        with pytest.raises(DaedalError):
+            ExampleDataset.open(folder).split("train").target("label")
+    stars = build(source, "stars", near_duplicates="off", column=("label=stars",))
+    path = stars.folder / "train.label.npy"
+    np.save(path, np.load(path) + 1)
+    with pytest.raises(DaedalError, match="does not fit the manifest"):
+        stars.split("train").classes("label")
+
+
 # -- strata ------------------------------------------------------------------------------------------------------------
 
 

@@ -59,13 +59,6 @@ def test_what_datasets_saves_is_read_with_its_splits_and_the_names_of_its_classe
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        (  # STS-B
-            {
-                "train.tsv": "index\tgenre\tsentence1\tsentence2\tscore\n"
-                + lines(lambda row: f"{row}\tnews\t{sentence(row)}\tb {row}\t{row % 5}.{row}")
-            },
-            "it has columns of index, genre, sentence1, sentence2, score",
-        ),
         (  # 20 Newsgroups without splits may be chapters of books
             {f"news/{of}/{row:03d}": f"{of} {sentence(row)}" for of in ("alt.atheism", "sci.space") for row in ROWS},
             "may be text or labelled",

@@ -86,6 +86,8 @@ def test_a_lexicon_is_learned_from_pairs_and_keeps_the_order_of_the_source() -> 
     sources = [" ".join(drawn.choices(list(known), k=drawn.randint(2, 5))) + "." for _ in range(150)]
     targets = [" ".join(known[word] for word in text[:-1].split()[::-1]) + "." for text in sources]
     lexicon = Lexicon.fit(sources, targets)
-    assert lexicon(["the green dog sees a zebra."]) == ["Die grüne Hund sieht eine zebra."]
+    assert lexicon(["the green dog sees a zebra."]) == ["die grüne Hund sieht eine zebra."]
+    whole = Lexicon.fit(sources, [text.capitalize() for text in targets])
+    assert whole(["the green cat."]) == ["Die grüne katze."]
     assert Lexicon.fit(sources, targets).best == lexicon.best
     assert lexicon([""]) == [""]

@@ -169,7 +169,7 @@ def export(
 
 def _measure(task: "Task", plan: "Plan", listener: "Listener") -> tuple[float, Callable[[Path], str]]:
     """What measures a run when it ends, where there is something to measure it with and by; see `daedal.training.session`."""
-    from daedal.evaluation.evaluate import seconds_for, seconds_to_leave
+    from daedal.evaluation.evaluate import options_for, seconds_to_leave
     from daedal.evaluation.evaluator import NotMeasurable
 
     reserve, why = 0.0, None
@@ -184,8 +184,7 @@ def _measure(task: "Task", plan: "Plan", listener: "Listener") -> tuple[float, C
             if why is not None:
                 raise why
             listener.noted("measuring")
-            options: dict[str, Any] = {"seconds": seconds_for(plan)} if plan.kind == "pictures" else {}
-            return f"{evaluate(run, **options).summary()}\nTrained and measured"
+            return f"{evaluate(run, **options_for(task, plan)).summary()}\nTrained and measured"
         except NotMeasurable as error:  # what holds out too little can be learned, though not measured
             return f"Not measured: {error}\nTrained"
 

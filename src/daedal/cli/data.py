@@ -22,6 +22,7 @@ def build(
     out: Path,
     kind: str | None = None,
     column: Annotated[list[str] | None, Parameter(negative=())] = None,
+    from_text: Switch = False,
     set: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     workers: int | None = None,
     replace: Switch = False,
@@ -44,6 +45,8 @@ def build(
         [default: seen from the sources]
     column
         Which column of the source is which of an example, as text=review; several times. [default: guessed, and told]
+    from_text
+        Make questions of running text (Lewis et al. 2019): a name, a number or a date is cut out of a sentence.
     set
         An option that only the kind has, as min_items=5; several times.
     workers
@@ -60,6 +63,8 @@ def build(
         options = {**given(common), **given(text), **given(pictures), **named_values(set or ())}
         if column:
             options["column"] = tuple(column)
+        if from_text:
+            kind, options["from_text"] = kind or "questions", True
         dataset = api.build_data(sources, out, kind, workers=workers, replace=replace, progress=progress, **options)
     if json:
         console.show_json(dataset.manifest)

@@ -68,7 +68,12 @@ class ExampleManifest(DataManifest):
             raise ValueError(f"its splits are not {', '.join(SPLITS)}")
         if not {"near_duplicates", "exact_duplicates"} <= self.options.keys():
             raise ValueError("its options do not say what became of duplicates")
+        rows = {name for name, column in self.columns.items() if column.stored in ("ragged", "sets")}
+        if any(self.columns[name].dtype is None for name in rows):
+            raise ValueError("a column of ids has no dtype")
         for split in self.splits.values():
+            if not rows <= split.ids.keys():
+                raise ValueError("a split has a column of ids and not how many")
             for name, counts in split.classes.items():
                 if name not in self.columns or len(counts) != len(self.columns[name].names):
                     raise ValueError(f"its counts of {name!r} are not of its classes")

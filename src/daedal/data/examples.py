@@ -78,8 +78,12 @@ class ExampleSplit:
 
     def classes(self, column: str) -> Int64[Array, " examples"]:
         """The numbers of a column's classes; -1 for none, and for those that the train split has not."""
-        self._of(column, "classes")
-        return self._plain(column)
+        record = self._of(column, "classes")
+        numbers = self._plain(column)
+        if len(numbers) and not -1 <= int(numbers.min()) <= int(numbers.max()) < len(record.names):
+            path = column_path(self._folder, self.name, column)
+            raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
+        return numbers
 
     def sets(self, column: str) -> Bool[Array, "examples classes"]:
         """Which of a column's classes each example has; those that the train split has not are left out."""

@@ -14,7 +14,7 @@ from numpy import ndarray
 from daedal.data.columns import Column, Labels, Numbers, Sets
 from daedal.data.example_options import ExampleOptions
 from daedal.data.kind import Survey
-from daedal.data.ratings import number_of
+from daedal.data.numerals import number_of
 
 _SEVERAL = 0.05  # of the texts have none or several classes: then they have sets of them
 _VARIED = 20  # different numbers, from which on they are no classes, if some are no whole ones

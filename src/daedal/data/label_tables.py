@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from daedal.data.fields import alone, both_of, has_choices, match, named, require
+from daedal.data.numerals import vary
 from daedal.data.peek import Peek
-from daedal.data.ratings import number_of
 from daedal.data.rows import Row
 
 USUAL = {
@@ -29,7 +29,6 @@ _MOST = 0.5  # of the first rows: classes that differ, at most
 _WHEN = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d\d?/\d\d?/\d{2,4}")  # of a log
 _YES, _NO = frozenset(("1", "1.0", "true")), frozenset(("0", "0.0", "false"))
 _UNKNOWN = frozenset(("-1",))  # Jigsaw's test split
-_VARIED = 10  # different numbers in the first rows, from which on they are no classes
 
 
 class LabelColumns(NamedTuple):
@@ -147,13 +146,6 @@ def _few(values: Sequence[Any]) -> bool:
     plain = [str(value) for each in lists for value in each if isinstance(value, str | int | float | bool)]
     whole = len(lists) > 0.9 * len(values) and len(plain) >= sum(map(len, lists)) and len(plain) > 0.9 * len(lists)
     return whole and len(set(plain)) <= max(2, _MOST * len(plain))
-
-
-def vary(values: Sequence[Any]) -> bool:
-    """Whether these are numbers and not classes: some are no whole ones, and many are different."""
-    numbers = [number for number in map(number_of, values) if number is not None]
-    enough = len(numbers) > 0.9 * len(values) and len(set(numbers)) > _VARIED
-    return enough and any(not number.is_integer() for number in numbers)
 
 
 def _words(cells: Sequence[str]) -> float:

@@ -2,7 +2,6 @@
 their cells say. Read by `daedal.data.kinds.histories`.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from daedal.data.fields import Shape, match, named, shaped
+from daedal.data.numerals import number_of
 from daedal.data.rows import Row
 
 USUAL = {
@@ -80,14 +80,6 @@ def id_of(value: Any) -> str:
     """Who or what a cell names: whole numbers alike, however they are written; nothing where it is empty or NaN."""
     said = "" if value is None else str(value).strip()
     return "" if said.lower() == "nan" else _WHOLE.sub(r"\1", said)
-
-
-def number_of(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def seconds_of(value: Any) -> float | None:

@@ -26,7 +26,10 @@ def model_card(report: Report) -> str:
     for ranking in report.rankings:
         own = report.measured(ranking.quantity)
         between = f" (95 % interval {interval(own)})" if own.interval else ""
-        opening += f" It predicts held-out {about.data} at **{own.value:.3f} {own.unit}**{between}."
+        if own.name == own.unit:  # a number that says of itself what it is
+            opening += f" It predicts held-out {about.data} at **{own.value:.3f} {own.unit}**{between}."
+        else:
+            opening += f" On held-out {about.data} its {own.name} is **{value(own)}**{between}."
     sheets = [block for block in report.blocks if isinstance(block, Sheet) and block.file in report.pictures]
     parts = [_header(report), f"# {_inline(report.model.name)}", opening]
     for sheet in sheets[:1]:
@@ -34,10 +37,11 @@ def model_card(report: Report) -> str:
     parts += ["## Use", about.use, "## How good it is", f"Measured on {_inline(report.data.says)}."]
     parts += [_ranking(report, block) for block in report.rankings]
     names = tuple(_inline(each.name) for each in report.columns)
+    explained = [each for each in report.baselines if each.why]
     rows = [
         (
             _inline(named(own)), f"**{value(own)}**", interval(own), f"{own.n:,} {own.pieces}",
-            *("" if each is None else value(each) for each in beside), f"`{own.definition}`",
+            *("" if each is None else value(each) for each in beside), f"`{own.definition}`".replace("|", "\\|"),
         )
         for own, beside in report.rows()
     ]  # fmt: skip
@@ -46,7 +50,7 @@ def model_card(report: Report) -> str:
         "↑ more is better, else less. The definitions are explained, with their formulas, in Daedal's `docs/measurement.md` "
         "and `docs/image-measurement.md`. Beside this card, `report.html` shows more, and `evaluation.json` holds all numbers "
         "with the hashes of the model and the data.",
-        *[" ".join(f"*{_inline(each.name)}*: {_inline(each.why)}." for each in report.columns)][: len(names)],
+        *([" ".join(f"*{_inline(each.name)}*: {_inline(each.why)}." for each in explained)] if explained else []),
         *(sentence(_inline(line)) for line in report.notes),
     ]
     for block in report.blocks:
@@ -93,7 +97,8 @@ def _ranking(report: Report, block: Ranking) -> str:
     for name, measurement in report.ranking(block.quantity):
         bold = "**" if name == OWN else ""
         rows.append((f"{bold}{_inline(name)}{bold}", f"{bold}{measurement.value:.3f}{bold}", interval(measurement)))
-    unit = report.measured(block.quantity).unit
+    own = report.measured(block.quantity)
+    unit = own.unit or own.name
     return f"{sentence(_inline(block.of))}\n\n" + _table(("predictor", unit, "95 % interval"), rows)
 
 

@@ -12,10 +12,10 @@ Points = Sequence[tuple[int, float]]
 def bars(ranking: Sequence[tuple[str, Measurement]], own: str, label: str) -> str:
     """Horizontal bars with their intervals, the bar called `own` set off."""
     left, width, step = 172, 430, 34
-    largest = max((m.interval or (0, m.value))[1] for _, m in ranking) or 1.0
+    largest = max(0.0, *((m.interval or (0, m.value))[1] for _, m in ranking)) or 1.0
     parts = []
     for place, (name, measurement) in enumerate(ranking):
-        y, length = place * step + 6, width * measurement.value / largest
+        y, length = place * step + 6, width * max(0.0, measurement.value) / largest
         kind = "own" if name == own else "other"
         parts.append(f'<text x="{left - 12}" y="{y + 15}" text-anchor="end" class="{kind}">{escape(name)}</text>')
         parts.append(f'<rect x="{left}" y="{y}" width="{length:.1f}" height="22" rx="3" class="{kind}"/>')

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -16,20 +16,48 @@ from daedal.evaluation.card import model_card
 from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, Tell
 from daedal.evaluation.page import report_page
 from daedal.evaluation.report import CARD, JSON, PAGE, Curve, Report
-from daedal.evaluation.source import Data, Source
+from daedal.evaluation.source import Source
 from daedal.families import part
 from daedal.files import atomic_path, write_json, write_text
 from daedal.inference.generator import Generator
-from daedal.models.image import ImageModel
+from daedal.models.model import Model
+from daedal.training.learned_data import Data
 from daedal.training.plan import Plan
 from daedal.training.run import RunFolder
 
+
+class Measured(NamedTuple):
+    """A subject in the table: what a model can that is one, and where the subject's class is."""
+
+    capabilities: frozenset[str]
+    home: str
+
+
+def _able(home: str, *capabilities: str) -> Measured:
+    return Measured(frozenset(capabilities), f"daedal.evaluation.kinds.{home}")
+
+
 SUBJECTS = {
-    "text": "daedal.evaluation.kinds.text:TextSubject",
-    "pictures": "daedal.evaluation.kinds.pictures:PictureSubject",
+    "labelled": _able("examples:LabelledSubject", "classify"),
+    "tagged": _able("examples:TaggedSubject", "tag"),
+    "questions": _able("examples:QuestionSubject", "answer"),
+    "translations": _able("examples:PairSubject", "translate"),
+    "masked": _able("masked:MaskedSubject", "fill"),
+    "pairs": _able("examples:PairSubject", "embed"),
+    "text": _able("text:TextSubject", "complete"),
+    "pictures": _able(
+        "pictures:PictureSubject", "sample", "match", "reconstruct", "score", "edit", "interpolate", "caption"
+    ),
 }
-"""What is measured, by what it is of; each is imported where it is used."""
+"""What is measured, by what a model can do: a model is the first of these of which it can anything. Each is imported where it
+is used."""
 EVALUATORS = {
+    "labelled": ("daedal.evaluation.examples.classification:Classification",),
+    "tagged": ("daedal.evaluation.examples.tagging:Tagging",),
+    "questions": ("daedal.evaluation.examples.answering:Answering",),
+    "translations": ("daedal.evaluation.examples.translating:Translating",),
+    "masked": ("daedal.evaluation.masking:Masking",),
+    "pairs": ("daedal.evaluation.examples.embedding:Embedding",),
     "text": ("daedal.evaluation.prediction:Prediction", "daedal.evaluation.writing:Writing"),
     "pictures": (
         "daedal.evaluation.images.distances:Distances",
@@ -44,6 +72,7 @@ EVALUATORS = {
 }
 """Those of a subject that apply to the model and its data are run in this order, and the first must succeed. What stands later
 has first claim on the time, and the first, which draws, has what is left."""
+
 
 _MOST = 0.5  # of the budget of a run
 _OPENING = 0.25  # of the progress bar
@@ -79,7 +108,7 @@ def evaluate(
     tell(0, "loading")
     generator = run if isinstance(run, Generator) else Generator.open(run)
     folder = _run_folder(run)
-    kind: type[Subject] = part(SUBJECTS["pictures" if isinstance(generator.model, ImageModel) else "text"])
+    kind = subject_class(generator.model)
     source = Source.open(data, folder)
     subject = kind.open(generator, source, kind.options.parse(options, "evaluate"), _part(tell, 0, _OPENING))
     chosen, missing = applicable(subject)
@@ -110,9 +139,27 @@ def evaluate(
     return _kept(report, folder if source.own else None)
 
 
+def subject_of(model: Model) -> str:
+    """Which of the subjects a model is.
+
+    Raises:
+        NotMeasurable: it can nothing that is measured.
+    """
+    for name, measured in SUBJECTS.items():
+        if not measured.capabilities.isdisjoint(model.capabilities):
+            return name
+    raise NotMeasurable(f"Nothing measures a {model.family} yet", "Look at its loss on the validation split")
+
+
+def subject_class(model: Model) -> type[Subject]:
+    """The class of that subject."""
+    found: type[Subject] = part(SUBJECTS[subject_of(model)].home)
+    return found
+
+
 def applicable(subject: Subject) -> tuple[list[Evaluator[Any]], tuple[str, ...]]:
     """The evaluators for a model and its data, and what is left out for what the data lack."""
-    places = EVALUATORS["text" if "text" in subject.has else "pictures"]
+    places = EVALUATORS[subject_of(subject.model)]
     able: list[Evaluator[Any]] = [each for each in (part(place)() for place in places) if each.needs <= subject.can]
     chosen = [each for each in able if each.columns <= subject.has]
     return chosen, tuple(each.lacking for each in able if each not in chosen and each.lacking)
@@ -132,9 +179,21 @@ def allotted(subject: Subject, chosen: list[Evaluator[Any]], left: float) -> lis
 
 
 def seconds_for(plan: Plan) -> float:
-    """What measuring a model of pictures may take: a tenth of the run, within what is worth while."""
+    """What measuring may take where time decides how much is measured: a tenth of the run, within what is worth while."""
     expected = plan.steps * plan.predicted.seconds_per_step if plan.predicted else 300.0
     return min(60.0, max(5.0, 0.1 * (plan.budget or expected)))
+
+
+def _whole(task: Any) -> Model:
+    """The model that is measured: one that learns codes, together with what makes them."""
+    whole: Model = getattr(task, "whole", task.model)
+    return whole
+
+
+def options_for(task: Any, plan: Plan) -> dict[str, Any]:
+    """What is asked of the evaluation of a run when it ends."""
+    timed = "seconds" in subject_class(_whole(task)).options.model_fields
+    return {"seconds": seconds_for(plan)} if timed else {}
 
 
 def seconds_to_leave(task: Any, plan: Plan) -> float:
@@ -143,21 +202,12 @@ def seconds_to_leave(task: Any, plan: Plan) -> float:
     Raises:
         NotMeasurable: nothing is held out to measure on, or it would take most of the budget.
     """
-    if not task.model.capabilities:
-        raise NotMeasurable(f"Nothing measures a {plan.family} yet", "Look at its loss on the validation split")
-    if plan.kind != "pictures":
-        from daedal.evaluation.kinds import text
-
-        text.held_out(task.dataset)
-        return 0.0 if plan.budget is None else expected_seconds(text.TextSubject.of(task.model, task.dataset))
-    from daedal.evaluation.images.reference import held_out
-    from daedal.evaluation.kinds.pictures import PictureSubject
-
-    held_out(task.dataset)
+    kind = subject_class(_whole(task))
+    kind.require_held_out(task.dataset)
     if plan.budget is None:
         return 0.0
-    seconds = expected_seconds(PictureSubject.of(task.whole, task.dataset, seconds_for(plan)))
-    if seconds > _MOST * plan.budget:
+    seconds = expected_seconds(kind.of_task(task, seconds_for(plan)))
+    if options_for(task, plan) and seconds > _MOST * plan.budget:
         raise NotMeasurable(
             f"That would take {seconds:.0f} s of a budget of {plan.budget:g} s",
             "Measure it afterwards with daedal evaluate",

@@ -61,6 +61,9 @@ class Subject(ABC):
     fixed: ClassVar[float]
     """Seconds that every evaluation takes."""
 
+    model: Any
+    """What is measured."""
+
     def __init__(self, opened: Generator | None) -> None:
         self.opened = opened
 
@@ -70,6 +73,23 @@ class Subject(ABC):
         """
         Raises:
             DaedalError: the data are not of the model's kind, or too little is held out.
+        """
+
+    @classmethod
+    @abstractmethod
+    def require_held_out(cls, dataset: Any) -> None:
+        """
+        Raises:
+            NotMeasurable: a data folder holds out nothing, or too little.
+        """
+
+    @classmethod
+    @abstractmethod
+    def of_task(cls, task: Any, seconds: float) -> Self:
+        """What is being trained (`daedal.training.task.Task`), and its data: to foretell how long measuring it takes.
+
+        Args:
+            seconds: that it may take.
         """
 
     @property

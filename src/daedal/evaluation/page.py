@@ -60,7 +60,7 @@ def report_page(report: Report) -> str:
     for block in report.blocks:
         body += _block(report, block)
     body += ["<h2>All measurements</h2>", _measurements(report)]
-    body += [_soft(f"{each.name}: {each.why}.") for each in report.columns]
+    body += [_soft(f"{each.name}: {each.why}.") for each in report.baselines if each.why]
     body += [_soft(sentence(f"Not measured: {line}")) for line in report.missing]
     if report.curve is not None:
         name = report.curve.name.replace("_", " ")

@@ -48,9 +48,11 @@ def _bars(report: Report, block: Ranking) -> "Grid":
 
     ranking = report.ranking(block.quantity)
     own = report.measured(block.quantity)
-    bars = _grid("predictor", own.unit, "95 % interval", f"{'more' if own.better == 'higher' else 'less'} is better")
+    bars = _grid(
+        "predictor", own.unit or own.name, "95 % interval", f"{'more' if own.better == 'higher' else 'less'} is better"
+    )
     bars.columns[-1].justify = "left"
-    largest = max(measurement.value for _, measurement in ranking)
+    largest = max(0.0, *(measurement.value for _, measurement in ranking)) or 1.0
     for name, measurement in ranking:
         bar = "█" * max(1, round(_BAR * measurement.value / largest))
         row = (f"{measurement.value:.3f}", interval(measurement), Text(bar, style="green" if name == OWN else "dim"))

@@ -25,6 +25,7 @@ from daedal.inference.skills.morph import Morph
 from daedal.inference.skills.reconstruct import Reconstruct
 from daedal.inference.skills.score import ScorePictures, ScoreTexts
 from daedal.inference.skills.tag import Tag
+from daedal.inference.skills.translate import Translate
 from daedal.inference.skills.write import Write
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.habits import stop_ids
@@ -37,7 +38,7 @@ class Generator(ModelAndCodec):
 
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Match, Embed, EmbedRows,
+        Translate, Match, Embed, EmbedRows,
     )  # fmt: skip
 
     @classmethod

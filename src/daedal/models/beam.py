@@ -181,7 +181,7 @@ def _draw(
         logits = decoding.logits(ids)[:, 0].float()
         summed = (logits / temperature).softmax(1).cumsum(1, dtype=torch.float64)
         chance = chances[live, decoding.step - 1, None] * summed[:, -1:]
-        ids = torch.searchsorted(summed, chance, right=True)
+        ids = torch.searchsorted(summed, chance, right=True).clamp(max=config.vocab_size - 1)  # of what is not a number
         gained = logits.gather(1, ids)[:, 0] - logits.logsumexp(1)
         going = []
         for row, id, nats in zip(live, ids[:, 0].tolist(), gained.tolist(), strict=True):

@@ -151,7 +151,7 @@ def _head(model: Translator) -> tuple[Float[Tensor, "tokens width"], Float[Tenso
     """The output layer, of whole blocks of tokens. The token that begins a text is never written, unless it also ends one."""
     config, weight = model.config, model.head_weight
     more = -len(weight) % BLOCK
-    bias = weight.new_zeros(len(weight)) if model.output_bias is None else model.output_bias.to(weight.dtype).clone()
+    bias = weight.new_zeros(len(weight)) if model.output_bias is None else model.output_bias[0].to(weight.dtype).clone()
     if config.start_id != config.end_id:
         bias[config.start_id] = float("-inf")
     weight = torch.cat((weight, weight.new_zeros(more, weight.shape[1]))) if more else weight

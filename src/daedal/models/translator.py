@@ -79,6 +79,8 @@ class TranslatorConfig(Config):
             raise ValueError(f"head_width ({self.head_width}) must be even for rotary positions")
         if self.architecture == "marian" and self.head_width * self.heads != self.width:
             raise ValueError("marian needs head_width x heads = width")
+        if self.architecture == "t5" and self.gated and self.activation == "gelu":
+            raise ValueError("a gated t5 has the approximation gelu_tanh, not gelu")
         if self.relative_distance <= self.relative_buckets // 2:
             raise ValueError(f"relative_distance must be more than half of relative_buckets ({self.relative_buckets})")
         if max(self.start_id, self.end_id) >= self.vocab_size:
@@ -151,7 +153,7 @@ class Translator(Model):
         self.decoder = Transformer((_decoder_block(config) for _ in range(config.decoder_depth)), _last_norm(config))
         self.unembedding = None if config.tied else nn.Linear(config.width, config.vocab_size, bias=False)
         self.output_bias: Tensor | None
-        self.register_buffer("output_bias", torch.empty(config.vocab_size) if config.output_bias else None)
+        self.register_buffer("output_bias", torch.empty(1, config.vocab_size) if config.output_bias else None)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -240,7 +242,8 @@ class Translator(Model):
 
     def head(self, hidden: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch vocab"]:
         """Logits of the next token."""
-        return F.linear(hidden, self.head_weight, self.output_bias)
+        logits = F.linear(hidden, self.head_weight)
+        return logits if self.output_bias is None else logits + self.output_bias
 
     def forward(self, source: Sequences, target: Sequences) -> Float[Tensor, "tokens vocab"]:
         """Logits of the token after each of the target's."""
@@ -251,7 +254,8 @@ class Translator(Model):
         without smoothing."""
         total, nats = smoothed_cross_entropy(
             self.hidden(batch.source, batch.target), self.head_weight, batch.targets, IGNORE, 1 / batch.moment.count,
-            self.config.label_smoothing if self.training else 0.0, self.output_bias,
+            self.config.label_smoothing if self.training else 0.0,
+            None if self.output_bias is None else self.output_bias[0],
         )  # fmt: skip
         return Loss(total, {"nats": nats})
 

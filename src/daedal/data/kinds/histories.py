@@ -15,8 +15,9 @@ from daedal.data.document import Example, Lost, Note
 from daedal.data.example_options import ExampleOptions
 from daedal.data.fields import guesses, named, require
 from daedal.data.kind import Found, InTime, Kind
+from daedal.data.numerals import number_of
 from daedal.data.peek import Peek, Sources
-from daedal.data.ratings import FILM, USUAL, columns_of, id_of, netflix, number_of, seconds_of, titled
+from daedal.data.ratings import FILM, USUAL, columns_of, id_of, netflix, seconds_of, titled
 from daedal.data.rows import Chosen, Row, Whole, read_chosen
 from daedal.data.sources import Item, Named, Unit
 

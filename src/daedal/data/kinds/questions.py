@@ -1,17 +1,23 @@
-"""Questions about a text, and where in it the answer is, or that it is not there: SQuAD 1.1 and 2.0, rows of its columns."""
+"""Questions about a text, and where in it the answer is, or that it is not there: SQuAD 1.1 and 2.0, rows of its columns; or
+made of any text, where that is asked for."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic import Field
+
+from daedal.data.clozes.paragraphs import articles, is_apart
+from daedal.data.clozes.questions import ask
 from daedal.data.columns import Ragged, Strings
-from daedal.data.document import Example, Lost
+from daedal.data.document import Example, Lost, Note, Raw
 from daedal.data.example_options import ExampleOptions
 from daedal.data.fields import match, split_of_name
 from daedal.data.kind import Found, Kind
 from daedal.data.peek import Peek, Sources
+from daedal.data.readers import Reading
 from daedal.data.rows import Row, Whole, read_asked
-from daedal.data.sources import Item
+from daedal.data.sources import Item, read_item
 
 USUAL = {
     "question": ("question", "query", "question_text"),
@@ -19,6 +25,19 @@ USUAL = {
     "answers": ("answers", "answer", "answer_text", "annotations"),
     "start": ("answer_start", "start"),
 }
+
+
+class QuestionOptions(ExampleOptions):
+    """
+    Attributes:
+        from_text: whether the sources are running text, of which questions are made: see `daedal.data.clozes`.
+        most: questions that are made of a paragraph.
+        unanswerable: the share of them that their paragraph does not answer.
+    """
+
+    from_text: bool = False
+    most: int = Field(default=4, ge=1)
+    unanswerable: float = Field(default=0.1, ge=0, le=1)
 
 
 def recognise(sources: Sources) -> float:
@@ -44,8 +63,11 @@ def _is(peek: Peek) -> bool:
     )
 
 
-def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
+def read(items: Sequence[Item], options: QuestionOptions) -> Iterator[Found]:
     for item in items:
+        if options.from_text:
+            yield from _from_text(item, options)
+            continue
         for found in read_asked(item, options, list(USUAL)):
             if isinstance(found, Whole):
                 articles = _articles(found.value)
@@ -69,6 +91,30 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
                 yield Example(found.label, found.number, values, split_of_name(found.label))
             else:
                 yield found
+
+
+def _from_text(item: Item, options: QuestionOptions) -> Iterator[Found]:
+    """Questions about the paragraphs of a text."""
+    number = 0
+    for found in read_item(item, Reading(options.columns.get("context"), options.encoding)):
+        if not isinstance(found, Raw):
+            yield found
+            continue
+        if found.form == "code":
+            yield Lost(found.label, "no prose", "nothing is asked about source code", len(found.text), broken=False)
+            continue
+        if is_apart(found.text):
+            yield Note(f"words and marks of {found.label} stand apart, and are joined")
+        yield Note("questions are made: of sentences a name, a number or a date is cut out (Lewis et al. 2019)")
+        before = number
+        for place, article in enumerate(articles(found.text)):
+            seed = f"{options.seed} {found.label} {found.row} {place}"
+            for values in ask(article, options.most, options.unanswerable, seed):
+                yield Example(found.label, number, values, split_of_name(found.label))
+                number += 1
+        if number == before:
+            why = "no paragraph of it is long enough and names anything"
+            yield Lost(found.label, "nothing to ask", why, len(found.text), broken=False)
 
 
 def _articles(value: Any) -> list[Any] | None:
@@ -182,4 +228,5 @@ KIND = Kind(
     settle=settle,
     together="context",
     checks=(facts,),
+    options=QuestionOptions,
 )

@@ -10,6 +10,7 @@ from jaxtyping import Int, UInt8
 
 from daedal.codecs.caption import tidy
 from daedal.codecs.image import PixelCodec
+from daedal.data.examples import ExampleDataset
 from daedal.data.images.dataset import ImageDataset
 from daedal.data.shards import Dataset
 from daedal.data.worlds.scenes import Scene
@@ -99,7 +100,7 @@ def open_reference(source: Source, codec: PixelCodec) -> Reference:
     """
     data, learned = source.data, source.learned
     train = learned if isinstance(learned, ImageDataset) else None
-    if isinstance(data, Dataset):
+    if isinstance(data, Dataset | ExampleDataset):
         raise DaedalError(
             f"A model of pictures is measured on pictures, and {data.folder} holds text", "Name other data"
         )

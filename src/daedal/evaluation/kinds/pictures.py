@@ -14,7 +14,7 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.evaluation.evaluator import Subject, Tell
 from daedal.evaluation.images.extractors import default_extractor, open_extractor
 from daedal.evaluation.images.features import Extractor, Request
-from daedal.evaluation.images.reference import Reference, of_data, open_reference
+from daedal.evaluation.images.reference import Reference, held_out, of_data, open_reference
 from daedal.evaluation.images.speeds import extractor_speed, largest, model_speeds
 from daedal.evaluation.report import DataFacts, ModelFacts, Presentation, origin
 from daedal.evaluation.source import Source
@@ -101,6 +101,14 @@ class PictureSubject(Subject):
             NotMeasurable: too little is held out.
         """
         return cls(model, of_data(dataset, dataset.codec, dataset), PictureOptions(seconds=seconds))
+
+    @classmethod
+    def require_held_out(cls, dataset: ImageDataset) -> None:
+        held_out(dataset)
+
+    @classmethod
+    def of_task(cls, task: Any, seconds: float) -> Self:
+        return cls.of(task.whole, task.dataset, seconds)
 
     @property
     def can(self) -> frozenset[str]:

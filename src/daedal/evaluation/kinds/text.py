@@ -1,13 +1,14 @@
 """A language model and held-out text: a split of its own data, of another data folder, or any files of text."""
 
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from daedal.codecs.text import TextCodec
 from daedal.config import Config
 from daedal.data.clean import text_of
-from daedal.data.conversations import ConversationDataset, ConversationSplit
+from daedal.data.conversations import ConversationDataset, ConversationSplit, stream_of
 from daedal.data.document import Raw
+from daedal.data.examples import ExampleDataset
 from daedal.data.images.dataset import ImageDataset
 from daedal.data.manifest import Manifest
 from daedal.data.readers import Reading
@@ -70,6 +71,8 @@ class TextSubject(Subject):
             raise DaedalError(
                 f"A language model is measured on text, and {data.folder} holds pictures", "Name other data"
             )
+        if isinstance(data, ExampleDataset):
+            data = stream_of(data)  # which says what is learned of text, and what these are
         if isinstance(data, Dataset):
             documents = _split(data, options.split or held_out(data), codec)
             if isinstance(data, ConversationDataset) and documents.answers is None:
@@ -92,9 +95,18 @@ class TextSubject(Subject):
         documents = Documents.of_split(dataset.split(held_out(dataset)), dataset.codec)
         return cls(model, documents, Documents.of_split(dataset.split("train"), dataset.codec), TextOptions())
 
+    @classmethod
+    def require_held_out(cls, dataset: Dataset) -> None:
+        held_out(dataset)
+
+    @classmethod
+    def of_task(cls, task: Any, seconds: float) -> Self:
+        return cls.of(task.model, task.dataset)
+
     @property
     def can(self) -> frozenset[str]:
-        return self.model.capabilities
+        found: frozenset[str] = self.model.capabilities
+        return found
 
     @property
     def has(self) -> frozenset[str]:

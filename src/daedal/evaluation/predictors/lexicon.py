@@ -28,10 +28,12 @@ class Lexicon:
     Attributes:
         best: of each word of the source language the likeliest one in the target's; none where it most likely has none.
         written: how each word of the target language is mostly written.
+        capital: whether most texts of it begin with a capital.
     """
 
     best: dict[str, str]
     written: dict[str, str]
+    capital: bool
 
     @classmethod
     def fit(cls, sources: Sequence[str], targets: Sequence[str]) -> Self:
@@ -60,7 +62,7 @@ class Lexicon:
         first = order[np.unique(of_source[order], return_index=True)[1]]
         best = {names[of_source[at]]: others[int(couples[at]) % len(said)] for at in first}
         best.pop(_NOTHING, None)
-        return cls(best, _written(targets))
+        return cls(best, _written(targets), 2 * sum(text[:1].isupper() for text in targets) > len(targets))
 
     def __call__(self, texts: Iterable[str]) -> list[str]:
         """Each word's likeliest translation; a word that was not seen stays as it is."""
@@ -72,7 +74,7 @@ class Lexicon:
         for word in said:
             shown = self.written.get(word, word)
             out += shown if not out or word in _NO_SPACE else f" {shown}"
-        return out[:1].upper() + out[1:]
+        return out[:1].upper() + out[1:] if self.capital else out
 
 
 def _numbers(texts: Iterable[Iterable[str]]) -> dict[str, int]:

@@ -1,0 +1,137 @@
+"""How well a translator translates: BLEU and chrF as sacreBLEU has them, beside copying and a lexicon; by length, and whether
+it writes what it has not read."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from daedal.evaluation.blocks import Block, Ranking, Table
+from daedal.evaluation.bootstrap import bootstrap, method
+from daedal.evaluation.evaluator import Findings, Tell
+from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, without_copies
+from daedal.evaluation.examples.held_out import Examples
+from daedal.evaluation.examples.texts import buckets, short
+from daedal.evaluation.intervals import ratio
+from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.measurement import Measurement, define
+from daedal.evaluation.measures import bleu, chrf
+from daedal.evaluation.measures.novel_ngrams import ORDER, novel_ngrams
+from daedal.evaluation.predictors import lexicon
+from daedal.evaluation.predictors.lexicon import Lexicon
+from daedal.evaluation.report import Baseline
+from daedal.inference.generator import Generator
+
+Array = np.ndarray
+BEAMS = 4
+_SHOWN = 6
+_SECONDS_PER_PAIR = 1.5e-4  # that the lexicon learns from, on one core of 2023
+_SEARCHED_PAIRS = 500_000
+
+
+class Translating(ExampleEvaluator):
+    """Translations of held-out texts by beam search."""
+
+    needs, columns = frozenset({"translate"}), frozenset({"source", "target"})
+    sizes: ClassVar[Sequence[int]] = (50, 100, 250, 500, 1000, 2500, 5000)
+    passes = 12.0  # each word of a translation is a pass of the decoder over all beams
+
+    def ask(self, generator: Generator, examples: Examples) -> Sequence[Any]:
+        return [each.text for each in generator.translate(list(examples["source"]), beams=BEAMS)]
+
+    def rest(self, subject: ExampleSubject) -> float:
+        return 1.0 + _SECONDS_PER_PAIR * (0 if subject.train is None else len(subject.train))
+
+    def measure(self, subject: ExampleSubject, within: float, tell: Tell) -> Findings:
+        examples, said = self.answers(subject, within, tell, "translating held-out texts")
+        right, about, seed = examples["target"], subject.about, subject.asked.seed
+        own = Translations(said, right)
+        measured = own.measurements(about, seed, f"beams={BEAMS}")
+        silent = {**about, "model_hash": ""}
+        copied = Translations(examples["source"], right).measurements(silent, seed, "predictor=copy")
+        baselines = [Baseline(name="copying", why="the source as it is", measurements=copied)]
+        train = subject.learned((1 - self.share) * within, _SECONDS_PER_PAIR, lexicon.MOST_PAIRS)
+        if train is not None:
+            learned = Lexicon.fit(train["source"], train["target"])
+            how = f"predictor=ibm-model-1,trained-on={len(train)}-pairs"
+            by_word = Translations(learned(examples["source"]), right).measurements(silent, seed, how)
+            why = "each word's likeliest translation, in the order of the source (IBM Model 1, Brown et al. 1993)"
+            baselines.append(Baseline(name="word by word", why=why, measurements=by_word))
+        if subject.train is not None:
+            measured += _novel(said, right, subject.train["target"][:_SEARCHED_PAIRS], about)
+        of = f"BLEU of the {examples.name} pairs, more is better"
+        blocks: list[Block] = [Ranking(quantity="bleu", of=of), own.by_length(examples), _first(examples, said)]
+        tell(0.95, "looking for copies")
+        known = copies(subject, examples, lambda some: some["source"])
+        return Findings(
+            measured, tuple(baselines), tuple(blocks), sampling={"method": "beam", "beams": BEAMS}
+        ) + without_copies(known, "sources", lambda kept: own.bleu(kept, about, seed, f"beams={BEAMS}"))
+
+
+class Translations:
+    """Translations and references, counted sentence by sentence."""
+
+    def __init__(self, said: Sequence[str], right: Sequence[str]) -> None:
+        self.words, self.characters = bleu.counts(said, right), chrf.counts(said, right)
+
+    def measurements(self, about: dict[str, Any], seed: int, how: str) -> tuple[Measurement, ...]:
+        """BLEU and chrF; their definitions hold sacreBLEU's signatures."""
+        every = np.ones(len(self.words), dtype=bool)
+        return self.bleu(every, about, seed, how), self._measure(
+            "chrF", f"chrf/v1@{how},signature={chrf.signature()}", self.characters, chrf.chrf, about, seed
+        )
+
+    def bleu(self, kept: Any, about: dict[str, Any], seed: int, how: str) -> Measurement:
+        return self._measure(
+            "BLEU", f"bleu/v1@{how},signature={bleu.signature()}", self.words[kept], bleu.bleu, about, seed
+        )
+
+    def _measure(
+        self, name: str, definition: str, table: Float[Array, "n counts"], score: Any, about: dict[str, Any], seed: int
+    ) -> Measurement:
+        return Measurement(
+            name=name, value=float(score(table.sum(0, keepdims=True))[0]), unit="", n=len(table), pieces="pairs",
+            interval=bootstrap(table, score, seed=seed), interval_method=method("pairs"), definition=definition,
+            better="higher", seed=seed, **about,
+        )  # fmt: skip
+
+    def by_length(self, examples: Examples) -> Table:
+        rows = []
+        for name, inside in buckets([len(text.split()) for text in examples["source"]]):
+            scores = (
+                float(score(table[inside].sum(0, keepdims=True))[0])
+                for table, score in ((self.words, bleu.bleu), (self.characters, chrf.chrf))
+            )
+            rows.append((name, len(inside), *scores))
+        head = ("length", "pairs", "BLEU", "chrF")
+        return Table(title="By length of the source", says="In words.", head=head, rows=tuple(rows))
+
+
+def _novel(
+    said: Sequence[str], right: Sequence[str], train: Sequence[str], about: dict[str, Any]
+) -> tuple[Measurement, ...]:
+    """The share of the references' 4-grams that no training target has, which the translations have."""
+    hits, totals = novel_ngrams(said, right, train)
+    if not totals.sum():
+        return ()
+    found = ratio(hits, totals)
+    interval = None if found is None else (max(0.0, found.interval[0]), min(1.0, found.interval[1]))
+    return (
+        Measurement(
+            name=f"{ORDER}-grams right that training has not", value=float(hits.sum() / totals.sum()), unit="",
+            n=int(totals.sum()), pieces=f"{ORDER}-grams", interval=interval, better="higher",
+            interval_method="Student's t by Bell and McCaffrey over pairs, 95 %" if interval else "",
+            definition=define("novel-ngram-recall", 1, order=ORDER, searched=f"{len(train)}-targets"), **about,
+        ),
+    )  # fmt: skip
+
+
+def _first(examples: Examples, said: Sequence[str]) -> Table:
+    """The first translations, not chosen."""
+    rows = tuple(
+        (short(source), short(text), short(right))
+        for source, text, right in list(zip(examples["source"], said, examples["target"], strict=True))[:_SHOWN]
+    )
+    head = ("source", "the model says", "reference")
+    return Table(title="What it writes", says="The first ones, not chosen.", head=head, rows=rows)

@@ -1,0 +1,102 @@
+"""Pairs: scores of how alike two sentences are, what is told of odd pairs, and which way a translation goes."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import daedal
+from command_line import mistake
+from daedal.data.examples import ExampleDataset
+from daedal.data.recognition import recognise
+from kind_examples import sentence
+
+
+def build(source: Path, out: str = "out", **options: Any) -> ExampleDataset:
+    data = daedal.build_data([source], source.parent / out, workers=1, **options)
+    assert isinstance(data, ExampleDataset)
+    return data
+
+
+def every(data: ExampleDataset, column: str) -> list[Any]:
+    return [value for name in data.manifest.splits for value in data.split(name).values(column)]
+
+
+def rows_in(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def scored(of: str = "score") -> list[dict[str, Any]]:
+    return [{"sentence1": sentence(row), "sentence2": f"b {sentence(row + 50)}", of: row % 26 / 5} for row in range(60)]
+
+
+def test_two_sentences_and_a_score_are_pairs_with_a_score(tmp_path: Path) -> None:
+    for of in ("score", "label"):  # as the hub and GLUE call it
+        data = build(rows_in(tmp_path / f"{of}.jsonl", scored(of)), f"{of}.out", near_duplicates="off")
+        assert data.manifest.kind == "pairs"
+        for name in data.manifest.splits:
+            split = data.split(name)
+            assert split.numbers("score").tolist() == split.values("score")
+        assert max(every(data, "score")) == 5.0
+        assert any("scores are from 0 to 5" in note for note in data.manifest.notes)
+
+
+def test_pairs_have_no_score_unless_it_is_asked_for(tmp_path: Path) -> None:
+    rows = [{"source": sentence(row), "target": f"b {sentence(row)}", "score": row / 7} for row in range(60)]
+    source = rows_in(tmp_path / "a.jsonl", rows)
+    data = build(source)
+    assert not data.has("score")
+    assert set(every(data, "score")) == {None}
+    asked = build(source, "asked", column=("score=score",))
+    assert asked.stored("score") == "numbers"
+
+
+def test_two_sentences_and_a_class_stay_labelled(tmp_path: Path) -> None:
+    rows = [row | {"label": place % 2} for place, row in enumerate(scored("label"))]
+    assert recognise(rows_in(tmp_path / "a.jsonl", rows), {}) == "labelled"
+
+
+def odd(folder: Path) -> Path:
+    lines = [(f"de {sentence(row)}", f"en {sentence(row)}") for row in range(60)]
+    lines += [("Ja", f"en {sentence(70, 20)}"), ("the same words here", "the same words here"), ("", "en nothing")]
+    lines += [(f"de {sentence(1)}", f"en another {sentence(90)}")]
+    for place, code in enumerate(("de", "en")):
+        text = "".join(f"{line[place]}\n" for line in lines)
+        (folder / f"train.{code}.gz").write_bytes(gzip.compress(text.encode()))
+    return folder
+
+
+def test_what_is_odd_is_told_with_an_example_and_dropped_as_asked(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    source = odd(tmp_path / "in")
+    data = build(source)
+    told = "\n".join(data.manifest.notes)
+    assert "1 pairs have a side more than 4 times as long as the other, as 'Ja' and 'en" in told
+    assert "1 pairs have the same text on both sides, as 'the same words here'" in told
+    assert "1 texts have more than one target, at most 2" in told
+    assert [(each.reason, each.count) for each in data.manifest.dropped] == [("no source", 1)]
+    assert "en nothing" in data.manifest.dropped[0].examples[0]
+    strict = build(source, "strict", ratio=4)
+    assert "Ja" not in every(strict, "source")
+    assert {each.reason for each in strict.manifest.dropped} == {
+        "no source",
+        "a side more than 4 times as long as the other",
+    }
+    assert "ratio" in mistake("data", "build", source, "--set", "ratio=0.5", "--out", tmp_path / "no")
+
+
+def test_halves_of_unequal_length_alone_are_an_error_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.de").write_text("eins\nzwei\n")
+    (tmp_path / "in" / "x.en").write_text("one\n")
+    line = mistake("data", "build", tmp_path / "in", "--kind", "pairs", "--out", tmp_path / "out")
+    assert "have 2 and 1 lines" in line
+
+
+def test_both_directions_are_folders_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    source = odd(tmp_path / "in")
+    ahead, back = build(source), build(source, "back", column=("target=de",))
+    assert [every(ahead, "source")[0][:2], every(back, "source")[0][:2]] == ["de", "en"]
+    assert sorted(every(ahead, "source")) == sorted(every(back, "target"))
