@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.data import BuildOptions, Dataset, build
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Table

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.data.examples import ExampleSplit
 from daedal.errors import DaedalError

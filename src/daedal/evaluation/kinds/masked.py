@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.data.examples import ExampleDataset
 from daedal.data.shards import Dataset
