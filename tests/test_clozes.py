@@ -175,6 +175,8 @@ def test_headings_part_articles_and_hard_lines_are_one_paragraph() -> None:
     wiki = f" = One = \n \n {paragraph(1)} \n = = Part = = \n {paragraph(2)} \n = Two = \n {paragraph(3)} \n"
     assert list(articles(hard)) == [[" ".join(hard.split())]]
     assert [len(article) for article in articles(wiki)] == [2, 1]
+    code = f"{paragraph(1)}\n\n```python\n{paragraph(2)}\n```\n\n| {paragraph(3)} |\n\n{paragraph(4)}\n"
+    assert list(articles(code)) == [[paragraph(1), paragraph(4)]]
     assert list(articles("")) == list(articles("= A =\n\n# B\n")) == []
 
 

@@ -31,8 +31,8 @@ def question_of(sentence: str, mention: Mention, random: Random) -> str | None:
     answer = sentence[mention.start : mention.end]
     begin, end = _clause(sentence, mention)
     before, behind = sentence[begin : mention.start].split(), sentence[mention.end : end].split()
-    left = [word for word in (each.strip(_MARKS) for each in before) if word]
-    right = [word for word in (each.strip(_MARKS) for each in behind) if word]
+    left = [word for word in (each.strip(_MARKS) for each in before) if any(map(str.isalnum, word))]
+    right = [word for word in (each.strip(_MARKS) for each in behind) if any(map(str.isalnum, word))]
     if left and left[-1].lower() in (_PREPOSITIONS if mention.asked in ("when", "where") else _ARTICLES):
         left.pop()
     if right and right[0].lower() in _RELATIVE:
