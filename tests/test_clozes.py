@@ -145,7 +145,9 @@ def test_the_gap_goes_to_the_front_as_the_words_that_ask_for_it() -> None:
     assert question("The house behind the market has twelve windows on the street.") == (
         "How many windows the house behind the market has on the street?"
     )
-    assert question("It was painted in the old town by Anna Berg.") == "Who it was painted in the old town by?"
+    assert (
+        question("The wall was painted in the old town by Anna Berg.") == "Who the wall was painted in the old town by?"
+    )
     assert question("The friends met Velk.") is None  # too little is said
     assert question("In the hills of Velk all people of the town knew Velk well.") is None  # the answer is said again
 

@@ -14,6 +14,7 @@ from daedal.data.filetypes import words
 
 _FEWEST, _MOST = 6, 20  # words of a question besides those that ask
 _PARTS = re.compile(r"[,;:()–—]|\s(?:and|but|which|while|although|where|because)\s")
+_TELLING, _LONG = 3, 4  # words of so many letters: fewer tell nothing of what is asked
 _DROPPED = 0.1  # of the words
 _MOVED = 1.5  # places
 _SPACE = re.compile(r"\s+")
@@ -43,6 +44,8 @@ def question_of(sentence: str, mention: Mention, random: Random) -> str | None:
         return None
     kept = right[:1] if mention.asked in OF_NEXT else []
     said = [*kept, *_noisy([*left, *right[len(kept) :]], random)]
+    if sum(len(word) >= _LONG and not word.startswith("<") for word in said) < _TELLING:
+        return None
     asked = mention.asked.capitalize()
     return f"{asked} {' '.join(said)}?"
 
