@@ -23,7 +23,7 @@ from daedal.models.model import Model
 
 SECONDS = 120.0
 """What an evaluation may take unless more is given."""
-_TRIED = 8
+_TRIED = 16
 _SHAPE = ("architecture", "depth", "width", "heads", "context", "vocab_size")
 
 
