@@ -141,7 +141,7 @@ def test_the_report_holds_the_model_beside_its_neighbours(generator: StandIn, da
     assert all("[?]" in row[0] for row in table.rows)
     card = model_card(report)
     assert "pipeline_tag: fill-mask" in card
-    assert "its hidden tokens told is" in card
+    assert "its accuracy on hidden tokens is" in card
     assert report.measurements == evaluate(generator, dataset.folder).measurements
 
 

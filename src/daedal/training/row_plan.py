@@ -79,7 +79,9 @@ class AnswererPlan(HeadPlan):
 
 
 class EmbedderPlan(HeadPlan):
-    """Of one that makes vectors of texts."""
+    """Of one that makes vectors of texts, which has no head."""
+
+    derived = HeadPlan.derived | {"head_first"}
 
     family: Literal["embedder"] = Field("embedder", description="what kind of model")
 

@@ -8,13 +8,17 @@ from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, without_copies
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.label_sets import LabelSets
-from daedal.evaluation.examples.numbers import Numbers
 from daedal.evaluation.examples.one_class import OneClass
+from daedal.evaluation.examples.regression import Regression
 from daedal.evaluation.examples.texts import inputs, joined
 from daedal.evaluation.kinds.examples import ExampleSubject
 from daedal.inference.generator import Generator
 
-_PROBLEMS: dict[str, type[OneClass | LabelSets | Numbers]] = {"one": OneClass, "several": LabelSets, "number": Numbers}
+_PROBLEMS: dict[str, type[OneClass | LabelSets | Regression]] = {
+    "one": OneClass,
+    "several": LabelSets,
+    "number": Regression,
+}
 """By what the model says that a text is."""
 _SECONDS_PER_LEARNED_TEXT = 2e-4  # by the simple predictor, on one core of 2023
 

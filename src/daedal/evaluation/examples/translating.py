@@ -13,8 +13,8 @@ from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, without_copies
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.texts import buckets, short
-from daedal.evaluation.intervals import ratio
 from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.means import share_of_pieces
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures import bleu, chrf
 from daedal.evaluation.measures.novel_ngrams import ORDER, novel_ngrams
@@ -115,14 +115,11 @@ def _novel(
     hits, totals = novel_ngrams(said, right, train)
     if not totals.sum():
         return ()
-    found = ratio(hits, totals)
-    interval = None if found is None else (max(0.0, found.interval[0]), min(1.0, found.interval[1]))
     return (
         Measurement(
-            name=f"{ORDER}-grams right that training has not", value=float(hits.sum() / totals.sum()), unit="",
-            n=int(totals.sum()), pieces=f"{ORDER}-grams", interval=interval, better="higher",
-            interval_method="Student's t by Bell and McCaffrey over pairs, 95 %" if interval else "",
-            definition=define("novel-ngram-recall", 1, order=ORDER, searched=f"{len(train)}-targets"), **about,
+            name=f"{ORDER}-grams right that training has not", unit="", n=int(totals.sum()), pieces=f"{ORDER}-grams",
+            definition=define("novel-ngram-recall", 1, order=ORDER, searched=f"{len(train)}-targets"), better="higher",
+            **share_of_pieces(hits, totals, "pairs"), **about,
         ),
     )  # fmt: skip
 
