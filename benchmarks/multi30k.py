@@ -4,8 +4,8 @@ seconds.
     python benchmarks/multi30k.py PATH/TO/multi30k [--source en] [--seconds 1800] [--seed 0] [--out FOLDER]
 
 Both have the same vocabulary and one thread. The peer is Marian's configuration, with the best of three learning rates by BLEU
-on the validation split. Both write with four beams. BLEU and chrF are sacreBLEU's on test_2016_flickr, beside copying the source
-and a lexicon of single words.
+on the validation split. Both write with four beams. BLEU and chrF are sacreBLEU's on test_2016_flickr, beside copying the
+source and a lexicon of single words.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python benchmarks/sentiment.py PATH/TO/sst2 --text TEXT... [--seconds 600] [--seeds 5] [--out FOLDER]
 
 Both first fill in what is hidden of the text for three quarters of the time, with the same tokenizer, then learn the labels of
-the train split alone. The peer has the best of three learning rates, by the dev split and the first seed. Accuracy is on the 1,821
-test sentences; beside it the majority and naive-Bayes-weighted word bigrams with a linear model.
+the train split alone. The peer has the best of three learning rates, by the dev split and the first seed. Accuracy is on the
+1,821 test sentences; beside it the majority and naive-Bayes-weighted word bigrams with a linear model.
 """
 
 import argparse
