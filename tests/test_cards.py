@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.evaluation.examples.presentation import presentation
 from daedal.models.answerer import Answerer, AnswererConfig
