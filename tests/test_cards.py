@@ -15,6 +15,7 @@ from daedal.models.checkpoint import save_model
 from daedal.models.classifier import Classifier, ClassifierConfig
 from daedal.models.embedder import Embedder, EmbedderConfig
 from daedal.models.tagger import Tagger, TaggerConfig
+from daedal.models.translator import Translator, TranslatorConfig
 
 FAMILIES: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
     "bert": (BERT, BERTConfig, {}),
@@ -45,3 +46,15 @@ def test_the_code_of_an_encoders_card_runs(family: str, architecture: str, tmp_p
     card = presentation(model, model.capabilities)
     assert run_blocks(card.use, tmp_path) == ["daedal", "transformers"]
     assert card.what.startswith("A bert" if architecture == "bert" else "A modernbert")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("architecture", "opens"), [("rotary", ["daedal"]), ("t5", ["daedal", "transformers"])])
+def test_the_code_of_a_translators_card_runs(architecture: str, opens: list[str], tmp_path: Path) -> None:
+    codec = marked(TextCodec.train("byte", []))
+    shape = {"width": 16, "depth": 1, "heads": 2, "context": 64}
+    config = TranslatorConfig.of(architecture, vocab_size=codec.vocab_size, **shape)  # type: ignore[arg-type]
+    config = config.but(start_id=codec.eos_id, end_id=codec.eos_id)
+    model = Translator(config).eval()
+    save_model(model, tmp_path, codec=codec)
+    assert run_blocks(presentation(model, model.capabilities).use, tmp_path) == opens

@@ -329,6 +329,22 @@ def test_a_translator_is_measured_as_sacrebleu_does_beside_copying_and_a_lexicon
     )  # the signature's are no borders
 
 
+def test_sources_that_are_too_long_are_cut_and_told(tmp_path: Path) -> None:
+    rows = [{"source": " ".join(WORDS[:n]), "target": " ".join(WORDS[:n])} for n in range(2, 13)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    codec = tiny(Embedder, EmbedderConfig)[1]
+    shape = {"width": 16, "depth": 1, "decoder_depth": 1, "heads": 2, "head_width": 8, "mlp_width": 32, "context": 40}
+    model = Translator(TranslatorConfig(vocab_size=codec.vocab_size, **shape))
+
+    def translate(texts: Any, beams: int) -> list[Any]:
+        assert all(len(text) <= 38 for text in texts)
+        return [SimpleNamespace(text=text) for text in texts]
+
+    report = evaluate(StandIn(model, codec, translate=translate), tmp_path / "pairs.jsonl")
+    long = sum(len(row["source"]) > 38 for row in rows)
+    assert f"{long} sources are longer than the model's context" in report.summary()
+
+
 def test_an_embedder_finds_partners_beside_tf_idf_and_chance(translations: Any) -> None:
     model, codec = tiny(Embedder, EmbedderConfig)
     report = evaluate(StandIn(model, codec, embed=embeds(codec)), translations.folder)
