@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from daedal.errors import DaedalError
-from daedal.files import read_json
+from daedal.files import read_json, regular_size
 
 _LARGEST = 64 * 2**20  # bytes of a vocabulary
 END = "<|endoftext|>"
@@ -67,8 +67,12 @@ def _made(make: Callable[[], Tokenizer], wrong: str) -> Tokenizer:
 
 
 def _gpt2(folder: Path) -> Tokenizer:
-    files = str(folder / "vocab.json"), str(folder / "merges.txt")
-    tokenizer = _made(lambda: Tokenizer(models.BPE.from_file(*files)), f"The vocabulary in {folder} is damaged")
+    files = folder / "vocab.json", folder / "merges.txt"
+    for file in files:
+        regular_size(file)
+    tokenizer = _made(
+        lambda: Tokenizer(models.BPE.from_file(*map(str, files))), f"The vocabulary in {folder} is damaged"
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     if tokenizer.token_to_id(END) is not None:
@@ -79,7 +83,7 @@ def _gpt2(folder: Path) -> Tokenizer:
 def _word_pieces(path: Path, settings: dict[str, Any]) -> Tokenizer:
     """BERT's word pieces (Wu et al. 2016), one a line."""
     try:
-        if path.stat().st_size > _LARGEST:
+        if regular_size(path) > _LARGEST:
             raise DaedalError(f"{path} is too large for a vocabulary", "Restore it from a copy")
         pieces = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
