@@ -1,7 +1,7 @@
-"""Sentences per second of a translator, beside `transformers` `generate` and CTranslate2, in one process and on the same weights.
+"""Sentences per second of a translator, beside `transformers` `generate` and CTranslate2, in one process, on the same weights.
 
-A Marian model of 6 + 6 layers of width 256 with random weights and 8,000 tokens; 32 sources of 10 to 18 tokens, beams of 4, and 15
-tokens written for each: nothing ends early, so that all do the same work. The sides take turns, and each has the median and
+A Marian model of 6 + 6 layers of width 256 with random weights and 8,000 tokens; 32 sources of 10 to 18 tokens, beams of 4, and
+15 tokens written for each: nothing ends early, so that all do the same work. The sides take turns, and each has the median and
 the least of its rounds, of the clock and of the processor: on a busy machine the least processor time is what to compare. That
 all write the same is checked.
 
