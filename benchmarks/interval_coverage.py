@@ -16,9 +16,9 @@ import numpy as np
 import daedal
 from daedal.data.shards import Dataset
 from daedal.evaluation.documents import Documents
-from daedal.evaluation.images.intervals import stratified
 from daedal.evaluation.intervals import difference_interval, ratio_interval, student_t
 from daedal.evaluation.likelihood import score, sliding
+from daedal.evaluation.means import stratified
 from daedal.evaluation.ngram import KneserNey
 
 SIZES = (8, 20, 28, 50, 100, 200, 500)

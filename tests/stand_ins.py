@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.inference.generator import Generator
 

@@ -145,7 +145,9 @@ def test_the_gap_goes_to_the_front_as_the_words_that_ask_for_it() -> None:
     assert question("The house behind the market has twelve windows on the street.") == (
         "How many windows the house behind the market has on the street?"
     )
-    assert question("It was painted in the old town by Anna Berg.") == "Who it was painted in the old town by?"
+    assert (
+        question("The wall was painted in the old town by Anna Berg.") == "Who the wall was painted in the old town by?"
+    )
     assert question("The friends met Velk.") is None  # too little is said
     assert question("In the hills of Velk all people of the town knew Velk well.") is None  # the answer is said again
 
@@ -175,6 +177,8 @@ def test_headings_part_articles_and_hard_lines_are_one_paragraph() -> None:
     wiki = f" = One = \n \n {paragraph(1)} \n = = Part = = \n {paragraph(2)} \n = Two = \n {paragraph(3)} \n"
     assert list(articles(hard)) == [[" ".join(hard.split())]]
     assert [len(article) for article in articles(wiki)] == [2, 1]
+    code = f"{paragraph(1)}\n\n```python\n{paragraph(2)}\n```\n\n| {paragraph(3)} |\n\n{paragraph(4)}\n"
+    assert list(articles(code)) == [[paragraph(1), paragraph(4)]]
     assert list(articles("")) == list(articles("= A =\n\n# B\n")) == []
 
 

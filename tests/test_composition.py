@@ -26,7 +26,7 @@ from daedal.data.worlds.scenes import (
 )
 from daedal.data.worlds.shapes import SHAPES
 from daedal.errors import DaedalError
-from daedal.evaluation.images.intervals import wilson
+from daedal.evaluation.means import wilson
 from daedal.evaluation.worlds.composition import (
     Composition,
     Picture,

@@ -1,5 +1,6 @@
 """What must hold of every encoder and every head, whatever it is made of."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daedal.errors import DaedalError
-from daedal.models.answerer import Answerer, AnswererConfig, log_softmax_of_rows
+from daedal.models.answerer import Answerer, AnswererConfig, best_threshold, log_softmax_of_rows
 from daedal.models.bert import BERT, BERTConfig
 from daedal.models.classifier import Classifier, ClassifierConfig
-from daedal.models.embedder import Embedder, EmbedderConfig
+from daedal.models.embedder import Embedder, EmbedderConfig, _same
 from daedal.models.encoder import EncoderModel
 from daedal.models.model import IGNORE, Moment
 from daedal.models.sequences import LabelBatch, Sequences, SpanBatch, TargetBatch, TwinBatch
@@ -163,6 +164,34 @@ def test_log_probabilities_of_a_row_are_of_its_allowed_tokens() -> None:
         torch.testing.assert_close(found[part], hidden.log_softmax(0))
 
 
+def test_the_threshold_of_none_is_the_one_with_which_most_are_right() -> None:
+    margins = torch.tensor([3.0, -2.0, 1.0, -1.0, 2.0], dtype=torch.float64)
+    spans = torch.tensor([False, True, True, True, False])
+    nones = torch.tensor([True, False, False, False, True])
+    assert best_threshold(margins, spans, nones) == 1.5
+    assert best_threshold(margins, spans, ~spans & ~spans.new_ones(5)) == 1e6  # every row has an answer
+    assert best_threshold(margins, ~spans, ~nones & spans) < -2.0
+
+    made, batch = build(Answerer, "bert"), batch_of(Answerer, [5, 9, 7])
+    with torch.no_grad():
+        logits = made(batch.sequences).split([5, 9, 7])
+    best = [
+        max((float(row[a, 0] + row[b, 1]), a, b) for a in range(1, len(row)) for b in range(a, len(row)))
+        for row in logits
+    ]
+    none = replace(
+        batch, starts=torch.tensor([best[0][1], 0, best[2][1]]), ends=torch.tensor([best[0][2], 0, best[2][2]])
+    )
+    made.finish([none])
+    margins = [float(row[0].sum()) - score for row, (score, _, _) in zip(logits, best, strict=True)]
+    expected = best_threshold(
+        torch.tensor(margins).double(), torch.tensor([True, False, True]), torch.tensor([0, 1, 0]) == 1
+    )
+    assert made.config.none_threshold == pytest.approx(expected, abs=1e-4)
+    made.finish([])
+    assert made.config.none_threshold == pytest.approx(expected, abs=1e-4)
+
+
 def test_twins_of_a_higher_score_are_to_be_more_alike() -> None:
     made = build(Embedder, "modernbert")
     one, other = rows([5, 9, 2]), rows([4, 3, 8], 1)
@@ -171,6 +200,23 @@ def test_twins_of_a_higher_score_are_to_be_more_alike() -> None:
     wrong = torch.stack([likeness[1] - likeness[0], likeness[2] - likeness[0]]).exp().sum()
     loss = made.loss(TwinBatch(one, other, scores, moment=Moment(3))).total
     torch.testing.assert_close(loss, torch.log1p(wrong))
+
+
+def test_the_twin_of_an_equal_row_is_no_wrong_one() -> None:
+    made = build(Embedder, "modernbert")
+    a, b, c, d = (
+        [int(id) for id in torch.randint(0, VOCAB, (5,), generator=torch.Generator().manual_seed(n))] for n in range(4)
+    )
+    one, other = Sequences.of([a, b, a]), Sequences.of([c, d, d])
+    likeness = (made(one) @ made(other).T) / made.config.temperature
+    known = torch.tensor(
+        [[1, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=torch.bool
+    )  # 0 and 2 are of one row, 1 and 2 of one twin
+    likeness = likeness.masked_fill(~known, float("-inf"))
+    expected = -(likeness.log_softmax(1).diag().sum() + likeness.log_softmax(0).diag().sum()) / 2 / 3
+    torch.testing.assert_close(made.loss(TwinBatch(one, other, moment=Moment(3))).total, expected)
+    swapped = Sequences.of([[4, 5, 6], [6, 5, 4], [4, 5, 6]])
+    assert _same(swapped).tolist() == [[True, False, True], [False, True, False], [True, False, True]]
 
 
 def test_a_head_begins_with_the_encoder_of_any_other() -> None:

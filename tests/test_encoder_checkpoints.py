@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from daedal.errors import DaedalError
+from daedal.families import line
 from daedal.models.bert import BERT
 from daedal.models.checkpoint import load_model, save_model
 from daedal.models.classifier import Classifier, ClassifierConfig
@@ -19,6 +20,7 @@ from daedal.models.embedder import Embedder
 from daedal.models.encoder import EncoderModel
 from daedal.models.formats import CLASSES
 from daedal.models.huggingface_encoders import REFUSED, read_config, write_config
+from daedal.models.identity import identify
 from daedal.models.sequences import Sequences
 
 transformers = pytest.importorskip("transformers")
@@ -118,7 +120,8 @@ def test_a_checkpoint_of_transformers_gives_the_same_numbers_here_and_back(
     model.save_pretrained(tmp_path / "theirs")
     loaded = load_model(tmp_path / "theirs")
     assert isinstance(loaded, EncoderModel)
-    assert loaded.family == CLASSES[type(model).__name__]
+    assert loaded.family == CLASSES[type(model).__name__] == identify(tmp_path / "theirs").family
+    assert identify(tmp_path / "theirs").kind in line(loaded.family).learns
     expected = padded(model, head, types_of(loaded))
     check(mine(loaded, head), expected)
     save_model(loaded, tmp_path / "mine")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 

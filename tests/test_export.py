@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from daedal.codecs.framing import marked
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.interop.export import export
 from daedal.models.checkpoint import save_model
+from daedal.models.classifier import Classifier, ClassifierConfig
 from daedal.models.gpt import GPT, GPTConfig
 
 CODEC = TextCodec.train("bpe", ["the cat sat on the mat, and the dog lay by the door.\n" * 30], 320)
@@ -78,3 +80,18 @@ def test_a_tokenizer_of_another_model_is_told(run: Path, tmp_path: Path) -> None
     TextCodec.train("bpe", ["quite another text, which has many other words in it " * 30], 400).save(run)
     with pytest.raises(DaedalError, match="tokenizer has"):
         export(run, tmp_path / "out")
+
+
+def test_a_classifier_leaves_as_a_folder_and_not_as_gguf(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    codec = marked(CODEC)
+    config = ClassifierConfig.of(
+        "modernbert", vocab_size=codec.vocab_size, width=32, depth=2, heads=4, context=64, labels=("bad", "good")
+    )
+    save_model(Classifier(config), tmp_path / "run", codec=codec)
+    folder = export(tmp_path / "run", tmp_path / "out")
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    assert model.config.id2label == {0: "bad", 1: "good"}
+    assert transformers.AutoTokenizer.from_pretrained(folder).mask_token_id == codec.mask_id
+    with pytest.raises(DaedalError, match="no GGUF file"):
+        export(tmp_path / "run", tmp_path / "out.gguf")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daedal.codecs.framing import marked, word_starts
+from daedal.codecs.both_ways import marked, word_starts
 from daedal.codecs.text import TextCodec
 
 TEXTS = ["The old fox went to the river.", "A crow sat on a tree, 12 feet high."]

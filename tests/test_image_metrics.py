@@ -17,12 +17,12 @@ from daedal.errors import DaedalError
 from daedal.evaluation.images.features import Features, extract
 from daedal.evaluation.images.frechet import distance_of_moments, extrapolate, frechet_distance, frechet_error
 from daedal.evaluation.images.inception_score import inception_score
-from daedal.evaluation.images.intervals import mean_interval, wilson
 from daedal.evaluation.images.kernel import kernel_distance
 from daedal.evaluation.images.manifold import manifold
 from daedal.evaluation.images.memorization import Nearest, authenticity, copy_test, nearest, nearest_of
 from daedal.evaluation.images.moments import Moments
 from daedal.evaluation.images.retrieval import retrieval
+from daedal.evaluation.means import mean_interval, wilson
 
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "golden_image_metrics.json").read_text())

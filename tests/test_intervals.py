@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Float
 
-from daedal.evaluation.images.intervals import stratified, wilson
 from daedal.evaluation.images.memorization import Nearest, copy_test
 from daedal.evaluation.intervals import difference_interval, normal, ratio, ratio_interval, student_t
+from daedal.evaluation.means import share_of_pieces, stratified, wilson
 
 Values = Float[np.ndarray, " pieces"]
 
@@ -181,3 +181,16 @@ def test_mann_and_whitneys_interval_is_within_nought_and_one_and_is_no_point() -
     assert high == 1
     low, high = test_of(near, near)
     assert 0.3 < low < 0.5 < high < 0.7
+
+
+def test_the_interval_of_a_share_over_pieces_is_the_ratios_and_says_something_at_the_ends() -> None:
+    drawn = np.random.default_rng(0)
+    sizes = drawn.integers(1, 30, 60).astype(float)
+    hits = drawn.binomial(sizes.astype(int), 0.7).astype(float)
+    found, expected = share_of_pieces(hits, sizes, "sentences"), ratio(hits, sizes)
+    assert expected is not None
+    assert (found["value"], found["interval"]) == (expected.value, expected.interval)
+    none = share_of_pieces(0 * hits, sizes, "sentences", 100.0)
+    assert none["interval"] == (0.0, pytest.approx(100 * wilson(0, 60)[1]))  # type: ignore[index]
+    assert share_of_pieces(sizes, sizes, "sentences")["interval"][1] == 1.0
+    assert share_of_pieces(hits[:1], sizes[:1], "sentences")["interval"] is None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.data import BuildOptions, Dataset, build
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Table
@@ -141,7 +141,7 @@ def test_the_report_holds_the_model_beside_its_neighbours(generator: StandIn, da
     assert all("[?]" in row[0] for row in table.rows)
     card = model_card(report)
     assert "pipeline_tag: fill-mask" in card
-    assert "its hidden tokens told is" in card
+    assert "its accuracy on hidden tokens is" in card
     assert report.measurements == evaluate(generator, dataset.folder).measurements
 
 

@@ -91,3 +91,10 @@ def test_a_lexicon_is_learned_from_pairs_and_keeps_the_order_of_the_source() -> 
     assert whole(["the green cat."]) == ["Die grüne katze."]
     assert Lexicon.fit(sources, targets).best == lexicon.best
     assert lexicon([""]) == [""]
+
+
+def test_of_long_pairs_the_lexicon_learns_from_as_many_as_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daedal.evaluation.predictors.lexicon._MOST_CELLS", 100)
+    lexicon = Lexicon.fit(["a b c"] * 50, ["d e f"] * 50)
+    assert lexicon.pairs == 8  # of 4 by 3 words each, "none" being one
+    assert Lexicon.fit(["a b c " * 40], ["d e f " * 40]).pairs == 1

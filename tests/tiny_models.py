@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.models.encoder import EncoderModel
 from daedal.models.gpt import GPT, GPTConfig

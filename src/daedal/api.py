@@ -94,6 +94,10 @@ def train(
         if family in PIPELINES:
             train_stages: Callable[..., TrainingResult] = part(PIPELINES[family].train)
             return train_stages(session, data, Path(out), budget, init, codec, options)
+        if options.get("pretrain_data") is not None:
+            from daedal.training.pretraining import Pretraining
+
+            return Pretraining.asked(family, data, budget, init, options).train(session, Path(out))
         return session.begin(family, data, out, budget, init, codec, options)
 
 
@@ -105,13 +109,14 @@ def resume(run: str | Path, progress: "Listener | None" = None, data: str | Path
     """
     started = time.monotonic()
     from daedal.training.machine import choose_device
+    from daedal.training.pretraining import Pretraining
     from daedal.training.processes import processes
     from daedal.training.run import RunFolder, claimed
     from daedal.training.session import Session
     from daedal.training.text_to_image import TextToImage
 
     folder = RunFolder.open(run)
-    request = TextToImage.of(folder)
+    request = TextToImage.of(folder) or Pretraining.of(folder)
     device = folder.plan.device if folder.begun or request is None else choose_device(request.options.get("device"))
     with processes(device) as group, claimed(folder, group):
         session = Session(group, _measure, started, progress)

@@ -1,20 +1,14 @@
 """How a model that reads both ways has its texts: what stands before, between and behind them, as `[CLS] a [SEP] b [SEP]` of
 BERT (Devlin et al. 2019). A tokenizer's file says it; to those that we train it is added."""
 
-import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Int64
-from tokenizers import AddedToken, Tokenizer, processors
-
-if TYPE_CHECKING:
-    from daedal.codecs.text import TextCodec
+from tokenizers import Tokenizer
 
 Array = np.ndarray
-FIRST, BETWEEN, HIDDEN, EMPTY = "[CLS]", "[SEP]", "[MASK]", "[PAD]"
-_NAMES = {"cls_token": FIRST, "sep_token": BETWEEN, "mask_token": HIDDEN, "pad_token": EMPTY}
 
 
 class Framed(NamedTuple):
@@ -76,40 +70,6 @@ class Framing(NamedTuple):
         before, between, behind = self.double
         parts = (before, np.asarray(one, dtype=np.int64), between, np.asarray(other, dtype=np.int64), behind)
         return _framed(parts, self.double_types, (1, 3))
-
-
-def marked(codec: "TextCodec") -> "TextCodec":
-    """A codec with the marks of a model that reads both ways: itself where it has them; else they come on top of its ids."""
-    from daedal.codecs.text import TextCodec
-
-    if codec.mask_id is not None and codec.framing.room:
-        return codec
-    settings, tokenizer = codec.settings, Tokenizer.from_str(json.dumps(codec.state()))
-    joins = codec.kind == "bpe"  # the space before a word is the word's, so that before a mask is the mask's
-    tokenizer.add_special_tokens([
-        AddedToken(mark, special=True, normalized=False, lstrip=joins and mark == HIDDEN) for mark in _NAMES.values()
-    ])  # fmt: skip
-    first, between = (str(mark) for mark in (FIRST, BETWEEN))
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{first} $A {between}",
-        pair=f"{first} $A {between} $B:1 {between}:1",
-        special_tokens=[(mark, tokenizer.token_to_id(mark)) for mark in (first, between)],
-    )
-    return TextCodec(tokenizer, settings | _NAMES)
-
-
-def word_starts(codec: "TextCodec") -> Int64[Array, " ids"]:
-    """1 for each id that begins a word, 0 for those that go on with one, and for special tokens 1."""
-    starts = np.ones(codec.vocab_size, dtype=np.int64)
-    for id in range(codec.vocab_size):
-        if id in codec.special_ids:
-            continue
-        name = codec.piece(id)
-        if codec.byte_level:
-            starts[id] = not (codec.token_bytes(id).decode("utf-8", "replace")[:1] or " ").isalpha()
-        else:
-            starts[id] = not (name.startswith("##") or (codec.spaced and not name.startswith("▁")))
-    return starts
 
 
 def _around(sequences: Sequence[int | None], number: int) -> tuple[int, int]:

@@ -21,6 +21,7 @@ Sums = Float[np.ndarray, "replicates statistics"]
 def bootstrap(
     statistics: Float[np.ndarray, "pieces statistics"],
     measure: Callable[[Sums], Float[np.ndarray, " replicates"]],
+    times: Int[np.ndarray, " pieces"] | None = None,
     *,
     seed: int = 0,
     replicates: int = REPLICATES,
@@ -30,17 +31,19 @@ def bootstrap(
     Args:
         statistics: of each piece; those of pieces that belong together, as questions about one text, are summed before.
         measure: of sums, a row for each replicate.
+        times: how many pieces there are of each of these statistics, where equal ones were put together; one unless given.
         seed: of the draws: the same seed gives the same interval.
     """
-    n = len(statistics)
+    times = np.ones(len(statistics), dtype=np.int64) if times is None else times
+    n = int(times.sum())
     if n < 2:
         return None
     generator = np.random.Generator(np.random.Philox(seed))
-    rows = max(1, _CELLS // n)
+    rows = max(1, _CELLS // statistics.size)
     found = []
     for first in range(0, replicates, rows):
-        times = generator.multinomial(n, np.full(n, 1 / n), size=min(rows, replicates - first))
-        found.append(measure(times.astype(np.float64) @ statistics))
+        drawn = generator.multinomial(n, times / n, size=min(rows, replicates - first))
+        found.append(measure(drawn.astype(np.float64) @ statistics))
     low, high = np.quantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 

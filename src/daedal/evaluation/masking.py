@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float, Int
 from daedal.evaluation.blocks import Block, Ranking, Table
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.examples.texts import short
-from daedal.evaluation.intervals import RATIO, Ratio, ratio
+from daedal.evaluation.intervals import RATIO, ratio
 from daedal.evaluation.kinds.masked import MaskedSubject
 from daedal.evaluation.masked_text import Hidden, Judged, MaskedText, judge, logits_of
+from daedal.evaluation.means import share_of_pieces
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.predictors.neighbours import UNKNOWN, Neighbours
 from daedal.evaluation.report import Baseline
@@ -153,43 +154,32 @@ def measurements(
     def measure(
         name: str, quantity: str, values: Float[Array, " n"] | Bool[Array, " n"], piece_of: Int[Array, " n"]
     ) -> Measurement:
-        found = _ratio(values.astype(np.float64), piece_of)
-        interval = None if found is None else (max(0.0, found.interval[0]), min(1.0, found.interval[1]))
+        hits, sizes = np.bincount(piece_of, weights=values), np.bincount(piece_of).astype(np.float64)
         return Measurement(
-            name=name, value=float(values.mean()), unit="", n=len(values), better="higher", interval=interval,
-            interval_method=_method(pieces, found), definition=define(quantity, 1, **some), **common,
+            name=name, unit="", n=len(values), better="higher", definition=define(quantity, 1, **some),
+            **share_of_pieces(hits, sizes, pieces), **common,
         )  # fmt: skip
 
-    loss = _ratio(one.nats, of[1])
+    loss = ratio(np.bincount(of[1], weights=one.nats), np.bincount(of[1]).astype(np.float64))
     nats, interval = float(one.nats.mean()), None if loss is None else loss.positive_interval
+    method = "" if loss is None else f"{RATIO} over {pieces}, {loss.freedom:.1f} degrees of freedom, 95 %"
     per_byte = int(passages.free.sum()) / passages.bytes / math.log(2)
     single = {**how, "hidden": f"one-of-{len(alone)}-tokens"}
     scaled = None if interval is None else (interval[0] * per_byte, interval[1] * per_byte)
     finite = interval is not None and interval[1] < _MOST_NATS
     return (
-        measure("hidden tokens told", "masked-token-accuracy", part.ranks == 1, of[0]),
-        measure("hidden tokens among the first 5", "masked-token-top-5", part.ranks <= 5, of[0]),
+        measure("accuracy on hidden tokens", "masked-token-accuracy", part.ranks == 1, of[0]),
+        measure("top-5 accuracy on hidden tokens", "masked-token-top-5", part.ranks <= 5, of[0]),
         Measurement(
             name="pseudo-perplexity", value=math.exp(min(nats, _MOST_NATS)), unit="per token", n=len(alone),
             interval=(math.exp(interval[0]), math.exp(interval[1])) if finite and interval else None,
-            interval_method=_method(pieces, loss), definition=define("pseudo-perplexity", 1, **single), **common,
+            interval_method=method, definition=define("pseudo-perplexity", 1, **single), **common,
         ),
         Measurement(
             name="pseudo-bits per byte", value=nats * per_byte, unit="bits per byte", n=len(alone), interval=scaled,
-            interval_method=_method(pieces, loss), definition=define("pseudo-bits-per-byte", 1, **single), **common,
+            interval_method=method, definition=define("pseudo-bits-per-byte", 1, **single), **common,
         ),
     )  # fmt: skip
-
-
-def _ratio(values: Float[Array, " n"], piece: Int[Array, " n"]) -> Ratio | None:
-    """The mean over tokens whose pieces are independent."""
-    return ratio(np.bincount(piece, weights=values), np.bincount(piece).astype(np.float64))
-
-
-def _method(pieces: str, found: Ratio | None) -> str:
-    return (
-        "" if found is None else f"{RATIO.split(' on ')[0]} over {pieces}, {found.freedom:.1f} degrees of freedom, 95 %"
-    )
 
 
 @torch.inference_mode()

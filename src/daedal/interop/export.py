@@ -6,19 +6,19 @@ The run folder already is such a checkpoint; an export leaves out the training s
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
-from daedal.families import line
 from daedal.files import atomic_folder, read_json
 from daedal.models.checkpoint import load_model, resolve, weight_files
+from daedal.models.formats import format_of
 from daedal.models.gpt import GPT
-from daedal.models.huggingface import CLASSES, read_config
 from daedal.models.identity import identify
 
 _FILES = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
-    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "README.md",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja", "README.md",
     "model.safetensors.index.json",
 )  # fmt: skip
 _OTHER_FILES = (".onnx", ".safetensors", ".bin", ".pt", ".pth", ".ggml", ".zip")
@@ -53,14 +53,17 @@ def export(
     values = read_json(folder / "config.json")
     if (found := identify(folder)).kind == "pictures":
         raise DaedalError(f"{folder} holds a model of pictures, which opens in Daedal only", "Export a model of text")
-    if line(found.family).model != "daedal.models.gpt:GPT":
+    form = format_of(found.family)
+    if form is None:
         raise DaedalError(f"{folder} holds a {found.family}, which opens in Daedal only", "Export a gpt")
-    config = read_config(values, str(folder / "config.json"))
-    if config.architecture not in CLASSES:
+    config: Any = form.read_config(values, str(folder / "config.json"))
+    if "architectures" not in form.write_config(config):
         raise DaedalError(
             f"The architecture {config.architecture!r} opens in Daedal only",
-            f"Train one of {', '.join(CLASSES)} to leave with the model",
+            "Train another one, by --architecture, to leave with the model",
         )
+    if single and found.family != "gpt":
+        raise DaedalError(f"{folder} holds a {found.family}, of which there is no GGUF file here", "Name a folder")
     model = load_model(folder)
     codec = TextCodec.load(folder)
     if codec.vocab_size > config.vocab_size:

@@ -62,7 +62,7 @@ def save_model(
     names = [f"model-{i + 1:05}-of-{len(shards):05}.safetensors" for i in range(len(shards))]
     if len(shards) == 1:
         names = ["model.safetensors"]
-    parameters = dict(model.named_parameters())
+    parameters = model.state_dict()
     weight_map: dict[str, str] = {}
     total = 0
     for name, shard in zip(names, shards, strict=True):
@@ -88,8 +88,9 @@ def save_model(
         folder / "config.json",
         {**special, **form.write_config(model.config), **(notes or {}), "dtype": kind, "torch_dtype": kind},
     )
-    if form.WRITES:
-        generation = {**special, "do_sample": True}
+    habit = form.generation(model.config)
+    if habit is not None:
+        generation = {**special, **habit}
         write_json(folder / "generation_config.json", generation if habits is None else habits.generation(generation))
     if codec is not None:
         codec.save(folder, form.tokenizer_settings(model.config))
@@ -233,7 +234,7 @@ def resolve(folder_or_hub_id: Path | str) -> Path:
 
 
 def _shards(model: Model, form: Format, dtype: torch.dtype, max_shard_bytes: int) -> list[list[TensorName]]:
-    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     shards: list[list[TensorName]] = [[]]
     size = 0
     for entry in form.tensor_names(model.config):
@@ -246,7 +247,7 @@ def _shards(model: Model, form: Format, dtype: torch.dtype, max_shard_bytes: int
     return shards
 
 
-def _extract(parameters: dict[str, torch.nn.Parameter], entry: TensorName, dtype: torch.dtype) -> Tensor:
+def _extract(parameters: Mapping[str, Tensor], entry: TensorName, dtype: torch.dtype) -> Tensor:
     tensor = parameters[entry.parameter].detach()
     tensor = tensor if entry.rows is None else tensor[slice(*entry.rows)]
     tensor = tensor.T if entry.transposed else tensor

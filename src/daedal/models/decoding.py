@@ -126,18 +126,17 @@ class Decoding:
 def top(
     logits: Float[Tensor, "rows beams tokens"], scores: Float[Tensor, "rows beams"], count: int
 ) -> tuple[Float[Tensor, "rows count"], Int[Tensor, "rows count"], Int[Tensor, "rows count"]]:
-    """The best scores that beams can have after one more token, the beam of each and the token: the best of whole blocks are
-    found first, since sorting is slow and finding a maximum is not."""
-    gained = scores - logits.logsumexp(2)  # what a beam's logits lack to be scores
-    blocks = logits.view(*scores.shape, -1, BLOCK)
-    best = (blocks.amax(3) + gained[..., None]).flatten(1)
-    count_of_blocks = blocks.shape[2]
+    """The best scores that beams can have after one more token, the beam of each and the token. The best of whole blocks are
+    found first, since sorting is slow and finding a maximum is not. The logits are overwritten."""
+    gained = torch.log_softmax(logits, 2, out=logits).view(*scores.shape, -1, BLOCK)
+    size = gained.shape[2]
+    best = (gained.amax(3) + scores[..., None]).flatten(1)
     _, chosen = best.topk(min(count, best.shape[1]), 1)
-    within = blocks.flatten(1, 2).gather(1, chosen[..., None].expand(-1, -1, BLOCK))
-    within = within + gained.gather(1, chosen // count_of_blocks)[..., None]
+    within = gained.flatten(1, 2).gather(1, chosen[..., None].expand(-1, -1, BLOCK))
+    within = within + scores.gather(1, chosen // size)[..., None]
     found, places = within.flatten(1).topk(count, 1)
     block = chosen.gather(1, places // BLOCK)
-    return found, block // count_of_blocks, block % count_of_blocks * BLOCK + places % BLOCK
+    return found, block // size, block % size * BLOCK + places % BLOCK
 
 
 def _heads(

@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
@@ -49,6 +49,8 @@ class Embedder(EncoderModel):
         if batch.scores is None:
             likeness = one @ other.T / self.config.temperature
             own = torch.arange(len(one), device=one.device)
+            same = _same(batch.one) | _same(batch.other)  # the twin of an equal row is no wrong one
+            likeness = likeness.masked_fill(same & (own[:, None] != own), float("-inf"))
             total = (
                 F.cross_entropy(likeness, own, reduction="sum") + F.cross_entropy(likeness.T, own, reduction="sum")
             ) / 2
@@ -58,3 +60,13 @@ class Embedder(EncoderModel):
             wrong = (likeness - likeness[:, None]).masked_select(above)  # by how much the lower is more alike
             total = F.pad(wrong, (1, 0)).logsumexp(0) * len(one)
         return Loss(total / batch.moment.count)
+
+
+def _same(sequences: Sequences) -> Bool[Tensor, "rows rows"]:
+    """Which rows have the same ids, by a hash."""
+    packing = sequences.packing
+    mixed = (sequences.ids + 1) * 0x2545F4914F6CDD1D + (packing.positions + 1) * 0x1B873593CC9E2D51
+    mixed = (mixed ^ (mixed >> 29)) * 0x369DEA0F31A53F85
+    mixed = mixed ^ (mixed >> 32)
+    digests = mixed.new_zeros(len(packing)).index_add(0, packing.rows, mixed)
+    return digests[:, None] == digests

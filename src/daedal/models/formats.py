@@ -34,14 +34,18 @@ CLASSES = {
     "Qwen3ForCausalLM": "gpt",
     **_ENCODERS,
     "BertForPreTraining": "bert",
+    "T5ForConditionalGeneration": "translator",
+    "MarianMTModel": "translator",
 }
 """The families of Transformers' classes."""
 _UNNAMED = {
     "gpt2": "gpt", "llama": "gpt", "mistral": "gpt", "qwen2": "gpt", "qwen3": "gpt", "daedal_swift": "gpt",
     "bert": "bert", "roberta": "bert", "distilbert": "bert", "modernbert": "bert",
+    "t5": "translator", "marian": "translator", "daedal_rotary": "translator",
 }  # fmt: skip
 _MODULES = {
     "gpt": "daedal.models.huggingface",
+    "translator": "daedal.models.huggingface_translators",
     **dict.fromkeys(_ENCODERS.values(), "daedal.models.huggingface_encoders"),
 }
 
@@ -66,13 +70,7 @@ class TensorName:
 
 
 class Format(Protocol):
-    """What a module knows of the checkpoints of some families.
-
-    Attributes:
-        WRITES: whether its models write texts, and a checkpoint says how.
-    """
-
-    WRITES: bool
+    """What a module knows of the checkpoints of some families."""
 
     def read_config(self, value: Any, where: str) -> Config:
         """The configuration in a `config.json`.
@@ -83,6 +81,9 @@ class Format(Protocol):
 
     def write_config(self, config: Any) -> dict[str, Any]:
         """The `config.json` of a model."""
+
+    def generation(self, config: Any) -> dict[str, Any] | None:
+        """What `generation_config.json` says, besides the special tokens, of how texts are written; nothing where none are."""
 
     def outline(self, config: Any) -> "Model":
         """The model of a configuration."""

@@ -20,7 +20,6 @@ CLASSES = {
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
 }
-WRITES = True
 OWN = "daedal_swift"
 """The model type of what opens in Daedal only: the architecture swift, and any that is told the places of a grid."""
 REFUSED: dict[str, tuple[Any, ...]] = {
@@ -43,6 +42,11 @@ def tensor_names(config: GPTConfig) -> Iterator[TensorName]:
         with torch.device("meta"):
             return iter([TensorName(name, name) for name, _ in GPT(config).named_parameters()])
     return _gpt2_names(config) if config.architecture == "gpt2" else _llama_names(config)
+
+
+def generation(config: GPTConfig) -> dict[str, Any]:
+    """How texts are written."""
+    return {"do_sample": True}
 
 
 def outline(config: GPTConfig) -> GPT:

@@ -19,8 +19,16 @@ from daedal.models.encoder_tensors import settle, spare, tensor_names
 from daedal.models.formats import ACTIVATION_NAMES, activation, family_of, refuse, whole
 from daedal.models.tagger import Tagger, TaggerConfig
 
-__all__ = ["outline", "read_config", "settle", "spare", "tensor_names", "tokenizer_settings", "write_config"]
-WRITES = False
+__all__ = [
+    "generation",
+    "outline",
+    "read_config",
+    "settle",
+    "spare",
+    "tensor_names",
+    "tokenizer_settings",
+    "write_config",
+]
 _NAMES = {"bert": "Bert", "roberta": "Roberta", "distilbert": "DistilBert", "modernbert": "ModernBert"}
 _MODELS: dict[type[EncoderConfig], tuple[type[EncoderModel], str]] = {
     BERTConfig: (BERT, "ForMaskedLM"),
@@ -121,6 +129,10 @@ def tokenizer_settings(config: EncoderConfig) -> dict[str, Any]:
     """How long a text may be, and whether the model is told the types of tokens."""
     types = ["token_type_ids"] if config.types > 1 else []
     return {"model_max_length": config.context, "model_input_names": ["input_ids", *types, "attention_mask"]}
+
+
+def generation(config: EncoderConfig) -> None:
+    """Nothing is written."""
 
 
 def outline(config: EncoderConfig) -> EncoderModel:

@@ -115,7 +115,6 @@ class TranslatorConfig(Config):
             "activation": {"rotary": "relu_squared", "t5": "relu", "marian": "silu"}[architecture],
             "norm_eps": 1e-5 if architecture == "marian" else 1e-6,
             "embedding_scale": width**0.5 if architecture == "marian" else 1.0,
-            "output_scale": width**-0.5 if architecture == "t5" and changes.get("tied", True) else 1.0,
             "output_bias": architecture == "marian",
         }
         return cls.parse({**values, **changes}, "model")

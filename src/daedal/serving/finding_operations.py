@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Sequence
 from typing import Any, Self
 
-from daedal.codecs.framing import HIDDEN
+from daedal.codecs.both_ways import HIDDEN
 from daedal.inference.generator import Generator
 from daedal.serving.commands import Command, Refused
 from daedal.serving.operation import Operation, encoded

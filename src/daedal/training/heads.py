@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.data.examples import ExampleSplit
 from daedal.errors import DaedalError
@@ -61,7 +61,7 @@ class HeadLearner(RowLearner):
         super().choose_steps(choose, facts)
         if self.initial is not None:
             choose("layer_decay", 0.9)
-            choose("head_first", _NEW if self.fresh else 0.0)
+            choose("head_first", _NEW if self.fresh and "head_first" not in self.plans.derived else 0.0)
 
     def begun(self, plan: Plan) -> Model:
         model = super().begun(plan) if self.initial is None else self.initial

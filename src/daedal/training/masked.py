@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.data.passages import Passages
 from daedal.errors import DaedalError

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from daedal.codecs.framing import word_starts
+from daedal.codecs.both_ways import word_starts
 from daedal.codecs.text import TextCodec
 from daedal.models.model import IGNORE
 from daedal.models.sequences import Sequences, TargetBatch, by_length, line

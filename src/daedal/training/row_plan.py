@@ -44,6 +44,10 @@ class BERTPlan(EncoderPlan):
 class HeadPlan(EncoderPlan):
     """Of one that learns something of texts, from nothing or from a model that fills in."""
 
+    pretrain_data: str | None = Field(
+        None,
+        description="a data folder of text: a bert learns it in the first part of the time, and its body is begun with",
+    )
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="each layer's learning rate, as a share of that of the layer above it"
     )
@@ -75,7 +79,9 @@ class AnswererPlan(HeadPlan):
 
 
 class EmbedderPlan(HeadPlan):
-    """Of one that makes vectors of texts."""
+    """Of one that makes vectors of texts, which has no head."""
+
+    derived = HeadPlan.derived | {"head_first"}
 
     family: Literal["embedder"] = Field("embedder", description="what kind of model")
 

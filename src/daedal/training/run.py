@@ -37,7 +37,7 @@ class RunFolder:
     def check_new(cls, path: str | Path) -> None:
         """Refuse a folder that is taken, before anything is measured or trained for it."""
         run = cls(path)
-        if run.begun or run.request.exists():
+        if run.begun or run.staged:
             raise DaedalError(
                 f"{path} already holds a run", f"Go on with it by --resume {path}, or choose another --out"
             )
@@ -96,9 +96,9 @@ class RunFolder:
         return (self.training / "plan.json").exists()
 
     @property
-    def request(self) -> Path:
-        """What was asked of a run of two stages, for the second of them."""
-        return self.training / "text-to-image.json"
+    def staged(self) -> bool:
+        """Whether it is one of two stages, of which what was asked is kept."""
+        return any((self.training / name).exists() for name in ("text-to-image.json", "pretraining.json"))
 
     @property
     def measured(self) -> bool:
@@ -109,6 +109,11 @@ class RunFolder:
     def tokens(self) -> Path:
         """The run of the first of two stages, which learns the tokens of pictures."""
         return self.training / "tokens"
+
+    @property
+    def pretrained(self) -> Path:
+        """The run of the first of two stages, which learns to fill in what is hidden of texts."""
+        return self.training / "bert"
 
     @property
     def codec(self) -> Path:

@@ -14,6 +14,7 @@ from daedal.data.filetypes import words
 
 _FEWEST, _MOST = 6, 20  # words of a question besides those that ask
 _PARTS = re.compile(r"[,;:()–—]|\s(?:and|but|which|while|although|where|because)\s")
+_TELLING, _LONG = 3, 4  # words of so many letters: fewer tell nothing of what is asked
 _DROPPED = 0.1  # of the words
 _MOVED = 1.5  # places
 _SPACE = re.compile(r"\s+")
@@ -31,8 +32,8 @@ def question_of(sentence: str, mention: Mention, random: Random) -> str | None:
     answer = sentence[mention.start : mention.end]
     begin, end = _clause(sentence, mention)
     before, behind = sentence[begin : mention.start].split(), sentence[mention.end : end].split()
-    left = [word for word in (each.strip(_MARKS) for each in before) if word]
-    right = [word for word in (each.strip(_MARKS) for each in behind) if word]
+    left = [word for word in (each.strip(_MARKS) for each in before) if any(map(str.isalnum, word))]
+    right = [word for word in (each.strip(_MARKS) for each in behind) if any(map(str.isalnum, word))]
     if left and left[-1].lower() in (_PREPOSITIONS if mention.asked in ("when", "where") else _ARTICLES):
         left.pop()
     if right and right[0].lower() in _RELATIVE:
@@ -43,6 +44,8 @@ def question_of(sentence: str, mention: Mention, random: Random) -> str | None:
         return None
     kept = right[:1] if mention.asked in OF_NEXT else []
     said = [*kept, *_noisy([*left, *right[len(kept) :]], random)]
+    if sum(len(word) >= _LONG and not word.startswith("<") for word in said) < _TELLING:
+        return None
     asked = mention.asked.capitalize()
     return f"{asked} {' '.join(said)}?"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 _LINES = 120  # characters of a line on average, from which on each is a paragraph
 _FEWEST, _ENOUGH, _MOST = 25, 60, 250  # words of a paragraph: less is left out, or joined with the next; more is cut
 _HEADING = re.compile(r"\s*((?:=\s?)+)[^\s=].*?(?:\s?=)+\s*|\s*(#{1,6})\s.+")
+_FENCED = re.compile(r"^```.*?^```[^\n]*$", re.MULTILINE | re.DOTALL)  # code in Markdown
 _APART = re.compile(r" (@(.)@) ")
 _BEFORE = re.compile(r" (?=(?:[.,;:!?%)\]]|'(?:s|t|ve|re|ll|d|m)|n't)(?:\s|$|[.,;:)]))")
 _BEHIND = re.compile(r"(?<=[(\[$£€])\s+")
@@ -34,7 +35,7 @@ def joined(text: str) -> str:
 
 def articles(text: str) -> Iterator[list[str]]:
     """The articles of a text, each as its paragraphs; headings part them, those of the first level articles."""
-    lines = text.split("\n")
+    lines = [" " if line.startswith("|") else line for line in _FENCED.sub("\n\n", text).split("\n")]  # rows of a table
     said = [line for line in lines if line.strip()]
     by_line = sum(map(len, said)) > _LINES * len(said)
     apart = is_apart(text)

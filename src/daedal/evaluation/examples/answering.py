@@ -11,9 +11,8 @@ from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, without_copies
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.texts import buckets, short
-from daedal.evaluation.images.intervals import share_of
-from daedal.evaluation.intervals import ratio
 from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.means import share_of, share_of_pieces
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.spans import exact, f1
 from daedal.evaluation.predictors import sliding_window
@@ -23,7 +22,6 @@ from daedal.inference.generator import Generator
 Array = np.ndarray
 _MISTAKES = 8
 _SECONDS_PER_WINDOW = 1.5e-3  # of a question, on one core of 2023
-_CLUSTERED = "Student's t by Bell and McCaffrey over texts, whose questions stand together, 95 %"
 
 
 class Answering(ExampleEvaluator):
@@ -112,16 +110,12 @@ class Scores:
         self, name: str, quantity: str, values: Float[Array, " n"], of: str, part: Bool[Array, " n"], about: dict[str, Any],
         predictor: str,
     ) -> Measurement:  # fmt: skip
-        of_text = self.cluster[part]
-        sums = np.bincount(of_text, weights=values[part] * 100)
-        counts = np.bincount(of_text).astype(np.float64)
-        found = ratio(sums, counts)
-        interval = None if found is None else (max(0.0, found.interval[0]), min(100.0, found.interval[1]))
+        texts = self.cluster[part]
+        sums, counts = np.bincount(texts, weights=100 * values[part]), np.bincount(texts).astype(np.float64)
         return Measurement(
-            name=f"{name} of {of} questions" if of else name, value=float(values[part].mean() * 100), unit="%",
-            interval=interval, interval_method=_CLUSTERED if interval else "", n=int(part.sum()), pieces="questions",
-            better="higher",
+            name=f"{name} of {of} questions" if of else name, unit="%", n=int(part.sum()), pieces="questions", better="higher",
             definition=define(f"{quantity}{f'-{of}' if of else ''}", 1, normalised="squad", predictor=predictor),
+            **share_of_pieces(sums, counts, "texts", 100.0),
             **(about if predictor == "answerer" else {**about, "model_hash": ""}),
         )  # fmt: skip
 

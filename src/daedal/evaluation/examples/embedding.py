@@ -13,10 +13,10 @@ from daedal.evaluation.blocks import Block, Note, Ranking, Table
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, without_copies
 from daedal.evaluation.examples.held_out import Examples
-from daedal.evaluation.examples.numbers import correlations
+from daedal.evaluation.examples.regression import correlations
 from daedal.evaluation.examples.texts import short
-from daedal.evaluation.images.intervals import STUDENT, mean_interval, share_of
 from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.means import mean_interval, share_of, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.ranks import FIRST, ranks, reciprocal
 from daedal.evaluation.predictors.tfidf import TfIdf
@@ -120,7 +120,7 @@ class Finding:
         values = reciprocal(places)
         return Measurement(
             name="mean reciprocal rank", value=float(values.mean()), unit="", n=len(values), pieces="texts", better="higher",
-            interval=mean_interval(values, (0.0, 1.0)), interval_method=STUDENT.replace("pictures", "texts"),
+            interval=mean_interval(values, (0.0, 1.0)), interval_method=student("texts"),
             definition=define("mean-reciprocal-rank", 1, among=len(self.targets), predictor=predictor), **about,
         )  # fmt: skip
 

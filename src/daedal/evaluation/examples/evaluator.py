@@ -1,6 +1,5 @@
 """What all evaluators of examples with columns share: as many examples as there is time for, and what of them was learned."""
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -8,9 +7,9 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from jaxtyping import Bool
 
+from daedal.data.contamination import contaminated
 from daedal.evaluation.blocks import Note
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
-from daedal.evaluation.examples.contamination import contaminated
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.kinds.examples import ExampleSubject
 from daedal.evaluation.measurement import Measurement
@@ -38,10 +37,16 @@ class ExampleEvaluator(Evaluator[ExampleSubject]):
     def each(self, subject: ExampleSubject) -> float:
         return subject.seconds_each(type(self).__name__, self.passes, lambda some: self.ask(subject.generator, some))
 
+    def count(self, subject: ExampleSubject, within: float) -> int:
+        """All where there is time for all."""
+        every = len(subject.held)
+        return (
+            every if every * self.each(subject) <= self.share * within else min(every, super().count(subject, within))
+        )
+
     def seconds(self, subject: ExampleSubject, within: float) -> float:
         """The model's part, and for simple predictors and copies at most what is left of the time."""
-        count = min(self.count(subject, within), len(subject.held))
-        return count * self.each(subject) + min(self.rest(subject), (1 - self.share) * within)
+        return self.count(subject, within) * self.each(subject) + min(self.rest(subject), (1 - self.share) * within)
 
     def rest(self, subject: ExampleSubject) -> float:
         """Seconds that simple predictors would take if there were no end of time."""
@@ -49,8 +54,7 @@ class ExampleEvaluator(Evaluator[ExampleSubject]):
 
     def answers(self, subject: ExampleSubject, within: float, tell: Tell, doing: str) -> tuple[Examples, list[Any]]:
         """The held-out examples that there is time for, and what the model says of them."""
-        started = time.monotonic()
-        examples = subject.take(self.count(subject, within - (time.monotonic() - started)))
+        examples = subject.take(self.count(subject, within))
         found: list[Any] = []
         for first in range(0, len(examples), self.at_once):
             tell(0.8 * first / len(examples), doing)

@@ -12,8 +12,8 @@ from daedal.evaluation.bootstrap import bootstrap, method
 from daedal.evaluation.evaluator import Findings
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.texts import inputs, joined, short
-from daedal.evaluation.images.intervals import share_of
 from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.means import share_of
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.label_sets import counts, label_f1, macro_f1, micro_f1, whole_sets
 from daedal.evaluation.predictors import bigram_classifier

@@ -12,8 +12,8 @@ from daedal.evaluation.bootstrap import method
 from daedal.evaluation.evaluator import Findings
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.texts import buckets, inputs, joined, short
-from daedal.evaluation.images.intervals import STUDENT, mean_interval, share_of
 from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.means import mean_interval, share_of, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures import calibration
 from daedal.evaluation.measures.confusion import class_scores, confusion, macro_f1, macro_f1_interval
@@ -116,7 +116,7 @@ class OneClass:
             found.append(
                 Measurement(
                     name="Brier score", value=float(scores.mean()), interval=mean_interval(scores, (0.0, 2.0)),
-                    interval_method=STUDENT.replace("pictures", "texts"),
+                    interval_method=student("texts"),
                     definition=define("brier-score", 1, predictor=predictor), **about,
                 )
             )  # fmt: skip

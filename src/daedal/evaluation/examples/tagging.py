@@ -11,8 +11,8 @@ from daedal.evaluation.bootstrap import bootstrap, method
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, without_copies
 from daedal.evaluation.examples.held_out import Examples
-from daedal.evaluation.intervals import ratio
 from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.means import share_of_pieces
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.entities import Span, counts, iob2, plain, precision, recall, spans
 from daedal.evaluation.measures.label_sets import label_f1, micro_f1
@@ -22,7 +22,6 @@ from daedal.inference.generator import Generator
 
 Array = np.ndarray
 _MISTAKES = 12
-_CLUSTERED = "Student's t by Bell and McCaffrey over sentences, 95 %"
 
 
 class Tagging(ExampleEvaluator):
@@ -111,12 +110,9 @@ class _Judged:
 
     def _words(self, kept: Bool[Array, " n"], about: dict[str, Any], predictor: str) -> Measurement:
         hits, sizes = self.hits[kept], self.sizes[kept]
-        found = ratio(hits, sizes)
-        interval = None if found is None else (max(0.0, found.interval[0]), min(1.0, found.interval[1]))
         return Measurement(
-            name="words with the right tag", value=float(hits.sum() / sizes.sum()), unit="", n=int(sizes.sum()), pieces="words",
-            interval=interval, interval_method=_CLUSTERED if interval else "", better="higher",
-            definition=define("token-accuracy", 1, predictor=predictor), **about,
+            name="words with the right tag", unit="", n=int(sizes.sum()), pieces="words", better="higher",
+            definition=define("token-accuracy", 1, predictor=predictor), **share_of_pieces(hits, sizes, "sentences"), **about,
         )  # fmt: skip
 
     def types(self) -> Table:

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from daedal.evaluation.blocks import Block, Ranking, Table
+from daedal.evaluation.blocks import Block, Note, Ranking, Table
 from daedal.evaluation.bootstrap import bootstrap, method
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, without_copies
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.texts import buckets, short
-from daedal.evaluation.intervals import ratio
 from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.means import share_of_pieces
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures import bleu, chrf
 from daedal.evaluation.measures.novel_ngrams import ORDER, novel_ngrams
@@ -26,7 +26,6 @@ from daedal.inference.generator import Generator
 Array = np.ndarray
 BEAMS = 4
 _SHOWN = 6
-_SECONDS_PER_PAIR = 1.5e-4  # that the lexicon learns from, on one core of 2023
 _SEARCHED_PAIRS = 500_000
 
 
@@ -38,10 +37,12 @@ class Translating(ExampleEvaluator):
     passes = 12.0  # each word of a translation is a pass of the decoder over all beams
 
     def ask(self, generator: Generator, examples: Examples) -> Sequence[Any]:
-        return [each.text for each in generator.translate(list(examples["source"]), beams=BEAMS)]
+        """The translations; of a text that is too long that of what the model can read of it."""
+        sources = [_readable(generator, text) for text in examples["source"]]
+        return [each.text for each in generator.translate(sources, beams=BEAMS)]
 
     def rest(self, subject: ExampleSubject) -> float:
-        return 1.0 + _SECONDS_PER_PAIR * (0 if subject.train is None else len(subject.train))
+        return 1.0 + (0.0 if subject.train is None else len(subject.train) * _learning(subject.train))
 
     def measure(self, subject: ExampleSubject, within: float, tell: Tell) -> Findings:
         examples, said = self.answers(subject, within, tell, "translating held-out texts")
@@ -51,17 +52,24 @@ class Translating(ExampleEvaluator):
         silent = {**about, "model_hash": ""}
         copied = Translations(examples["source"], right).measurements(silent, seed, "predictor=copy")
         baselines = [Baseline(name="copying", why="the source as it is", measurements=copied)]
-        train = subject.learned((1 - self.share) * within, _SECONDS_PER_PAIR, lexicon.MOST_PAIRS)
+        each = 0.0 if subject.train is None else _learning(subject.train)
+        train = subject.learned((1 - self.share) * within, each, lexicon.MOST_PAIRS)
         if train is not None:
             learned = Lexicon.fit(train["source"], train["target"])
-            how = f"predictor=ibm-model-1,trained-on={len(train)}-pairs"
+            how = f"predictor=ibm-model-1,trained-on={learned.pairs}-pairs"
             by_word = Translations(learned(examples["source"]), right).measurements(silent, seed, how)
             why = "each word's likeliest translation, in the order of the source (IBM Model 1, Brown et al. 1993)"
             baselines.append(Baseline(name="word by word", why=why, measurements=by_word))
         if subject.train is not None:
             measured += _novel(said, right, subject.train["target"][:_SEARCHED_PAIRS], about)
         of = f"BLEU of the {examples.name} pairs, more is better"
-        blocks: list[Block] = [Ranking(quantity="bleu", of=of), own.by_length(examples), _first(examples, said)]
+        ranking = Ranking(quantity="bleu", of=of)
+        blocks: list[Block] = [
+            ranking,
+            *_cut(subject.generator, examples),
+            own.by_length(examples),
+            _first(examples, said),
+        ]
         tell(0.95, "looking for copies")
         known = copies(subject, examples, lambda some: some["source"])
         return Findings(
@@ -108,6 +116,29 @@ class Translations:
         return Table(title="By length of the source", says="In words.", head=head, rows=tuple(rows))
 
 
+def _readable(generator: Generator, text: str) -> str:
+    """A text, or as many of its words as fit into the model's context."""
+    room = int(generator.model.config.context) - 2  # its end, and a space that a tokenizer puts before it
+    if len(generator.codec.encode(text)) <= room:
+        return text
+    words = generator.codec.decode(generator.codec.encode(text)[:room]).split()
+    while words and len(generator.codec.encode(" ".join(words))) > room:
+        words.pop()
+    return " ".join(words)
+
+
+def _cut(generator: Generator, examples: Examples) -> list[Note]:
+    """How many sources are longer than that."""
+    count = sum(_readable(generator, text) != text for text in examples["source"])
+    told = f"{count:,} sources are longer than the model's context: of these the beginning is translated"
+    return [Note(brief=told)] if count else []
+
+
+def _learning(train: Examples) -> float:
+    """Seconds that the lexicon takes for a pair."""
+    return lexicon.SECONDS_PER_CELL * lexicon.cells_of_a_pair(train["source"], train["target"])
+
+
 def _novel(
     said: Sequence[str], right: Sequence[str], train: Sequence[str], about: dict[str, Any]
 ) -> tuple[Measurement, ...]:
@@ -115,14 +146,11 @@ def _novel(
     hits, totals = novel_ngrams(said, right, train)
     if not totals.sum():
         return ()
-    found = ratio(hits, totals)
-    interval = None if found is None else (max(0.0, found.interval[0]), min(1.0, found.interval[1]))
     return (
         Measurement(
-            name=f"{ORDER}-grams right that training has not", value=float(hits.sum() / totals.sum()), unit="",
-            n=int(totals.sum()), pieces=f"{ORDER}-grams", interval=interval, better="higher",
-            interval_method="Student's t by Bell and McCaffrey over pairs, 95 %" if interval else "",
-            definition=define("novel-ngram-recall", 1, order=ORDER, searched=f"{len(train)}-targets"), **about,
+            name=f"{ORDER}-grams right that training has not", unit="", n=int(totals.sum()), pieces=f"{ORDER}-grams",
+            definition=define("novel-ngram-recall", 1, order=ORDER, searched=f"{len(train)}-targets"), better="higher",
+            **share_of_pieces(hits, totals, "pairs"), **about,
         ),
     )  # fmt: skip
 

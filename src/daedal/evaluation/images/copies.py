@@ -17,9 +17,9 @@ from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images import memorization
 from daedal.evaluation.images.baselines import spread
 from daedal.evaluation.images.features import Pictures, as_planes
-from daedal.evaluation.images.intervals import WILSON
 from daedal.evaluation.images.memorization import Nearest
 from daedal.evaluation.kinds.pictures import PictureSubject
+from daedal.evaluation.means import WILSON
 from daedal.evaluation.measurement import Measurement, define
 
 NEIGHBOURS = "neighbours.png"

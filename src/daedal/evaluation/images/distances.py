@@ -14,10 +14,10 @@ from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.baselines import gaussian_pictures, spread
 from daedal.evaluation.images.classifier import ClassifierExtractor
 from daedal.evaluation.images.features import Features, extract
-from daedal.evaluation.images.intervals import share_of
 from daedal.evaluation.images.metrics import Compared, all_metrics
 from daedal.evaluation.images.speeds import largest
 from daedal.evaluation.kinds.pictures import REFERENCE, Drawn, PictureSubject
+from daedal.evaluation.means import share_of
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.report import Baseline
 from daedal.inference.generator import Generator

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.evaluation.images.features import finite
-from daedal.evaluation.images.intervals import Interval, groups_of, jackknife_error, student_around
+from daedal.evaluation.images.intervals import groups_of, jackknife_error, student_around
 from daedal.evaluation.images.moments import Moments
+from daedal.evaluation.means import Interval
 
 _METRIC = "A Fréchet distance"
 POINTS = 15

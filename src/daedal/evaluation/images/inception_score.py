@@ -14,7 +14,7 @@ from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.evaluation.images.features import finite
-from daedal.evaluation.images.intervals import Interval, mean_interval
+from daedal.evaluation.means import Interval, mean_interval
 
 SPLITS, SEED = 10, 2020
 METHOD = "Student's t over the splits, 95 %"

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.evaluation.images.features import finite
-from daedal.evaluation.images.intervals import Interval, groups_of, student_around
+from daedal.evaluation.images.intervals import groups_of, student_around
+from daedal.evaluation.means import Interval
 
 SUBSETS, SUBSET, SEED = 100, 1000, 2020
 GROUPS = 20

@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from daedal.errors import DaedalError
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
-from daedal.evaluation.images.intervals import STUDENT, Interval, mean_interval
 from daedal.evaluation.kinds.pictures import PictureSubject
+from daedal.evaluation.means import Interval, mean_interval, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.models.coded import TokenModel
 from daedal.models.image import ImageBatch, ImageSampling
@@ -102,7 +102,8 @@ def _mean(
     how: dict[str, Any], about: dict[str, Any],
 ) -> Measurement:  # fmt: skip
     return Measurement(
-        name=name, value=float(values.mean()), unit=unit, interval=mean_interval(values, possible), interval_method=STUDENT,
+        name=name, value=float(values.mean()), unit=unit, interval=mean_interval(values, possible),
+        interval_method=student("pictures"),
         n=len(values), pieces="pictures", definition=define(quantity, 1, **how), **about,
     )  # fmt: skip
 

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.evaluation.images.features import finite
-from daedal.evaluation.images.intervals import Interval, groups_of, student_around
+from daedal.evaluation.images.intervals import groups_of, student_around
+from daedal.evaluation.means import Interval
 
 K, DENSITY_K = 3, 5
 GROUPS = 10

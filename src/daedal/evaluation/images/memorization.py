@@ -17,8 +17,8 @@ from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.evaluation.images.features import finite
-from daedal.evaluation.images.intervals import Interval, wilson
 from daedal.evaluation.intervals import LEVEL, normal
+from daedal.evaluation.means import Interval, wilson
 
 METHOD = "Newcombe's score interval of Mann and Whitney's U, 95 %"
 _PAIRS = 2**22

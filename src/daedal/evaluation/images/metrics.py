@@ -8,7 +8,8 @@ from daedal.errors import DaedalError
 from daedal.evaluation.evaluator import Findings
 from daedal.evaluation.images import frechet, inception_score, kernel, manifold
 from daedal.evaluation.images.features import Extractor, Features
-from daedal.evaluation.images.intervals import Interval, student_around
+from daedal.evaluation.images.intervals import student_around
+from daedal.evaluation.means import Interval
 from daedal.evaluation.measurement import Measurement, define
 
 

@@ -13,8 +13,8 @@ from daedal.codecs.raster import to_image
 from daedal.codecs.sheet import pairs
 from daedal.evaluation.blocks import Sheet
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
-from daedal.evaluation.images.intervals import STUDENT, mean_interval
 from daedal.evaluation.kinds.pictures import PictureSubject
+from daedal.evaluation.means import mean_interval, student
 from daedal.evaluation.measurement import Measurement, define
 
 RECONSTRUCTIONS = "reconstructions.png"
@@ -47,7 +47,8 @@ class Reconstruction(Evaluator[PictureSubject]):
         measured = tuple(
             Measurement.parse({
                 "name": f"{name} of reconstructions", "unit": unit, "value": float(values.mean()), "better": better,
-                "interval": mean_interval(values, possible), "interval_method": STUDENT, "n": n, "pieces": "pictures",
+                "interval": mean_interval(values, possible), "interval_method": student("pictures"), "n": n,
+                "pieces": "pictures",
                 "definition": define(f"reconstruction-{name.lower()}", 1, **{subject.reference.name: n}), **subject.about,
             }, name)
             for name, unit, values, better, possible in (

@@ -15,8 +15,8 @@ from daedal.codecs.caption import tidy
 from daedal.errors import DaedalError
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.features import finite
-from daedal.evaluation.images.intervals import share_of
 from daedal.evaluation.kinds.pictures import PictureSubject
+from daedal.evaluation.means import share_of
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.report import Baseline
 

@@ -54,7 +54,7 @@ class ExampleSubject(Subject):
     """
 
     options = ExampleOptions
-    fixed = 1.0
+    fixed = 2.0
     kind: ClassVar[str]
     """Of example: a line of `daedal.kinds`."""
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.data.examples import ExampleDataset
 from daedal.data.shards import Dataset
@@ -144,8 +144,8 @@ class MaskedSubject(Subject):
         documents = len(np.unique(held.document))
         learned = None if self.train is None else self.train.split("train")
         size = {"documents": documents, "bytes": held.bytes, "tokens": len(held.ids)}
-        says = f"{documents:,} document{'s' * (documents != 1)}, {held.bytes:,} bytes, {len(held.ids):,} tokens"
-        trained = "" if learned is None else f"{learned.documents:,} documents, {learned.bytes:,} bytes"
+        says = f"{_documents(documents)}, {held.bytes:,} bytes, {len(held.ids):,} tokens"
+        trained = "" if learned is None else f"{_documents(learned.documents)}, {learned.bytes:,} bytes"
         return DataFacts.parse({
             "name": held.name, "hash": held.fingerprint, "trained": trained, "notes": self.notes, **size,
             "says": f"{held.name}: {says}",
@@ -155,6 +155,10 @@ class MaskedSubject(Subject):
     @property
     def presentation(self) -> Presentation:
         return presentation(self.model, self.can)
+
+
+def _documents(count: int) -> str:
+    return f"{count:,} document{'s' * (count != 1)}"
 
 
 def _texts(dataset: Dataset, name: str) -> list[str]:

@@ -4,6 +4,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from daedal.evaluation.bootstrap import bootstrap
+from daedal.evaluation.measures.label_sets import counts
+from daedal.evaluation.measures.label_sets import macro_f1 as mean_f1
 from daedal.evaluation.measures.share import share
 
 
@@ -34,14 +36,5 @@ def macro_f1(matrix: Float[np.ndarray, "*replicates classes classes"]) -> Float[
 def macro_f1_interval(matrix: Int[np.ndarray, "classes classes"], seed: int = 0) -> tuple[float, float] | None:
     """Of the macro-F1 over the same classes, by the bootstrap over examples."""
     truth, said = np.nonzero(matrix)
-    cells = np.repeat(np.arange(len(truth)), matrix[truth, said])
-    classes = len(matrix)
-    occurs = (matrix.sum(0) + matrix.sum(1)) > 0
-
-    def measure(sums: Float[np.ndarray, "replicates cells"]) -> Float[np.ndarray, " replicates"]:
-        drawn = np.zeros((len(sums), classes, classes))
-        drawn[:, truth, said] = sums
-        mean: Float[np.ndarray, " replicates"] = class_scores(drawn)[..., occurs, 2].mean(-1)
-        return mean
-
-    return bootstrap(np.eye(len(truth))[cells], measure, seed=seed)
+    each = np.eye(len(matrix), dtype=bool)[:, (matrix.sum(0) + matrix.sum(1)) > 0]
+    return bootstrap(counts(each[truth], each[said]), mean_f1, matrix[truth, said], seed=seed)

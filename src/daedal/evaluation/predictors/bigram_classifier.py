@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float
 
+from daedal.evaluation.predictors.lbfgs import minimise
 from daedal.evaluation.predictors.words import words
 
 Array = np.ndarray
@@ -26,7 +27,7 @@ BETA = 0.25
 """How much of the weights is not drawn to their mean."""
 MOST_TEXTS = 50_000
 """So many texts are learned from: about half a minute."""
-_ITERATIONS = 60
+_ROUNDS = 100
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,6 @@ def _table(texts: Sequence[str], places: dict[str, int]) -> Any:
 
 def _learn(table: Any, has: Bool[Array, " texts"], beta: float) -> Float[Array, " features_and_one"]:
     """The weights of one class against the others: minimal is 1/2 |w|^2 + COST sum log(1 + exp(-y (w x + b)))."""
-    from scipy.optimize import minimize
-
     inside, outside = (SMOOTHING + (table.T @ each.astype(np.float64)) for each in (has, ~has))
     ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
     weighted = table.multiply(ratio).tocsr()
@@ -103,9 +102,9 @@ def _learn(table: Any, has: Bool[Array, " texts"], beta: float) -> Float[Array, 
         margin = sign * (weighted @ w[:-1] + w[-1])
         slope = -COST * sign / (1 + np.exp(np.minimum(margin, 500)))
         gradient = np.append(w[:-1] + turned @ slope, slope.sum())
-        return float(w[:-1] @ w[:-1] / 2 + COST * np.logaddexp(0, -margin).sum()), gradient
+        return float((w[:-1] ** 2).sum() / 2 + COST * np.logaddexp(0, -margin).sum()), gradient
 
-    found = minimize(loss, np.zeros(len(ratio) + 1), jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
-    learned, bias = found.x[:-1], found.x[-1]
+    found = minimise(loss, np.zeros(len(ratio) + 1), _ROUNDS)
+    learned, bias = found[:-1], found[-1]
     drawn = beta * learned + (1 - beta) * np.abs(learned).mean()
     return np.append(drawn * ratio, bias)

@@ -17,6 +17,10 @@ MOST_PAIRS = 50_000
 """So many pairs are learned from: some seconds."""
 _LONGEST = 60
 """Words of a side: what is longer is cut, since each is paired with each."""
+_MOST_CELLS = 16_000_000
+"""So many words beside words are learned from, about a GiB: of long texts fewer pairs."""
+SECONDS_PER_CELL = 1.2e-6
+"""On one core of 2023."""
 _NOTHING = ""
 """What words of the target come from that come from no word of the source."""
 _NO_SPACE = frozenset(".,;:!?)]}%")
@@ -29,11 +33,13 @@ class Lexicon:
         best: of each word of the source language the likeliest one in the target's; none where it most likely has none.
         written: how each word of the target language is mostly written.
         capital: whether most texts of it begin with a capital.
+        pairs: how many were learned from.
     """
 
     best: dict[str, str]
     written: dict[str, str]
     capital: bool
+    pairs: int
 
     @classmethod
     def fit(cls, sources: Sequence[str], targets: Sequence[str]) -> Self:
@@ -44,6 +50,8 @@ class Lexicon:
         """
         ours = [words(text)[:_LONGEST] for text in sources]
         theirs = [words(text)[:_LONGEST] for text in targets]
+        fits = int(np.searchsorted(np.cumsum([_cells(*pair) for pair in zip(ours, theirs, strict=True)]), _MOST_CELLS))
+        ours, theirs = ours[: max(1, fits)], theirs[: max(1, fits)]
         known, said = _numbers([[_NOTHING]]), dict[str, int]()
         left = _ids([[_NOTHING, *text] for text in ours], known)
         right = _ids(theirs, said)
@@ -62,7 +70,8 @@ class Lexicon:
         first = order[np.unique(of_source[order], return_index=True)[1]]
         best = {names[of_source[at]]: others[int(couples[at]) % len(said)] for at in first}
         best.pop(_NOTHING, None)
-        return cls(best, _written(targets), 2 * sum(text[:1].isupper() for text in targets) > len(targets))
+        capital = 2 * sum(text[:1].isupper() for text in targets) > len(targets)
+        return cls(best, _written(targets), capital, len(ours))
 
     def __call__(self, texts: Iterable[str]) -> list[str]:
         """Each word's likeliest translation; a word that was not seen stays as it is."""
@@ -75,6 +84,16 @@ class Lexicon:
             shown = self.written.get(word, word)
             out += shown if not out or word in _NO_SPACE else f" {shown}"
         return out[:1].upper() + out[1:] if self.capital else out
+
+
+def cells_of_a_pair(sources: Sequence[str], targets: Sequence[str]) -> float:
+    """How many words stand beside words in a pair, on average over some."""
+    some = range(0, len(sources), max(1, len(sources) // 200))
+    return float(np.mean([_cells(words(sources[at])[:_LONGEST], words(targets[at])[:_LONGEST]) for at in some]))
+
+
+def _cells(one: Sequence[str], other: Sequence[str]) -> int:
+    return (1 + len(one)) * len(other)
 
 
 def _numbers(texts: Iterable[Iterable[str]]) -> dict[str, int]:

@@ -21,8 +21,8 @@ from daedal.data.worlds.scenes import HELD_OUT_PAIRS, HELD_OUT_RELATIONS, MOST_T
 from daedal.data.worlds.scenes import draw as draw_scene
 from daedal.errors import DaedalError
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
-from daedal.evaluation.images.intervals import STRATIFIED, WILSON, stratified, wilson
 from daedal.evaluation.kinds.pictures import PictureSubject
+from daedal.evaluation.means import STRATIFIED, WILSON, stratified, wilson
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.worlds.judge import STRICT, read
 from daedal.evaluation.worlds.prompts import MAIN_TASKS, PARTS, TASKS, Part, Prompt, Task, parts_of, prompts

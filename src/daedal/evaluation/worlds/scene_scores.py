@@ -12,8 +12,8 @@ from jaxtyping import UInt8
 
 from daedal.data.worlds.scenes import Pair
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
-from daedal.evaluation.images.intervals import WILSON, wilson
 from daedal.evaluation.kinds.pictures import PictureSubject
+from daedal.evaluation.means import WILSON, wilson
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.worlds.judge import STRICT
 from daedal.evaluation.worlds.validity import ALL_PAIRS, Validity, validity

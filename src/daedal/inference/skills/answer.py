@@ -11,11 +11,9 @@ from daedal.codecs.framing import Framed
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.inference.skills.rows import RowSkill
-from daedal.models.answerer import Answerer, log_softmax_of_rows
+from daedal.models.answerer import Answerer, best_spans, log_softmax_of_rows
 from daedal.models.sequences import Sequences
 
-_LONGEST = 30
-"""Tokens of an answer, at most."""
 _STRIDE = 128
 """Tokens from one window of a text to the next, at most."""
 
@@ -120,7 +118,7 @@ class FindAnswers(RowSkill):
         spans: dict[tuple[int, int], float] = {}
         best, none = float("-inf"), min(float(score[0].sum()) for score in scores)
         for window, score in zip(asked.windows, scores, strict=True):
-            for chance, first, last in _best_spans(score[1:], 4 * top):
+            for chance, first, last in best_spans(score[1:], 4 * top):
                 place = self._characters(asked, window.begin + first, window.begin + last)
                 if place[0] < place[1]:
                     spans[place] = max(chance, spans.get(place, float("-inf")))
@@ -159,18 +157,3 @@ def _scores(logits: Float[Tensor, "tokens 2"], begin: int, end: int) -> Float[Te
     sequences = Sequences.of([[0] * len(logits)])
     likelihoods = log_softmax_of_rows(logits.double(), sequences.packing, allowed)
     return torch.cat((likelihoods[:1], likelihoods[begin:end]))
-
-
-def _best_spans(scores: Float[Tensor, "tokens 2"], count: int) -> list[tuple[float, int, int]]:
-    """The likeliest spans of a window with their log-probabilities: none longer than an answer may be."""
-    length = len(scores)
-    longest = min(_LONGEST, length)
-    ends = torch.arange(length)[:, None] + torch.arange(longest)
-    sums = scores[:, :1] + scores[:, 1][ends.clamp(max=length - 1)]
-    sums = sums.masked_fill(ends >= length, float("-inf"))
-    values, places = sums.flatten().topk(min(count, length))
-    return [
-        (value, place // longest, place // longest + place % longest)
-        for value, place in zip(values.tolist(), places.tolist(), strict=True)
-        if value > float("-inf")
-    ]

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import torch
 
-from daedal.codecs.framing import HIDDEN
+from daedal.codecs.both_ways import HIDDEN
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.inference.skills.rows import RowSkill

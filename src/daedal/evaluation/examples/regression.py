@@ -11,8 +11,8 @@ from daedal.evaluation.blocks import Ranking, Table
 from daedal.evaluation.evaluator import Findings
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.texts import inputs, short
-from daedal.evaluation.images.intervals import STUDENT, mean_interval
 from daedal.evaluation.kinds.examples import ExampleSubject
+from daedal.evaluation.means import mean_interval, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.correlation import (
     BONETT,
@@ -28,7 +28,7 @@ Array = np.ndarray
 _MISTAKES = 8
 
 
-class Numbers:
+class Regression:
     """Held-out texts, their numbers, and those that a model says.
 
     Raises:
@@ -66,7 +66,7 @@ class Numbers:
         sizes = np.abs(errors)
         return Measurement(
             name="mean absolute error", value=float(sizes.mean()), unit="", n=len(sizes), pieces="texts",
-            interval=mean_interval(sizes, (0.0, np.inf)), interval_method=STUDENT.replace("pictures", "texts"),
+            interval=mean_interval(sizes, (0.0, np.inf)), interval_method=student("texts"),
             definition=define("mean-absolute-error", 1, predictor=predictor),
             **{**self.subject.about, "model_hash": model_hash},
         )  # fmt: skip
