@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from pydantic import Field
 
 from daedal.config import Config
 from daedal.data.examples import ExampleDataset
@@ -37,7 +38,7 @@ class ExampleOptions(Config):
     """
 
     split: str | None = None
-    seconds: float = SECONDS
+    seconds: float = Field(SECONDS, gt=0)
     seed: int = 0
 
 
