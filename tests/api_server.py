@@ -38,7 +38,7 @@ def user(text: str) -> Any:
     return [{"role": "user", "content": text}]
 
 
-def application(folder: Path, **settings: Any) -> Application:
+def application(folder: Path, /, **settings: Any) -> Application:
     """The server's application with a model named "scripted", which "alias" is another name for; or with other models."""
     given = {"data": folder, "models": {"scripted": "."}, "aliases": {"alias": "scripted"}} | settings
     scripted = given["models"] == {"scripted": "."}
@@ -46,7 +46,7 @@ def application(folder: Path, **settings: Any) -> Application:
 
 
 @contextmanager
-def serve(folder: Path, **settings: Any) -> Iterator[str]:
+def serve(folder: Path, /, **settings: Any) -> Iterator[str]:
     """The address of a server that is ready."""
     with running(application(folder, **settings)) as url:
         yield url

@@ -42,7 +42,7 @@ class Trouble:
         info = {
             "kind": "text", "context": 10**6, "vocab_size": 100, "width": 4, "parameters": 10, "fingerprint": "0" * 20,
             "codec": "bpe", "quantize": None, "chat_template": "{{ messages }}", "tool_template": False,
-            "special_tokens": special, "max_rows": self.rows,
+            "special_tokens": special, "max_rows": self.rows, "can": ["generate", "embed", "tokenize"],
         }  # fmt: skip
         self.say({"event": "ready", "info": info})
         while line := sys.stdin.readline():

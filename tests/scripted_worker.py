@@ -28,6 +28,7 @@ from typing import Any
 INFO: dict[str, Any] = {
     "kind": "text", "context": 200, "vocab_size": 5000, "width": 8, "parameters": 1000, "fingerprint": "0123456789abcdef0123",
     "quantize": None, "chat_template": "{{ messages }}", "tool_template": False, "codec": "bpe", "max_rows": 4,
+    "can": ["generate", "embed", "tokenize", "classify", "rank"], "classes": ["plain", "toxic", "hate"], "problem": "several",
     "special_tokens": {"bos_token": None, "eos_token": "<|endoftext|>", "bos_token_id": None, "eos_token_id": 0},
 }  # fmt: skip
 _WORDS: dict[bytes, int] = {}
@@ -85,10 +86,31 @@ def events(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str, A
             "vectors": [base64.b64encode(vector).decode() for vector in vectors],
             "tokens": counts,
         }
+    elif op == "classify":
+        yield {
+            "event": "result",
+            "found": [classified(one["text"]) for one in command["inputs"]],
+            "tokens": [len(ids_of(one["text"])) for one in command["inputs"]],
+        }
+    elif op == "rank":
+        asked = set(command["query"].split())
+        yield {
+            "event": "result",
+            "scores": [float(len(asked & set(text.split()))) for text in command["documents"]],
+            "tokens": [len(ids_of(text)) for text in (command["query"], *command["documents"])],
+        }
     elif op == "stats":
         yield {"event": "result", "running": 0, "waiting": 0, "cache_tokens": 0}
     else:
         yield from generated(command, cancelled)
+
+
+def classified(text: str) -> dict[str, Any]:
+    """A text has the labels whose names are in it."""
+    probs = [0.75 if name in text else 0.125 for name in INFO["classes"]]
+    label = INFO["classes"][probs.index(max(probs))]
+    has = [name for name in INFO["classes"] if name in text]
+    return {"label": label, "probs": probs, "labels": has, "value": None, "cut": False}
 
 
 def generated(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,11 @@ BEGIN, END = "<!-- the tables begin: python tests/test_api_docs.py -->", "<!-- t
 
 def endpoints() -> dict[str, Route]:
     routes = [*texts.routes, *image_routes.routes]
-    return {f"{method} {route.path}": route for route in routes for method in (route.methods or set()) - {"HEAD"}}
+    return {
+        f"{method} {route.path.replace(':path', '')}": route
+        for route in routes
+        for method in (route.methods or set()) - {"HEAD"}
+    }
 
 
 def parts(model: type[base.Request]) -> Iterator[type[base.Request]]:
@@ -111,8 +115,12 @@ def table(model: type[base.Request]) -> str:
 def tables() -> str:
     """Of every endpoint and every object in what it takes, the fields."""
     sections, seen = [], list[type[base.Request]]()
+    first: dict[Any, str] = {}
     for endpoint, model in TAKES.items():
         route = endpoints()[endpoint]
+        if (known := first.setdefault(route.endpoint, endpoint)) != endpoint:
+            sections.append(f"### `{endpoint}`\n\nThe same as `{known}`.")
+            continue
         told = " ".join((route.endpoint.__doc__ or "").split("Raises:")[0].split()).replace("|", "\\|")
         sections.append(f"### `{endpoint}`\n\n{told}".rstrip())
         if model is not None:

@@ -74,6 +74,8 @@ def test_litellm(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert litellm.responses(input="say Hello there", **asked).output[0].content[0].text == "Hello there"
     made = litellm.text_completion(prompt="say Hello", **{**asked, "model": f"text-completion-openai/{NAME}"})
     assert made.choices[0].text == "Hello"
+    ranked = litellm.rerank(query="a b", documents=["c", "b a", "a"], **{**asked, "model": f"hosted_vllm/{NAME}"})
+    assert [(one["index"], one["relevance_score"]) for one in ranked.results] == [(1, 2.0), (2, 1.0), (0, 0.0)]
 
 
 @pytest.mark.parametrize("kind", ["OpenAIChatCompletionsModel", "OpenAIResponsesModel"])

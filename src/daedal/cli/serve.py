@@ -32,6 +32,8 @@ def serve(
     port: int = 8000,
     models: Path | None = None,
     alias: Annotated[list[str], Parameter(negative=())] | None = None,
+    moderation: str | None = None,
+    moderation_map: Annotated[list[str], Parameter(negative=())] | None = None,
     keys: Path | None = None,
     quantize: Quantize | None = None,
     allow_host: Annotated[list[str], Parameter(negative=())] | None = None,
@@ -57,6 +59,11 @@ def serve(
         A folder of run folders: each is loaded when a request names it.
     alias
         NAME=RUN, several times: another name for a model, such as gpt-4o-mini=runs/mine.
+    moderation
+        A classifier that stands behind /v1/moderations: a RUN, or the name of one that is served.
+    moderation_map
+        LABEL=CATEGORY, several times: the category of moderation of one of its labels, where the name does not say it, such
+        as rude=harassment.
     keys
         The file of the keys that are let in; daedal keys add makes it.
     quantize
@@ -86,6 +93,8 @@ def serve(
     if models is not None and not models.is_dir():
         raise DaedalError(f"{models} is no folder", "Name one that holds run folders")
     named, other = _named(runs or [], alias or [], models)
+    moderator = None if moderation is None else _moderator(moderation, named, other, models)
+    meant = _meanings(moderation_map or [], moderator)
     if not named and models is None:
         raise DaedalError("There is nothing to serve", "Name a run folder, or a folder of them with --models")
     values = {
@@ -94,6 +103,8 @@ def serve(
         "models": named,
         "folder": models,
         "aliases": other,
+        "moderation": moderator,
+        "moderation_map": meant,
         "keys": keys,
         "hosts": tuple(map(_host, allow_host or ())),
         "origins": tuple(map(_origin, cors_origin or ())),
@@ -107,7 +118,8 @@ def serve(
     }
     settings = _settings(values)
     log.begin()
-    run(settings, lambda address: note(_greeting(address, named, models, keys is not None)))
+    moderates = "" if moderator is None else _moderates(moderator, named.get(moderator), models, meant)
+    run(settings, lambda address: note(_greeting(address, named, models, keys is not None) + moderates))
 
 
 def _settings(values: dict[str, Any]) -> "Settings":
@@ -184,6 +196,49 @@ def _named(runs: list[str], aliases: list[str], folder: Path | None) -> tuple[di
     return models, others
 
 
+def _moderator(run: str, models: dict[str, str], aliases: dict[str, str], folder: Path | None) -> str:
+    """The name of the model that moderates, which is one of those that are served from now on."""
+    known = next((name for name, where in models.items() if run in (name, where)), aliases.get(run))
+    if known is None and folder is not None and run in os.listdir(folder):
+        known = run
+    if known is None:
+        known = _name(run)
+        if known in models:
+            raise DaedalError(f"Two models go by the name {known}", "Rename a folder")
+        models[known] = run
+    return known
+
+
+def _meanings(given: list[str], moderator: str | None) -> dict[str, str]:
+    """Categories of moderation by labels."""
+    if given and moderator is None:
+        raise DaedalError("--moderation-map is for --moderation, which is not given", "Name a classifier with it")
+    meanings: dict[str, str] = {}
+    for text in given:
+        label, _, category = text.rpartition("=")
+        if not label or not category:
+            raise DaedalError(f"{text!r} maps no label", "Write it as LABEL=CATEGORY, such as rude=harassment")
+        if label in meanings:
+            raise DaedalError(f"The label {label!r} is mapped twice", "Give it one category")
+        meanings[label] = category
+    return meanings
+
+
+def _moderates(name: str, where: str | None, folder: Path | None, meant: dict[str, str]) -> str:
+    """What is moderated, in a line; of a model of the hub nobody knows before it is loaded.
+
+    Raises:
+        DaedalError: the model cannot moderate so.
+    """
+    from daedal.serving.moderation_categories import ModerationCategories, labels_of
+
+    path = Path(where) if where is not None else (folder or Path()) / name
+    if not (path / "config.json").is_file():
+        return f"\nModeration by {name}, by the names of its labels."
+    labels, problem = labels_of(path)
+    return f"\nModeration by {name}: {ModerationCategories.of(labels, problem, meant).told(labels)}."
+
+
 def _name(run: str) -> str:
     """What a run goes by: the last part of its folder's name, or its id on the hub."""
     path = Path(run)
@@ -202,15 +257,29 @@ def _state() -> Path:
 
 
 def _greeting(address: str, models: dict[str, str], folder: Path | None, locked: bool) -> str:
-    from daedal.serving.supervisor import makes
-
     served = ", ".join(models) or f"the models in {folder}"
     key = "YOUR KEY" if locked else "none"
-    first, where = next(iter(models.items()), ("MODEL", ""))
+    name, where = next(iter(models.items()), ("MODEL", ""))
     return (
         f"Serving {served} at {address}/v1\n"
         f"  from openai import OpenAI\n"
         f'  client = OpenAI(base_url="{address}/v1", api_key="{key}")\n'
-        f'  client.{"images.generate" if makes(where) == "images" else "completions.create"}(model="{first}", prompt="...")\n'
+        f"  client.{_first_call(name, where)}\n"
         "Ctrl-C stops it."
     )
+
+
+def _first_call(name: str, where: str) -> str:
+    """What to try of OpenAI's client with a model."""
+    from daedal.models.identity import identify
+    from daedal.serving.supervisor import makes
+
+    match makes(where):
+        case "images":
+            return f'images.generate(model="{name}", prompt="...")'
+        case "readings" if identify(Path(where)).kind == "labelled":
+            return f'post("/classify", body={{"model": "{name}", "input": "..."}}, cast_to=object)'
+        case "readings":
+            return f'embeddings.create(model="{name}", input="...")'
+        case _:
+            return f'completions.create(model="{name}", prompt="...")'

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -57,6 +57,12 @@ def usage(prompt: int, cached: int, written: int) -> dict[str, Any]:
             "rejected_prediction_tokens": 0,
         },
     }
+
+
+def read_usage(tokens: Sequence[int]) -> dict[str, int]:
+    """Tokens as the API counts them where nothing is written."""
+    counted = sum(tokens)
+    return {"prompt_tokens": counted, "total_tokens": counted}
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daedal.serving import sse
+from daedal.serving.abilities import able
 from daedal.serving.answers import Head, json_answer, new_id, usage
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chunks import DONE, ChatChunks
@@ -21,7 +22,6 @@ from daedal.serving.generation import (
     check_size,
     collect,
     generate,
-    text_model,
 )
 from daedal.serving.grammar import constraint, left_out
 from daedal.serving.limits import read_json, unless_gone
@@ -36,7 +36,7 @@ async def chat_completions(request: Request) -> Response:
     """The assistant's next turn of a conversation, or `n` of them."""
     body = parse(ChatRequest, await read_json(request), request)
     form = "tools" if body.tools else "response_format"
-    model = await text_model(request, body.model, prompt="messages", constraint=form)
+    model = await able(request, body.model, "generate", prompt="messages", constraint=form)
     check_ids(model, "logit_bias", map(int, body.logit_bias))
     tools = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
     asked = command(body, tools, model.info["tool_template"])

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daedal.serving import sse
+from daedal.serving.abilities import able
 from daedal.serving.access import owner
 from daedal.serving.answers import Head, json_answer, usage
 from daedal.serving.chunks import DONE, TextChunks
@@ -23,7 +24,6 @@ from daedal.serving.generation import (
     collect,
     generate,
     merged,
-    text_model,
     together,
 )
 from daedal.serving.limits import read_json, unless_gone
@@ -35,7 +35,7 @@ from daedal.serving.supervisor import Model
 async def completions(request: Request) -> Response:
     """`n` texts for each prompt."""
     body = parse(CompletionRequest, await read_json(request))
-    model = await text_model(request, body.model)
+    model = await able(request, body.model, "generate")
     if len(body.prompts) * body.samples > MAX_SEQUENCES:
         message = f"{len(body.prompts)} prompts of {body.samples} texts are more than {MAX_SEQUENCES} texts"
         raise ApiError(400, message, param="n" if body.best_of is None else "best_of", code="invalid_value")

@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from daedal.serving.abilities import able
 from daedal.serving.access import owner
-from daedal.serving.answers import json_answer
+from daedal.serving.answers import json_answer, read_usage
 from daedal.serving.completions import as_prompt
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.generation import check_ids, text_model
+from daedal.serving.generation import check_ids
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.schema.embeddings import EmbeddingRequest
 
@@ -21,7 +22,7 @@ from daedal.serving.schema.embeddings import EmbeddingRequest
 async def embeddings(request: Request) -> Response:
     """One vector for each input."""
     body = parse(EmbeddingRequest, await read_json(request))
-    model = await text_model(request, body.model, prompt="input", inputs="input")
+    model = await able(request, body.model, "embed", prompt="input", inputs="input")
     width = model.info["width"]
     if body.dimensions is not None and body.dimensions > width:
         message = f"The model's vectors have {width} numbers, not {body.dimensions}"
@@ -32,7 +33,6 @@ async def embeddings(request: Request) -> Response:
     vectors: list[Any] = result["vectors"]  # in base64
     if body.encoding_format == "float":
         vectors = await asyncio.to_thread(_numbers, vectors)
-    counted = sum(result["tokens"])
     return json_answer(
         {
             "object": "list",
@@ -40,7 +40,7 @@ async def embeddings(request: Request) -> Response:
                 {"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)
             ],
             "model": body.model,
-            "usage": {"prompt_tokens": counted, "total_tokens": counted},
+            "usage": read_usage(result["tokens"]),
         }
     )
 

@@ -10,9 +10,8 @@ from starlette.requests import Request
 
 from daedal.serving.access import owner
 from daedal.serving.errors import ApiError
-from daedal.serving.limits import unless_gone
 from daedal.serving.process_link import Event
-from daedal.serving.supervisor import Model, Models
+from daedal.serving.supervisor import Model
 
 T = TypeVar("T")
 Events = AsyncGenerator[Event]
@@ -91,28 +90,6 @@ class Generated:
     @classmethod
     def of(cls, samples: int) -> "Generated":
         return cls([Sample() for _ in range(samples)])
-
-
-async def text_model(request: Request, name: str | None, **fields: str) -> Model:
-    """The model of this name, if it writes text.
-
-    Args:
-        name: None where it may be left out: the only one that does.
-        fields: how the request names fields of commands.
-
-    Raises:
-        ApiError: there is none, or it does something else.
-    """
-    models: Models = request.app.state.models
-    model: Model = await unless_gone(request, models.open(await models.only("text") if name is None else name))
-    if model.info["kind"] != "text":
-        draws = "sample" in model.info.get("can", ())
-        message = f"The model {name!r} " + (
-            "makes images, not text; use /v1/images/generations" if draws else "writes no text"
-        )
-        raise ApiError(400, message, param="model", code="unsupported_model")
-    model.fields = fields
-    return model
 
 
 def check_ids(model: Model, param: str, *lists: Iterable[int]) -> None:

@@ -90,11 +90,7 @@ class ImageDesk:
     def info(self) -> dict[str, Any]:
         """What the server must know of the model."""
         generator, config = self._generator, self._generator.model.config
-        can = [
-            name
-            for name, skill in (("generate", "draw"), ("edit", "edit"), ("vary", "vary"))
-            if skill in generator.skills
-        ]
+        can = [skill for skill in ("draw", "edit", "vary") if skill in generator.skills]
         return {
             "kind": "images",
             "size": [config.height, config.width],

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daedal.serving import sse
+from daedal.serving.abilities import able
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer
 from daedal.serving.errors import ApiError, parse
@@ -21,7 +22,7 @@ from daedal.serving.forms import read_form
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.process_link import Event
 from daedal.serving.schema.images import EditRequest, GenerationRequest, VariationRequest
-from daedal.serving.supervisor import Model, Models
+from daedal.serving.supervisor import Model
 
 Body = GenerationRequest | EditRequest | VariationRequest
 M = TypeVar("M", bound=BaseModel)
@@ -37,14 +38,14 @@ _LEFT = 0.6
 async def generations(request: Request) -> Response:
     """New pictures."""
     body = parse(GenerationRequest, await read_json(request))
-    model = await _model(request, body.model, "generate", "draw new pictures")
+    model = await able(request, body.model, "draw")
     return await _answer(request, model, body, _asked(model, body), "image_generation")
 
 
 async def edits(request: Request) -> Response:
     """A given picture, drawn anew where its mask says so."""
     body, files = await _read(request, EditRequest, ("image", "mask"))
-    model = await _model(request, body.model, "edit", "edit pictures")
+    model = await able(request, body.model, "edit")
     strength = body.strength or (None if "mask" in files else _LEFT)
     return await _answer(request, model, body, {**_asked(model, body), **files, "strength": strength}, "image_edit")
 
@@ -52,7 +53,7 @@ async def edits(request: Request) -> Response:
 async def variations(request: Request) -> Response:
     """Pictures like a given one."""
     body, files = await _read(request, VariationRequest, ("image",))
-    model = await _model(request, body.model, "vary", "vary pictures")
+    model = await able(request, body.model, "vary")
     fields = {**_common(model, body), **files, "vary": True, "strength": body.strength}
     return await _answer(request, model, body, fields, "image_variation")
 
@@ -89,15 +90,6 @@ async def _picture(file: UploadFile, name: str) -> str:
     if not data:
         raise ApiError(400, "The picture is empty", param=name, code="invalid_image")
     return base64.b64encode(data).decode()
-
-
-async def _model(request: Request, name: str | None, ability: str, verb: str) -> Model:
-    models: Models = request.app.state.models
-    name = await models.only("images") if name is None else name
-    model: Model = await unless_gone(request, models.open(name))
-    if ability not in model.info.get("can", ()):
-        raise ApiError(400, f"The model {name!r} does not {verb}", param="model", code="unsupported_model")
-    return model
 
 
 def _common(model: Model, body: Body) -> dict[str, Any]:

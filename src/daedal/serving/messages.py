@@ -11,12 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daedal.serving import sse
+from daedal.serving.abilities import able
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, new_id
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.chat import split
 from daedal.serving.errors import ApiError, note_unused, parse
-from daedal.serving.generation import Events, Generated, Sample, collect, generate, text_model
+from daedal.serving.generation import Events, Generated, Sample, collect, generate
 from daedal.serving.grammar import constraint, left_out
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.message_writer import MessageWriter, usage
@@ -41,7 +42,7 @@ async def messages(request: Request) -> Response:
     """The assistant's next turn."""
     _check_version(request)
     body = parse(MessageRequest, await read_json(request), request)
-    model = await text_model(request, body.model, prompt="messages")
+    model = await able(request, body.model, "generate", prompt="messages")
     tools = toolbox(body)
     events = generate(request, model, command(body, tools, model.info["tool_template"]))
     note_unused(request, left_out(tools, body.form, body.stop_sequences, "output_config.format"))
@@ -56,7 +57,7 @@ async def count_tokens(request: Request) -> Response:
     """How many tokens the model would read."""
     _check_version(request)
     body = parse(CountRequest, await read_json(request), request)
-    model = await text_model(request, body.model, prompt="messages")
+    model = await able(request, body.model, "generate", prompt="messages")
     prompt = conversation(turns(body), toolbox(body), model.info["tool_template"])
     result = await unless_gone(request, model.ask("tokenize", owner(request), prompt=prompt))
     return json_answer({"input_tokens": len(result["ids"])})

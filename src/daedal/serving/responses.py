@@ -9,11 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daedal.serving import errors, sse
+from daedal.serving.abilities import able
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, new_id, now
 from daedal.serving.calls import CallReader, Piece
 from daedal.serving.errors import ApiError, note_unused, parse
-from daedal.serving.generation import Events, Generated, generate, text_model
+from daedal.serving.generation import Events, Generated, generate
 from daedal.serving.grammar import constraint, left_out
 from daedal.serving.limits import Gone, read_json, unless_gone
 from daedal.serving.response_items import Kept, resolved, turns
@@ -38,7 +39,7 @@ async def create_response(request: Request) -> Response:
     if body.store:
         await request.app.state.store.responses.require_room(owner(request))
     form = "tools" if body.tools else "text.format"
-    model = await text_model(request, body.model, prompt="input", constraint=form)
+    model = await able(request, body.model, "generate", prompt="input", constraint=form)
     tools = toolbox(body)
     note_unused(request, left_out(tools, body.text.format.constraint(), param="text.format"))
     before = await history(request, body.previous_response_id, body.truncation)
@@ -56,7 +57,7 @@ async def create_response(request: Request) -> Response:
 async def input_tokens(request: Request) -> Response:
     """How many tokens the model would read."""
     body = parse(InputTokensRequest, await read_json(request), request)
-    model = await text_model(request, body.model, prompt="input")
+    model = await able(request, body.model, "generate", prompt="input")
     before = await history(request, body.previous_response_id, body.truncation)
     items = [*before, *resolved(body.input, before)]
     prompt = await unless_gone(request, _prompt(model, owner(request), body, toolbox(body), items))

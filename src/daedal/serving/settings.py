@@ -15,6 +15,8 @@ class Settings(Config):
         models: name to run folder or hub id, of what is loaded at the start.
         folder: every run folder in it can be asked for by its name, and is loaded when it is.
         aliases: other names, to names of models.
+        moderation: the name of the model that moderates, a classifier.
+        moderation_map: categories of moderation by the labels of that model, where their names do not say it.
         keys: the file of the keys; None lets everybody in who reaches the server.
         hosts: names that it answers to, besides those of loopback and its own address.
         root_path: what a proxy has before every path, and does not take off.
@@ -35,6 +37,8 @@ class Settings(Config):
     models: dict[str, str] = Field(default_factory=dict)
     folder: Path | None = None
     aliases: dict[str, str] = Field(default_factory=dict)
+    moderation: str | None = None
+    moderation_map: dict[str, str] = Field(default_factory=dict)
     keys: Path | None = None
     hosts: tuple[str, ...] = ()
     root_path: str = ""

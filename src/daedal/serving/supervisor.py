@@ -24,14 +24,22 @@ log = logging.getLogger("daedal.serving")
 
 Command = Callable[[str, str], Sequence[str]]
 """What starts the process of a model, from its name and where it is."""
+_WRITERS = ("gpt", "translator")
+"""Families that write text, where a folder of others does not say what its model can."""
 _ROUND = 2.0
 """Seconds between two looks at which models are idle."""
 
 
 def makes(where: str) -> str:
-    """What a model makes that is not loaded yet, "text" or "images"; a damaged one is told when it is loaded."""
+    """What a model makes that is not loaded yet, "text" or "images", or "readings" where it only reads; a damaged one is told
+    when it is loaded."""
     with suppress(DaedalError):
-        return "images" if identify(Path(where)).kind == "pictures" else "text"
+        identity = identify(Path(where))
+        if identity.kind == "pictures":
+            return "images"
+        writes = {"complete", "translate"}.intersection(identity.capabilities)
+        silent = not identity.capabilities and identity.family not in _WRITERS
+        return "readings" if silent or (identity.capabilities and not writes) else "text"
     return "text"
 
 
@@ -40,7 +48,7 @@ class ModelCard:
     """A model that can be asked for.
 
     Attributes:
-        kind: what it makes: "text" or "images".
+        kind: what it makes: "text", "images", or "readings" of a model that only reads.
     """
 
     id: str
@@ -99,7 +107,10 @@ class Model:
             ApiError: as `run`.
         """
         async with self._named():
-            return await self._process.ask(op, owner, **fields)
+            result = await self._process.ask(op, owner, **fields)
+        if "tokens" in result:
+            self._metrics.prompt_tokens.labels(self.name).inc(sum(result["tokens"]))
+        return result
 
     @asynccontextmanager
     async def _named(self) -> AsyncGenerator[None]:

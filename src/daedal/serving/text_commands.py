@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daedal.codecs.conversation import Conversation
-from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.constraint import Constraint, ConstraintCompiler, Unconstrainable
 from daedal.inference.engine_request import Fault, Logprob, Read, Request, Row, Token, TooLong
@@ -15,6 +14,7 @@ from daedal.inference.generator import Generator
 from daedal.inference.logits import NothingLeft
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.text_stream import TextStream
+from daedal.serving.codec_commands import codec_info, detokenized, tokenized
 from daedal.serving.commands import Command, Event, Refused
 
 _EMBEDDED = 2048
@@ -77,19 +77,16 @@ class TextDesk:
     @property
     def info(self) -> dict[str, Any]:
         """What the server must know of the model."""
-        config, codec = self._generator.model.config, self._codec
+        config = self._generator.model.config
         return {
             "kind": "text",
+            **codec_info(self._generator),
+            "can": ["generate", "embed", "tokenize"],
             "context": config.context,
             "vocab_size": config.vocab_size,
             "width": config.width,
             "parameters": sum(parameter.numel() for parameter in self._generator.model.parameters()),
             "fingerprint": self._generator.fingerprint,
-            "quantize": self._generator.quantize,
-            "chat_template": self._generator.template.source,
-            "tool_template": self._generator.template.renders_tools,
-            "special_tokens": _special_tokens(codec),
-            "codec": codec.kind,
             "max_rows": self._engine.rows,
         }
 
@@ -113,10 +110,9 @@ class TextDesk:
                     return self._prepare_vectors(command)
                 case "tokenize":
                     ids, _, _ = self._ids(command["prompt"], bounded=False)
-                    pieces = [self._codec.name(id) for id in ids] if command.get("pieces") else None
-                    return {"event": "result", "ids": ids, "pieces": pieces}
+                    return tokenized(self._codec, ids, bool(command.get("pieces")))
                 case "detokenize":
-                    return {"event": "result", "text": self._codec.decode(self._generator.known(command["ids"]))}
+                    return detokenized(self._codec, self._generator.known(command["ids"]))
         except Unconstrainable as error:
             raise Refused(400, str(error), "invalid_constraint", "constraint") from None
         except TooLong as error:
@@ -365,13 +361,6 @@ class TextDesk:
             return []
         self._vectors.popleft()
         return [{"id": job.id, "event": "result", "vectors": job.found, "tokens": job.tokens}]
-
-
-def _special_tokens(codec: TextCodec) -> dict[str, Any]:
-    """As `tokenizer_config.json` names them, with their ids."""
-    ids = {"bos_token": codec.bos_id, "eos_token": codec.eos_id, "pad_token": codec.pad_id}
-    names = {name: None if id is None else codec.name(id) for name, id in ids.items()}
-    return {**names, **{f"{name}_id": id for name, id in ids.items()}}
 
 
 def _failed(id: int, fault: Fault) -> Event:

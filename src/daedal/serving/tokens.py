@@ -6,11 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from daedal.serving.abilities import able
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer
 from daedal.serving.chat import toolbox, turns
 from daedal.serving.errors import parse
-from daedal.serving.generation import check_ids, text_model
+from daedal.serving.generation import check_ids
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.schema.tokens import DetokenizeRequest, TokenizeRequest, TokenizerQuery
 from daedal.serving.tools import conversation
@@ -19,7 +20,7 @@ from daedal.serving.tools import conversation
 async def tokenize(request: Request) -> Response:
     """The token ids that the model would read."""
     body = parse(TokenizeRequest, await read_json(request))
-    model = await text_model(request, body.model, prompt="messages" if body.messages else "prompt")
+    model = await able(request, body.model, "tokenize", prompt="messages" if body.messages else "prompt")
     prompt: dict[str, Any] = {"text" if body.add_special_tokens else "raw": body.prompt}
     if body.messages:
         tools = toolbox(body.tools, None, True)
@@ -41,7 +42,7 @@ async def tokenize(request: Request) -> Response:
 async def detokenize(request: Request) -> Response:
     """The text of token ids."""
     body = parse(DetokenizeRequest, await read_json(request))
-    model = await text_model(request, body.model)
+    model = await able(request, body.model, "tokenize")
     check_ids(model, "tokens", body.tokens)
     result = await unless_gone(request, model.ask("detokenize", owner(request), ids=body.tokens))
     return json_answer({"prompt": result["text"]})
@@ -50,7 +51,7 @@ async def detokenize(request: Request) -> Response:
 async def tokenizer_info(request: Request) -> Response:
     """What there is to know of a model's tokenizer."""
     query = parse(TokenizerQuery, dict(request.query_params))
-    model = await text_model(request, query.model)
+    model = await able(request, query.model, "tokenize")
     info = model.info
     return json_answer(
         {

@@ -13,13 +13,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, BinaryIO, get_args
 
 import orjson
 
 from daedal.errors import DaedalError
+from daedal.families import part
 from daedal.inference.sampling import Quantize
 from daedal.serving.commands import Command, Desk, Event, Refused
 
@@ -27,6 +28,12 @@ _PREPARING = 2
 """Commands that are prepared at once, beside a large one and one with a constraint."""
 _LARGE = 2**17
 """Bytes of a command that is large."""
+_DESKS: tuple[tuple[str, Set[str]], ...] = (
+    ("daedal.serving.text_commands:TextDesk", {"write"}),
+    ("daedal.serving.batch_commands:BatchDesk", {"classify", "embed", "tag", "answer", "fill", "translate"}),
+    ("daedal.serving.image_commands:ImageDesk", set()),
+)
+"""What carries out the commands for a model, and any of which skills it has; the last is for those with none of them."""
 
 
 class Outlet:
@@ -167,14 +174,12 @@ def _open(model: str, quantize: Quantize | None, rows: int) -> Desk:
         # The server needs a core too: where threads have to wait for one, all of them wait
         torch.set_num_threads(min(threads, max(1, cores() - 1)))
     generator = Generator.open(resolve(model), quantize=quantize)
-    if "write" not in generator.skills:
-        from daedal.serving.image_commands import ImageDesk
-
-        return ImageDesk(generator)
-    from daedal.serving.text_commands import TextDesk
-
-    generator.engine.rows = rows
-    return TextDesk(generator)
+    if "write" in generator.skills:
+        generator.engine.rows = rows
+    desk: Desk = part(next(place for place, skills in _DESKS if skills & generator.skills.keys() or not skills))(
+        generator
+    )
+    return desk
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ class Filling(Config):
     """What may stand in the place of a mask.
 
     Attributes:
+        id: of the token.
         token: as it is read.
         text: the text with it; other masks stay.
     """
 
+    id: int
     token: str
     text: str
     probability: float
@@ -73,4 +75,4 @@ class Fill(RowSkill):
             before = before.rstrip()
         elif token[:1].isspace():
             before = before.rstrip()
-        return Filling(token=token.strip() or token, text=before + token + after, probability=chance)
+        return Filling(id=id, token=token.strip() or token, text=before + token + after, probability=chance)

@@ -139,13 +139,17 @@ class Translate(Skill):
             seen[text] += options.method != "beam"
             return _Piece(text, max(0, seen[text] - 1))
 
-        lines = [[[piece(each) for each in self._cut(line)] for line in text.split("\n")] for text in given]
+        lines = [[[piece(each) for each in self.pieces(line)] for line in text.split("\n")] for text in given]
         asked = dict.fromkeys(each for text in lines for line in text for each in line)
         found = dict(zip(asked, self._found(list(asked), options), strict=True))
         return [self._joined(text, whole, found, options) for text, whole in zip(given, lines, strict=True)]
 
-    def _cut(self, line: str) -> list[str]:
-        """A line, in as few pieces as the context allows; none where it says nothing."""
+    def pieces(self, line: str) -> list[str]:
+        """A line, in as few pieces as the context allows; none where it says nothing.
+
+        Raises:
+            DaedalError: a sentence is longer than the model's context.
+        """
         room, pieces = self._model.config.context - 1, [""]
         sentences = [line] if len(self._codec.encode(line)) <= room else _SENTENCE.split(line)
         for sentence in sentences:

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -150,6 +159,10 @@ EndUser = Annotated[
     Field(max_length=512, description="accepted and not used: we keep no record of end users; the key says who calls"),
 ]
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+TEXT_OR_OBJECT = Discriminator(lambda value: "Object" if isinstance(value, dict) else "str")
+"""Tells a text, whose tag is "str", from an object, whose tag is "Object": what is wrong is said of what was given alone."""
 
 
 def texts_of(value: Any) -> Iterator[str]:

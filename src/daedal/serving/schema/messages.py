@@ -19,7 +19,7 @@ from daedal.serving.schema.base import (
 from daedal.serving.schema.chat import MAX_MESSAGES
 from daedal.serving.schema.content import MAX_PARTS, in_parts
 from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
-from daedal.serving.schema.sampling import MinP, TopK, TopP, checked_stops
+from daedal.serving.schema.sampling import MinP, TopK, TopP, checked_stops, given_temperature
 from daedal.serving.schema.tools import MAX_TOOLS, STRICT, Description, distinct, without_built_in
 
 BLOCKS = ("text", "tool_use", "tool_result")
@@ -227,7 +227,7 @@ class MessageRequest(CountRequest):
         """The wire's options."""
         return {
             "max_tokens": self.max_tokens,
-            "temperature": self.temperature,
+            **given_temperature(self),
             "top_k": self.top_k,
             "top_p": self.top_p,
             "min_p": self.min_p,

@@ -22,7 +22,7 @@ from daedal.serving.schema.chat import DEFAULT_TIER, MAX_MESSAGES, MODERATION
 from daedal.serving.schema.formats import known_format
 from daedal.serving.schema.items import Item, in_items
 from daedal.serving.schema.json_schema import JSONSchema, ObjectSchema
-from daedal.serving.schema.sampling import MAX_TOP, MinP, RepetitionPenalty, Temperature, TopK, TopP
+from daedal.serving.schema.sampling import MAX_TOP, MinP, RepetitionPenalty, Temperature, TopK, TopP, given_temperature
 from daedal.serving.schema.tools import (
     ASYNC,
     MAX_TOOLS,
@@ -259,5 +259,5 @@ class ResponseRequest(InputRequest):
 
     def sampling(self) -> dict[str, Any]:
         """The wire's options but for `max_tokens` and `logprobs`."""
-        names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
-        return {name: getattr(self, name) for name in names}
+        names = ("top_k", "top_p", "min_p", "repetition_penalty")
+        return {**given_temperature(self), **{name: getattr(self, name) for name in names}}

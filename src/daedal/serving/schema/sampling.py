@@ -101,7 +101,7 @@ class Sampled(Request):
     def sampling(self) -> dict[str, Any]:
         """The wire's options but for `max_tokens` and `logprobs`."""
         return {
-            "temperature": self.temperature,
+            **given_temperature(self),
             "top_k": self.top_k,
             "top_p": self.top_p,
             "min_p": self.min_p,
@@ -112,6 +112,12 @@ class Sampled(Request):
             "stop": self.stop,
             "seed": None if self.seed is None else self.seed % 2**63,
         }
+
+
+def given_temperature(body: Request) -> dict[str, float]:
+    """The option of the wire, where the request has it: without one, a translator searches and does not draw."""
+    given: float | None = getattr(body, "temperature", None)
+    return {} if given is None or "temperature" not in body.model_fields_set else {"temperature": given}
 
 
 def checked_stops(value: Any) -> Any:
