@@ -17,7 +17,7 @@ from daedal.nn.packing import Packing
 
 _LONGEST = 30
 """Tokens of an answer, at most."""
-_NEVER = 1e6
+NEVER = 1e6
 """A threshold that no model reaches."""
 
 
@@ -108,13 +108,13 @@ def best_threshold(
         spans, nones: whether the best span is right, and whether "none" is.
     """
     if not bool(nones.any()):
-        return _NEVER
+        return NEVER
     margins, order = margins.sort()
     right = torch.cat((torch.zeros(1), (spans[order].float() - nones[order].float()).cumsum(0)))  # as more are answered
     answered = int(right.argmax())
     below = float(margins[answered - 1]) if answered else float(margins[0]) - 2
     above = float(margins[answered]) if answered < len(margins) else float(margins[-1]) + 2
-    return max(-_NEVER, min(_NEVER, (below + above) / 2))
+    return max(-NEVER, min(NEVER, (below + above) / 2))
 
 
 def log_softmax_of_rows(

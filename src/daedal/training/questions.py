@@ -11,7 +11,7 @@ from daedal.codecs.framing import Framed
 from daedal.codecs.text import TextCodec
 from daedal.data.examples import ExampleSplit
 from daedal.errors import DaedalError
-from daedal.models.answerer import Answerer
+from daedal.models.answerer import NEVER, Answerer
 from daedal.models.sequences import Sequences, SpanBatch, by_length
 from daedal.nn.noise import Noise
 from daedal.training.heads import HeadLearner
@@ -20,7 +20,7 @@ from daedal.training.machine import Machine
 from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time
 from daedal.training.row_plan import AnswererPlan
-from daedal.training.rows import Rows, RowTask
+from daedal.training.rows import Rows, RowTask, together
 
 Array = np.ndarray
 _CONTEXT = 384  # tokens of a question and a window of its text, as usual with SQuAD
@@ -132,12 +132,25 @@ class QuestionTask(RowTask):
         found = torch.stack([row.argmax(0) for row in rows])
         return found[:, 0], found[:, 1]
 
+    def examples(self) -> Iterator[SpanBatch]:
+        """Held-out windows, by which "no answer" is weighed against an answer; none where every question has one."""
+        if self.model.config.none_threshold >= NEVER:
+            return
+        device = next(self.model.parameters()).device
+        for group in together(self.held.lengths):
+            yield self.held.batch(group, Noise(0, 0, len(group))).to(device)
+
 
 class QuestionLearner(HeadLearner):
     """An answerer and its questions."""
 
     guarded = "questions"
     columns = ("question", "context")
+
+    def more(self, plan: Any) -> dict[str, Any]:
+        """Data of which every question has an answer teach no model to say that there is none."""
+        answers = self.dataset.split("train").values("answers")
+        return {"none_threshold": NEVER} if all(each["text"] for each in answers) else {}
 
     def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
         context = int(given.get("context") or self.most(_CONTEXT))

@@ -96,7 +96,7 @@ class RowTask(Task):
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """The loss over the validation split, or the first part of a large one."""
-        groups = _together(self.held.lengths)[processes.rank :: processes.count]
+        groups = together(self.held.lengths)[processes.rank :: processes.count]
         totals: dict[str, torch.Tensor] = {}
         count = torch.zeros((), dtype=torch.float64)
         with torch.no_grad(), autocast:
@@ -207,6 +207,8 @@ class RowLearner(TransformerLearner):
         assert isinstance(plan, RowPlan)
         names = ("vocab_size", "width", "depth", "heads", "mlp_width", "context", "dropout")
         values = {name: getattr(plan, name) for name in names}
+        if plan.architecture == "roberta":  # type: ignore[attr-defined]
+            values["pad_id"] = self.codec.pad_id  # its positions begin behind it
         made: Config = config.of(plan.architecture, **values, **self.more(plan))  # type: ignore[attr-defined]
         return made
 
@@ -227,7 +229,7 @@ def chosen_tokenizer(asked: Request, own: TextCodec) -> TextCodec:
     return own if asked.init is None else TextCodec.load(resolve(asked.init))
 
 
-def _together(lengths: Int64[Array, " examples"]) -> list[Int64[Array, " some"]]:
+def together(lengths: Int64[Array, " examples"]) -> list[Int64[Array, " some"]]:
     """The first examples in groups of about as many tokens, the shortest first."""
     first = int(np.searchsorted(np.cumsum(lengths), _VALIDATED, side="right"))
     order = np.argsort(lengths[: max(1, first)], kind="stable")
