@@ -82,13 +82,13 @@ def test_what_is_predicted_depends_on_all_of_the_source_and_on_what_was_written_
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_new_model_knows_nothing_and_keeps_the_size_of_its_states(kind: str) -> None:
+def test_a_new_model_guesses_and_a_seed_is_a_model(kind: str) -> None:
     config = model_of(kind, vocab_size=500, width=64).config
     model = Translator(config)
     sources, targets = pairs(30)
     batch = PairBatch.of(sources, targets, START)
     loss = float(model.loss(batch.at(Moment(batch.count))).total.detach())
-    assert abs(loss - torch.tensor(500.0).log()) < 1.0
+    assert abs(loss - torch.tensor(500.0).log()) < 2.0
     assert Translator(config).embedding.weight.equal(model.embedding.weight)
 
 

@@ -114,7 +114,7 @@ class TranslatorConfig(Config):
             "mlp_width": -(-8 * width // 3 // 32) * 32 if gated else 4 * width,
             "activation": {"rotary": "relu_squared", "t5": "relu", "marian": "silu"}[architecture],
             "norm_eps": 1e-5 if architecture == "marian" else 1e-6,
-            "embedding_scale": width**0.5 if architecture == "marian" else 1.0,
+            "embedding_scale": 1.0 if architecture == "t5" else width**0.5,
             "output_bias": architecture == "marian",
         }
         return cls.parse({**values, **changes}, "model")
@@ -288,9 +288,9 @@ class Translator(Model):
 
 
 def _embedding_deviation(config: TranslatorConfig) -> float:
-    if config.architecture == "marian":
-        return 1 / config.embedding_scale  # of unit size, as the sinusoids are
-    return 0.02 / config.output_scale
+    """States begin at unit size, as what blocks add to them is: learned faster than from small ones, though a tied output layer
+    at first expects the token that was just read. A T5 that ties its tables has no scale for it."""
+    return 0.02 / config.output_scale if config.architecture == "t5" and config.tied else 1 / config.embedding_scale
 
 
 def _norm(config: TranslatorConfig) -> nn.Module:
