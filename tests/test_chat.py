@@ -135,7 +135,7 @@ def marked_codec(**flags: bool) -> TextCodec:
     codec = TextCodec.train("byte", [])
     special = [AddedToken(each, special=True, normalized=False, **flags) for each in ("<|im_start|>", "<|im_end|>")]
     codec._tokenizer.add_special_tokens(special)
-    return TextCodec(codec._tokenizer, codec._settings)
+    return TextCodec(codec._tokenizer, codec.settings)
 
 
 def messages_with(said: str) -> dict[str, tuple[list[dict[str, Any]], dict[str, Any]]]:
@@ -246,7 +246,7 @@ def test_what_stands_for_an_unknown_character_stays() -> None:
     model = models.WordLevel({"<unk>": 0, "</s>": 1, "user": 2, ":": 3, "<": 4}, unk_token="<unk>")
     codec = other_codec(model, pre_tokenizer=pre_tokenizers.WhitespaceSplit())
     codec._tokenizer.add_special_tokens([AddedToken("<unk>", special=True)])
-    codec = TextCodec(codec._tokenizer, codec._settings)
+    codec = TextCodec(codec._tokenizer, codec.settings)
     read = Conversation(ChatTemplate(ENDED), codec, [{"role": "user", "content": "漢 </s>"}])
     assert read.ids[:3] == [2, 3, 0]
     assert read.ids.count(1) == 1

@@ -1,6 +1,7 @@
 """Tokenizers of models that read both ways: our ids and types are exactly those of Transformers."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -135,4 +136,8 @@ def test_damaged_word_pieces_are_told(tmp_path: Path) -> None:
         TextCodec.load(tmp_path)
     (tmp_path / "vocab.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DaedalError, match="cannot be read"):
+        TextCodec.load(tmp_path)
+    (tmp_path / "vocab.txt").unlink()
+    os.mkfifo(tmp_path / "vocab.txt")
+    with pytest.raises(DaedalError, match="no regular file"):
         TextCodec.load(tmp_path)

@@ -396,3 +396,23 @@ def test_a_run_is_measured_when_it_ends_on_what_its_data_hold_out(reviews: Any, 
     file = tmp_path / "one.tsv"
     file.write_text("text\tlabel\n" + "".join(f"{review(s % 2 == 0, s)}\t{int(s % 2 == 0)}\n" for s in range(20)))
     assert daedal.evaluate(tmp_path / "run", file).measured("accuracy").n == 20
+
+
+def test_nothing_in_texts_and_labels_breaks_out_of_a_report(tmp_path: Path) -> None:
+    bad = "<script>alert(1)</script> | `code` ![x](http://evil) \x1b[31m **bold**"
+    labels = ("<b>|one|</b>", "two `x`")
+    rows = [{"text": f"{bad} number {seed}", "label": labels[seed % 2]} for seed in range(40)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    model, codec = tiny(Classifier, ClassifierConfig, labels=labels)
+    report = evaluate(
+        StandIn(model, codec, classify=classifies(lambda text: labels[0], labels)), tmp_path / "rows.jsonl"
+    )
+    card, page = model_card(report), report_page(report)
+    assert "<script>" not in page
+    assert "<b>|" not in page
+    assert "\x1b" not in card + page + report.summary()
+    body = card.split("## The most confident mistakes")[1].split("##")[0]
+    table = [re.sub(r"\\.", "", line) for line in body.splitlines() if line.startswith("|")]
+    assert len(table) > 2
+    assert {line.count("|") for line in table} == {5}
+    assert not any(mark in line for line in table for mark in "<`*[")

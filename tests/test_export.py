@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.interop.export import export

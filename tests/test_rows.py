@@ -56,20 +56,15 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (home / "labels.jsonl").write_text(
         "".join(json.dumps({"text": text, "label": place}) + "\n" for _, place, text in lines)
     )
-    (home / "tags.jsonl").write_text(
-        "".join(
-            json.dumps({"tokens": text[:-1].split(), "ner_tags": [{name: "B-PER", place: "B-LOC"}.get(word, "O") for word in text[:-1].split()]})
-            + "\n"
-            for name, place, text in lines
-        )
-    )  # fmt: skip
-    (home / "questions.jsonl").write_text(
-        "".join(
-            json.dumps({"question": f"Where does {name} live?", "context": text, "answers": {"text": [place], "answer_start": [text.index(place)]}})
-            + "\n"
-            for name, place, text in lines
-        )
-    )  # fmt: skip
+    tags, questions = [], []
+    for name, place, text in lines:
+        words = text[:-1].split()
+        marks = {name: "B-PER", place: "B-LOC"}
+        tags.append({"tokens": words, "ner_tags": [marks.get(word, "O") for word in words]})
+        answers = {"text": [place], "answer_start": [text.index(place)]}
+        questions.append({"question": f"Where does {name} live?", "context": text, "answers": answers})
+    for stem, rows in (("tags", tags), ("questions", questions)):
+        (home / f"{stem}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (home / "pairs.jsonl").write_text(
         "".join(json.dumps({"source": text, "target": f"{place} has {name}."}) + "\n" for name, place, text in lines)
     )

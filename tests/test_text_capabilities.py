@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from daedal.codecs.framing import marked
+from daedal.codecs.both_ways import marked
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.families import line, part

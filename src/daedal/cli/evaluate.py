@@ -19,6 +19,7 @@ def evaluate(
     samples: int | None = None,
     extractor: str | None = None,
     resize: str | None = None,
+    split: str | None = None,
     seconds: float | None = None,
     json: Switch = False,
 ) -> None:
@@ -29,7 +30,7 @@ def evaluate(
     run
         A run folder, or the id of a model on the Hugging Face Hub.
     data
-        A data folder or a text file to measure on, in place of the data that the run was trained on.
+        A data folder or files to measure on, in place of the data that the run was trained on.
     against
         For models of images: a data folder or a folder of pictures to measure against, in place of the held-out pictures of
         the run's own data.
@@ -41,8 +42,10 @@ def evaluate(
     resize
         For models of images: tf1-bilinear, clean-bicubic, torch-bilinear or torch-antialias; the extractor's usual rule
         unless given.
+    split
+        For models of text: the split of the data to measure on: validation, or test where that is empty, unless given.
     seconds
-        For models of images: about how long it may take; a minute unless given.
+        About how long it may take; a minute for models of images, two for others, and a GPT takes what it takes.
     json
         Print the report as JSON.
     """
@@ -50,13 +53,15 @@ def evaluate(
     from daedal.evaluation.terminal import render
     from daedal.models.checkpoint import resolve
 
-    given = {"samples": samples, "extractor": extractor, "resize": resize, "seconds": seconds}
-    options = {name: value for name, value in given.items() if value is not None}
-    if api.of_pictures(resolve(run)):
-        options.setdefault("seconds", _SECONDS)
-    elif against is not None or options:
-        name = "against" if against is not None else next(iter(options))
-        raise DaedalError(f"--{name} is for models of images, and {run} is one of text", "Leave it out")
+    pictures = {"against": against, "samples": samples, "extractor": extractor, "resize": resize}
+    texts: dict[str, object] = {"split": split}
+    of_pictures = api.of_pictures(resolve(run))
+    for name, value in (texts if of_pictures else pictures).items():
+        if value is not None:
+            own, other = ("images", "text") if of_pictures else ("text", "images")
+            raise DaedalError(f"--{name} is for models of {other}, and {run} is one of {own}", "Leave it out")
+    given = {**pictures, **texts, "seconds": seconds or (_SECONDS if of_pictures else None)}
+    options = {name: value for name, value in given.items() if value is not None and name != "against"}
     if data is not None and against is not None:
         raise DaedalError("--data and --against both name what to measure against", "Give one of them")
     api.use_fastest_threads()

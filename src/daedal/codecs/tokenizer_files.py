@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from daedal.errors import DaedalError
-from daedal.files import read_json
+from daedal.files import read_json, regular_size
 
 _LARGEST = 64 * 2**20  # bytes of a vocabulary
 END = "<|endoftext|>"
@@ -51,6 +51,11 @@ def _read(folder: Path, settings: dict[str, Any]) -> Tokenizer:
         return _gpt2(folder)
     if not path.exists() and pieces.exists():
         return _word_pieces(pieces, settings)
+    if not path.exists() and (folder / "source.spm").exists():
+        raise DaedalError(
+            f"{folder} has two SentencePiece vocabularies, source.spm and target.spm, and no tokenizer.json",
+            "Translate with Transformers, or take a model that has a tokenizer.json, as those of T5 do",
+        )
     value = read_json(path)
     tokenizer = _made(lambda: Tokenizer.from_str(json.dumps(value)), f"{path} is not a tokenizer")
     _as_told(tokenizer, settings)
@@ -67,8 +72,12 @@ def _made(make: Callable[[], Tokenizer], wrong: str) -> Tokenizer:
 
 
 def _gpt2(folder: Path) -> Tokenizer:
-    files = str(folder / "vocab.json"), str(folder / "merges.txt")
-    tokenizer = _made(lambda: Tokenizer(models.BPE.from_file(*files)), f"The vocabulary in {folder} is damaged")
+    files = folder / "vocab.json", folder / "merges.txt"
+    for file in files:
+        regular_size(file)
+    tokenizer = _made(
+        lambda: Tokenizer(models.BPE.from_file(*map(str, files))), f"The vocabulary in {folder} is damaged"
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     if tokenizer.token_to_id(END) is not None:
@@ -79,7 +88,7 @@ def _gpt2(folder: Path) -> Tokenizer:
 def _word_pieces(path: Path, settings: dict[str, Any]) -> Tokenizer:
     """BERT's word pieces (Wu et al. 2016), one a line."""
     try:
-        if path.stat().st_size > _LARGEST:
+        if regular_size(path) > _LARGEST:
             raise DaedalError(f"{path} is too large for a vocabulary", "Restore it from a copy")
         pieces = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:

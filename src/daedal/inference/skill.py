@@ -26,6 +26,7 @@ from daedal.models.encoder import EncoderModel
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageModel
 from daedal.models.model import Capability, Model
+from daedal.models.translator import Translator
 
 P = TypeVar("P", bound=Provenance)
 
@@ -192,7 +193,9 @@ def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize
             raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
         case EncoderModel(), _ if quantize is not None:
             raise DaedalError("A model that reads both ways has no quantized form", "Leave --quantize out")
-        case GPT() | EncoderModel(), TextCodec() if codec.vocab_size > model.config.vocab_size:
+        case Translator(), _ if quantize is not None:
+            raise DaedalError("A translator has no quantized form", "Leave --quantize out")
+        case GPT() | EncoderModel() | Translator(), TextCodec() if codec.vocab_size > model.config.vocab_size:
             raise DaedalError(
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
                 "Use the tokenizer that the model was trained with",

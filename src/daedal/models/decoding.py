@@ -38,9 +38,10 @@ class Decoding:
     def __init__(self, model: Translator, sources: Sequence[Sequence[int]], beams: int = 1, copies: int = 1) -> None:
         device, config = model.embedding.weight.device, model.config
         self.model, self.beams, self.step = model, beams, 0
-        memory = model.encode(Sequences.of(sources).to(device))
-        lengths = memory.packing.lengths
-        whole = Packing(lengths, [range(len(lengths))], device)
+        rows = Sequences.of(sources).to(device)
+        lengths = rows.packing.lengths
+        whole = Packing(lengths, [range(len(lengths))], device)  # attended to at once: they are of about equal length
+        memory = model.encode(Sequences(rows.ids, whole))
         cross = [block.cross for block in model.decoder.blocks]
         pairs = [_heads(part, memory.states, whole) for part in cross if isinstance(part, CrossAttention)]
         mask = whole.mask(0, 1, None, memory.states.dtype)

@@ -8,7 +8,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 
 from daedal.nn.cache import KVCache
-from daedal.nn.dot_product import dot_product_attention, few_queries_attention, learns_in_mixed_precision
+from daedal.nn.dot_product import dot_product_attention, learns_in_mixed_precision
 from daedal.nn.packing import Bias, Packing, attend_packed
 from daedal.nn.position import rotate
 
@@ -247,7 +247,7 @@ def attend(
         window = None
     how: dict[str, Any] = {"dropout_p": dropout, "scale": scale, "enable_gqa": query.shape[1] != key.shape[1]}
     if frame.seen is not None:
-        return few_queries_attention(query, key, value, frame.seen, scale)
+        return dot_product_attention(query, key, value, attn_mask=frame.seen, **how)
     if frame.lengths is None and query.shape[2] == 1:
         if window is not None:
             key, value = key[:, :, -window:], value[:, :, -window:]

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from daedal.nn.attention import Frame, Recollection
-from daedal.nn.dot_product import few_queries_attention
+from daedal.nn.dot_product import dot_product_attention
 from daedal.nn.packing import attend_packed
 
 
@@ -55,7 +55,8 @@ class CrossAttention(nn.Module):
         query, memory = self.asked(x), frame.memory
         if isinstance(memory, Recollection):
             key, value = memory.keys[layer], memory.values[layer]
-            found = few_queries_attention(query.transpose(1, 2), key, value, memory.mask, self.scale).transpose(1, 2)
+            how = {"attn_mask": memory.mask, "scale": self.scale}
+            found = dot_product_attention(query.transpose(1, 2), key, value, **how).transpose(1, 2)
         else:
             assert memory is not None
             assert frame.packing is not None

@@ -24,21 +24,6 @@ def dot_product_attention(
     return F.scaled_dot_product_attention(query, key, value, **how)
 
 
-def few_queries_attention(
-    query: Float[Tensor, "batch heads few width"],
-    key: Float[Tensor, "batch heads total width"],
-    value: Float[Tensor, "batch heads total width"],
-    mask: Float[Tensor, "#batch #heads #few total"] | None = None,
-    scale: float | None = None,
-) -> Float[Tensor, "batch heads few width"]:
-    """The same of a few queries, as plain products: a CPU is done sooner than with PyTorch's kernel. Not for learning."""
-    logits = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.mT
-    if mask is not None:
-        logits += mask
-    found: Tensor = torch.softmax(logits, -1, out=logits) @ value
-    return found
-
-
 def learns_in_mixed_precision(x: Tensor) -> bool:
     """Whether `x` is part of what a CPU learns from in mixed precision."""
     return x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")

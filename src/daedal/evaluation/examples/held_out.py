@@ -97,5 +97,5 @@ def read_examples(source: str | Path, kind: str, **how: Any) -> Examples:
         parts = [Examples.of_split(data, name) for name in chosen or splits]
         columns = {name: [value for part in parts for value in part[name]] for name in parts[0].columns}
         left_out = (f"{each.count:,} left out: {each.reason}, as {each.examples[0]}" for each in data.manifest.dropped)
-        notes = (note for note in data.manifest.notes if not note.startswith("all of the sources is of one split"))
+        notes = (note for note in data.manifest.notes if "split" not in note)  # which are not kept here
         return Examples(Path(source).name, columns, (*notes, *left_out))

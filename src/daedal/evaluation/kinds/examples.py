@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from pydantic import Field
 
 from daedal.config import Config
 from daedal.data.examples import ExampleDataset
@@ -23,7 +24,7 @@ from daedal.models.model import Model
 
 SECONDS = 120.0
 """What an evaluation may take unless more is given."""
-_TRIED = 8
+_TRIED = 16
 _SHAPE = ("architecture", "depth", "width", "heads", "context", "vocab_size")
 
 
@@ -37,7 +38,7 @@ class ExampleOptions(Config):
     """
 
     split: str | None = None
-    seconds: float = SECONDS
+    seconds: float = Field(SECONDS, gt=0)
     seed: int = 0
 
 
@@ -72,15 +73,13 @@ class ExampleSubject(Subject):
     def open(cls, generator: Generator, source: Source, options: ExampleOptions, tell: Tell) -> Self:
         data, learned = source.data, source.learned
         if isinstance(data, ExampleDataset):
-            _require_kind(data, cls.kind)
+            if data.manifest.kind != cls.kind:
+                raise _other(cls.kind, data.folder, data.manifest.kind)
             held = Examples.of_split(data, options.split or held_out(data))
         elif isinstance(data, str | Path):
             held = read_examples(data, cls.kind, **cls.reading(generator.model))
         else:
-            place = getattr(data, "folder", data)
-            raise DaedalError(
-                f"{place} holds no {table()[cls.kind].noun[1]} to measure this model on", "Name other data"
-            )
+            raise _other(cls.kind, getattr(data, "folder", data), "none")
         train = made = None
         if isinstance(learned, ExampleDataset) and learned.manifest.kind == cls.kind and len(learned.split("train")):
             train, made = Examples.of_split(learned, "train"), learned.manifest
@@ -240,10 +239,8 @@ def held_out(dataset: ExampleDataset) -> str:
     )
 
 
-def _require_kind(data: ExampleDataset, kind: str) -> None:
-    if data.manifest.kind != kind:
-        wanted = table()[kind]
-        raise DaedalError(
-            f"This model is measured on {wanted.noun[1]} ({wanted.says}), and {data.folder} holds {data.manifest.kind}",
-            "Name other data",
-        )
+def _other(kind: str, place: Any, holds: str) -> DaedalError:
+    """That data are of another kind."""
+    wanted = table()[kind]
+    what = f"This model is measured on {wanted.noun[1]} ({wanted.says}), and {place} holds {holds}"
+    return DaedalError(what, "Name other data")
