@@ -29,6 +29,7 @@ from daedal.serving.schema.classify import ClassifyRequest
 from daedal.serving.schema.completions import CompletionRequest
 from daedal.serving.schema.embeddings import EmbeddingRequest
 from daedal.serving.schema.images import EditRequest, GenerationRequest, VariationRequest
+from daedal.serving.schema.inference import InferenceRequest
 from daedal.serving.schema.messages import MessageRequest
 from daedal.serving.schema.moderations import ModerationRequest
 from daedal.serving.schema.rerank import RerankRequest
@@ -60,6 +61,7 @@ TARGETS = [
     Target("/v1/moderations", ModerationRequest, {"input": "The fox"}),
     Target("/v1/classify", ClassifyRequest, {"model": "judge", "input": "The fox"}),
     Target("/v1/rerank", RerankRequest, {"model": "judge", "query": "The fox", "documents": ["The dog"]}),
+    Target("/models/judge", InferenceRequest, {"inputs": "The fox"}),
     Target("/tokenize", TokenizeRequest, {"model": "tiny", "prompt": "The fox"}),
     Target("/detokenize", DetokenizeRequest, {"model": "tiny", "tokens": [1, 2]}),
     Target("/v1/images/generations", GenerationRequest, {"model": "flow", "prompt": "cat", "steps": 1}),

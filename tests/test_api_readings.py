@@ -273,6 +273,13 @@ def test_a_request_without_a_model_means_the_only_one_that_writes(url: str) -> N
     assert ask(url, "/detokenize", tokens=ask(url, "/tokenize", prompt="the cat")["tokens"])["prompt"] == "the cat"
 
 
+def test_what_a_loaded_model_can_stands_in_the_list(url: str) -> None:
+    listed = {model["id"]: model.get("capabilities") for model in httpx.get(f"{url}/v1/models").json()["data"]}
+    assert listed["judge"] == ["classify", "tokenize"]
+    assert listed["vectors"] == ["embed", "rank", "tokenize"]
+    assert listed["de"] == listed["translate"] == ["generate", "tokenize"]
+
+
 def test_what_is_read_is_counted(url: str) -> None:
     def read() -> float:
         lines = httpx.get(f"{url}/metrics").text.splitlines()

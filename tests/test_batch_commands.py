@@ -220,6 +220,7 @@ def test_documents_are_ranked_by_the_cosine_of_vectors_or_by_a_classifier_of_two
         (TRANSLATOR, embed(1, "x"), "unsupported_operation", None),
         (TRANSLATOR, translate(1, "word" * 99), "context_length_exceeded", "prompt"),
         (TRANSLATOR, translate(1, "word\n" * 9999), "context_length_exceeded", "prompt"),
+        (TRANSLATOR, translate(1, "word\n" * 99, n=16, temperature=1.0), "context_length_exceeded", "prompt"),
         (TRANSLATOR, translate(1, "x", top_k=3), "unsupported_parameter", "top_k"),
         (TRANSLATOR, translate(1, "x", logprobs=0), "unsupported_parameter", "logprobs"),
         (TRANSLATOR, {**translate(1, "x"), "constraint": {"kind": "json_object"}}, "unsupported_parameter", "constraint"),

@@ -1,5 +1,6 @@
 """Models behind a server: which there are, which are loaded, and what happens when their processes do not behave."""
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from daedal.errors import DaedalError
+from daedal.models.identity import IDENTITY, Identity
 from daedal.serving import process, supervisor
 from daedal.serving.app import Application
 from daedal.serving.metrics import Metrics
@@ -268,3 +270,20 @@ def test_a_model_that_is_left_out_is_the_only_one_of_its_kind(tmp_path: Path) ->
             server.client.post("/detokenize", json={"tokens": [1]}),
         ):
             assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
+
+
+def test_what_a_model_makes_is_known_before_it_is_loaded(tmp_path: Path) -> None:
+    for family, kind, capabilities, makes in (
+        ("gpt", "text", (), "text"),
+        ("gpt", "chat", ("complete",), "text"),
+        ("translator", "pairs", ("translate",), "text"),
+        ("embedder", "pairs", ("embed",), "readings"),
+        ("classifier", "labelled", (), "readings"),
+        ("gan", "pictures", ("sample",), "images"),
+    ):
+        Identity(family=family, kind=kind, columns={}, capabilities=capabilities).write(tmp_path)
+        assert supervisor.makes(str(tmp_path)) == makes
+    (tmp_path / IDENTITY).unlink()
+    told = {"architectures": ["BertForTokenClassification"], "model_type": "bert"}
+    (tmp_path / "config.json").write_text(json.dumps(told))  # as another program wrote it
+    assert supervisor.makes(str(tmp_path)) == "readings"

@@ -119,7 +119,7 @@ def serve(
     settings = _settings(values)
     log.begin()
     moderates = "" if moderator is None else _moderates(moderator, named.get(moderator), models, meant)
-    run(settings, lambda address: note(_greeting(address, named, models, keys is not None) + moderates))
+    run(settings, lambda address: note(moderates + _greeting(address, named, models, keys is not None)))
 
 
 def _settings(values: dict[str, Any]) -> "Settings":
@@ -234,9 +234,9 @@ def _moderates(name: str, where: str | None, folder: Path | None, meant: dict[st
 
     path = Path(where) if where is not None else (folder or Path()) / name
     if not (path / "config.json").is_file():
-        return f"\nModeration by {name}, by the names of its labels."
+        return f"Moderation by {name}, by the names of its labels.\n"
     labels, problem = labels_of(path)
-    return f"\nModeration by {name}: {ModerationCategories.of(labels, problem, meant).told(labels)}."
+    return f"Moderation by {name}: {ModerationCategories.of(labels, problem, meant).told(labels)}.\n"
 
 
 def _name(run: str) -> str:
@@ -270,16 +270,19 @@ def _greeting(address: str, models: dict[str, str], folder: Path | None, locked:
 
 
 def _first_call(name: str, where: str) -> str:
-    """What to try of OpenAI's client with a model."""
+    """What to try of OpenAI's client with a model; one that is not here yet is taken for a language model."""
     from daedal.models.identity import identify
     from daedal.serving.supervisor import makes
 
-    match makes(where):
-        case "images":
+    kind = identify(Path(where)).kind if (Path(where) / "config.json").is_file() else ""
+    match makes(where), kind:
+        case "images", _:
             return f'images.generate(model="{name}", prompt="...")'
-        case "readings" if identify(Path(where)).kind == "labelled":
+        case "readings", "labelled":
             return f'post("/classify", body={{"model": "{name}", "input": "..."}}, cast_to=object)'
-        case "readings":
+        case "readings", _:
             return f'embeddings.create(model="{name}", input="...")'
+        case _, "pairs":
+            return f'chat.completions.create(model="{name}", messages=[{{"role": "user", "content": "..."}}])'
         case _:
             return f'completions.create(model="{name}", prompt="...")'

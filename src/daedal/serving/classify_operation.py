@@ -6,10 +6,8 @@ from typing import Any, Self
 from daedal.inference.generator import Generator
 from daedal.inference.skills.classify import Classification, Text
 from daedal.serving.commands import Command, Refused
-from daedal.serving.operation import Operation, encoded
+from daedal.serving.operation import LONGEST, Operation, encoded
 
-_LONGEST = 2**13
-"""Tokens of a text that is longer than the context: it is read in windows, and all of them at once."""
 _RELEVANT = "relevant"
 
 
@@ -26,7 +24,7 @@ class Classify(Operation):
     @classmethod
     def _reading(cls, generator: Generator, command: Command, texts: Sequence[Text], param: str) -> Self:
         codec, framing = generator.codec, generator.codec.framing
-        longest = max(generator.model.config.context, _LONGEST)
+        longest = max(generator.model.config.context, LONGEST)
         tokens = []
         for text in texts:
             parts = [text] if isinstance(text, str) else list(text)

@@ -6,10 +6,7 @@ from typing import Any, Self
 from daedal.codecs.both_ways import HIDDEN
 from daedal.inference.generator import Generator
 from daedal.serving.commands import Command, Refused
-from daedal.serving.operation import Operation, encoded
-
-_LONGEST = 2**12
-"""Tokens of a text that is longer than the context: it is read in windows, and all of them at once."""
+from daedal.serving.operation import LONGEST, Operation, encoded
 
 
 class Finding(Operation):
@@ -94,7 +91,7 @@ def _count(generator: Generator, text: str) -> int:
         Refused: they are too many, or none.
     """
     codec = generator.codec
-    count: int = len(encoded(codec, text, max(generator.model.config.context, _LONGEST), "inputs"))
+    count: int = len(encoded(codec, text, max(generator.model.config.context, LONGEST), "inputs"))
     if not count:
         raise Refused(400, "A text has no tokens", "invalid_value", "inputs")
     around: int = codec.framing.room

@@ -95,6 +95,8 @@ def _told(card: ModelCard) -> dict[str, Any]:
         "owned_by": "daedal",
         "loaded": card.loaded,
     }
+    if "can" in card.info:
+        told["capabilities"] = card.info["can"]
     if "context" in card.info:
         told["max_model_len"] = card.info["context"]
     return told

@@ -13,6 +13,10 @@ from daedal.serving.commands import Command, Event, Refused
 CHARACTERS = 16
 """Of a text, for each token that it may have, that are read before it is said to be too long."""
 
+LONGEST = 2**12
+"""Tokens of a text that is longer than the context, and is read in windows: all in one batch, and the process hears
+nothing meanwhile."""
+
 
 class Operation(ABC):
     """A command that is being carried out, text by text.

@@ -16,6 +16,7 @@ from daedal.inference.sampling import SamplingOptions
 from daedal.inference.text_stream import TextStream
 from daedal.serving.codec_commands import codec_info, detokenized, tokenized
 from daedal.serving.commands import Command, Event, Refused
+from daedal.serving.operation import CHARACTERS
 
 _EMBEDDED = 2048
 """Tokens of texts that become vectors between two steps of the engine."""
@@ -52,10 +53,6 @@ class Vectors:
     dimensions: int | None
     tokens: list[int]
     found: list[str] = field(default_factory=list)
-
-
-_CHARACTERS = 16
-"""Of a text, for each token of the context, that are read before it is said to be too long."""
 
 
 class TextDesk:
@@ -217,7 +214,7 @@ class TextDesk:
             TooLong: it is.
         """
         context = self._generator.model.config.context
-        head = text[: _CHARACTERS * context]
+        head = text[: CHARACTERS * context]
         if len(head) < len(text) and (tokens := len(self._codec.encode(head, special=True))) > context:
             raise TooLong(tokens, context, context, f"in its first {len(head):,} characters alone")
 

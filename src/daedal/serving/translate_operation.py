@@ -14,8 +14,8 @@ from daedal.serving.codec_commands import last_said
 from daedal.serving.commands import Command, Event, Refused
 from daedal.serving.operation import Operation, encoded
 
-_LONGEST = 2**13
-"""Tokens of a text."""
+_LONGEST, _DRAWN = 2**13, 2**11
+"""Tokens of a text; and of all that are drawn for a request, which is done in one go."""
 _COOLEST = 0.01
 """The lowest temperature of a text that is drawn."""
 _NEUTRAL: dict[str, Any] = {
@@ -57,7 +57,11 @@ class Translate(Operation):
                 generator.pieces(line)
         except DaedalError as error:
             raise Refused(400, str(error), "context_length_exceeded", "prompt") from None
-        return cls(generator, command, lines, [len(ids) + 1 for ids in codec.encode_batch(lines)])
+        made = cls(generator, command, lines, [len(ids) + 1 for ids in codec.encode_batch(lines)])
+        if made._temperature is not None and (drawn := sum(made.tokens) * made._count) > _DRAWN:
+            told = f"With a temperature a request has at most {_DRAWN:,} tokens, times n, and this one has {drawn:,}"
+            raise Refused(400, told, "context_length_exceeded", "prompt")
+        return made
 
     @property
     def like(self) -> Hashable:
