@@ -172,7 +172,7 @@ def test_text_is_learned_before_labels_in_one_budget(house: dict[str, Path], tmp
         "classifier",
         data=house["classifier"],
         out=run,
-        budget="40s",
+        budget="24s",
         pretrain_data=str(house["bert"]),
         **SMALL,
         threads=1,

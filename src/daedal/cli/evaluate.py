@@ -52,6 +52,7 @@ def evaluate(
     from daedal import api
     from daedal.evaluation.terminal import render
     from daedal.models.checkpoint import resolve
+    from daedal.models.identity import identify
 
     pictures = {"against": against, "samples": samples, "extractor": extractor, "resize": resize}
     texts: dict[str, object] = {"split": split}
@@ -60,6 +61,10 @@ def evaluate(
         if value is not None:
             own, other = ("images", "text") if of_pictures else ("text", "images")
             raise DaedalError(f"--{name} is for models of {other}, and {run} is one of {own}", "Leave it out")
+    if seconds is not None and not of_pictures and identify(resolve(run)).family == "gpt":
+        raise DaedalError(
+            "--seconds is for models of images and of examples, and a gpt takes what it takes", "Leave it out"
+        )
     given = {**pictures, **texts, "seconds": seconds or (_SECONDS if of_pictures else None)}
     options = {name: value for name, value in given.items() if value is not None and name != "against"}
     if data is not None and against is not None:
