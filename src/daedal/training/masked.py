@@ -23,6 +23,7 @@ from daedal.training.rows import RowLearner, Rows, RowTask, chosen_tokenizer
 
 Array = np.ndarray
 _MOST = 128  # tokens of a piece, unless a context is given
+_JUDGED = 0.15  # of held-out tokens, that are hidden
 _SAMPLE = 24  # tokens of the text in which a sample shows what is filled in
 
 
@@ -87,10 +88,15 @@ class MaskedLearner(RowLearner):
 
     def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
         context = given.get("context") or self.most(_MOST)
-        return int(context) - self.codec.framing.room, given.get("hidden", 0.15), bool(given.get("whole_words"))
+        return (
+            int(context) - self.codec.framing.room,
+            given.get("hidden", BERTPlan.model_fields["hidden"].default),
+            bool(given.get("whole_words")),
+        )
 
     def make_rows(self, split: str, longest: int, hidden: float, words: bool) -> Rows:
-        return MaskedRows(Passages(self.dataset.split(split), longest), self.codec, Masking(self.codec, hidden, words))
+        share = hidden if split == "train" else _JUDGED  # so that runs which hide other shares can be compared
+        return MaskedRows(Passages(self.dataset.split(split), longest), self.codec, Masking(self.codec, share, words))
 
     def task(self, plan: Plan) -> MaskedTask:
         assert isinstance(plan, BERTPlan)

@@ -37,7 +37,7 @@ class BERTPlan(EncoderPlan):
     """Of one that learns to fill in what is hidden."""
 
     family: Literal["bert"] = Field("bert", description="what kind of model")
-    hidden: float = Field(0.15, gt=0, lt=1, description="share of the tokens that are hidden")
+    hidden: float = Field(0.4, gt=0, lt=1, description="share of the tokens that are hidden")
     whole_words: bool = Field(False, description="hide whole words, not single tokens")
 
 
