@@ -67,7 +67,7 @@ class TranslationLearner(RowLearner):
 
     guarded = "pairs"
     columns = ("source", "target")
-    per_weight = 2.0
+    per_weight = 0.25  # a token goes through half of the network, and many weights pay (docs/log.md)
 
     def tokenizer(self) -> TextCodec:
         own: TextCodec = self.dataset.codec("text").codec

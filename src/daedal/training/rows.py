@@ -195,7 +195,7 @@ class RowLearner(TransformerLearner):
     def choose_steps(self, choose: Choice, facts: Facts) -> None:
         """Batch, optimizer, learning rates."""
         width, tuned = choose.values["width"], self.initial is not None
-        tokens = 1024 if width < 256 else 2048 if width < 384 else 4096 if width < 512 else 8192
+        tokens = 1024 if width < 128 else 2048 if width < 384 else 4096 if width < 512 else 8192
         batch = choose("batch", max(1, min(round(tokens / facts.length), facts.examples)))
         muon = choose("optimizer", "adamw" if tuned else "muon") == "muon"
         choose("learning_rate", 5e-4 * (128 / width) ** 0.5 if tuned else 0.01 if muon else 0.002)
