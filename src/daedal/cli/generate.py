@@ -106,6 +106,8 @@ def generate(
         _refuse(of_pictures, f"{model} writes text and draws no pictures")
         _write(generator, prompt or [""], 1 if n is None else n, json, chosen)
         return
+    if not generator.capabilities & {"sample", "edit"}:
+        raise generator.refusal("write or draw")
     _refuse(of_text, f"{model} draws pictures and writes no text")
     if judge is not None and best_of is None:
         raise DaedalError("--judge has nothing to choose from", "Give --best-of, as in --best-of 8")

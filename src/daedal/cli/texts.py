@@ -48,7 +48,10 @@ def read(texts: Sequence[str] | None, file: Path | None, field: str = "text") ->
             else DaedalError("Texts are given twice", "Give them by --file, or as arguments")
         )
     if file is None:
-        return list(texts or ())
+        given = list(texts or ())
+        if not all(map(str.strip, given)):
+            raise DaedalError("A text is empty", "Give texts with something in them")
+        return given
     try:
         whole = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -253,9 +253,9 @@ def _require_fit(asked: Request) -> None:
     """Refuse what a family does not learn, as its line in the table says."""
     family, kind, chosen = asked.family, asked.kind, line(asked.family)
     if kind not in chosen.learns:
-        learners = [f"a {name}" for name, each in table().items() if kind in each.learns]
+        learners = [f"{_article(name)} {name}" for name, each in table().items() if kind in each.learns]
         raise DaedalError(
-            f"A {family} learns {' or '.join(chosen.learns)}, and {asked.data} holds {kind}",
+            f"{_article(family).capitalize()} {family} learns {' or '.join(chosen.learns)}, and {asked.data} holds {kind}",
             f"Name data of another kind, or train {' or '.join(learners)} on it"
             if learners
             else f"Name data of another kind: no family that is installed learns {kind}",
@@ -273,3 +273,7 @@ def _require_fit(asked: Request) -> None:
             f"A {family} learns tokens, and this data is pictures",
             f"Train a tokenizer on it first (daedal train {chosen.codes_of}) and name its run folder by --codec",
         )
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
