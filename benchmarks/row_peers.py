@@ -3,7 +3,6 @@
 Padded batches of about equal length, AdamW, a tenth of the time to warm up and a linear descent: what its examples do.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -100,11 +99,3 @@ def classified(model: Any, rows: Sequence[list[int]], pad: int) -> np.ndarray:
         real = padded([[1] * len(rows[at]) for at in some], 0)
         found[some] = model(input_ids=ids, attention_mask=real).logits.argmax(-1).numpy()
     return found
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share."""
-    share, z = right / count, 1.96
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count**2)) / (1 + z * z / count)
-    return middle - half, middle + half

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from daedal.codecs.both_ways import marked
+from daedal.codecs.both_ways import first_tokens, marked
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
 from daedal.inference.skills.rows import windows
-from daedal.inference.skills.tag import Tagged, _entities, _first_tokens
+from daedal.inference.skills.tag import Tagged, _entities
 from daedal.models.answerer import Answerer, AnswererConfig
 from daedal.models.bert import BERT, BERTConfig
 from daedal.models.checkpoint import save_model
@@ -176,9 +176,9 @@ def test_tags_that_go_on_with_one_another_are_one_entity(tags: list[str], entiti
 
 
 def test_the_first_token_of_a_word_is_found_where_tokens_take_in_the_space_before() -> None:
-    assert _first_tokens(["ab", "c", "de"], [(0, 2), (2, 4), (4, 6), (6, 7)]) == [0, 1, 2]
-    assert _first_tokens(["ab", "c", "de"], [(0, 1), (1, 2), (3, 4), (5, 7)]) == [0, 2, 3]
-    assert _first_tokens(["ab", "", "c"], [(0, 2), (3, 5)]) == [0, None, 1]
+    assert first_tokens(["ab", "c", "de"], [(0, 2), (2, 4), (4, 6), (6, 7)]) == [0, 1, 2]
+    assert first_tokens(["ab", "c", "de"], [(0, 1), (1, 2), (3, 4), (5, 7)]) == [0, 2, 3]
+    assert first_tokens(["ab", "", "c"], [(0, 2), (3, 5)]) == [0, None, 1]
 
 
 def reference(generator: Generator, question: str, context: str) -> list[tuple[float, int, int]]:

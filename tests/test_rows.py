@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import daedal
-from daedal.codecs.both_ways import marked
+from daedal.codecs.both_ways import first_tokens, marked
 from daedal.codecs.text import TextCodec
 from daedal.data.passages import Passages
 from daedal.data.shards import Dataset
@@ -24,7 +24,6 @@ from daedal.training.masking import Masking
 from daedal.training.plan import Plan
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
-from daedal.training.tagged import first_tokens
 from daedal.training.trainer import Interrupted, Trainer
 from runs import logged, same, stop_at
 

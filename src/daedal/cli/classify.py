@@ -1,6 +1,7 @@
 """`daedal classify`: what texts are, by a classifier."""
 
 from pathlib import Path
+from typing import Any
 
 from daedal.cli.options import Switch
 from daedal.cli.texts import Texts, answer, open_texts, read
@@ -35,12 +36,11 @@ def classify(
     """
     generator = open_texts(run, "classify")
 
-    def plain(found: "object") -> str:
-        value, labels = getattr(found, "value", None), getattr(found, "labels", ())
-        if value is not None:
-            return f"{value:.3f}"
-        label = ", ".join(labels) if labels else str(getattr(found, "label", ""))
-        return label if out is not None else f"{label}  {getattr(found, 'probability', 0.0):6.1%}"
+    def plain(found: Any) -> str:
+        if found.value is not None:
+            return f"{found.value:.3f}"
+        label = ", ".join(found.labels) or str(found.label)
+        return label if out is not None else f"{label}  {found.probability:6.1%}"
 
     given = read(texts, file, field)
     answer(given, generator.classify, plain, out, json, len(given) > 1)

@@ -56,12 +56,13 @@ def evaluate(
 
     pictures = {"against": against, "samples": samples, "extractor": extractor, "resize": resize}
     texts: dict[str, object] = {"split": split}
-    of_pictures = api.of_pictures(resolve(run))
+    folder = resolve(run)
+    of_pictures = api.of_pictures(folder)
     for name, value in (texts if of_pictures else pictures).items():
         if value is not None:
             own, other = ("images", "text") if of_pictures else ("text", "images")
             raise DaedalError(f"--{name} is for models of {other}, and {run} is one of {own}", "Leave it out")
-    if seconds is not None and not of_pictures and identify(resolve(run)).family == "gpt":
+    if seconds is not None and not of_pictures and identify(folder).family == "gpt":
         raise DaedalError(
             "--seconds is for models of images and of examples, and a gpt takes what it takes", "Leave it out"
         )

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from daedal.cli import console
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, disk_error
+from daedal.files import write_text
 
 if TYPE_CHECKING:
     from daedal.inference.generator import Generator
@@ -102,11 +102,7 @@ def answer(
     if out is not None:
         whole = out.suffix.lower() in _JSON
         lines = [json_text.dumps(record, ensure_ascii=False) for record in records] if whole else map(plain, found)
-        try:
-            with atomic_path(out) as temporary:
-                temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        except OSError as error:
-            raise disk_error(error, out) from None
+        write_text(out, "".join(f"{line}\n" for line in lines))
         console.note(f"{len(texts):,} texts: {out}")
     elif json:
         console.show_json(records)

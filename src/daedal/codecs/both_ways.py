@@ -2,6 +2,7 @@
 begin."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int64
@@ -43,3 +44,22 @@ def word_starts(codec: TextCodec) -> Int64[Array, " ids"]:
         else:
             starts[id] = not (name.startswith("##") or (codec.spaced and not name.startswith("▁")))
     return starts
+
+
+def first_tokens(words: Sequence[str], places: Sequence[tuple[int, int]]) -> list[int | None]:
+    """The number of the first token of each word, where words stand a space apart, by the characters of tokens; a token may
+    take in the space before its word. None where the tokenizer makes nothing of a word."""
+    found: list[int | None] = []
+    token = begin = 0
+    for word in words:
+        while token < len(places) and places[token][1] <= begin:
+            token += 1
+        found.append(token if token < len(places) and places[token][0] < begin + len(word) else None)
+        begin += len(word) + 1
+    return found
+
+
+def begins_with(codec: TextCodec, other: TextCodec) -> bool:
+    """Whether the first ids of a codec are those of another: then what that encoded need not be read again."""
+    ids = range(other.vocab_size)
+    return [codec.piece(id) for id in ids] == [other.piece(id) for id in ids]

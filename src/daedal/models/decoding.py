@@ -44,7 +44,7 @@ class Decoding:
         memory = model.encode(Sequences(rows.ids, whole))
         cross = [block.cross for block in model.decoder.blocks]
         pairs = [_heads(part, memory.states, whole) for part in cross if isinstance(part, CrossAttention)]
-        mask = whole.mask(0, 1, None, memory.states.dtype)
+        mask = whole.mask(0, 1, None, False, memory.states.dtype)
         self.memory = Recollection(
             [key.repeat_interleave(copies, 0) for key, _ in pairs],
             [value.repeat_interleave(copies, 0) for _, value in pairs],

@@ -132,10 +132,10 @@ class Packing:
         x = found[0] if len(found) == 1 else torch.cat(found)
         return x if self._order is None else torch.empty_like(x).index_copy(0, self._order, x)
 
-    def mask(self, group: int, queries: int, window: int | None, dtype: torch.dtype) -> Tensor | None:
-        """What is added to the logits of a group's keys: minus infinity where a row has ended, or where one is more than
-        `window` away; nothing where there is nothing to hide."""
-        key = group, queries, window, dtype
+    def mask(self, group: int, queries: int, window: int | None, causal: bool, dtype: torch.dtype) -> Tensor | None:
+        """What is added to the logits of a group's keys: minus infinity where a row has ended, where one is more than
+        `window` away, or, where it is `causal`, behind its query; nothing where there is nothing to hide."""
+        key = group, queries, window, causal, dtype
         if key not in self._masks:
             keys = self.groups[group]
             places = torch.arange(keys.longest, device=self.device)
@@ -147,6 +147,8 @@ class Packing:
                 away = (torch.arange(queries, device=self.device)[:, None] - places).abs()
                 # what stands after the end of a row, and is dropped again, must see something
                 seen = seen & (away <= window) | (away == 0)
+            if causal:
+                seen = seen & (places <= torch.arange(queries, device=self.device)[:, None])
             mask = torch.zeros(seen.shape, dtype=dtype, device=self.device).masked_fill_(~seen, float("-inf"))
             self._masks[key] = None if bool(seen.all()) else mask
         return self._masks[key]
@@ -189,12 +191,7 @@ def attend_packed(
         if causal and window is None and bias is None:  # what was filled up stands behind all that is real
             how |= {"is_causal": True}
         else:
-            mask = keys.mask(number, asked.shape[1], window, asked.dtype)
-            if causal:
-                before = torch.ones(asked.shape[1], known.shape[1], dtype=torch.bool, device=asked.device).tril()
-                hidden = torch.zeros(before.shape, dtype=asked.dtype, device=asked.device)
-                hidden = hidden.masked_fill_(~before, float("-inf"))
-                mask = hidden if mask is None else mask + hidden
+            mask = keys.mask(number, asked.shape[1], window, causal, asked.dtype)
             if bias is not None:
                 near = bias(asked.shape[1], known.shape[1])
                 mask = near if mask is None else mask + near

@@ -1,18 +1,18 @@
 """What a BERT is made into: a model that says something of texts. It begins with the body of another, whichever head that has,
 or from nothing."""
 
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any
 
 import torch
 
-from daedal.codecs.both_ways import marked
+from daedal.codecs.both_ways import begins_with, marked
 from daedal.codecs.text import TextCodec
 from daedal.data.examples import ExampleSplit
 from daedal.errors import DaedalError
 from daedal.families import line, part
-from daedal.models.checkpoint import load_model, resolve
+from daedal.models.checkpoint import load_model
 from daedal.models.encoder import EncoderModel
-from daedal.models.identity import identify
 from daedal.models.model import Model
 from daedal.training.learner import Facts
 from daedal.training.plan import Plan
@@ -31,22 +31,27 @@ class HeadLearner(RowLearner):
     """
 
     guarded = "labelled"
-    text: ClassVar[str] = "text"
-    """The codec of its columns."""
     fresh = True
 
     def tokenizer(self) -> TextCodec:
-        return chosen_tokenizer(self.asked, marked(self.dataset.codec(self.text).codec))
+        return chosen_tokenizer(self.asked, marked(self._own))
+
+    @cached_property
+    def _own(self) -> TextCodec:
+        """The data's tokenizer."""
+        found: TextCodec = self.dataset.codec("text").codec
+        return found
+
+    @cached_property
+    def _encoded(self) -> bool:
+        """Whether the data's ids are ids of the tokenizer."""
+        return begins_with(self.codec, self._own)
 
     def begin_from(self, init: str) -> Model:
-        folder = resolve(init)
-        model: Model
-        if identify(folder).family == self.asked.family:
-            model = load_model(folder, dtype=torch.float32)
-            self.fresh = not self.goes_on(model)
-            if not self.fresh:
-                return model
-        other, place = load_model(folder, dtype=torch.float32), line(self.asked.family).model
+        other, place = load_model(init, dtype=torch.float32), line(self.asked.family).model
+        self.fresh = other.family != self.asked.family or not self.goes_on(other)
+        if not self.fresh:
+            return other
         if not isinstance(other, EncoderModel):
             raise DaedalError(f"The model in {init} is a {other.family}, which reads one way", "Start from a bert")
         made: EncoderModel = part(place)(part(place, "Config").around(other.config, **self.more(None)))
@@ -64,7 +69,7 @@ class HeadLearner(RowLearner):
             choose("head_first", _NEW if self.fresh and "head_first" not in self.plans.derived else 0.0)
 
     def begun(self, plan: Plan) -> Model:
-        model = super().begun(plan) if self.initial is None else self.initial
+        model = super().begun(plan)
         assert isinstance(plan, HeadPlan)
         assert isinstance(model, EncoderModel)
         model.head_first = plan.head_first
@@ -72,7 +77,6 @@ class HeadLearner(RowLearner):
 
     def ids(self, split: ExampleSplit, column: str) -> Any:
         """A column's texts as ids of the tokenizer."""
-        own = self.dataset.codec(self.text).codec
-        if [own.piece(id) for id in range(own.vocab_size)] == [self.codec.piece(id) for id in range(own.vocab_size)]:
+        if self._encoded:
             return [row[:-1] for row in split.ragged(column)]  # without its end mark
         return self.codec.encode_batch(split.values(column))

@@ -1,6 +1,5 @@
 """A classifier over labelled texts."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from daedal.models.classifier import Classifier
 from daedal.models.sequences import LabelBatch, Sequences, by_length
 from daedal.nn.noise import Noise
 from daedal.training.heads import HeadLearner
-from daedal.training.plan import Plan
 from daedal.training.row_plan import ClassifierPlan
 from daedal.training.rows import Rows, RowTask
 
@@ -83,6 +81,8 @@ class LabelLearner(HeadLearner):
     """A classifier and its texts."""
 
     columns = ("text",)
+    tasks = LabelTask
+    usual = _MOST
 
     @property
     def problem(self) -> str:
@@ -126,9 +126,6 @@ class LabelLearner(HeadLearner):
     def goes_on(self, model: Any) -> bool:
         return (model.config.labels, model.config.problem) == (self.labels, self.problem)
 
-    def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        return (int(given.get("context") or self.most(_MOST)),)
-
     def make_rows(self, split: str, longest: int) -> Rows:
         held = self.dataset.split(split)
         labels, texts = held.target("label"), self.ids(held, "text")
@@ -138,9 +135,3 @@ class LabelLearner(HeadLearner):
             labels, texts = labels[known], [texts[at] for at in known]
             others = None if others is None else [others[at] for at in known]
         return LabelRows(texts, labels, self.codec, longest, others)
-
-    def task(self, plan: Plan) -> LabelTask:
-        assert isinstance(plan, ClassifierPlan)
-        values, model = plan.model_dump(), self.begun(plan)
-        train, held = (self.rows(split, values) for split in ("train", "validation"))
-        return LabelTask(model, train, held, plan, self.codec, self.dataset, self.columns)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from daedal.codecs.both_ways import marked
+from daedal.codecs.both_ways import begins_with, marked
 from daedal.codecs.text import TextCodec
 from daedal.data.passages import Passages
 from daedal.errors import DaedalError
@@ -17,7 +17,6 @@ from daedal.models.model import IGNORE, Model
 from daedal.models.sequences import TargetBatch
 from daedal.nn.noise import Noise
 from daedal.training.masking import Masking
-from daedal.training.plan import Plan
 from daedal.training.row_plan import BERTPlan
 from daedal.training.rows import RowLearner, Rows, RowTask, chosen_tokenizer
 
@@ -68,12 +67,13 @@ class MaskedLearner(RowLearner):
 
     guarded = "masked"
     columns = ("text",)
+    tasks = MaskedTask
+    usual = _MOST
 
     def tokenizer(self) -> TextCodec:
         own: TextCodec = self.dataset.codec
         chosen = chosen_tokenizer(self.asked, marked(own))
-        ids = [*range(own.vocab_size)]
-        if self.asked.init is not None and [own.piece(id) for id in ids] != [chosen.piece(id) for id in ids]:
+        if self.asked.init is not None and not begins_with(chosen, own):
             raise DaedalError(
                 f"The data was encoded with another tokenizer than that of {self.asked.init}",
                 f"Build the data again with --tokenizer {self.asked.init}",
@@ -87,9 +87,8 @@ class MaskedLearner(RowLearner):
         return model
 
     def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        context = given.get("context") or self.most(_MOST)
         return (
-            int(context) - self.codec.framing.room,
+            self.longest_row(given) - self.codec.framing.room,
             given.get("hidden", BERTPlan.model_fields["hidden"].default),
             bool(given.get("whole_words")),
         )
@@ -97,9 +96,3 @@ class MaskedLearner(RowLearner):
     def make_rows(self, split: str, longest: int, hidden: float, words: bool) -> Rows:
         share = hidden if split == "train" else _JUDGED  # so that runs which hide other shares can be compared
         return MaskedRows(Passages(self.dataset.split(split), longest), self.codec, Masking(self.codec, share, words))
-
-    def task(self, plan: Plan) -> MaskedTask:
-        assert isinstance(plan, BERTPlan)
-        values = plan.model_dump()
-        train, held = (self.rows(split, values) for split in ("train", "validation"))
-        return MaskedTask(self.initial or self.begun(plan), train, held, plan, self.codec, self.dataset, self.columns)

@@ -1,6 +1,5 @@
 """What learns from pairs of texts: a translator writes the one after the other; an embedder gives both the same vector."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,7 @@ from daedal.nn.noise import Noise
 from daedal.training.heads import HeadLearner
 from daedal.training.learner import Facts
 from daedal.training.machine import Machine
-from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time
-from daedal.training.row_plan import EmbedderPlan, TranslatorPlan
 from daedal.training.rows import RowLearner, Rows, RowTask, chosen_tokenizer
 
 Array = np.ndarray
@@ -67,6 +64,8 @@ class TranslationLearner(RowLearner):
 
     guarded = "pairs"
     columns = ("source", "target")
+    tasks = TranslationTask
+    usual = _MOST
     per_weight = 0.25  # a token goes through half of the network, and many weights pay (docs/log.md)
 
     def tokenizer(self) -> TextCodec:
@@ -88,9 +87,6 @@ class TranslationLearner(RowLearner):
         end = self.codec.eos_id
         assert end is not None
         return end, end
-
-    def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        return (int(given.get("context") or self.most(_MOST)),)
 
     def make_rows(self, split: str, longest: int) -> Rows:
         held, (start, end) = self.dataset.split(split), self.ends
@@ -115,12 +111,6 @@ class TranslationLearner(RowLearner):
             "decoder_depth": plan.decoder_depth, "head_width": plan.head_width, "start_id": start, "end_id": end,
             "label_smoothing": plan.label_smoothing, "tied": plan.tied,
         }  # fmt: skip
-
-    def task(self, plan: Plan) -> TranslationTask:
-        assert isinstance(plan, TranslatorPlan)
-        values, model = plan.model_dump(), self.initial or self.begun(plan)
-        train, held = (self.rows(split, values) for split in ("train", "validation"))
-        return TranslationTask(model, train, held, plan, self.codec, self.dataset, self.columns)
 
 
 class TwinRows(Rows):
@@ -157,9 +147,8 @@ class TwinLearner(HeadLearner):
 
     guarded = "pairs"
     columns = ("source", "target")
-
-    def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        return (int(given.get("context") or self.most(_MOST)),)
+    tasks = TwinTask
+    usual = _MOST
 
     def make_rows(self, split: str, longest: int) -> Rows:
         held = self.dataset.split(split)
@@ -170,9 +159,3 @@ class TwinLearner(HeadLearner):
         super().choose_steps(choose, facts)
         batch = choose("batch", max(2, min(128, facts.examples // 4)))  # a contrast is with all of a batch
         choose("micro_batch", batch)
-
-    def task(self, plan: Plan) -> TwinTask:
-        assert isinstance(plan, EmbedderPlan)
-        values, model = plan.model_dump(), self.begun(plan)
-        train, held = (self.rows(split, values) for split in ("train", "validation"))
-        return TwinTask(model, train, held, plan, self.codec, self.dataset, self.columns)

@@ -1,6 +1,7 @@
 """An answerer over questions: windows of texts, and where in each the answer is (Devlin et al. 2019, section 4.2 and 4.3)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +18,7 @@ from daedal.nn.noise import Noise
 from daedal.training.heads import HeadLearner
 from daedal.training.learner import Facts
 from daedal.training.machine import Machine
-from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time
-from daedal.training.row_plan import AnswererPlan
 from daedal.training.rows import Rows, RowTask, together
 
 Array = np.ndarray
@@ -146,26 +145,26 @@ class QuestionLearner(HeadLearner):
 
     guarded = "questions"
     columns = ("question", "context")
+    tasks = QuestionTask
+    usual = _CONTEXT
 
     def more(self, plan: Any) -> dict[str, Any]:
         """Data of which every question has an answer teach no model to say that there is none."""
-        answers = self.dataset.split("train").values("answers")
-        return {"none_threshold": NEVER} if all(each["text"] for each in answers) else {}
+        return {"none_threshold": NEVER} if self._answered else {}
+
+    @cached_property
+    def _answered(self) -> bool:
+        """Whether every question of the train split has an answer."""
+        return all(each["text"] for each in self.dataset.split("train").values("answers"))
 
     def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        context = int(given.get("context") or self.most(_CONTEXT))
+        context = self.longest_row(given)
         return context, int(given.get("stride") or context // 3)
 
     def make_rows(self, split: str, context: int, stride: int) -> Rows:
         return QuestionRows(list(windows_of(self.dataset.split(split), self.codec, context, stride)))
 
     def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
-        choose("context", self.most(_CONTEXT))
+        choose("context", self.longest_row({}))
         choose("stride", choose.values["context"] // 3)
         super().settle(choose, facts, time, machine)
-
-    def task(self, plan: Plan) -> QuestionTask:
-        assert isinstance(plan, AnswererPlan)
-        values, model = plan.model_dump(), self.begun(plan)
-        train, held = (self.rows(split, values) for split in ("train", "validation"))
-        return QuestionTask(model, train, held, plan, self.codec, self.dataset, self.columns)

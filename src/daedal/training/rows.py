@@ -63,7 +63,7 @@ class RowTask(Task):
 
     Args:
         train, held: what it learns from, and what it is validated on.
-        column: of the data, that it learned.
+        columns: of the data, that it learned.
     """
 
     def __init__(
@@ -119,6 +119,9 @@ class RowLearner(TransformerLearner):
     columns: ClassVar[tuple[str, ...]]
     plans: type[RowPlan]
     dataset: Any
+    tasks: ClassVar[type[RowTask]]
+    usual: ClassVar[int]
+    """Tokens of a row that are learned from, at most, unless a context is given."""
     per_weight: ClassVar[float] = 1.0
     """Times as many tokens to a weight as a GPT learns from."""
 
@@ -137,9 +140,9 @@ class RowLearner(TransformerLearner):
     def begin_from(self, init: str) -> Model:
         """The model to begin with."""
 
-    @abstractmethod
     def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
         """What the rows depend on, where these values of the plan are given."""
+        return (self.longest_row(given),)
 
     @abstractmethod
     def make_rows(self, split: str, *values: Any) -> Rows:
@@ -159,9 +162,19 @@ class RowLearner(TransformerLearner):
             self._made[key] = rows
         return self._made[key]
 
-    def most(self, usual: int) -> int:
-        """Tokens of a row that are learned from, at most."""
-        return usual if self.initial is None else min(usual, self.longest(self.initial))
+    def longest_row(self, given: Mapping[str, Any]) -> int:
+        """Tokens of a row that are learned from, at most, where these values of the plan are given."""
+        most = self.usual if self.initial is None else min(self.usual, self.longest(self.initial))
+        return int(given.get("context") or most)
+
+    def begun(self, plan: Plan) -> Model:
+        return super().begun(plan) if self.initial is None else self.initial
+
+    def task(self, plan: Plan) -> RowTask:
+        assert isinstance(plan, RowPlan)
+        values, model = plan.model_dump(), self.begun(plan)
+        train, held = (self.rows(split, values) for split in ("train", "validation"))
+        return self.tasks(model, train, held, plan, self.codec, self.dataset, self.columns)
 
     def more(self, plan: Any) -> dict[str, Any]:
         """What the model's configuration has besides its size."""

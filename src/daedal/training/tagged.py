@@ -1,21 +1,20 @@
 """A tagger over sentences whose words have tags: the first token of each word is told its tag (Devlin et al. 2019, section
 5.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int64
 
+from daedal.codecs.both_ways import first_tokens
 from daedal.codecs.text import TextCodec
 from daedal.models.model import IGNORE
 from daedal.models.sequences import Sequences, TargetBatch, by_length, line
 from daedal.models.tagger import Tagger
 from daedal.nn.noise import Noise
 from daedal.training.heads import HeadLearner
-from daedal.training.plan import Plan
-from daedal.training.row_plan import TaggerPlan
 from daedal.training.rows import Rows, RowTask
 
 Array = np.ndarray
@@ -36,7 +35,9 @@ class TagRows(Rows):
         read = codec.encode_with_places([" ".join(each) for each in words])
         for sentence, own, (ids, places) in zip(words, tags, read, strict=True):
             targets = np.full(len(ids), IGNORE, dtype=np.int64)
-            targets[first_tokens(sentence, places)] = [number.get(tag, IGNORE) for tag in own]
+            for token, tag in zip(first_tokens(sentence, places), own, strict=True):
+                if token is not None:
+                    targets[token] = number.get(tag, IGNORE)
             row = framing.one(ids[:room])
             around = np.full(len(row.ids), IGNORE, dtype=np.int64)
             around[row.first : row.first + len(targets[:room])] = targets[:room]
@@ -48,14 +49,6 @@ class TagRows(Rows):
         rows, targets = ([each[int(index)] for index in indexes] for each in (self._rows, self._targets))
         order = by_length(rows)
         return TargetBatch(Sequences.of([rows[at] for at in order]), line([targets[at] for at in order]))
-
-
-def first_tokens(words: Sequence[str], places: Sequence[tuple[int, int]]) -> list[int]:
-    """The number of the first token of each word of a sentence whose words stand a space apart, by the characters of its
-    tokens. A token may take the space before its word in."""
-    begins = np.cumsum([0, *(len(word) + 1 for word in words[:-1])])
-    ends = [last for _, last in places]
-    return [int(np.searchsorted(ends, begin, side="right")) for begin in begins]
 
 
 class TagTask(RowTask):
@@ -72,6 +65,8 @@ class TagLearner(HeadLearner):
     """A tagger and its sentences."""
 
     columns = ("words",)
+    tasks = TagTask
+    usual = _MOST
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -85,15 +80,6 @@ class TagLearner(HeadLearner):
     def goes_on(self, model: Any) -> bool:
         return bool(model.config.labels == self.labels)
 
-    def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        return (int(given.get("context") or self.most(_MOST)),)
-
     def make_rows(self, split: str, longest: int) -> Rows:
         held = self.dataset.split(split)
         return TagRows(held.values("words"), held.values("tags"), self.labels, self.codec, longest)
-
-    def task(self, plan: Plan) -> TagTask:
-        assert isinstance(plan, TaggerPlan)
-        values, model = plan.model_dump(), self.begun(plan)
-        train, held = (self.rows(split, values) for split in ("train", "validation"))
-        return TagTask(model, train, held, plan, self.codec, self.dataset, self.columns)

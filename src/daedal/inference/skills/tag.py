@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 
 import torch
 
+from daedal.codecs.both_ways import first_tokens
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.inference.skills.rows import RowSkill, listed_texts, windows
@@ -84,7 +85,7 @@ class Tag(RowSkill):
             spans = windows(len(ids), room, room // 2)
             rows += [framing.one(ids[begin:end]) for begin, end in spans] if ids else []
             cuts.append(spans if ids else [])
-            firsts.append(_first_tokens(words, places))
+            firsts.append(first_tokens(words, places))
         said = iter(self._read(rows, self._model, of_tokens=True))
         before = len(framing.single[0])
         found = []
@@ -103,19 +104,6 @@ class Tag(RowSkill):
         best = max(inside, key=lambda number: min(token - spans[number][0], spans[number][1] - 1 - token))
         chance, number = parts[best][before + token - spans[best][0]].max(0)
         return Tagged(self.labels[int(number)], float(chance))
-
-
-def _first_tokens(words: Sequence[str], places: Sequence[tuple[int, int]]) -> list[int | None]:
-    """The number of the first token of each word, where words stand a space apart, by the characters of tokens; a token may
-    take in the space before its word."""
-    found: list[int | None] = []
-    token = begin = 0
-    for word in words:
-        while token < len(places) and places[token][1] <= begin:
-            token += 1
-        found.append(token if token < len(places) and places[token][0] < begin + len(word) else None)
-        begin += len(word) + 1
-    return found
 
 
 def _entities(text: str, places: Sequence[tuple[int, int]], tags: Sequence[Tagged], joins: bool) -> list[Entity]:
