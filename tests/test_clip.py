@@ -308,7 +308,7 @@ def test_mistakes_are_one_line(run: Path, painter: Path, files: list[Path], scen
         said = mistake("match", run, files[0], "--text", "a red circle", "--text", again, "--text", "a star")
         assert f"The text {again!r} is given twice" in said
     assert "cannot match pictures and texts" in mistake("match", painter, files[0], "--text", "a")
-    assert "A CLIP cannot draw new pictures: it can match" in mistake("generate", run, "--seed", "1")
+    assert "A CLIP cannot write or draw: it can match" in mistake("generate", run, "--seed", "1")
     drawn = ("generate", painter, "--prompt", "a red circle", "--out", tmp_path / "out.png")
     assert "cannot tell what a picture shows" in mistake(*drawn, "--best-of", "2")
     assert "nothing to choose from" in mistake(*drawn, "--best-of", "1", "--judge", run)
