@@ -30,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--text", type=Path, nargs="+", required=True)
-    parser.add_argument("--seconds", type=float, default=1200, help="of training, four fifths of them on made questions")
+    parser.add_argument(
+        "--seconds", type=float, default=1200, help="of training, four fifths of them on made questions"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vocab-size", type=int, default=8192)
     parser.add_argument("--init", help="a BERT to begin with")
@@ -54,7 +56,15 @@ def main() -> None:
         daedal.train("answerer", data=home / "real", out=last, budget=last_seconds, init=str(first), **common)
     for run in (first, last):
         found = daedal.evaluate(run, data=home / "real", split="test")
-        print(run.name, json.dumps(found["values"] if "values" in found else found, indent=1, default=str))
+        for name, each in (
+            *(("", one) for one in found.measurements),
+            *((b.name, one) for b in found.baselines for one in b.measurements),
+        ):
+            low, high = each.interval or (each.value, each.value)
+            print(
+                f"{run.name:6} {name or 'daedal':20} {each.name:30} {each.value:.3f} [{low:.3f}, {high:.3f}]",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
