@@ -3,9 +3,9 @@
     python benchmarks/sentiment.py PATH/TO/sst2 --text TEXT... [--seconds 600] [--seeds 5] [--out FOLDER]
 
 Each fills in what is hidden of the text for three quarters of the time, with the same tokenizer, once; then learns the
-labels of the train split alone in the last quarter, from each seed anew. The peer has the best of three learning rates, by the
-dev split and the first seed. Accuracy is on the 1,821 test sentences; beside it the majority and naive-Bayes-weighted word bigrams with a
-linear model.
+labels of the train split alone in the last quarter, from each seed anew. The peer has the best of three learning rates,
+by the dev split and the first seed. Accuracy is on the 1,821 test sentences; beside it the majority and naive-Bayes-
+weighted word bigrams with a linear model.
 """
 
 import argparse
