@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vocab-size", type=int, default=6000)
     parser.add_argument("--out", type=Path, default=Path("multi30k"))
-    parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--rates", type=float, nargs="*", default=[5e-4, 1e-3, 2e-3], help="of the peer; none: no peer")
     parser.add_argument("--set", nargs="*", default=[], help="values of our plan, as width=256")
     asked = parser.parse_args()
     home: Path = asked.out
@@ -112,9 +112,9 @@ def main() -> None:
     model = daedal.load(run)
     results["daedal"] = scores([each.text for each in model.translate(texts, beams=4)], truth)
     print(json.dumps(results, indent=1), flush=True)
-    if not asked.no_peer:
+    if asked.rates:
         tried = {}
-        for rate in (5e-4, 1e-3, 2e-3):
+        for rate in asked.rates:
             _, translate = peer(data, run, asked.seconds, rate, asked.seed)
             tried[rate] = (scores(translate(held), expected)["bleu"], scores(translate(texts), truth))
             print(rate, tried[rate], flush=True)
