@@ -93,7 +93,8 @@ class ModelAndCodec:
         """What sort of model it is, as a sentence begins."""
         if isinstance(self.model, Coded):
             return f"A {type(self.model.inner).__name__} over the codes of a {type(self.model.codec).__name__}"
-        return f"A {type(self.model).__name__}"
+        name = type(self.model).__name__
+        return f"{'An' if name[0] in 'AEIO' else 'A'} {name}"
 
     @property
     def able(self) -> str:
