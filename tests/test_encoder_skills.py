@@ -169,6 +169,16 @@ def test_a_word_is_tagged_by_the_window_in_which_it_is_farthest_from_an_end() ->
         assert tag._tagged(spans, parts, token, 1).tag == NAMES[best % len(NAMES)]
 
 
+def test_types_of_tokens_that_a_model_has_not_are_told(tmp_path: Path) -> None:
+    _, folder = opened(Classifier, tmp_path)
+    told = json.loads((folder / "tokenizer.json").read_text())
+    for each in told["post_processor"]["pair"]:
+        next(iter(each.values()))["type_id"] = 7
+    (folder / "tokenizer.json").write_text(json.dumps(told))
+    with pytest.raises(DaedalError, match="counts types of tokens up to 7 and the model has 2"):
+        Generator.open(folder)
+
+
 def test_a_context_without_room_for_a_text_is_told(tmp_path: Path) -> None:
     generator, _ = opened(Classifier, tmp_path, context=2)
     with pytest.raises(DaedalError, match="no room for a text"):

@@ -109,8 +109,8 @@ def _told(shape: str, labels: list[Any]) -> Iterator[str]:
             yield f"label has {len(different):,} numbers as classes (--set label=number takes them as numbers)"
         elif len(others) < len(labels) / 2:
             yield (
-                f"{len(labels) - len(others):,} labels are numbers and {len(others):,} are not, as {others[0]!r}: all are taken as "
-                "classes (--set label=number leaves the others out)"
+                f"{len(labels) - len(others):,} labels are numbers and {len(others):,} are not, as {others[0]!r}: all are "
+                "taken as classes (--set label=number leaves the others out)"
             )
 
 

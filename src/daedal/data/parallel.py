@@ -56,8 +56,9 @@ def halves_of(labels: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def fit(halves: Mapping[str, Mapping[str, str]], peeks: Sequence[Peek]) -> bool:
-    """Whether these are parallel files: they are named so, as `train.de` or `test_de.txt` is, or those that were looked into have
-    as many lines, as a page and its translation rarely have. What is named so and is not of one length is told when it is read."""
+    """Whether these are parallel files: they are named so, as `train.de` or `test_de.txt` is, or those that were looked into
+    have as many lines, as a page and its translation rarely have. What is named so and is not of one length is told when it is
+    read."""
     if any(_named(label) for languages in halves.values() for label in languages.values()):
         return True
     wholes = [peek.whole for peek in peeks if peek.whole is not None and len(peek.whole.text) < _SEEN_WHOLE]

@@ -201,6 +201,11 @@ def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
                 "Use the tokenizer that the model was trained with",
             )
+        case EncoderModel(), TextCodec() if 1 < model.config.types <= codec.framing.types:
+            raise DaedalError(
+                f"The tokenizer counts types of tokens up to {codec.framing.types} and the model has {model.config.types}",
+                "Use the tokenizer that the model was trained with",
+            )
         case GPT(), PixelCodec():
             raise DaedalError(
                 "The model learned codes of pictures, and the model that makes those is missing",
