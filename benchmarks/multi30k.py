@@ -97,7 +97,7 @@ def main() -> None:
     home.mkdir(parents=True, exist_ok=True)
     options = {name: json.loads(value) for name, _, value in (each.partition("=") for each in asked.set)}
     place = home / f"from-{asked.source}"
-    daedal.build_data([asked.data], place, codec="bpe", vocab_size=asked.vocab_size, columns={"source": asked.source})
+    daedal.build_data([asked.data], place, codec="bpe", vocab_size=asked.vocab_size, column=[f"source={asked.source}"])
     data, run = open_data(place), home / f"ours-from-{asked.source}-{asked.seed}"
     if not (run / "evaluation.json").exists():
         daedal.train(

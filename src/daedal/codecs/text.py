@@ -53,6 +53,9 @@ _BYTE_OF = {character: byte for byte, character in _CHARACTER_OF.items()}
 class TextCodec:
     """Text to ids and back. Made by `train` or `load`."""
 
+    two_sided = False
+    """Whether what is written has other pieces than what is read."""
+
     def __init__(self, tokenizer: Tokenizer, settings: dict[str, Any]) -> None:
         self._tokenizer, self.settings = tokenizer, settings
         tokenizer.no_padding()
@@ -107,13 +110,18 @@ class TextCodec:
         return cls(tokenizer, settings)
 
     @classmethod
-    def load(cls, folder: Path | str) -> Self:
-        """The codec in `folder`; see `tokenizer_files.py`.
+    def load(cls, folder: Path | str) -> "TextCodec":
+        """The codec in `folder`; see `tokenizer_files.py` and `marian.py`.
 
         Raises:
             DaedalError: the files are missing or damaged.
         """
-        return cls(*read_tokenizer(Path(folder)))
+        folder = Path(folder)
+        if (folder / "source.spm").exists() and not (folder / "tokenizer.json").exists():
+            from daedal.codecs.marian import MarianCodec
+
+            return MarianCodec.load(folder)
+        return cls(*read_tokenizer(folder))
 
     def save(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
         """Write `tokenizer.json`, `tokenizer_config.json` and, for a codec that we trained, `tokenizer.model`.
@@ -183,6 +191,10 @@ class TextCodec:
         """The ids of many texts, on all cores."""
         encodings = self._tokenizer.encode_batch_fast([encodable(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
+
+    def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of texts that are to be written, where a tokenizer has other pieces for them than for those that are read."""
+        return self.encode_batch(texts)
 
     def encode_with_places(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         """The ids of many texts, and of which characters each is: from the first to before the last."""

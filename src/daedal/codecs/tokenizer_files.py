@@ -51,11 +51,6 @@ def _read(folder: Path, settings: dict[str, Any]) -> Tokenizer:
         return _gpt2(folder)
     if not path.exists() and pieces.exists():
         return _word_pieces(pieces, settings)
-    if not path.exists() and (folder / "source.spm").exists():
-        raise DaedalError(
-            f"{folder} has two SentencePiece vocabularies, source.spm and target.spm, and no tokenizer.json",
-            "Translate with Transformers, or take a model that has a tokenizer.json, as those of T5 do",
-        )
     value = read_json(path)
     tokenizer = _made(lambda: Tokenizer.from_str(json.dumps(value)), f"{path} is not a tokenizer")
     _as_told(tokenizer, settings)

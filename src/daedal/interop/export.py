@@ -18,7 +18,8 @@ from daedal.models.identity import identify
 
 _FILES = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
-    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja", "README.md",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "source.spm", "target.spm",
+    "chat_template.jinja", "README.md",
     "model.safetensors.index.json",
 )  # fmt: skip
 _OTHER_FILES = (".onnx", ".safetensors", ".bin", ".pt", ".pth", ".ggml", ".zip")

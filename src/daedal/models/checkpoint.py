@@ -29,7 +29,7 @@ from daedal.models.weights import check_header, require_kind, require_numbers, r
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _OWN_DTYPES = {**_DTYPES, "I64": torch.int64, "BOOL": torch.bool}  # counts that our own networks keep
 _DTYPE_NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
-_WANTED = ("*.json", "*.safetensors", "merges.txt", "vocab.txt", "*.jinja", "tokenizer.model", "README.md")
+_WANTED = ("*.json", "*.safetensors", "merges.txt", "vocab.txt", "*.spm", "*.jinja", "tokenizer.model", "README.md")
 _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 

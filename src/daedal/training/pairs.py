@@ -90,11 +90,15 @@ class TranslationLearner(RowLearner):
 
     def make_rows(self, split: str, longest: int) -> Rows:
         held, (start, end) = self.dataset.split(split), self.ends
-        if self.dataset.codec("text").codec.fingerprint() == self.codec.fingerprint():
+        one: list[Any]
+        other: list[Any]
+        stored = self.dataset.codec("text").codec.fingerprint() == self.codec.fingerprint()
+        if stored and not self.codec.two_sided:
             one, other = (list(held.ragged(column)) for column in self.columns)
         else:
-            encoded = (self.codec.encode_batch(held.values(column)) for column in self.columns)
-            one, other = ([[*row, end] for row in rows] for rows in encoded)
+            sources, targets = (held.values(column) for column in self.columns)
+            one = [[*row, end] for row in self.codec.encode_batch(sources)]
+            other = [[*row, end] for row in self.codec.encode_targets(targets)]
         return PairRows(one, other, start, longest)
 
     def choose_size(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
