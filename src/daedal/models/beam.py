@@ -121,13 +121,13 @@ def _search(decoding: Decoding, searches: list[_Search]) -> None:
     while live:
         scores = torch.tensor([search.scores for search in live], device=device)
         logits = decoding.logits(ids, parents).float()
-        found, beam, token = top(logits, scores, count)
-        if bool(found.isnan().any()):
+        found = top(logits, scores, count)
+        if bool(found[0].isnan().any()):
             raise DaedalError(
                 "The model's logits are not finite numbers (NaN or infinity)",
                 "Its weights are damaged or its training diverged: use an earlier checkpoint",
             )
-        best, beam, token = found.tolist(), beam.tolist(), token.tolist()
+        best, beam, token = (each.tolist() for each in found)
         going = []
         for row, search in enumerate(live):
             chosen = search.advance(decoding.step, best[row], beam[row], token[row])
