@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from daedal.errors import DaedalError
 from daedal.models.beam import beam_search, sample
 from daedal.models.decoding import Decoding, top
 from daedal.models.sequences import PairBatch
@@ -127,3 +128,12 @@ def test_beams_that_cannot_be_kept_apart_are_refused(beams: int) -> None:
 
     with pytest.raises(DaedalError, match=f"{beams} beams"):
         beam_search(model_of("rotary"), SOURCES, beams)
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_logits_that_are_no_numbers_are_told_and_never_searched(beams: int) -> None:
+    model = model_of("marian").eval()
+    with torch.no_grad():
+        model.head_weight.fill_(3e38)
+    with pytest.raises(DaedalError, match="not finite numbers"):
+        beam_search(model, SOURCES, beams, 1.0, 8)

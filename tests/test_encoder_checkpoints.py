@@ -148,6 +148,26 @@ def test_an_output_layer_of_its_own_is_kept(body: str, tmp_path: Path) -> None:
     assert not load_model(tmp_path / "mine").config.tied  # type: ignore[attr-defined]
 
 
+def test_hostile_tensors_and_layers_give_one_clear_line(tmp_path: Path) -> None:
+    model = theirs("bert", "ForMaskedLM")
+    head, table = "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"
+    size = tuple(model.get_input_embeddings().weight.shape)
+    changes: list[tuple[dict[str, torch.Tensor], dict[str, Any], str]] = [
+        ({head: torch.zeros(size, dtype=torch.int8)}, {}, "holds I8"),
+        ({head: torch.zeros(size).to(torch.float8_e4m3fn)}, {}, "holds F8_E4M3"),
+        ({head: torch.zeros(()), table: torch.zeros(())}, {}, "has shape"),
+        ({head: torch.zeros(0, size[1]), table: torch.zeros(0, size[1])}, {}, "has shape"),
+        ({}, {"num_hidden_layers": 4096}, "4,096 layers"),  # which take a minute to make
+    ]
+    for tensors, values, line_ in changes:
+        model.save_pretrained(tmp_path)
+        file, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+        save_file({**load_file(file), **tensors}, file, metadata={"format": "pt"})
+        config.write_text(json.dumps({**json.loads(config.read_text()), **values}))
+        with pytest.raises(DaedalError, match=line_):
+            load_model(tmp_path)
+
+
 def test_what_older_programs_wrote_opens(tmp_path: Path) -> None:
     model = theirs("bert", "ForPreTraining")
     model.save_pretrained(tmp_path)

@@ -3,6 +3,7 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
 from daedal.inference.skills.rows import windows
-from daedal.inference.skills.tag import Tagged, _entities
+from daedal.inference.skills.tag import Tag, Tagged, _entities
 from daedal.models.answerer import Answerer, AnswererConfig
 from daedal.models.bert import BERT, BERTConfig
 from daedal.models.checkpoint import save_model
@@ -155,6 +156,38 @@ def test_every_word_of_a_long_sentence_has_a_tag(tmp_path: Path) -> None:
     assert generator.tag_words([[]]) == [[]]
     with pytest.raises(DaedalError, match="not in words"):
         generator.tag_words(["Anna went"])
+
+
+def test_a_word_is_tagged_by_the_window_in_which_it_is_farthest_from_an_end() -> None:
+    spans = windows(1000, 30, 15)
+    parts = [torch.eye(len(NAMES)).double()[[number % len(NAMES)] * 32] for number in range(len(spans))]
+    tag = Tag.__new__(Tag)
+    tag._model = SimpleNamespace(config=SimpleNamespace(labels=NAMES))
+    for token in range(1000):
+        inside = [number for number, (begin, end) in enumerate(spans) if begin <= token < end]
+        best = max(inside, key=lambda number: min(token - spans[number][0], spans[number][1] - 1 - token))
+        assert tag._tagged(spans, parts, token, 1).tag == NAMES[best % len(NAMES)]
+
+
+def test_types_of_tokens_that_a_model_has_not_are_told(tmp_path: Path) -> None:
+    _, folder = opened(Classifier, tmp_path)
+    told = json.loads((folder / "tokenizer.json").read_text())
+    for each in told["post_processor"]["pair"]:
+        next(iter(each.values()))["type_id"] = 7
+    (folder / "tokenizer.json").write_text(json.dumps(told))
+    with pytest.raises(DaedalError, match="counts types of tokens up to 7 and the model has 2"):
+        Generator.open(folder)
+
+
+def test_a_context_without_room_for_a_text_is_told(tmp_path: Path) -> None:
+    generator, _ = opened(Classifier, tmp_path, context=2)
+    with pytest.raises(DaedalError, match="no room for a text"):
+        generator.classify("Anna")
+    with pytest.raises(DaedalError, match="no room for a text"):
+        generator.classify(("Anna", "Rome"))
+    generator, _ = opened(Tagger, tmp_path, context=2)
+    with pytest.raises(DaedalError, match="no room for a text"):
+        generator.tag("Anna went")
 
 
 @pytest.mark.parametrize(

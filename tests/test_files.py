@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,30 @@ def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> 
     assert names(tmp_path) == ["folder"]
 
 
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+    pipe, link, read = tmp_path / "pipe", tmp_path / "link", list[str]()
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for target in (pipe, link):
+        reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+        reader.start()
+        files.write_text(target, "all of it")
+        reader.join()
+    assert read == ["all of it"] * 2
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    with pytest.raises(DaedalError, match="in the way"), files.atomic_folder(pipe):
+        pass
+    assert names(tmp_path) == ["link", "pipe"]
+
+
+def test_a_folder_without_a_name_is_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(), Path(".."), Path("/"), tmp_path):
+        with pytest.raises(DaedalError, match="in the way"):
+            files.write_text(path, "")
+
+
 @pytest.mark.parametrize(("mask", "file", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
 def test_who_may_read_is_what_the_user_set(mask: int, file: int, folder: int, tmp_path: Path) -> None:
     before = os.umask(mask)
@@ -110,6 +135,7 @@ def test_a_disk_that_refuses_is_told(number: int, line: str, tmp_path: Path, mon
 
 WRITE = """
 import sys
+import threading
 from pathlib import Path
 from daedal import files
 from daedal.errors import DaedalError

@@ -487,6 +487,30 @@ def test_answers_stand_where_they_are_said_to(built: Callable[[str], ExampleData
     assert any("24 have no answer" in note for note in data.manifest.notes)
 
 
+def test_answers_that_are_elsewhere_than_said_are_counted(tmp_path: Path) -> None:
+    paragraphs = []
+    for number in range(40):
+        context = f"Ä {sentence(number)} stands in Grüntal."
+        start = [context.index("Grüntal"), len(context[: context.index("Grüntal")].encode()), -3, "4", 10**30][
+            number % 5
+        ]
+        asked = {"question": f"Where is {number}?", "answers": [{"text": "Grüntal", "answer_start": start}]}
+        paragraphs.append({"context": context, "qas": [asked]})
+    (tmp_path / "a.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    data = build(tmp_path, tmp_path / "a.json")
+    assert any("32 answers of a.json are not where it says" in note for note in data.manifest.notes)
+    for name in data.manifest.splits:
+        for context, found in zip(data.split(name).values("context"), data.split(name).values("answers"), strict=True):
+            assert context[found["start"][0] :].startswith("Grüntal")
+
+
+def test_questions_about_one_text_alone_cannot_be_split_and_say_why(tmp_path: Path) -> None:
+    rows = [{"question": f"What of {row}?", "context": "It is red.", "answers": "red"} for row in range(20)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DaedalError, match="20 questions, all copies of one or with one context"):
+        build(tmp_path, tmp_path / "a.jsonl", kind="questions")
+
+
 def test_questions_about_one_text_are_in_one_split(built: Callable[[str], ExampleDataset]) -> None:
     data = built("questions")
     contexts = [set(data.split(name).values("context")) for name in ("train", "validation", "test")]

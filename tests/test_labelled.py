@@ -223,6 +223,34 @@ def test_what_teaches_nothing_is_told_and_built(label: Any, says: str, tmp_path:
     assert "there is nothing to learn" in notes(data)
 
 
+def test_numbers_among_which_a_few_are_none_are_told_to_be_classes(tmp_path: Path) -> None:
+    rows = [{"text": sentence(row), "label": "n/a" if row % 10 == 0 else row / 7} for row in range(60)]
+    path = rows_in(tmp_path / "a.jsonl", rows)
+    data = build(path, kind="labelled", near_duplicates="off")
+    assert "54 labels are numbers and 6 are not, as 'n/a': all are taken as classes" in notes(data)
+    asked = build(path, "asked", kind="labelled", near_duplicates="off", label="number")
+    assert {each.reason: each.count for each in asked.manifest.dropped} == {"no number as its label": 6}
+
+
+@pytest.mark.parametrize(
+    ("label", "says"), [([], "the same classes"), (["a"], "the same classes"), (0.5, "one number")]
+)
+def test_a_classifier_has_nothing_to_learn_where_all_labels_are_the_same(label: Any, says: str, tmp_path: Path) -> None:
+    rows = [{"text": sentence(row), "label": label} for row in range(40)]
+    build(
+        rows_in(tmp_path / "a.jsonl", rows), kind="labelled", label="classes" if isinstance(label, list) else "number"
+    )
+    line = mistake("train", "classifier", "--data", tmp_path / "out", "--out", tmp_path / "run", "--steps", "2")
+    assert f"{says}: there is nothing to learn" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_context_without_room_for_a_text_trains_nothing(tmp_path: Path) -> None:
+    build(rows_in(tmp_path / "a.jsonl", [{"text": sentence(row), "label": "ab"[row % 2]} for row in range(40)]))
+    line = mistake("train", "classifier", "--data", tmp_path / "out", "--out", tmp_path / "run", "--context", "2")
+    assert "A context of 2 has no room for a text" in line
+
+
 def test_labels_of_a_test_file_that_train_lacks_are_counted(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     rows_in(tmp_path / "in" / "train.jsonl", ({"text": sentence(row), "label": felt(row)[:2]} for row in range(1, 19)))

@@ -94,6 +94,42 @@ def test_halves_of_unequal_length_alone_are_an_error_in_a_line(tmp_path: Path) -
     assert "have 2 and 1 lines" in line
 
 
+def test_files_that_are_named_as_halves_are_never_taken_for_text(tmp_path: Path) -> None:
+    """Of other names, as `guide.de.md` and `guide.en.md`, those of unequal length are pages."""
+    for stem, kind in (
+        ("train.de", "pairs"),
+        ("corpus.de", "pairs"),
+        ("test_de.txt", "pairs"),
+        ("guide.de.md", "text"),
+    ):
+        folder = tmp_path / stem
+        folder.mkdir()
+        (folder / stem).write_text("ein Satz\n" * 30)
+        (folder / stem.replace("de", "en")).write_text("a sentence\n" * 31)
+        assert recognise(folder, {}) == kind
+
+
+def test_lines_that_are_empty_at_the_end_of_one_side_are_lines(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "train.de").write_text("".join(f"ja {sentence(row)}\n" for row in range(28)) + "\n\n")
+    (tmp_path / "in" / "train.en").write_text("".join(f"yes {sentence(row)}\n" for row in range(30)))
+    data = build(tmp_path / "in")
+    assert sum(len(data.split(name)) for name in data.manifest.splits) == 28
+    assert [(each.reason, each.count) for each in data.manifest.dropped] == [("no source", 2)]
+
+
+def test_codes_of_a_format_are_no_text_of_a_translation_memory(tmp_path: Path) -> None:
+    unit = "<seg>{} <bpt i='1'>&lt;b></bpt><hi>{}</hi><ept i='1'>&lt;/b></ept><ph>&lt;br/></ph> {}</seg>"
+    units = "".join(
+        "<tu>" + "".join(
+            f"<tuv xml:lang='{code}'>{unit.format(code, 'very', sentence(row))}</tuv>" for code in ("en", "de")
+        ) + "</tu>"
+        for row in range(30)
+    )  # fmt: skip
+    (tmp_path / "a.tmx").write_text(f"<?xml version='1.0'?><tmx><body>{units}</body></tmx>")
+    assert set(every(build(tmp_path / "a.tmx"), "source")) == {f"en very {sentence(row)}" for row in range(30)}
+
+
 def test_both_directions_are_folders_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     source = odd(tmp_path / "in")

@@ -176,6 +176,12 @@ def test_a_configuration_that_is_not_supported_gives_one_line(values: dict[str, 
         read_config(config, "config.json")
 
 
+@pytest.mark.parametrize("kind", [[], {}, ["t5"], 3, None])
+def test_a_kind_of_model_that_is_no_name_gives_one_line(kind: Any) -> None:
+    with pytest.raises(DaedalError, match="model_type"):
+        read_config({"model_type": kind, "architectures": ["MarianMTModel"]}, "config.json")
+
+
 def text_of(sequence: torch.Tensor, end: int, start: int) -> list[int]:
     """What was written, of a row that Transformers filled up."""
     ids = sequence.tolist()[1:]

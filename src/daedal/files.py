@@ -46,9 +46,47 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def require_place(path: Path) -> None:
+    """Make sure, before the work, that a file can be written there.
+
+    Raises:
+        DaedalError: a folder is in the way, or the operating system refuses.
+    """
+    if _kind(path) == stat.S_IFDIR:
+        raise disk_error(IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)), path)
+    if not os.access(make_folder(path.parent), os.W_OK):
+        raise disk_error(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), path)
+
+
+def _kind(path: Path) -> int | None:
+    """What is at a path, as `stat.S_IFMT` tells it; nothing where there is none, or none that can be looked at."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (OSError, ValueError):
+        return None
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary file path beside `path` that replaces it when the block ends well, and is removed when it does not."""
+    """A temporary file path beside `path` that replaces it when the block ends well, and is removed when it does not.
+
+    A device or a pipe, as `/dev/stdout` is one, is never replaced: what was written whole is copied into it.
+
+    Raises:
+        DaedalError: a folder is in the way, or the operating system refuses.
+    """
+    kind = _kind(path)
+    if kind == stat.S_IFDIR:
+        raise disk_error(IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)), path)
+    if kind not in (None, stat.S_IFREG):
+        with tempfile.TemporaryDirectory() as folder:
+            yield (whole := Path(folder) / path.name)
+            try:
+                with whole.open("rb") as source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+            except OSError as error:
+                raise disk_error(error, path) from error
+        return
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -65,7 +103,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its place (replacing an older one) when the block ends well."""
+    """A temporary folder beside `path` that takes its place (replacing an older one) when the block ends well.
+
+    Raises:
+        DaedalError: a file is in the way, or the operating system refuses.
+    """
+    if _kind(path) not in (None, stat.S_IFDIR):
+        raise disk_error(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), path)
     make_folder(path.parent)
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))

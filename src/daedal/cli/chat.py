@@ -37,6 +37,7 @@ def chat(
 
     api.use_fastest_threads()
     generator = api.load(model, quantize=quantize)
+    stream = generator.stream_chat  # refused in one line, before anything is read
     opening = [{"role": "system", "content": system}] if system else []
     messages = list(opening)
     if sys.stdin.isatty():
@@ -56,7 +57,7 @@ def chat(
                 note(f"There is no {command}. {_HELP}")
             case message:
                 messages.append({"role": "user", "content": message})
-                answer = _answer(generator.stream_chat(messages, **how))
+                answer = _answer(stream(messages, **how))
                 messages.append({"role": "assistant", "content": answer})
 
 

@@ -42,5 +42,5 @@ def classify(
         label = ", ".join(found.labels) or str(found.label)
         return label if out is not None else f"{label}  {found.probability:6.1%}"
 
-    given = read(texts, file, field)
+    given = read(texts, file, field, out)
     answer(given, generator.classify, plain, out, json, len(given) > 1)

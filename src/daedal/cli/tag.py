@@ -39,4 +39,4 @@ def tag(
     def plain(found: list[Any]) -> str:
         return ", ".join(f"{each.text} ({each.label})" for each in found) or "nothing found"
 
-    answer(read(texts, file, field), generator.tag, plain, out, json, False)
+    answer(read(texts, file, field, out), generator.tag, plain, out, json, False)

@@ -10,14 +10,14 @@ from cyclopts import Parameter
 
 from daedal.cli import console
 from daedal.errors import DaedalError
-from daedal.files import write_text
+from daedal.files import require_place, write_text
 
 if TYPE_CHECKING:
     from daedal.inference.generator import Generator
 
 Texts = Annotated[list[str] | None, Parameter(negative=())]
 _TOGETHER = 1024
-_JSON = (".jsonl", ".ndjson")
+_JSON = (".jsonl", ".ndjson", ".json")
 
 
 def open_texts(run: str, skill: str) -> "Generator":
@@ -34,13 +34,17 @@ def open_texts(run: str, skill: str) -> "Generator":
     return generator
 
 
-def read(texts: Sequence[str] | None, file: Path | None, field: str = "text") -> list[str]:
+def read(texts: Sequence[str] | None, file: Path | None, field: str = "text", out: Path | None = None) -> list[str]:
     """The texts of the command line, or of a file: each line one, or in JSON Lines its `field`; `-` reads lines from standard
     input.
 
     Raises:
-        DaedalError: there is none, or both are given, or the file cannot be read.
+        DaedalError: there is none, or both are given, or the file cannot be read; or `out` is that file, or cannot be written.
     """
+    if out is not None:
+        require_place(out)
+        if file is not None and out.exists() and file.exists() and out.samefile(file):
+            raise DaedalError(f"--out is {file}, the file that is read", "Name another file to write")
     if (not texts) == (file is None):
         raise (
             DaedalError("There is no text", "Give texts, or name a file of them by --file")
@@ -56,7 +60,7 @@ def read(texts: Sequence[str] | None, file: Path | None, field: str = "text") ->
         whole = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DaedalError(f"{file} cannot be read as text ({error})", "Name a file of UTF-8 text") from None
-    lines = whole.splitlines()
+    lines = whole.removesuffix("\n").split("\n")  # other ends of lines, as of JSON's strings, stay within a text
     if file.suffix.lower() in _JSON:
         return [_field(line, field, f"{file}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not any(line.strip() for line in lines):
@@ -101,7 +105,10 @@ def answer(
     records = [{"text": text, **_record(each)} for text, each in zip(texts, found, strict=True)]
     if out is not None:
         whole = out.suffix.lower() in _JSON
-        lines = [json_text.dumps(record, ensure_ascii=False) for record in records] if whole else map(plain, found)
+        lines = [
+            json_text.dumps(record, ensure_ascii=False) if whole else " ".join(plain(each).splitlines())
+            for record, each in zip(records, found, strict=True)
+        ]
         write_text(out, "".join(f"{line}\n" for line in lines))
         console.note(f"{len(texts):,} texts: {out}")
     elif json:

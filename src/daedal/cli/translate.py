@@ -60,7 +60,7 @@ def translate(
     }  # fmt: skip
 
     def plain(found: Any) -> str:
-        return str(found.text) if out is None else " ".join(found.text.splitlines())
+        return str(found.text)
 
-    given = read(texts, file, field)
+    given = read(texts, file, field, out)
     answer(given, lambda some: generator.translate(some, **how), plain, out, json, False)

@@ -58,6 +58,11 @@ class Framing(NamedTuple):
         """Tokens that stand around two."""
         return sum(map(len, self.double))
 
+    @property
+    def types(self) -> int:
+        """The highest number of a type of token that it gives."""
+        return max(*self.single_types, *self.double_types)
+
     def one(self, ids: Sequence[int] | Int64[Array, " tokens"]) -> Framed:
         """A text's row."""
         before, behind = self.single

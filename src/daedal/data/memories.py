@@ -12,7 +12,10 @@ ENDS = (".tmx", ".xlf", ".xliff")
 _UNITS = ("tu", "trans-unit", "segment")
 _SIDES = ("source", "target")
 _LANGUAGES = ("source-language", "target-language", "srcLang", "trgLang")
-_OTHERS = frozenset(("alt-trans", "ignorable", "note", "notes", "prop"))  # proposals, and what is no text of the unit
+_OTHERS = frozenset(
+    # proposals, what is no text of the unit, and codes of the format that the text came from
+    ("alt-trans", "ignorable", "note", "notes", "prop", "bpt", "ept", "it", "ph", "ut")
+)
 
 
 def translations(text: str) -> Iterator[dict[str, str]]:

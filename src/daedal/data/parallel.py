@@ -56,7 +56,11 @@ def halves_of(labels: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def fit(halves: Mapping[str, Mapping[str, str]], peeks: Sequence[Peek]) -> bool:
-    """Whether halves that were looked into have as many lines: a page and its translation rarely have."""
+    """Whether these are parallel files: they are named so, as `train.de` or `test_de.txt` is, or those that were looked into
+    have as many lines, as a page and its translation rarely have. What is named so and is not of one length is told when it is
+    read."""
+    if any(_named(label) for languages in halves.values() for label in languages.values()):
+        return True
     wholes = [peek.whole for peek in peeks if peek.whole is not None and len(peek.whole.text) < _SEEN_WHOLE]
     lines = {unpacked(whole.label): whole.text.rstrip().count("\n") for whole in wholes}
     seen = [
@@ -65,6 +69,12 @@ def fit(halves: Mapping[str, Mapping[str, str]], peeks: Sequence[Peek]) -> bool:
         if all(label in lines for label in each.values())
     ]
     return not seen or any(seen)
+
+
+def _named(label: str) -> bool:
+    """Whether a name says that a file is a half: it ends in a language alone (Moses), or is that of a split."""
+    file = re.split("[/!]", unpacked(label))[-1]
+    return file.rpartition(".")[2].lower() in LANGUAGES or split_of_name(file) is not None
 
 
 def units(named: Iterable[Named]) -> list[Unit]:
@@ -129,9 +139,13 @@ def aligned(halves: Sequence[Whole], languages: Sequence[str], options: ExampleO
     if asked.get("source") == languages[1] or asked.get("target") == languages[0]:
         halves, languages = halves[::-1], languages[::-1]
     texts = [[line.removesuffix("\r") for line in half.text.split("\n")] for half in halves]
-    for lines in texts:  # one side may end in more empty lines
-        while lines and not lines[-1].strip():
+    while all(lines and not lines[-1].strip() for lines in texts):
+        for lines in texts:
             lines.pop()
+    if len(texts[0]) != len(texts[1]):  # one side may end in more empty lines
+        for lines in texts:
+            while lines and not lines[-1].strip():
+                lines.pop()
     label = halves[0].label
     if len(texts[0]) != len(texts[1]):
         counts = " and ".join(f"{len(lines):,}" for lines in texts)

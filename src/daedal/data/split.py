@@ -282,7 +282,8 @@ def _check(kind: Kind, splits: Array, shares: tuple[float, float, float], copies
         elif counts.sum() == 1:
             what = f"There is 1 {one}"
         else:
-            what = f"There are {counts.sum():,} {several}, all copies of one"
+            alike = "copies of one" if kind.together is None else f"copies of one or with one {kind.together}"
+            what = f"There are {counts.sum():,} {several}, all {alike}"
         raise DaedalError(
             f"{what}: too few for a train and a {SPLITS[1]} split",
             f"Give more {several}, or train on all of them with --split 100 0 0",

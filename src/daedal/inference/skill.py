@@ -93,7 +93,8 @@ class ModelAndCodec:
         """What sort of model it is, as a sentence begins."""
         if isinstance(self.model, Coded):
             return f"A {type(self.model.inner).__name__} over the codes of a {type(self.model.codec).__name__}"
-        return f"A {type(self.model).__name__}"
+        name = type(self.model).__name__
+        return f"{'An' if name[0] in 'AEIO' else 'A'} {name}"
 
     @property
     def able(self) -> str:
@@ -198,6 +199,11 @@ def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize
         case GPT() | EncoderModel() | Translator(), TextCodec() if codec.vocab_size > model.config.vocab_size:
             raise DaedalError(
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
+                "Use the tokenizer that the model was trained with",
+            )
+        case EncoderModel(), TextCodec() if 1 < model.config.types <= codec.framing.types:
+            raise DaedalError(
+                f"The tokenizer counts types of tokens up to {codec.framing.types} and the model has {model.config.types}",
                 "Use the tokenizer that the model was trained with",
             )
         case GPT(), PixelCodec():

@@ -98,7 +98,7 @@ def beam_search(
         max_tokens: of a translation, with the token that ends it; the model's context unless given.
 
     Raises:
-        DaedalError: there are more beams than tokens to choose from.
+        DaedalError: there are more beams than tokens to choose from, or the model's logits are no numbers.
     """
     config = model.config
     if not 1 <= 2 * beams < config.vocab_size:
@@ -121,7 +121,13 @@ def _search(decoding: Decoding, searches: list[_Search]) -> None:
     while live:
         scores = torch.tensor([search.scores for search in live], device=device)
         logits = decoding.logits(ids, parents).float()
-        best, beam, token = (each.tolist() for each in top(logits, scores, count))
+        found = top(logits, scores, count)
+        if bool(found[0].isnan().any()):
+            raise DaedalError(
+                "The model's logits are not finite numbers (NaN or infinity)",
+                "Its weights are damaged or its training diverged: use an earlier checkpoint",
+            )
+        best, beam, token = (each.tolist() for each in found)
         going = []
         for row, search in enumerate(live):
             chosen = search.advance(decoding.step, best[row], beam[row], token[row])

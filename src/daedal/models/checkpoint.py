@@ -24,7 +24,7 @@ from daedal.models.formats import Format, TensorName, family_of, format_of
 from daedal.models.habits import Habits
 from daedal.models.identity import CODEC, OWN
 from daedal.models.model import Model
-from daedal.models.weights import check_header, require_numbers, require_to_load, write_tensors
+from daedal.models.weights import check_header, require_kind, require_numbers, require_to_load, write_tensors
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _OWN_DTYPES = {**_DTYPES, "I64": torch.int64, "BOOL": torch.bool}  # counts that our own networks keep
@@ -147,11 +147,14 @@ def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | st
             config = form.read_config(values, str(path))
             tensors = _open_tensors(folder, stack, dtypes, tuple(form.spare(config)))
             config = form.settle(config, tensors)
+            _require_layers(config, tensors, folder)
             with torch.device("meta"):
                 model, spare = form.outline(config), tuple(form.spare(config))
             entries = list(form.tensor_names(config))
         shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
         _check(entries, shapes, tensors, spare, folder)
+        for entry in entries:  # a spare one may be of any kind until it is needed
+            require_kind(folder, entry.file, tensors[entry.file].get_dtype(), dtypes)
         stored = {entry.parameter: dtypes[tensors[entry.file].get_dtype()] for entry in entries}
         if not own:  # all as the first, or as asked for
             first = stored[entries[0].parameter]
@@ -323,6 +326,20 @@ def weight_files(folder: Path) -> list[Path]:
         if not (folder / name).exists():
             raise DaedalError(f"{folder / name} is missing", "Restore it from a copy, or download it again")
     return [folder / name for name in files]
+
+
+def _require_layers(config: Any, tensors: Mapping[str, Any], folder: Path) -> None:
+    """No layers are made that cannot be there: thousands take minutes.
+
+    Raises:
+        DaedalError: there are fewer tensors than layers.
+    """
+    layers = getattr(config, "depth", 0) + getattr(config, "decoder_depth", 0)
+    if layers > len(tensors):
+        raise DaedalError(
+            f"{folder} holds {len(tensors):,} weights, and config.json says that there are {layers:,} layers",
+            "Restore the files from a copy",
+        )
 
 
 def _check(

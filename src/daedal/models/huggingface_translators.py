@@ -36,7 +36,7 @@ def read_config(value: Any, where: str) -> TranslatorConfig:
     Raises:
         DaedalError: a field is wrong, or asks for mathematics that our translators do not have.
     """
-    kind = value.get("model_type")
+    kind = str(value.get("model_type"))
     if kind == OWN:
         own = value.get("model")
         return TranslatorConfig.parse(own if isinstance(own, dict) else {}, where)

@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -60,11 +61,20 @@ def check_header(path: Path, kinds: Collection[str], ignored: tuple[str, ...] = 
         if name == "__metadata__":
             continue
         kind = entry.get("dtype") if isinstance(entry, dict) else None
-        if kind not in kinds and not name.endswith(ignored):
-            raise DaedalError(
-                f"{path}: {name} holds {kind}, and only {', '.join(kinds)} can be read",
-                "Convert it with the program that wrote it",
-            )
+        if not name.endswith(ignored):
+            require_kind(path, name, kind, kinds)
+
+
+def require_kind(path: Path, name: str, kind: Any, kinds: Collection[str]) -> None:
+    """
+    Raises:
+        DaedalError: a tensor holds numbers of another kind.
+    """
+    if kind not in kinds:
+        raise DaedalError(
+            f"{path}: {name} holds {kind}, and only {', '.join(kinds)} can be read",
+            "Convert it with the program that wrote it",
+        )
 
 
 def require_to_load(folder: Path, needed: int, device: torch.device | str | None) -> None:

@@ -1,5 +1,6 @@
 """A classifier over labelled texts."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,26 +86,29 @@ class LabelLearner(HeadLearner):
     usual = _MOST
 
     @property
+    def around(self) -> int:
+        return self.codec.framing.room_of_two + 1 if self.dataset.has("text_b") else super().around
+
+    @property
     def problem(self) -> str:
         """What a text is: one class, any of several, or a number."""
         return {"classes": "one", "sets": "several", "numbers": "number"}[self.dataset.stored("label")]
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """The names of the classes; that of the number.
 
         Raises:
-            DaedalError: there is one class only.
+            DaedalError: all texts have one class only, one number, or the same set of classes.
         """
-        if self.problem == "number":
-            return ("number",)
-        found: tuple[str, ...] = self.dataset.classes("label")
-        if self.problem == "one" and len(found) < 2:
+        targets = self.dataset.split("train").target("label")
+        if len(targets) and bool((targets == targets[0]).all()):
+            what = {"one": "are of one class", "several": "have the same classes", "number": "have one number"}
             raise DaedalError(
-                f"All texts of {self.asked.data} are of one class: there is nothing to learn",
-                "Give texts of other classes too",
+                f"All texts of {self.asked.data} {what[self.problem]}: there is nothing to learn",
+                "Give texts with other labels too",
             )
-        return found
+        return ("number",) if self.problem == "number" else tuple(self.dataset.classes("label"))
 
     def more(self, plan: Any) -> dict[str, Any]:
         values: dict[str, Any] = {"labels": self.labels, "problem": self.problem}

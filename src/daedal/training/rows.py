@@ -162,10 +162,25 @@ class RowLearner(TransformerLearner):
             self._made[key] = rows
         return self._made[key]
 
+    @property
+    def around(self) -> int:
+        """Tokens of a row that stand around what it is about."""
+        return self.codec.framing.room
+
     def longest_row(self, given: Mapping[str, Any]) -> int:
-        """Tokens of a row that are learned from, at most, where these values of the plan are given."""
+        """Tokens of a row that are learned from, at most, where these values of the plan are given.
+
+        Raises:
+            DaedalError: a row has no room for any of a text.
+        """
         most = self.usual if self.initial is None else min(self.usual, self.longest(self.initial))
-        return int(given.get("context") or most)
+        longest = int(given.get("context") or most)
+        if longest <= self.around:
+            raise DaedalError(
+                f"A context of {longest} has no room for a text: {self.around} tokens stand around it",
+                "Give a longer --context",
+            )
+        return longest
 
     def begun(self, plan: Plan) -> Model:
         return super().begun(plan) if self.initial is None else self.initial

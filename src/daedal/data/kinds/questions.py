@@ -64,6 +64,32 @@ def _is(peek: Peek) -> bool:
 
 
 def read(items: Sequence[Item], options: QuestionOptions) -> Iterator[Found]:
+    elsewhere: Counter[str] = Counter()
+    for found in _read(items, options):
+        if isinstance(found, Example):
+            elsewhere[found.label] += _elsewhere(found.values)
+        yield found
+    for label, count in elsewhere.items():
+        if count:
+            yield Note(
+                f"{count:,} answers of {label} are not where it says: each is taken at the nearest place that says it"
+            )
+
+
+def _elsewhere(values: Mapping[str, Any]) -> int:
+    """How many answers are in their context, but not where the source says."""
+    context, answers = values["context"], values["answers"]
+    if not isinstance(context, str) or not answers:
+        return 0
+    return sum(
+        start is not None
+        and text in context
+        and not (isinstance(start, int) and start >= 0 and context.startswith(text, start))
+        for text, start in zip(answers["text"], answers["start"], strict=True)
+    )
+
+
+def _read(items: Sequence[Item], options: QuestionOptions) -> Iterator[Found]:
     for item in items:
         if options.from_text:
             yield from _from_text(item, options)

@@ -52,7 +52,7 @@ class BigramClassifier:
         table = _table(texts, places)
         one = bool((labels.sum(1) == 1).all())
         classes = labels.T[1:] if one and labels.shape[1] == 2 else labels.T
-        found = np.stack([_learn(table, has, BETA if one else 1.0) for has in classes])
+        found = np.stack([_learn(table, has, BETA if one else 1.0) if has.any() else _never(table) for has in classes])
         if len(found) < labels.shape[1]:  # of two classes, one tells the other
             found = np.concatenate([-found, found])
         return cls(places, found)
@@ -88,6 +88,12 @@ def _table(texts: Sequence[str], places: dict[str, int]) -> Any:
     borders = np.cumsum([0, *map(len, rows)])
     columns = np.array([column for row in rows for column in row], dtype=np.int32)
     return csr_array((np.ones(len(columns)), columns, borders), shape=(len(texts), len(places)))
+
+
+def _never(table: Any) -> Float[Array, " features_and_one"]:
+    """The weights of a class that none of the texts has: there may be thousands, and nothing is learned of them."""
+    texts, ngrams = table.shape
+    return np.append(np.zeros(ngrams), np.log(SMOOTHING / (SMOOTHING + texts)))
 
 
 def _learn(table: Any, has: Bool[Array, " texts"], beta: float) -> Float[Array, " features_and_one"]:

@@ -78,7 +78,13 @@ class RowSkill(Skill):
 
 def windows(length: int, room: int, overlap: int) -> list[tuple[int, int]]:
     """Where pieces of at most `room` of so many tokens begin and end: evenly spread, neighbours with at least `overlap` in
-    common."""
+    common.
+
+    Raises:
+        DaedalError: there is no room.
+    """
+    if room < 1:
+        raise DaedalError("The model's context has no room for a text", "Use a model with a longer one")
     if length <= room:
         return [(0, length)]
     count = -(-(length - overlap) // (room - overlap))

@@ -1,7 +1,9 @@
 """What the words of texts are, such as names of people and places, by a model that learned it from tagged sentences."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -100,7 +102,10 @@ class Tag(RowSkill):
         """The tag of a token, by the window in which it is farthest from an end."""
         if token is None:  # the tokenizer makes nothing of this word
             return Tagged(_OUTSIDE if _OUTSIDE in self.labels else self.labels[0], 0.0)
-        inside = [number for number, (begin, end) in enumerate(spans) if begin <= token < end]
+        first = bisect_right(
+            spans, token, key=lambda span: span[1]
+        )  # they are in order: no other ends behind the token
+        inside = takewhile(lambda number: spans[number][0] <= token, range(first, len(spans)))
         best = max(inside, key=lambda number: min(token - spans[number][0], spans[number][1] - 1 - token))
         chance, number = parts[best][before + token - spans[best][0]].max(0)
         return Tagged(self.labels[int(number)], float(chance))

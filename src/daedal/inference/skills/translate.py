@@ -42,7 +42,7 @@ class TranslationOptions(Config):
 
     method: Method = "beam"
     beams: int = Field(4, ge=1, le=1024)
-    length_penalty: float = Field(1.0, ge=-100, le=100)
+    length_penalty: float = Field(1.0, ge=-10, le=10)
     max_tokens: PositiveInt | None = None
     temperature: float = Field(1.0, ge=0.01, le=100)
     samples: int = Field(16, ge=1, le=4096)
