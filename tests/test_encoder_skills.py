@@ -252,6 +252,13 @@ def test_the_answer_is_the_likeliest_span(tmp_path: Path) -> None:
     assert [each.probability for each in together] == pytest.approx([each.probability for each in alone], abs=1e-6)
 
 
+def test_a_question_that_leaves_no_room_for_its_text_is_refused(tmp_path: Path) -> None:
+    generator, _ = opened(Answerer, tmp_path)
+    with pytest.raises(DaedalError, match="tokens, and this model reads"):
+        generator.answer("anna went to ? " * 100, TEXTS[1])
+    assert generator.answers(["anna went to ? " * 100], [TEXTS[1]])
+
+
 def test_none_is_the_answer_above_the_threshold(tmp_path: Path) -> None:
     generator, _ = opened(Answerer, tmp_path, none_threshold=-1e9)
     first, second = generator.answer("anna ?", TEXTS[1], top=2)

@@ -459,6 +459,10 @@ def test_rows_and_tmx_are_pairs(tmp_path: Path) -> None:
     rows = [{"translation": {"en": f"en {sentence(row)}", "fr": f"fr {sentence(row)}"}} for row in range(30)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert every(build(tmp_path, tmp_path / "a.jsonl"), "target")[0].startswith("fr ")
+    del rows[0]["translation"]["fr"]  # the others still say what the two languages are
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = daedal.build_data([tmp_path / "b.jsonl"], tmp_path / "b")
+    assert sum(len(data.split(name)) for name in data.manifest.splits) == 29
     units = "".join(
         f'<tu><tuv xml:lang="en"><seg>en {sentence(row)}</seg></tuv>'
         f'<tuv xml:lang="pl"><seg>pl <b>{sentence(row)}</b></seg></tuv></tu>'
@@ -502,6 +506,16 @@ def test_answers_that_are_elsewhere_than_said_are_counted(tmp_path: Path) -> Non
     for name in data.manifest.splits:
         for context, found in zip(data.split(name).values("context"), data.split(name).values("answers"), strict=True):
             assert context[found["start"][0] :].startswith("Grüntal")
+
+
+def test_answers_may_be_texts_alone(tmp_path: Path) -> None:
+    rows = [
+        {"question": f"What of {n}?", "context": f"{sentence(n)} is red and blue.", "answers": ["red", "blue"]}
+        for n in range(30)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = build(tmp_path, tmp_path / "a.jsonl", kind="questions")
+    assert every(data, "answers")[0]["text"] == ["red", "blue"]
 
 
 def test_questions_about_one_text_alone_cannot_be_split_and_say_why(tmp_path: Path) -> None:

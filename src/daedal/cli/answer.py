@@ -55,6 +55,8 @@ def _text(context: str) -> str:
         if "\n" in context or len(context) > 255 or not path.is_file():
             if path.suffix in (".txt", ".md") and " " not in context:
                 raise DaedalError(f"There is no file {context}", "Check its name")
+            if len(context) < 256 and path.exists():
+                raise DaedalError(f"{context} is no file", "Name a file of UTF-8 text")
             return context
         return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:

@@ -85,7 +85,7 @@ def _word_pieces(path: Path, settings: dict[str, Any]) -> Tokenizer:
     try:
         if regular_size(path) > _LARGEST:
             raise DaedalError(f"{path} is too large for a vocabulary", "Restore it from a copy")
-        pieces = path.read_text(encoding="utf-8").split("\n")
+        pieces = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DaedalError(f"{path} cannot be read ({error})", "Restore it from a copy") from None
     pieces = pieces[:-1] if pieces[-1] == "" else pieces

@@ -319,8 +319,9 @@ class ExampleBuild(Build):
         }
         if unknown:
             some = ", ".join(map(repr, islice(unknown, 5)))
+            named = column if column.endswith("s") else f"a {column}"
             self.corpus.tally.note(
-                f"{sum(unknown.values()):,} held-out {self.kind.nouns} have a {column} that train lacks ({some}): "
+                f"{sum(unknown.values()):,} held-out {self.kind.nouns} have {named} that train lacks ({some}): "
                 "they are of no class"
             )
         known = (each for each, count in zip(names, train, strict=True) if count and each is not None)

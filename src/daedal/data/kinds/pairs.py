@@ -163,14 +163,12 @@ def _file(item: Item, options: ExampleOptions) -> Iterator[Found]:
 def _choose(rows: Sequence[Row], options: ExampleOptions) -> tuple[str | None, dict[str, str]]:
     """The column that holds both, if one does, and the two names."""
     asked = options.columns
-    inner = next(
-        (row.values["translation"] for row in rows if isinstance(row.values.get("translation"), Mapping)), None
-    )
+    inner = [said for row in rows if isinstance(said := row.values.get("translation"), Mapping)]
     columns = list(dict.fromkeys(name for row in rows for name in row.values))
-    if inner is None:
+    if not inner:
         require(rows[0].label, columns, asked, USUAL)
         return None, _columns([row.values for row in rows], asked)
-    names = [str(name) for name in inner]
+    names = list(dict.fromkeys(str(name) for said in inner for name in said))
     require(f"The translation of {rows[0].label}", names, asked, USUAL)
     return "translation", _first_two(names, asked)
 

@@ -200,6 +200,8 @@ def _answers(value: Any, start: Any = None) -> dict[str, Any] | None:
         value = [{"text": text, "answer_start": begin} for text, begin in zip(value["text"], starts, strict=False)]
     elif isinstance(value, Mapping):
         value = [value]
+    elif isinstance(value, Sequence) and value and all(isinstance(each, str) for each in value):
+        value = [{"text": text} for text in value]
     if not isinstance(value, Sequence) or not all(
         isinstance(each, Mapping) and isinstance(each.get("text"), str) for each in value
     ):

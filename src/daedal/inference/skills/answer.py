@@ -65,15 +65,20 @@ class FindAnswers(RowSkill):
         otherwise among the others.
 
         Raises:
-            DaedalError: the question or the context is empty, the question takes all of the model's context, or `top` is less
-                than 1.
+            DaedalError: the question or the context is empty, the question takes more than half of the model's context, or
+                `top` is less than 1.
         """
         if top < 1:
             raise DaedalError(f"top is {top}: no answer is asked for", "Ask for at least 1")
+        if (long := len(self._codec.encode(question))) > self._room:
+            raise DaedalError(
+                f"The question has {long:,} tokens, and this model reads {self._room:,} beside a text", "Ask it shorter"
+            )
         return self._answers([question], [context], top)[0]
 
     def answers(self, questions: Sequence[str], contexts: Sequence[str]) -> list[Answer]:
-        """The best answer to each question, in the context beside it; see `answer`."""
+        """The best answer to each question, in the context beside it; see `answer`. Of one that is too long the beginning
+        is read."""
         if len(questions) != len(contexts):
             raise DaedalError(
                 f"There are {len(questions)} questions and {len(contexts)} contexts",
@@ -97,12 +102,16 @@ class FindAnswers(RowSkill):
         scored = iter([_scores(logits, *next(limits)) for logits in said])
         return [self._ranked(each, [next(scored) for _ in each.windows], top) for each in asked]
 
+    @property
+    def _room(self) -> int:
+        """Tokens of a question: the other half is left to its context."""
+        return (self._context - self._codec.framing.room_of_two) // 2
+
     def _windows(self, question: Sequence[int], ids: Sequence[int]) -> list[_Window]:
-        """A question with pieces of its context; a question takes no more than half of the room."""
+        """A question with pieces of its context."""
         framing = self._codec.framing
-        room = self._context - framing.room_of_two
-        question = question[: room // 2]
-        room -= len(question)
+        question = question[: self._room]
+        room = self._context - framing.room_of_two - len(question)
         if room < 1 or not ids:
             raise DaedalError("A context has no tokens, or no room beside its question", "Give another text")
         stride, begin, found = min(_STRIDE, max(1, room // 2)), 0, []
