@@ -341,8 +341,8 @@ def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
         generator.answer("who ?", "anna")
     with pytest.raises(DaedalError, match="is no text"):
         generator.classify([3])
-    with pytest.raises(DaedalError, match="no quantized form"):
-        Generator(generator.model, generator.codec, quantize="int8")
+    with pytest.raises(DaedalError, match="A Classifier has no int4 form"):
+        Generator(generator.model, generator.codec, quantize="int4")
     generator, _ = opened(BERT, tmp_path)
     with pytest.raises(DaedalError, match=r"has no \[MASK\]"):
         generator.fill("paris")

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from daedal.cli import console
 from daedal.cli.options import Switch
-from daedal.cli.texts import open_texts
+from daedal.cli.texts import Quantize, open_texts
 from daedal.errors import DaedalError
 
 
@@ -18,6 +18,7 @@ def answer(
     *,
     context: str,
     top: int = 1,
+    quantize: Quantize | None = None,
     json: Switch = False,
 ) -> None:
     """Find in a text what answers a question, with an answerer.
@@ -32,10 +33,12 @@ def answer(
         The file of the text, or the text itself.
     top
         How many answers to show, the likeliest first.
+    quantize
+        int8: weights of eight bits, sooner at a small loss of quality.
     json
         Print everything as JSON.
     """
-    generator, text = open_texts(run, "answer"), _text(context)
+    generator, text = open_texts(run, "answer", quantize), _text(context)
     found = [generator.answer(question, text, top=top) for question in questions]
     if json:
         console.show_json([

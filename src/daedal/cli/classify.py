@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from daedal.cli.options import Switch
-from daedal.cli.texts import Texts, answer, open_texts, read
+from daedal.cli.texts import Quantize, Texts, answer, open_texts, read
 
 
 def classify(
@@ -15,6 +15,7 @@ def classify(
     file: Path | None = None,
     field: str = "text",
     out: Path | None = None,
+    quantize: Quantize | None = None,
     json: Switch = False,
 ) -> None:
     """Say what texts are, with a classifier.
@@ -31,10 +32,12 @@ def classify(
         The name of the text in JSON Lines.
     out
         A file to write: .jsonl with all probabilities, anything else a label a line.
+    quantize
+        int8: weights of eight bits, sooner at a small loss of quality.
     json
         Print everything as JSON.
     """
-    generator = open_texts(run, "classify")
+    generator = open_texts(run, "classify", quantize)
 
     def plain(found: Any) -> str:
         if found.value is not None:

@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from daedal.cli import console
 from daedal.cli.options import Switch
-from daedal.cli.texts import open_texts
+from daedal.cli.texts import Quantize, open_texts
 
 
 def fill(
@@ -15,6 +15,7 @@ def fill(
     /,
     *,
     top: int = 5,
+    quantize: Quantize | None = None,
     json: Switch = False,
 ) -> None:
     """Say what may stand where a text has [MASK], with a BERT.
@@ -27,10 +28,12 @@ def fill(
         The texts, each with [MASK] where something is to be filled in.
     top
         How many fillings to show for each mask, the likeliest first.
+    quantize
+        int8: weights of eight bits, sooner at a small loss of quality.
     json
         Print everything as JSON.
     """
-    generator = open_texts(run, "fill")
+    generator = open_texts(run, "fill", quantize)
     found = [generator.fill(text, top=top) for text in texts]
     if json:
         console.show_json([

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from daedal.cli.options import Switch
-from daedal.cli.texts import Texts, answer, open_texts, read
+from daedal.cli.texts import Quantize, Texts, answer, open_texts, read
 
 
 def tag(
@@ -15,6 +15,7 @@ def tag(
     file: Path | None = None,
     field: str = "text",
     out: Path | None = None,
+    quantize: Quantize | None = None,
     json: Switch = False,
 ) -> None:
     """Find names and other marked words in texts, with a tagger.
@@ -31,10 +32,12 @@ def tag(
         The name of the text in JSON Lines.
     out
         A file to write: .jsonl with places and probabilities, anything else what was found of a text on a line.
+    quantize
+        int8: weights of eight bits, sooner at a small loss of quality.
     json
         Print everything as JSON.
     """
-    generator = open_texts(run, "tag")
+    generator = open_texts(run, "tag", quantize)
 
     def plain(found: list[Any]) -> str:
         return ", ".join(f"{each.text} ({each.label})" for each in found) or "nothing found"

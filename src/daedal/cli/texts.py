@@ -4,7 +4,7 @@ import json as json_text
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from daedal.inference.generator import Generator
 
 Texts = Annotated[list[str] | None, Parameter(negative=())]
+Quantize = Literal["int8"]
 _TOGETHER = 1024
 _JSON = (".jsonl", ".ndjson", ".json")
 
 
-def open_texts(run: str, skill: str) -> "Generator":
+def open_texts(run: str, skill: str, quantize: Quantize | None) -> "Generator":
     """A model that has a skill, with as many threads as are fastest.
 
     Raises:
@@ -29,7 +30,7 @@ def open_texts(run: str, skill: str) -> "Generator":
     from daedal import api
 
     api.use_fastest_threads()
-    generator = api.load(run)
+    generator = api.load(run, quantize=quantize)
     getattr(generator, skill)  # refused in one line, before anything is read
     return generator
 

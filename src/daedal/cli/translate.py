@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from daedal.cli.options import Switch
-from daedal.cli.texts import Texts, answer, open_texts, read
+from daedal.cli.texts import Quantize, Texts, answer, open_texts, read
 
 
 def translate(
@@ -21,6 +21,7 @@ def translate(
     method: Literal["beam", "sample", "mbr"] = "beam",
     temperature: float = 1.0,
     seed: int = 0,
+    quantize: Quantize | None = None,
     json: Switch = False,
 ) -> None:
     """Write texts in another language, or whatever form of them the model learned.
@@ -50,10 +51,12 @@ def translate(
         Of sample and mbr.
     seed
         Of sample and mbr.
+    quantize
+        int8: weights of eight bits, sooner at a small loss of quality.
     json
         Print everything as JSON.
     """
-    generator = open_texts(run, "translate")
+    generator = open_texts(run, "translate", quantize)
     how: dict[str, Any] = {
         "beams": beams, "length_penalty": length_penalty, "max_tokens": max_tokens, "method": method,
         "temperature": temperature, "seed": seed,

@@ -67,18 +67,23 @@ class OnnxNetwork:
         return session.run(ids.numpy(), every, cache)
 
 
+def open_session(made: onnx.ModelProto, graph: Graph, options: ort.SessionOptions) -> ort.InferenceSession:
+    """A session that was handed the weights of its graph."""
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # shapes change from pass to pass
+    weights = outside(graph.weights)
+    held = {name: ort.OrtValue.ortvalue_from_numpy(tensor.numpy()) for name, tensor in weights.items()}
+    options.add_external_initializers(list(held), list(held.values()))
+    return ort.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
 class _Session:
     """A session, and where it reads and writes: told anew only when the places or shapes have changed."""
 
     def __init__(self, made: onnx.ModelProto, graph: Graph, threads: int | None) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
-        options.log_severity_level = 3
-        options.enable_mem_pattern = False  # shapes change from pass to pass
-        weights = outside(graph.weights)
-        held = {name: ort.OrtValue.ortvalue_from_numpy(tensor.numpy()) for name, tensor in weights.items()}
-        options.add_external_initializers(list(held), list(held.values()))
-        self._session = ort.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(made, graph, options)
         self._binding, self._tables = self._session.io_binding(), graph.tables
         for name, table in graph.tables.items():
             self._binding.bind_input(name, "cpu", 0, np.float32, tuple(table.shape), table.data_ptr())

@@ -215,7 +215,7 @@ def _block(graph: Graph, x: str, origin: str, block: Block, layer: int, width: i
     assert isinstance(block.attention, CausalAttention)
     x = graph.add("Add", [x, _attention(graph, normed, block.attention, layer)], f"{name}.attended")
     normed = graph.norm(x, f"{name}.mlp_norm", block.mlp_norm, width)
-    return graph.add("Add", [x, _mlp(graph, normed, block.mlp, f"{name}.mlp")], f"{name}.out")
+    return graph.add("Add", [x, mlp(graph, normed, block.mlp, f"{name}.mlp")], f"{name}.out")
 
 
 def _attention(graph: Graph, x: str, attention: CausalAttention, layer: int) -> str:
@@ -259,20 +259,25 @@ def _split(graph: Graph, both: str, attention: CausalAttention, name: str) -> li
     return parts
 
 
-def _mlp(graph: Graph, x: str, mlp: nn.Module, name: str) -> str:
-    if isinstance(mlp, PlainMLP):
-        up = graph.matrix(x, f"{name}.up", mlp.up.weight, mlp.up.bias)
-        inner = _activation(graph, up, f"{name}.active", mlp.activation)
-    elif isinstance(mlp, GatedMLP):
-        both = graph.matrix(x, f"{name}.gate_up", mlp.gate_up.weight, mlp.gate_up.bias)
+def mlp(graph: Graph, x: str, module: nn.Module, name: str) -> str:
+    """`module(x)`.
+
+    Raises:
+        DaedalError: it cannot be expressed.
+    """
+    if isinstance(module, PlainMLP):
+        up = graph.matrix(x, f"{name}.up", module.up.weight, module.up.bias)
+        inner = _activation(graph, up, f"{name}.active", module.activation)
+    elif isinstance(module, GatedMLP):
+        both = graph.matrix(x, f"{name}.gate_up", module.gate_up.weight, module.gate_up.bias)
         parts = [f"{name}.gate", f"{name}.side"]
         graph.nodes.append(helper.make_node("Split", [both], parts, name=f"{name}.split", axis=-1, num_outputs=2))
         inner = graph.add(
-            "Mul", [_activation(graph, parts[0], f"{name}.active", mlp.activation), parts[1]], f"{name}.gated"
+            "Mul", [_activation(graph, parts[0], f"{name}.active", module.activation), parts[1]], f"{name}.gated"
         )
     else:
-        raise DaedalError(f"There is no ONNX for {type(mlp).__name__}", "Leave quantize out")
-    return graph.matrix(inner, f"{name}.down", mlp.down.weight, mlp.down.bias)
+        raise DaedalError(f"There is no ONNX for {type(module).__name__}", "Leave quantize out")
+    return graph.matrix(inner, f"{name}.down", module.down.weight, module.down.bias)
 
 
 def _activation(graph: Graph, x: str, name: str, activation: Callable[[Tensor], Tensor]) -> str:
@@ -310,8 +315,15 @@ def _model(graph: Graph, model: GPT) -> onnx.ModelProto:
     for layer in range(config.depth):
         inputs += [helper.make_tensor_value_info(f"{side}{layer}", floats, cache) for side in ("keys", "values")]
         outputs += [helper.make_tensor_value_info(f"new_{side}{layer}", floats, cache) for side in ("keys", "values")]
-    stored = [_declared(name, tensor) for name, tensor in graph.weights.items()]
-    made = helper.make_graph(graph.nodes, "gpt", inputs, outputs, stored)
+    return assembled(graph, "gpt", inputs, outputs)
+
+
+def assembled(
+    graph: Graph, name: str, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
+) -> onnx.ModelProto:
+    """A graph that is complete."""
+    stored = [_declared(weight, tensor) for weight, tensor in graph.weights.items()]
+    made = helper.make_graph(graph.nodes, name, inputs, outputs, stored)
     versions = [helper.make_opsetid("", 21), helper.make_opsetid(_OURS, 1)]
     return helper.make_model(made, opset_imports=versions, ir_version=10)
 

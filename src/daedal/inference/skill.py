@@ -19,6 +19,7 @@ from daedal.codecs.image import PixelCodec
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.conditions import Conditions, listed
+from daedal.inference.network import prepared
 from daedal.inference.provenance import Provenance
 from daedal.inference.sampling import Quantize
 from daedal.models.coded import Coded
@@ -44,6 +45,7 @@ class ModelAndCodec:
         stop_ids: tokens that end a text, besides the codec's own.
         quantize: "int8" reads a quarter of the bytes for each token and "int4" an eighth, at a loss of quality; "draft" lets
             an int8 copy guess ahead and the model itself check, for single texts: faster, and the text is the model's own.
+            Translators and models that read both ways have int8 only.
         classes: the names of the labels that condition a model of pictures.
         captions: the codec of the captions that condition one.
 
@@ -82,6 +84,11 @@ class ModelAndCodec:
     @property
     def device(self) -> torch.device:
         return next(self._model.parameters()).device
+
+    @cached_property
+    def running(self) -> Any:
+        """The model as its skills run it, one that reads both ways or translates."""
+        return prepared(self._model, self.quantize)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -192,10 +199,6 @@ def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize
             )
         case ImageModel(), PixelCodec() if quantize is not None:
             raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
-        case EncoderModel(), _ if quantize is not None:
-            raise DaedalError("A model that reads both ways has no quantized form", "Leave --quantize out")
-        case Translator(), _ if quantize is not None:
-            raise DaedalError("A translator has no quantized form", "Leave --quantize out")
         case GPT() | EncoderModel() | Translator(), TextCodec() if codec.vocab_size > model.config.vocab_size:
             raise DaedalError(
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",

@@ -115,7 +115,7 @@ def beam_search(
 
 def _search(decoding: Decoding, searches: list[_Search]) -> None:
     """All steps of some sources."""
-    model, device, live = decoding.model, decoding.head.device, searches
+    model, device, live = decoding.model, decoding.device, searches
     count = max(2, 2 * decoding.beams) if decoding.beams > 1 else 1
     ids, parents = torch.full((len(live), 1), model.config.start_id, device=device), None
     while live:
@@ -168,7 +168,7 @@ def sample(
     for batch in _batches(sources, samples):
         decoding = Decoding(model, [sources[place] for place in batch], copies=samples)
         drawn = torch.cat([chances[place * samples : (place + 1) * samples] for place in batch])
-        done = _draw(decoding, drawn.to(decoding.head.device), temperature, length_penalty)
+        done = _draw(decoding, drawn.to(decoding.device), temperature, length_penalty)
         for number, one in enumerate(done):
             found[batch[number // samples]].append(one)
     return found

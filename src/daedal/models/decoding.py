@@ -8,8 +8,9 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from daedal.models.sequences import Sequences
 from daedal.models.translator import Translator
@@ -54,9 +55,13 @@ class Decoding:
             config.decoder_depth, len(lengths) * copies, config.heads, 1 + beams * _ROOM, config.head_width,
             memory.states.dtype, device,
         )  # fmt: skip
-        self.head, self.bias = _head(model)
+        self.output = model.output or OutputLayer(model)
         self._seen: Float[Tensor, "rows beams columns"] | None = None
         self._written = torch.zeros(0, dtype=torch.long, device=device)  # the step of each column
+
+    @property
+    def device(self) -> torch.device:
+        return self._written.device
 
     @property
     def rows(self) -> int:
@@ -82,7 +87,8 @@ class Decoding:
         )
         states = model.decoder(x, frame) * model.config.output_scale
         self.step += 1
-        return torch.addmm(self.bias, states.flatten(0, 1), self.head.t()).view(self.rows, beams, -1)
+        logits: Tensor = self.output(states.flatten(0, 1))
+        return logits.view(self.rows, beams, -1)
 
     def keep(self, rows: Sequence[int]) -> list[int]:
         """Go on with these rows alone; gives, for each row from now on, which it was. Few are moved."""
@@ -96,7 +102,7 @@ class Decoding:
             for each in stored:
                 each[gap] = each[row]
         self.cache = self.cache.rows(0, count)
-        chosen = torch.tensor(order, device=self.head.device)
+        chosen = torch.tensor(order, device=self.device)
         mask = self.memory.mask
         self.memory = Recollection(
             [key[:count] for key in self.memory.keys],
@@ -147,12 +153,20 @@ def _heads(
     return whole.pad(key)[0].transpose(1, 2).contiguous(), whole.pad(value)[0].transpose(1, 2).contiguous()
 
 
-def _head(model: Translator) -> tuple[Float[Tensor, "tokens width"], Float[Tensor, " tokens"]]:
-    """The output layer, of whole blocks of tokens. The token that begins a text is never written, unless it also ends one."""
-    config, weight = model.config, model.head_weight
-    more = -len(weight) % BLOCK
-    bias = weight.new_zeros(len(weight)) if model.output_bias is None else model.output_bias[0].to(weight.dtype).clone()
-    if config.start_id != config.end_id:
-        bias[config.start_id] = float("-inf")
-    weight = torch.cat((weight, weight.new_zeros(more, weight.shape[1]))) if more else weight
-    return weight, torch.cat((bias, bias.new_full((more,), float("-inf"))))
+class OutputLayer(nn.Module):
+    """The layer that gives logits, of whole blocks of tokens: minus infinity for what fills up the last one, and for the token
+    that begins a text, which is never written unless it also ends one."""
+
+    def __init__(self, model: Translator) -> None:
+        super().__init__()
+        config, weight = model.config, model.head_weight.detach()
+        tokens = len(weight)
+        bias = weight.new_zeros(tokens) if model.output_bias is None else model.output_bias[0].to(weight.dtype)
+        # A column for each token: with few rows PyTorch multiplies by it in half the time
+        self.weight = F.pad(weight, (0, 0, 0, -tokens % BLOCK)).t().contiguous()
+        self.bias = F.pad(bias.clone(), (0, -tokens % BLOCK), value=float("-inf"))
+        if config.start_id != config.end_id:
+            self.bias[config.start_id] = float("-inf")
+
+    def forward(self, states: Float[Tensor, "rows width"]) -> Float[Tensor, "rows tokens"]:
+        return torch.addmm(self.bias, states, self.weight)

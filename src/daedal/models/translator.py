@@ -153,6 +153,7 @@ class Translator(Model):
         self.unembedding = None if config.tied else nn.Linear(config.width, config.vocab_size, bias=False)
         self.output_bias: Tensor | None
         self.register_buffer("output_bias", torch.empty(1, config.vocab_size) if config.output_bias else None)
+        self.output: nn.Module | None = None  # what `Decoding` would make for itself, where that is at hand
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

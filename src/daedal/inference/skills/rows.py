@@ -28,7 +28,7 @@ class RowSkill(Skill):
         super().__init__(subject)
         assert isinstance(subject.model, EncoderModel)
         assert isinstance(subject.codec, TextCodec)
-        self._model: Any = subject.model
+        self._model: Any = subject.running
         self._codec = subject.codec
         self._context = subject.model.config.context
 

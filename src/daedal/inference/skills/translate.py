@@ -54,10 +54,12 @@ class TranslationProvenance(Provenance):
 
     Attributes:
         codec: SHA-256 of its vocabulary.
+        quantize: the kind of weights that translated, if they were not the model's own.
         source: SHA-256 of the text, in UTF-8.
     """
 
     codec: str
+    quantize: str | None
     source: str
     options: TranslationOptions
 
@@ -102,7 +104,7 @@ class Translate(Skill):
         super().__init__(subject)
         assert isinstance(subject.model, Translator)
         assert isinstance(subject.codec, TextCodec)
-        self._model, self._codec = subject.model, subject.codec
+        self._model, self._codec = subject.running, subject.codec
 
     def translate(
         self,
@@ -209,6 +211,7 @@ class Translate(Skill):
             provenance=self._subject.signed(
                 TranslationProvenance,
                 codec=self._codec.fingerprint(),
+                quantize=self._subject.quantize,
                 source=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
                 options=options,
             ),
