@@ -58,10 +58,10 @@ def plain_greedy(model: Translator, source: list[int], room: int) -> tuple[int, 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("beams", [2, 5])
 def test_beam_search_finds_what_a_plain_search_finds(kind: str, beams: int) -> None:
-    model = model_of(kind).eval()
+    model, sources = model_of(kind).eval(), SOURCES if beams == 2 else SOURCES[::3]
     for penalty in (0.0, 1.0, 2.0):
-        found = beam_search(model, SOURCES, beams, penalty, 8)
-        for source, each in zip(SOURCES, found, strict=True):
+        found = beam_search(model, sources, beams, penalty, 8)
+        for source, each in zip(sources, found, strict=True):
             plain = plain_search(model, source, beams, penalty, 8)
             assert [one.ids for one in each] == [ids for ids, _ in plain]
             assert [one.score for one in each] == pytest.approx([score for _, score in plain], abs=1e-4)

@@ -58,10 +58,9 @@ RUNNABLE = [page for page in PAGES if blocks(page)]
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
 def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
     with ExitStack() as servers:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        if page.name != "README.md":  # which runs as a person runs it
-            (tmp_path / "bin").mkdir()
-            path = f"{servers.enter_context(Warm(tmp_path / 'bin')).folder}{os.pathsep}{path}"
+        (tmp_path / "bin").mkdir()
+        warm = servers.enter_context(Warm(tmp_path / "bin")).folder
+        path = os.pathsep.join((str(warm), str(Path(sys.executable).parent), os.environ["PATH"]))
         (tmp_path / "page").mkdir()
         _run(page, tmp_path / "page", servers, path)
 

@@ -221,7 +221,7 @@ def options(**changes: Any) -> list[str]:
 
 
 def test_a_killed_run_resumes_to_the_bits_of_one_that_was_not(all_to_learn: Path, tmp_path: Path) -> None:
-    steps = {"steps": 160, "checkpoint_every": 20, "evaluate_every": 160, "sample_every": 160}
+    steps = {"steps": 100, "checkpoint_every": 10, "evaluate_every": 100, "sample_every": 100}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     start = ["train", "gpt", "--data", all_to_learn, *options(**steps)]
     subprocess.run(command(*start, "--out", whole), check=True, capture_output=True)
