@@ -66,7 +66,7 @@ class Part(nn.Module):
         self._session = open_session(assembled(graph, "part", [x], [y]), graph, options)
 
     def forward(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
-        flat = x.reshape(-1, x.shape[-1])
+        flat = x.reshape(-1, x.shape[-1]).contiguous()
         out, threads = torch.empty(len(flat), self.outputs), torch.get_num_threads()
         shares = max(1, min(threads, len(flat) // _SHARE))
         own, *others = zip(flat.chunk(shares), out.chunk(shares), strict=True)
