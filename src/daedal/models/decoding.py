@@ -154,8 +154,8 @@ def _heads(
 
 
 class OutputLayer(nn.Module):
-    """The layer that gives logits, of whole blocks of tokens: minus infinity for what fills up the last one, and for the token
-    that begins a text, which is never written unless it also ends one."""
+    """The layer that gives logits, of whole blocks of tokens: minus infinity for what fills up the last one, for what is
+    suppressed, and for the token that begins a text, which is never written unless it also ends one."""
 
     def __init__(self, model: Translator) -> None:
         super().__init__()
@@ -165,6 +165,7 @@ class OutputLayer(nn.Module):
         # A column for each token: with few rows PyTorch multiplies by it in half the time
         self.weight = F.pad(weight, (0, 0, 0, -tokens % BLOCK)).t().contiguous()
         self.bias = F.pad(bias.clone(), (0, -tokens % BLOCK), value=float("-inf"))
+        self.bias[list(config.suppressed)] = float("-inf")
         if config.start_id != config.end_id:
             self.bias[config.start_id] = float("-inf")
 

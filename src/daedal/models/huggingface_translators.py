@@ -47,19 +47,23 @@ def read_config(value: Any, where: str) -> TranslatorConfig:
         fields = _t5_fields(value, where) if kind == "t5" else _marian_fields(value, where)
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
         raise DaedalError(f"{where}: a field has a value of the wrong kind ({error})", "Correct it") from None
-    return TranslatorConfig.parse({"architecture": kind, **fields}, where)
+    own = value.get("daedal")
+    suppressed = {"suppressed": own["suppressed"]} if isinstance(own, dict) and "suppressed" in own else {}
+    return TranslatorConfig.parse({"architecture": kind, **fields, **suppressed}, where)
 
 
 def write_config(config: TranslatorConfig) -> dict[str, Any]:
     """The `config.json` of a model."""
     if config.architecture == "rotary":
         return {"model_type": OWN, "vocab_size": config.vocab_size, "model": config.model_dump(mode="json")}
-    written = {
+    written: dict[str, Any] = {
         "architectures": [_CLASSES[config.architecture]], "model_type": config.architecture,
         "vocab_size": config.vocab_size, "d_model": config.width, "is_encoder_decoder": True, "use_cache": True,
         "decoder_start_token_id": config.start_id, "pad_token_id": config.start_id, "eos_token_id": config.end_id,
         "bos_token_id": None,
     }  # fmt: skip
+    if config.suppressed:
+        written["daedal"] = {"suppressed": list(config.suppressed)}
     name = ACTIVATION_NAMES[config.activation]
     gate = "gelu" if config.activation == "gelu_tanh" else name  # with the approximation, as it was trained
     if config.architecture == "t5":
@@ -91,7 +95,8 @@ def generation(config: TranslatorConfig) -> dict[str, Any]:
     """How texts are written: as `daedal.models.beam` does."""
     ends = {"pad_token_id": config.start_id, "eos_token_id": config.end_id, "bos_token_id": None}
     start = {"decoder_start_token_id": config.start_id, "forced_eos_token_id": None}
-    never = {"bad_words_ids": [[config.start_id]]} if config.start_id != config.end_id else {}
+    never: dict[str, Any] = {"bad_words_ids": [[config.start_id]]} if config.start_id != config.end_id else {}
+    never |= {"suppress_tokens": list(config.suppressed)} if config.suppressed else {}
     search = {"do_sample": False, "num_beams": 4, "length_penalty": 1.0, "early_stopping": False}
     return {**ends, **start, **never, **search, "max_length": config.context + 1, "renormalize_logits": True}
 

@@ -47,6 +47,7 @@ class TranslatorConfig(Config):
         output_scale: factor of the decoder's states before they become logits.
         relative_buckets, relative_distance: of T5's relative positions (`RelativeBias`).
         output_bias: logits have a bias that is loaded, not learned.
+        suppressed: tokens that are never written, as none of what it learned to write had them.
     """
 
     architecture: Architecture = "rotary"
@@ -72,6 +73,7 @@ class TranslatorConfig(Config):
     end_id: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    suppressed: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -85,6 +87,10 @@ class TranslatorConfig(Config):
             raise ValueError(f"relative_distance must be more than half of relative_buckets ({self.relative_buckets})")
         if max(self.start_id, self.end_id) >= self.vocab_size:
             raise ValueError(f"start_id and end_id must be below vocab_size ({self.vocab_size})")
+        if self.suppressed and not 0 <= min(self.suppressed) <= max(self.suppressed) < self.vocab_size:
+            raise ValueError(f"suppressed must be ids below vocab_size ({self.vocab_size})")
+        if self.end_id in self.suppressed:
+            raise ValueError("the token that ends a text cannot be suppressed")
         return self
 
     @classmethod

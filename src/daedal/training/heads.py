@@ -2,7 +2,7 @@
 or from nothing."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -21,6 +21,7 @@ from daedal.training.row_plan import HeadPlan
 from daedal.training.rows import RowLearner, chosen_tokenizer
 
 _NEW = 0.1  # of a fine-tuning run, in which a head that nobody trained yet learns alone
+_WIDE = 256  # features of a model that needs less dropout, having read much
 
 
 class HeadLearner(RowLearner):
@@ -32,6 +33,12 @@ class HeadLearner(RowLearner):
 
     guarded = "labelled"
     fresh = True
+
+    @property
+    def rule(self) -> str:
+        if self.initial is None:
+            return super().rule
+        return "wide head" if cast(EncoderModel, self.initial).config.width >= _WIDE else "head"
 
     def tokenizer(self) -> TextCodec:
         return chosen_tokenizer(self.asked, marked(self._own))

@@ -123,6 +123,12 @@ class Learner(ABC):
         optimizers = {player: task.optimizer(player, plan) for player in task.model.players}
         return Trial(task.model, optimizers, task.batch(0, plan.micro_batch), task.batch(0, 1), task.batch(0, 2))
 
+    @property
+    def rule(self) -> str:
+        """By which of `RULES` learning by heart is guarded against, if it is one of them."""
+        rule = self.guarded or self.asked.family
+        return "fine-tuning" if self.initial is not None and rule in RULES else rule
+
     def guard(self, choose: Choice, draft: Plan) -> dict[str, str]:
         """What else is done where data are seen often, and why."""
         return {}
@@ -157,9 +163,8 @@ class Learner(ABC):
         learned = draft.seen_per_step
         guards: dict[str, str] = {}
         if time.budget is not None:
-            fits, rule = int(time.seconds / per_step), self.guarded or self.asked.family
-            rule = "fine-tuning" if self.initial is not None and rule in RULES else rule
-            guards = choose_guards(choose, rule, learned / facts.train, fits, facts.validated)
+            fits = int(time.seconds / per_step)
+            guards = choose_guards(choose, self.rule, learned / facts.train, fits, facts.validated)
             guards |= self.guard(choose, draft) if guards else {}
         steps = choose_length(choose, time, per_step, self.smaller)
         choose_rhythm(choose, steps, per_step, facts.validated * per_step / learned / 3)  # a forward pass only

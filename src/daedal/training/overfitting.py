@@ -32,6 +32,8 @@ RULES = {
     "flow": Rule(watched=20),
     "clip": Rule(watched=10),
     "fine-tuning": Rule(watched=2),
+    "head": Rule(watched=2, most=5, dropout=0.3),
+    "wide head": Rule(watched=2, most=5, dropout=0.1),
     "masked": Rule(watched=40, dropout=0.1),
     "labelled": Rule(watched=2, most=10, dropout=0.3),
     "questions": Rule(watched=2, most=10, dropout=0.1),
@@ -46,7 +48,9 @@ RULES = {
 - 809 digits, a VAE of 0.33 M weights: without guards validation was best at 104.7 nats after 100 passes and 105.4 after 126,
   where training pictures were at 82; moved by a pixel it was 101.3 after 89 and still fell.
 - 6,900 sentences of SST-2, a classifier from nothing: validation was best after two or three passes (0.49 nats) and at 0.89
-  after six; with dropout and hidden tokens ten passes came to the same accuracy, and more were not tried.
+  after six; with dropout and hidden tokens ten passes came to the same accuracy, and more were not tried. A BERT of 2 x 64
+  that had read for five minutes: 76 % of the test texts right without dropout and 80 with 0.3, best after four passes of
+  ten. That of checkpoints of 256 features and more is what their papers give.
 
 The others are watched, and end where the time does: for them no end was measured. A GAN has no validation loss:
 nothing is watched of it but its own players, which tell when they run away."""

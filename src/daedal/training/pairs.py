@@ -1,5 +1,6 @@
 """What learns from pairs of texts: a translator writes the one after the other; an embedder gives both the same vector."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from daedal.training.planning import Choice, Time
 from daedal.training.rows import RowLearner, Rows, RowTask, chosen_tokenizer
 
 Array = np.ndarray
+_OFTEN = 20  # times in sources, from which on it is no accident that no target has a token
 _MOST = 256  # tokens of a text, that is learned from whole
 
 
@@ -76,6 +78,7 @@ class TranslationLearner(RowLearner):
         model = load_model(resolve(init), dtype=torch.float32)
         if not isinstance(model, Translator):
             raise DaedalError(f"The model in {init} is a {model.family}, not a translator", "Start from another")
+        model.config = model.config.but(suppressed=())  # it may be to write what it never had to
         return model
 
     @property
@@ -113,8 +116,19 @@ class TranslationLearner(RowLearner):
         start, end = self.ends
         return {
             "decoder_depth": plan.decoder_depth, "head_width": plan.head_width, "start_id": start, "end_id": end,
-            "label_smoothing": plan.label_smoothing, "tied": plan.tied,
+            "label_smoothing": plan.label_smoothing, "tied": plan.tied, "suppressed": self._suppressed,
         }  # fmt: skip
+
+    @cached_property
+    def _suppressed(self) -> tuple[int, ...]:
+        """Tokens that many sources have and no target, of languages with one table: where a model is unsure, a token that it
+        was never shown behind itself is, by that table, the likeliest to follow itself, without end."""
+        train = self.dataset.split("train")
+        read, written = (
+            np.bincount(np.asarray(train.ragged(column).ids), minlength=self.codec.vocab_size)
+            for column in self.columns
+        )
+        return tuple(np.flatnonzero((read >= _OFTEN) & (written == 0)).tolist())
 
 
 class TwinRows(Rows):

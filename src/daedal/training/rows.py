@@ -182,8 +182,19 @@ class RowLearner(TransformerLearner):
             )
         return longest
 
+    @property
+    def rule(self) -> str:
+        return self.guarded or self.asked.family
+
     def begun(self, plan: Plan) -> Model:
-        return super().begun(plan) if self.initial is None else self.initial
+        if self.initial is None:
+            return super().begun(plan)
+        assert isinstance(plan, RowPlan)
+        config: Any = self.initial.config
+        with torch.device("meta"):
+            made = type(self.initial)(config.but(dropout=plan.dropout))
+        made.load_state_dict(self.initial.state_dict(), assign=True)
+        return made
 
     def task(self, plan: Plan) -> RowTask:
         assert isinstance(plan, RowPlan)
@@ -209,6 +220,7 @@ class RowLearner(TransformerLearner):
             self.choose_size(choose, facts, time, machine)
         else:
             self._take_shape(choose, self.initial)
+            choose("dropout", self.initial.config.dropout)  # type: ignore[attr-defined]
         self.choose_steps(choose, facts)
 
     def choose_size(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
@@ -226,7 +238,7 @@ class RowLearner(TransformerLearner):
         tokens = 1024 if width < 128 else 2048 if width < 384 else 4096 if width < 512 else 8192
         batch = choose("batch", max(1, min(round(tokens / facts.length), facts.examples)))
         muon = choose("optimizer", "adamw" if tuned else "muon") == "muon"
-        choose("learning_rate", 5e-4 * (128 / width) ** 0.5 if tuned else 0.01 if muon else 0.002)
+        choose("learning_rate", 1e-3 * (128 / width) ** 1.5 if tuned else 0.01 if muon else 0.002)
         choose("cooldown", 0.7)
         choose("micro_batch", largest_share(batch, max(1, round(16384 / facts.length))))
 
