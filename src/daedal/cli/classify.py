@@ -26,9 +26,9 @@ def classify(
     texts
         The texts.
     file
-        A file of texts: a line each, or JSON Lines; - for standard input.
+        A file of texts: a line each, CSV, TSV or JSON Lines; - for standard input.
     field
-        The name of the text in JSON Lines.
+        The name of the texts in JSON Lines, or of their column in CSV and TSV.
     out
         A file to write: .jsonl with all probabilities, anything else a label a line.
     json

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from daedal.cli import console
+from daedal.data.delimited import open_csv
+from daedal.data.document import Lost
 from daedal.errors import DaedalError
 from daedal.files import write_text
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 Texts = Annotated[list[str] | None, Parameter(negative=())]
 _TOGETHER = 1024
 _JSON = (".jsonl", ".ndjson")
+_TABLES = {".csv": "CSV", ".tsv": "TSV"}
 
 
 def open_texts(run: str, skill: str) -> "Generator":
@@ -35,8 +38,8 @@ def open_texts(run: str, skill: str) -> "Generator":
 
 
 def read(texts: Sequence[str] | None, file: Path | None, field: str = "text") -> list[str]:
-    """The texts of the command line, or of a file: each line one, or in JSON Lines its `field`; `-` reads lines from standard
-    input.
+    """The texts of the command line, or of a file: each line one, or in JSON Lines and tables its `field`; `-` reads lines from
+    standard input.
 
     Raises:
         DaedalError: there is none, or both are given, or the file cannot be read.
@@ -52,6 +55,8 @@ def read(texts: Sequence[str] | None, file: Path | None, field: str = "text") ->
         if not all(map(str.strip, given)):
             raise DaedalError("A text is empty", "Give texts with something in them")
         return given
+    if type_name := _TABLES.get(file.suffix.lower()):
+        return _column(file, type_name, field)
     try:
         whole = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -62,6 +67,26 @@ def read(texts: Sequence[str] | None, file: Path | None, field: str = "text") ->
     if not any(line.strip() for line in lines):
         raise DaedalError(f"{file} is empty", "Name a file with a text on each line")
     return lines
+
+
+def _column(file: Path, type_name: str, field: str) -> list[str]:
+    """The cells of a column, one for each row: none is left out, so that what is said of them stands in their order."""
+    try:
+        with file.open("rb") as stream:
+            names, rows, _ = open_csv(str(file), stream, type_name, None, field)
+            if field not in names:
+                columns = ", ".join(names[:20]) or "none"
+                raise DaedalError(f"{file} has no column {field!r}", f"Name that of the texts by --field: {columns}")
+            cells, place = list[str](), names.index(field)
+            for row in rows:
+                if isinstance(row, Lost):
+                    raise DaedalError(f"{file} has a broken row ({row.detail})", "Mend it, or take it out")
+                cells.append(row[place])
+    except OSError as error:
+        raise DaedalError(f"{file} cannot be read ({error})", "Name a file of text") from None
+    if not any(map(str.strip, cells)):
+        raise DaedalError(f"{file} has no text under {field!r}", "Name another column by --field")
+    return cells
 
 
 def _field(line: str, field: str, where: str) -> str:
