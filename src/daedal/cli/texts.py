@@ -132,8 +132,10 @@ def answer(
     elif json:
         console.show_json(records)
     else:
-        for text, each in zip(texts, found, strict=True):
-            console.show(f"{plain(each)}{f'  {text}' if named else ''}")
+        shown = [plain(each) for each in found]
+        width = max(map(len, shown))
+        for text, said in zip(texts, shown, strict=True):
+            console.show(f"{said:<{width}}  {text}" if named else said)
 
 
 def _record(found: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def translate(
     length_penalty
         More favours longer translations.
     max_tokens
-        The longest translation. [default: follows from the text]
+        Tokens of the longest translation of a line. [default: as many as the model's context]
     method
         beam: the likeliest that is found; sample: drawn as the model finds them likely; mbr: of several that are drawn the one
         that the others agree with most.
