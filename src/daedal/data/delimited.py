@@ -140,7 +140,7 @@ def read_csv(label: str, stream: BinaryIO, field: str | None, type_name: str, en
     if chosen is None or chosen not in names:
         raise missing_field(label, field, names)
     if field is None:
-        yield from told(label, chosen, names)
+        yield from told(label, chosen, names, [dict(zip(names, row, strict=False)) for row in head])
     place, number = names.index(chosen), 0
     for row in chain(head, body):
         if isinstance(row, Lost):

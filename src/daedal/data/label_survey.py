@@ -103,7 +103,7 @@ def _told(shape: str, labels: list[Any]) -> Iterator[str]:
             f"label is a set of classes: {mean:.2f} of a text on average, at most {max(sizes)}; {sizes[0]:,} texts have none "
             "(--set label=class takes those of one class)"
         )
-    elif len(different := set(labels)) > _VARIED and all(number_of(each) is not None for each in different):
+    elif len(different := set(labels)) > 2 and all(number_of(each) is not None for each in different):
         yield f"label has {len(different):,} numbers as classes (--set label=number takes them as numbers)"
 
 
