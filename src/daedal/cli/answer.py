@@ -1,5 +1,6 @@
 """`daedal answer`: what a text says to a question, by an answerer."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +57,7 @@ def _text(context: str) -> str:
     path = Path(context)
     try:
         if "\n" in context or len(context) > 255 or not path.is_file():
-            if path.suffix in (".txt", ".md") and " " not in context:
+            if re.fullmatch(r"\S*(/\S*|\.[A-Za-z]\w{1,4})", context, re.ASCII):
                 raise DaedalError(f"There is no file {context}", "Check its name")
             if len(context) < 256 and path.exists():
                 raise DaedalError(f"{context} is no file", "Name a file of UTF-8 text")

@@ -27,11 +27,11 @@ def classify(
     texts
         The texts.
     file
-        A file of texts: a line each, or JSON Lines; - for standard input.
+        A file of texts: a line each, CSV, TSV or JSON Lines; - for standard input.
     field
-        The name of the text in JSON Lines.
+        The name of the texts in JSON Lines, or of their column in CSV and TSV.
     out
-        A file to write: .jsonl with all probabilities, anything else a label a line.
+        A file to write: .jsonl with all probabilities, anything else the label of each on a line.
     quantize
         int8: weights of eight bits, sooner at a small loss of quality.
     json
@@ -42,8 +42,10 @@ def classify(
     def plain(found: Any) -> str:
         if found.value is not None:
             return f"{found.value:.3f}"
-        label = ", ".join(found.labels) or str(found.label)
-        return label if out is not None else f"{label}  {found.probability:6.1%}"
+        if out is not None:
+            return ", ".join(found.labels)  # nothing, where a text may have several and has none
+        said = [f"{label}  {found.probabilities[label]:6.1%}" for label in found.labels]
+        return ", ".join(said) or f"no label (the likeliest is {found.label}, {found.probability:.1%})"
 
     given = read(texts, file, field, out)
     answer(given, generator.classify, plain, out, json, len(given) > 1)

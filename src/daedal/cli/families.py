@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
 from daedal.cli import console, faults
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.watch import watching
@@ -51,13 +53,19 @@ def _values(options: type[Config]) -> Any:
     return Annotated[options | None, fields("The plan (each value follows from budget and machine unless given)")]
 
 
+def _codec(family: str) -> Any:
+    """The option of what turns pictures into codes: listed by the families that learn them, refused in a line by the others."""
+    learns = family in PIPELINES or line(family).codes_of is not None
+    return Annotated[Path | None, Parameter(show=learns)]
+
+
 def _plan(family: str, options: type[Config]) -> Callable[..., None]:
     def plan(
         *,
         data: Path,
         budget: str | None = None,
         init: str | None = None,
-        codec: Path | None = None,
+        codec: _codec(family) = None,  # type: ignore[valid-type]
         json: Switch = False,
         values: _values(options) = None,  # type: ignore[valid-type]
     ) -> None:
@@ -80,7 +88,7 @@ def _train(family: str, what: str, options: type[Config]) -> Callable[..., None]
         out: Path,
         budget: str | None = None,
         init: str | None = None,
-        codec: Path | None = None,
+        codec: _codec(family) = None,  # type: ignore[valid-type]
         values: _values(options) = None,  # type: ignore[valid-type]
     ) -> None:
         from daedal import api

@@ -27,9 +27,9 @@ def tag(
     texts
         The texts.
     file
-        A file of texts: a line each, or JSON Lines; - for standard input.
+        A file of texts: a line each, CSV, TSV or JSON Lines; - for standard input.
     field
-        The name of the text in JSON Lines.
+        The name of the texts in JSON Lines, or of their column in CSV and TSV.
     out
         A file to write: .jsonl with places and probabilities, anything else what was found of a text on a line.
     quantize

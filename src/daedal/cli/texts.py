@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from daedal.cli import console
+from daedal.data.delimited import open_csv
+from daedal.data.document import Lost
 from daedal.errors import DaedalError
 from daedal.files import require_place, write_text
 
@@ -19,6 +21,7 @@ Texts = Annotated[list[str] | None, Parameter(negative=())]
 Quantize = Literal["int8"]
 _TOGETHER = 1024
 _JSON = (".jsonl", ".ndjson", ".json")
+_TABLES = {".csv": "CSV", ".tsv": "TSV"}
 
 
 def open_texts(run: str, skill: str, quantize: Quantize | None) -> "Generator":
@@ -36,8 +39,8 @@ def open_texts(run: str, skill: str, quantize: Quantize | None) -> "Generator":
 
 
 def read(texts: Sequence[str] | None, file: Path | None, field: str = "text", out: Path | None = None) -> list[str]:
-    """The texts of the command line, or of a file: each line one, or in JSON Lines its `field`; `-` reads lines from standard
-    input.
+    """The texts of the command line, or of a file: each line one, or in JSON Lines and tables its `field`; `-` reads lines from
+    standard input.
 
     Raises:
         DaedalError: there is none, or both are given, or the file cannot be read; or `out` is that file, or cannot be written.
@@ -57,6 +60,8 @@ def read(texts: Sequence[str] | None, file: Path | None, field: str = "text", ou
         if not all(map(str.strip, given)):
             raise DaedalError("A text is empty", "Give texts with something in them")
         return given
+    if type_name := _TABLES.get(file.suffix.lower()):
+        return _column(file, type_name, field)
     try:
         whole = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -67,6 +72,26 @@ def read(texts: Sequence[str] | None, file: Path | None, field: str = "text", ou
     if not any(line.strip() for line in lines):
         raise DaedalError(f"{file} is empty", "Name a file with a text on each line")
     return lines
+
+
+def _column(file: Path, type_name: str, field: str) -> list[str]:
+    """The cells of a column, one for each row: none is left out, so that what is said of them stands in their order."""
+    try:
+        with file.open("rb") as stream:
+            names, rows, _ = open_csv(str(file), stream, type_name, None, field)
+            if field not in names:
+                columns = ", ".join(names[:20]) or "none"
+                raise DaedalError(f"{file} has no column {field!r}", f"Name that of the texts by --field: {columns}")
+            cells, place = list[str](), names.index(field)
+            for row in rows:
+                if isinstance(row, Lost):
+                    raise DaedalError(f"{file} has a broken row ({row.detail})", "Mend it, or take it out")
+                cells.append(row[place])
+    except OSError as error:
+        raise DaedalError(f"{file} cannot be read ({error})", "Name a file of text") from None
+    if not any(map(str.strip, cells)):
+        raise DaedalError(f"{file} has no text under {field!r}", "Name another column by --field")
+    return cells
 
 
 def _field(line: str, field: str, where: str) -> str:
@@ -115,8 +140,10 @@ def answer(
     elif json:
         console.show_json(records)
     else:
-        for text, each in zip(texts, found, strict=True):
-            console.show(f"{plain(each)}{f'  {text}' if named else ''}")
+        shown = [plain(each) for each in found]
+        width = max(map(len, shown))
+        for text, said in zip(texts, shown, strict=True):
+            console.show(f"{said:<{width}}  {text}" if named else said)
 
 
 def _record(found: Any) -> dict[str, Any]:

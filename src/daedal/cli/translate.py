@@ -33,9 +33,9 @@ def translate(
     texts
         The texts.
     file
-        A file of texts: a line each, or JSON Lines; - for standard input.
+        A file of texts: a line each, CSV, TSV or JSON Lines; - for standard input.
     field
-        The name of the text in JSON Lines.
+        The name of the texts in JSON Lines, or of their column in CSV and TSV.
     out
         A file to write: .jsonl with scores, anything else a translation a line.
     beams
@@ -43,7 +43,7 @@ def translate(
     length_penalty
         More favours longer translations.
     max_tokens
-        The longest translation. [default: follows from the text]
+        Tokens of the longest translation of a line. [default: as many as the model's context]
     method
         beam: the likeliest that is found; sample: drawn as the model finds them likely; mbr: of several that are drawn the one
         that the others agree with most.

@@ -96,6 +96,8 @@ def _numbers(record: dict[str, float]) -> str:
             continue
         if name.endswith("bits_per_byte"):
             shown.append(f"{name.removesuffix('bits_per_byte').replace('_', ' ')}{value:.3f} bits per byte")
+        elif name in ("nats", "validation_nats"):  # of a translator, whose loss is that of smoothed targets
+            shown.append(f"{name.removesuffix('nats').replace('_', ' ')}{value:.3f} nats/token")
         elif name.endswith("loss") and any(other.endswith("bits_per_byte") for other in record):
             shown.append(f"{name.replace('_', ' ')} {value:.3f} nats/token")
         else:

@@ -140,7 +140,7 @@ def read_csv(label: str, stream: BinaryIO, field: str | None, type_name: str, en
     if chosen is None or chosen not in names:
         raise missing_field(label, field, names)
     if field is None:
-        yield from told(label, chosen, names)
+        yield from told(label, chosen, names, [dict(zip(names, row, strict=False)) for row in head])
     place, number = names.index(chosen), 0
     for row in chain(head, body):
         if isinstance(row, Lost):
@@ -270,7 +270,10 @@ def _broken(label: str, why: str, line: str) -> Lost:
 def _names(cells: list[str], field: str | None) -> list[str] | None:
     """The names of columns, if that is what the first row holds: short, no numbers, different or of a usual name."""
     names = [cell.strip() for cell in cells]
-    if field is None or field not in names:
+    asked = field is not None and field in names
+    if asked and str(field).isdigit():  # a cell may be a number too, as the label of a first row without names
+        asked = all(name.isdigit() or not name for name in names)
+    if not asked:
         if not any(names) or any(map(_is_said, names)) or all(name.endswith(_ENDS) for name in names):
             return None
         if len(set(names)) < len(names) and not any(name.lower() in USUAL for name in names):

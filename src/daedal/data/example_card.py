@@ -16,7 +16,7 @@ def of_examples(dataset: ExampleDataset) -> Own:
     learned = [name for name in ragged if any(name in each.learned for each in manifest.splits.values())]
     head = (
         *("split", kind.nouns, "bytes"),
-        *(f"ids of {name}" for name in ragged),
+        *(f"{'items' if manifest.columns[name].codec == 'items' else 'tokens'} of {name}" for name in ragged),
         *(f"learned of {name}" for name in learned),
     )
     rows = tuple(

@@ -122,4 +122,4 @@ def guesses(label: str, chosen: Mapping[str, str], asked: Mapping[str, str]) -> 
     """Word of columns that were guessed by other names than their own."""
     guessed = [f"{name} from {column!r}" for name, column in chosen.items() if name not in asked and name != column]
     if guessed:
-        yield Note(f"{', '.join(guessed)} (columns of {label} guessed; --column {next(iter(chosen))}=NAME chooses)")
+        yield Note(f"{', '.join(guessed)} (guessed; --column {next(iter(chosen))}=NAME chooses)")

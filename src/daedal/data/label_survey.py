@@ -103,11 +103,11 @@ def _told(shape: str, labels: list[Any]) -> Iterator[str]:
             f"label is a set of classes: {mean:.2f} of a text on average, at most {max(sizes)}; {sizes[0]:,} texts have none "
             "(--set label=class takes those of one class)"
         )
-    elif shape == "class" and len(different := set(labels)) > _VARIED:
+    elif shape == "class" and len(different := set(labels)) > 2:
         others = [each for each in labels if number_of(each) is None]
         if not others:
             yield f"label has {len(different):,} numbers as classes (--set label=number takes them as numbers)"
-        elif len(others) < len(labels) / 2:
+        elif len(different) > _VARIED and len(others) < len(labels) / 2:
             yield (
                 f"{len(labels) - len(others):,} labels are numbers and {len(others):,} are not, as {others[0]!r}: all are "
                 "taken as classes (--set label=number leaves the others out)"

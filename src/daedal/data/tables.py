@@ -1,7 +1,7 @@
 """Rows -> documents: the field that holds the text is guessed where it is not given. And the rows of Parquet, streamed."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +16,7 @@ USUAL = (
 )  # fmt: skip
 GUESS_ROWS = 100
 _MUCH_MORE = 10
+_REPEATED, _SHORT, _FIELDS = 0.1, 32, 3  # of first rows that differ, characters, names that are told
 _KINDS: dict[type, str] = {list: "lists", dict: "objects", bytes: "bytes"}
 
 
@@ -68,10 +69,26 @@ def not_text(label: str, field: str, kind: str, fields: Iterable[str]) -> Daedal
     )
 
 
-def told(label: str, field: str, fields: Sized) -> Iterator[Note]:
-    """Word of a guess, which is one where there are several fields."""
+def told(label: str, field: str, fields: Sized, rows: Sequence[Mapping[str, Any]]) -> Iterator[Note]:
+    """Word of a guess, which is one where there are several fields; and of those that may say what each text is.
+
+    Args:
+        rows: the first ones.
+    """
     if len(fields) > 1:
         yield Note(f"text taken from the field {field!r} of {label} (guessed; --field chooses another)")
+    if classes := [name for name in (rows[0] if rows else ()) if name != field and _repeated(rows, name)]:
+        names = ", ".join(repr(name) for name in classes[:_FIELDS])
+        yield Note(
+            f"{names} of {label} may say of each text what it is "
+            f"(--kind labelled --column text={field} --column label={classes[0]} makes labelled text of it)"
+        )
+
+
+def _repeated(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether a field has few short values, over and over, as classes have."""
+    values = [str(row.get(name)) for row in rows]
+    return 1 < len(set(values)) <= _REPEATED * len(values) and all(0 < len(value) <= _SHORT for value in values)
 
 
 def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, type_name: str) -> Iterator[Event]:
@@ -98,7 +115,7 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
                 f"Most text of {label} is in the lists or objects of its field {inner!r}, which is no text",
                 f"Make rows with a field of text of it, or choose --field {chosen}",
             )
-        yield from told(label, chosen, names)
+        yield from told(label, chosen, names, head)
     number = 0
     for batch in (head, rows):
         for row in batch:
@@ -131,7 +148,7 @@ def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Ev
         if chosen is None or chosen not in texts:
             raise missing_field(label, field, texts or schema.names)
         if field is None:
-            yield from told(label, chosen, schema.names)
+            yield from told(label, chosen, schema.names, rows)
         number = replaced = 0
         for batch in file.batches(1024, [chosen]):
             values, damaged = _texts(batch.column(0), known=True)

@@ -243,7 +243,10 @@ class Report(Config):
         for block in self.rankings:
             ranking = self.ranking(block.quantity)
             width = max(len(name) for name, _ in ranking)
-            lines += [f"{block.of}:", *(f"  {name:<{width}}  {measurement.shown()}" for name, measurement in ranking)]
+            lines += [
+                f"{block.of}:",
+                *(f"  {name:<{width}}  {measurement.shown()}".rstrip() for name, measurement in ranking),
+            ]
         lines += [] if self.rankings else [f"Measured on {self.data.says}:"]
         for own, beside in (row for row in self.rows(ranked=False) if row[0] in self.measurements):
             named = zip(self.columns, beside, strict=True)

@@ -65,17 +65,17 @@ class LabelTask(RowTask):
         return {"error": (said[:, 0] - batch.labels).abs().sum()}
 
     def sample(self, seed: int, path: Any) -> str:
-        """What the model says of the first held-out texts."""
+        """What the model says of the first held-out texts, on a line."""
         batch = self.held.batch(np.arange(min(4, len(self.held))), Noise(seed, 0, 1))
         batch = batch.to(next(self.model.parameters()).device)
         names, said = self.model.config.labels, self.model(batch.sequences)
-        lines = []
+        shown = []
         for row, logits in enumerate(said):
             start, end = batch.sequences.packing.starts[row : row + 2]
             text = self.codec.decode(batch.sequences.ids[start:end].tolist())
             found = names[int(logits.argmax())] if len(names) > 1 else f"{float(logits[0]):.2f}"
-            lines.append(f"{found}: {' '.join(text.split())[:100]}")
-        return "\n".join(lines)
+            shown.append(f"{' '.join(text.split())[:60]} -> {found}")
+        return " | ".join(shown)
 
 
 class LabelLearner(HeadLearner):

@@ -53,12 +53,12 @@ class MaskedTask(RowTask):
         row = np.array([int(np.abs(self.held.lengths - _SAMPLE).argmin())])
         batch = self.held.batch(row, Noise(seed, 0, 1)).to(next(self.model.parameters()).device)
         places = (batch.targets != IGNORE).nonzero()[:, 0]
-        said = self.model.logits(batch.sequences, places).argmax(-1).tolist()
+        guesses = self.model.logits(batch.sequences, places).argmax(-1).tolist()
         shown = [self.codec.decode([id]) for id in batch.sequences.ids.tolist()]
-        for place, guess in zip(places.tolist(), said, strict=True):
+        for place, guess in zip(places.tolist(), guesses, strict=True):
             true = int(batch.targets[place])
-            names = [self.codec.decode([id]).strip() for id in dict.fromkeys((guess, true))]
-            shown[place] = f" [{' for '.join(names)}]"
+            said, was = (self.codec.decode([id]).strip() for id in (guess, true))
+            shown[place] = f" [{said}]" if guess == true else f" [{said} (was: {was})]"
         return "".join(shown).strip()
 
 

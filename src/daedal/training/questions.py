@@ -116,12 +116,13 @@ class QuestionTask(RowTask):
         return {"exact": ((starts == batch.starts) & (ends == batch.ends)).sum()}
 
     def sample(self, seed: int, path: Any) -> str:
-        """The answer to a held-out question."""
+        """A held-out question, and what is found in its text."""
         batch = self.held.batch(np.arange(1), Noise(seed, 0, 1)).to(next(self.model.parameters()).device)
         start, end = (int(place[0]) for place in self._best(batch))
         ids = batch.sequences.ids.tolist()
-        said = self.codec.decode(ids[start : end + 1]).strip() if start else "no answer"
-        return f"{said} <- {self.codec.decode(ids).strip()[:200]}"
+        said = self.codec.decode(ids[start : end + 1]).strip() if start else ""
+        text = int(batch.allowed[1:].nonzero()[0]) + 1  # its first token
+        return f"{self.codec.decode(ids[:text]).strip()} -> {said or 'no answer'}"
 
     def _best(self, batch: SpanBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """The likeliest first and last token in each row, each by itself."""

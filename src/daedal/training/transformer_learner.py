@@ -75,8 +75,10 @@ class TransformerLearner(Learner):
     def size_reason(self, facts: Facts, time: Time, machine: Machine) -> str:
         if self.initial is not None:
             return "that of the model to go on with"
+        computation = time.computation(machine)
+        amount = f"{computation / 1e12:.1f} TFLOP" if computation >= 1e12 else f"{computation / 1e9:.0f} GFLOP"
         return (
-            f"what {time.computation(machine) / 1e12:.1f} TFLOP train best: "
+            f"what {amount} train best: "
             f"{time.seconds:.0f} s at {machine.gflops:.0f} GFLOP/s, measured on {machine.name}"
         )
 

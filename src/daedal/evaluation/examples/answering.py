@@ -147,11 +147,13 @@ def _mistakes(examples: Examples, own: Scores, answers: Sequence[Any]) -> Table:
 def _by_length(examples: Examples, own: Scores) -> Table:
     groups = buckets([len(context.split()) for context in examples["context"]])
     rows = tuple(
-        (name, len(each), float(own.hits[each].mean()), float(own.overlap[each].mean())) for name, each in groups
+        (name, len(each), 100 * float(own.hits[each].mean()), 100 * float(own.overlap[each].mean()))
+        for name, each in groups
     )
     return Table(
-        title="By length of the text", says="In words.", head=("length", "questions", "exact match", "F1"), rows=rows
-    )
+        title="By length of the text", says="In words. Exact match and F1 in percent.",
+        head=("length", "questions", "exact match", "F1"), rows=rows,
+    )  # fmt: skip
 
 
 def _numbered(values: Sequence[str]) -> Int[Array, " n"]:
