@@ -68,6 +68,8 @@ class TextCodec:
         self.bos_id = self._id_of("bos_token")
         self.pad_id = self._id_of("pad_token")
         self.mask_id = self._id_of("mask_token")
+        self.cls_id = self._id_of("cls_token")
+        self.sep_id = self._id_of("sep_token")
 
     @classmethod
     def train(cls, kind: Kind, texts: Iterable[str], vocab_size: int | None = None, marks: Sequence[str] = ()) -> Self:

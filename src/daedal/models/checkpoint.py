@@ -83,10 +83,14 @@ def save_model(
         "eos_token_id": None if codec is None else codec.eos_id,
         "pad_token_id": None if codec is None else codec.pad_id,
     }
+    ends = {} if codec is None else {"cls_token_id": codec.cls_id, "sep_token_id": codec.sep_id}
+    around = {
+        name: id for name, id in ends.items() if id is not None
+    }  # ModernBERT's defaults are beyond a small vocabulary
     kind = _DTYPE_NAMES[dtype]  # Transformers 5 reads dtype; Transformers 4, vLLM and llama.cpp torch_dtype
     write_json(
         folder / "config.json",
-        {**special, **form.write_config(model.config), **(notes or {}), "dtype": kind, "torch_dtype": kind},
+        {**special, **around, **form.write_config(model.config), **(notes or {}), "dtype": kind, "torch_dtype": kind},
     )
     habit = form.generation(model.config)
     if habit is not None:

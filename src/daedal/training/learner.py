@@ -19,6 +19,7 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
 from daedal.families import line, part, table
+from daedal.kinds import table as kinds
 from daedal.models.checkpoint import config_of
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Model
@@ -260,8 +261,10 @@ def _require_fit(asked: Request) -> None:
     if kind not in chosen.learns:
         learners = [f"{_article(name)} {name}" for name, each in table().items() if kind in each.learns]
         raise DaedalError(
-            f"{_article(family).capitalize()} {family} learns {' or '.join(chosen.learns)}, and {asked.data} holds {kind}",
-            f"Name data of another kind, or train {' or '.join(learners)} on it"
+            f"{_article(family).capitalize()} {family} learns {' or '.join(map(_plural, chosen.learns))}, "
+            f"and {asked.data} holds {_plural(kind)}",
+            f"Name data of another kind (daedal data build --kind {next(iter(chosen.learns))}), "
+            f"or train {' or '.join(learners)} on it"
             if learners
             else f"Name data of another kind: no family that is installed learns {kind}",
         )
@@ -278,6 +281,11 @@ def _require_fit(asked: Request) -> None:
             f"A {family} learns tokens, and this data is pictures",
             f"Train a tokenizer on it first (daedal train {chosen.codes_of}) and name its run folder by --codec",
         )
+
+
+def _plural(kind: str) -> str:
+    """What examples of a kind are called: `labelled texts`, `pairs`."""
+    return f"{kind} {kinds()[kind].noun[1]}" if kind.endswith("ed") and kind in kinds() else kind
 
 
 def _article(noun: str) -> str:

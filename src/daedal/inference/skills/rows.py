@@ -1,6 +1,6 @@
 """Texts as rows of a model that reads both ways: framed, in windows where they are too long, and in batches without padding."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from numbers import Integral
 from typing import Any, ClassVar
@@ -99,7 +99,7 @@ def listed_texts(texts: Any) -> list[Any]:
     Raises:
         DaedalError: one is no text.
     """
-    given = [texts] if isinstance(texts, str) else list(texts)
+    given = [texts] if isinstance(texts, str) or not isinstance(texts, Iterable) else list(texts)
     for text in given:
         pair = isinstance(text, tuple) and len(text) == 2 and all(isinstance(part, str) for part in text)
         if not isinstance(text, str) and not pair:
