@@ -9,6 +9,7 @@ of the others. `--init` begins with a BERT of one's own in place of nothing.
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -43,8 +44,12 @@ def main() -> None:
     paragraphs = parted(asked.data, home, asked.seed)
     (home / "learned.txt").write_text("\n\n".join(paragraphs), encoding="utf-8")
     tokens: dict[str, Any] = {"codec": "bpe", "vocab_size": asked.vocab_size}
-    daedal.build_data([*asked.text, home / "learned.txt"], home / "made", from_text=True, **tokens)
-    daedal.build_data([home / "learned.json"], home / "real", test=[home / "asked.json"], **tokens)
+    files = [file for given in asked.text for file in (sorted(given.rglob("*.*")) if given.is_dir() else [given])]
+    for number, file in enumerate(files):  # by other names: of one file called test.txt all would be held out
+        shutil.copyfile(file, home / f"text-{number}{file.suffix}")
+    read = [home / f"text-{number}{file.suffix}" for number, file in enumerate(files)]
+    daedal.build_data([*read, home / "learned.txt"], home / "made", "questions", from_text=True, **tokens)
+    daedal.build_data([home / "learned.json"], home / "real", test=[str(home / "asked.json")], **tokens)
     common: dict[str, Any] = {"threads": 1, "seed": asked.seed}
     first, last = home / "first", home / "last"
     if not (first / "evaluation.json").exists():
