@@ -107,7 +107,7 @@ def peer(corpus: Path, out: Path, pattern: str) -> dict[str, Any]:
     if pattern == "gpt2":
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     else:
-        from daedal.codecs.text import PATTERN
+        from daedal.codecs.byte_pairs import PATTERN
 
         byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

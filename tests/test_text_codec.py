@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from daedal.codecs.text import END, PATTERN, SMALLEST, UNUSED, TextCodec
+from daedal.codecs.byte_pairs import PATTERN, SMALLEST, UNUSED
+from daedal.codecs.text import TextCodec
+from daedal.codecs.tokenizer_files import END
 from daedal.errors import DaedalError
 
 CORPUS = [

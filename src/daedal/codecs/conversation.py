@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from daedal.codecs.byte_pairs import encodable
 from daedal.codecs.chat import ChatTemplate
-from daedal.codecs.text import TextCodec, encodable
+from daedal.codecs.text import TextCodec
 
 
 class Conversation:

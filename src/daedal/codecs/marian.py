@@ -14,9 +14,8 @@ from typing import Any, Self
 from tokenizers import AddedToken, Encoding, Tokenizer, decoders, models
 
 from daedal.codecs.sentencepiece_reader import read_pieces
-from daedal.codecs.text import TextCodec, encodable
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, read_json, regular_size, write_json
+from daedal.files import atomic_path, read_json, regular_size
 
 SOURCE, TARGET, TABLE = "source.spm", "target.spm", "vocab.json"
 _LARGEST = 64 * 2**20  # bytes of a file
@@ -24,10 +23,13 @@ _SPECIAL = {"unk_token": "<unk>", "eos_token": "</s>", "pad_token": "<pad>"}
 _LANGUAGE = re.compile(r">>.*?<<", re.DOTALL)
 
 
-class MarianCodec(TextCodec):
-    """Text to ids and back, by other pieces for what is read and for what is written."""
+class Marian:
+    """The pieces of what is read and of what is written, and their ids.
 
-    two_sided = True
+    Attributes:
+        tokenizer: of all pieces by their ids: to decode.
+        settings: of `tokenizer_config.json`.
+    """
 
     def __init__(self, files: Mapping[str, bytes], settings: dict[str, Any], where: str) -> None:
         self._files = dict(files)
@@ -35,25 +37,28 @@ class MarianCodec(TextCodec):
             table = json.loads(files[TABLE])
             if not table or not isinstance(table, dict) or sorted(table.values()) != list(range(len(table))):
                 raise ValueError(f"the ids of {TABLE} are not 0, 1, 2 ...")
-            joint = Tokenizer(
-                models.Unigram([(piece, 0.0) for piece in sorted(table, key=table.__getitem__)], unk_id=0)
-            )
+            pieces = sorted(table, key=table.__getitem__)
+            self.tokenizer = Tokenizer(models.Unigram([(piece, 0.0) for piece in pieces], unk_id=0))
         except (ValueError, TypeError, RecursionError) as error:
             raise DaedalError(f"{where}/{TABLE} is not a vocabulary ({error})", "Restore it from a copy") from None
-        settings = {**_SPECIAL, **settings}
-        special = [_content(settings[name]) for name in _SPECIAL]
+        self.settings = {**_SPECIAL, **settings}
+        special = [_content(self.settings[name]) for name in _SPECIAL]
         if missing := [token for token in special if token not in table]:
             raise DaedalError(f"{where}/{TABLE} has no piece {missing[0]}", "Restore it from a copy")
-        joint.decoder = decoders.Metaspace()
-        joint.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
-        super().__init__(joint, settings)
+        self.tokenizer.decoder = decoders.Metaspace()
+        self.tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
         self._table: dict[str, int] = table
         self._unknown: int = table[special[0]]
         self._source, self._target = (self._side(name, where) for name in (SOURCE, TARGET))
 
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a folder has these files, and no tokenizer that goes before them."""
+        return (folder / SOURCE).exists() and not (folder / "tokenizer.json").exists()
+
     @classmethod
     def load(cls, folder: Path | str) -> Self:
-        """The codec in a folder.
+        """Those of a folder.
 
         Raises:
             DaedalError: files are missing or damaged, or the two sides have tables of their own.
@@ -73,36 +78,29 @@ class MarianCodec(TextCodec):
             )
         return cls(files, {"tokenizer_class": "MarianTokenizer", **settings}, str(folder))
 
-    def save(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
+    def save(self, folder: Path) -> None:
+        """Write the files as they were."""
         for name, content in self._files.items():
-            with atomic_path(Path(folder) / name) as temporary:
+            with atomic_path(folder / name) as temporary:
                 temporary.write_bytes(content)
-        write_json(Path(folder) / "tokenizer_config.json", {**self.settings, **(settings or {})})
 
-    def encode(self, text: str, special: bool = False) -> list[int]:
-        return self.encode_batch([text])[0]
-
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._ids(self._source, texts)
-
-    def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._ids(self._target, texts)
+    def encode(self, texts: Sequence[str], written: bool = False) -> list[list[int]]:
+        """The ids of texts that are read, or of those that are `written`."""
+        found = [_LANGUAGE.match(text) for text in texts]
+        rest = [text[each.end() :] if each else text for text, each in zip(texts, found, strict=True)]
+        encodings = (self._target if written else self._source).encode_batch(rest, add_special_tokens=False)
+        codes = [[self._table.get(each[0], self._unknown)] if each else [] for each in found]
+        return [code + self._numbers(encoding) for code, encoding in zip(codes, encodings, strict=True)]
 
     def encode_with_places(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
-        encodings = self._source.encode_batch([encodable(text) for text in texts], add_special_tokens=False)
+        """The ids of texts that are read, and the characters of each."""
+        encodings = self._source.encode_batch(texts, add_special_tokens=False)
         return [(self._numbers(encoding), encoding.offsets) for encoding in encodings]
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(
-            b"".join(hashlib.sha256(self._files[name]).digest() for name in sorted(self._files))
-        ).hexdigest()
-
-    def _ids(self, side: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-        found = [_LANGUAGE.match(text) for text in texts]
-        rest = [encodable(text[each.end() :] if each else text) for text, each in zip(texts, found, strict=True)]
-        encodings = side.encode_batch(rest, add_special_tokens=False)
-        codes = [[self._table.get(each[0], self._unknown)] if each else [] for each in found]
-        return [code + self._numbers(encoding) for code, encoding in zip(codes, encodings, strict=True)]
+        """SHA-256 of the files."""
+        hashes = (hashlib.sha256(self._files[name]).digest() for name in sorted(self._files))
+        return hashlib.sha256(b"".join(hashes)).hexdigest()
 
     def _numbers(self, encoding: Encoding) -> list[int]:
         return [self._table.get(token, self._unknown) for token in encoding.tokens]

@@ -10,15 +10,26 @@
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer
 
+from daedal.codecs.byte_pairs import (
+    BYTE_OF,
+    SMALLEST,
+    UNUSED,
+    assemble,
+    encodable,
+    state_of,
+    train_bpe,
+    train_char,
+    within_character,
+)
 from daedal.codecs.framing import Framing
+from daedal.codecs.marian import Marian
 from daedal.codecs.marks import Marks
 from daedal.codecs.sentencepiece import Piece, write_model
 from daedal.codecs.tokenizer_files import END, read_tokenizer
@@ -27,37 +38,15 @@ from daedal.files import atomic_path, write_json, write_text
 
 Kind = Literal["byte", "char", "bpe"]
 
-# Words as GPT-4 cuts them, but so that two neighbouring characters alone decide whether a word may end between them: then
-# no token can lie across that place, and SentencePiece, which has no pattern, finds the same tokens. Digits stand alone.
-PATTERN = r"[^\S\r\n]*[\p{L}']+|[^\S\r\n]*\p{N}|[^\S\r\n]*[^\s\p{L}\p{N}']+[\r\n]*|[\r\n]+|[^\S\r\n]+"
-SMALLEST = 258
-"""The fewest ids: 256 for bytes, one more for the space, one for the end mark."""
 _LONG = 10_000  # characters of a text that others need not wait for
-_LONGEST_WORD = 1024  # characters of a word that a vocabulary is learned from
 _BYTE_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
-
-
-def _byte_characters() -> dict[int, str]:
-    """GPT-2's printable stand-in for each byte."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {**{b: chr(b) for b in printable}, **{b: chr(256 + i) for i, b in enumerate(others)}}
-
-
-_CHARACTER_OF = _byte_characters()
-# SentencePiece wants a piece for the byte 0x20 besides the piece for the space: this id is never used
-UNUSED = "<|unused|>"
-_BYTE_OF = {character: byte for byte, character in _CHARACTER_OF.items()}
 
 
 class TextCodec:
     """Text to ids and back. Made by `train` or `load`."""
 
-    two_sided = False
-    """Whether what is written has other pieces than what is read."""
-
-    def __init__(self, tokenizer: Tokenizer, settings: dict[str, Any]) -> None:
-        self._tokenizer, self.settings = tokenizer, settings
+    def __init__(self, tokenizer: Tokenizer, settings: dict[str, Any], marian: Marian | None = None) -> None:
+        self._tokenizer, self.settings, self._marian = tokenizer, settings, marian
         tokenizer.no_padding()
         tokenizer.no_truncation()
         tokenizer.encode_special_tokens = True
@@ -89,11 +78,11 @@ class TextCodec:
                 f"Ask for {SMALLEST} or more",
             )
         if kind == "bpe":
-            tokenizer = _train_bpe(texts, vocab_size or 4096)
+            tokenizer = train_bpe(texts, vocab_size or 4096)
         elif kind == "char":
-            tokenizer = _train_char(texts, vocab_size)
+            tokenizer = train_char(texts, vocab_size)
         elif kind == "byte":
-            tokenizer = _assemble([], [], SMALLEST)
+            tokenizer = assemble([], [], SMALLEST)
         else:
             raise DaedalError(f"There is no codec {kind!r}", "Choose byte, char or bpe")
         tokenizer.add_special_tokens(
@@ -112,17 +101,16 @@ class TextCodec:
         return cls(tokenizer, settings)
 
     @classmethod
-    def load(cls, folder: Path | str) -> "TextCodec":
+    def load(cls, folder: Path | str) -> Self:
         """The codec in `folder`; see `tokenizer_files.py` and `marian.py`.
 
         Raises:
             DaedalError: the files are missing or damaged.
         """
         folder = Path(folder)
-        if (folder / "source.spm").exists() and not (folder / "tokenizer.json").exists():
-            from daedal.codecs.marian import MarianCodec
-
-            return MarianCodec.load(folder)
+        if Marian.is_in(folder):
+            marian = Marian.load(folder)
+            return cls(marian.tokenizer, marian.settings, marian)
         return cls(*read_tokenizer(folder))
 
     def save(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
@@ -132,7 +120,10 @@ class TextCodec:
             settings: what a model wants said of its tokenizer besides.
         """
         folder = Path(folder)
-        write_text(folder / "tokenizer.json", self._tokenizer.to_str(pretty=True))
+        if self._marian is None:
+            write_text(folder / "tokenizer.json", self._tokenizer.to_str(pretty=True))
+        else:
+            self._marian.save(folder)
         write_json(folder / "tokenizer_config.json", {**self.settings, **(settings or {})})
         if "daedal_codec" in self.settings:
             with atomic_path(folder / "tokenizer.model") as temporary:
@@ -177,10 +168,12 @@ class TextCodec:
         joined = ("".join(pair) if isinstance(pair, list) else pair.replace(" ", "") for pair in merges)
         if not merges:
             return "byte"
-        return "char" if all(_within_character(token) for token in joined) else "bpe"
+        return "char" if all(within_character(token) for token in joined) else "bpe"
 
     def encode(self, text: str, special: bool = False) -> list[int]:
         """The ids of `text`. Strings such as `<|endoftext|>` are plain text unless `special`."""
+        if self._marian is not None:
+            return self._marian.encode([encodable(text)])[0]
         tokenizer, text = self._marking if special else self._tokenizer, encodable(text)
         if len(text) > _LONG:  # a batch lets other threads go on meanwhile
             (encoding,) = tokenizer.encode_batch_fast([text], add_special_tokens=False)
@@ -191,16 +184,29 @@ class TextCodec:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of many texts, on all cores."""
-        encodings = self._tokenizer.encode_batch_fast([encodable(text) for text in texts], add_special_tokens=False)
+        texts = [encodable(text) for text in texts]
+        if self._marian is not None:
+            return self._marian.encode(texts)
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
+    @property
+    def two_sided(self) -> bool:
+        """Whether what is written has other pieces than what is read."""
+        return self._marian is not None
+
     def encode_targets(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of texts that are to be written, where a tokenizer has other pieces for them than for those that are read."""
-        return self.encode_batch(texts)
+        """The ids of texts that are to be written."""
+        if self._marian is None:
+            return self.encode_batch(texts)
+        return self._marian.encode([encodable(text) for text in texts], written=True)
 
     def encode_with_places(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         """The ids of many texts, and of which characters each is: from the first to before the last."""
-        encodings = self._tokenizer.encode_batch([encodable(text) for text in texts], add_special_tokens=False)
+        texts = [encodable(text) for text in texts]
+        if self._marian is not None:
+            return self._marian.encode_with_places(texts)
+        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
         return [(encoding.ids, encoding.offsets) for encoding in encodings]
 
     @cached_property
@@ -235,6 +241,8 @@ class TextCodec:
 
     def fingerprint(self) -> str:
         """SHA-256 of the vocabulary, the merges and the special tokens."""
+        if self._marian is not None:
+            return self._marian.fingerprint()
         state = self.state()
         added = sorted((i, token.content) for i, token in self._added.items())
         kept = {key: state.get(key) for key in ("model", "normalizer", "pre_tokenizer")}
@@ -243,7 +251,7 @@ class TextCodec:
 
     def state(self) -> dict[str, Any]:
         """What `tokenizer.json` says."""
-        return _state(self._tokenizer)
+        return state_of(self._tokenizer)
 
     @cached_property
     def _marking(self) -> Tokenizer:
@@ -286,7 +294,7 @@ class TextCodec:
         if id in self._added:
             return b"" if self._added[id].special else self._added[id].content.encode()
         if self.byte_level:
-            return b"".join(bytes([_BYTE_OF[c]]) if c in _BYTE_OF else c.encode() for c in token)
+            return b"".join(bytes([BYTE_OF[c]]) if c in BYTE_OF else c.encode() for c in token)
         fallback = _BYTE_FALLBACK.fullmatch(token)
         return bytes([int(fallback[1], 16)]) if fallback else token.replace("▁", " ").encode()
 
@@ -294,114 +302,3 @@ class TextCodec:
         token = self.settings.get(name)
         content = token.get("content") if isinstance(token, dict) else token
         return self._tokenizer.token_to_id(content) if isinstance(content, str) else None
-
-
-def encodable(text: str) -> str:
-    """Lone surrogates cannot be UTF-8: they become U+FFFD."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _state(tokenizer: Tokenizer) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads(tokenizer.to_str())
-    return state
-
-
-def _stand_ins(text: str) -> str:
-    return "".join(_CHARACTER_OF[byte] for byte in text.encode())
-
-
-def _assemble(characters: Iterable[str], pairs: Iterable[tuple[str, str]], vocab_size: int | None) -> Tokenizer:
-    """Bytes, then what joins them to these characters, then what joins pairs of tokens, until the vocabulary is full."""
-    vocabulary = {_CHARACTER_OF[byte]: byte for byte in range(256) if byte != 0x20} | {
-        UNUSED: 0x20,
-        _stand_ins(" "): 256,
-    }
-    room = (vocab_size or 2**31) - 1
-    merges: list[tuple[str, str]] = []
-    for character in characters:
-        stand_ins = _stand_ins(character)
-        joins = [(stand_ins[:i], stand_ins[i]) for i in range(1, len(stand_ins))]
-        new = [join for join in joins if "".join(join) not in vocabulary]
-        if len(vocabulary) + len(new) > room:
-            break
-        for join in new:
-            vocabulary["".join(join)] = len(vocabulary)
-            merges.append(join)
-    tokens: dict[str, tuple[str, str]] = {}
-    for left, right in pairs:
-        known = all(_stand_ins(part) in vocabulary for part in (left, right))
-        if known and _stand_ins(left + right) not in vocabulary and len(vocabulary) < room:
-            vocabulary[_stand_ins(left + right)] = len(vocabulary)
-            tokens[left + right] = (left, right)
-    for token, learned in tokens.items():
-        # SentencePiece joins any two neighbours that make a token, so we must too
-        splits = [learned, *((token[:i], token[i:]) for i in range(1, len(token)))]
-        joins = [(_stand_ins(left), _stand_ins(right)) for left, right in dict.fromkeys(splits)]
-        merges += [join for join in joins if join[0] in vocabulary and join[1] in vocabulary]
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def _train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Learned on whole characters, so that no token begins or ends inside one."""
-    tokenizer = Tokenizer(models.BPE())
-    # A merge takes the square of a word's length, and a file may be one word
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"), pre_tokenizers.FixedLength(_LONGEST_WORD)]
-    )
-    ascii_characters = [chr(code) for code in range(128)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        initial_alphabet=ascii_characters,
-        limit_alphabet=128 + (vocab_size - SMALLEST) // 4,  # a rarer character is its bytes
-        max_token_length=64,
-        show_progress=False,
-    )
-    seen = _Seen(texts)
-    tokenizer.train_from_iterator(seen, trainer)
-    seen.check()
-    model = _state(tokenizer)["model"]
-    characters = [token for token in model["vocab"] if len(token) == 1 and not token.isascii()]
-    return _assemble(characters, map(tuple, model["merges"]), vocab_size)
-
-
-def _train_char(texts: Iterable[str], vocab_size: int | None) -> Tokenizer:
-    counts: Counter[str] = Counter()
-    seen = _Seen(texts)
-    for text in seen:
-        counts.update(text)
-    seen.check()
-    return _assemble((character for character, _ in counts.most_common() if not character.isascii()), [], vocab_size)
-
-
-def _within_character(token: str) -> bool:
-    """Whether these stand-ins are the first bytes of one character."""
-    raw = bytes(_BYTE_OF.get(c, 0) for c in token)
-    lengths = {0b110: 2, 0b1110: 3, 0b11110: 4}
-    length = next((n for lead, n in lengths.items() if raw[0] >> (7 - n if n < 4 else 3) == lead), 1)
-    return 1 < len(raw) <= length and all(byte >> 6 == 0b10 for byte in raw[1:])
-
-
-class _Seen:
-    """Passes texts on and remembers whether there was any."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._texts, self._any = texts, False
-
-    def __iter__(self) -> Any:
-        for text in self._texts:
-            self._any = self._any or bool(text)
-            yield encodable(text)
-
-    def check(self) -> None:
-        if not self._any:
-            raise DaedalError(
-                "There is no text to learn a vocabulary from", "Give at least one document that is not empty"
-            )

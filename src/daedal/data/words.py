@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from daedal.codecs.text import PATTERN
+from daedal.codecs.byte_pairs import PATTERN
 
 if TYPE_CHECKING:
     from daedal.codecs.text import TextCodec

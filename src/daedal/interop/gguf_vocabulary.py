@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from daedal.codecs.byte_pairs import PATTERN, UNUSED
 from daedal.codecs.sentencepiece import KINDS
-from daedal.codecs.text import PATTERN, UNUSED, TextCodec
+from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 
 _CONTROL, _USER, _UNUSED = KINDS["control"], KINDS["user"], KINDS["unused"]
