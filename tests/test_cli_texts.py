@@ -31,6 +31,13 @@ def test_a_table_without_the_column_is_refused_with_those_that_it_has(tmp_path: 
         read(None, tmp_path / "reviews.csv")
 
 
+@pytest.mark.parametrize("name", ["texts.txt", "texts.jsonl"])
+def test_a_file_without_a_text_is_empty(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("\n \n")
+    with pytest.raises(DaedalError, match="is empty"):
+        read(None, tmp_path / name)
+
+
 def test_a_broken_row_is_not_passed_over_since_what_is_said_stands_in_the_order_of_rows(tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").write_text("stars,text\n5,good\n1,bad,worse,worst\n3,fine\n")
     with pytest.raises(DaedalError, match="broken row"):

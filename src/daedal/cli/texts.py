@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.data.delimited import open_csv
-from daedal.data.document import Lost
 from daedal.errors import DaedalError
 from daedal.files import require_place, write_text
 
@@ -67,15 +65,18 @@ def read(texts: Sequence[str] | None, file: Path | None, field: str = "text", ou
     except (OSError, UnicodeDecodeError) as error:
         raise DaedalError(f"{file} cannot be read as text ({error})", "Name a file of UTF-8 text") from None
     lines = whole.removesuffix("\n").split("\n")  # other ends of lines, as of JSON's strings, stay within a text
+    if not any(map(str.strip, lines)):
+        raise DaedalError(f"{file} is empty", "Name a file with a text on each line")
     if file.suffix.lower() in _JSON:
         return [_field(line, field, f"{file}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
-    if not any(line.strip() for line in lines):
-        raise DaedalError(f"{file} is empty", "Name a file with a text on each line")
     return lines
 
 
 def _column(file: Path, type_name: str, field: str) -> list[str]:
     """The cells of a column, one for each row: none is left out, so that what is said of them stands in their order."""
+    from daedal.data.delimited import open_csv
+    from daedal.data.document import Lost
+
     try:
         with file.open("rb") as stream:
             names, rows, _ = open_csv(str(file), stream, type_name, None, field)

@@ -14,6 +14,7 @@ from typing import Any, Self
 from tokenizers import AddedToken, Encoding, Tokenizer, decoders, models
 
 from daedal.codecs.sentencepiece_reader import read_pieces
+from daedal.codecs.tokenizer_files import content_of, made
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, read_json, regular_size
 
@@ -42,7 +43,7 @@ class Marian:
         except (ValueError, TypeError, RecursionError) as error:
             raise DaedalError(f"{where}/{TABLE} is not a vocabulary ({error})", "Restore it from a copy") from None
         self.settings = {**_SPECIAL, **settings}
-        special = [_content(self.settings[name]) for name in _SPECIAL]
+        special = [content_of(self.settings[name]) or "" for name in _SPECIAL]
         if missing := [token for token in special if token not in table]:
             raise DaedalError(f"{where}/{TABLE} has no piece {missing[0]}", "Restore it from a copy")
         self.tokenizer.decoder = decoders.Metaspace()
@@ -106,16 +107,5 @@ class Marian:
         return [self._table.get(token, self._unknown) for token in encoding.tokens]
 
     def _side(self, name: str, where: str) -> Tokenizer:
-        try:
-            return read_pieces(self._files[name])
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # the Rust library panics on some damaged files: not an Exception
-            raise DaedalError(
-                f"{where}/{name} is not a unigram model of SentencePiece ({error})", "Restore it from a copy"
-            ) from None
-
-
-def _content(token: Any) -> str:
-    found = token.get("content") if isinstance(token, dict) else token
-    return found if isinstance(found, str) else ""
+        wrong = f"{where}/{name} is not a unigram model of SentencePiece"
+        return made(lambda: read_pieces(self._files[name]), wrong)

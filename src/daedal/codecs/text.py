@@ -32,7 +32,7 @@ from daedal.codecs.framing import Framing
 from daedal.codecs.marian import Marian
 from daedal.codecs.marks import Marks
 from daedal.codecs.sentencepiece import Piece, write_model
-from daedal.codecs.tokenizer_files import END, read_tokenizer
+from daedal.codecs.tokenizer_files import END, content_of, read_tokenizer
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, write_json, write_text
 
@@ -299,6 +299,5 @@ class TextCodec:
         return bytes([int(fallback[1], 16)]) if fallback else token.replace("▁", " ").encode()
 
     def _id_of(self, name: str) -> int | None:
-        token = self.settings.get(name)
-        content = token.get("content") if isinstance(token, dict) else token
-        return self._tokenizer.token_to_id(content) if isinstance(content, str) else None
+        content = content_of(self.settings.get(name))
+        return None if content is None else self._tokenizer.token_to_id(content)

@@ -52,12 +52,17 @@ def _read(folder: Path, settings: dict[str, Any]) -> Tokenizer:
     if not path.exists() and pieces.exists():
         return _word_pieces(pieces, settings)
     value = read_json(path)
-    tokenizer = _made(lambda: Tokenizer.from_str(json.dumps(value)), f"{path} is not a tokenizer")
+    tokenizer = made(lambda: Tokenizer.from_str(json.dumps(value)), f"{path} is not a tokenizer")
     _as_told(tokenizer, settings)
     return tokenizer
 
 
-def _made(make: Callable[[], Tokenizer], wrong: str) -> Tokenizer:
+def made(make: Callable[[], Tokenizer], wrong: str) -> Tokenizer:
+    """What `make` gives.
+
+    Raises:
+        DaedalError: it cannot; `wrong` says what.
+    """
     try:
         return make()
     except KeyboardInterrupt:
@@ -70,7 +75,7 @@ def _gpt2(folder: Path) -> Tokenizer:
     files = folder / "vocab.json", folder / "merges.txt"
     for file in files:
         regular_size(file)
-    tokenizer = _made(
+    tokenizer = made(
         lambda: Tokenizer(models.BPE.from_file(*map(str, files))), f"The vocabulary in {folder} is damaged"
     )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -89,7 +94,7 @@ def _word_pieces(path: Path, settings: dict[str, Any]) -> Tokenizer:
     except (OSError, UnicodeDecodeError) as error:
         raise DaedalError(f"{path} cannot be read ({error})", "Restore it from a copy") from None
     pieces = pieces[:-1] if pieces[-1] == "" else pieces
-    names = {name: _content(settings.get(name)) or usual for name, usual in _BERT.items()}
+    names = {name: content_of(settings.get(name)) or usual for name, usual in _BERT.items()}
     numbers = {piece.removesuffix("\r"): number for number, piece in enumerate(pieces)}
     for name in names.values():
         if name not in numbers:
@@ -123,6 +128,7 @@ def _as_told(tokenizer: Tokenizer, settings: dict[str, Any]) -> None:
             setattr(tokenizer.normalizer, name, settings[setting])
 
 
-def _content(token: Any) -> str | None:
+def content_of(token: Any) -> str | None:
+    """The text of a special token, as a file of settings names it."""
     found = token.get("content") if isinstance(token, dict) else token
     return found if isinstance(found, str) else None

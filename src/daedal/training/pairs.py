@@ -1,6 +1,5 @@
 """What learns from pairs of texts: a translator writes the one after the other; an embedder gives both the same vector."""
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,14 @@ class PairRows(Rows):
         self._start = start
         both = zip(self._sources, self._targets, strict=True)
         self.lengths = np.array([len(one) + len(other) for one, other in both], dtype=np.int64)
+
+    def never_written(self, vocab_size: int) -> tuple[int, ...]:
+        """Tokens that many sources have and no target, of languages with one table: where a model is unsure, a token that it
+        was never shown behind itself is, by that table, the likeliest to follow itself, without end."""
+        read, written = (
+            np.bincount(np.concatenate(rows), minlength=vocab_size) for rows in (self._sources, self._targets)
+        )
+        return tuple(np.flatnonzero((read >= _OFTEN) & (written == 0)).tolist())
 
     def batch(self, indexes: Int64[Array, " count"], noise: Noise) -> PairBatch:
         order = sorted(map(int, indexes), key=lambda at: (len(self._sources[at]), len(self._targets[at])))
@@ -114,21 +121,13 @@ class TranslationLearner(RowLearner):
 
     def more(self, plan: Any) -> dict[str, Any]:
         start, end = self.ends
+        train = self.rows("train", plan.model_dump())
+        assert isinstance(train, PairRows)
         return {
             "decoder_depth": plan.decoder_depth, "head_width": plan.head_width, "start_id": start, "end_id": end,
-            "label_smoothing": plan.label_smoothing, "tied": plan.tied, "suppressed": self._suppressed,
+            "label_smoothing": plan.label_smoothing, "tied": plan.tied,
+            "suppressed": train.never_written(self.codec.vocab_size),
         }  # fmt: skip
-
-    @cached_property
-    def _suppressed(self) -> tuple[int, ...]:
-        """Tokens that many sources have and no target, of languages with one table: where a model is unsure, a token that it
-        was never shown behind itself is, by that table, the likeliest to follow itself, without end."""
-        train = self.dataset.split("train")
-        read, written = (
-            np.bincount(np.asarray(train.ragged(column).ids), minlength=self.codec.vocab_size)
-            for column in self.columns
-        )
-        return tuple(np.flatnonzero((read >= _OFTEN) & (written == 0)).tolist())
 
 
 class TwinRows(Rows):
