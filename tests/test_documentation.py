@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -54,15 +55,17 @@ def blocks(page: Path) -> list[Block]:
 RUNNABLE = [page for page in PAGES if blocks(page)]
 
 
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with Warm(tmp_path_factory.mktemp("bin")) as warm:
+        yield os.pathsep.join((str(warm.folder), str(Path(sys.executable).parent), os.environ["PATH"]))
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
-def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
+def test_what_a_page_shows_runs(page: Path, tmp_path: Path, path: str) -> None:
     with ExitStack() as servers:
-        (tmp_path / "bin").mkdir()
-        warm = servers.enter_context(Warm(tmp_path / "bin")).folder
-        path = os.pathsep.join((str(warm), str(Path(sys.executable).parent), os.environ["PATH"]))
-        (tmp_path / "page").mkdir()
-        _run(page, tmp_path / "page", servers, path)
+        _run(page, tmp_path, servers, path)
 
 
 def _run(page: Path, tmp_path: Path, servers: ExitStack, path: str) -> None:
