@@ -9,7 +9,7 @@ How they are written: `daedal.data.example_files`.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -69,11 +69,45 @@ class Ragged(Column):
     """Rows of ids of any length.
 
     Attributes:
-        codec: what makes ids of values: `text`, `chat` or `items`; columns with the same one share it.
+        codec: what makes ids of values, by its name in `daedal.data.column_codecs`; columns with the same one share it.
     """
 
-    codec: Literal["text", "chat", "items"] = "text"
+    codec: Literal["text", "chat", "items", "tune", "sound", "clip"] = "text"
     near: bool = True
+
+
+class Signal(NamedTuple):
+    """Sound, or the frames of a clip.
+
+    Attributes:
+        values: int16 of `[samples, channels]`, or uint8 of `[frames, height, width, channels]`.
+        rate: samples or frames in a second.
+    """
+
+    values: np.ndarray
+    rate: float
+
+
+@dataclass(frozen=True)
+class Signals(Ragged):
+    """Rows of ids that a codec makes of signals. Their values are in no table: what is kept are the ids."""
+
+    near: bool = False
+
+    def normal(self, value: Any, clean: Callable[[str], str]) -> Any:
+        return value
+
+    def pack(self, value: Any) -> bytes:
+        head = json.dumps([value.values.dtype.str, value.values.shape, value.rate]).encode()
+        return head + b"\n" + np.ascontiguousarray(value.values).tobytes()
+
+    def unpack(self, data: bytes) -> Any:
+        head, _, rest = data.partition(b"\n")
+        dtype, shape, rate = json.loads(head)
+        return Signal(np.frombuffer(rest, dtype=dtype).reshape(shape), rate)
+
+    def words(self, value: Any) -> str:
+        return ""
 
 
 @dataclass(frozen=True)

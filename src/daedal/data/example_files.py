@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.format import write_array_header_1_0
 
 from daedal.data.column_codecs import ColumnCodec, Rows
-from daedal.data.columns import Classes, Column, Dense, Numbers, Ragged, Sets, Strings, Tags
+from daedal.data.columns import Classes, Column, Dense, Numbers, Ragged, Sets, Signals, Strings, Tags
 from daedal.data.corpus import Corpus
 from daedal.data.encode import encoded_path
 from daedal.data.example_chunks import unpack
@@ -164,7 +164,7 @@ class _Writer:
         types = {
             each: pa.float64() if isinstance(column, Numbers) else pa.string()
             for each, column in columns.items()
-            if not isinstance(column, Dense)
+            if not isinstance(column, Dense | Signals)
         }
         self._schema = pa.schema({"source": pa.string(), "row": pa.int64(), "blake2b_128": pa.binary(16), **types})
         self._parquet = parquet.ParquetWriter(examples_path(folder, name), self._schema, compression="zstd")
@@ -198,9 +198,9 @@ class _Writer:
         }
         for name, column in self._columns.items():
             cells = [column.of(chunk.values[each][name]) for each in chosen]
-            if not isinstance(column, Dense):
+            if not isinstance(column, Dense | Signals):
                 table[name] = [_cell(column, cell) for cell in cells]
-            if not isinstance(column, Dense | Numbers):
+            if not isinstance(column, Dense | Numbers | Signals):
                 self._bytes += sum(len(column.pack(cell)) for cell in cells if cell is not None)
             if isinstance(column, Ragged):
                 rows = Rows(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from daedal.data.columns import Column, Dense, Numbers, Sets
+from daedal.data.columns import Column, Dense, Numbers, Sets, Signal, Signals
 from daedal.data.example_files import column_path, examples_path
 from daedal.data.example_manifest import ExampleManifest, ExampleSplitRecord
 from daedal.data.folder import DataFolder
@@ -125,6 +125,11 @@ class ExampleSplit:
             raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
         return array
 
+    def signals(self, column: str) -> Iterator[Signal | None]:
+        """The sounds or clips of a column, one after the other; None where an example has none."""
+        codec: Any = self.dataset.codec(self.dataset.manifest.columns[column].codec or "")
+        return (codec.decode(row) if len(row) else None for row in self.ragged(column))
+
     def values(self, column: str) -> list[Any]:
         """What the examples have in a column, as it was read and cleaned: texts, sets of classes as lists, numbers."""
         kind = self.dataset.kind
@@ -132,8 +137,11 @@ class ExampleSplit:
             raise DaedalError(f"There is no column {column!r}", f"Choose from {', '.join(kind.columns)}")
         if not self.dataset.has(column):
             return [None] * len(self)
-        if isinstance(kind.columns[column], Dense):
+        declared = kind.columns[column]
+        if isinstance(declared, Dense):
             return list(self.dense(column))
+        if isinstance(declared, Signals):
+            return list(self.signals(column))
         cells = [cell for cells in self._cells(column, len(self)) for cell in cells]
         if len(cells) != len(self):
             raise DaedalError(f"{self._path} does not fit the manifest", "Build the data again")
@@ -145,6 +153,8 @@ class ExampleSplit:
             return None
         if isinstance(self.dataset.kind.columns[column], Dense):
             return self.dense(column)[0] if len(self) else None
+        if isinstance(self.dataset.kind.columns[column], Signals):
+            return next(self.signals(column), None)
         return next((cells[0] for cells in self._cells(column, 1) if cells), None)
 
     @property

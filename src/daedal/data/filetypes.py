@@ -70,7 +70,7 @@ _DOCUMENTS = {
 }  # fmt: skip
 _BINARY = words(
     "pyc pyo so o a dll dylib exe bin dat class jar whl png jpg jpeg gif bmp ico webp avif tif tiff heic psd "
-    "mp3 mp4 m4a wav flac ogg opus avi mkv mov webm doc xls xlsx ppt ods 7z rar ttf "
+    "mid midi kar mp3 mp4 m4a wav flac ogg opus avi mkv mov webm doc xls xlsx ppt ods 7z rar ttf "
     "otf woff woff2 eot npy npz pt pth ckpt safetensors onnx gguf h5 hdf5 pkl pickle joblib msgpack "
     "orc db sqlite sqlite3 mo pack idx wasm dmg iso deb rpm tflite pb mat parquet_metadata"
 )
