@@ -8,7 +8,7 @@ What is said has a place for each of `CONDITIONS` of which the data name several
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,8 @@ from jaxtyping import Int64
 from pydantic import Field
 
 from daedal.codecs.events import Events
-from daedal.codecs.tune import DRUMS, KEYS, Tune, tonic, transposed_key
-from daedal.codecs.voices import MOST_VOICES, Voices, fitting
+from daedal.codecs.tune import KEYS, Tune, tonic, transposed_key
+from daedal.codecs.voices import MOST_VOICES, SILENT, Voices, fitting
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.files import read_json, write_json
@@ -73,7 +73,7 @@ class TuneCodec:
     @classmethod
     def fit(
         cls,
-        tunes: Iterable[Tune],
+        tunes: Callable[[], Iterable[Tune]],
         layout: Literal["auto", "voices", "events"] = "auto",
         steps: Literal[1, 2, 4] | None = None,
         voices: int | None = None,
@@ -81,28 +81,34 @@ class TuneCodec:
         """The codec of tunes.
 
         Args:
+            tunes: gives them, as often as it is asked.
             layout: `auto` takes a grid of voices where it keeps everything of every tune, and events elsewhere.
             steps, voices: of a grid; as few as keep everything unless given.
         """
-        known = list(tunes)
-        said = {name: Counter(said_of(tune)[name] for tune in known) for name in CONDITIONS}
+        counts: dict[Condition, Counter[str]] = {name: Counter() for name in CONDITIONS}
+        grids = _Grids(layout, steps)
+        many = 0
+        for tune in tunes():
+            many += 1
+            for name, value in said_of(tune).items():
+                counts[name][value] += 1
+            grids.add(tune)
         conditions: dict[Condition, Sequence[str]] = {}
-        for name, counts in said.items():
-            names = sorted(each for each, count in counts.items() if each and count >= min(_FEWEST, len(known)))
+        for name, found in counts.items():
+            names = sorted(each for each, count in found.items() if each and count >= min(_FEWEST, many))
             if name == "key" and names:
                 conditions[name] = _ALL_KEYS  # those that transposition makes
             elif len(names) > 1:
                 conditions[name] = names
-        grid = _grid(known, layout, steps, voices) if layout != "events" else None
-        if grid is not None:
-            return cls(grid, conditions)
-        events = Events.fit(known)
-        errors = [events.error(tune) for tune in known]
-        notes = sum(each.notes for each in errors)
-        moved = sum(each.quarters * each.notes for each in errors) / max(1, notes)
-        lost = sum(each.lost for each in errors)
-        told = f"starts of notes move by {moved:.3f} of a quarter on average"
-        return cls(events, conditions, told + (f", {lost:,} of {notes:,} notes fall together with others" if lost else ""))
+        if grids.able:
+            return cls(grids.made(voices), conditions)
+        events = Events.fit(tunes())
+        moved, lost, notes = 0.0, 0, 0
+        for error in map(events.error, tunes()):
+            moved, lost, notes = moved + error.quarters * error.notes, lost + error.lost, notes + error.notes
+        told = f"starts of notes move by {moved / max(1, notes):.3f} of a quarter on average"
+        told += f", {lost:,} of {notes:,} notes fall together with others" if lost else ""
+        return cls(events, conditions, told)
 
     @property
     def described(self) -> str:
@@ -208,24 +214,43 @@ def said_of(tune: Tune) -> dict[Condition, str]:
     }  # fmt: skip
 
 
-def _grid(tunes: Sequence[Tune], layout: str, steps: Literal[1, 2, 4] | None, voices: int | None) -> Voices | None:
-    """The grid of tunes; None where none keeps everything of all of them and none is asked for."""
-    found = []
-    for tune in tunes:
-        grid = None if layout == "voices" and steps is not None else fitting(tune)
-        if grid is None and layout != "voices":
-            return None
-        found.append(grid)
-    drawn = [each for each in found if each is not None]
-    finest: Literal[1, 2, 4] = steps or max((each.steps for each in drawn), default=4)
-    usual = Counter((each.program, each.velocity, each.tempo) for each in drawn).most_common(1)
-    played = dict(zip(("program", "velocity", "tempo"), usual[0][0], strict=True)) if usual else {}
-    pitches = [note.pitch for tune in tunes for note in tune.notes if note.program != DRUMS]
-    wide = Voices(steps=finest, voices=MOST_VOICES)
-    codes = (wide.encode(tune).reshape(-1, MOST_VOICES) for tune in tunes)
-    most = voices or max((int((rows < wide.size - 1).sum(1).max(initial=1)) for rows in codes), default=1)
-    return Voices.parse(
-        {
-            "steps": finest, "voices": most, "lowest": min(pitches, default=0), "highest": max(pitches, default=127), **played
-        }, "tune codec",
-    )  # fmt: skip
+class _Grids:
+    """The grid that tunes would have.
+
+    Attributes:
+        able: whether they may have one: it keeps everything of all, or is asked for.
+    """
+
+    def __init__(self, layout: Literal["auto", "voices", "events"], steps: Literal[1, 2, 4] | None) -> None:
+        self.able, self._asked, self._given = layout != "events", layout == "voices", steps
+        self._steps: Literal[1, 2, 4] = steps or 1
+        self._played: Counter[tuple[int, int, int]] = Counter()
+        self._pitches: set[int] = set()
+        self._most = 1
+
+    def add(self, tune: Tune) -> None:
+        if not self.able:
+            return
+        grid = fitting(tune)
+        kept = grid is not None and (self._given is None or grid.steps <= self._given)
+        self.able = self._asked or kept
+        if grid is not None:
+            self._played[grid.program, grid.velocity, grid.tempo] += 1
+            self._steps = self._given or max(self._steps, grid.steps)
+        elif self._given is None:
+            self._steps = 4
+        wide = Voices(steps=self._steps, voices=MOST_VOICES)
+        self._most = max(self._most, int((wide.encode(tune).reshape(-1, MOST_VOICES) < SILENT).sum(1).max(initial=1)))
+        self._pitches |= {note.pitch for note in tune.notes}
+
+    def made(self, voices: int | None) -> Voices:
+        """It, with so many voices."""
+        played = self._played.most_common(1)
+        values = dict(zip(("program", "velocity", "tempo"), played[0][0], strict=True)) if played else {}
+        return Voices.parse(
+            {
+                "steps": self._steps, "voices": voices or self._most, "lowest": min(self._pitches, default=0),
+                "highest": max(self._pitches, default=127), **values,
+            },
+            "tune codec",
+        )  # fmt: skip
