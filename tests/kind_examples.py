@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,21 @@ def histories(folder: Path) -> Path:
     return folder
 
 
+def tunes(folder: Path) -> Path:
+    """JSB chorales: for each step the pitches that sound, in splits of their own."""
+
+    def chorale(seed: int) -> list[list[int]]:
+        chance = random.Random(seed)
+        tops = [chance.randint(67, 79) for _ in range(24)]
+        return [sorted({top - 24, top - chance.randint(8, 10), top - 5, top}) for top in tops]
+
+    splits = {"train": range(40), "valid": range(100, 106), "test": range(200, 206)}
+    (folder / "chorales-quarter.json").write_text(
+        json.dumps({name: [chorale(seed) for seed in seeds] for name, seeds in splits.items()})
+    )
+    return folder / "chorales-quarter.json"
+
+
 MADE: dict[str, Callable[[Path], Path]] = {
     "labelled": labelled,
     "pairs": pairs,
@@ -123,4 +139,5 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "chat": chat,
     "preferences": preferences,
     "histories": histories,
+    "tunes": tunes,
 }

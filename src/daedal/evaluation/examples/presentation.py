@@ -69,6 +69,12 @@ WORDS = {
         "It writes texts like those that it learned from: of other subjects and styles it invents, leaves out and mistakes, "
         "fluently. Have a person read what matters.", ("bleu", "chrf", "novel-ngram-recall"),
     ),
+    "compose": _Words(
+        "composer of tunes", "tunes", "other", 'model.generate(seconds=20)[0].save("tune.wav")', "",
+        "It writes tunes like those that it learned from, and of these it may copy some: the report tells how long its "
+        "copies are. It knows notes, and nothing of sound.",
+        ("nats-per-step", "nats-per-event", "longest-copy-from-training-tunes"),
+    ),
     "fill": _Words(
         "masked language model", "text", "fill-mask", 'print(model.fill("The capital of France is [MASK].", top=5))',
         '"The capital of France is [MASK]."',
