@@ -27,6 +27,7 @@ class Rule(NamedTuple):
 RULES = {
     "text": Rule(watched=5, most=30, dropout=0.1),
     "tokens": Rule(watched=10, dropout=0.1),
+    "tunes": Rule(watched=4, dropout=0.2),
     "vae": Rule(watched=20, most=100, shift=1),
     "vqvae": Rule(watched=20),
     "flow": Rule(watched=20),
