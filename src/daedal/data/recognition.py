@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daedal.config import Config
 from daedal.data.images.options import PictureOptions
 from daedal.data.options import CommonOptions, TextOptions
 from daedal.data.peek import Sources
 from daedal.data.recognise import modality
+from daedal.data.sound_options import SoundFields
 from daedal.data.sources import Item, Named, resolve
 from daedal.errors import DaedalError
 from daedal.kinds import BUILT_IN, table
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
     from daedal.data.kind import Kind
 
 
+_FOR: dict[str, type[Config]] = {"sounds": SoundFields, "text": TextOptions, "pictures": PictureOptions}
+"""Whose options are options of the command."""
 _SURE = 0.75
+_WHOLE = 0.97  # kinds of which each file is an example, by its name
 _MOST = 0.5  # of the bytes, in a file of a kind that the others are not of
 
 
@@ -33,11 +38,11 @@ def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mappi
     """
     given = [sources] if isinstance(sources, str | Path) else sources
     seen = Sources([each if isinstance(each, Named) else resolve(str(each), "train") for each in given])
-    for_pictures = any(name in PictureOptions.model_fields for name in options)
-    if for_pictures and modality(seen, otherwise="images") == "images":
-        return "pictures"
     scores = {name: _score(name, seen) for name in table()}
     best = max(scores.values())
+    for_pictures = any(name in PictureOptions.model_fields for name in options)
+    if for_pictures and best < _WHOLE and modality(seen, otherwise="images") == "images":
+        return "pictures"
     if options.get("column") and (named := _of_columns(options["column"], scores)):
         return named
     surest = [name for name, score in scores.items() if score == best]
@@ -116,14 +121,11 @@ def options_of(kind: "Kind", options: Mapping[str, Any]) -> CommonOptions:
     Raises:
         DaedalError: one is of another kind, or wrong.
     """
-    own, of_pictures = kind.options, PictureOptions.model_fields
-    wrong = [
-        name for name in options if name in {*of_pictures, *TextOptions.model_fields} and name not in own.model_fields
-    ]
+    of = {name: what for what, fields in _FOR.items() for name in fields.model_fields}
+    wrong = [name for name in options if name in of and name not in kind.options.model_fields]
     if wrong:
         raise DaedalError(
-            f"--{wrong[0].replace('_', '-')} is for {'pictures' if wrong[0] in of_pictures else 'text'}, and most of what the "
-            f"sources hold is {kind.name}",
+            f"--{wrong[0].replace('_', '-')} is for {of[wrong[0]]}, and most of what the sources hold is {kind.name}",
             "Leave it out, or name other sources",
         )
-    return own.parse(options, "data build")
+    return kind.options.parse(options, "data build")
