@@ -108,6 +108,12 @@ BUILT_IN = {
     "flow": _of_pictures(
         "flow", "Flow", "a flow (the diffusion family of today): noise that learns to become a picture", codes_of="vae"
     ),
+    "music": Line(
+        "a GPT that composes: a Transformer that learns to go on with a tune",
+        "tokens",
+        "daedal.models.music:Music",
+        {"tunes": Learning("daedal.training.tunes:TuneLearner", "daedal.training.tune_plan:TunePlan")},
+    ),
     "clip": _of_pictures("clip", "CLIP", "a CLIP: it tells which text fits which picture, learned from captions"),
 }
 

@@ -16,6 +16,8 @@ from daedal.codecs.items import END as END_OF_HISTORY
 from daedal.codecs.items import ItemCodec
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
+from daedal.codecs.tune import Tune
+from daedal.codecs.tune_codec import TuneCodec
 from daedal.data.columns import Column, Ragged, Signal, Words
 from daedal.data.encode import Encoder, id_dtype
 from daedal.data.example_options import ExampleOptions
@@ -211,6 +213,42 @@ class ItemColumns:
         return cls(ItemCodec.load(folder))
 
 
+class TuneColumns:
+    """Tunes, each between its begin and its end, behind what is said of it."""
+
+    def __init__(self, codec: TuneCodec) -> None:
+        self.codec = codec
+
+    @classmethod
+    def fit(cls, train: Train) -> Self:
+        options: Any = train.options
+        tunes = lambda: map(Tune.of_values, train.values())  # noqa: E731
+        return cls(TuneCodec.fit(tunes, options.layout, options.steps, options.voices))
+
+    @property
+    def vocab_size(self) -> int:
+        return self.codec.vocab_size
+
+    @property
+    def described(self) -> str:
+        return self.codec.described
+
+    def encode(self, values: Sequence[Any]) -> Rows:
+        rows = [self.codec.encode(Tune.of_values(value)) for value in values]
+        ids = np.concatenate(rows) if rows else np.zeros(0)
+        return Rows(np.array([len(row) for row in rows], dtype=np.int64), ids.astype(id_dtype(self.vocab_size)))
+
+    def fingerprint(self) -> str:
+        return self.codec.fingerprint()
+
+    def save(self, folder: Path) -> None:
+        self.codec.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(TuneCodec.load(folder))
+
+
 class SoundColumns:
     """Sounds, as samples at one rate: that which is asked for, or most of the train split has."""
 
@@ -256,6 +294,7 @@ CODECS: dict[str, type[ColumnCodec]] = {
     "text": TextColumns,
     "chat": ChatColumns,
     "items": ItemColumns,
+    "tune": TuneColumns,
     "sound": SoundColumns,
 }
 

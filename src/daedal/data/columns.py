@@ -63,6 +63,10 @@ class Column:
         """The text in a value."""
         return "\n".join(_texts(value)) if self.structured else str(value)
 
+    def shown(self, value: Any) -> str:
+        """A value as people are shown it."""
+        return self.words(value)
+
 
 @dataclass(frozen=True)
 class Ragged(Column):
@@ -108,6 +112,33 @@ class Signals(Ragged):
 
     def words(self, value: Any) -> str:
         return ""
+
+
+@dataclass(frozen=True)
+class Tunes(Ragged):
+    """Rows of ids that a codec makes of tunes, which are values of JSON: see `daedal.codecs.tune.Tune.values`."""
+
+    codec: Literal["tune"] = "tune"
+    structured: bool = True
+
+    def normal(self, value: Any, clean: Callable[[str], str]) -> Any:
+        return value
+
+    def words(self, value: Any) -> str:
+        """A word for each chord: how its pitches lie from the highest one before. So a tune is near to what it is in another
+        key, and not to another setting of its melody."""
+        chords: dict[int, list[int]] = {}
+        for start, _, pitch, *_ in value["notes"]:
+            chords.setdefault(start, []).append(pitch)
+        words, top = [], next(iter(chords.values()))[-1]
+        for start in sorted(chords):
+            words.append("x" + "x".join(str(pitch - top + 128) for pitch in chords[start]))
+            top = max(chords[start])
+        return " ".join(words)
+
+    def shown(self, value: Any) -> str:
+        pitches = [note[2] for note in value["notes"]]
+        return f"{len(pitches):,} notes, pitches {min(pitches)} to {max(pitches)}"
 
 
 @dataclass(frozen=True)

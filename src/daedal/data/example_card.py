@@ -62,7 +62,7 @@ def _first(dataset: ExampleDataset) -> Iterator[tuple[str, str]]:
         value = split.first(name)
         if value is not None:
             column = dataset.column(name)
-            said = column.words(value)
+            said = column.shown(value)
             text = " | ".join(said.split("\n")) if column.structured else " ".join(said.split())
             if text:
                 if column.structured:

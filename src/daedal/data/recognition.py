@@ -30,7 +30,8 @@ def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mappi
     """The kind of example that is surest of the sources, some of which may be resolved already.
 
     Args:
-        options: what was asked for: where nothing can be seen, what only pictures have speaks for them.
+        options: what was asked for: where nothing can be seen, what only pictures have speaks for them; columns that are named,
+            for the kind that has them.
 
     Raises:
         DaedalError: one cannot be read, none reads them, or two are as sure.
@@ -42,6 +43,8 @@ def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mappi
     for_pictures = any(name in PictureOptions.model_fields for name in options)
     if for_pictures and best < _WHOLE and modality(seen, otherwise="images") == "images":
         return "pictures"
+    if options.get("column") and (named := _of_columns(options["column"], scores)):
+        return named
     surest = [name for name, score in scores.items() if score == best]
     if not best:
         raise DaedalError(
@@ -62,6 +65,23 @@ def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mappi
                 "Name that alone, or say --kind",
             )
     return surest[0]
+
+
+def _of_columns(chosen: Sequence[str], scores: Mapping[str, float]) -> str | None:
+    """The one kind that has the columns that were named, where what looks surest has none to name."""
+    from daedal.data.kind import open_kind
+
+    able = {name: open_kind(name) for name in BUILT_IN if "column" in open_kind(name).options.model_fields}
+    if any(scores[name] == max(scores.values()) > 0 for name in able):
+        return None
+    names = {each.partition("=")[0] for each in chosen}
+    having = [name for name, kind in able.items() if names <= set(kind.columns)]
+    if len(having) == 1:
+        return having[0]
+    raise DaedalError(
+        f"--column {', '.join(chosen)}: what kind of example this is cannot be seen",
+        f"Say --kind {' or '.join(having or able)}; of plain text, --field names the column",
+    )
 
 
 def _of_tables(seen: Sources) -> dict[str, Item]:
