@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from daedal.cli import console
+from daedal.cli.composing import TuneFlags, compose
 from daedal.cli.drawing import (
     Destination,
     drawing,
@@ -57,16 +58,17 @@ def generate(
     columns: Annotated[int | None, Parameter(group=_GROUP)] = None,
     replace: Annotated[bool, Parameter(negative=(), show_default=False, group=_GROUP)] = False,
     how: Annotated[_Flags | None, fields(_GROUP)] = None,
+    tunes: Annotated[TuneFlags | None, fields("Tunes")] = None,
 ) -> None:
-    """Write text or draw pictures with a trained model.
+    """Write text, draw pictures or compose tunes with a trained model.
 
     Parameters
     ----------
     model
         A run folder, or the id of a model on the Hugging Face Hub.
     n
-        How many continuations of each prompt, or how many pictures. [default: 1 text, 16 pictures or as many
-        as are named]
+        How many continuations of each prompt, or how many pictures or tunes. [default: 1 text or tune, 16 pictures or as
+        many as are named]
     json
         Print the texts, or where the pictures are, as JSON, with their provenance.
     prompt
@@ -86,7 +88,8 @@ def generate(
     judge
         The run folder of a CLIP that chooses. [default: a model that can caption pictures judges its own]
     out
-        A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. [default: a new file here]
+        A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. Of tunes a file for one
+        (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound. [default: a new file or folder here]
     columns
         Pictures side by side on the sheet. [default: as many as rows]
     replace
@@ -102,6 +105,16 @@ def generate(
 
     api.use_fastest_threads()
     generator = api.load(model, **({} if quantize is None else {"quantize": quantize}))
+    of_tunes = {"continue" if name == "begin" else name: value for name, value in given(tunes).items()}
+    if "compose" in generator.skills:
+        shared = {"temperature", "top_k", "top_p", "seed"}
+        unable = {name: value for name, value in of_pictures.items() if name not in ("out", "replace", "top_k")}
+        unable |= {name: value for name, value in of_text.items() if name not in shared} | {"prompt": prompt}
+        _refuse(unable, f"{model} composes tunes")
+        values = {name: value for name, value in chosen.items() if name in shared}
+        compose(generator, model, n or 1, tunes, values, out, replace, json)
+        return
+    _refuse(of_tunes, f"{model} composes no tunes")
     if "write" in generator.skills:
         _refuse(of_pictures, f"{model} writes text and draws no pictures")
         _write(generator, prompt or [""], 1 if n is None else n, json, chosen)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 from pydantic import Field
 
-from daedal.codecs.tune import DRUMS, USUAL_TEMPO, Metre, Note, Tune
+from daedal.codecs.tune import DRUMS, USUAL_TEMPO, Metre, Note, Tune, within
 from daedal.config import Config
 
 Array = np.ndarray
@@ -56,25 +56,30 @@ class Events(Config):
     Attributes:
         metres: beats, and the part of a whole note that is one.
         programs: those that there are.
-        lowest, highest: pitches of what it was learned from, drums apart.
+        pitches: the lowest and the highest that there are; others are moved by octaves.
+        lowest, highest: the same of what is no drum.
     """
 
     layout: Literal["events"] = "events"
     metres: tuple[tuple[int, int], ...] = _USUAL_METRES
     programs: tuple[int, ...] = Field(default=(0,), min_length=1)
+    pitches: tuple[int, int] = (0, 127)
     lowest: int = Field(default=0, ge=0, le=127)
     highest: int = Field(default=127, ge=0, le=127)
 
     @classmethod
     def fit(cls, tunes: Iterable[Tune]) -> "Events":
         """What there is in tunes."""
-        metres, programs, pitches = dict.fromkeys(_USUAL_METRES), set[int](), set[int]()
+        metres, programs, pitches, drums = dict.fromkeys(_USUAL_METRES), set[int](), set[int](), set[int]()
         for tune in tunes:
             metres |= dict.fromkeys(each[1:] for each in tune.metres if _length(*each[1:]) is not None)
             programs |= set(tune.programs)
-            pitches |= {note.pitch for note in tune.notes if note.program != DRUMS}
+            for note in tune.notes:
+                (drums if note.program == DRUMS else pitches).add(note.pitch)
+        every = pitches | drums
         return cls(
             metres=tuple(metres), programs=tuple(sorted(programs)) or (0,),
+            pitches=(min(every, default=0), max(every, default=127)),
             lowest=min(pitches, default=0), highest=max(pitches, default=127),
         )  # fmt: skip
 
@@ -87,7 +92,7 @@ class Events(Config):
             *(Event("position", each) for each in range(_POSITIONS)),
             *(Event("tempo", each) for each in _TEMPOS),
             *(Event("program", each) for each in self.programs),
-            *(Event("pitch", each) for each in range(128)),
+            *(Event("pitch", each) for each in range(self.pitches[0], self.pitches[1] + 1)),
             *(Event("velocity", each) for each in range(_VELOCITIES)),
             *(Event("duration", each) for each in _DURATIONS),
         )
@@ -95,6 +100,10 @@ class Events(Config):
     @cached_property
     def _codes(self) -> dict[Event, int]:
         return {event: code for code, event in enumerate(self.events)}
+
+    def code(self, event: Event) -> int:
+        """The code of an event."""
+        return self._codes[event]
 
     @property
     def size(self) -> int:
@@ -153,8 +162,8 @@ class Events(Config):
     def _on_grid(self, tune: Tune) -> tuple[list[Note], int]:
         """Notes with their starts and durations on the grid, their velocities in steps; and how many fell together."""
         kept: dict[tuple[int, int, int], Note] = {}
-        for start, duration, pitch, velocity, program in tune.notes:
-            place = _on_grid(start, tune.ticks)
+        for start, duration, struck, velocity, program in tune.notes:
+            place, pitch = _on_grid(start, tune.ticks), within(struck, *self.pitches)
             known = program if program in self.programs else self._like(program)
             note = Note(place, max(1, _on_grid(duration, tune.ticks)), pitch, velocity * _VELOCITIES // 128, known)
             before = kept.get((place, known, pitch))
@@ -237,8 +246,8 @@ class Events(Config):
 
     @property
     def first_pitch(self) -> int:
-        """The code of pitch 0; the others follow."""
-        return self._codes[Event("pitch", 0)]
+        """The code of pitch 0, were there one; the others follow."""
+        return self._codes[Event("pitch", self.pitches[0])] - self.pitches[0]
 
     def pitched(self, codes: Int64[Array, " codes"]) -> Bool[Array, " codes"]:
         """Which codes of a whole tune are pitches that may be moved: those of drums may not."""

@@ -7,7 +7,7 @@
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -165,8 +165,12 @@ def write_wav(tune: Tune, path: Path) -> None:
     Raises:
         DaedalError: it is too long, or the file cannot be written.
     """
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        write_sound(tune, file)
+
+
+def write_sound(tune: Tune, file: BinaryIO) -> None:
+    """The same, to an open file."""
     import soundfile  # type: ignore[import-untyped]
 
-    sound = synthesize(tune)
-    with atomic_path(path) as temporary:
-        soundfile.write(temporary, sound, RATE, subtype="PCM_16", format="WAV")
+    soundfile.write(file, synthesize(tune), RATE, subtype="PCM_16", format="WAV")

@@ -200,3 +200,10 @@ def transposed_key(key: str, semitones: int) -> str:
     """The key so many semitones higher, by the usual name; nothing for what is no key."""
     found = tonic(key)
     return "" if found is None else KEYS[(found[0] + semitones) % 12] + found[1]
+
+
+def within(pitch: int, lowest: int, highest: int) -> int:
+    """A pitch, moved by octaves to the nearest from the lowest to the highest, or to one of those."""
+    if pitch < lowest:
+        return min(highest, pitch + 12 * -(-(lowest - pitch) // 12))
+    return max(lowest, pitch - 12 * -(-(pitch - highest) // 12)) if pitch > highest else pitch

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from daedal.codecs.events import Events
 from daedal.codecs.tune import KEYS, Tune, tonic, transposed_key
-from daedal.codecs.voices import MOST_VOICES, SILENT, Voices, fitting
+from daedal.codecs.voices import MOST_VOICES, Voices, fitting
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.files import read_json, write_json
@@ -240,7 +240,7 @@ class _Grids:
         elif self._given is None:
             self._steps = 4
         wide = Voices(steps=self._steps, voices=MOST_VOICES)
-        self._most = max(self._most, int((wide.encode(tune).reshape(-1, MOST_VOICES) < SILENT).sum(1).max(initial=1)))
+        self._most = max(self._most, int((wide.encode(tune).reshape(-1, MOST_VOICES) < wide.silent).sum(1).max(initial=1)))
         self._pitches |= {note.pitch for note in tune.notes}
 
     def made(self, voices: int | None) -> Voices:

@@ -1,7 +1,8 @@
 """Tunes as a grid of voices: at each step the pitches that sound, the highest first, each in a slot. For chorales and whatever
 else is sung or played in step.
 
-A code is a pitch, or `SILENT` for a slot that is left over. A grid does not tell a note that is held from one that is struck
+A code is a pitch, counted from the lowest, or `silent` for a slot that is left over. A pitch that there is none of is moved by
+octaves to one that there is. A grid does not tell a note that is held from one that is struck
 again: decoded, a pitch that goes on is one note within a quarter and struck again with the next.
 """
 
@@ -12,11 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Int64
 from pydantic import Field
 
-from daedal.codecs.tune import USUAL_TEMPO, Note, Tune
+from daedal.codecs.tune import DRUMS, USUAL_TEMPO, Note, Tune, within
 from daedal.config import Config
 
 Array = np.ndarray
-SILENT = 128
 TICKS = 480
 ORGAN = 19
 """The program of tunes that do not say one: chords that are held need an instrument that holds them."""
@@ -47,7 +47,12 @@ class Voices(Config):
     @property
     def size(self) -> int:
         """How many codes there are."""
-        return SILENT + 1
+        return self.silent + 1
+
+    @property
+    def silent(self) -> int:
+        """The code of a slot that is left over."""
+        return self.highest - self.lowest + 1
 
     @property
     def described(self) -> str:
@@ -61,21 +66,21 @@ class Voices(Config):
         for note in tune.notes:
             first, last = (-(-tick * self.steps // tune.ticks) for tick in (note.start, note.end))
             for step in range(first, last):
-                chords[step].add(note.pitch)
+                chords[step].add(within(note.pitch, self.lowest, self.highest))
         return self.of_chords([sorted(chord, reverse=True) for chord in chords])
 
     def of_chords(self, chords: Sequence[Sequence[int]]) -> Int64[Array, " codes"]:
         """The codes of pitches of each step, the highest first."""
-        codes = np.full((len(chords), self.voices), SILENT, dtype=np.int64)
+        codes = np.full((len(chords), self.voices), self.silent, dtype=np.int64)
         for row, chord in zip(codes, chords, strict=True):
             kept = chord if len(chord) <= self.voices else [*chord[: self.voices - 1], chord[-1]]
-            row[: len(kept)] = kept
+            row[: len(kept)] = np.array(kept, dtype=np.int64) - self.lowest
         return codes.ravel()
 
     def decode(self, codes: Int64[Array, " codes"]) -> Tune | None:
         """The tune of codes; None where nothing sounds in it. What makes no step is passed over."""
         steps = np.asarray(codes)[: len(codes) // self.voices * self.voices].reshape(-1, self.voices)
-        return tune_of_chords([row[row < SILENT].tolist() for row in steps], self)
+        return tune_of_chords([(row[row < self.silent] + self.lowest).tolist() for row in steps], self)
 
     def cuts(self, codes: Int64[Array, " codes"]) -> Int64[Array, " places"]:
         """Where a window may begin."""
@@ -88,12 +93,12 @@ class Voices(Config):
 
     @property
     def first_pitch(self) -> int:
-        """The code of pitch 0; the others follow."""
-        return 0
+        """The code of pitch 0, were there one; the others follow."""
+        return -self.lowest
 
     def pitched(self, codes: Int64[Array, " codes"]) -> Bool[Array, " codes"]:
         """Which codes are pitches."""
-        return np.asarray(codes < SILENT)
+        return np.asarray(codes < self.silent)
 
     def hastened(self, codes: Int64[Array, " codes"], steps: int) -> Int64[Array, " codes"]:
         """The same: a grid knows no tempo."""
@@ -122,7 +127,7 @@ def fitting(tune: Tune) -> Voices | None:
     """The coarsest grid that keeps all of a tune; None where there is none."""
     first = tune.notes[0]
     alike = all(note.velocity == first.velocity and note.program == first.program for note in tune.notes)
-    steady = len(tune.tempos) <= 1 and not (tune.tempos and tune.tempos[0][0]) and first.program < SILENT
+    steady = len(tune.tempos) <= 1 and not (tune.tempos and tune.tempos[0][0]) and first.program < DRUMS
     if not alike or not steady or tune.metres:
         return None
     tempo = tune.tempos[0][1] if tune.tempos else USUAL_TEMPO

@@ -9,6 +9,7 @@ from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.text import TextCodec
+from daedal.codecs.tune_codec import TuneCodec
 from daedal.errors import DaedalError
 from daedal.files import read_json
 from daedal.inference.sampling import Quantize
@@ -16,6 +17,7 @@ from daedal.inference.skill import ModelAndCodec
 from daedal.inference.skills.answer import FindAnswers
 from daedal.inference.skills.caption import Caption
 from daedal.inference.skills.classify import Classify
+from daedal.inference.skills.compose import Compose
 from daedal.inference.skills.draw import Draw
 from daedal.inference.skills.edit import Edit, Vary
 from daedal.inference.skills.embed import Embed, EmbedRows
@@ -38,7 +40,7 @@ class Generator(ModelAndCodec):
 
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Translate, Match, Embed, EmbedRows,
+        Translate, Match, Embed, EmbedRows, Compose,
     )  # fmt: skip
 
     @classmethod
@@ -68,6 +70,8 @@ class Generator(ModelAndCodec):
                 f"{folder / IDENTITY} says that the model is a {identity.family}, and its weights are of a {model.family}",
                 "Restore it from a copy",
             )
+        if identity.kind == "tunes":
+            return cls(model, TuneCodec.load(folder), name, quantize=quantize)
         if not pictures:
             codec, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)
             return cls(model, codec, name, template=template, stop_ids=ends, quantize=quantize)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from daedal.config import Config
+from daedal.inference.compose_options import ComposeOptions
 from daedal.inference.sampling import SamplingOptions
 from daedal.models.image_sampling import ImageSampling
 
@@ -58,6 +59,28 @@ class PictureProvenance(Provenance):
     label: str | None
     source: str | None = None
     options: ImageSampling
+
+
+class TuneProvenance(Provenance):
+    """Where a tune comes from.
+
+    Attributes:
+        codec: SHA-256 of what makes codes of tunes.
+        task: whether it is new, or made of a given tune.
+        number: of this tune among those of its seed.
+        said: the key, metre, instrument and style that were asked for.
+        source: SHA-256 of the codes of the tune that it is made of.
+        tries: of how many it is the one that fits best what was given.
+    """
+
+    codec: str
+    task: Literal["new", "continue", "harmonise", "infill"]
+    seed: int
+    number: int
+    said: dict[str, str] = {}
+    source: str | None = None
+    tries: int = 1
+    options: ComposeOptions
 
 
 class ClipProvenance(Provenance):

@@ -17,6 +17,7 @@ from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.text import TextCodec
+from daedal.codecs.tune_codec import TuneCodec
 from daedal.errors import DaedalError
 from daedal.inference.conditions import Conditions, listed
 from daedal.inference.network import prepared
@@ -27,6 +28,7 @@ from daedal.models.encoder import EncoderModel
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageModel
 from daedal.models.model import Capability, Model
+from daedal.models.music import Music
 from daedal.models.translator import Translator
 
 P = TypeVar("P", bound=Provenance)
@@ -40,7 +42,7 @@ class ModelAndCodec:
     """A model, its codec, and what they can do together.
 
     Args:
-        codec: of the texts or the pictures that the model knows.
+        codec: of the texts, pictures or tunes that the model knows.
         template: how conversations are written.
         stop_ids: tokens that end a text, besides the codec's own.
         quantize: "int8" reads a quarter of the bytes for each token and "int4" an eighth, at a loss of quality; "draft" lets
@@ -60,7 +62,7 @@ class ModelAndCodec:
     def __init__(
         self,
         model: Model,
-        codec: TextCodec | PixelCodec,
+        codec: TextCodec | PixelCodec | TuneCodec,
         name: str = "model",
         *,
         template: ChatTemplate | None = None,
@@ -185,7 +187,7 @@ class Skill:
         return f"<{self.name}: {', '.join(self.offered())}>"
 
 
-def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize | None) -> None:
+def _require_fit(model: Model, codec: TextCodec | PixelCodec | TuneCodec, quantize: Quantize | None) -> None:
     """Make sure that a codec is a model's own, and its weights may be held so."""
     if quantize not in (None, *get_args(Quantize)):
         raise DaedalError(
@@ -204,6 +206,13 @@ def _require_fit(model: Model, codec: TextCodec | PixelCodec, quantize: Quantize
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
                 "Use the tokenizer that the model was trained with",
             )
+        case Music(), TuneCodec() if codec.vocab_size != model.config.vocab_size:
+            raise DaedalError(
+                f"The codec of tunes has {codec.vocab_size} ids and the model knows {model.config.vocab_size}",
+                "Use the codec that the model was trained with",
+            )
+        case Music(), TuneCodec() if quantize is not None:
+            raise DaedalError("A model of tunes has no quantized form", "Leave --quantize out")
         case EncoderModel(), TextCodec() if 1 < model.config.types <= codec.framing.types:
             raise DaedalError(
                 f"The tokenizer counts types of tokens up to {codec.framing.types} and the model has {model.config.types}",

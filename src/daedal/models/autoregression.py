@@ -71,19 +71,30 @@ class ByChance:
 
     Attributes:
         chances: a number from 0 to 1 for each of the last places.
+        temperature: 0 takes the likeliest code each time.
         top_k: only so many of the likeliest codes.
+        top_p: only as few of the likeliest as hold this much probability.
     """
 
     chances: Float[Tensor, "batch places"]
     temperature: float = 1.0
     top_k: int | None = None
+    top_p: float = 1.0
 
     def __call__(self, logits: Float[Tensor, "batch vocab"], left: int) -> Int[Tensor, " batch"]:
+        if self.temperature == 0:
+            return likeliest(logits, left)
         logits = logits / self.temperature
         if self.top_k is not None and self.top_k < logits.shape[1]:
             least = logits.topk(self.top_k).values[:, -1:]
             logits = logits.masked_fill(logits < least, -torch.inf)
-        cumulated = logits.softmax(-1).cumsum(-1)
+        shares = logits.softmax(-1)
+        if self.top_p < 1:
+            ordered, order = shares.sort(-1, descending=True)
+            spare = ordered.cumsum(-1) - ordered >= self.top_p
+            spare[:, 0] = False
+            shares = shares.masked_fill(spare.gather(1, order.argsort(-1)), 0.0)
+        cumulated = shares.cumsum(-1)
         chance = self.chances[:, -left, None].double()
         return torch.searchsorted(cumulated, chance * cumulated[:, -1:], right=True)[:, 0]
 

@@ -1,0 +1,100 @@
+"""What `daedal generate` does with a model of tunes: its options, where the tunes go, and what is said of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from pydantic import Field
+
+from daedal.cli import console
+from daedal.cli.drawing import check_new, run_name
+from daedal.cli.options import given
+from daedal.config import Config
+from daedal.errors import DaedalError
+
+if TYPE_CHECKING:
+    from daedal.inference.generator import Generator
+
+_SAID = ("key", "metre", "instrument", "style")
+
+
+class TuneFlags(Config):
+    """What may be asked of a model of tunes.
+
+    Attributes:
+        seconds: how long the tunes are to be. [default: as long as the model wants, two minutes at most]
+        begin: a MIDI file to go on with.
+        harmonise: a MIDI file whose highest notes are kept; the voices below are written.
+        infill: a MIDI file some of whose bars are written anew.
+        bars: which, counted from 1, as 3:5 or 4.
+        key: as C, Ebm or F#, of those that the model was told of.
+        metre: as 4/4 or 6/8.
+        instrument: a family of instruments, as piano or strings.
+        style: the name of a folder that the model learned from.
+    """
+
+    seconds: float | None = None
+    begin: Annotated[Path | None, Parameter(name="--continue")] = None
+    harmonise: Path | None = None
+    infill: Path | None = None
+    bars: str | None = Field(None)
+    key: str | None = None
+    metre: str | None = None
+    instrument: str | None = None
+    style: str | None = None
+
+
+def compose(
+    generator: "Generator", run: str, n: int, flags: TuneFlags | None, how: dict[str, Any], out: Path | None, replace: bool,
+    json: bool,
+) -> None:  # fmt: skip
+    """Write tunes: into a file where one is asked for, else into a folder, as MIDI and as sound."""
+    from daedal.inference.tune import save_each, tune_format
+
+    asked = given(flags)
+    said = {name: asked.pop(name) for name in _SAID if name in asked}
+    if out is not None and out.suffix:
+        tune_format(out)
+        if n > 1:
+            raise DaedalError(f"{out} holds one tune, and {n} are asked for", "Name a folder")
+        check_new(out, replace)
+    elif out is not None and out.is_dir() and any(out.iterdir()) and not replace:
+        raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
+    gap = _gap(asked.pop("infill", None), asked.pop("bars", None))
+    with console.progress() as progress:
+        tunes = generator.generate(
+            n, said=said, begin=asked.pop("begin", None), melody=asked.pop("harmonise", None), gap=gap,
+            progress=lambda done, total: progress("composing", done, total), **asked, **how,
+        )  # fmt: skip
+    seed = tunes[0].provenance.seed
+    if out is not None and out.suffix:
+        files = [str(tunes[0].save(out))]
+    else:
+        out = out or _free(f"tunes-{run_name(run)}-{seed}")
+        files = [str(path) for path in save_each(tunes, out)]
+    if json:
+        console.show_json([{"file": file, **tune.record} for file, tune in zip(files, tunes, strict=True)])
+    else:
+        count = "1 tune" if n == 1 else f"{n} tunes"
+        length = sum(tune.tune.seconds for tune in tunes) / n
+        console.show(f"{count} of seed {seed}, {length:.0f} s{' each' * (n > 1)}, in {out}")
+
+
+def _gap(infill: Path | None, bars: str | None) -> tuple[Path, tuple[int, int]] | None:
+    if (infill is None) != (bars is None):
+        raise DaedalError("Bars are filled in of a tune", "Give --infill A.mid --bars 3:5")
+    if infill is None or bars is None:
+        return None
+    first, _, last = bars.partition(":")
+    try:
+        return infill, (int(first), int(last or first))
+    except ValueError:
+        raise DaedalError(f"--bars {bars}: there are no such bars", "Write them as 3:5, counted from 1") from None
+
+
+def _free(name: str) -> Path:
+    """The name, or with a number the first that nothing here has."""
+    path, number = Path(name), 2
+    while path.exists():
+        path, number = Path(f"{name}-{number}"), number + 1
+    return path

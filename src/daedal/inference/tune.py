@@ -1,0 +1,112 @@
+"""A tune that a model made: it saves itself as MIDI, as sound, or as a piano roll, and says where it comes from."""
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daedal.codecs.midi import read_midi, write_midi
+from daedal.codecs.piano_roll import piano_roll
+from daedal.codecs.synthesizer import write_sound, write_wav
+from daedal.codecs.tune import Tune
+from daedal.errors import DaedalError
+from daedal.files import atomic_path, make_folder, write_json, write_text
+from daedal.inference.picture import INDEX, png, save_image
+from daedal.inference.provenance import TuneProvenance
+
+FORMATS = (".mid", ".midi", ".wav", ".png")
+_HEARD = 60.0  # seconds that a notebook plays
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A tune, and where it comes from."""
+
+    tune: Tune
+    provenance: TuneProvenance
+
+    def save(self, path: Path | str) -> Path:
+        """Write it in the format that the name's end says: MIDI, `.wav`, or a piano roll as `.png`; and beside it
+        `<path>.json`, which says where it comes from. A picture says so in itself.
+
+        Raises:
+            DaedalError: the name ends in no known format, or the file cannot be written.
+        """
+        path = Path(path)
+        kind = tune_format(path)
+        record = self.record
+        if kind == ".png":
+            return save_image(piano_roll(self.tune), path, record)
+        if kind == ".wav":
+            write_wav(self.tune, path)
+        else:
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(write_midi(self.tune))
+        write_json(path.with_name(path.name + ".json"), record)
+        return path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Where it comes from, and how long it is."""
+        facts = {"seconds": round(self.tune.seconds, 2), "notes": len(self.tune.notes)}
+        return self.provenance.model_dump(mode="json") | facts
+
+    def _repr_html_(self) -> str:
+        heard = self.tune.until(self.tune.tick_at(_HEARD)) or self.tune
+        sound = io.BytesIO()
+        write_sound(heard, sound)
+        picture, played = (base64.b64encode(each).decode() for each in (png(piano_roll(heard)), sound.getvalue()))
+        return (
+            f'<img src="data:image/png;base64,{picture}" style="max-width:100%"><br>'
+            f'<audio controls src="data:audio/wav;base64,{played}"></audio>'
+        )
+
+
+def tune_format(path: Path) -> str:
+    """The format that a file's name asks for: its end.
+
+    Raises:
+        DaedalError: there is none of that name.
+    """
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise DaedalError(f"{path}: no tune is written as {kind or 'such'}", f"Choose {', '.join(FORMATS)}")
+    return kind
+
+
+def save_each(tunes: Sequence[Composition], folder: Path | str) -> list[Path]:
+    """Write every tune as MIDI and as sound, named by its number, and an index of JSON Lines that says where each comes from.
+    Gives the MIDI files."""
+    folder = make_folder(Path(folder))
+    paths = [folder / f"{made.provenance.number:05}.mid" for made in tunes]
+    for made, path in zip(tunes, paths, strict=True):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(write_midi(made.tune))
+        write_wav(made.tune, path.with_suffix(".wav"))
+    lines = [json.dumps({"file": path.name, **made.record}) for made, path in zip(tunes, paths, strict=True)]
+    write_text(folder / INDEX, "".join(f"{line}\n" for line in lines))
+    return paths
+
+
+def open_tune(given: "Tune | Composition | Path | str") -> Tune:
+    """A tune that is given: as such, or the path of a MIDI file.
+
+    Raises:
+        DaedalError: there is no such file, or it is no tune.
+    """
+    if isinstance(given, Composition):
+        return given.tune
+    if isinstance(given, Tune):
+        return given
+    path = Path(given)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DaedalError(f"{path} cannot be read ({error.strerror or error})", "Name a MIDI file") from None
+    try:
+        return read_midi(data)
+    except DaedalError as error:
+        raise DaedalError(f"{path}: {error.what}", error.fix) from None
