@@ -6,6 +6,9 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import soundfile  # type: ignore[import-untyped]
+
 WORDS = "meadow harbour engine winter river copper garden signal market window lantern valley".split()  # noqa: SIM905
 
 
@@ -131,6 +134,29 @@ def tunes(folder: Path) -> Path:
     return folder / "chorales-quarter.json"
 
 
+def sounds(folder: Path) -> Path:
+    """Free Spoken Digits: recordings that are named by class, speaker and number, and a table of what is said."""
+    rows = ["file_name,transcription"]
+    for number in range(48):
+        label, speaker = number % 4, ("ada", "bob")[number // 4 % 2]
+        name = f"{label}_{speaker}_{number}.wav"
+        wav(folder / name, tone(300 * (1 + label) + number, 0.1 + 0.001 * number))
+        rows.append(f"{name},{WORDS[label]} {WORDS[label + 1]}")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def tone(pitch: float, seconds: float, rate: int = 8000, size: float = 0.5) -> np.ndarray:
+    """A sine, in Hz, of 16 bits."""
+    return (size * 32767 * np.sin(2 * np.pi * pitch * np.arange(round(seconds * rate)) / rate)).astype(np.int16)
+
+
+def wav(path: Path, samples: np.ndarray, rate: int = 8000, **how: str) -> Path:
+    """A sound file, in the format that its name says."""
+    soundfile.write(path, samples, rate, **how)
+    return path
+
+
 MADE: dict[str, Callable[[Path], Path]] = {
     "labelled": labelled,
     "pairs": pairs,
@@ -140,4 +166,5 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "preferences": preferences,
     "histories": histories,
     "tunes": tunes,
+    "sounds": sounds,
 }

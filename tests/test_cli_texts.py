@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from command_line import mistake
 from daedal.cli.answer import _text
 from daedal.cli.texts import read
 from daedal.errors import DaedalError
@@ -23,6 +24,11 @@ from daedal.errors import DaedalError
 def test_each_row_of_a_file_is_a_text(name: str, content: str, field: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
     assert read(None, tmp_path / name, field) == ["A film, good", "Dull; cold"]
+
+
+@pytest.mark.parametrize("command", ["classify", "tag", "translate"])
+def test_a_hyphen_is_a_file(command: str) -> None:
+    assert "nowhere" in mistake(command, "nowhere", "--file", "-"), "the run is what is wrong"
 
 
 def test_a_table_without_the_column_is_refused_with_those_that_it_has(tmp_path: Path) -> None:

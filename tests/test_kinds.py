@@ -221,6 +221,16 @@ def test_a_kind_can_be_said(tmp_path: Path) -> None:
     )
 
 
+def test_columns_that_are_named_say_the_kind(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Rezension;empfohlen\n" + "".join(f"{sentence(n)};ja{n % 2}\n" for n in range(30)))
+    named = "--column", "text=Rezension", "--column", "label=empfohlen"
+    command("data", "build", tmp_path / "a.csv", *named, "--out", tmp_path / "out")
+    assert open_data(tmp_path / "out").manifest.kind == "labelled"
+    assert "Say --kind" in mistake("data", "build", tmp_path / "a.csv", "--column", "no=a", "--out", tmp_path / "no")
+    line = mistake("data", "build", tmp_path / "a.csv", "--kind", "labelled", "--out", tmp_path / "no")
+    assert "(Rezension, empfohlen): --column text=NAME and --column label=NAME choose" in line
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -96,6 +96,7 @@ def test_few_pictures_are_guarded_and_digits_are_not_mirrored(tmp_path: Path, mo
         (((20, 1.0), (30, 1.001)), "loss", True, "validation was best at step 20 (1.000); those weights are saved"),
         (((20, 1.0), (30, 1.001)), "loss", False, None),
         (((20, 1.0), (30, 0.9)), "loss", True, None),
+        (((20, 0.0001), (30, 0.0002)), "loss", False, None),
         (((0, float("inf")), (0, float("inf"))), "loss", True, None),
         ((), "loss", True, None),
         (((20, -5.0), (30, -2.0)), "loss", True,

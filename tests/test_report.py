@@ -296,7 +296,8 @@ def test_every_renderer_shows_every_block() -> None:
     terminal = console.file.getvalue()  # type: ignore[attr-defined]
     card, page = model_card(report), report_page(report)
     for shown in (terminal, card, page):
-        assert all(said in shown for said in ("A note.", "copies", "this model", "share", "0.250"))
+        assert all(said in shown for said in ("A note.", "copies", "this model", "share", "0.250", "Table", "of rows"))
+    assert '<th>name</th><th class="number">share</th>' in page, "a head stands over its numbers"
     assert all("In short." in shown for shown in (terminal, card))
     assert "Once upon a time" in terminal
     assert "Once upon a time" in card

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from daedal.cli.options import Switch
-from daedal.cli.texts import Quantize, Texts, answer, open_texts, read
+from daedal.cli.texts import Quantize, TextFile, Texts, answer, open_texts, read
 
 
 def classify(
@@ -12,7 +12,7 @@ def classify(
     texts: Texts = None,
     /,
     *,
-    file: Path | None = None,
+    file: TextFile = None,
     field: str = "text",
     out: Path | None = None,
     quantize: Quantize | None = None,
@@ -44,7 +44,8 @@ def classify(
             return f"{found.value:.3f}"
         if out is not None:
             return ", ".join(found.labels)  # nothing, where a text may have several and has none
-        said = [f"{label}  {found.probabilities[label]:6.1%}" for label in found.labels]
+        width = max(map(len, found.probabilities)) if len(given) > 1 and len(found.labels) == 1 else 0
+        said = [f"{label:<{width}}  {found.probabilities[label]:6.1%}" for label in found.labels]
         return ", ".join(said) or f"no label (the likeliest is {found.label}, {found.probability:.1%})"
 
     given = read(texts, file, field, out)

@@ -9,6 +9,7 @@ from daedal.cli import console
 from daedal.cli.options import Switch, fields, given, named_values
 from daedal.data.images.options import PictureOptions
 from daedal.data.options import CommonOptions, TextOptions
+from daedal.data.sound_options import SoundFields
 from daedal.files import write_text
 
 app = App(name="data", help_format="plaintext")
@@ -30,8 +31,9 @@ def build(
     common: Annotated[CommonOptions | None, fields("What to build")] = None,
     text: Annotated[TextOptions | None, fields("Text")] = None,
     pictures: Annotated[PictureOptions | None, fields("Pictures")] = None,
+    sounds: Annotated[SoundFields | None, fields("Sounds")] = None,
 ) -> None:
-    """Clean, deduplicate, split and encode text, pictures or examples of another kind, so that a model can be trained on them.
+    """Clean, deduplicate, split and encode text, pictures, sounds or other examples, so that a model can be trained on them.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def build(
     out
         The data folder to write.
     kind
-        Of example: text, pictures, labelled, tagged, pairs, questions, chat, preferences, histories.
+        Of example: text, pictures, labelled, tagged, pairs, questions, chat, preferences, histories, sounds.
         [default: seen from the sources]
     column
         Which column of the source is which of an example, as text=review; several times. [default: guessed, and told]
@@ -60,7 +62,7 @@ def build(
     from daedal.data import render_card
 
     with console.progress() as progress:
-        options = {**given(common), **given(text), **given(pictures), **named_values(set or ())}
+        options = {**given(common), **given(text), **given(pictures), **given(sounds), **named_values(set or ())}
         if column:
             options["column"] = tuple(column)
         if from_text:

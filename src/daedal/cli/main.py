@@ -9,6 +9,7 @@ from cyclopts import App
 
 from daedal import __version__
 from daedal.cli import faults
+from daedal.cli.help import WrappedHelp
 
 _GROUPS = {
     "data": "Build data from files, folders, archives, data sets and built-in sources, and look at it.",
@@ -43,6 +44,7 @@ def command_line() -> App:
         help="From your own files to a generative model that is trained, measured and ready to use.",
         version=__version__,
         help_format="plaintext",
+        help_formatter=WrappedHelp(),
         suppress_keyboard_interrupt=False,
     )
     for name, text in _GROUPS.items():

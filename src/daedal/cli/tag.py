@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from daedal.cli.options import Switch
-from daedal.cli.texts import Quantize, Texts, answer, open_texts, read
+from daedal.cli.texts import Quantize, TextFile, Texts, answer, open_texts, read
 
 
 def tag(
@@ -12,7 +12,7 @@ def tag(
     texts: Texts = None,
     /,
     *,
-    file: Path | None = None,
+    file: TextFile = None,
     field: str = "text",
     out: Path | None = None,
     quantize: Quantize | None = None,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from daedal.inference.generator import Generator
 
 Texts = Annotated[list[str] | None, Parameter(negative=())]
+TextFile = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
+"""A file, or - for standard input."""
 Quantize = Literal["int8"]
 _TOGETHER = 1024
 _JSON = (".jsonl", ".ndjson", ".json")

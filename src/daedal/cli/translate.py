@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from daedal.cli.options import Switch
-from daedal.cli.texts import Quantize, Texts, answer, open_texts, read
+from daedal.cli.texts import Quantize, TextFile, Texts, answer, open_texts, read
 
 
 def translate(
@@ -12,7 +12,7 @@ def translate(
     texts: Texts = None,
     /,
     *,
-    file: Path | None = None,
+    file: TextFile = None,
     field: str = "text",
     out: Path | None = None,
     beams: int = 4,

@@ -81,7 +81,7 @@ def _progress(record: dict[str, float], steps: int, seconds_left: float) -> str:
 
 def _pace(record: dict[str, float], seconds_left: float) -> str:
     speeds = [
-        f"{value:,.0f} {name.removesuffix('_per_second')}/s"
+        f"{value:,.0f} {name.removesuffix('_per_second').replace('_', ' ')}/s"
         for name, value in record.items()
         if name.endswith("_per_second")
     ]

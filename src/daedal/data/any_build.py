@@ -111,7 +111,8 @@ class Build(ABC):
         Raises:
             DaedalError: the sources hold no example.
         """
-        raise DaedalError(f"There is no {self.noun} in {', '.join(sources)}{told(tally)}", advice)
+        chosen = next((note for note in tally.notes if "--column" in note), advice)
+        raise DaedalError(f"There is no {self.noun} in {', '.join(sources)}{told(tally)}", chosen)
 
     def manifest_parts(self, tally: Tally) -> dict[str, Any]:
         """What the manifests of all kinds say."""

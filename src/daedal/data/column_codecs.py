@@ -1,7 +1,8 @@
 """The codecs of columns: values -> rows of ids. Learned from the train split, saved with the data, shared by columns."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
@@ -13,10 +14,11 @@ from daedal.codecs.chat import CHATML, TURNS, ChatTemplate
 from daedal.codecs.conversation import Conversation
 from daedal.codecs.items import END as END_OF_HISTORY
 from daedal.codecs.items import ItemCodec
+from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
 from daedal.codecs.tune import Tune
 from daedal.codecs.tune_codec import TuneCodec
-from daedal.data.columns import Column, Ragged, Words
+from daedal.data.columns import Column, Ragged, Signal, Words
 from daedal.data.encode import Encoder, id_dtype
 from daedal.data.example_options import ExampleOptions
 from daedal.data.kind import Kind
@@ -247,11 +249,53 @@ class TuneColumns:
         return cls(TuneCodec.load(folder))
 
 
+class SoundColumns:
+    """Sounds, as samples at one rate: that which is asked for, or most of the train split has."""
+
+    def __init__(self, codec: SoundCodec) -> None:
+        self.codec = codec
+
+    @classmethod
+    def fit(cls, train: Train) -> Self:
+        options: Any = train.options
+        rates = Counter(int(signal.rate) for signal in train.values()) if options.rate is None else Counter()
+        rate = options.rate or max(rates, key=lambda each: (rates[each], each))
+        return cls(SoundCodec(rate=rate, trim=options.trim, loudness=options.loudness))
+
+    @property
+    def vocab_size(self) -> int:
+        return self.codec.vocab_size
+
+    @property
+    def described(self) -> str:
+        return f"{self.codec.rate:,} samples a second, 16 bits, mono"
+
+    def encode(self, values: Sequence[Any]) -> Rows:
+        rows = [self.codec.encode(each.values, each.rate) for each in values]
+        ids = np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint16)
+        return Rows(np.array([len(row) for row in rows], dtype=np.int64), ids)
+
+    def decode(self, ids: Array) -> Signal:
+        """The sound of a row."""
+        return Signal(self.codec.decode(ids), float(self.codec.rate))
+
+    def fingerprint(self) -> str:
+        return self.codec.fingerprint()
+
+    def save(self, folder: Path) -> None:
+        self.codec.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(SoundCodec.load(folder))
+
+
 CODECS: dict[str, type[ColumnCodec]] = {
     "text": TextColumns,
     "chat": ChatColumns,
     "items": ItemColumns,
     "tune": TuneColumns,
+    "sound": SoundColumns,
 }
 
 
@@ -260,15 +304,16 @@ def codec_of(column: Column) -> str | None:
     return column.codec if isinstance(column, Ragged) else "text" if isinstance(column, Words) else None
 
 
-def names_of(kind: Kind) -> list[str]:
-    """The codecs of a kind's columns, each once."""
-    found = (codec_of(column) for column in kind.columns.values())
+def names_of(columns: Mapping[str, Column]) -> list[str]:
+    """The codecs of columns, each once."""
+    found = (codec_of(column) for column in columns.values())
     return list(dict.fromkeys(name for name in found if name is not None))
 
 
 def load_codecs(kind: Kind, folder: Path) -> dict[str, ColumnCodec]:
-    """The codecs of a kind's columns, that lie in folders of their names."""
-    return {name: CODECS[name].load(folder / name) for name in names_of(kind)}
+    """The codecs of a kind's columns, that lie in folders of their names; none of columns that no example has."""
+    there = (name for name in names_of(kind.columns) if (folder / name).is_dir())
+    return {name: CODECS[name].load(folder / name) for name in there}
 
 
 def _open(folder: Path) -> TextCodec:

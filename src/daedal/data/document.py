@@ -34,12 +34,14 @@ class Example(NamedTuple):
         row: its row in that file; -1 where the file is the example.
         values: of its columns; None, or nothing, where it has none.
         split: `train`, `validation` or `test` where its source says so.
+        part: whether it is a part of a longer one: parts of a file are kept in one split.
     """
 
     label: str
     row: int
     values: Mapping[str, Any]
     split: str | None = None
+    part: bool = False
 
 
 class Lost(NamedTuple):
@@ -82,4 +84,11 @@ class Omitted(NamedTuple):
     number: int
 
 
-Event = Raw | Lost | Coded | Note | Omitted
+class Mended(NamedTuple):
+    """Something that was set right in an example as it was read: counted, and told once for a build."""
+
+    what: str
+    number: int = 1
+
+
+Event = Raw | Lost | Coded | Note | Omitted | Mended

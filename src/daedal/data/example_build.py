@@ -52,6 +52,7 @@ class ExampleBuild(Build):
     def __post_init__(self) -> None:
         if self.options.encoding is not None:
             known_encoding(self.options.encoding)
+        self.columns: dict[str, Column] = dict(self.kind.columns)
         self.units = self.kind.units(self.named)
         self.bytes = sum(unit.bytes for unit in self.units)
         self.spool = Spool(make_folder(self.work / "spool"))
@@ -123,9 +124,11 @@ class ExampleBuild(Build):
         found = found if able.all() else among(found, able)
         found = together(found, self.facts.same)
         by = self.kind.split
-        values = self.facts.by(by) if isinstance(by, InTime | Stratified) else None
+        there = isinstance(by, InTime | Stratified) and by.column in self.columns
+        values = self.facts.by(by) if there else None  # type: ignore[arg-type]
         assignment = assign(self.kind, found, corpus.roles, corpus.hashes, options, values=values)
-        if isinstance(by, Stratified) and isinstance(self.columns[by.column], Numbers) and assignment.method == "class":
+        numbers = isinstance(by, Stratified) and isinstance(self.columns.get(by.column), Numbers)
+        if numbers and assignment.method == "class":
             assignment = replace(assignment, method="number")
         return found, assignment
 
@@ -135,7 +138,7 @@ class ExampleBuild(Build):
         able = np.ones(len(self.corpus), dtype=bool)
         survey = Survey() if kind.survey is None else kind.survey(self.examples(able), self.options, self.corpus.roles)
         there = tally.counts.get("columns", Counter())
-        self.columns: dict[str, Column] = {
+        self.columns = {
             name: survey.columns.get(name, column)
             for name, column in kind.columns.items()
             if not column.omissible or there[name]
@@ -160,7 +163,7 @@ class ExampleBuild(Build):
         """Learn the codecs from the train split, or open those that a stopped build has learned."""
         train = self.assignment.splits == 0
         codecs = {}
-        for name in names_of(self.kind):
+        for name in names_of(self.columns):
             folder = make_folder(self.work / "codecs") / name
             if folder.is_dir():
                 codecs[name] = CODECS[name].load(folder)

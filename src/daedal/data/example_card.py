@@ -7,6 +7,7 @@ from daedal.data.examples import ExampleDataset
 from daedal.data.options import SPLITS
 
 _SHOWN = 160  # characters of a value
+_UNITS = {"items": "items", "sound": "samples"}
 
 
 def of_examples(dataset: ExampleDataset) -> Own:
@@ -16,7 +17,7 @@ def of_examples(dataset: ExampleDataset) -> Own:
     learned = [name for name in ragged if any(name in each.learned for each in manifest.splits.values())]
     head = (
         *("split", kind.nouns, "bytes"),
-        *(f"{'items' if manifest.columns[name].codec == 'items' else 'tokens'} of {name}" for name in ragged),
+        *(f"{_UNITS.get(manifest.columns[name].codec or '', 'tokens')} of {name}" for name in ragged),
         *(f"learned of {name}" for name in learned),
     )
     rows = tuple(

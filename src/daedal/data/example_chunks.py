@@ -86,7 +86,7 @@ class ExampleChunks(Chunks):
         if found.split is not None:
             self.tally.count("own splits", found.split)
             role = SPLITS.index(found.split) if options.split is None else 0
-        self.put(pack(kind, values), compared, len(compared), digest.digest(), found.label, found.row, role)
+        self.put(pack(kind, values), compared, len(compared), digest.digest(), found.label, found.row, role, found.part)
 
 
 def _clean(text: str, options: ExampleOptions, tally: Tally, found: Counter[str]) -> str:

@@ -106,4 +106,5 @@ def look(
 def wanted_of(kind: Kind, columns: Mapping[str, Column]) -> set[str]:
     """The columns that have names, and that by which splits are drawn."""
     wanted = {name for name, column in columns.items() if isinstance(column, Classes | Sets | Tags)}
-    return wanted | ({kind.split.column} if isinstance(kind.split, InTime | Stratified) else set())
+    drawn_by = {kind.split.column} if isinstance(kind.split, InTime | Stratified) else set()
+    return wanted | (drawn_by & columns.keys())

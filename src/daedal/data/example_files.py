@@ -55,7 +55,7 @@ def encode_examples(
     ]
     arrays: dict[str, Array] = {}
     for name, column in kind.columns.items():
-        if isinstance(column, Ragged):
+        if isinstance(column, Ragged) and column.codec in codecs:
             there = [values[name] is not None for values in kept]
             rows = codecs[column.codec].encode([values[name] for values in kept if values[name] is not None])
             counts = np.zeros(len(kept), dtype=np.int64)

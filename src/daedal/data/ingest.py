@@ -16,6 +16,7 @@ from daedal.data.kind import Kind
 from daedal.data.options import SPLITS
 from daedal.data.sketch import sketch
 from daedal.data.sources import Unit
+from daedal.data.split import patterns_of, role_of
 from daedal.data.spool import Chunk, Spool, Tally
 
 CHUNK_BYTES = 8 * 2**20
@@ -31,6 +32,7 @@ class Chunks:
 
     def __init__(self, unit: Unit, kind: Kind, options: Any) -> None:
         self.unit, self.kind, self.options = unit, kind, options
+        self._patterns = patterns_of(options)
         self._clear()
 
     def _clear(self) -> None:
@@ -74,7 +76,7 @@ class Chunks:
         self._words.append(words)
         self._characters.append(characters)
         self._digests.append(digest)
-        self._roles.append(SPLITS.index(self.unit.role) or role)
+        self._roles.append(SPLITS.index(self.unit.role) or role_of(label, self._patterns) or role)
         self._files.append(self._labels.setdefault(label, len(self._labels)))
         self._rows.append(row)
         self._parts.append(part)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daedal.data.columns import Column
-from daedal.data.document import Coded, Example, Lost, Note, Omitted, Raw
+from daedal.data.document import Coded, Example, Lost, Mended, Note, Omitted, Raw
 from daedal.data.example_options import ExampleOptions
 from daedal.data.options import CommonOptions
 from daedal.data.peek import Sources
@@ -25,7 +25,7 @@ from daedal.errors import DaedalError
 from daedal.families import part
 from daedal.kinds import Line, table
 
-Found = Example | Raw | Lost | Coded | Note | Omitted
+Found = Example | Raw | Lost | Coded | Note | Omitted | Mended
 Check = Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
 """Given all examples that stay, gives what the user should know of them: a line each."""
 

@@ -17,8 +17,8 @@ class CommonOptions(Config):
 
     Attributes:
         split: shares of train, validation and test, in any unit (90,5,5 by default).
-        validation: sources that are the validation split, as they are.
-        test: sources that are the test split, as they are.
+        validation: sources that are the validation split, as they are; or a pattern of names of files that are it.
+        test: sources that are the test split, as they are; or a pattern of names of files that are it, as '*_[0-4].wav'.
         exact_duplicates: keep only one of the documents, or pictures, that are exactly the same.
         near_duplicates: `drop` all but one of those that nearly agree, `keep` them together in one split, or do
             not look for them (`off`).

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daedal.config import Config
 from daedal.data.images.options import PictureOptions
 from daedal.data.options import CommonOptions, TextOptions
 from daedal.data.peek import Sources
 from daedal.data.recognise import modality
+from daedal.data.sound_options import SoundFields
 from daedal.data.sources import Item, Named, resolve
 from daedal.errors import DaedalError
 from daedal.kinds import BUILT_IN, table
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
     from daedal.data.kind import Kind
 
 
+_FOR: dict[str, type[Config]] = {"sounds": SoundFields, "text": TextOptions, "pictures": PictureOptions}
+"""Whose options are options of the command."""
 _SURE = 0.75
+_WHOLE = 0.97  # kinds of which each file is an example, by its name
 _MOST = 0.5  # of the bytes, in a file of a kind that the others are not of
 
 
@@ -25,18 +30,21 @@ def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mappi
     """The kind of example that is surest of the sources, some of which may be resolved already.
 
     Args:
-        options: what was asked for: where nothing can be seen, what only pictures have speaks for them.
+        options: what was asked for: where nothing can be seen, what only pictures have speaks for them; columns that are named,
+            for the kind that has them.
 
     Raises:
         DaedalError: one cannot be read, none reads them, or two are as sure.
     """
     given = [sources] if isinstance(sources, str | Path) else sources
     seen = Sources([each if isinstance(each, Named) else resolve(str(each), "train") for each in given])
-    for_pictures = any(name in PictureOptions.model_fields for name in options)
-    if for_pictures and modality(seen, otherwise="images") == "images":
-        return "pictures"
     scores = {name: _score(name, seen) for name in table()}
     best = max(scores.values())
+    for_pictures = any(name in PictureOptions.model_fields for name in options)
+    if for_pictures and best < _WHOLE and modality(seen, otherwise="images") == "images":
+        return "pictures"
+    if options.get("column") and (named := _of_columns(options["column"], scores)):
+        return named
     surest = [name for name, score in scores.items() if score == best]
     if not best:
         raise DaedalError(
@@ -57,6 +65,23 @@ def recognise(sources: Sequence[str | Path | Named] | str | Path, options: Mappi
                 "Name that alone, or say --kind",
             )
     return surest[0]
+
+
+def _of_columns(chosen: Sequence[str], scores: Mapping[str, float]) -> str | None:
+    """The one kind that has the columns that were named, where what looks surest has none to name."""
+    from daedal.data.kind import open_kind
+
+    able = {name: open_kind(name) for name in BUILT_IN if "column" in open_kind(name).options.model_fields}
+    if any(scores[name] == max(scores.values()) > 0 for name in able):
+        return None
+    names = {each.partition("=")[0] for each in chosen}
+    having = [name for name, kind in able.items() if names <= set(kind.columns)]
+    if len(having) == 1:
+        return having[0]
+    raise DaedalError(
+        f"--column {', '.join(chosen)}: what kind of example this is cannot be seen",
+        f"Say --kind {' or '.join(having or able)}; of plain text, --field names the column",
+    )
 
 
 def _of_tables(seen: Sources) -> dict[str, Item]:
@@ -96,14 +121,11 @@ def options_of(kind: "Kind", options: Mapping[str, Any]) -> CommonOptions:
     Raises:
         DaedalError: one is of another kind, or wrong.
     """
-    own, of_pictures = kind.options, PictureOptions.model_fields
-    wrong = [
-        name for name in options if name in {*of_pictures, *TextOptions.model_fields} and name not in own.model_fields
-    ]
+    of = {name: what for what, fields in _FOR.items() for name in fields.model_fields}
+    wrong = [name for name in options if name in of and name not in kind.options.model_fields]
     if wrong:
         raise DaedalError(
-            f"--{wrong[0].replace('_', '-')} is for {'pictures' if wrong[0] in of_pictures else 'text'}, and most of what the "
-            f"sources hold is {kind.name}",
+            f"--{wrong[0].replace('_', '-')} is for {of[wrong[0]]}, and most of what the sources hold is {kind.name}",
             "Leave it out, or name other sources",
         )
-    return own.parse(options, "data build")
+    return kind.options.parse(options, "data build")

@@ -12,7 +12,7 @@ from pathlib import Path
 import daedal
 from daedal.data.documents.formats import MISSING
 from daedal.data.options import CommonOptions
-from daedal.data.sources import BUILTINS, Named, Role, resolve
+from daedal.data.sources import BUILTINS, Named, Role, is_pattern, resolve
 from daedal.data.spool import Tally
 from daedal.errors import DaedalError
 
@@ -33,8 +33,8 @@ def resolve_all(sources: Sequence[str | Path | Named] | str | Path, options: Com
         raise DaedalError("No source is given", f"Name files, folders, {', '.join(BUILTINS)} or hf:NAME")
     roles: list[tuple[Sequence[str | Path | Named], Role]] = [
         (drawn, "train"),
-        (options.validation, "validation"),
-        (options.test, "test"),
+        ([each for each in options.validation if not is_pattern(each)], "validation"),
+        ([each for each in options.test if not is_pattern(each)], "test"),
     ]
     return [
         source if isinstance(source, Named) else resolve(str(source), role, out)

@@ -1,7 +1,9 @@
 """What the user named -> the files to read, in an order that does not depend on the order in which they were named."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
 
@@ -79,6 +81,20 @@ def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
     if name in PICTURES:
         return Named(source=source, role=role, items=(Item(kind="pictures", label=source, path=source),))
     return resolve_path(source, role, leave_out)
+
+
+def is_pattern(source: str) -> bool:
+    """Whether that is a pattern of names, as `*_[0-4].wav`, and no source of its own."""
+    return (
+        any(sign in source for sign in "*?[")
+        and not source.startswith("hf:")
+        and not os.path.lexists(os.path.expanduser(source))
+    )
+
+
+def names_it(pattern: str, label: str) -> bool:
+    """Whether a pattern of names is of a file or of what is in an archive: it says how its path ends."""
+    return fnmatchcase("/" + re.sub("!", "/", label), "*/" + pattern)
 
 
 def resolve_path(source: str, role: Role, leave_out: Path | None = None) -> Named:

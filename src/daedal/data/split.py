@@ -15,6 +15,7 @@ from jaxtyping import Int8, Int64, UInt64
 from daedal.data.copies import Duplicates
 from daedal.data.kind import InOrder, InTime, Kind, Stratified
 from daedal.data.options import DEFAULT_SHARES, SPLITS, CommonOptions, TextOptions
+from daedal.data.sources import is_pattern, names_it
 from daedal.data.windows import mix
 from daedal.errors import DaedalError
 
@@ -25,6 +26,17 @@ LEFT_OUT = -1
 Cuts = dict[int, tuple[tuple[int, int, int], ...]]
 """Of each document that is cut its pieces: the split, the first character, and the character after the last."""
 _VALIDATION = 5.0
+
+
+def patterns_of(options: CommonOptions) -> tuple[tuple[int, str], ...]:
+    """The patterns of names that `--test` (2) and `--validation` (1) give in place of sources."""
+    given = [(2, each) for each in options.test] + [(1, each) for each in options.validation]
+    return tuple((role, each) for role, each in given if is_pattern(each))
+
+
+def role_of(label: str, patterns: tuple[tuple[int, str], ...]) -> int:
+    """The split that a file is of by its name; 0 where no pattern names it."""
+    return next((role for role, each in patterns if names_it(each, label)), 0)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int8, Int32, Int64, UInt32, UInt64
 
-from daedal.data.document import Coded, Lost, Note, Omitted
+from daedal.data.document import Coded, Lost, Mended, Note, Omitted
 from daedal.files import atomic_path
 
 Array = np.ndarray
@@ -46,7 +46,7 @@ class Tally:
         if text not in self.notes:
             self.notes.append(text)
 
-    def record(self, event: Lost | Coded | Note | Omitted) -> None:
+    def record(self, event: Lost | Coded | Note | Omitted | Mended) -> None:
         """Count what a reader told beside documents."""
         if isinstance(event, Lost):
             self.drop(event.reason, event.bytes, f"{event.label}: {event.detail}")
@@ -57,6 +57,8 @@ class Tally:
                 self.count("replaced", event.label, event.replaced)
         elif isinstance(event, Omitted):
             self.count("omitted", event.what, event.number)
+        elif isinstance(event, Mended):
+            self.count("mended", event.what, event.number)
         else:
             self.note(event.text)
 

@@ -45,6 +45,11 @@ class Table(Config):
     rows: tuple[tuple[str | int | float, ...], ...]
     brief: str = ""
 
+    @property
+    def shown(self) -> bool:
+        """Whether there is anything to show: a model without mistakes has no table of them."""
+        return bool(self.rows or self.brief)
+
 
 class Sheet(Config):
     """Pictures on one sheet: in a grid, or in pairs above one another. Its PNG is in the report under the name of its file."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from daedal.evaluation.blocks import Ranking, Sheet, Table, Texts, cell, sentence
 from daedal.evaluation.report import OWN, Report
-from daedal.evaluation.terminal import interval, named, value
+from daedal.evaluation.terminal import headed, interval, named, value
 from daedal.printable import harmless
 
 _PLAN = (
@@ -97,9 +97,8 @@ def _ranking(report: Report, block: Ranking) -> str:
     for name, measurement in report.ranking(block.quantity):
         bold = "**" if name == OWN else ""
         rows.append((f"{bold}{_inline(name)}{bold}", f"{bold}{measurement.value:.3f}{bold}", interval(measurement)))
-    own = report.measured(block.quantity)
-    unit = own.unit or own.name
-    return f"{sentence(_inline(block.of))}\n\n" + _table(("predictor", unit, "95 % interval"), rows)
+    head = ("predictor", headed(report.measured(block.quantity)), "95 % interval")
+    return f"{sentence(_inline(block.of))}\n\n" + _table(head, rows)
 
 
 def _sheet(block: Sheet) -> list[str]:

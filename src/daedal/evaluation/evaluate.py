@@ -12,6 +12,7 @@ from PIL import Image
 
 from daedal import __version__
 from daedal.errors import DaedalError
+from daedal.evaluation.blocks import Table
 from daedal.evaluation.card import model_card
 from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, Tell
 from daedal.evaluation.page import report_page
@@ -134,9 +135,10 @@ def evaluate(
             findings += Findings(missing=(error.what,))
         done = after
     sheets = {name: _png(sheet) for name, sheet in findings.pictures.items()}
+    blocks = tuple(block for block in findings.blocks if not isinstance(block, Table) or block.shown)
     report = Report(
         daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,
-        measurements=findings.measurements, baselines=findings.baselines, blocks=findings.blocks,
+        measurements=findings.measurements, baselines=findings.baselines, blocks=blocks,
         missing=findings.missing, sampling=dict(findings.sampling), plan=_plan_facts(folder),
         curve=_curve(folder), seconds=round(time.monotonic() - started, 2), pictures=sheets,
     )  # fmt: skip

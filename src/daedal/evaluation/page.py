@@ -167,8 +167,10 @@ def _measurements(report: Report) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str | int | float]]) -> str:
-    lines = ["".join(f"<th>{escape(text)}</th>" for text in head)] if head else []
+    rows = list(rows)
+    kinds = ["" if isinstance(each, str) else ' class="number"' for each in (rows[0] if rows else head)]
+    lines = ["".join(f"<th{kind}>{escape(text)}</th>" for kind, text in zip(kinds, head, strict=True))] if head else []
     for row in rows:
-        kinds = ("" if isinstance(each, str) else ' class="number"' for each in row)
+        kinds = ["" if isinstance(each, str) else ' class="number"' for each in row]
         lines.append("".join(f"<td{kind}>{escape(cell(each))}</td>" for kind, each in zip(kinds, row, strict=True)))
     return '<div class="scroll"><table>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>"

@@ -30,7 +30,10 @@ def render(report: Report) -> "RenderableType":
     parts += [Text(sentence(harmless(line)) + "\n") for line in report.notes]
     for block in report.blocks:
         if isinstance(block, Table) and not block.brief:
-            parts.append(_table(block))
+            parts += [
+                Text.assemble((harmless(block.title), "bold"), f"\n{harmless(block.says)}".rstrip()),
+                _table(block),
+            ]
         elif isinstance(block, Texts):
             for sample in block.varied:
                 text = sample.shown
@@ -48,9 +51,8 @@ def _bars(report: Report, block: Ranking) -> "Grid":
 
     ranking = report.ranking(block.quantity)
     own = report.measured(block.quantity)
-    bars = _grid(
-        "predictor", own.unit or own.name, "95 % interval", f"{'more' if own.better == 'higher' else 'less'} is better"
-    )
+    better = "more" if own.better == "higher" else "less"
+    bars = _grid("predictor", headed(own), "95 % interval", f"{better} is better")
     bars.columns[-1].justify = "left"
     largest = max(0.0, *(measurement.value for _, measurement in ranking)) or 1.0
     for name, measurement in ranking:
@@ -72,6 +74,9 @@ def _numbers(report: Report) -> "Grid":
 
 def _table(block: Table) -> "Grid":
     rows = _grid(*map(harmless, block.head))
+    for at, column in enumerate(rows.columns):
+        if block.rows and isinstance(block.rows[0][at], str):
+            column.justify = "left"
     for row in block.rows[:_ROWS]:
         rows.add_row(*(harmless(cell(each)) for each in row))
     return rows
@@ -91,6 +96,12 @@ def _grid(first: str, *others: str) -> "Grid":
 def named(measurement: Measurement) -> str:
     """A name with an arrow where more is better."""
     return measurement.name + (" ↑" if measurement.better == "higher" else "")
+
+
+def headed(measurement: Measurement) -> str:
+    """A name over a column of values, with their unit where it does not say it."""
+    name, unit = measurement.name, measurement.unit
+    return name if unit in name else f"{name}, {unit}"
 
 
 def value(measurement: Measurement) -> str:

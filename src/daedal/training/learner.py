@@ -8,6 +8,7 @@ overfitting and the rhythm of a run are the same for all.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -122,7 +123,8 @@ class Learner(ABC):
         """What a step is tried with."""
         task = self.task(plan)
         optimizers = {player: task.optimizer(player, plan) for player in task.model.players}
-        return Trial(task.model, optimizers, task.batch(0, plan.micro_batch), task.batch(0, 1), task.batch(0, 2))
+        usual = partial(task.batch, 0, plan.micro_batch)
+        return Trial(task.model, optimizers, usual, task.batch(0, 1), task.batch(0, 2))
 
     @property
     def rule(self) -> str:

@@ -89,8 +89,8 @@ def choose_guards(choose: "Choice", kind: str, passes_a_step: float, steps: int,
     return {"Small data": "; ".join(reasons)}
 
 
-_HARM = 0.01
-"""A rise of the validation loss over its lowest that is worth a word, as a share of it."""
+_HARM, _LEAST = 0.01, 0.001
+"""A rise of the validation loss over its lowest that is worth a word: as a share of it, and at least what three digits show."""
 
 
 def verdict(points: Sequence[tuple[int, float]], name: str, kept: bool) -> str | None:
@@ -105,7 +105,7 @@ def verdict(points: Sequence[tuple[int, float]], name: str, kept: bool) -> str |
     if not known:
         return None
     (step, lowest), (end, last) = min(known, key=lambda point: point[1]), known[-1]
-    rise = last - lowest > _HARM * abs(lowest)
+    rise = last - lowest > max(_HARM * abs(lowest), _LEAST)
     if step == end or not (rise or kept):
         return None
     unit = "" if name.endswith("loss") else f" {name.replace('_', ' ')}"

@@ -113,7 +113,7 @@ class QuestionTask(RowTask):
 
     def judge(self, batch: SpanBatch) -> dict[str, torch.Tensor]:
         starts, ends = self._best(batch)
-        return {"exact": ((starts == batch.starts) & (ends == batch.ends)).sum()}
+        return {"windows_right": ((starts == batch.starts) & (ends == batch.ends)).sum()}
 
     def sample(self, seed: int, path: Any) -> str:
         """A held-out question, and what is found in its text."""

@@ -4,6 +4,7 @@ them. A BERT and what is made of one, and a translator, say what an example is (
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -259,7 +260,7 @@ class RowLearner(TransformerLearner):
         assert isinstance(task, RowTask)
         longest = np.argsort(-task.train.lengths, kind="stable")[:2].astype(np.int64)
         little, more = (task.train.batch(longest[:count], Noise(plan.seed, 0, count)) for count in (1, len(longest)))
-        usual = task.batch(0, plan.micro_batch)
+        usual = partial(task.batch, 0, plan.micro_batch)
         optimizers = {player: task.optimizer(player, plan) for player in task.model.players}
         return Trial(task.model, optimizers, usual, little, more, max(1, more.count - little.count))
 

@@ -8,6 +8,7 @@ import math
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from daedal.errors import DaedalError
 from daedal.models.gpt import GPTConfig
@@ -68,9 +69,15 @@ class TransformerLearner(Learner):
         assert isinstance(plan, TransformerPlan)
         model = self.initial or self.new(plan)
         row = torch.randint(plan.vocab_size, (1, min(plan.context, _FEW)))
-        full = torch.randint(plan.vocab_size, (plan.micro_batch, plan.context))
-        little, more, batch = (TokenBatch(ids, ids, Moment(ids.numel())) for ids in (row, row.expand(2, -1), full))
-        return Trial(model, {"model": optimizer_of(model, "model", plan)}, batch, little, more, plan.context)
+
+        def tokens(ids: Tensor) -> TokenBatch:
+            return TokenBatch(ids, ids, Moment(ids.numel()))
+
+        def usual() -> TokenBatch:
+            return tokens(torch.randint(plan.vocab_size, (plan.micro_batch, plan.context)))
+
+        optimizers = {"model": optimizer_of(model, "model", plan)}
+        return Trial(model, optimizers, usual, tokens(row), tokens(row.expand(2, -1)), plan.context)
 
     def size_reason(self, facts: Facts, time: Time, machine: Machine) -> str:
         if self.initial is not None:

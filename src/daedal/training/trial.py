@@ -29,14 +29,14 @@ class Trial(NamedTuple):
 
     Attributes:
         optimizers: one for each player.
-        batch: a micro batch.
+        batch: makes a micro batch, once it is known to fit.
         little, more: two small batches: what a step keeps grows from one to the other as it does to a micro batch.
         times: how many of what those count are in an example of the run.
     """
 
     model: Model
     optimizers: Mapping[str, Optimizer]
-    batch: Any
+    batch: Callable[[], Any]
     little: Any
     more: Any
     times: int = 1
@@ -148,7 +148,7 @@ def step_seconds(trial: Trial, plan: Plan) -> float:
     """
     device, model = torch.device(plan.device), trial.model
     model.to(device).train()
-    batch = trial.batch.to(device)
+    batch = trial.batch().to(device)
     parts = plan.batch // plan.micro_batch
     times: list[float] = []
     with deterministic(device):

@@ -30,7 +30,7 @@ from daedal.data.images.sheet import SHEET, write_sheet
 from daedal.data.manifest import Count, DataManifest
 from daedal.data.options import SPLITS
 from daedal.data.request import refuse_broken
-from daedal.data.split import assign
+from daedal.data.split import assign, patterns_of, role_of
 from daedal.data.summary import duplicates_of
 from daedal.data.workers import Workers
 from daedal.errors import DaedalError
@@ -134,6 +134,9 @@ class PictureBuild(Build):
         """Of each picture the split that the user or its folder says; with --split folders say nothing."""
         seen = self.seen
         roles, found = np.array(seen.roles, dtype=np.int8), np.array(seen.found, dtype=np.int8)
+        if patterns := patterns_of(self.options):
+            asked = np.array([role_of(str(origin), patterns) for origin in seen.origins], dtype=np.int8)
+            roles = np.where(roles == 0, asked, roles)
         if self.options.split is not None:
             if (found > 0).any():
                 seen.tally.note("the sources have splits of their own; --split was given, so they were drawn anew")

@@ -1,0 +1,162 @@
+"""What tables and texts beside recordings say of them: transcripts, labels, speakers.
+
+Tables with a column of files (Common Voice, Hugging Face's `metadata.csv`), `id|text|normalised text` (LJSpeech), lines of
+`id text` (LibriSpeech's `.trans.txt`), a text beside each recording (`a.txt` or `a.lab` beside `a.wav`).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from daedal.data.decode import Decoder
+from daedal.data.document import Note
+from daedal.data.fields import about, match
+from daedal.data.filetypes import FileType
+from daedal.data.rejoined import Rejoined
+from daedal.data.rows import Chosen, Read, Row, Whole, read_chosen, rows_in
+from daedal.data.sound_files import ENDS
+from daedal.data.sources import Item
+
+USUAL = {
+    "file": (
+        "file_name",
+        "filename",
+        "file",
+        "path",
+        "audio",
+        "audio_path",
+        "audio_file",
+        "wav",
+        "wav_filename",
+        "sound",
+        "id",
+    ),
+    "transcript": ("transcript", "transcription", "sentence", "text", "normalized_text", "utterance"),
+    "label": ("label", "class", "category", "word", "digit", "emotion", "intent", "genre"),
+    "speaker": ("speaker", "speaker_id", "client_id", "spk", "reader"),
+}
+_TABLES = frozenset(("csv", "tsv", "jsonl", "json"))
+_TEXTS = (".txt", ".lab")
+_HEAD = 2**16
+
+
+class Said(NamedTuple):
+    """What is said of a recording."""
+
+    transcript: str | None = None
+    label: str | None = None
+    speaker: str | None = None
+
+
+class Spoken:
+    """What was found, by the names of recordings without their ends."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, Said] = {}
+        self.notes: list[Note] = []
+
+    def of(self, label: str) -> Said:
+        """What is said of the recording of this label: by the longest end of its path that a table has."""
+        parts = re.split("[/!]", stem(label))
+        found = (self._said.get("/".join(parts[begin:])) for begin in range(len(parts)))
+        return next((each for each in found if each is not None), Said())
+
+    def add(self, name: str, said: Said) -> None:
+        self._said[re.sub("!", "/", stem(name))] = said
+
+    def __len__(self) -> int:
+        return len(self._said)
+
+
+def stem(name: str) -> str:
+    """A name without the end that says that it is a sound, or a text beside one."""
+    head, dot, end = name.rpartition(".")
+    return head if dot and (end.lower() in ENDS or end.lower() in ("txt", "lab")) else name
+
+
+def spoken(items: Sequence[Item], asked: dict[str, str], encoding: str | None, beside: bool, tables: bool) -> Spoken:
+    """What files say of recordings.
+
+    Args:
+        asked: columns of a table, by what they are.
+        beside: whether texts beside recordings are read.
+        tables: whether tables are.
+    """
+    found = Spoken()
+    read = partial(_read, encoding=encoding, beside=beside, tables=tables)
+    for item in items:
+        for each in read_chosen(item, encoding, lambda rows: _columns(rows, asked, found.notes), read):
+            if isinstance(each, Whole):
+                for name, text in _lines(each):
+                    found.add(name, Said(text))
+            elif isinstance(each, Chosen) and "file" in each.choice:
+                cells = {name: _text(each.row.values.get(column)) for name, column in each.choice.items()}
+                if (named := cells.pop("file")) is not None:
+                    found.add(named.lstrip("./"), Said(**cells))
+    return found
+
+
+def _columns(rows: Sequence[Row], asked: dict[str, str], notes: list[Note]) -> dict[str, str]:
+    names = dict.fromkeys(name for row in rows for name in row.values)
+    if [*names] == [str(place) for place in range(len(names))] and len(names) in (2, 3):  # LJSpeech's
+        return {"file": "0", "transcript": str(len(names) - 1)}
+    chosen = match(names, USUAL, asked)
+    if "file" in chosen and len(chosen) > 1:
+        told = ", ".join(f"{name} from {column!r}" for name, column in chosen.items())
+        notes.append(Note(f"{rows[0].label} speaks of the recordings: {told} (--column {[*chosen][1]}=NAME chooses)"))
+    return chosen if len(chosen) > 1 else {}
+
+
+def _read(
+    label: str, stream: BinaryIO, type_: FileType, encoding: str | None, beside: bool, tables: bool
+) -> Iterator[Read]:
+    """Rows and texts; nothing of other files."""
+    name = label.lower()
+    if about(re.split("[/!]", label)[-1]):
+        return
+    if tables and type_.reader in _TABLES:
+        head = stream.read(_HEAD)
+        whole = cast(BinaryIO, Rejoined(head, stream))
+        if _piped(Decoder(encoding).decode(head)):
+            text = Decoder(encoding).decode(whole.read(), final=True)
+            for number, line in enumerate(text.splitlines()):
+                yield Row(label, number, {str(place): cell for place, cell in enumerate(line.split("|"))})
+        else:
+            yield from rows_in(label, whole, type_, encoding)
+    elif beside and name.endswith(_TEXTS):
+        yield Whole(label, Decoder(encoding).decode(stream.read(_HEAD), final=True))
+
+
+def _piped(head: str) -> bool:
+    """Whether lines are `id|text` without a head."""
+    lines = [line for line in head.splitlines()[:20] if line.strip()]
+    parts = {line.count("|") for line in lines[:-1] or lines}
+    return len(parts) == 1 and parts <= {1, 2} and not {"file_name", "path"} & {*lines[0].lower().split("|")}
+
+
+def _lines(whole: Whole) -> Iterator[tuple[str, str]]:
+    if whole.label.lower().endswith(".trans.txt"):
+        for line in whole.text.splitlines():
+            name, _, text = line.strip().partition(" ")
+            if text:
+                yield name, text.strip()
+    elif text := " ".join(whole.text.split()):
+        yield whole.label, text
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, dict):  # Hugging Face's column of sounds
+        value = value.get("path")
+    text = "" if value is None else " ".join(str(value).split())
+    return text or None
+
+
+def telling(names: Iterable[str]) -> tuple[bool, bool]:
+    """Whether names of files are of texts beside recordings, and of tables that may speak of them."""
+    texts = tables = False
+    for name in names:
+        end = name.rpartition(".")[2].lower()
+        texts |= f".{end}" in _TEXTS
+        tables |= end in _TABLES or end == "tab"
+    return texts, tables
