@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command_line import mistake
-from kind_examples import tunes as made_tunes
-from runs import same, stop_at
-from test_tunes import midis
 
 import daedal
+from command_line import mistake
 from daedal.codecs.midi import read_midi, write_midi
 from daedal.codecs.tune import Note, Tune
 from daedal.codecs.tune_codec import TuneCodec
@@ -24,8 +21,15 @@ from daedal.evaluation.measures.tune_rules import Heard, crossings, in_key, long
 from daedal.inference.generator import Generator
 from daedal.inference.tune import save_each
 from daedal.models.music import Music, MusicConfig
-from daedal.training import session
+from daedal.training.learner import open_learner
+from daedal.training.machine import measure_machine
+from daedal.training.processes import Processes
+from daedal.training.run import RunFolder
+from daedal.training.trainer import Interrupted, Trainer
 from daedal.training.tune_likelihood import code_log_likelihoods
+from kind_examples import tunes as made_tunes
+from runs import same, stop_at
+from test_tunes import midis
 
 torch.set_num_threads(1)
 CODEC = TuneCodec(Voices(lowest=48, highest=80))
@@ -167,7 +171,7 @@ def test_tunes_are_saved_as_midi_sound_and_pictures_with_where_they_come_from(tm
         made[0].save(tmp_path / f"tune{end}")
     assert read_midi((tmp_path / "tune.mid").read_bytes()).notes == made[0].tune.notes
     assert json.loads((tmp_path / "tune.wav.json").read_text())["seed"] == 1
-    with pytest.raises(DaedalError, match="no tune is written as .flv"):
+    with pytest.raises(DaedalError, match=r"no tune is written as \.flv"):
         made[0].save(tmp_path / "tune.flv")
     paths = save_each(made, tmp_path / "tunes")
     assert [path.name for path in paths] == ["00000.mid", "00001.mid"]
@@ -211,10 +215,28 @@ def chorales(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(chorales: Path, tmp_path: Path) -> None:
-    daedal.train("music", data=chorales, out=tmp_path / "whole", evaluate=False, **SMALL)
-    run = session.begin("music", str(chorales), tmp_path / "cut", None, None, None, SMALL)
-    assert run is not None
+def trained(data: Path, run: Path, stop: int = 0) -> Path:
+    """A run of a small model, stopped on the way or not; it goes on where it was stopped."""
+    learner = open_learner("music", data)
+    plan = learner.make_plan(None, measure_machine("cpu", 1, "fp32"), {**SMALL, "steps": 8, "device": "cpu"})
+    folder = RunFolder(run)
+    folder.training.mkdir(parents=True, exist_ok=True)
+    folder.write_plan(plan)
+    torch.manual_seed(plan.seed)
+    trainer = Trainer(learner.task(plan), plan, folder, Processes(torch.device("cpu")))
+    if stop:
+        stop_at(trainer, stop)
+        with pytest.raises(Interrupted):
+            trainer.train()
+    else:
+        trainer.train()
+    return run
+
+
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(chorales: Path, tmp_path: Path) -> None:
+    whole = trained(chorales, tmp_path / "whole")
+    trained(chorales, tmp_path / "cut", stop=4)
+    assert same(trained(chorales, tmp_path / "cut"), whole)
 
 
 def test_a_composer_is_trained_measured_and_opened(chorales: Path, tmp_path: Path) -> None:
@@ -232,7 +254,8 @@ def test_a_composer_is_trained_measured_and_opened(chorales: Path, tmp_path: Pat
 
 
 def test_events_are_learned_and_written_too(tmp_path: Path) -> None:
-    folder = midis(tmp_path / "midi") if (tmp_path / "midi").mkdir() is None else tmp_path
+    (tmp_path / "midi").mkdir()
+    folder = midis(tmp_path / "midi")
     daedal.build_data([folder], tmp_path / "data")
     daedal.train("music", data=tmp_path / "data", out=tmp_path / "run", **{**SMALL, "context": 64})
     opened = daedal.load(tmp_path / "run")
@@ -248,7 +271,7 @@ def test_events_are_learned_and_written_too(tmp_path: Path) -> None:
 
 
 def test_the_command_line_says_what_cannot_be(chorales: Path, tmp_path: Path) -> None:
-    daedal.train("music", data=chorales, out=tmp_path / "run", evaluate=False, **SMALL)
+    daedal.train("music", data=chorales, out=tmp_path / "run", **SMALL)
     run = tmp_path / "run"
     (tmp_path / "empty.mid").write_bytes(b"MThd")
     assert "composes tunes: --class" in mistake("generate", run, "--class", "cat")
