@@ -1,7 +1,7 @@
 """Clips <-> rows of ids: how fast frames follow each other, and then their bytes, two to an id.
 
 Lossless. The first two ids are the frames in a second as a 32-bit float; every other one is two bytes of the frames,
-little-endian, in the order frame, row, column, red, green, blue. All clips of a data folder have one size, which the codec knows.
+little-endian, in the order frame, row, column, red, green, blue. All clips of a data folder have one size: the codec knows it.
 """
 
 import hashlib

@@ -139,7 +139,7 @@ def _of_video(data: bytes, sampling: Sampling) -> tuple[np.ndarray, float]:
             "no PyAV", "video is read by it: pip install 'daedal[video]'; or convert it to GIF or WebP", broken=False
         ) from None
 
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         if not container.streams.video:
             raise Unreadable("no video", "the file has no stream of pictures", broken=False)
         stream = container.streams.video[0]
@@ -170,7 +170,7 @@ def _decoded(data: bytes, sampling: Sampling) -> Iterator[tuple[float, Any]]:
     """The frames of a video with their times, one after the other."""
     import av
 
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         size = None
         for number, frame in enumerate(container.decode(video=0)):
             size = size or (frame.width, frame.height)
