@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command_line import mistake
-from kind_examples import tunes as made_tunes
-from runs import same, stop_at
-from test_tunes import midis
 
 import daedal
+from command_line import mistake
 from daedal.codecs.midi import read_midi, write_midi
 from daedal.codecs.tune import Note, Tune
 from daedal.codecs.tune_codec import TuneCodec
@@ -26,6 +23,8 @@ from daedal.inference.tune import save_each
 from daedal.models.music import Music, MusicConfig
 from daedal.training import session
 from daedal.training.tune_likelihood import code_log_likelihoods
+from kind_examples import tunes as made_tunes
+from test_tunes import midis
 
 torch.set_num_threads(1)
 CODEC = TuneCodec(Voices(lowest=48, highest=80))
@@ -167,7 +166,7 @@ def test_tunes_are_saved_as_midi_sound_and_pictures_with_where_they_come_from(tm
         made[0].save(tmp_path / f"tune{end}")
     assert read_midi((tmp_path / "tune.mid").read_bytes()).notes == made[0].tune.notes
     assert json.loads((tmp_path / "tune.wav.json").read_text())["seed"] == 1
-    with pytest.raises(DaedalError, match="no tune is written as .flv"):
+    with pytest.raises(DaedalError, match=r"no tune is written as \.flv"):
         made[0].save(tmp_path / "tune.flv")
     paths = save_each(made, tmp_path / "tunes")
     assert [path.name for path in paths] == ["00000.mid", "00001.mid"]
