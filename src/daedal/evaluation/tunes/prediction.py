@@ -45,9 +45,10 @@ class TunePrediction(ExampleEvaluator):
 
     def each(self, subject: Any) -> float:
         self._subject: TuneSubject = subject
-        return subject.seconds_each(
+        seconds: float = subject.seconds_each(
             type(self).__name__, subject.windows_each, lambda some: self.ask(subject.opened, some)
         )
+        return seconds
 
     def rest(self, subject: Any) -> float:
         codes = 0 if subject.train is None else sum(len(values["notes"]) for values in subject.train["tune"])
