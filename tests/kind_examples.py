@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile  # type: ignore[import-untyped]
+from PIL import Image
 
 WORDS = "meadow harbour engine winter river copper garden signal market window lantern valley".split()  # noqa: SIM905
 
@@ -157,6 +158,17 @@ def wav(path: Path, samples: np.ndarray, rate: int = 8000, **how: str) -> Path:
     return path
 
 
+def clips(folder: Path) -> Path:
+    """Animated GIFs, and a table with their captions."""
+    rows = ["file,caption"]
+    for number in range(48):
+        shown = [Image.new("RGB", (16, 16), (5 * number, 40 * each, 0)) for each in range(4)]
+        shown[0].save(folder / f"{number}.gif", save_all=True, append_images=shown[1:], duration=100)
+        rows.append(f"{number}.gif,{WORDS[number % 12]} {number}")
+    (folder / "captions.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
 MADE: dict[str, Callable[[Path], Path]] = {
     "labelled": labelled,
     "pairs": pairs,
@@ -167,4 +179,5 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "histories": histories,
     "tunes": tunes,
     "sounds": sounds,
+    "clips": clips,
 }

@@ -38,7 +38,7 @@ class Line(NamedTuple):
     """
 
     says: str
-    over: Literal["tokens", "pixels"]
+    over: Literal["tokens", "pixels", "frames"]
     model: str
     learns: Mapping[str, Learning]
     codes_of: str | None = None
@@ -107,6 +107,12 @@ BUILT_IN = {
     ),
     "flow": _of_pictures(
         "flow", "Flow", "a flow (the diffusion family of today): noise that learns to become a picture", codes_of="vae"
+    ),
+    "listener": Line(
+        "a listener: it tells what is said in a recording, what it is and who speaks",
+        "frames",
+        "daedal.models.listener:Listener",
+        {"sounds": Learning("daedal.training.listening:ListenLearner", "daedal.training.sound_plan:ListenerPlan")},
     ),
     "music": Line(
         "a GPT that composes: a Transformer that learns to go on with a tune",

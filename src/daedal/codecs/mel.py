@@ -6,12 +6,13 @@
 - magnitudes are found again from mel bands by Lee and Seung's multiplicative updates (2001)
 """
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -72,6 +73,14 @@ class MelCodec(Config):
         """The frames of a sound, from -1 to 1."""
         mel: Tensor = _size(self.spectrum(samples)) @ self._filters.to(samples.device).mT
         return mel.clamp_min(self.floor).log()
+
+    def encode_all(
+        self, sounds: Sequence[Float[Array, " samples"]]
+    ) -> tuple[Float[Tensor, "batch frames bands"], Int[Tensor, " batch"]]:
+        """The frames of sounds of different lengths, and how many each has; behind them is silence."""
+        longest = max(map(len, sounds))
+        padded = np.stack([np.pad(each, (0, longest - len(each))) for each in sounds])
+        return self.encode(torch.from_numpy(padded)), torch.tensor([self.frames(len(each)) for each in sounds])
 
     def spectrum(self, samples: Float[Tensor, "*batch samples"]) -> Complex[Tensor, "*batch frames bins"]:
         """The short-time Fourier transform."""
@@ -144,7 +153,8 @@ class MelCodec(Config):
 
     @cached_property
     def _inverse(self) -> Float[Tensor, "bins bands"]:
-        return torch.linalg.pinv(self._filters)
+        inverse: Tensor = torch.linalg.pinv(self._filters)
+        return inverse
 
 
 def _size(spectrum: Complex[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -41,6 +41,7 @@ def _able(home: str, *capabilities: str) -> Measured:
 SUBJECTS = {
     "labelled": _able("examples:LabelledSubject", "classify"),
     "tagged": _able("examples:TaggedSubject", "tag"),
+    "sounds": _able("examples:SoundSubject", "transcribe"),
     "questions": _able("examples:QuestionSubject", "answer"),
     "translations": _able("examples:PairSubject", "translate"),
     "masked": _able("masked:MaskedSubject", "fill"),
@@ -56,6 +57,7 @@ is used."""
 EVALUATORS = {
     "labelled": ("daedal.evaluation.examples.classification:Classification",),
     "tagged": ("daedal.evaluation.examples.tagging:Tagging",),
+    "sounds": ("daedal.evaluation.examples.listening:Listening",),
     "questions": ("daedal.evaluation.examples.answering:Answering",),
     "translations": ("daedal.evaluation.examples.translating:Translating",),
     "masked": ("daedal.evaluation.masking:Masking",),
