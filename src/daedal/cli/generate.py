@@ -84,7 +84,8 @@ def generate(
     mask
         A picture of the same size: what is white or transparent in it is drawn anew. [default: all is]
     best_of
-        How many pictures to draw for each that is kept: the one that fits its prompt best. [default: 1]
+        How many pictures to draw for each that is kept: the one that fits its prompt best; or how many tunes to write of
+        what is to fit given notes. [default: 1 picture, 8 tunes]
     judge
         The run folder of a CLIP that chooses. [default: a model that can caption pictures judges its own]
     out
@@ -108,11 +109,13 @@ def generate(
     of_tunes = {"continue" if name == "begin" else name: value for name, value in given(tunes).items()}
     if "compose" in generator.skills:
         shared = {"temperature", "top_k", "top_p", "seed"}
-        unable = {name: value for name, value in of_pictures.items() if name not in ("out", "replace", "top_k")}
+        unable = {
+            name: value for name, value in of_pictures.items() if name not in ("out", "replace", "top_k", "best_of")
+        }
         unable |= {name: value for name, value in of_text.items() if name not in shared} | {"prompt": prompt}
         _refuse(unable, f"{model} composes tunes")
         values = {name: value for name, value in chosen.items() if name in shared}
-        compose(generator, model, n or 1, tunes, values, out, replace, json)
+        compose(generator, model, n or 1, tunes, values | {"tries": best_of}, out, replace, json)
         return
     _refuse(of_tunes, f"{model} composes no tunes")
     if "write" in generator.skills:
