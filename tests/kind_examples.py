@@ -2,11 +2,13 @@
 
 import gzip
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile  # type: ignore[import-untyped]
+from PIL import Image
 
 WORDS = "meadow harbour engine winter river copper garden signal market window lantern valley".split()  # noqa: SIM905
 
@@ -118,6 +120,21 @@ def histories(folder: Path) -> Path:
     return folder
 
 
+def tunes(folder: Path) -> Path:
+    """JSB chorales: for each step the pitches that sound, in splits of their own."""
+
+    def chorale(seed: int) -> list[list[int]]:
+        chance = random.Random(seed)
+        tops = [chance.randint(67, 79) for _ in range(24)]
+        return [sorted({top - 24, top - chance.randint(8, 10), top - 5, top}) for top in tops]
+
+    splits = {"train": range(40), "valid": range(100, 106), "test": range(200, 206)}
+    (folder / "chorales-quarter.json").write_text(
+        json.dumps({name: [chorale(seed) for seed in seeds] for name, seeds in splits.items()})
+    )
+    return folder / "chorales-quarter.json"
+
+
 def sounds(folder: Path) -> Path:
     """Free Spoken Digits: recordings that are named by class, speaker and number, and a table of what is said."""
     rows = ["file_name,transcription"]
@@ -141,6 +158,17 @@ def wav(path: Path, samples: np.ndarray, rate: int = 8000, **how: str) -> Path:
     return path
 
 
+def clips(folder: Path) -> Path:
+    """Animated GIFs, and a table with their captions."""
+    rows = ["file,caption"]
+    for number in range(48):
+        shown = [Image.new("RGB", (16, 16), (5 * number, 40 * each, 0)) for each in range(4)]
+        shown[0].save(folder / f"{number}.gif", save_all=True, append_images=shown[1:], duration=100)
+        rows.append(f"{number}.gif,{WORDS[number % 12]} {number}")
+    (folder / "captions.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
 MADE: dict[str, Callable[[Path], Path]] = {
     "labelled": labelled,
     "pairs": pairs,
@@ -149,5 +177,7 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "chat": chat,
     "preferences": preferences,
     "histories": histories,
+    "tunes": tunes,
     "sounds": sounds,
+    "clips": clips,
 }

@@ -42,6 +42,7 @@ BUILT_IN = {
     ),
     "histories": _line("histories", ("history", "histories"), "what a person took, one thing after the other"),
     "tunes": _line("tunes", ("tune", "tunes"), "music as notes: MIDI files, and chorales as JSON"),
+    "clips": _line("clips", ("clip", "clips"), "a short film without sound, with a class and a caption or without"),
     "sounds": _line("sounds", ("sound", "sounds"), "a recording, and its class, its speaker and what is said in it"),
 }
 

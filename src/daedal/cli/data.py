@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 
 from daedal.cli import console
 from daedal.cli.options import Switch, fields, given, named_values
+from daedal.data.clip_options import ClipFields
 from daedal.data.images.options import PictureOptions
 from daedal.data.options import CommonOptions, TextOptions
 from daedal.data.sound_options import SoundFields
@@ -31,6 +32,7 @@ def build(
     common: Annotated[CommonOptions | None, fields("What to build")] = None,
     text: Annotated[TextOptions | None, fields("Text")] = None,
     pictures: Annotated[PictureOptions | None, fields("Pictures")] = None,
+    clips: Annotated[ClipFields | None, fields("Clips")] = None,
     sounds: Annotated[SoundFields | None, fields("Sounds")] = None,
 ) -> None:
     """Clean, deduplicate, split and encode text, pictures, sounds or other examples, so that a model can be trained on them.
@@ -38,12 +40,13 @@ def build(
     Parameters
     ----------
     sources
-        Files, folders, archives, hf:NAME[:SPLIT], python-docs, python-code, digits, scenes or emoji-scenes:N,from=PATH.
+        Files, folders, archives, hf:NAME[:SPLIT], python-docs, python-code, digits, scenes, emoji-scenes:N,from=PATH or
+        moving-scenes:N.
         What kind of example they hold is seen from them, and told.
     out
         The data folder to write.
     kind
-        Of example: text, pictures, labelled, tagged, pairs, questions, chat, preferences, histories, sounds.
+        Of example: text, pictures, labelled, tagged, pairs, questions, chat, preferences, histories, sounds, clips.
         [default: seen from the sources]
     column
         Which column of the source is which of an example, as text=review; several times. [default: guessed, and told]
@@ -62,7 +65,14 @@ def build(
     from daedal.data import render_card
 
     with console.progress() as progress:
-        options = {**given(common), **given(text), **given(pictures), **given(sounds), **named_values(set or ())}
+        options = {
+            **given(common),
+            **given(text),
+            **given(pictures),
+            **given(clips),
+            **given(sounds),
+            **named_values(set or ()),
+        }
         if column:
             options["column"] = tuple(column)
         if from_text:

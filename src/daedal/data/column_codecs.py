@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from daedal.codecs.chat import CHATML, TURNS, ChatTemplate
+from daedal.codecs.clip import ClipCodec
 from daedal.codecs.conversation import Conversation
 from daedal.codecs.items import END as END_OF_HISTORY
 from daedal.codecs.items import ItemCodec
@@ -290,12 +291,52 @@ class SoundColumns:
         return cls(SoundCodec.load(folder))
 
 
+class ClipColumns:
+    """Clips of one size and number of frames: those that are asked for."""
+
+    def __init__(self, codec: ClipCodec) -> None:
+        self.codec = codec
+
+    @classmethod
+    def fit(cls, train: Train) -> Self:
+        options: Any = train.options
+        return cls(ClipCodec(frames=options.frames, height=options.size, width=options.size))
+
+    @property
+    def vocab_size(self) -> int:
+        return self.codec.vocab_size
+
+    @property
+    def described(self) -> str:
+        return f"{self.codec.frames} frames of {self.codec.width} x {self.codec.height} pixels, RGB"
+
+    def encode(self, values: Sequence[Any]) -> Rows:
+        rows = [self.codec.encode(each.values, each.rate) for each in values]
+        ids = np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint16)
+        return Rows(np.array([len(row) for row in rows], dtype=np.int64), ids)
+
+    def decode(self, ids: Array) -> Signal:
+        """The clip of a row."""
+        return Signal(*self.codec.decode(ids))
+
+    def fingerprint(self) -> str:
+        return self.codec.fingerprint()
+
+    def save(self, folder: Path) -> None:
+        self.codec.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(ClipCodec.load(folder))
+
+
 CODECS: dict[str, type[ColumnCodec]] = {
     "text": TextColumns,
     "chat": ChatColumns,
     "items": ItemColumns,
     "tune": TuneColumns,
     "sound": SoundColumns,
+    "clip": ClipColumns,
 }
 
 

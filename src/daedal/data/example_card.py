@@ -7,7 +7,7 @@ from daedal.data.examples import ExampleDataset
 from daedal.data.options import SPLITS
 
 _SHOWN = 160  # characters of a value
-_UNITS = {"items": "items", "sound": "samples"}
+_UNITS = {"items": "items", "sound": "samples", "clip": "pairs of bytes"}
 
 
 def of_examples(dataset: ExampleDataset) -> Own:

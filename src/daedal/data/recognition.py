@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daedal.config import Config
+from daedal.data.clip_options import ClipFields
 from daedal.data.images.options import PictureOptions
 from daedal.data.options import CommonOptions, TextOptions
 from daedal.data.peek import Sources
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
     from daedal.data.kind import Kind
 
 
-_FOR: dict[str, type[Config]] = {"sounds": SoundFields, "text": TextOptions, "pictures": PictureOptions}
+_FOR: dict[str, type[Config]] = {
+    "clips": ClipFields,
+    "sounds": SoundFields,
+    "text": TextOptions,
+    "pictures": PictureOptions,
+}
 """Whose options are options of the command."""
 _SURE = 0.75
 _WHOLE = 0.97  # kinds of which each file is an example, by its name

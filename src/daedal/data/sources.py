@@ -18,8 +18,11 @@ from daedal.errors import DaedalError
 from daedal.families import part
 
 Role = Literal["train", "validation", "test"]
-BUILTINS = (*library.BUILTINS, *PICTURES)
-_OF_FILES = {"emoji-scenes": "daedal.data.worlds.emoji_scenes:resolve_emoji_scenes"}  # made by name, but of files
+BUILTINS = (*library.BUILTINS, *PICTURES, "moving-scenes")
+_RESOLVED = {  # made by name, and resolved by what makes them
+    "emoji-scenes": "daedal.data.worlds.emoji_scenes:resolve_emoji_scenes",
+    "moving-scenes": "daedal.data.worlds.moving_source:resolve_moving_scenes",
+}
 _ABOUT = frozenset(f"dataset_{what}.json" for what in ("info", "infos", "dict"))  # of Hugging Face, beside its tables
 _SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "__MACOSX"))
 UNIT_BYTES = 8 * 2**20
@@ -75,9 +78,9 @@ def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
     if source in library.BUILTINS:
         return Named(source=source, role=role, items=tuple(_builtin_items(source)))
     name = source.partition(":")[0]
-    if name in _OF_FILES:
-        drawings: Named = part(_OF_FILES[name])(source, role, leave_out)
-        return drawings
+    if name in _RESOLVED:
+        made: Named = part(_RESOLVED[name])(source, role, leave_out)
+        return made
     if name in PICTURES:
         return Named(source=source, role=role, items=(Item(kind="pictures", label=source, path=source),))
     return resolve_path(source, role, leave_out)

@@ -144,9 +144,7 @@ class TuneWindows:
             done = found[-1].last
         return found
 
-    def rows_of(
-        self, windows: Sequence[Window]
-    ) -> tuple[Int64[Array, "windows width"], Int64[Array, "windows width"]]:
+    def rows_of(self, windows: Sequence[Window]) -> tuple[Int64[Array, "windows width"], Int64[Array, "windows width"]]:
         """Inputs and targets of windows; what is not judged in them is ignored."""
         inputs, targets = self._blank(len(windows))
         for number, (row, first, judged, last) in enumerate(windows):

@@ -46,6 +46,7 @@ SUBJECTS = {
     "translations": _able("examples:PairSubject", "translate"),
     "masked": _able("masked:MaskedSubject", "fill"),
     "pairs": _able("examples:PairSubject", "embed"),
+    "tunes": _able("tunes:TuneSubject", "compose"),
     "text": _able("text:TextSubject", "complete"),
     "pictures": _able(
         "pictures:PictureSubject", "sample", "match", "reconstruct", "score", "edit", "interpolate", "caption"
@@ -61,6 +62,10 @@ EVALUATORS = {
     "translations": ("daedal.evaluation.examples.translating:Translating",),
     "masked": ("daedal.evaluation.masking:Masking",),
     "pairs": ("daedal.evaluation.examples.embedding:Embedding",),
+    "tunes": (
+        "daedal.evaluation.tunes.prediction:TunePrediction",
+        "daedal.evaluation.tunes.composing:Composing",
+    ),
     "text": ("daedal.evaluation.prediction:Prediction", "daedal.evaluation.writing:Writing"),
     "pictures": (
         "daedal.evaluation.images.distances:Distances",

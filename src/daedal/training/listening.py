@@ -94,7 +94,8 @@ class Recordings:
         changed: Array = np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
         changed = np.pad(changed, (int(before * most), int(behind * most)))
         hiss = np.random.Generator(np.random.Philox(seed)).standard_normal(len(changed), dtype=np.float32)
-        return changed + hiss * np.float32(10 ** (_NOISE[0] + (_NOISE[1] - _NOISE[0]) * loud))
+        changed += hiss * np.float32(10 ** (_NOISE[0] + (_NOISE[1] - _NOISE[0]) * loud))
+        return changed
 
 
 def _mask(frames: torch.Tensor, count: int, chances: Float[Array, "masks 2"]) -> None:

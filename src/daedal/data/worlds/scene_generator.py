@@ -202,20 +202,20 @@ def _met(first: Place, second: Place) -> Place | None:
         meets = gap(first, (*form, first[2] + across / length * middle, first[3] + down / length * middle)) < 0
         low, high = (middle, high) if meets else (low, middle)
     x, y = first[2] + across / length * high, first[3] + down / length * high
-    left, right, top, bottom = _limits(*form)
+    left, right, top, bottom = limits(*form)
     return _at(form, x, y) if left <= x <= right and top <= y <= bottom else None
 
 
 def _apart(one: Place, other: Place) -> bool:
     away = hypot(one[2] - other[2], one[3] - other[3])
-    (near, far), (other_near, other_far) = _radii(one[0]), _radii(other[0])
+    (near, far), (other_near, other_far) = radii(one[0]), radii(other[0])
     if away >= one[1] * far + other[1] * other_far + APART:
         return True
     return away >= one[1] * near + other[1] * other_near + APART and gap(one, other) >= APART
 
 
 def _somewhere(random: Random, form: Form) -> Place:
-    left, right, top, bottom = _limits(*form)
+    left, right, top, bottom = limits(*form)
     return _at(form, left + random.random() * (right - left), top + random.random() * (bottom - top))
 
 
@@ -224,7 +224,7 @@ def _at(form: Form, x: float, y: float) -> Place:
 
 
 @cache
-def _limits(shape: Shape, size: float) -> tuple[float, float, float, float]:
+def limits(shape: Shape, size: float) -> tuple[float, float, float, float]:
     """Where the centre may be: left, right, top, bottom."""
     (left, top), (right, bottom) = (
         (outline(shape).min(axis=0) * size).tolist(),
@@ -234,7 +234,7 @@ def _limits(shape: Shape, size: float) -> tuple[float, float, float, float]:
 
 
 @cache
-def _radii(shape: Shape) -> tuple[float, float]:
+def radii(shape: Shape) -> tuple[float, float]:
     """How near to its centre the outline comes, and how far from it."""
     away = np.hypot(*outline(shape).T)
     return float(away.min()) if shape != "moon" else 0.0, float(away.max())

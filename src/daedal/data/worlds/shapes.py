@@ -40,7 +40,13 @@ def distance(shape: Shape, points: Points) -> Float[np.ndarray, "*grid"]:
 
 
 def coverage(
-    shape: Shape, size: float, x: float, y: float, side: int, box: tuple[int, int, int, int] | None = None
+    shape: Shape,
+    size: float,
+    x: float,
+    y: float,
+    side: int,
+    box: tuple[int, int, int, int] | None = None,
+    turn: float = 0.0,
 ) -> Float[np.ndarray, "height width"]:
     """The share of each pixel that a shape covers, from 0 to 1.
 
@@ -48,14 +54,22 @@ def coverage(
         size: of the shape, in shares of the picture's side; `x` and `y` of its centre too.
         side: of the picture, in pixels.
         box: the rows and columns wanted (top, bottom, left, right); all where not given.
+        turn: of the shape around its centre, in radians, clockwise.
     """
     top, bottom, left, right = box or (0, side, 0, side)
     points = np.empty((bottom - top, right - left, 2))
     points[..., 0] = ((np.arange(left, right) + 0.5) / side - x) / size
     points[..., 1] = (((np.arange(top, bottom) + 0.5) / side - y) / size)[:, None]
+    if turn:
+        points = points @ turning(turn)
     cover: Float[np.ndarray, "height width"] = 0.5 - distance(shape, points) * (size * side)
     np.minimum(np.maximum(cover, 0, out=cover), 1, out=cover)  # a third of the time that np.clip takes
     return cover
+
+
+def turning(turn: float) -> Float[np.ndarray, "2 2"]:
+    """What turns points, as rows of x and y, back by so many radians: where they were before all was turned clockwise."""
+    return np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
 
 
 def box_of(size: float, x: float, y: float, side: int) -> tuple[int, int, int, int]:

@@ -75,6 +75,12 @@ WORDS = {
         "about people by it, and least of all who somebody is.",
         ("accuracy", "word-error-rate", "speaker-accuracy", "character-error-rate", "macro-f1"),
     ),
+    "compose": _Words(
+        "composer of tunes", "tunes", "other", 'model.generate(seconds=20)[0].save("tune.wav")', "",
+        "It writes tunes like those that it learned from, and of these it may copy some: the report tells how long its "
+        "copies are. It knows notes, and nothing of sound.",
+        ("nats-per-step", "nats-per-event", "longest-copy-from-training-tunes"),
+    ),
     "fill": _Words(
         "masked language model", "text", "fill-mask", 'print(model.fill("The capital of France is [MASK].", top=5))',
         '"The capital of France is [MASK]."',

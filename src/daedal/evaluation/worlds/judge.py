@@ -15,7 +15,7 @@ strange and no specks. A rendered scene always is.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -85,8 +85,28 @@ class Reading:
         return not self.problems
 
 
-@dataclass(frozen=True)
-class _Fit:
+Plane = Float[np.ndarray, "side side"]
+Box = tuple[int, int, int, int]
+"""Rows and columns of pixels: top, bottom, left, right."""
+
+
+class Part(NamedTuple):
+    """A thing as the pixels that it covers, before anything is said of its shape.
+
+    Attributes:
+        cover: the share of each pixel of `box`, small shares counted as none and large ones as whole.
+        exact: the shares as they are.
+    """
+
+    colour: Colour
+    cover: Float[np.ndarray, "height width"]
+    exact: Float[np.ndarray, "height width"]
+    box: Box
+
+
+class Fit(NamedTuple):
+    """A shape at the place and size at which it overlaps best with what is covered."""
+
     shape: Shape
     size: float
     x: float
@@ -94,8 +114,38 @@ class _Fit:
     overlap: float
 
 
+class Segments(NamedTuple):
+    """The parts of a picture, its ground, and what is wrong with the rest."""
+
+    parts: tuple[Part, ...]
+    tint: Tint | None
+    problems: tuple[tuple[Problem, str], ...]
+
+
 def read(picture: UInt8[np.ndarray, "side side 3"]) -> Reading:
     """What is in a picture.
+
+    Raises:
+        DaedalError: not a square colour picture of 32 to 128 pixels.
+    """
+    parts, tint, found = segment(picture)
+    if tint is None:
+        return Reading((), (), None, found)
+    problems = list(found)
+    fits = sorted(((fit(part, len(picture)), part.colour) for part in parts), key=lambda pair: -pair[0].size)
+    for best, name in fits:
+        if best.overlap < STRICT:
+            problems.append(("no shape", f"{name}, {best.shape} at {best.overlap:.2f}"))
+        elif not SIZE["small"] / _SIZE_OFF <= best.size <= SIZE["large"] * _SIZE_OFF:
+            problems.append(("odd size", f"{name} {best.shape} of {best.size:.2f}"))
+    if not 1 <= len(fits) <= MOST_THINGS:
+        problems.append(("number", f"{len(fits)} shapes"))
+    things = tuple(_thing(best, name) for best, name in fits)
+    return Reading(things, tuple(best.overlap for best, _ in fits), tint, tuple(problems))
+
+
+def segment(picture: UInt8[np.ndarray, "side side 3"]) -> Segments:
+    """The things of a picture as the pixels that they cover.
 
     Raises:
         DaedalError: not a square colour picture of 32 to 128 pixels.
@@ -114,7 +164,7 @@ def read(picture: UInt8[np.ndarray, "side side 3"]) -> Reading:
     _, pale_off = _nearest(pixels, _TINT_RGB)
     open_ground = (pale_off < off) & (pale_off < 2 * _GROUND_OFF)
     if open_ground.mean() < _GROUND_SHARE:
-        return Reading((), (), None, (("no ground", f"{open_ground.mean():.0%} of the picture"),))
+        return Segments((), None, (("no ground", f"{open_ground.mean():.0%} of the picture"),))
     ground, tint_off, tint = _ground(pixels[open_ground])
     cores = np.where(off < _CORE, colour, -1)
     covers, strange = _covers(pixels, cores, ground)
@@ -123,34 +173,21 @@ def read(picture: UInt8[np.ndarray, "side side 3"]) -> Reading:
         problems.append(("odd ground", f"{tint_off:.0f} levels from {TINTS[tint]}"))
     if strange > _STRANGE_SHARE:
         problems.append(("strange colours", f"in {strange:.1%} of the picture"))
-    found: list[tuple[_Fit, Colour]] = []
+    parts: list[Part] = []
     stray = 0.0
-    for number, (cover, labels, count) in covers.items():
+    for number, (cover, exact, labels, count) in covers.items():
         grown = _grown(labels)
         stray += float(cover[grown == 0].sum())
-        for part, box in _parts(cover, grown, count, cores, number):
-            found.append((_fit(part, box, side), COLOURS[number]))
+        parts += _parts(cover, exact, grown, count, cores, number)
     if stray > _STRAY * side * side:
         problems.append(("stray marks", f"{stray:.0f} pixels"))
-    found.sort(key=lambda pair: -pair[0].size)
-    for fit, name in found:
-        if fit.overlap < STRICT:
-            problems.append(("no shape", f"{name}, {fit.shape} at {fit.overlap:.2f}"))
-        elif not SIZE["small"] / _SIZE_OFF <= fit.size <= SIZE["large"] * _SIZE_OFF:
-            problems.append(("odd size", f"{name} {fit.shape} of {fit.size:.2f}"))
-    if not 1 <= len(found) <= MOST_THINGS:
-        problems.append(("number", f"{len(found)} shapes"))
-    things = tuple(_thing(fit, name) for fit, name in found)
-    return Reading(things, tuple(fit.overlap for fit, _ in found), TINTS[tint], tuple(problems))
+    return Segments(tuple(parts), TINTS[tint], tuple(problems))
 
 
-def _thing(fit: _Fit, colour: Colour) -> Thing:
+def _thing(fit: Fit, colour: Colour) -> Thing:
     size = min(SIZES, key=lambda name: abs(np.log(fit.size / SIZE[name])))
     x, y = float(np.clip(fit.x, 0, 1)), float(np.clip(fit.y, 0, 1))
     return Thing(shape=fit.shape, colour=colour, size=size, x=x, y=y)
-
-
-Plane = Float[np.ndarray, "side side"]
 
 
 def _nearest(
@@ -170,14 +207,14 @@ def _ground(pixels: Float[np.ndarray, "pixels 3"]) -> tuple[Float[np.ndarray, " 
     return middle.astype(np.float32), float(away.min()), int(away.argmin())
 
 
-Cover = tuple[Plane, Int[np.ndarray, "side side"], int]
+Cover = tuple[Plane, Plane, Int[np.ndarray, "side side"], int]
 
 
 def _covers(
     pixels: Float[np.ndarray, "side side 3"], cores: Int[np.ndarray, "side side"], ground: Float[np.ndarray, " 3"]
 ) -> tuple[dict[int, Cover], float]:
-    """For each colour that a thing has: how much of each pixel it covers, and its things, numbered from 1.
-    And the share of all pixels that no mixture explains."""
+    """For each colour that a thing has: how much of each pixel it covers, cleaned and as it is, and its things, numbered from
+    1. And the share of all pixels that no mixture explains."""
     side = len(pixels)
     speck = _SPECK * side * side
     core: dict[int, Bool[np.ndarray, "side side"]] = {}
@@ -212,8 +249,11 @@ def _covers(
                 parts[number][better] = share[better]
     covers: dict[int, Cover] = {}
     for number in numbers:
+        line = colours[number] - ground  # a core pixel may be a little of the ground as well
+        exact = np.where(core[number], np.clip((pixels - ground) @ line / (line @ line), 0, 1), 0)
+        exact[rows, columns] = parts[number]
         shares[number][rows, columns] = _cleaned(parts[number])
-        covers[number] = (shares[number], *_things(shares[number] > 0.5, core[number]))
+        covers[number] = (shares[number], exact, *_things(shares[number] > 0.5, core[number]))
     return covers, float((best > _STRANGE).sum()) / side**2
 
 
@@ -235,15 +275,17 @@ def _grown(labels: Int[np.ndarray, "side side"]) -> Int[np.ndarray, "side side"]
     return labels
 
 
-Box = tuple[int, int, int, int]
-
-
 def _parts(
-    cover: Plane, grown: Int[np.ndarray, "side side"], count: int, cores: Int[np.ndarray, "side side"], number: int
-) -> Iterator[tuple[Plane, Box]]:
-    """What each thing of a colour covers, with what is inside of it, and the box of pixels that this is."""
+    cover: Plane,
+    exact: Plane,
+    grown: Int[np.ndarray, "side side"],
+    count: int,
+    cores: Int[np.ndarray, "side side"],
+    number: int,
+) -> Iterator[Part]:
+    """What each thing of a colour covers, with what is inside of it."""
     for label, found in enumerate(ndimage.find_objects(grown, max_label=count), start=1):
-        part = np.where(grown[found] == label, cover[found], 0)
+        part, raw = (np.where(grown[found] == label, plane[found], 0) for plane in (cover, exact))
         solid = part > 0.5
         holes = ndimage.binary_fill_holes(solid) & ~solid
         if holes.any():
@@ -251,27 +293,33 @@ def _parts(
             other = (cores[found] >= 0) & (cores[found] != number)
             for region in range(1, many + 1):
                 if (other & (regions == region)).any():
-                    part = np.where(regions == region, 1, part)
+                    part, raw = (np.where(regions == region, 1, plane) for plane in (part, raw))
         rows, columns = found
-        yield part, (rows.start, rows.stop, columns.start, columns.stop)
+        yield Part(COLOURS[number], part, raw, (rows.start, rows.stop, columns.start, columns.stop))
 
 
-def _fit(part: Plane, box: Box, side: int) -> _Fit:
-    """The shape that overlaps best with what is covered."""
-    total = float(part.sum())
+def moments(cover: Float[np.ndarray, "height width"], box: Box, side: int) -> tuple[float, float, float]:
+    """What is covered, in pixels, and its centre of gravity, x and y in sides of the picture."""
+    total = float(cover.sum())
     top, bottom, left, right = box
-    x = float(part.sum(axis=0) @ (np.arange(left, right) + 0.5)) / total / side
-    y = float(part.sum(axis=1) @ (np.arange(top, bottom) + 0.5)) / total / side
+    x = float(cover.sum(axis=0) @ (np.arange(left, right) + 0.5)) / total / side
+    y = float(cover.sum(axis=1) @ (np.arange(top, bottom) + 0.5)) / total / side
+    return total, x, y
+
+
+def fit(part: Part, side: int) -> Fit:
+    """The shape, upright, that overlaps best with a part of a picture of this side."""
+    total, x, y = moments(part.cover, part.box, side)
     fits = []
     for shape in SHAPES:
         size = (total / area(shape)) ** 0.5 / side
         across, down = centroid(shape)
-        fits.append(_overlap(part, box, side, shape, size, x - across * size, y - down * size))
+        fits.append(_overlap(part.cover, part.box, side, shape, size, x - across * size, y - down * size))
     best = max(fits, key=lambda fit: fit.overlap)
-    return _nudged(part, box, side, best)
+    return _nudged(part.cover, part.box, side, best)
 
 
-def _nudged(part: Plane, box: Box, side: int, fit: _Fit) -> _Fit:
+def _nudged(part: Plane, box: Box, side: int, fit: Fit) -> Fit:
     """The same shape a little moved and scaled, as long as that fits better."""
     step = 0.4
     while step > 0.1 and fit.overlap < _CLEAR:
@@ -290,14 +338,14 @@ def _nudged(part: Plane, box: Box, side: int, fit: _Fit) -> _Fit:
     return fit
 
 
-def _overlap(part: Plane, box: Box, side: int, shape: Shape, size: float, x: float, y: float) -> _Fit:
+def _overlap(part: Plane, box: Box, side: int, shape: Shape, size: float, x: float, y: float) -> Fit:
     """How well a template fits what is covered: intersection over union."""
     template = _cleaned(coverage(shape, size, x, y, side, box))
     both = float(np.minimum(part, template).sum())
     beyond = max(
         0.0, area(shape) * (size * side) ** 2 - float(template.sum())
     )  # what the template covers outside the box
-    return _Fit(shape, size, x, y, both / (float(np.maximum(part, template).sum()) + beyond))
+    return Fit(shape, size, x, y, both / (float(np.maximum(part, template).sum()) + beyond))
 
 
 def _cleaned(shares: Float[np.ndarray, "*grid"]) -> Float[np.ndarray, "*grid"]:

@@ -2,7 +2,7 @@
 some are known.
 
 Longer than the model sees at once is written in windows, each behind the last half of the one before. Of what is to fit codes
-that come after it, as a melody and the bars after a gap, several are written, and the one stays under which these are likeliest.
+that come after it, as a melody and the bars after a gap, several are written; the one stays under which these are likeliest.
 """
 
 import hashlib
@@ -109,8 +109,8 @@ class Compose(Skill):
         how = ComposeOptions.parse(options, "compose")
         if sum(each is not None for each in (begin, melody, gap)) > 1:
             raise DaedalError("A tune is gone on with, harmonised or filled in, one at a time", "Give one of them")
-        if n < 1 or first < 0:
-            raise DaedalError(f"There are no {n} tunes from number {first} on", "Ask for 1 or more")
+        if not isinstance(n, int) or n < 1 or first < 0:
+            raise DaedalError(f"There are no {n!r} tunes from number {first} on", "Ask for 1 or more")
         task = self._task(how, begin, melody, gap)
         asked = dict(said or {})
         if task.source is not None:
@@ -156,25 +156,24 @@ class Compose(Skill):
             source, (start, last) = open_tune(gap[0]), gap[1]
             if not 1 <= start <= last:
                 raise DaedalError(f"There are no bars {start} to {last}", "Count them from 1")
-            opened = self._open_bars if isinstance(layout, Voices) else self._open_events
-            return opened(source, start, last)  # type: ignore[operator, no-any-return]
-        source = None if begin is None else open_tune(begin)
-        known = np.zeros(0, dtype=np.int64) if source is None else layout.encode(source)
-        tempo = None if source is None else _tempo(source)
+            return (self._open_bars if isinstance(layout, Voices) else self._open_events)(source, start, last)
+        begun = None if begin is None else open_tune(begin)
+        known = np.zeros(0, dtype=np.int64) if begun is None else layout.encode(begun)
+        tempo = None if begun is None else _tempo(begun)
         seconds = how.seconds or LONGEST
-        task: Literal["continue", "new"] = "new" if source is None else "continue"
+        task: Literal["continue", "new"] = "new" if begun is None else "continue"
         if isinstance(layout, Voices):
             steps = max(1, round(seconds * 1e6 * layout.steps / (tempo or layout.tempo)))
             most = len(known) + steps * layout.voices
-            return _Task(task, Draft(known, most, how.seconds is None), source, tempo)
-        given = 0.0 if source is None else source.seconds
+            return _Task(task, Draft(known, most, how.seconds is None), begun, tempo)
+        given = 0.0 if begun is None else begun.seconds
 
         def done(codes: Array) -> bool:
             tune = layout.decode(codes)
             return tune is not None and tune.seconds_at(tune.notes[-1].start) >= given + seconds
 
         most = len(known) + int(_CODES_A_SECOND * seconds)
-        return _Task(task, Draft(known, most, how.seconds is None, done), source)
+        return _Task(task, Draft(known, most, how.seconds is None, done), begun)
 
     def _harmonised(self, melody: Tune) -> _Task:
         layout = self._codec.layout
