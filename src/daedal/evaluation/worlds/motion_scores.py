@@ -3,10 +3,10 @@
     found = motions(show, side=32, frames=16, per_task=50, seed=1)
     found["overall", "seen"].value
 
-`show` is any function from prompts and a seed to clips. A clip fits its prompt where all of the judge's verdict holds (objects,
-colours, motion, order, identity, clean frames). `motion_ceiling` scores true clips in the place of written ones, or what becomes
-of them in a tokenizer: what a model that learns its tokens perfectly gets. `film_quality` says how evenly what moves moves, and
-whether things stay what they are, prompt or not.
+`show` is any function from prompts and a seed to clips. A clip fits its prompt where all of the judge's verdict holds
+(objects, colours, motion, order, identity, clean frames). `motion_ceiling` scores true clips in the place of written ones,
+or what becomes of them in a tokenizer: what a model that learns its tokens perfectly gets. `film_quality` says how evenly
+what moves moves, and whether things stay what they are, prompt or not.
 """
 
 import hashlib
