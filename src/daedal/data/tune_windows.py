@@ -110,7 +110,7 @@ class TuneWindows:
         """The codes of a window and what is said before them, transposed and in another tempo by two numbers from 0 to 1."""
         layout = self.codec.layout
         if row not in self._pitched:
-            self._pitched[row] = layout.pitched(self.codes[row])
+            self._pitched[row] = np.append(layout.pitched(self.codes[row][:-1]), False)
         end = begin + self.length
         codes, pitched = self.codes[row][begin:end], self._pitched[row][begin:end]
         opening, found = self.openings[row].copy(), codes[pitched] - layout.first_pitch

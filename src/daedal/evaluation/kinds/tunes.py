@@ -3,16 +3,12 @@
 from functools import cached_property
 from typing import Any, Self
 
-import numpy as np
-
 from daedal.codecs.tune import Tune
 from daedal.codecs.tune_codec import TuneCodec
 from daedal.codecs.voices import Voices
 from daedal.data.tune_windows import TuneWindows
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.kinds.examples import ExampleSubject
-
-Array = np.ndarray
 
 
 class TuneSubject(ExampleSubject):
@@ -38,10 +34,6 @@ class TuneSubject(ExampleSubject):
         """Codes that it sees at once."""
         return int(self.model.config.context) - self.codec.opening + 1
 
-    def windows(self, examples: Examples) -> TuneWindows:
-        """Tunes, in windows of its own."""
-        return TuneWindows([self.codec.encode(tune) for tune in tunes_of(examples)], self.codec, self.window)
-
     @property
     def per_step(self) -> int:
         """Codes of a step, where the codec is a grid of voices; else 1."""
@@ -56,7 +48,8 @@ class TuneSubject(ExampleSubject):
     def windows_each(self) -> float:
         """Windows of a held-out tune, on average."""
         few = self.held.some(16, self.asked.seed)
-        return len(self.windows(few).judged()) / len(few)
+        rows = [self.codec.encode(tune) for tune in tunes_of(few)]
+        return len(TuneWindows(rows, self.codec, self.window).judged()) / len(few)
 
 
 def tunes_of(examples: Examples) -> list[Tune]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from daedal.data.tune_windows import TuneWindows
 from daedal.evaluation.blocks import Ranking
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator
@@ -39,15 +40,14 @@ class TunePrediction(ExampleEvaluator):
     needs, columns = frozenset({"compose"}), frozenset({"tune"})
 
     def ask(self, generator: Generator, examples: Examples) -> Sequence[Any]:
-        subject = self._subject
-        found = code_log_likelihoods(subject.model, subject.windows(examples))
+        codec, model = generator.codec, generator.model
+        rows = [codec.encode(tune) for tune in tunes_of(examples)]
+        found = code_log_likelihoods(model, TuneWindows(rows, codec, model.config.context - codec.opening + 1))
         return [_Nats(-float(nats[:-1].sum()), len(nats) - 1) for nats in found]
 
     def each(self, subject: Any) -> float:
-        self._subject: TuneSubject = subject
-        seconds: float = subject.seconds_each(
-            type(self).__name__, subject.windows_each, lambda some: self.ask(subject.opened, some)
-        )
+        name, ask = type(self).__name__, self.ask
+        seconds: float = subject.seconds_each(name, subject.windows_each, lambda some: ask(subject.generator, some))
         return seconds
 
     def rest(self, subject: Any) -> float:
@@ -55,9 +55,8 @@ class TunePrediction(ExampleEvaluator):
         return 3 * min(_COUNTED, codes) * _SECONDS_PER_COUNTED
 
     def measure(self, subject: Any, within: float, tell: Tell) -> Findings:
-        self._subject = subject
         examples, found = self.answers(subject, within, tell, "predicting held-out tunes")
-        own = self._measured(subject, found, {**subject.about}, window=subject.window, stride=subject.window // 2)
+        own = self._measured(subject, found, subject.about, window=subject.window, stride=subject.window // 2)
         baselines = tuple(self._counted(subject, examples)) if subject.train is not None else ()
         of = f"Nats per {subject.unit} of the {examples.name} tunes, less is better"
         return Findings((own,), baselines, (Ranking(quantity=f"nats-per-{subject.unit}", of=of),))

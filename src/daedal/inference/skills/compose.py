@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Int64
 
 from daedal.codecs.events import Event, Events
+from daedal.codecs.piano_roll import bars as bars_of
 from daedal.codecs.tune import USUAL_TEMPO, Tune
 from daedal.codecs.tune_codec import TuneCodec, said_of
 from daedal.codecs.voices import Voices
@@ -51,7 +52,8 @@ class _Task:
         draft: what of it is known.
         source: the tune that it is made of.
         tempo: microseconds of a quarter, where the layout knows none.
-        bars: so many are written, and what follows them.
+        bars, after: so many bars of events are written, and the codes that follow them.
+        span: the ticks between which notes are taken of what was written; the others are the source's.
     """
 
     task: Literal["new", "continue", "harmonise", "infill"]
@@ -60,6 +62,7 @@ class _Task:
     tempo: int | None = None
     bars: int = 0
     after: Int64[Array, " codes"] | None = None
+    span: tuple[int, int] = (0, 0)
 
 
 class Compose(Skill):
@@ -220,7 +223,11 @@ class Compose(Skill):
             return int((written[len(known) :] == layout.code(Event("bar"))).sum()) >= gap
 
         most = len(known) + int(_CODES_A_SECOND * tune.seconds / len(bars) * gap) + _SPARE
-        return _Task("infill", Draft(known, most, done=done), tune, bars=gap, after=after)
+        on_grid = layout.decode(codes)
+        assert on_grid is not None
+        begins = [*bars_of(on_grid, on_grid.end), on_grid.end]
+        span = begins[start - 1], begins[min(last, len(begins) - 1)]
+        return _Task("infill", Draft(known, most, done=done), on_grid, bars=gap, after=after, span=span)
 
     # -- what was written ----------------------------------------------------------------------------------------------
 
@@ -250,6 +257,11 @@ class Compose(Skill):
         tune = self._codec.decode([*opening, *codes])
         if tune is None:
             raise DaedalError("The model wrote silence", "Ask for more seconds, or with another seed")
+        if task.after is not None and task.source is not None:
+            begin, end = task.span  # what the gap says of metre, tempo or program is not to reach what follows it
+            notes = [note for note in tune.notes if begin <= note.start < end]
+            notes += [note for note in task.source.notes if not begin <= note.start < end]
+            tune = replace(task.source, notes=Tune.of(tune.ticks, notes).notes)
         if task.tempo is not None:
             tune = replace(tune, tempos=((0, task.tempo),))
         if task.source is not None and task.source.metres and not tune.metres:
