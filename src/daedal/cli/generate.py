@@ -20,6 +20,7 @@ from daedal.cli.drawing import (
 )
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Sampling, sampling
+from daedal.cli.speaking import speak
 from daedal.errors import DaedalError
 from daedal.inference.sampling import Quantize
 from daedal.models.image_sampling import ImageSampling
@@ -59,8 +60,9 @@ def generate(
     replace: Annotated[bool, Parameter(negative=(), show_default=False, group=_GROUP)] = False,
     how: Annotated[_Flags | None, fields(_GROUP)] = None,
     tunes: Annotated[TuneFlags | None, fields("Tunes")] = None,
+    speaker: Annotated[str | None, Parameter(group="Sounds")] = None,
 ) -> None:
-    """Write text, draw pictures or compose tunes with a trained model.
+    """Write text, draw pictures, compose tunes or speak, with a trained model.
 
     Parameters
     ----------
@@ -90,11 +92,14 @@ def generate(
         The run folder of a CLIP that chooses. [default: a model that can caption pictures judges its own]
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. Of tunes a file for one
-        (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound. [default: a new file or folder here]
+        (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound; of speech .wav, .flac, .ogg or .mp3, or a
+        folder. [default: a new file or folder here]
     columns
         Pictures side by side on the sheet. [default: as many as rows]
     replace
         Overwrite files that are there.
+    speaker
+        In whose voice to speak. [default: anybody's]
     """
     chosen = sampling(options, logit_bias)
     of_text = {"quantize": quantize} | {name: value for name, value in chosen.items() if name not in _SHARED}
@@ -106,6 +111,18 @@ def generate(
 
     api.use_fastest_threads()
     generator = api.load(model, **({} if quantize is None else {"quantize": quantize}))
+    if "speak" in generator.skills:
+        unable = {
+            name: value
+            for name, value in of_pictures.items()
+            if name not in ("out", "replace", *ImageSampling.model_fields)
+        }
+        unable |= of_text | given(tunes)
+        _refuse(unable, f"{model} speaks")
+        values = {name: value for name, value in chosen.items() if name in _SHARED} | given(how)
+        speak(generator, model, prompt or [], n or 1, speaker, values, out, replace, json)
+        return
+    _refuse({"speaker": speaker}, f"{model} does not speak")
     of_tunes = {"continue" if name == "begin" else name: value for name, value in given(tunes).items()}
     if "compose" in generator.skills:
         shared = {"temperature", "top_k", "top_p", "seed"}
