@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,6 +120,21 @@ def histories(folder: Path) -> Path:
     return folder
 
 
+def tunes(folder: Path) -> Path:
+    """JSB chorales: for each step the pitches that sound, in splits of their own."""
+
+    def chorale(seed: int) -> list[list[int]]:
+        chance = random.Random(seed)
+        tops = [chance.randint(67, 79) for _ in range(24)]
+        return [sorted({top - 24, top - chance.randint(8, 10), top - 5, top}) for top in tops]
+
+    splits = {"train": range(40), "valid": range(100, 106), "test": range(200, 206)}
+    (folder / "chorales-quarter.json").write_text(
+        json.dumps({name: [chorale(seed) for seed in seeds] for name, seeds in splits.items()})
+    )
+    return folder / "chorales-quarter.json"
+
+
 def sounds(folder: Path) -> Path:
     """Free Spoken Digits: recordings that are named by class, speaker and number, and a table of what is said."""
     rows = ["file_name,transcription"]
@@ -161,6 +177,7 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "chat": chat,
     "preferences": preferences,
     "histories": histories,
+    "tunes": tunes,
     "sounds": sounds,
     "clips": clips,
 }

@@ -423,7 +423,7 @@ def test_what_it_cannot_do_is_refused_in_one_line_that_says_what_it_can(name: st
 
 def table() -> str:
     """What every family can do, from what it declares."""
-    rows = [part(each.model) for name, each in families().items() if each.over == "tokens" and name != "gpt"]
+    rows = [part(each.model) for name, each in families().items() if each.over != "pixels" and name != "gpt"]
     models: dict[str, type[Model] | Model] = {"GPT over text": GPT, **{each.__name__: each for each in rows}}
     for name in MAKERS:
         single = name in IMAGE_FAMILIES

@@ -189,13 +189,13 @@ def test_no_family_learns_what_it_cannot(kind: str, built: Callable[[str], Examp
 
 
 def test_numbers_without_text_are_no_kind(tmp_path: Path) -> None:
-    tunes = {split: [[[60, 64, 67, -1], [62, 65, 69, -1]] * 20] for split in ("train", "valid", "test")}
-    (tmp_path / "chorales.json").write_text(json.dumps(tunes))
-    line = mistake("data", "build", tmp_path / "chorales.json", "--out", tmp_path / "out")
+    matrices = {split: [[[0.5, 1.25, -3.75], [2.5, 0.125, 8.5]] * 20] for split in ("train", "valid", "test")}
+    (tmp_path / "matrices.json").write_text(json.dumps(matrices))
+    line = mistake("data", "build", tmp_path / "matrices.json", "--out", tmp_path / "out")
     assert "no kind of example is this" in line
     assert "text, pictures, labelled" in line
     assert not (tmp_path / "out").exists()
-    assert daedal.build_data([tmp_path / "chorales.json"], tmp_path / "out", kind="text", split=(100, 0, 0))
+    assert daedal.build_data([tmp_path / "matrices.json"], tmp_path / "out", kind="text", split=(100, 0, 0))
 
 
 def test_what_may_be_two_kinds_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

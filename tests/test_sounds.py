@@ -1,5 +1,6 @@
 """Sounds: files of every form are read, what is wrong with one is told and counted, and a codec keeps samples as they are."""
 
+import json
 import struct
 import zipfile
 from pathlib import Path
@@ -18,6 +19,9 @@ from daedal.codecs.sound import SoundCodec, loudness, resample, sounding
 from daedal.data.examples import ExampleDataset
 from daedal.data.recognition import recognise
 from daedal.data.sound_files import Unreadable, decode_sound
+from daedal.errors import DaedalError
+from daedal.inference.provenance import Provenance
+from daedal.inference.sound import Sound
 from kind_examples import sounds, tone, wav
 
 
@@ -263,3 +267,31 @@ def test_options_of_sounds_are_refused_for_others(tmp_path: Path) -> None:
     assert "--rate is for sounds" in mistake(
         "data", "build", tmp_path / "a.txt", "--rate", "8000", "--out", tmp_path / "o"
     )
+
+
+# -- a sound that was made ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3"])
+def test_a_sound_saves_itself_in_every_form_and_says_where_it_comes_from(form: str, tmp_path: Path) -> None:
+    made = Sound(tone(440, 0.5).astype(np.float32) / 32768, 8000, Provenance(model="m", fingerprint="f", version="1"))
+    path = made.save(tmp_path / f"a.{form}")
+    again = decode_sound(path.read_bytes(), 60).signal
+    assert again.rate == 8000
+    assert len(again.values) == pytest.approx(4000, abs=1200 if form == "mp3" else 0)
+    assert json.loads((tmp_path / f"a.{form}.json").read_text())["model"] == "m"
+
+
+def test_a_sound_shows_itself(tmp_path: Path) -> None:
+    low, high = (Sound(tone(pitch, 0.5).astype(np.float32) / 32768, 8000) for pitch in (300, 3000))
+    rows = [np.asarray(each.spectrogram().convert("L")).mean(axis=1).argmax() for each in (low, high)]
+    assert rows[0] > rows[1]  # low pitches are at the bottom
+    assert "<audio controls" in low._repr_html_()
+    assert not np.asarray(Sound(np.zeros(800, np.float32), 8000).spectrogram().convert("L")).max() > 1
+
+
+def test_a_form_that_is_none_is_refused() -> None:
+    with pytest.raises(DaedalError, match=r"Choose .wav, .flac, .ogg, .mp3"):
+        Sound(np.zeros(8, np.float32), 8000).save("a.xyz")
+    with pytest.raises(DaedalError, match="An MP3 has no 9,000 samples"):
+        Sound(np.zeros(8, np.float32), 9000).encoded("mp3")

@@ -38,7 +38,7 @@ class Line(NamedTuple):
     """
 
     says: str
-    over: Literal["tokens", "pixels"]
+    over: Literal["tokens", "pixels", "frames"]
     model: str
     learns: Mapping[str, Learning]
     codes_of: str | None = None
@@ -120,6 +120,12 @@ BUILT_IN = {
         "daedal.models.film:Film",
         {"clips": Learning("daedal.training.films:FilmLearner", "daedal.training.film_plan:FilmPlan")},
         codes_of="vqvae",
+    ),
+    "listener": Line(
+        "a listener: it tells what is said in a recording, what it is and who speaks",
+        "frames",
+        "daedal.models.listener:Listener",
+        {"sounds": Learning("daedal.training.listening:ListenLearner", "daedal.training.sound_plan:ListenerPlan")},
     ),
     "music": Line(
         "a GPT that composes: a Transformer that learns to go on with a tune",

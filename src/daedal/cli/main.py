@@ -29,6 +29,7 @@ _COMMANDS = {
     "tag": "Find names and other marked words in texts, with a tagger.",
     "answer": "Find in a text what answers a question, with an answerer.",
     "fill": "Say what may stand where a text has [MASK], with a BERT.",
+    "transcribe": "Say what is said in recordings, with a listener.",
     "translate": "Write texts in another language, with a translator.",
     "chat": "Talk with a model in the terminal.",
     "serve": "Serve models to whatever speaks the OpenAI API.",

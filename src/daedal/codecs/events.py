@@ -8,7 +8,7 @@
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -25,7 +25,9 @@ GRID = 12
 _POSITIONS = 96  # of the longest bar: eight quarters
 _DURATIONS = (*range(1, 25), *range(26, 49, 2), *range(54, 97, 6), *range(108, 193, 12))
 _VELOCITIES = 16
-_TEMPOS = tuple(round(60e6 / (24 * 1.08**step)) for step in range(31, -1, -1))  # microseconds; 261 quarters a minute to 24
+_TEMPOS = tuple(
+    round(60e6 / (24 * 1.08**step)) for step in range(31, -1, -1)
+)  # microseconds; 261 quarters a minute to 24
 _USUAL_METRES = ((4, 4), (3, 4), (2, 4), (6, 8), (2, 2), (3, 8), (9, 8), (12, 8), (5, 4), (3, 2))
 
 
@@ -283,5 +285,5 @@ def _length(beats: int, unit: int) -> int | None:
     return length if not rest and 0 < length <= _POSITIONS else None
 
 
-def _between(table: dict[int, object], places: range) -> Iterator[int]:
+def _between(table: Mapping[int, object], places: range) -> Iterator[int]:
     return (place for place in places if place in table)

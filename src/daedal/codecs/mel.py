@@ -6,12 +6,13 @@
 - magnitudes are found again from mel bands by Lee and Seung's multiplicative updates (2001)
 """
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -70,25 +71,37 @@ class MelCodec(Config):
 
     def encode(self, samples: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch frames bands"]:
         """The frames of a sound, from -1 to 1."""
-        return (_size(self.spectrum(samples)) @ self._filters.to(samples.device).mT).clamp_min(self.floor).log()
+        mel: Tensor = _size(self.spectrum(samples)) @ self._filters.to(samples.device).mT
+        return mel.clamp_min(self.floor).log()
+
+    def encode_all(
+        self, sounds: Sequence[Float[Array, " samples"]]
+    ) -> tuple[Float[Tensor, "batch frames bands"], Int[Tensor, " batch"]]:
+        """The frames of sounds of different lengths, and how many each has; behind them is silence."""
+        longest = max(map(len, sounds))
+        padded = np.stack([np.pad(each, (0, longest - len(each))) for each in sounds])
+        return self.encode(torch.from_numpy(padded)), torch.tensor([self.frames(len(each)) for each in sounds])
 
     def spectrum(self, samples: Float[Tensor, "*batch samples"]) -> Complex[Tensor, "*batch frames bins"]:
         """The short-time Fourier transform."""
         padded = torch.nn.functional.pad(samples, (self.fft // 2, self.fft // 2))
-        return torch.fft.rfft(padded.unfold(-1, self.fft, self.hop) * self._window.to(samples.device))
+        spectrum: Tensor = torch.fft.rfft(padded.unfold(-1, self.fft, self.hop) * self._window.to(samples.device))
+        return spectrum
 
     def samples(self, spectrum: Complex[Tensor, "*batch frames bins"]) -> Float[Tensor, "*batch samples"]:
         """The sound whose transform is nearest (Griffin and Lim 1984, equation 6)."""
         window = self._window.to(spectrum.device)
         added = self._added(torch.fft.irfft(spectrum, n=self.fft) * window)
-        weights = self._added(window.square().expand(spectrum.shape[-2], self.fft))
+        weights = self._added(window.square().expand(spectrum.shape[-2], self.fft)).clamp_min(_TINY)
         half = self.fft // 2
-        return added[..., half:-half] / weights[half:-half].clamp_min(_TINY)
+        made: Tensor = added[..., half:-half] / weights[half:-half]
+        return made
 
     def _added(self, frames: Float[Tensor, "*batch frames fft"]) -> Float[Tensor, "*batch padded"]:
         """Frames laid over each other."""
-        hops = frames.unflatten(-1, (-1, self.hop))
-        *batch, count, parts, hop = hops.shape
+        *batch, count, fft = frames.shape
+        parts, hop = fft // self.hop, self.hop
+        hops = frames.reshape(*batch, count, parts, hop)
         added = frames.new_zeros(*batch, count + parts - 1, hop)
         for part in range(parts):
             added[..., part : part + count, :] += hops[..., part, :]
@@ -124,7 +137,7 @@ class MelCodec(Config):
     ) -> Float[Tensor, "*batch frames bins"]:
         """Magnitudes of which these are the mel bands, as nearly as it goes, and none below zero."""
         filters = self._filters.to(mel.device)
-        found = (mel @ self._inverse.to(mel.device).mT).clamp_min(_TINY)
+        found: Tensor = (mel @ self._inverse.to(mel.device).mT).clamp_min(_TINY)
         wanted = mel @ filters
         for _ in range(iterations):
             found = found * wanted / (found @ filters.mT @ filters).clamp_min(_TINY)
@@ -140,7 +153,8 @@ class MelCodec(Config):
 
     @cached_property
     def _inverse(self) -> Float[Tensor, "bins bands"]:
-        return torch.linalg.pinv(self._filters)
+        inverse: Tensor = torch.linalg.pinv(self._filters)
+        return inverse
 
 
 def _size(spectrum: Complex[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

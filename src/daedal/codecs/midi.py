@@ -102,19 +102,27 @@ def write_midi(tune: Tune) -> bytes:
     if tonic(tune.key) is not None:
         said.append((0, mido.MetaMessage("key_signature", key=tune.key)))
     said += [
-        (tick, mido.MetaMessage("time_signature", numerator=beats, denominator=unit)) for tick, beats, unit in tune.metres
+        (tick, mido.MetaMessage("time_signature", numerator=beats, denominator=unit))
+        for tick, beats, unit in tune.metres
     ]
     said += [(tick, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in tune.tempos or ((0, USUAL_TEMPO),)]
     file.tracks.append(_track(sorted(said, key=lambda each: each[0])))
     for program in tune.programs:
         channel = _DRUM_CHANNEL if program == DRUMS else channels[melodic.index(program)]
-        begin = [] if program == DRUMS else [(0, 0, 0, mido.Message("program_change", channel=channel, program=program))]
+        begin = (
+            [] if program == DRUMS else [(0, 0, 0, mido.Message("program_change", channel=channel, program=program))]
+        )
         struck = [
             event
             for note in tune.notes
             if note.program == program
             for event in (
-                (note.start, 2, note.pitch, mido.Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity)),
+                (
+                    note.start,
+                    2,
+                    note.pitch,
+                    mido.Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity),
+                ),
                 (note.end, 1, note.pitch, mido.Message("note_off", channel=channel, note=note.pitch)),
             )
         ]  # what ends at a tick is let go before something is struck

@@ -143,7 +143,9 @@ def _drum(pitch: int, rate: int) -> Float32[Array, " samples"]:
     if pitch in _KICKS or pitch in _TOMS:
         low = 50 if pitch in _KICKS else 80 + 12 * _TOMS.index(pitch)
         fall = np.exp(-time * 30)
-        drum = np.sin(2 * np.pi * (low * time - low * fall / 15)) * np.exp(-time * 9) + 0.05 * noise * np.exp(-time * 60)
+        drum = np.sin(2 * np.pi * (low * time - low * fall / 15)) * np.exp(-time * 9) + 0.05 * noise * np.exp(
+            -time * 60
+        )
     elif pitch in _SNARES:
         drum = 0.35 * noise * np.exp(-time * 18) + 0.5 * np.sin(2 * np.pi * 190 * time) * np.exp(-time * 25)
     else:  # cymbals: what is high of the noise

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 from daedal.errors import DaedalError
@@ -71,8 +72,8 @@ class Tune:
 
     @classmethod
     def of(cls, ticks: int, notes: Iterable[Note], **said: Any) -> Self:
-        """A tune of notes in any order. Of notes of one pitch and program that start together the longest stays, and a note ends
-        where its pitch is struck again: so much MIDI can say.
+        """A tune of notes in any order. Of notes of one pitch and program that start together the longest stays, and a note
+        ends where its pitch is struck again: so much MIDI can say.
 
         Raises:
             DaedalError: it has none, or one is none.
@@ -89,14 +90,14 @@ class Tune:
                     f"A note of pitch {pitch}, velocity {velocity} and program {program} cannot be",
                     "A pitch is 0 to 127, a velocity 1 to 127 and a program 0 to 128",
                 )
-            place = (start, program, pitch)
-            if place not in kept or kept[place].duration < duration:
-                kept[place] = note
+            at = (start, program, pitch)
+            if at not in kept or kept[at].duration < duration:
+                kept[at] = note
             if len(kept) > MOST_NOTES:
                 raise DaedalError(f"It has more than {MOST_NOTES:,} notes", "Cut it into several tunes")
         if not kept:
             raise DaedalError("It has no notes", "Give a tune that sounds")
-        ordered = [kept[place] for place in sorted(kept)]
+        ordered = [kept[at] for at in sorted(kept)]
         struck: dict[tuple[int, int], int] = {}
         for place, note in enumerate(ordered):
             before = struck.get((note.pitch, note.program))
@@ -124,7 +125,7 @@ class Tune:
         changes = dict(((0, USUAL_TEMPO), *self.tempos))
         ticks = sorted(changes)
         seconds = [0.0]
-        for before, after in zip(ticks, ticks[1:], strict=False):
+        for before, after in pairwise(ticks):
             seconds.append(seconds[-1] + (after - before) * changes[before] / self.ticks / 1e6)
         return ticks, seconds, [changes[tick] for tick in ticks]
 
@@ -147,7 +148,9 @@ class Tune:
 
     def until(self, tick: int) -> "Tune | None":
         """What sounds before a tick; None where nothing does."""
-        notes = [note._replace(duration=min(note.duration, tick - note.start)) for note in self.notes if note.start < tick]
+        notes = [
+            note._replace(duration=min(note.duration, tick - note.start)) for note in self.notes if note.start < tick
+        ]
         return replace(self, notes=tuple(notes)) if notes else None
 
     def values(self) -> dict[str, Any]:
@@ -175,7 +178,9 @@ class Tune:
             ticks, key, style = int(values["ticks"]), str(values.get("key", "")), str(values.get("style", ""))
         except (KeyError, TypeError, ValueError, OverflowError):
             raise DaedalError("These values are no tune", "Give its ticks and notes") from None
-        if any(tick < 0 or tempo < 1 for tick, tempo in tempos) or any(min(each) < 0 or not each.unit for each in metres):
+        if any(tick < 0 or tempo < 1 for tick, tempo in tempos) or any(
+            min(each) < 0 or not each.unit for each in metres
+        ):
             raise DaedalError("A tempo or metre of these values cannot be", "Times are not negative")
         return cls.of(ticks, notes, tempos=tempos, metres=metres, key=key, style=style)
 

@@ -43,7 +43,7 @@ class _Saved(Config):
 
     format: Literal[1] = 1
     layout: Voices | Events = Field(discriminator="layout")
-    conditions: dict[Condition, tuple[str, ...]] = {}
+    conditions: dict[Condition, tuple[str, ...]] = Field(default_factory=dict)
     error: str = ""
 
 
@@ -123,10 +123,12 @@ class TuneCodec:
 
     # -- what is said --------------------------------------------------------------------------------------------------
 
-    def said(self, values: Mapping[str, str]) -> list[int]:
+    def said(self, values: Mapping[Any, str]) -> list[int]:
         """The ids before the begin, where so much is said; what is not known says nothing."""
         return [
-            first + 1 + self.conditions[name].index(values[name]) if values.get(name) in self.conditions[name] else first
+            first + 1 + self.conditions[name].index(values[name])
+            if values.get(name) in self.conditions[name]
+            else first
             for name, first in self._firsts.items()
         ]
 
@@ -240,7 +242,9 @@ class _Grids:
         elif self._given is None:
             self._steps = 4
         wide = Voices(steps=self._steps, voices=MOST_VOICES)
-        self._most = max(self._most, int((wide.encode(tune).reshape(-1, MOST_VOICES) < wide.silent).sum(1).max(initial=1)))
+        self._most = max(
+            self._most, int((wide.encode(tune).reshape(-1, MOST_VOICES) < wide.silent).sum(1).max(initial=1))
+        )
         self._pitches |= {note.pitch for note in tune.notes}
 
     def made(self, voices: int | None) -> Voices:

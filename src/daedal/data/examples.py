@@ -57,6 +57,22 @@ class RaggedColumn(Sequence[Int64[Array, " ids"]]):
         return np.asarray(self.ids[self.borders[index] : self.borders[index + 1]], dtype=np.int64)
 
 
+class DecodedColumn(Sequence[Signal | None]):
+    """The sounds or clips of a column."""
+
+    def __init__(self, rows: RaggedColumn, codec: Any) -> None:
+        self._rows, self._codec = rows, codec
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        row = self._rows[index]
+        return self._codec.decode(row) if len(row) else None
+
+
 class ExampleSplit:
     """One split of a data folder of examples."""
 
@@ -125,10 +141,10 @@ class ExampleSplit:
             raise DaedalError(f"{path} does not fit the manifest", "Build the data again")
         return array
 
-    def signals(self, column: str) -> Iterator[Signal | None]:
-        """The sounds or clips of a column, one after the other; None where an example has none."""
+    def decoded(self, column: str) -> "DecodedColumn":
+        """The sounds or clips of a column, each decoded when it is asked for; None where an example has none."""
         codec: Any = self.dataset.codec(self.dataset.manifest.columns[column].codec or "")
-        return (codec.decode(row) if len(row) else None for row in self.ragged(column))
+        return DecodedColumn(self.ragged(column), codec)
 
     def values(self, column: str) -> list[Any]:
         """What the examples have in a column, as it was read and cleaned: texts, sets of classes as lists, numbers."""
@@ -141,7 +157,7 @@ class ExampleSplit:
         if isinstance(declared, Dense):
             return list(self.dense(column))
         if isinstance(declared, Signals):
-            return list(self.signals(column))
+            return list(self.decoded(column))
         cells = [cell for cells in self._cells(column, len(self)) for cell in cells]
         if len(cells) != len(self):
             raise DaedalError(f"{self._path} does not fit the manifest", "Build the data again")
@@ -154,7 +170,7 @@ class ExampleSplit:
         if isinstance(self.dataset.kind.columns[column], Dense):
             return self.dense(column)[0] if len(self) else None
         if isinstance(self.dataset.kind.columns[column], Signals):
-            return next(self.signals(column), None)
+            return next(iter(self.decoded(column)), None)
         return next((cells[0] for cells in self._cells(column, 1) if cells), None)
 
     @property

@@ -110,7 +110,7 @@ class TuneWindows:
         """The codes of a window and what is said before them, transposed and in another tempo by two numbers from 0 to 1."""
         layout = self.codec.layout
         if row not in self._pitched:
-            self._pitched[row] = layout.pitched(self.codes[row])
+            self._pitched[row] = np.append(layout.pitched(self.codes[row][:-1]), False)
         end = begin + self.length
         codes, pitched = self.codes[row][begin:end], self._pitched[row][begin:end]
         opening, found = self.openings[row].copy(), codes[pitched] - layout.first_pitch
@@ -144,9 +144,7 @@ class TuneWindows:
             done = found[-1].last
         return found
 
-    def rows_of(
-        self, windows: Sequence[Window]
-    ) -> tuple[Int64[Array, "windows width"], Int64[Array, "windows width"]]:
+    def rows_of(self, windows: Sequence[Window]) -> tuple[Int64[Array, "windows width"], Int64[Array, "windows width"]]:
         """Inputs and targets of windows; what is not judged in them is ignored."""
         inputs, targets = self._blank(len(windows))
         for number, (row, first, judged, last) in enumerate(windows):

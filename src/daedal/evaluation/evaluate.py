@@ -41,10 +41,12 @@ def _able(home: str, *capabilities: str) -> Measured:
 SUBJECTS = {
     "labelled": _able("examples:LabelledSubject", "classify"),
     "tagged": _able("examples:TaggedSubject", "tag"),
+    "sounds": _able("examples:SoundSubject", "transcribe"),
     "questions": _able("examples:QuestionSubject", "answer"),
     "translations": _able("examples:PairSubject", "translate"),
     "masked": _able("masked:MaskedSubject", "fill"),
     "pairs": _able("examples:PairSubject", "embed"),
+    "tunes": _able("tunes:TuneSubject", "compose"),
     "text": _able("text:TextSubject", "complete"),
     "pictures": _able(
         "pictures:PictureSubject", "sample", "match", "reconstruct", "score", "edit", "interpolate", "caption"
@@ -55,10 +57,15 @@ is used."""
 EVALUATORS = {
     "labelled": ("daedal.evaluation.examples.classification:Classification",),
     "tagged": ("daedal.evaluation.examples.tagging:Tagging",),
+    "sounds": ("daedal.evaluation.examples.listening:Listening",),
     "questions": ("daedal.evaluation.examples.answering:Answering",),
     "translations": ("daedal.evaluation.examples.translating:Translating",),
     "masked": ("daedal.evaluation.masking:Masking",),
     "pairs": ("daedal.evaluation.examples.embedding:Embedding",),
+    "tunes": (
+        "daedal.evaluation.tunes.prediction:TunePrediction",
+        "daedal.evaluation.tunes.composing:Composing",
+    ),
     "text": ("daedal.evaluation.prediction:Prediction", "daedal.evaluation.writing:Writing"),
     "pictures": (
         "daedal.evaluation.images.distances:Distances",

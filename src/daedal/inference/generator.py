@@ -9,6 +9,7 @@ from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
+from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
 from daedal.codecs.tune_codec import TuneCodec
 from daedal.errors import DaedalError
@@ -24,6 +25,7 @@ from daedal.inference.skills.edit import Edit, Vary
 from daedal.inference.skills.embed import Embed, EmbedRows
 from daedal.inference.skills.fill import Fill
 from daedal.inference.skills.film import MakeClips
+from daedal.inference.skills.listen import Listen
 from daedal.inference.skills.match import Match
 from daedal.inference.skills.morph import Morph
 from daedal.inference.skills.reconstruct import Reconstruct
@@ -42,7 +44,7 @@ class Generator(ModelAndCodec):
 
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Translate, Match, Embed, EmbedRows, Compose, MakeClips,
+        Translate, Match, Embed, EmbedRows, Compose, MakeClips, Listen,
     )  # fmt: skip
 
     @classmethod
@@ -77,6 +79,8 @@ class Generator(ModelAndCodec):
         if identity.kind == "clips":
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
             return cls(model, ClipCodec.load(folder), name, quantize=quantize, captions=captions)
+        if identity.kind == "sounds":
+            return cls(model, SoundCodec.load(folder), name, quantize=quantize)
         if not pictures:
             codec, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)
             return cls(model, codec, name, template=template, stop_ids=ends, quantize=quantize)

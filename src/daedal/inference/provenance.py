@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from daedal.config import Config
 from daedal.inference.compose_options import ComposeOptions
 from daedal.inference.sampling import SamplingOptions
@@ -78,7 +80,7 @@ class TuneProvenance(Provenance):
     task: Literal["new", "continue", "harmonise", "infill"]
     seed: int
     number: int
-    said: dict[str, str] = {}
+    said: dict[str, str] = Field(default_factory=dict)
     source: str | None = None
     tries: int = 1
     options: ComposeOptions

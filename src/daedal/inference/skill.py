@@ -17,6 +17,7 @@ from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
+from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
 from daedal.codecs.tune_codec import TuneCodec
 from daedal.errors import DaedalError
@@ -28,6 +29,7 @@ from daedal.models.coded import Coded
 from daedal.models.encoder import EncoderModel
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageModel
+from daedal.models.listener import Listener
 from daedal.models.model import Capability, Model
 from daedal.models.music import Music
 from daedal.models.translator import Translator
@@ -63,7 +65,7 @@ class ModelAndCodec:
     def __init__(
         self,
         model: Model,
-        codec: TextCodec | PixelCodec | TuneCodec | ClipCodec,
+        codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec,
         name: str = "model",
         *,
         template: ChatTemplate | None = None,
@@ -189,7 +191,7 @@ class Skill:
 
 
 def _require_fit(
-    model: Model, codec: TextCodec | PixelCodec | TuneCodec | ClipCodec, quantize: Quantize | None
+    model: Model, codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec, quantize: Quantize | None
 ) -> None:
     """Make sure that a codec is a model's own, and its weights may be held so."""
     if quantize not in (None, *get_args(Quantize)):
@@ -197,6 +199,13 @@ def _require_fit(
             f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
         )
     match model, codec:
+        case Listener(), SoundCodec() if codec.rate != model.config.rate:
+            raise DaedalError(
+                f"The codec has {codec.rate:,} samples a second and the model {model.config.rate:,}",
+                "Use the codec that the model was trained with",
+            )
+        case Listener(), SoundCodec() if quantize is not None:
+            raise DaedalError("A listener has no quantized form", "Leave --quantize out")
         case ImageModel(), PixelCodec() if codec.shape != model.config.shape:
             raise DaedalError(
                 f"The codec's pictures are {codec.shape} and the model's {model.config.shape} (channels, height, width)",

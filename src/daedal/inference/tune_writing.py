@@ -8,18 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Int64
 
 from daedal.codecs.tune_codec import TuneCodec
 from daedal.data.tune_windows import TuneWindows
 from daedal.inference.compose_options import ComposeOptions
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
-from daedal.models.model import IGNORE
 from daedal.models.music import Music
 from daedal.nn.noise import Noise
+from daedal.training.tune_likelihood import code_log_likelihoods
 
 Array = np.ndarray
-_JUDGED = 16  # windows at once
 
 
 def _never(codes: Array) -> bool:
@@ -86,27 +85,15 @@ def _open(codes: Array, most: int) -> bool:
     return len(codes) < most or bool((codes == UNKNOWN).any())
 
 
-@torch.no_grad()
 def likelihoods(
     model: Music,
     codec: TuneCodec,
     opening: Int64[Array, " opening"],
     tunes: Sequence[Int64[Array, " codes"]],
     judged: Sequence[Bool[Array, " codes"]],
-) -> Float64[Array, " tunes"]:
+) -> list[float]:
     """How likely those codes of tunes are that are to be judged, in nats, each given all before it."""
-    windows = TuneWindows(
-        [np.concatenate((opening, codes, [codec.end])) for codes in tunes], codec, model.config.context - len(opening) + 1
-    )
-    device, found = next(model.parameters()).device, np.zeros(len(tunes))
-    wanted = [np.append(each, False) for each in judged]
-    places = windows.judged()
-    for first in range(0, len(places), _JUDGED):
-        some = places[first : first + _JUDGED]
-        inputs, targets = windows.rows_of(some)
-        for row, (tune, begin, start, last) in enumerate(some):
-            part = targets[row, len(opening) - 1 + start - begin : len(opening) - 1 + last - begin]
-            part[~wanted[tune][start:last]] = IGNORE
-        nats = model.token_log_likelihoods(*(torch.from_numpy(each).to(device) for each in (inputs, targets)))
-        np.add.at(found, [window.row for window in some], nats.sum(1).cpu().numpy())
-    return found
+    rows = [np.concatenate((opening, codes, [codec.end])) for codes in tunes]
+    windows = TuneWindows(rows, codec, model.config.context - len(opening) + 1)
+    found = code_log_likelihoods(model, windows)
+    return [float(nats[:-1][wanted].sum()) for nats, wanted in zip(found, judged, strict=True)]

@@ -34,6 +34,8 @@ _OF_TEXTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "embedder": ("pairs", ("source", "target"), ()),
     "translator": ("pairs", ("source", "target"), ()),
 }
+# The same of families of other artifacts, with the file of the codec
+_OF_OTHERS: dict[str, tuple[str, dict[str, str | None]]] = {"music": ("tunes", {"tune": "tune_codec.json"})}
 _File = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=100)]
 
 
@@ -113,6 +115,7 @@ def _recognised(folder: Path) -> Identity:
     if family in _OF_TEXTS and not (folder / IMAGE_CODEC).is_file():
         of, texts, others = _OF_TEXTS[family]
         columns = dict.fromkeys(texts, "tokenizer.json") | dict.fromkeys(others)
+    of, columns = _OF_OTHERS.get(family, (of, columns))
     codec = CODEC if (folder / CODEC).is_dir() else None
     return _known(Identity(made_with=None, family=family, kind=of, columns=columns, codec=codec), path)
 

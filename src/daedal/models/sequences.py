@@ -39,8 +39,8 @@ class Sequences:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """What all batches can."""
+class Batch:
+    """What all batches can: move to a device, and be a part of a step."""
 
     moment: Moment = field(default=START, kw_only=True)
 
@@ -57,7 +57,7 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class TargetBatch(_Batch):
+class TargetBatch(Batch):
     """What each token of a row is, where that is to be learned: the token that was hidden, or its tag."""
 
     sequences: Sequences
@@ -69,7 +69,7 @@ class TargetBatch(_Batch):
 
 
 @dataclass(frozen=True)
-class LabelBatch(_Batch):
+class LabelBatch(Batch):
     """What a row is: a class, 0 or 1 for each of several, or a number."""
 
     sequences: Sequences
@@ -81,7 +81,7 @@ class LabelBatch(_Batch):
 
 
 @dataclass(frozen=True)
-class SpanBatch(_Batch):
+class SpanBatch(Batch):
     """The first and the last token of the answer in each row; 0, the row's first token, where there is none.
 
     Attributes:
@@ -99,7 +99,7 @@ class SpanBatch(_Batch):
 
 
 @dataclass(frozen=True)
-class TwinBatch(_Batch):
+class TwinBatch(Batch):
     """Rows, and the one beside each that means the same; how alike they are where that is known."""
 
     one: Sequences
@@ -112,7 +112,7 @@ class TwinBatch(_Batch):
 
 
 @dataclass(frozen=True)
-class PairBatch(_Batch):
+class PairBatch(Batch):
     """Rows, what a decoder has read of the row to write for each, and the token that follows each of those.
 
     `source` and `target` have groups of the same rows (`Packing.pair`).

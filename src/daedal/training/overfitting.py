@@ -38,7 +38,7 @@ RULES = {
     "masked": Rule(watched=40, dropout=0.1),
     "labelled": Rule(watched=2, most=10, dropout=0.3),
     "questions": Rule(watched=2, most=10, dropout=0.1),
-    "pairs": Rule(watched=6, dropout=0.1),
+    "pairs": Rule(watched=4, dropout=0.1),
 }
 """What was measured (`benchmarks/small_data.py` does it again, in full):
 
@@ -52,6 +52,7 @@ RULES = {
   after six; with dropout and hidden tokens ten passes came to the same accuracy, and more were not tried. A BERT of 2 x 64
   that had read for five minutes: 76 % of the test texts right without dropout and 80 with 0.3, best after four passes of
   ten. That of checkpoints of 256 features and more is what their papers give.
+- 28,994 pairs of Multi30k, six passes: BLEU 37.9 without dropout and 39.0 with it; 2.7 passes without came to 36.9.
 
 The others are watched, and end where the time does: for them no end was measured. A GAN has no validation loss:
 nothing is watched of it but its own players, which tell when they run away."""

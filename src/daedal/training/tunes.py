@@ -27,6 +27,7 @@ from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.processes import Processes
 from daedal.training.task import Task
 from daedal.training.transformer_learner import GPTLearner, nearest_size
+from daedal.training.tune_likelihood import code_log_likelihoods
 from daedal.training.tune_plan import TunePlan
 
 COLUMN = "tune"
@@ -34,13 +35,12 @@ _STEPS, _LONGEST = 32, 512
 """Steps of a window on a grid whose steps are quarters; codes of a window, at most."""
 _EVENTS = 256  # codes of a window
 _WORTH = 6.0  # times as much as it is that a tune is worth which is learned in every key
-_TOGETHER = 16  # windows that are validated at once
 
 
 class TuneLearner(GPTLearner):
     """A GPT and the tunes that it is to learn."""
 
-    dataset: ExampleDataset
+    dataset: Any
     initial: Music | None
     guarded = "tunes"
     architecture = "swift"  # codes of tunes are known to no other program anyway
@@ -62,7 +62,7 @@ class TuneLearner(GPTLearner):
     def facts(self, given: Mapping[str, Any]) -> Facts:
         train, held = (self.dataset.split(name) for name in ("train", "validation"))
         sizes = [len(split.ragged(COLUMN).ids) - len(split) * self.codec.opening for split in (train, held)]
-        return Facts(*sizes, vocab_size=self.codec.vocab_size, examples=len(train))
+        return Facts(sizes[0], sizes[1], self.codec.vocab_size, examples=len(train))
 
     def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
         choose.values["vocab_size"] = facts.vocab_size
@@ -147,14 +147,12 @@ class TuneTask(Task):
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """Every code of the split but the ends is judged once, in windows of which the first half was judged before."""
-        windows = self._held.judged()[processes.rank :: processes.count]
-        totals = torch.zeros(2, dtype=torch.float64)
-        with torch.no_grad(), autocast:
-            for first in range(0, len(windows), _TOGETHER):
-                inputs, targets = map(torch.from_numpy, self._held.rows_of(windows[first : first + _TOGETHER]))
-                targets[targets == self.codec.end] = -100
-                batch = TokenBatch(inputs, targets).to(processes.device)
-                totals += torch.tensor([float(self.model.loss(batch).total), batch.count], dtype=torch.float64)
+        places = self._held.judged()[processes.rank :: processes.count]
+        with autocast:
+            found = code_log_likelihoods(self.model, self._held, places)
+        nats = -sum(float(each[:-1].sum()) for each in found)
+        count = sum(window.last - window.judged - (window.last == len(found[window.row])) for window in places)
+        totals = torch.tensor([nats, count], dtype=torch.float64)
         totals = processes.sum(totals.float() if processes.device.type == "mps" else totals)
         if not float(totals[1]):
             return {}

@@ -1,5 +1,5 @@
-"""Tunes: music as notes. MIDI files, and JSON of chorales: for each step the pitches that sound, tunes as lists of steps, splits
-by their names.
+"""Tunes: music as notes. MIDI files, and JSON of chorales: for each step the pitches that sound, tunes as lists of steps,
+splits by their names.
 
 ABC is text, and a GPT learns it as such. What is a folder's name, where tunes lie in several, is their style.
 """

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from daedal.data.any_build import build
+from daedal.data.columns import Signals
 from daedal.data.examples import ExampleDataset
 from daedal.data.kind import open_kind
 from daedal.data.options import SPLITS
@@ -45,7 +46,8 @@ class Examples:
         if not len(split):
             raise DaedalError(f"The {name} split of {dataset.folder} is empty", "Choose another, or build it larger")
         there = [column for column in dataset.kind.columns if column in dataset.manifest.columns]
-        return cls(name, {column: split.values(column) for column in there})
+        lazy = {column: isinstance(dataset.kind.columns[column], Signals) for column in there}
+        return cls(name, {column: split.decoded(column) if lazy[column] else split.values(column) for column in there})
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -56,7 +58,8 @@ class Examples:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the values."""
-        values = json.dumps(dict(self.columns), sort_keys=True, ensure_ascii=False, default=str)
+        columns = {name: list(values) for name, values in self.columns.items()}
+        values = json.dumps(columns, sort_keys=True, ensure_ascii=False, default=_hashed)
         return hashlib.sha256(values.encode("utf-8", "replace")).hexdigest()
 
     def at(self, places: Int[np.ndarray, " chosen"]) -> "Examples":
@@ -70,6 +73,11 @@ class Examples:
             return self
         drawn = np.random.Generator(np.random.Philox(seed)).choice(len(self), max(1, count), replace=False)
         return self.at(np.sort(drawn))
+
+
+def _hashed(value: Any) -> str:
+    """A value that JSON does not have: of the samples of a sound their hash."""
+    return hashlib.sha256(value.tobytes()).hexdigest() if isinstance(value, np.ndarray) else str(value)
 
 
 def read_examples(source: str | Path, kind: str, **how: Any) -> Examples:

@@ -148,22 +148,7 @@ class OneClass:
 
     def _matrix(self) -> Table:
         """The confusion matrix; of many classes precision, recall and F1 of each."""
-        matrix = confusion(self.truth, self.said, len(self.names))
-        if len(self.names) <= _CLASSES_SHOWN:
-            rows = tuple((name, *map(int, row)) for name, row in zip(self.names, matrix, strict=True))
-            says = "Rows are what texts are, columns what the model says."
-            return Table(title="Which classes are mistaken for which", says=says, head=("", *self.names), rows=rows)
-        scores = class_scores(matrix)
-        order = np.argsort(scores[:, 2], kind="stable")
-        rows = tuple(
-            (self.names[at], int(matrix[at].sum()), *map(float, scores[at])) for at in order if matrix[at].any()
-        )
-        return Table(
-            title="The classes",
-            says="The worst first.",
-            head=("class", "texts", "precision", "recall", "F1"),
-            rows=rows,
-        )
+        return table_of_classes(confusion(self.truth, self.said, len(self.names)), self.names, "texts")
 
     def _mistakes(self, confidence: Float[Array, " n"]) -> Table:
         texts = inputs(self.examples)
@@ -193,6 +178,27 @@ class OneClass:
         right = self.said == self.truth
         rows = tuple((name, len(inside), float(right[inside].mean())) for name, inside in groups)
         return Table(title="By length", says="In words and marks.", head=("length", "texts", "accuracy"), rows=rows)
+
+
+def table_of_classes(
+    matrix: Int[Array, "classes classes"], names: Sequence[str], pieces: str, what: str = "class"
+) -> Table:
+    """The confusion matrix; of many classes precision, recall and F1 of each.
+
+    Args:
+        pieces: what is classified.
+        what: a class, or what it is called.
+    """
+    several = f"{what}{'es' if what.endswith('s') else 's'}"
+    if len(names) <= _CLASSES_SHOWN:
+        rows = tuple((name, *map(int, row)) for name, row in zip(names, matrix, strict=True))
+        says = f"Rows are what {pieces} are, columns what the model says."
+        return Table(title=f"Which {several} are mistaken for which", says=says, head=("", *names), rows=rows)
+    scores = class_scores(matrix)
+    order = np.argsort(scores[:, 2], kind="stable")
+    rows = tuple((names[at], int(matrix[at].sum()), *map(float, scores[at])) for at in order if matrix[at].any())
+    head = (what, pieces, "precision", "recall", "F1")
+    return Table(title=f"The {several}", says="The worst first.", head=head, rows=rows)
 
 
 def _gap(bins: calibration.Bins) -> str:

@@ -69,6 +69,18 @@ WORDS = {
         "It writes texts like those that it learned from: of other subjects and styles it invents, leaves out and mistakes, "
         "fluently. Have a person read what matters.", ("bleu", "chrf", "novel-ngram-recall"),
     ),
+    "transcribe": _Words(
+        "listener", "sounds", "automatic-speech-recognition", 'print(model.transcribe("recording.wav")[0].text)', "",
+        "It knows the voices, words and rooms of its training recordings: of others it may be sure and wrong. Decide nothing "
+        "about people by it, and least of all who somebody is.",
+        ("accuracy", "word-error-rate", "speaker-accuracy", "character-error-rate", "macro-f1"),
+    ),
+    "compose": _Words(
+        "composer of tunes", "tunes", "other", 'model.generate(seconds=20)[0].save("tune.wav")', "",
+        "It writes tunes like those that it learned from, and of these it may copy some: the report tells how long its "
+        "copies are. It knows notes, and nothing of sound.",
+        ("nats-per-step", "nats-per-event", "longest-copy-from-training-tunes"),
+    ),
     "fill": _Words(
         "masked language model", "text", "fill-mask", 'print(model.fill("The capital of France is [MASK].", top=5))',
         '"The capital of France is [MASK]."',
@@ -92,7 +104,7 @@ def presentation(model: Any, can: frozenset[str]) -> Presentation:
     """What the card says of a model that can some of these."""
     words = next(words for capability, words in WORDS.items() if capability in can)
     architecture = getattr(model.config, "architecture", model.family)
-    own = architecture in ("rotary", "swift")
+    own = architecture in ("rotary", "swift", "listener")
     use = f'```python\nimport daedal\n\nmodel = daedal.load("PATH/TO/THIS/FOLDER")\n{words.use}\n```\n\n'
     if own:
         use += "This architecture is Daedal's own: other programs do not open it."

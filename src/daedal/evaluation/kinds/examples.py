@@ -194,6 +194,12 @@ class TaggedSubject(ExampleSubject):
     kind = "tagged"
 
 
+class SoundSubject(ExampleSubject):
+    """A listener and recordings with what is said of them."""
+
+    kind = "sounds"
+
+
 class QuestionSubject(ExampleSubject):
     """An answerer and questions about texts."""
 

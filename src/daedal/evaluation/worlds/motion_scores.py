@@ -3,10 +3,10 @@
     found = motions(show, side=32, frames=16, per_task=50, seed=1)
     found["overall", "seen"].value
 
-`show` is any function from prompts and a seed to clips. A clip fits its prompt where all of the judge's verdict holds (objects,
-colours, motion, order, identity, clean frames). `motion_ceiling` scores true clips in the place of written ones, or what becomes
-of them in a tokenizer: what a model that learns its tokens perfectly gets. `film_quality` says how evenly what moves moves, and
-whether things stay what they are, prompt or not.
+`show` is any function from prompts and a seed to clips. A clip fits its prompt where all of the judge's verdict holds
+(objects, colours, motion, order, identity, clean frames). `motion_ceiling` scores true clips in the place of written ones,
+or what becomes of them in a tokenizer: what a model that learns its tokens perfectly gets. `film_quality` says how evenly
+what moves moves, and whether things stay what they are, prompt or not.
 """
 
 import hashlib
@@ -61,7 +61,13 @@ def motions(
         DaedalError: clips of another size or number than asked for.
     """
     return _scored(
-        lambda asked, place: show([prompt.text for prompt in asked], place), side, frames, per_task, seed, parts, model_hash
+        lambda asked, place: show([prompt.text for prompt in asked], place),
+        side,
+        frames,
+        per_task,
+        seed,
+        parts,
+        model_hash,
     )
 
 
@@ -96,7 +102,15 @@ def film_quality(clips: Iterable[Frames], *, model_hash: str = "", seed: int | N
                 jerks.append(32 * float(np.median(np.linalg.norm(np.diff(places, n=2, axis=0), axis=1))))
 
     def measured(name: str, value: float, unit: str, n: int, **more: object) -> Measurement:
-        known = {"name": name, "value": value, "unit": unit, "n": n, "pieces": "things", "model_hash": model_hash, "seed": seed}
+        known = {
+            "name": name,
+            "value": value,
+            "unit": unit,
+            "n": n,
+            "pieces": "things",
+            "model_hash": model_hash,
+            "seed": seed,
+        }
         return Measurement.parse({**known, **more}, name)
 
     values = np.array(jerks or [0.0])
@@ -142,7 +156,11 @@ def _scored(
         hits: list[int] = []
         for place, task in enumerate(MOTION_TASKS):
             asked = clip_prompts(task, part, per_task, seed)
-            own = int(np.random.SeedSequence((seed, len(MOTION_PARTS) * place + MOTION_PARTS.index(part))).generate_state(1)[0])
+            own = int(
+                np.random.SeedSequence((seed, len(MOTION_PARTS) * place + MOTION_PARTS.index(part))).generate_state(1)[
+                    0
+                ]
+            )
             clips = _checked(show(asked, own), per_task, (frames, side, side, 3))
             hits.append(sum(judge(clip, prompt.scene).holds for clip, prompt in zip(clips, asked, strict=True)))
             scores[task, part] = measured(

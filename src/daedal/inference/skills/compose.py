@@ -2,7 +2,7 @@
 some are known.
 
 Longer than the model sees at once is written in windows, each behind the last half of the one before. Of what is to fit codes
-that come after it, as a melody and the bars after a gap, several are written, and the one stays under which these are likeliest.
+that come after it, as a melody and the bars after a gap, several are written; the one stays under which these are likeliest.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Int64
 
 from daedal.codecs.events import Event, Events
+from daedal.codecs.piano_roll import bars as bars_of
 from daedal.codecs.tune import USUAL_TEMPO, Tune
 from daedal.codecs.tune_codec import TuneCodec, said_of
 from daedal.codecs.voices import Voices
@@ -51,7 +52,8 @@ class _Task:
         draft: what of it is known.
         source: the tune that it is made of.
         tempo: microseconds of a quarter, where the layout knows none.
-        bars: so many are written, and what follows them.
+        bars, after: so many bars of events are written, and the codes that follow them.
+        span: the ticks between which notes are taken of what was written; the others are the source's.
     """
 
     task: Literal["new", "continue", "harmonise", "infill"]
@@ -60,6 +62,7 @@ class _Task:
     tempo: int | None = None
     bars: int = 0
     after: Int64[Array, " codes"] | None = None
+    span: tuple[int, int] = (0, 0)
 
 
 class Compose(Skill):
@@ -109,8 +112,8 @@ class Compose(Skill):
         how = ComposeOptions.parse(options, "compose")
         if sum(each is not None for each in (begin, melody, gap)) > 1:
             raise DaedalError("A tune is gone on with, harmonised or filled in, one at a time", "Give one of them")
-        if n < 1 or first < 0:
-            raise DaedalError(f"There are no {n} tunes from number {first} on", "Ask for 1 or more")
+        if not isinstance(n, int) or n < 1 or first < 0:
+            raise DaedalError(f"There are no {n!r} tunes from number {first} on", "Ask for 1 or more")
         task = self._task(how, begin, melody, gap)
         asked = dict(said or {})
         if task.source is not None:
@@ -156,25 +159,24 @@ class Compose(Skill):
             source, (start, last) = open_tune(gap[0]), gap[1]
             if not 1 <= start <= last:
                 raise DaedalError(f"There are no bars {start} to {last}", "Count them from 1")
-            opened = self._open_bars if isinstance(layout, Voices) else self._open_events
-            return opened(source, start, last)  # type: ignore[operator, no-any-return]
-        source = None if begin is None else open_tune(begin)
-        known = np.zeros(0, dtype=np.int64) if source is None else layout.encode(source)
-        tempo = None if source is None else _tempo(source)
+            return (self._open_bars if isinstance(layout, Voices) else self._open_events)(source, start, last)
+        begun = None if begin is None else open_tune(begin)
+        known = np.zeros(0, dtype=np.int64) if begun is None else layout.encode(begun)
+        tempo = None if begun is None else _tempo(begun)
         seconds = how.seconds or LONGEST
-        task: Literal["continue", "new"] = "new" if source is None else "continue"
+        task: Literal["continue", "new"] = "new" if begun is None else "continue"
         if isinstance(layout, Voices):
             steps = max(1, round(seconds * 1e6 * layout.steps / (tempo or layout.tempo)))
             most = len(known) + steps * layout.voices
-            return _Task(task, Draft(known, most, how.seconds is None), source, tempo)
-        given = 0.0 if source is None else source.seconds
+            return _Task(task, Draft(known, most, how.seconds is None), begun, tempo)
+        given = 0.0 if begun is None else begun.seconds
 
         def done(codes: Array) -> bool:
             tune = layout.decode(codes)
             return tune is not None and tune.seconds_at(tune.notes[-1].start) >= given + seconds
 
         most = len(known) + int(_CODES_A_SECOND * seconds)
-        return _Task(task, Draft(known, most, how.seconds is None, done), source)
+        return _Task(task, Draft(known, most, how.seconds is None, done), begun)
 
     def _harmonised(self, melody: Tune) -> _Task:
         layout = self._codec.layout
@@ -221,7 +223,11 @@ class Compose(Skill):
             return int((written[len(known) :] == layout.code(Event("bar"))).sum()) >= gap
 
         most = len(known) + int(_CODES_A_SECOND * tune.seconds / len(bars) * gap) + _SPARE
-        return _Task("infill", Draft(known, most, done=done), tune, bars=gap, after=after)
+        on_grid = layout.decode(codes)
+        assert on_grid is not None
+        begins = [*bars_of(on_grid, on_grid.end), on_grid.end]
+        span = begins[start - 1], begins[min(last, len(begins) - 1)]
+        return _Task("infill", Draft(known, most, done=done), on_grid, bars=gap, after=after, span=span)
 
     # -- what was written ----------------------------------------------------------------------------------------------
 
@@ -251,6 +257,11 @@ class Compose(Skill):
         tune = self._codec.decode([*opening, *codes])
         if tune is None:
             raise DaedalError("The model wrote silence", "Ask for more seconds, or with another seed")
+        if task.after is not None and task.source is not None:
+            begin, end = task.span  # what the gap says of metre, tempo or program is not to reach what follows it
+            notes = [note for note in tune.notes if begin <= note.start < end]
+            notes += [note for note in task.source.notes if not begin <= note.start < end]
+            tune = replace(task.source, notes=Tune.of(tune.ticks, notes).notes)
         if task.tempo is not None:
             tune = replace(tune, tempos=((0, task.tempo),))
         if task.source is not None and task.source.metres and not tune.metres:

@@ -1,0 +1,123 @@
+"""What speaking gives: a sound that knows how it was made, how to save itself and how to show itself."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+
+from daedal.codecs.mel import MelCodec
+from daedal.codecs.sheet import enlarged
+from daedal.codecs.sound import to_int16
+from daedal.errors import DaedalError
+from daedal.files import atomic_path, write_json
+from daedal.inference.provenance import Provenance
+
+FORMATS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+"""How a sound is written, by the end of its file's name."""
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_DECIBELS = 80.0
+"""From the darkest to the brightest of a spectrogram."""
+_COLOURS = (
+    (0, 0, 4),
+    (40, 11, 84),
+    (101, 21, 110),
+    (159, 42, 99),
+    (212, 72, 66),
+    (245, 125, 21),
+    (250, 193, 39),
+    (252, 255, 164),
+)
+"""From dark to bright, as the eye sees them at even steps (inferno)."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Samples from -1 to 1, mono, and how many of them make a second."""
+
+    samples: Float[np.ndarray, " samples"]
+    rate: int
+    provenance: Provenance | None = None
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate
+
+    def save(self, path: Path | str) -> Path:
+        """Write the sound in the format that the name's end says, and beside it `<path>.json`, which says where it comes from.
+
+        Raises:
+            DaedalError: the name ends in no known format, or the file cannot be written.
+        """
+        path = Path(path)
+        data = self.encoded(sound_format(path).removeprefix("."))
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+        record = {} if self.provenance is None else self.provenance.model_dump(mode="json")
+        write_json(path.with_name(path.name + ".json"), {**record, "rate": self.rate, "seconds": self.seconds})
+        return path
+
+    def encoded(self, form: str = "wav") -> bytes:
+        """The sound as the file that `save` would write.
+
+        Args:
+            form: wav, flac, ogg or mp3.
+
+        Raises:
+            DaedalError: there is no such format, or it has no such rate.
+        """
+        import soundfile  # type: ignore[import-untyped]
+
+        kind, subtype = FORMATS[sound_format(Path(f"sound.{form.lower()}"))]
+        if kind == "MP3" and self.rate not in _MP3_RATES:
+            raise DaedalError(f"An MP3 has no {self.rate:,} samples a second", "Choose .wav, .flac or .ogg")
+        buffer = io.BytesIO()
+        soundfile.write(buffer, to_int16(np.asarray(self.samples)), self.rate, format=kind, subtype=subtype)
+        return buffer.getvalue()
+
+    def spectrogram(self, height: int = 128) -> Image.Image:
+        """A picture of the sound: time from left to right, pitch from low to high, the louder the brighter.
+
+        Args:
+            height: about so many pixels.
+        """
+        codec = MelCodec.for_rate(self.rate)
+        frames = codec.encode(torch.from_numpy(np.asarray(self.samples, dtype=np.float32))).numpy()
+        decibels = frames * (20 / np.log(10))
+        bright = np.clip(1 - (decibels.max() - decibels) / _DECIBELS, 0, 1) * (
+            decibels.max() > 20 * np.log10(codec.floor)
+        )
+        places = np.linspace(0, 1, len(_COLOURS))
+        colours = np.stack(
+            [np.interp(bright.T[::-1], places, channel) for channel in zip(*_COLOURS, strict=True)], axis=-1
+        )
+        image = Image.fromarray(np.rint(colours).astype(np.uint8), "RGB")
+        return enlarged(image, max(1, round(height / codec.bands)))
+
+    def _repr_html_(self) -> str:
+        picture = io.BytesIO()
+        self.spectrogram().save(picture, format="PNG")
+        shown, heard = (base64.b64encode(each).decode() for each in (picture.getvalue(), self.encoded()))
+        return (
+            f'<img src="data:image/png;base64,{shown}"><br><audio controls src="data:audio/wav;base64,{heard}"></audio>'
+        )
+
+
+def sound_format(path: Path) -> str:
+    """The format that a file's name asks for: its end.
+
+    Raises:
+        DaedalError: there is none of that name.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise DaedalError(f"{path}: no sound is written as {path.suffix or 'such'}", f"Choose {', '.join(FORMATS)}")
+    return path.suffix.lower()
