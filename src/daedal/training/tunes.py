@@ -168,7 +168,7 @@ class TuneTask(Task):
         codes = torch.full((1, len(opening) + length), UNKNOWN, device=network.device)
         codes[0, : len(opening)] = torch.tensor(opening)
         chances = Noise(seed, 0, 1, network.device).uniform("tokens", length)
-        *_, written = write(network, codes[:, :-1], ByChance(chances[:, 1:]), allowed=slice(0, self.codec.layout.size))
+        *_, written = write(network, codes, ByChance(chances), allowed=slice(0, self.codec.layout.size))
         tune = self.codec.decode(written[0].tolist())
         if tune is None:
             return "silence"
