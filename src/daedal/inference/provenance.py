@@ -7,6 +7,7 @@ from pydantic import Field
 from daedal.config import Config
 from daedal.inference.compose_options import ComposeOptions
 from daedal.inference.sampling import SamplingOptions
+from daedal.models.film_sampling import FilmSampling
 from daedal.models.image_sampling import ImageSampling
 
 
@@ -63,6 +64,26 @@ class PictureProvenance(Provenance):
     options: ImageSampling
 
 
+class SpeechProvenance(Provenance):
+    """Where a spoken sound comes from.
+
+    Attributes:
+        task: whether all of it is new, or a passage of a recording.
+        prompt: what it says.
+        speaker: in whose voice; None for anybody's.
+        number: of this sound among those of its seed.
+        source: SHA-256 of the samples of the recording that it is made of.
+    """
+
+    task: Literal["generate", "edit"]
+    prompt: str
+    speaker: str | None
+    seed: int
+    number: int
+    source: str | None = None
+    options: ImageSampling
+
+
 class TuneProvenance(Provenance):
     """Where a tune comes from.
 
@@ -83,6 +104,22 @@ class TuneProvenance(Provenance):
     source: str | None = None
     tries: int = 1
     options: ComposeOptions
+
+
+class FilmProvenance(Provenance):
+    """Where a clip comes from that a model of clips wrote.
+
+    Attributes:
+        number: of this clip among those of its seed.
+        prompt: what was asked for.
+        picture: whether its first frame was given.
+    """
+
+    seed: int
+    number: int
+    prompt: str | None = None
+    picture: bool = False
+    options: FilmSampling
 
 
 class ClipProvenance(Provenance):

@@ -15,6 +15,7 @@ from torch import nn
 from daedal import __version__
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.chat import ChatTemplate
+from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
@@ -31,6 +32,7 @@ from daedal.models.image import ImageModel
 from daedal.models.listener import Listener
 from daedal.models.model import Capability, Model
 from daedal.models.music import Music
+from daedal.models.speech import Speech
 from daedal.models.translator import Translator
 
 P = TypeVar("P", bound=Provenance)
@@ -64,7 +66,7 @@ class ModelAndCodec:
     def __init__(
         self,
         model: Model,
-        codec: TextCodec | PixelCodec | TuneCodec | SoundCodec,
+        codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec,
         name: str = "model",
         *,
         template: ChatTemplate | None = None,
@@ -190,7 +192,7 @@ class Skill:
 
 
 def _require_fit(
-    model: Model, codec: TextCodec | PixelCodec | TuneCodec | SoundCodec, quantize: Quantize | None
+    model: Model, codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec, quantize: Quantize | None
 ) -> None:
     """Make sure that a codec is a model's own, and its weights may be held so."""
     if quantize not in (None, *get_args(Quantize)):
@@ -198,13 +200,13 @@ def _require_fit(
             f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
         )
     match model, codec:
-        case Listener(), SoundCodec() if codec.rate != model.config.rate:
+        case ((Listener() | Speech()), SoundCodec()) if codec.rate != model.config.rate:
             raise DaedalError(
                 f"The codec has {codec.rate:,} samples a second and the model {model.config.rate:,}",
                 "Use the codec that the model was trained with",
             )
-        case Listener(), SoundCodec() if quantize is not None:
-            raise DaedalError("A listener has no quantized form", "Leave --quantize out")
+        case ((Listener() | Speech()), SoundCodec()) if quantize is not None:
+            raise DaedalError("A model of sounds has no quantized form", "Leave --quantize out")
         case ImageModel(), PixelCodec() if codec.shape != model.config.shape:
             raise DaedalError(
                 f"The codec's pictures are {codec.shape} and the model's {model.config.shape} (channels, height, width)",
@@ -224,6 +226,8 @@ def _require_fit(
             )
         case Music(), TuneCodec() if quantize is not None:
             raise DaedalError("A model of tunes has no quantized form", "Leave --quantize out")
+        case _, ClipCodec() if quantize is not None:
+            raise DaedalError("A model of clips has no quantized form", "Leave --quantize out")
         case EncoderModel(), TextCodec() if 1 < model.config.types <= codec.framing.types:
             raise DaedalError(
                 f"The tokenizer counts types of tokens up to {codec.framing.types} and the model has {model.config.types}",
