@@ -14,12 +14,13 @@ from daedal.codecs.midi import read_midi, write_midi
 from daedal.codecs.tune import Note, Tune
 from daedal.codecs.tune_codec import TuneCodec
 from daedal.codecs.voices import Voices
-from daedal.data.tune_windows import IGNORED, Changes, TuneWindows
+from daedal.data.tune_windows import Changes, TuneWindows
 from daedal.errors import DaedalError
 from daedal.evaluation.evaluate import evaluate
 from daedal.evaluation.measures.tune_rules import Heard, crossings, in_key, longest_runs, parallels, repeated
 from daedal.inference.generator import Generator
 from daedal.inference.tune import save_each
+from daedal.models.model import IGNORE
 from daedal.models.music import Music, MusicConfig
 from daedal.training.learner import open_learner
 from daedal.training.machine import measure_machine
@@ -71,12 +72,12 @@ def test_every_place_of_every_tune_is_learned_once_an_epoch_and_never_out_of_ran
     windows = TuneWindows(rows(), CODEC, 32)
     total = sum(map(len, windows.cuts))
     inputs, targets = windows.batch(0, total, 0, Changes(transpose=6))
-    pitches = targets[(targets != IGNORED) & (targets < CODEC.layout.size - 1)]
+    pitches = targets[(targets != IGNORE) & (targets < CODEC.layout.size - 1)]
     assert len(np.unique(pitches)) > 20
     assert pitches.max() < CODEC.layout.size - 1
     assert (inputs[:, 0] == CODEC.begin).all()
     whole = windows.batch(0, total, 0, Changes())
-    begun = sum(int((row[0] != IGNORED).all()) for row in whole[1])
+    begun = sum(int((row[0] != IGNORE).all()) for row in whole[1])
     assert 0 < begun < total
 
 

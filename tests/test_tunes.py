@@ -4,6 +4,7 @@ import io
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
@@ -226,8 +227,15 @@ def test_what_is_said_of_tunes_stands_before_them_and_can_be_asked_for(tmp_path:
     assert codec.asked(asked | {"key": "D"}) == higher[:-1].tolist()
 
 
-def test_a_damaged_codec_is_told(tmp_path: Path) -> None:
-    (tmp_path / "tune_codec.json").write_text('{"layout": {"layout": "polyphony"}}')
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"layout": "polyphony"}, {"layout": "voices", "lowest": 90, "highest": 20}, {"layout": "events", "pitches": [9, 3]},
+        {"layout": "events", "programs": [500]}, {"layout": "events", "metres": [[0, 4]]},
+    ],
+)  # fmt: skip
+def test_a_damaged_codec_is_told(layout: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "tune_codec.json").write_text(json.dumps({"layout": layout}))
     with pytest.raises(DaedalError, match=r"tune_codec\.json"):
         TuneCodec.load(tmp_path)
 

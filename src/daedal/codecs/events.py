@@ -10,13 +10,13 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int64
-from pydantic import Field
+from pydantic import Field, PositiveInt, model_validator
 
-from daedal.codecs.tune import DRUMS, USUAL_TEMPO, Metre, Note, Tune, within
+from daedal.codecs.tune import DRUMS, PROGRAMS, USUAL_TEMPO, Metre, Note, Tune, within
 from daedal.config import Config
 
 Array = np.ndarray
@@ -29,6 +29,8 @@ _TEMPOS = tuple(
     round(60e6 / (24 * 1.08**step)) for step in range(31, -1, -1)
 )  # microseconds; 261 quarters a minute to 24
 _USUAL_METRES = ((4, 4), (3, 4), (2, 4), (6, 8), (2, 2), (3, 8), (9, 8), (12, 8), (5, 4), (3, 2))
+_Program = Annotated[int, Field(ge=0, lt=PROGRAMS)]
+_Pitch = Annotated[int, Field(ge=0, le=127)]
 
 
 class Event(NamedTuple):
@@ -63,11 +65,17 @@ class Events(Config):
     """
 
     layout: Literal["events"] = "events"
-    metres: tuple[tuple[int, int], ...] = _USUAL_METRES
-    programs: tuple[int, ...] = Field(default=(0,), min_length=1)
-    pitches: tuple[int, int] = (0, 127)
+    metres: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(default=_USUAL_METRES, min_length=1, max_length=1000)
+    programs: tuple[_Program, ...] = Field(default=(0,), min_length=1, max_length=PROGRAMS)
+    pitches: tuple[_Pitch, _Pitch] = (0, 127)
     lowest: int = Field(default=0, ge=0, le=127)
     highest: int = Field(default=127, ge=0, le=127)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Events":
+        if self.pitches[0] > self.pitches[1] or any(_length(*metre) is None for metre in self.metres):
+            raise ValueError("pitches must be in order, and bars of at most eight quarters")
+        return self
 
     @classmethod
     def fit(cls, tunes: Iterable[Tune]) -> "Events":

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from jaxtyping import Int64
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from daedal.codecs.events import Events
 from daedal.codecs.tune import DRUMS, KEYS, Tune, tonic, transposed_key
@@ -45,6 +45,13 @@ class _Saved(Config):
     layout: Voices | Events = Field(discriminator="layout")
     conditions: dict[Condition, tuple[str, ...]] = Field(default_factory=dict)
     error: str = ""
+
+    @field_validator("conditions")
+    @classmethod
+    def _keys_are_keys(cls, value: dict[Condition, tuple[str, ...]]) -> dict[Condition, tuple[str, ...]]:
+        if "key" in value and value["key"] != _ALL_KEYS:
+            raise ValueError("key must name the 24 keys")
+        return value
 
 
 class TuneCodec:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int64
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from daedal.codecs.tune import DRUMS, USUAL_TEMPO, Note, Tune, within
 from daedal.config import Config
@@ -43,6 +43,12 @@ class Voices(Config):
     program: int = Field(default=ORGAN, ge=0, le=127)
     velocity: int = Field(default=80, ge=1, le=127)
     tempo: int = Field(default=UNHURRIED, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Voices":
+        if self.lowest > self.highest:
+            raise ValueError(f"lowest ({self.lowest}) must not be above highest ({self.highest})")
+        return self
 
     @property
     def size(self) -> int:

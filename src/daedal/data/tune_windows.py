@@ -14,11 +14,10 @@ from jaxtyping import Bool, Int64
 from daedal.codecs.tune_codec import TuneCodec
 from daedal.data.windows import visit
 from daedal.errors import DaedalError
+from daedal.models.model import IGNORE
 from daedal.nn.noise import Noise
 
 Array = np.ndarray
-IGNORED = -100
-"""A target that is not learned: `daedal.models.model.IGNORE`."""
 
 
 class Changes(NamedTuple):
@@ -153,7 +152,7 @@ class TuneWindows:
 
     def _blank(self, count: int) -> tuple[Array, Array]:
         shape = (count, self.width)
-        return np.zeros(shape, dtype=np.int64), np.full(shape, IGNORED, dtype=np.int64)
+        return np.zeros(shape, dtype=np.int64), np.full(shape, IGNORE, dtype=np.int64)
 
     def _fill(self, inputs: Array, targets: Array, opening: Array, codes: Array, judged: int) -> None:
         """Write a window into rows: `codes` behind `opening`, and from which of them on they are judged."""

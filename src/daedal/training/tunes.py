@@ -17,7 +17,7 @@ from daedal.files import atomic_path
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
 from daedal.models.checkpoint import load_model, resolve, save_own
 from daedal.models.identity import Identity
-from daedal.models.model import Model, TokenBatch
+from daedal.models.model import IGNORE, Model, TokenBatch
 from daedal.models.music import Music, MusicConfig
 from daedal.nn.noise import Noise
 from daedal.training.learner import Facts, Request
@@ -27,13 +27,13 @@ from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.processes import Processes
 from daedal.training.task import Task
 from daedal.training.transformer_learner import GPTLearner, nearest_size
-from daedal.training.tune_likelihood import code_log_likelihoods
 from daedal.training.tune_plan import TunePlan
 
 COLUMN = "tune"
 _STEPS, _LONGEST = 32, 512
 """Steps of a window on a grid whose steps are quarters; codes of a window, at most."""
 _EVENTS = 256  # codes of a window
+_TOGETHER = 16  # windows that are validated at once
 _WORTH = 6.0  # times as much as it is that a tune is worth which is learned in every key
 
 
@@ -148,11 +148,13 @@ class TuneTask(Task):
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """Every code of the split but the ends is judged once, in windows of which the first half was judged before."""
         places = self._held.judged()[processes.rank :: processes.count]
-        with autocast:
-            found = code_log_likelihoods(self.model, self._held, places)
-        nats = -sum(float(each[:-1].sum()) for each in found)
-        count = sum(window.last - window.judged - (window.last == len(found[window.row])) for window in places)
-        totals = torch.tensor([nats, count], dtype=torch.float64)
+        totals = torch.zeros(2, dtype=torch.float64)
+        with torch.no_grad(), autocast:
+            for first in range(0, len(places), _TOGETHER):
+                inputs, targets = map(torch.from_numpy, self._held.rows_of(places[first : first + _TOGETHER]))
+                targets[targets == self.codec.end] = IGNORE
+                batch = TokenBatch(inputs, targets).to(processes.device)
+                totals += torch.tensor([float(self.model.loss(batch).total), batch.count], dtype=torch.float64)
         totals = processes.sum(totals.float() if processes.device.type == "mps" else totals)
         if not float(totals[1]):
             return {}
@@ -166,7 +168,7 @@ class TuneTask(Task):
         codes = torch.full((1, len(opening) + length), UNKNOWN, device=network.device)
         codes[0, : len(opening)] = torch.tensor(opening)
         chances = Noise(seed, 0, 1, network.device).uniform("tokens", length)
-        *_, written = write(network, codes[:, :-1], ByChance(chances[:, 1:]), allowed=slice(0, self.codec.layout.size))
+        *_, written = write(network, codes, ByChance(chances), allowed=slice(0, self.codec.layout.size))
         tune = self.codec.decode(written[0].tolist())
         if tune is None:
             return "silence"
