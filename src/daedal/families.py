@@ -99,14 +99,27 @@ BUILT_IN = {
         "a translator: it reads a text and writes another",
     ),
     "vae": _of_pictures("vae", "VAE", "a VAE: an encoder and a decoder that meet in a small space of latents"),
-    "vqvae": _of_pictures(
-        "vqvae", "VQVAE", "a tokenizer of pictures: grids of ids, by FSQ or VQ, that a GPT can learn"
+    "vqvae": Line(
+        "a tokenizer of pictures, and of clips: grids of ids, by FSQ or VQ, that a GPT can learn",
+        "pixels",
+        "daedal.models.vqvae:VQVAE",
+        {
+            "pictures": Learning("daedal.training.pictures:PictureLearner", "daedal.training.picture_plan:VQVAEPlan"),
+            "clips": Learning("daedal.training.clip_tokens:ClipTokenLearner", "daedal.training.picture_plan:VQVAEPlan"),
+        },
     ),
     "gan": _of_pictures(
         "gan", "GAN", "a GAN: a generator that draws and a discriminator that tells its pictures from real ones"
     ),
     "flow": _of_pictures(
         "flow", "Flow", "a flow (the diffusion family of today): noise that learns to become a picture", codes_of="vae"
+    ),
+    "film": Line(
+        "a GPT that writes clips, as the tokens that a tokenizer makes of them",
+        "tokens",
+        "daedal.models.film:Film",
+        {"clips": Learning("daedal.training.films:FilmLearner", "daedal.training.film_plan:FilmPlan")},
+        codes_of="vqvae",
     ),
     "listener": Line(
         "a listener: it tells what is said in a recording, what it is and who speaks",
@@ -143,7 +156,12 @@ PIPELINES = {
         "a tokenizer of pictures, and a GPT that draws with its tokens what captions say; or a flow that draws it",
         "daedal.training.text_to_image:train",
         "daedal.training.text_to_image:options",
-    )
+    ),
+    "video": Pipeline(
+        "a tokenizer of clips, and a GPT that writes with its tokens what captions say",
+        "daedal.training.video:train",
+        "daedal.training.video:options",
+    ),
 }
 
 

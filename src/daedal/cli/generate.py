@@ -18,6 +18,7 @@ from daedal.cli.drawing import (
     tell,
     tell_prompts,
 )
+from daedal.cli.filming import ClipFlags, make_clips
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Sampling, sampling
 from daedal.cli.speaking import speak
@@ -61,8 +62,9 @@ def generate(
     how: Annotated[_Flags | None, fields(_GROUP)] = None,
     tunes: Annotated[TuneFlags | None, fields("Tunes")] = None,
     speaker: Annotated[str | None, Parameter(group="Sounds")] = None,
+    clips: Annotated[ClipFlags | None, fields("Clips")] = None,
 ) -> None:
-    """Write text, draw pictures, compose tunes or speak, with a trained model.
+    """Write text, draw pictures, compose tunes, speak or make clips, with a trained model.
 
     Parameters
     ----------
@@ -86,13 +88,14 @@ def generate(
     mask
         A picture of the same size: what is white or transparent in it is drawn anew. [default: all is]
     best_of
-        How many pictures to draw for each that is kept: the one that fits its prompt best. [default: 1]
+        How many pictures to draw for each that is kept: the one that fits its prompt best; or how many tunes to write of
+        what is to fit given notes. [default: 1 picture, 8 tunes]
     judge
         The run folder of a CLIP that chooses. [default: a model that can caption pictures judges its own]
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. Of tunes a file for one
         (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound; of speech .wav, .flac, .ogg or .mp3, or a
-        folder. [default: a new file or folder here]
+        folder; of clips a .gif, .webp or .mp4, or a folder. [default: a new file or folder here]
     columns
         Pictures side by side on the sheet. [default: as many as rows]
     replace
@@ -125,13 +128,25 @@ def generate(
     of_tunes = {"continue" if name == "begin" else name: value for name, value in given(tunes).items()}
     if "compose" in generator.skills:
         shared = {"temperature", "top_k", "top_p", "seed"}
-        unable = {name: value for name, value in of_pictures.items() if name not in ("out", "replace", "top_k")}
+        unable = {
+            name: value for name, value in of_pictures.items() if name not in ("out", "replace", "top_k", "best_of")
+        }
         unable |= {name: value for name, value in of_text.items() if name not in shared} | {"prompt": prompt}
         _refuse(unable, f"{model} composes tunes")
         values = {name: value for name, value in chosen.items() if name in shared}
-        compose(generator, model, n or 1, tunes, values, out, replace, json)
+        compose(generator, model, n or 1, tunes, values | {"tries": best_of}, out, replace, json)
         return
     _refuse(of_tunes, f"{model} composes no tunes")
+    if "film" in generator.skills:
+        shared = {"temperature", "top_k", "seed"}
+        unable = {
+            name: value for name, value in of_pictures.items() if name not in ("out", "replace", "guidance", "top_k")
+        }
+        _refuse(unable | {name: value for name, value in of_text.items() if name not in shared}, f"{model} makes clips")
+        values = {name: value for name, value in {**chosen, **given(how)}.items() if name in {*shared, "guidance"}}
+        make_clips(generator, model, n or 1, clips, {"prompt": prompt, **values}, out, replace, json)
+        return
+    _refuse(given(clips), f"{model} makes no clips")
     if "write" in generator.skills:
         _refuse(of_pictures, f"{model} writes text and draws no pictures")
         _write(generator, prompt or [""], 1 if n is None else n, json, chosen)

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from daedal.codecs.raster import WHITE, Fit
 from daedal.config import Config
 from daedal.data.example_options import ExampleOptions
 
@@ -30,8 +29,8 @@ class ClipOptions(ExampleOptions, ClipFields):
     """
 
     size: int = Field(default=32, ge=8, le=256, multiple_of=2)
-    fit: Fit = "crop"
-    background: str = WHITE
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    background: str = "white"
     labels: Literal["folders", "none"] | None = None
     captions: Literal["none"] | None = None
     longest: float = Field(default=120.0, gt=0, le=3600)

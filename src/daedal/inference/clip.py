@@ -14,7 +14,7 @@ from daedal.codecs.sheet import enlarged, grid
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, write_json
 from daedal.inference.picture import opaque, save_image
-from daedal.inference.provenance import ClipProvenance
+from daedal.inference.provenance import ClipProvenance, FilmProvenance
 
 FORMATS = (".gif", ".webp", ".mp4", ".png")
 _SIDE = 256
@@ -27,7 +27,7 @@ class Clip:
 
     frames: tuple[Image.Image, ...]
     fps: float = 15
-    provenance: ClipProvenance | None = None
+    provenance: ClipProvenance | FilmProvenance | None = None
 
     def __post_init__(self) -> None:
         if not self.frames:
@@ -64,6 +64,15 @@ class Clip:
     def _enlarged(self, scale: int | None) -> list[Image.Image]:
         scale = scale or shown_at(*self.frames[0].size)
         return [enlarged(frame, scale) for frame in self.frames]
+
+
+def side_by_side(clips: Sequence[Clip]) -> Clip:
+    """Clips of one length as one, in a grid; with the provenance of the first, whose seed is that of all."""
+    if len(clips) == 1:
+        return clips[0]
+    scale = max(1, _SIDE // (2 * max(clips[0].frames[0].size)))
+    frames = tuple(grid(shown, scale=scale) for shown in zip(*(clip.frames for clip in clips), strict=True))
+    return Clip(frames, clips[0].fps, clips[0].provenance)
 
 
 def shown_at(width: int, height: int) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from daedal.codecs.caption import CaptionCodec, tidy
 from daedal.errors import DaedalError
+from daedal.models.film import FilmModel
 from daedal.models.image import ImageModel
 from daedal.models.model import Model
 from daedal.nn.noise import Noise
@@ -35,7 +36,9 @@ class Conditions:
     def __init__(
         self, model: Model, name: str, classes: Sequence[str] = (), captions: CaptionCodec | None = None
     ) -> None:
-        known = model.config if isinstance(model, ImageModel) else None
+        known = (
+            model.config if isinstance(model, ImageModel) else model.layout if isinstance(model, FilmModel) else None
+        )
         count, words, window = (known.classes, known.words, known.window) if known else (0, 0, 0)
         if words and (captions is None or (captions.vocab_size, captions.window) != (words, window)):
             raise DaedalError(f"{name} draws what captions say, and their codec is missing or another", "Restore it")

@@ -7,6 +7,7 @@ import torch
 
 from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.chat import ChatTemplate
+from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
@@ -23,6 +24,7 @@ from daedal.inference.skills.draw import Draw
 from daedal.inference.skills.edit import Edit, Vary
 from daedal.inference.skills.embed import Embed, EmbedRows
 from daedal.inference.skills.fill import Fill
+from daedal.inference.skills.film import MakeClips
 from daedal.inference.skills.listen import Listen
 from daedal.inference.skills.match import Match
 from daedal.inference.skills.morph import Morph
@@ -43,7 +45,7 @@ class Generator(ModelAndCodec):
 
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak,
+        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, MakeClips,
     )  # fmt: skip
 
     @classmethod
@@ -75,6 +77,9 @@ class Generator(ModelAndCodec):
             )
         if identity.kind == "tunes":
             return cls(model, TuneCodec.load(folder), name, quantize=quantize)
+        if identity.kind == "clips":
+            captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
+            return cls(model, ClipCodec.load(folder), name, quantize=quantize, captions=captions)
         if identity.kind == "sounds":
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
             return cls(model, SoundCodec.load(folder), name, quantize=quantize, captions=captions)

@@ -7,6 +7,7 @@ from pydantic import Field
 from daedal.config import Config
 from daedal.inference.compose_options import ComposeOptions
 from daedal.inference.sampling import SamplingOptions
+from daedal.models.film_sampling import FilmSampling
 from daedal.models.image_sampling import ImageSampling
 
 
@@ -103,6 +104,22 @@ class TuneProvenance(Provenance):
     source: str | None = None
     tries: int = 1
     options: ComposeOptions
+
+
+class FilmProvenance(Provenance):
+    """Where a clip comes from that a model of clips wrote.
+
+    Attributes:
+        number: of this clip among those of its seed.
+        prompt: what was asked for.
+        picture: whether its first frame was given.
+    """
+
+    seed: int
+    number: int
+    prompt: str | None = None
+    picture: bool = False
+    options: FilmSampling
 
 
 class ClipProvenance(Provenance):

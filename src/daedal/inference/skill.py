@@ -15,6 +15,7 @@ from torch import nn
 from daedal import __version__
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.chat import ChatTemplate
+from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
@@ -65,7 +66,7 @@ class ModelAndCodec:
     def __init__(
         self,
         model: Model,
-        codec: TextCodec | PixelCodec | TuneCodec | SoundCodec,
+        codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec,
         name: str = "model",
         *,
         template: ChatTemplate | None = None,
@@ -191,7 +192,7 @@ class Skill:
 
 
 def _require_fit(
-    model: Model, codec: TextCodec | PixelCodec | TuneCodec | SoundCodec, quantize: Quantize | None
+    model: Model, codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec, quantize: Quantize | None
 ) -> None:
     """Make sure that a codec is a model's own, and its weights may be held so."""
     if quantize not in (None, *get_args(Quantize)):
@@ -225,6 +226,8 @@ def _require_fit(
             )
         case Music(), TuneCodec() if quantize is not None:
             raise DaedalError("A model of tunes has no quantized form", "Leave --quantize out")
+        case _, ClipCodec() if quantize is not None:
+            raise DaedalError("A model of clips has no quantized form", "Leave --quantize out")
         case EncoderModel(), TextCodec() if 1 < model.config.types <= codec.framing.types:
             raise DaedalError(
                 f"The tokenizer counts types of tokens up to {codec.framing.types} and the model has {model.config.types}",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, likeliest, write
+from daedal.models.film import Film, FilmModel
 from daedal.models.gpt import GPT
 from daedal.models.image import (
     ImageBatch,
@@ -30,18 +31,19 @@ from daedal.models.image import (
 )
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Loss, Model, TokenBatch
+from daedal.models.token_tables import smooth_tables
 from daedal.models.vqvae import VQVAE
 from daedal.nn.noise import Noise
 
-_SMOOTH = 0.8  # of the variance of the first vectors of tokens
 
-
-def with_codec(model: Model, codec: Model) -> "Coded":
+def with_codec(model: Model, codec: Model) -> "Coded | FilmModel":
     """A model of codes and the model that turns them into pictures, as one.
 
     Raises:
         DaedalError: the two do not fit.
     """
+    if isinstance(model, Film) and isinstance(codec, VQVAE):
+        return FilmModel(model, codec)
     if isinstance(model, GPT) and isinstance(codec, VQVAE):
         return TokenModel(model, codec)
     if isinstance(model, ImageModel) and isinstance(codec, ImageModel) and not isinstance(codec, VQVAE):
@@ -149,19 +151,9 @@ class TokenModel(Coded):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw the weights of the GPT anew. Tokens that stand for nearly the same begin with nearly the same vectors: each
-        channel of a table is, for the most part, a smooth function of the code drawn by chance (Rahimi & Recht 2007)."""
+        """Draw the weights of the GPT anew. Tokens that stand for nearly the same begin with nearly the same vectors."""
         super().initialise(generator)
-        tokens = torch.arange(self.codec.vocab_size, device=next(self.codec.parameters()).device)
-        codes = self.codec.quantizer.codes(tokens[None, None])[0, :, 0].mT.float().cpu()
-        codes = (codes - codes.mean(0)) / codes.std(0).clamp_min(1e-6)
-        for table in self.inner.token_tables:
-            width = table.embedding_dim
-            angles = codes @ torch.randn(codes.shape[1], width, generator=generator)
-            angles += 2 * math.pi * torch.rand(width, generator=generator)
-            rows = table.weight[: len(codes)]
-            smooth = math.sqrt(2) * rows.std() * angles.cos().to(rows.device)
-            rows.mul_(math.sqrt(1 - _SMOOTH)).add_(smooth, alpha=math.sqrt(_SMOOTH))
+        smooth_tables(self.inner.token_tables, self.codec, generator)
 
     def prior(self, noise: Noise) -> Float[Tensor, "batch tokens"]:
         """The chance that decides each token."""

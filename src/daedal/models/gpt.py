@@ -119,18 +119,18 @@ class GPT(Model):
             self._assemble(config)
 
     def _assemble(self, config: GPTConfig) -> None:
-        self.embedding = _table(config.vocab_size, config.width)
+        self.embedding = token_table(config.vocab_size, config.width)
         self.embedding_norm = _norm(config, config.width) if config.architecture == "swift" else None
         self.positions: nn.Embedding | None = None
         self.rotary: Rotary | None = None
         if config.architecture == "gpt2":
-            self.positions = _table(config.context, config.width)
+            self.positions = token_table(config.context, config.width)
         else:
             self.rotary = Rotary(config.head_width, config.rope_theta, config.context, config.rope_scaling)
         self.rows = self.columns = self.above = self.before = None
         if config.grid is not None:
-            self.rows, self.columns = (_table(count, config.width) for count in config.grid)
-            self.above, self.before = (_table(config.vocab_size, config.width) for _ in range(2))
+            self.rows, self.columns = (token_table(count, config.width) for count in config.grid)
+            self.above, self.before = (token_table(config.vocab_size, config.width) for _ in range(2))
         blocks = (_block(config, layer) for layer in range(config.depth))
         self.transformer = Transformer(blocks, _norm(config, config.width))
         self.unembedding = None if config.tied else nn.Linear(config.width, config.vocab_size, bias=False)
@@ -220,7 +220,7 @@ class GPT(Model):
             if lengths is not None:
                 raise DaedalError("Rows of pictures are written together", "Give each row as many tokens")
             known = ids if cache is None else cache.remember(ids)
-            x = x + self._above(known, positions) + self._before(known, columns)
+            x = x + self._around(known, positions, columns)
         if self.rotary is not None:
             turns = self.rotary.turns(positions, past + time if first is None else self.config.context)
         if self.config.dropout and self.training:
@@ -230,6 +230,15 @@ class GPT(Model):
         frame = Frame(time, past, lengths, turns, cache, x.device, x.dtype, ids, x)
         out: Tensor = self.transformer(x, frame)
         return out
+
+    def _around(
+        self,
+        ids: Int[Tensor, "batch total"],
+        positions: Int[Tensor, "*batch time"],
+        columns: Int[Tensor, "*batch time"],
+    ) -> Float[Tensor, "batch time width"]:
+        """The vectors of tokens that stand near the places to predict."""
+        return self._above(ids, positions) + self._before(ids, columns)
 
     def _above(
         self, ids: Int[Tensor, "batch total"], positions: Int[Tensor, "*batch time"]
@@ -242,7 +251,7 @@ class GPT(Model):
         assert self.config.grid is not None
         rows, columns = self.config.grid
         place = positions - self.config.grid_at
-        return _earlier(self.above, ids, columns - 1, (place >= columns) & (place < rows * columns))
+        return earlier_vectors(self.above, ids, columns - 1, (place >= columns) & (place < rows * columns))
 
     def _before(
         self, ids: Int[Tensor, "batch total"], columns: Int[Tensor, "*batch time"]
@@ -252,7 +261,7 @@ class GPT(Model):
         So a noun of a caption has its adjective with it from the first layer on, and what is drawn in red finds the red noun.
         """
         assert self.before is not None
-        return _earlier(self.before, ids, 1, columns > 0)
+        return earlier_vectors(self.before, ids, 1, columns > 0)
 
     @property
     def head_weight(self) -> Float[Tensor, "vocab width"]:
@@ -352,7 +361,7 @@ def _block(config: GPTConfig, layer: int) -> Block:
     )
 
 
-def _earlier(
+def earlier_vectors(
     table: nn.Embedding, ids: Int[Tensor, "batch total"], distance: int, there: Bool[Tensor, "*batch time"]
 ) -> Float[Tensor, "batch time width"]:
     """The vectors of the tokens so far before each of the last `time`, where they are `there`; none elsewhere."""
@@ -361,6 +370,6 @@ def _earlier(
     return vectors
 
 
-def _table(rows: int, width: int) -> nn.Embedding:
+def token_table(rows: int, width: int) -> nn.Embedding:
     """An embedding that is not filled yet: filling one on the meta device makes PyTorch import for more than a second."""
     return nn.Embedding(rows, width, _weight=torch.empty(rows, width))

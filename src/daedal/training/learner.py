@@ -31,6 +31,7 @@ from daedal.training.planning import UNPLANNED, Choice, Time, choose_length, cho
 from daedal.training.task import Task
 from daedal.training.trial import Trial, require_state, require_step, step_seconds
 
+_CODED = ("pictures", "clips")  # of which another model makes codes
 _COMPILE_PAYS = 300.0  # torch.compile takes about half a minute and saves about a quarter of a step (docs/log.md)
 
 
@@ -276,11 +277,11 @@ def _require_fit(asked: Request) -> None:
             f"A {family} learns {chosen.over}, not codes of pictures",
             f"Leave --codec away, or train {' or '.join(learners)} on codes",
         )
-    if asked.codec is not None and kind != "pictures":
+    if asked.codec is not None and kind not in _CODED:
         raise DaedalError(f"--codec turns pictures into codes, and this data is {kind}", "Leave it away")
-    if asked.codec is None and kind == "pictures" and chosen.over == "tokens":
+    if asked.codec is None and kind in _CODED and chosen.over == "tokens":
         raise DaedalError(
-            f"A {family} learns tokens, and this data is pictures",
+            f"A {family} learns tokens, and this data is {kind}",
             f"Train a tokenizer on it first (daedal train {chosen.codes_of}) and name its run folder by --codec",
         )
 

@@ -76,7 +76,8 @@ class PictureTask(Task):
     ) -> None:
         self.model, self.dataset, self.codec, self._captions = model, dataset, codec, captions
         # of pictures, in pixels
-        self.whole: Any = model if codec is None else with_codec(model, codec)
+        whole: Any = model if codec is None else with_codec(model, codec)
+        self.whole = whole
         self.fingerprint = fingerprint_of_pictures(dataset.split("train"), captions is not None)
         self.identity = identity_of(self.whole, plan)
         self.classes = dataset.classes if self.whole.config.classes else ()

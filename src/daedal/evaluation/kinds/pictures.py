@@ -11,7 +11,7 @@ from jaxtyping import Int, UInt8
 from daedal.codecs.caption import tidy
 from daedal.config import Config
 from daedal.data.images.dataset import ImageDataset
-from daedal.evaluation.evaluator import Subject, Tell
+from daedal.evaluation.evaluator import NotMeasurable, Subject, Tell
 from daedal.evaluation.images.extractors import default_extractor, open_extractor
 from daedal.evaluation.images.features import Extractor, Request
 from daedal.evaluation.images.reference import Reference, held_out, of_data, open_reference
@@ -103,7 +103,9 @@ class PictureSubject(Subject):
         return cls(model, of_data(dataset, dataset.codec, dataset), PictureOptions(seconds=seconds))
 
     @classmethod
-    def require_held_out(cls, dataset: ImageDataset) -> None:
+    def require_held_out(cls, dataset: Any) -> None:
+        if not isinstance(dataset, ImageDataset):
+            raise NotMeasurable("Tokens of clips are measured with the model that learns them", "Look at its samples")
         held_out(dataset)
 
     @classmethod
