@@ -135,6 +135,20 @@ def test_the_commands_speak(run: Path, tmp_path: Path) -> None:
     assert "--class can do nothing here" in mistake("generate", run, *asked, "--class", "1")
 
 
+def test_a_listener_judges_it_beside_the_ceilings(run: Path) -> None:
+    ears = run.parent / "ears"
+    small = {"width": 16, "depth": 1, "channels": 8, "batch": 8}
+    daedal.train("listener", data=run.parent / "data", out=ears, steps=2, **small)
+    report = daedal.evaluate(run, judge=str(ears), seconds=4)
+    assert {each.name for each in report.measurements} == {"recognised right", "speaker recognised right"}
+    assert {each.name for each in report.baselines} == {"real recordings", "copies by Griffin-Lim"}
+    assert all(each.n > 0 for each in report.measurements)
+    with pytest.raises(DaedalError, match="none is named"):
+        daedal.evaluate(run)
+    with pytest.raises(DaedalError, match="cannot listen"):
+        daedal.evaluate(run, judge=str(run))
+
+
 def test_recordings_that_say_nothing_are_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     daedal.build_data([sounds(tmp_path / "in")], tmp_path / "data", workers=1, labels="none", transcripts="none")

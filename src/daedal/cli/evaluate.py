@@ -20,6 +20,7 @@ def evaluate(
     extractor: str | None = None,
     resize: str | None = None,
     split: str | None = None,
+    judge: str | None = None,
     seconds: float | None = None,
     json: Switch = False,
 ) -> None:
@@ -44,6 +45,8 @@ def evaluate(
         unless given.
     split
         For models of text: the split of the data to measure on: validation, or test where that is empty, unless given.
+    judge
+        For models that speak: the run folder of a listener, which says what it hears.
     seconds
         About how long it may take; a minute for models of images, two for others, and a GPT takes what it takes.
     json
@@ -55,7 +58,7 @@ def evaluate(
     from daedal.models.identity import identify
 
     pictures = {"against": against, "samples": samples, "extractor": extractor, "resize": resize}
-    texts: dict[str, object] = {"split": split}
+    texts: dict[str, object] = {"split": split, "judge": judge}
     folder = resolve(run)
     of_pictures = api.of_pictures(folder)
     for name, value in (texts if of_pictures else pictures).items():

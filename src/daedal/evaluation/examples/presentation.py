@@ -81,6 +81,12 @@ WORDS = {
         "copies are. It knows notes, and nothing of sound.",
         ("nats-per-step", "nats-per-event", "longest-copy-from-training-tunes"),
     ),
+    "speak": _Words(
+        "speech model", "sounds", "text-to-speech", 'model.say("seven")[0].save("said.wav")', "",
+        "It speaks as the recordings that it learned from, in the voices of those who spoke in them: ask these people before "
+        "you let them say anything, and say of what it made that a machine did.",
+        ("recognised-right", "speaker-recognised-right"),
+    ),
     "fill": _Words(
         "masked language model", "text", "fill-mask", 'print(model.fill("The capital of France is [MASK].", top=5))',
         '"The capital of France is [MASK]."',
@@ -104,7 +110,7 @@ def presentation(model: Any, can: frozenset[str]) -> Presentation:
     """What the card says of a model that can some of these."""
     words = next(words for capability, words in WORDS.items() if capability in can)
     architecture = getattr(model.config, "architecture", model.family)
-    own = architecture in ("rotary", "swift", "listener")
+    own = architecture in ("rotary", "swift", "listener", "speech")
     use = f'```python\nimport daedal\n\nmodel = daedal.load("PATH/TO/THIS/FOLDER")\n{words.use}\n```\n\n'
     if own:
         use += "This architecture is Daedal's own: other programs do not open it."

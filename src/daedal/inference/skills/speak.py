@@ -67,19 +67,41 @@ class Speak(Skill):
         told = [self._model.config.prompt(part, self._speaker(speaker)) for part in parts]
         seed = secrets.randbits(32) if seed is None else seed
         noise = Noise(seed, first * len(told), n * len(told), self._subject.device)
-        rows = self._captions.encode(told * n).to(noise.device)
-        drawn = [
-            self._model.sample(noise.part(at, at + _TOGETHER), rows[at : at + _TOGETHER], how)
-            for at in range(0, noise.count, _TOGETHER)
-        ]
-        said = [each.numpy() for each in self._model.sounds(torch.cat(drawn))]
-        rate = self._model.config.rate
+        said, rate = self._spoken(told * n, noise, how), self._model.config.rate
         sounds = []
         for number in range(n):
             whole = _joined(said[number * len(told) : (number + 1) * len(told)], rate)
             facts = {"prompt": prompt, "speaker": speaker, "seed": seed, "number": first + number, "options": how}
             sounds.append(Sound(whole, rate, self._subject.signed(SpeechProvenance, task="generate", **facts)))
         return sounds
+
+    def say_each(
+        self, prompts: Sequence[str], speakers: Sequence[str | None], *, seed: int, first: int = 0, **options: Any
+    ) -> list[Sound]:
+        """A sound for each prompt, of one class or text, and its speaker.
+
+        Raises:
+            DaedalError: as `say`.
+        """
+        how, config = self._how(options), self._model.config
+        told = [
+            config.prompt(self._parts(prompt)[0], self._speaker(speaker))
+            for prompt, speaker in zip(prompts, speakers, strict=True)
+        ]
+        spoken = self._spoken(told, Noise(seed, first, len(told), self._subject.device), how)
+        sounds = []
+        for number, (samples, prompt, speaker) in enumerate(zip(spoken, prompts, speakers, strict=True), first):
+            facts = {"prompt": prompt, "speaker": speaker, "seed": seed, "number": number, "options": how}
+            sounds.append(Sound(samples, config.rate, self._subject.signed(SpeechProvenance, task="generate", **facts)))
+        return sounds
+
+    def _spoken(self, told: Sequence[str], noise: Noise, how: ImageSampling) -> list[Float[Array, " samples"]]:
+        rows = self._captions.encode(told).to(noise.device)
+        drawn = [
+            self._model.sample(noise.part(at, at + _TOGETHER), rows[at : at + _TOGETHER], how)
+            for at in range(0, noise.count, _TOGETHER)
+        ]
+        return [each.numpy() for each in self._model.sounds(torch.cat(drawn))]
 
     def say_anew(
         self, recording: Recording, start: float, end: float, prompt: str, speaker: str | None = None, *,
