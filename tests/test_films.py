@@ -166,6 +166,15 @@ def test_what_makes_no_sense_is_refused(film: Generator) -> None:
         film.generate(0)
 
 
+def test_clips_without_captions_train_a_model_that_knows_no_prompts(tmp_path: Path) -> None:
+    daedal.build_data(["moving-scenes:40,objects=1"], tmp_path / "data", frames=2, workers=1, captions="none")
+    daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
+    film = daedal.load(tmp_path / "run")
+    assert pixels(film.generate(1, seed=1)[0]).shape == (2, 32, 32, 3)
+    with pytest.raises(DaedalError, match="without captions"):
+        film.generate(1, prompt="a red circle moves right")
+
+
 def test_pictures_train_no_video(tmp_path: Path) -> None:
     daedal.build_data(["scenes:12"], tmp_path / "pictures")
     with pytest.raises(DaedalError, match="learned from clips"):
