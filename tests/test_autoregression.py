@@ -67,5 +67,13 @@ def test_a_row_that_has_ended_writes_nothing_else_and_all_is_written_when_all_ha
     assert parts[0][0, 2:].tolist() == [end] * 8
 
 
+def test_chance_keeps_to_as_few_codes_as_hold_the_probability() -> None:
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log().repeat(1000, 1)
+    chances = torch.linspace(0, 0.999, 1000)[:, None]
+    for top_p, kept in ((0.0, 1), (0.5, 1), (0.6, 2), (0.85, 3), (1.0, 4)):
+        assert len(ByChance(chances, top_p=top_p)(logits, 1).unique()) == kept
+    assert ByChance(chances, temperature=0.0)(logits, 1).unique().tolist() == [0]
+
+
 def test_what_is_all_known_is_given_back() -> None:
     assert torch.equal(last(CODES.clamp_min(0)), CODES.clamp_min(0))

@@ -35,7 +35,8 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         (
             "dance",
             "Unknown command 'dance'. Choose data, plan, train, keys, bench, generate, interpolate, edit, reconstruct, "
-            "caption, match, classify, tag, answer, fill, transcribe, translate, chat, serve, evaluate or export. See daedal --help.",
+            "caption, match, classify, tag, answer, fill, transcribe, translate, chat, serve, evaluate or export. "
+            "See daedal --help.",
         ),
         ("train gtp", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
         ("train gtp --data d --out r", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),

@@ -187,7 +187,9 @@ def test_a_grid_is_taken_only_where_it_keeps_everything() -> None:
     assert chorale is not None
     assert TuneCodec.fit(lambda: [chorale]).layout.layout == "voices"
     assert TuneCodec.fit(lambda: [chorale, played]).layout.layout == "events"
-    assert TuneCodec.fit(lambda: [played], "voices").layout.layout == "voices"
+    asked = TuneCodec.fit(lambda: [chorale, played], "voices", 1)
+    assert asked.layout.layout == "voices"
+    assert "15 of 84 notes have no place" in asked.described
 
 
 # -- the codec ---------------------------------------------------------------------------------------------------------

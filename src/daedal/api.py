@@ -68,8 +68,8 @@ def train(
 
     Args:
         family: "gpt" for text; "vae", "vqvae", "gan" or "flow" for pictures; "clip" for pictures and their captions;
-            "text-to-image" for a tokenizer and a GPT that learns its tokens after their captions, in one budget, or, with
-            `prior="flow"`, for a flow that learns captions.
+            "music" for tunes; "text-to-image" for a tokenizer and a GPT that learns its tokens after their captions, in one
+            budget, or, with `prior="flow"`, for a flow that learns captions.
         data: a data folder that `build_data` made.
         out: the run folder to make.
         budget: seconds, or a text such as "3m", for everything from this call to its end; 3 minutes unless `steps` is given.

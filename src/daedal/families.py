@@ -127,6 +127,12 @@ BUILT_IN = {
         "daedal.models.listener:Listener",
         {"sounds": Learning("daedal.training.listening:ListenLearner", "daedal.training.sound_plan:ListenerPlan")},
     ),
+    "speech": Line(
+        "speech: a flow that says what it is told, in a voice that it has heard",
+        "frames",
+        "daedal.models.speech:Speech",
+        {"sounds": Learning("daedal.training.speaking:SpeechLearner", "daedal.training.sound_plan:SpeechPlan")},
+    ),
     "music": Line(
         "a GPT that composes: a Transformer that learns to go on with a tune",
         "tokens",

@@ -1,4 +1,4 @@
-"""`daedal edit`: parts of a picture drawn anew."""
+"""`daedal edit`: parts of a picture drawn anew, or a passage of a recording said anew."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,13 +17,17 @@ from daedal.cli.drawing import (
     tell_prompts,
 )
 from daedal.cli.options import Switch, given
+from daedal.cli.speaking import say_anew
+from daedal.errors import DaedalError
+
+_SOUNDS = "Sounds"
 
 
 def edit(
     run: str,
     /,
     *,
-    image: Path,
+    image: Path | None = None,
     mask: Path | None = None,
     strength: float = 1.0,
     n: Annotated[int, Parameter(alias="-n")] = 4,
@@ -35,13 +39,17 @@ def edit(
     replace: Switch = False,
     json: Switch = False,
     how: Drawing = None,
+    audio: Annotated[Path | None, Parameter(group=_SOUNDS)] = None,
+    start: Annotated[float | None, Parameter(name="--from", group=_SOUNDS)] = None,
+    end: Annotated[float | None, Parameter(name="--to", group=_SOUNDS)] = None,
+    speaker: Annotated[str | None, Parameter(group=_SOUNDS)] = None,
 ) -> None:
-    """Draw parts of a picture anew, to fit the rest.
+    """Draw parts of a picture anew, or say a passage of a recording anew, to fit the rest.
 
     Parameters
     ----------
     run
-        A run folder of a model of images.
+        A run folder of a model of images, or of one that speaks.
     image
         The picture.
     mask
@@ -65,7 +73,28 @@ def edit(
         Overwrite files that are there.
     json
         Print where they are as JSON, with their provenance.
+    audio
+        A recording; of a model that speaks.
+    start
+        Where the passage begins that is said anew, in seconds.
+    end
+        Where it ends.
+    speaker
+        In whose voice it is said. [default: anybody's]
     """
+    if audio is not None:
+        if image is not None or mask is not None or label is not None:
+            raise DaedalError("A recording is not a picture", "Leave --image, --mask and --class out")
+        from daedal import api
+
+        api.use_fastest_threads()
+        speaking = api.load(run)
+        speaking.require("speak")
+        asked = {"seed": seed, **given(how)}
+        say_anew(speaking, audio, (start, end), prompt or [], speaker, asked, out, replace, json)
+        return
+    if image is None:
+        raise DaedalError("There is nothing to edit", "Name a picture by --image, or a recording by --audio")
     require_turns(n, {"prompts": prompt, "classes": label}, "Ask for at least -n {}")
     destination = Destination(out, f"edits-{image.stem}", replace)
     generator = open_pictures(run, "edit")

@@ -21,6 +21,7 @@ from daedal.cli.drawing import (
 from daedal.cli.filming import ClipFlags, make_clips
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Sampling, sampling
+from daedal.cli.speaking import speak
 from daedal.errors import DaedalError
 from daedal.inference.sampling import Quantize
 from daedal.models.image_sampling import ImageSampling
@@ -60,9 +61,10 @@ def generate(
     replace: Annotated[bool, Parameter(negative=(), show_default=False, group=_GROUP)] = False,
     how: Annotated[_Flags | None, fields(_GROUP)] = None,
     tunes: Annotated[TuneFlags | None, fields("Tunes")] = None,
+    speaker: Annotated[str | None, Parameter(group="Sounds")] = None,
     clips: Annotated[ClipFlags | None, fields("Clips")] = None,
 ) -> None:
-    """Write text, draw pictures, compose tunes or make clips with a trained model.
+    """Write text, draw pictures, compose tunes, speak or make clips, with a trained model.
 
     Parameters
     ----------
@@ -86,17 +88,20 @@ def generate(
     mask
         A picture of the same size: what is white or transparent in it is drawn anew. [default: all is]
     best_of
-        How many pictures to draw for each that is kept: the one that fits its prompt best. [default: 1]
+        How many pictures to draw for each that is kept: the one that fits its prompt best; or how many tunes to write of
+        what is to fit given notes. [default: 1 picture, 8 tunes]
     judge
         The run folder of a CLIP that chooses. [default: a model that can caption pictures judges its own]
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. Of tunes a file for one
-        (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound. Of clips a .gif, .webp or .mp4, or a folder.
-        [default: a new file or folder here]
+        (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound; of speech .wav, .flac, .ogg or .mp3, or a
+        folder; of clips a .gif, .webp or .mp4, or a folder. [default: a new file or folder here]
     columns
         Pictures side by side on the sheet. [default: as many as rows]
     replace
         Overwrite files that are there.
+    speaker
+        In whose voice to speak. [default: anybody's]
     """
     chosen = sampling(options, logit_bias)
     of_text = {"quantize": quantize} | {name: value for name, value in chosen.items() if name not in _SHARED}
@@ -108,14 +113,28 @@ def generate(
 
     api.use_fastest_threads()
     generator = api.load(model, **({} if quantize is None else {"quantize": quantize}))
+    if "speak" in generator.skills:
+        unable = {
+            name: value
+            for name, value in of_pictures.items()
+            if name not in ("out", "replace", *ImageSampling.model_fields)
+        }
+        unable |= of_text | given(tunes)
+        _refuse(unable, f"{model} speaks")
+        values = {name: value for name, value in chosen.items() if name in _SHARED} | given(how)
+        speak(generator, model, prompt or [], n or 1, speaker, values, out, replace, json)
+        return
+    _refuse({"speaker": speaker}, f"{model} does not speak")
     of_tunes = {"continue" if name == "begin" else name: value for name, value in given(tunes).items()}
     if "compose" in generator.skills:
         shared = {"temperature", "top_k", "top_p", "seed"}
-        unable = {name: value for name, value in of_pictures.items() if name not in ("out", "replace", "top_k")}
+        unable = {
+            name: value for name, value in of_pictures.items() if name not in ("out", "replace", "top_k", "best_of")
+        }
         unable |= {name: value for name, value in of_text.items() if name not in shared} | {"prompt": prompt}
         _refuse(unable, f"{model} composes tunes")
         values = {name: value for name, value in chosen.items() if name in shared}
-        compose(generator, model, n or 1, tunes, values, out, replace, json)
+        compose(generator, model, n or 1, tunes, values | {"tries": best_of}, out, replace, json)
         return
     _refuse(of_tunes, f"{model} composes no tunes")
     if "film" in generator.skills:

@@ -21,7 +21,7 @@ _GROUPS = {
 _COMMANDS = {
     "generate": "Write text or draw pictures with a trained model.",
     "interpolate": "Morph one picture into another, or through the pictures of seeds.",
-    "edit": "Draw parts of a picture anew, to fit the rest.",
+    "edit": "Draw parts of a picture anew, or say a passage of a recording anew, to fit the rest.",
     "reconstruct": "Show how pictures come back through a model's latents, and measure the error.",
     "caption": "Say what pictures show, with a model that draws what captions say.",
     "match": "Say which text fits a picture, or which picture a text, with a CLIP.",

@@ -6,8 +6,8 @@ from PIL import Image, ImageDraw
 
 from daedal.codecs.tune import DRUMS, Tune
 
-_QUARTER = 16  # pixels, where the whole is not too wide
-_SEMITONE = 4
+_QUARTER = 20  # pixels, where the whole is not too wide
+_SEMITONE = 6
 _WIDEST = 4096
 _MARGIN = 2  # semitones
 _BLACK = (1, 3, 6, 8, 10)

@@ -6,6 +6,7 @@
 """
 
 import hashlib
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -15,6 +16,7 @@ from jaxtyping import Float, Int16, Shaped, UInt16
 from pydantic import Field
 
 from daedal.config import Config
+from daedal.errors import DaedalError
 from daedal.files import read_json, write_json
 
 Array = np.ndarray
@@ -27,6 +29,13 @@ _FRAME = 0.01  # seconds
 _SILENT = 50.0  # decibels below the loudest frame
 _KEPT = 0.05  # seconds of silence that stay before and behind
 _FLOOR = 1e-9
+
+
+FORMATS = {
+    ".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III"),
+}  # fmt: skip
+"""How a sound is written, by the end of its file's name."""
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
 class SoundCodec(Config):
@@ -92,6 +101,22 @@ def to_int16(samples: Float[Array, "*shape"]) -> Int16[Array, "*shape"]:
     """Samples from -1 to 1 in 16 bits; what is louder is cut off."""
     made: Array = np.clip(np.rint(samples * FULL), -FULL, FULL - 1).astype(np.int16)
     return made
+
+
+def sound_file(samples: Float[Array, " samples"], rate: int, form: str = ".wav") -> bytes:
+    """Samples from -1 to 1 as a file of one of `FORMATS`.
+
+    Raises:
+        DaedalError: the format has no such rate.
+    """
+    import soundfile  # type: ignore[import-untyped]
+
+    kind, subtype = FORMATS[form]
+    if kind == "MP3" and rate not in _MP3_RATES:
+        raise DaedalError(f"An MP3 has no {rate:,} samples a second", "Choose .wav, .flac or .ogg")
+    buffer = io.BytesIO()
+    soundfile.write(buffer, to_int16(samples), rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
 
 
 def resample(samples: Float[Array, " old"], rate: float, to: int) -> Float[Array, " new"]:

@@ -19,7 +19,7 @@ from jaxtyping import Int64
 from pydantic import Field
 
 from daedal.codecs.events import Events
-from daedal.codecs.tune import KEYS, Tune, tonic, transposed_key
+from daedal.codecs.tune import DRUMS, KEYS, Tune, tonic, transposed_key
 from daedal.codecs.voices import MOST_VOICES, Voices, fitting
 from daedal.config import Config
 from daedal.errors import DaedalError
@@ -101,7 +101,9 @@ class TuneCodec:
             elif len(names) > 1:
                 conditions[name] = names
         if grids.able:
-            return cls(grids.made(voices), conditions)
+            grid = grids.made(voices)
+            lost, notes = (0, 0) if layout == "auto" and voices is None else _lost(grid, tunes())
+            return cls(grid, conditions, f"{lost:,} of {notes:,} notes have no place on it" if lost else "")
         events = Events.fit(tunes())
         moved, lost, notes = 0.0, 0, 0
         for error in map(events.error, tunes()):
@@ -216,6 +218,14 @@ def said_of(tune: Tune) -> dict[Condition, str]:
     }  # fmt: skip
 
 
+def _lost(grid: Voices, tunes: Iterable[Tune]) -> tuple[int, int]:
+    """How many notes have no place on a grid, and of how many."""
+    lost = notes = 0
+    for tune in tunes:
+        lost, notes = lost + grid.lost(tune), notes + len(tune.notes)
+    return lost, notes
+
+
 class _Grids:
     """The grid that tunes would have.
 
@@ -245,7 +255,7 @@ class _Grids:
         self._most = max(
             self._most, int((wide.encode(tune).reshape(-1, MOST_VOICES) < wide.silent).sum(1).max(initial=1))
         )
-        self._pitches |= {note.pitch for note in tune.notes}
+        self._pitches |= {note.pitch for note in tune.notes if note.program != DRUMS}
 
     def made(self, voices: int | None) -> Voices:
         """It, with so many voices."""

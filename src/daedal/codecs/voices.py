@@ -60,14 +60,27 @@ class Voices(Config):
         return f"a grid of {self.voices} voices, {steps} a quarter"
 
     def encode(self, tune: Tune) -> Int64[Array, " codes"]:
-        """The codes of a tune: of each step what sounds at its beginning. Where that is more than there are voices, the highest
-        and the lowest stay."""
+        """The codes of a tune: of each step what sounds at its beginning, but for drums. Where that is more than there are
+        voices, the highest and the lowest stay."""
         chords: list[set[int]] = [set() for _ in range(-(-tune.end * self.steps // tune.ticks))]
         for note in tune.notes:
-            first, last = (-(-tick * self.steps // tune.ticks) for tick in (note.start, note.end))
-            for step in range(first, last):
+            for step in self._sounding(tune, note):
                 chords[step].add(within(note.pitch, self.lowest, self.highest))
         return self.of_chords([sorted(chord, reverse=True) for chord in chords])
+
+    def _sounding(self, tune: Tune, note: Note) -> range:
+        """The steps at whose beginning a note sounds."""
+        first, last = (-(-tick * self.steps // tune.ticks) for tick in (note.start, note.end))
+        return range(first, first if note.program == DRUMS else last)
+
+    def lost(self, tune: Tune) -> int:
+        """How many notes of a tune have no place on the grid: those that no step begins in, that are too many, and drums."""
+        rows = self.encode(tune).reshape(-1, self.voices)
+        found = 0
+        for note in tune.notes:
+            steps, code = self._sounding(tune, note), within(note.pitch, self.lowest, self.highest) - self.lowest
+            found += not steps or code not in rows[steps[0]]
+        return found
 
     def of_chords(self, chords: Sequence[Sequence[int]]) -> Int64[Array, " codes"]:
         """The codes of pitches of each step, the highest first."""

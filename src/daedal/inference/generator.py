@@ -30,6 +30,7 @@ from daedal.inference.skills.match import Match
 from daedal.inference.skills.morph import Morph
 from daedal.inference.skills.reconstruct import Reconstruct
 from daedal.inference.skills.score import ScorePictures, ScoreTexts
+from daedal.inference.skills.speak import Speak
 from daedal.inference.skills.tag import Tag
 from daedal.inference.skills.translate import Translate
 from daedal.inference.skills.write import Write
@@ -44,7 +45,7 @@ class Generator(ModelAndCodec):
 
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Translate, Match, Embed, EmbedRows, Compose, MakeClips, Listen,
+        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, MakeClips,
     )  # fmt: skip
 
     @classmethod
@@ -80,7 +81,8 @@ class Generator(ModelAndCodec):
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
             return cls(model, ClipCodec.load(folder), name, quantize=quantize, captions=captions)
         if identity.kind == "sounds":
-            return cls(model, SoundCodec.load(folder), name, quantize=quantize)
+            captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
+            return cls(model, SoundCodec.load(folder), name, quantize=quantize, captions=captions)
         if not pictures:
             codec, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)
             return cls(model, codec, name, template=template, stop_ids=ends, quantize=quantize)

@@ -64,6 +64,26 @@ class PictureProvenance(Provenance):
     options: ImageSampling
 
 
+class SpeechProvenance(Provenance):
+    """Where a spoken sound comes from.
+
+    Attributes:
+        task: whether all of it is new, or a passage of a recording.
+        prompt: what it says.
+        speaker: in whose voice; None for anybody's.
+        number: of this sound among those of its seed.
+        source: SHA-256 of the samples of the recording that it is made of.
+    """
+
+    task: Literal["generate", "edit"]
+    prompt: str
+    speaker: str | None
+    seed: int
+    number: int
+    source: str | None = None
+    options: ImageSampling
+
+
 class TuneProvenance(Provenance):
     """Where a tune comes from.
 

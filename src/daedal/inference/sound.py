@@ -12,19 +12,11 @@ from PIL import Image
 
 from daedal.codecs.mel import MelCodec
 from daedal.codecs.sheet import enlarged
-from daedal.codecs.sound import to_int16
+from daedal.codecs.sound import FORMATS, sound_file
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, write_json
 from daedal.inference.provenance import Provenance
 
-FORMATS = {
-    ".wav": ("WAV", "PCM_16"),
-    ".flac": ("FLAC", "PCM_16"),
-    ".ogg": ("OGG", "VORBIS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-}
-"""How a sound is written, by the end of its file's name."""
-_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _DECIBELS = 80.0
 """From the darkest to the brightest of a spectrogram."""
 _COLOURS = (
@@ -59,7 +51,7 @@ class Sound:
             DaedalError: the name ends in no known format, or the file cannot be written.
         """
         path = Path(path)
-        data = self.encoded(sound_format(path).removeprefix("."))
+        data = sound_file(np.asarray(self.samples), self.rate, sound_format(path))
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
         record = {} if self.provenance is None else self.provenance.model_dump(mode="json")
@@ -75,14 +67,7 @@ class Sound:
         Raises:
             DaedalError: there is no such format, or it has no such rate.
         """
-        import soundfile  # type: ignore[import-untyped]
-
-        kind, subtype = FORMATS[sound_format(Path(f"sound.{form.lower()}"))]
-        if kind == "MP3" and self.rate not in _MP3_RATES:
-            raise DaedalError(f"An MP3 has no {self.rate:,} samples a second", "Choose .wav, .flac or .ogg")
-        buffer = io.BytesIO()
-        soundfile.write(buffer, to_int16(np.asarray(self.samples)), self.rate, format=kind, subtype=subtype)
-        return buffer.getvalue()
+        return sound_file(np.asarray(self.samples), self.rate, sound_format(Path(f"sound.{form.lower()}")))
 
     def spectrogram(self, height: int = 128) -> Image.Image:
         """A picture of the sound: time from left to right, pitch from low to high, the louder the brighter.

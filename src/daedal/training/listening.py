@@ -118,6 +118,14 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).lower().split())
 
 
+def characters_of(train: Any) -> tuple[str, ...]:
+    """The characters of a split's transcripts as they are learned: of very many the most frequent."""
+    counts: Counter[str] = Counter()
+    for text in train.values("transcript"):
+        counts.update(plain(text or ""))
+    return tuple(sorted(each for each, _ in counts.most_common(_MOST_CHARACTERS)))
+
+
 class ListenTask(Task):
     """Trains a listener."""
 
@@ -206,7 +214,7 @@ class ListenLearner(Learner):
         self._known: dict[str, Any] = {
             **{name: getattr(mel, name) for name in ("rate", "fft", "hop", "bands", "floor")},
             **{f"{name}s": dataset.classes(name) if dataset.has(name) else () for name in ("label", "speaker")},
-            "characters": self._characters(),
+            "characters": characters_of(dataset.split("train")),
         }
         if not self._known["characters"] and max(len(self._known["labels"]), len(self._known["speakers"])) < 2:
             raise DaedalError(
@@ -214,12 +222,6 @@ class ListenLearner(Learner):
                 "Build the data with --labels folders or names, or with --transcripts",
             )
         self.initial = None if asked.init is None else self._begin(asked.init)
-
-    def _characters(self) -> tuple[str, ...]:
-        counts: Counter[str] = Counter()
-        for text in self.dataset.split("train").values("transcript"):
-            counts.update(plain(text or ""))
-        return tuple(sorted(each for each, _ in counts.most_common(_MOST_CHARACTERS)))
 
     def _begin(self, init: str) -> Listener:
         model = load_model(init, dtype=torch.float32)

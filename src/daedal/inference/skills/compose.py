@@ -120,6 +120,8 @@ class Compose(Skill):
             asked = {name: value for name, value in said_of(task.source).items() if self._knows(name, value)} | asked
         opening = np.array([*self._codec.asked(asked), self._codec.begin], dtype=np.int64)
         seed = secrets.randbits(32) if seed is None else seed
+        if not 0 <= seed < 2**63:
+            raise DaedalError(f"{seed} is no seed", "Give 0 or more")
         many = 1 if task.task in ("new", "continue") else tries or _TRIES
         if many < 1:
             raise DaedalError(f"tries is {many}", "Give 1 or more")

@@ -1,7 +1,6 @@
 """What is said in recordings, what they are and who speaks, by a model that listens."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -10,19 +9,11 @@ from jaxtyping import Float
 from pydantic import Field
 
 from daedal.codecs.mel import MelCodec
-from daedal.codecs.sound import to_int16
 from daedal.config import Config
-from daedal.data.columns import Signal
-from daedal.data.sound_files import Unreadable, decode_sound
-from daedal.errors import DaedalError
+from daedal.inference.recordings import Recording, listed, signal_of
 from daedal.inference.skill import Skill
-from daedal.inference.sound import Sound
 from daedal.models.listener import Heard, Listener, ListenerConfig, collapsed
 
-Recording = str | Path | bytes | Sound | Signal
-"""A sound file, its bytes, or samples."""
-MOST_SECONDS = 600.0
-"""Of a recording that is listened to."""
 _TOGETHER = 16
 
 
@@ -111,9 +102,8 @@ class Listen(Skill):
         return self._config.mel
 
     def _samples(self, recordings: Recording | Sequence[Recording]) -> list[Float[np.ndarray, " samples"]]:
-        given = [recordings] if isinstance(recordings, str | Path | bytes | Sound | Signal) else recordings
         codec = self._subject.codec
-        return [codec.samples(codec.encode(*_signal(each))) for each in given]
+        return [codec.samples(codec.encode(*signal_of(each))) for each in listed(recordings)]
 
     def _transcript(self, heard: Heard, row: int, seconds: float) -> Transcript:
         config = self._config
@@ -134,23 +124,6 @@ def _groups(sounds: Sequence[Float[np.ndarray, " samples"]]) -> list[list[int]]:
     """Sounds of about the same length together."""
     order = sorted(range(len(sounds)), key=lambda at: len(sounds[at]))
     return [order[first : first + _TOGETHER] for first in range(0, len(order), _TOGETHER)]
-
-
-def _signal(recording: Recording) -> Signal:
-    if isinstance(recording, Signal):
-        return recording
-    if isinstance(recording, Sound):
-        return Signal(to_int16(np.asarray(recording.samples))[:, None], float(recording.rate))
-    name = "The recording" if isinstance(recording, bytes) else str(recording)
-    try:
-        data = recording if isinstance(recording, bytes) else Path(recording).expanduser().read_bytes()
-        return decode_sound(data, MOST_SECONDS).signal
-    except OSError as error:
-        raise DaedalError(f"{name} cannot be read ({error.strerror})", "Check the path") from None
-    except Unreadable as error:
-        raise DaedalError(
-            f"{name} cannot be listened to: {error.reason} ({error.detail})", "Give a WAV, FLAC, OGG or MP3 file"
-        ) from None
 
 
 def _likeliest(logits: torch.Tensor | None, row: int, names: tuple[str, ...]) -> tuple[str | None, dict[str, float]]:

@@ -1,0 +1,71 @@
+"""What `daedal generate` and `daedal edit` do with a model that speaks: where the sounds go, and what is said of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daedal.cli import console
+from daedal.cli.drawing import check_new, free, run_name
+from daedal.errors import DaedalError
+
+if TYPE_CHECKING:
+    from daedal.inference.generator import Generator
+    from daedal.inference.sound import Sound
+
+
+def speak(
+    generator: "Generator", run: str, prompts: list[str], n: int, speaker: str | None, how: dict[str, Any], out: Path | None,
+    replace: bool, json: bool,
+) -> None:  # fmt: skip
+    """Say prompts: into a file where there is one sound, else into a folder."""
+    from daedal.inference.sound import sound_format
+
+    if not prompts:
+        raise DaedalError("Nothing is to be said", "Give --prompt, as in --prompt seven")
+    count = n * len(prompts)
+    if out is None:
+        out = free(f"said-{run_name(run)}{'.wav' if count == 1 else ''}")
+    if out.suffix:
+        sound_format(out)
+        if count > 1:
+            raise DaedalError(f"{out} holds one sound, and {count} are asked for", "Name a folder")
+    check_new(out, replace)
+    sounds: list[Sound] = []
+    with console.progress() as progress:
+        for number, prompt in enumerate(prompts):
+            sounds += generator.say(prompt, speaker, n, **how)
+            progress("speaking", (number + 1) * n, count)
+    if out.suffix:
+        written = [sounds[0].save(out)]
+    else:
+        written = [sound.save(out / f"{number:05}.wav") for number, sound in enumerate(sounds)]
+    tell(sounds, written, out, json)
+
+
+def say_anew(
+    generator: "Generator", recording: Path, between: tuple[float | None, float | None], prompts: list[str],
+    speaker: str | None, how: dict[str, Any], out: Path | None, replace: bool, json: bool,
+) -> None:  # fmt: skip
+    """Say a passage of a recording anew."""
+    from daedal.inference.sound import sound_format
+
+    start, end = between
+    if start is None or end is None:
+        raise DaedalError("Which passage is to say something else?", "Give --from and --to, in seconds")
+    if len(prompts) != 1:
+        raise DaedalError(f"A passage says one thing, and {len(prompts)} are given", "Give one --prompt")
+    out = Path(f"edit-{recording.stem}.wav") if out is None else out
+    sound_format(out)
+    check_new(out, replace)
+    made = generator.say_anew(recording, start, end, prompts[0], speaker, **how)
+    tell([made], [made.save(out)], out, json)
+
+
+def tell(sounds: "list[Sound]", written: list[Path], out: Path, json: bool) -> None:
+    """Say where sounds are, and how they can be made again."""
+    records = [sound.provenance.model_dump(mode="json") for sound in sounds if sound.provenance is not None]
+    if json:
+        console.show_json([{"file": str(path), **record} for path, record in zip(written, records, strict=True)])
+        return
+    seconds = sum(sound.seconds for sound in sounds)
+    what = "1 sound" if len(sounds) == 1 else f"{len(sounds)} sounds"
+    console.note(f"{what}, {seconds:.1f} s, seed {records[0]['seed']}: {out}")

@@ -1,0 +1,45 @@
+"""Recordings that a skill is given: files, their bytes, samples."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from daedal.codecs.sound import to_int16
+from daedal.data.columns import Signal
+from daedal.data.sound_files import Unreadable, decode_sound
+from daedal.errors import DaedalError
+from daedal.inference.sound import Sound
+
+Recording = str | Path | bytes | Sound | Signal
+"""A sound file, its bytes, or samples."""
+MOST_SECONDS = 600.0
+"""Of a recording that is listened to."""
+
+
+def listed(recordings: Recording | Sequence[Recording]) -> list[Recording]:
+    """One recording, or several, as a list."""
+    one = isinstance(recordings, str | Path | bytes | Sound | Signal)
+    return [recordings] if one else list(recordings)  # type: ignore[list-item, arg-type]
+
+
+def signal_of(recording: Recording) -> Signal:
+    """The samples of a recording.
+
+    Raises:
+        DaedalError: it is no sound, or too long.
+    """
+    if isinstance(recording, Signal):
+        return recording
+    if isinstance(recording, Sound):
+        return Signal(to_int16(np.asarray(recording.samples))[:, None], float(recording.rate))
+    name = "The recording" if isinstance(recording, bytes) else str(recording)
+    try:
+        data = recording if isinstance(recording, bytes) else Path(recording).expanduser().read_bytes()
+        return decode_sound(data, MOST_SECONDS).signal
+    except OSError as error:
+        raise DaedalError(f"{name} cannot be read ({error.strerror})", "Check the path") from None
+    except Unreadable as error:
+        raise DaedalError(
+            f"{name} cannot be listened to: {error.reason} ({error.detail})", "Give a WAV, FLAC, OGG or MP3 file"
+        ) from None

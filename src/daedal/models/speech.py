@@ -1,0 +1,90 @@
+"""Speech: a flow over the log-mel frames of recordings, as over pictures of one channel, told what is said and by whom.
+
+- what is said is the prompt, as a caption is of a picture: a class, or the characters of a transcript, and who speaks
+- no aligner: how the words lie in time is the flow's own affair, as in F5 (Chen et al. 2024), and so is how long they last:
+  behind the end is silence
+- a passage is said anew by the mask with which parts of pictures are drawn anew
+"""
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from daedal.codecs.mel import MelCodec
+from daedal.models.flow import Flow, FlowConfig
+from daedal.models.image import Images
+
+ANYBODY = "anybody"
+_SAYS = "says"
+_SPREAD = 0.5
+"""Of the frames as the network has them, which is about that of pictures."""
+
+
+class SpeechConfig(FlowConfig):
+    """The whole configuration; `height` is the bands of a frame, `width` the frames of a window.
+
+    Attributes:
+        rate, fft, hop, floor: of the frames; see `daedal.codecs.mel`.
+        mean, spread: of log-mel values in the training recordings.
+        labels: the classes that can be said; none where transcripts are spelled.
+        speakers: the names of those who can speak; none where the data do not say.
+        characters: of which a transcript may be; none where classes are said.
+    """
+
+    rate: int = Field(ge=1000)
+    fft: int = Field(ge=16)
+    hop: int = Field(ge=4)
+    floor: float = Field(default=1e-4, gt=0)
+    mean: float = 0.0
+    spread: float = Field(default=1.0, gt=0)
+    labels: tuple[str, ...] = Field(default=(), max_length=2**16)
+    speakers: tuple[str, ...] = Field(default=(), max_length=2**16)
+    characters: tuple[str, ...] = Field(default=(), max_length=2**16)
+
+    @model_validator(mode="after")
+    def _is_of_frames(self) -> "SpeechConfig":
+        if self.channels != 1:
+            raise ValueError("frames have one channel")
+        return self
+
+    @property
+    def mel(self) -> MelCodec:
+        """What makes its frames."""
+        return MelCodec(rate=self.rate, fft=self.fft, hop=self.hop, bands=self.height, floor=self.floor)
+
+    def picture(self, frames: Float[Tensor, "*batch frames bands"]) -> Float[Tensor, "*batch 1 bands window"]:
+        """Frames as the network has them, silence behind the end; what does not fit is cut off."""
+        mel = self.mel
+        window = frames.new_full((*frames.shape[:-2], self.width, self.height), mel.silence)
+        count = min(self.width, frames.shape[-2])
+        window[..., :count, :] = frames[..., :count, :]
+        return ((window - self.mean) * (_SPREAD / self.spread)).mT.unsqueeze(-3)
+
+    def frames(self, picture: Float[Tensor, "*batch 1 bands window"]) -> Float[Tensor, "*batch window bands"]:
+        """The frames of what the network made, none below silence."""
+        found = picture.squeeze(-3).mT * (self.spread / _SPREAD) + self.mean
+        return found.clamp_min(self.mel.silence)
+
+    def prompt(self, said: str, speaker: str | None) -> str:
+        """What the network is told: as a caption of a picture. A transcript is spelled."""
+        spelled = " ".join("_" if each == " " else each for each in said) if self.characters else said
+        return " ".join([*([speaker or ANYBODY] if self.speakers else []), _SAYS, spelled])
+
+
+class Speech(Flow):
+    """A flow that speaks."""
+
+    family = "speech"
+    capabilities = frozenset({"speak"})
+    config: SpeechConfig
+
+    @torch.no_grad()
+    def sounds(self, pictures: Images) -> list[Float[Tensor, " samples"]]:
+        """The samples of what was drawn, each without the silence behind it."""
+        mel, made = self.config.mel, []
+        for frames in self.config.frames(pictures.float().cpu()):
+            loud = torch.nonzero(frames.amax(1) > mel.silence + 1.0)
+            count = min(len(frames), int(loud[-1]) + 3) if len(loud) else 2
+            made.append(mel.decode(frames[: max(2, count)]))
+        return made

@@ -1,0 +1,243 @@
+"""A flow that speaks and the recordings that it is to learn: how it is planned, learned and validated."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+
+from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
+from daedal.codecs.mel import MelCodec
+from daedal.codecs.sound import SOUND_CODEC, SoundCodec, sound_file
+from daedal.data.examples import ExampleDataset
+from daedal.data.windows import visit
+from daedal.errors import DaedalError
+from daedal.files import atomic_path, make_folder
+from daedal.models.checkpoint import load_model, resolve, save_own
+from daedal.models.identity import Identity
+from daedal.models.image import ImageBatch
+from daedal.models.speech import Speech, SpeechConfig
+from daedal.nn.noise import Noise
+from daedal.training.learner import Facts, Learner, Request
+from daedal.training.listening import COLUMN, characters_of, plain
+from daedal.training.machine import Machine
+from daedal.training.plan import Plan
+from daedal.training.planning import Choice, Time, largest_share
+from daedal.training.processes import Processes
+from daedal.training.sound_plan import SpeechPlan
+from daedal.training.task import Task
+
+Array = np.ndarray
+_VALIDATED = 500
+_TOGETHER = 50
+_COVERED = 0.99  # of the recordings, that a window is to hold whole
+_MULTIPLE, _LONGEST = 8, 512  # frames of a window
+_LOOKED_AT = 500  # recordings whose frames tell their mean and spread
+
+
+class Spoken:
+    """The recordings of a split that fit into a window, and what is said in them.
+
+    Attributes:
+        left_out: how many are longer, or say nothing.
+    """
+
+    def __init__(self, dataset: ExampleDataset, split: str, config: SpeechConfig, codec: SoundCodec) -> None:
+        held = dataset.split(split)
+        self._rows, self._codec, self._config = held.ragged(COLUMN), codec, config
+        self.said = said_in(held, bool(config.characters))
+        speakers = held.values("speaker") if config.speakers else [None] * len(held)
+        self.speakers = [each if each in config.speakers else None for each in speakers]
+        counts = 1 + np.diff(self._rows.borders) // config.hop
+        fits = counts <= config.width
+        self.places = np.array([at for at in np.flatnonzero(fits) if self.said[at] is not None], dtype=np.int64)
+        self.left_out = len(held) - len(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def pictures(self, places: Int64[Array, " count"]) -> torch.Tensor:
+        """The frames of recordings by their places in the split."""
+        frames, counts = self._config.mel.encode_all([self._codec.samples(self._rows[int(at)]) for at in places])
+        return torch.stack(
+            [self._config.picture(row[:count]) for row, count in zip(frames, counts.tolist(), strict=True)]
+        )
+
+    def batch(self, indexes: Int64[Array, " count"], noise: Noise, captions: CaptionCodec, hide: float) -> ImageBatch:
+        """Some of those that fit; a share of the speakers is hidden."""
+        places = self.places[indexes]
+        hidden = (noise.uniform("speaker") < hide).tolist() if hide else [False] * len(places)
+        told = [
+            self._config.prompt(str(self.said[at]), None if gone else self.speakers[at])
+            for at, gone in zip(places.tolist(), hidden, strict=True)
+        ]
+        return ImageBatch(self.pictures(places), captions.encode(told), noise)
+
+
+def said_in(split: Any, spelled: bool) -> list[str | None]:
+    """What is said in the recordings of a split: their transcripts, or their classes."""
+    values = split.values("transcript" if spelled else "label")
+    return [plain(each) if spelled and each is not None else each for each in values]
+
+
+class SpeechTask(Task):
+    """Trains a flow that speaks."""
+
+    unit = "sounds"
+    model: Speech
+
+    def __init__(
+        self, model: Speech, dataset: ExampleDataset, plan: SpeechPlan, codec: SoundCodec, captions: CaptionCodec
+    ) -> None:
+        self.model, self.dataset, self._codec, self._captions = model, dataset, codec, captions
+        self._seed, self._hide = plan.seed, plan.hide_speaker
+        self.fingerprint = dataset.split("train").fingerprint
+        said = "transcript" if model.config.characters else "label"
+        columns: dict[str, str | None] = {COLUMN: SOUND_CODEC, said: CAPTION_CODEC}
+        columns |= {"speaker": CAPTION_CODEC} if model.config.speakers else {}
+        self.identity = Identity.of(plan.family, plan.kind, columns, model.capabilities)
+        self._train, self._held = (Spoken(dataset, name, model.config, codec) for name in ("train", "validation"))
+        if len(self._train) < 2:
+            raise DaedalError(
+                f"{len(self._train)} sounds of {dataset.folder} fit into {plan.width} frames and say something",
+                "Give a longer --width, or more data",
+            )
+
+    def save(self, folder: Path) -> None:
+        save_own(self.model, folder)
+        self._codec.save(folder)
+        self._captions.save(folder)
+
+    def batch(self, first: int, count: int) -> ImageBatch:
+        indexes, _ = visit(first, count, len(self._train), self._seed)
+        noise = Noise(self._seed, first, count)
+        return self._train.batch(indexes.astype(np.int64), noise, self._captions, self._hide)
+
+    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
+        count = min(_VALIDATED, len(self._held))
+        firsts = list(range(0, count, _TOGETHER))[processes.rank :: processes.count]
+        totals = torch.zeros(2, dtype=torch.float64)
+        with torch.no_grad(), autocast:
+            for first in firsts:
+                indexes = np.arange(first, min(first + _TOGETHER, count))
+                batch = self._held.batch(indexes, Noise(0, first, len(indexes)), self._captions, 0.0)
+                loss = self.model.loss(batch.to(processes.device)).total
+                totals += torch.tensor([float(loss), len(indexes)], dtype=torch.float64)
+        summed = processes.sum(totals.float())
+        return {"validation_loss": float(summed[0] / summed[1])} if float(summed[1]) else {}
+
+    @torch.no_grad()
+    def sample(self, seed: int, path: Path) -> str:
+        """What the first held-out recordings say, spoken by the model, one after the other in a file."""
+        spoken = self._held if len(self._held) else self._train
+        config = self.model.config
+        places = spoken.places[np.linspace(0, len(spoken) - 1, min(6, len(spoken))).astype(np.int64)]
+        told = [config.prompt(str(spoken.said[at]), spoken.speakers[at]) for at in places.tolist()]
+        device = next(self.model.parameters()).device
+        drawn = self.model.sample(Noise(seed, 0, len(told), device), self._captions.encode(told).to(device))
+        gap = np.zeros(config.rate // 5, dtype=np.float32)
+        pieces = [piece for sound in self.model.sounds(drawn) for piece in (sound.numpy(), gap)]
+        path = path.with_suffix(".wav")
+        make_folder(path.parent)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(sound_file(np.concatenate(pieces), config.rate))
+        return f"{path}: {' | '.join(told)}"
+
+
+class SpeechLearner(Learner):
+    """A flow that speaks and its recordings."""
+
+    dataset: Any
+    passes = "every recording is heard {} times"
+    guarded = "flow"
+    initial: Speech | None
+
+    def __init__(self, asked: Request, dataset: ExampleDataset) -> None:
+        super().__init__(asked)
+        self.dataset = dataset
+        self.codec: SoundCodec = dataset.codec(COLUMN).codec  # type: ignore[attr-defined]
+        train = dataset.split("train")
+        spelled = dataset.has("transcript")
+        if not spelled and not dataset.has("label"):
+            raise DaedalError(
+                f"Nothing says what is said in the recordings of {asked.data}: no classes and no transcripts",
+                "Build the data with --labels folders or names, or with --transcripts",
+            )
+        mel = MelCodec.for_rate(self.codec.rate)
+        self._known: dict[str, Any] = {
+            **{name: getattr(mel, name) for name in ("rate", "fft", "hop", "floor")},
+            "channels": 1, "height": mel.bands, "values": 0,
+            "labels": () if spelled else dataset.classes("label"),
+            "speakers": dataset.classes("speaker") if dataset.has("speaker") else (),
+            "characters": characters_of(train) if spelled else (),
+        }  # fmt: skip
+        self._mel, self._counts = mel, 1 + np.diff(train.ragged(COLUMN).borders) // mel.hop
+        self._init = asked.init
+        self.initial = None if asked.init is None else self._begin(asked.init)
+        self._captions: CaptionCodec | None = None
+
+    def _begin(self, init: str) -> Speech:
+        model = load_model(init, dtype=torch.float32)
+        known = {name: getattr(model.config, name, None) for name in self._known}
+        if not isinstance(model, Speech) or known != self._known:
+            raise DaedalError(f"The model in {init} does not say what this data says", "Start from another")
+        return model
+
+    def captions(self, config: SpeechConfig) -> CaptionCodec:
+        """What makes ids of prompts: of the model to go on with, or learned from what is said in training."""
+        if self._init is not None:
+            return CaptionCodec.load(resolve(self._init))
+        if self._captions is None:
+            train = self.dataset.split("train")
+            said = [each for each in said_in(train, bool(config.characters)) if each is not None]
+            told = {config.prompt(each, None) for each in said}
+            some = said[0] if said else ""
+            self._captions = CaptionCodec.train(
+                [*sorted(told), *(config.prompt(some, each) for each in config.speakers)]
+            )
+        return self._captions
+
+    def facts(self, given: Mapping[str, Any]) -> Facts:
+        train, held = (len(self.dataset.split(name)) for name in ("train", "validation"))
+        return Facts(train, min(held, _VALIDATED), longest=int(np.quantile(self._counts, _COVERED)), examples=train)
+
+    def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
+        choose.values.update(self._known)
+        if self.initial is not None:
+            names = [name for name in type(self.initial.config).model_fields if name in self.plans.model_fields]
+            self.keep(choose, {name: getattr(self.initial.config, name) for name in names})
+        else:
+            choose("width", min(_LONGEST, -(-facts.longest // _MULTIPLE) * _MULTIPLE))
+            mean, spread = self._statistics(int(choose.values["width"]))
+            choose.values.update(mean=mean, spread=spread)
+            known = {name: value for name, value in choose.values.items() if name in SpeechConfig.model_fields}
+            captions = self.captions(SpeechConfig.parse(known, "plan"))
+            choose.values.update(words=captions.vocab_size, window=captions.window)
+        for name, value in self.plans.recipe.items():  # type: ignore[attr-defined]
+            choose(name, value)
+        batch = choose.values["batch"]
+        choose("micro_batch", largest_share(batch, batch))
+
+    def _statistics(self, width: int) -> tuple[float, float]:
+        """Mean and standard deviation of the values of windows, the silence behind recordings included."""
+        rows = self.dataset.split("train").ragged(COLUMN)
+        places = np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)
+        values = []
+        for at in places.tolist():
+            frames = self._mel.encode(torch.from_numpy(self.codec.samples(rows[at])))[:width]
+            values.append(
+                torch.cat([frames.flatten(), torch.full(((width - len(frames)) * self._mel.bands,), self._mel.silence)])
+            )
+        every = torch.cat(values)
+        return round(float(every.mean()), 3), round(float(every.std()), 3)
+
+    def begun(self, plan: Plan) -> Any:
+        return self.initial if self.initial is not None else super().begun(plan)
+
+    def task(self, plan: Plan) -> SpeechTask:
+        assert isinstance(plan, SpeechPlan)
+        model = self.begun(plan)
+        return SpeechTask(model, self.dataset, plan, self.codec, self.captions(model.config))
