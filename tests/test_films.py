@@ -100,7 +100,7 @@ def test_it_is_told_what_stood_in_its_place_a_group_before() -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("film")
-    daedal.build_data(["moving-scenes:48"], folder / "data", frames=6, workers=1)
+    daedal.build_data(["moving-scenes:48"], folder / "data", frames=3, workers=1)
     daedal.train("video", data=folder / "data", out=folder / "run", steps=2, threads=1, batch=2, width=32, depth=1)
     return folder / "run"
 
@@ -121,16 +121,21 @@ def test_a_run_of_video_is_a_model_of_clips(run: Path, film: Generator) -> None:
     assert film.capabilities == {"film", "prompt"}
 
 
+def test_its_tokenizer_is_a_model_that_makes_no_pictures(run: Path) -> None:
+    tokenizer = daedal.load(run / "training" / "tokens")
+    assert isinstance(tokenizer.codec, ClipCodec)
+    with pytest.raises(DaedalError, match="cannot"):
+        tokenizer.reconstruct([])
+
+
 def test_clips_are_those_of_their_seed_whatever_their_number(film: Generator) -> None:
     three = film.generate(3, prompt="a red circle moves right", seed=5)
     (last,) = film.generate(1, prompt="a red circle moves right", seed=5, first=2)
-    assert (
-        np.abs(pixels(three[2]).astype(int) - pixels(last)).max() <= 1
-    )  # the tokenizer's sums round otherwise in another batch
-    assert pixels(last).shape == (6, 32, 32, 3)
+    assert np.abs(pixels(three[2]).astype(int) - pixels(last)).max() <= 1  # batches are rounded otherwise
+    assert pixels(last).shape == (3, 32, 32, 3)
     assert last.provenance.number == 2
     assert last.provenance.prompt == "a red circle moves right"
-    assert last.fps == 3
+    assert last.fps == 1.5
 
 
 def test_a_picture_is_the_first_frame(film: Generator) -> None:
@@ -141,9 +146,9 @@ def test_a_picture_is_the_first_frame(film: Generator) -> None:
 
 
 def test_longer_clips_begin_as_shorter_ones(film: Generator) -> None:
-    (short,), (long,) = (film.generate(1, frames=count, seed=2) for count in (4, 15))
-    assert pixels(long).shape[0] == 15
-    assert (pixels(long)[:4] == pixels(short)).all()
+    (short,), (long,) = (film.generate(1, frames=count, seed=2) for count in (2, 6))
+    assert pixels(long).shape[0] == 6
+    assert np.abs(pixels(long)[:2].astype(int) - pixels(short)).max() <= 1
 
 
 def test_a_clip_saves_itself(film: Generator, tmp_path: Path) -> None:
@@ -159,6 +164,15 @@ def test_what_makes_no_sense_is_refused(film: Generator) -> None:
             film.generate(1, **wrong)
     with pytest.raises(DaedalError):
         film.generate(0)
+
+
+def test_clips_without_captions_train_a_model_that_knows_no_prompts(tmp_path: Path) -> None:
+    daedal.build_data(["moving-scenes:40,objects=1"], tmp_path / "data", frames=2, workers=1, captions="none")
+    daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
+    film = daedal.load(tmp_path / "run")
+    assert pixels(film.generate(1, seed=1)[0]).shape == (2, 32, 32, 3)
+    with pytest.raises(DaedalError, match="without captions"):
+        film.generate(1, prompt="a red circle moves right")
 
 
 def test_pictures_train_no_video(tmp_path: Path) -> None:

@@ -73,7 +73,9 @@ def units(named: Iterable[Named]) -> list[Unit]:
 def read(items: Sequence[Item], options: ClipOptions) -> Iterator[Found]:
     made = [item for item in items if is_moving(item)]
     for item in made:
-        yield from read_moving_scenes(item, options.size, options.frames, options.seed)
+        for example in read_moving_scenes(item, options.size, options.frames, options.seed):
+            told = None if options.captions == "none" else example.values["caption"]
+            yield example._replace(values={**example.values, "caption": told})
     files = [item for item in items if item not in made]
     if not files:
         return

@@ -56,6 +56,11 @@ class PictureSkill(Skill):
         self._model, self._codec = subject.model, subject.codec
         self._conditions = subject.conditions
 
+    @classmethod
+    def fits(cls, subject: ModelAndCodec) -> bool:
+        """Whether a model has it; a tokenizer of clips is a model of pictures, and its pictures are frames."""
+        return super().fits(subject) and isinstance(subject.codec, PixelCodec)
+
     def fit(self, picture: AnyPicture) -> InputPicture:
         """A picture as the model sees it: of its size and mode, by the rule of its training data; `note` tells of changes.
 
