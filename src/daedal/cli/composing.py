@@ -8,7 +8,6 @@ from pydantic import Field
 
 from daedal.cli import console
 from daedal.cli.drawing import check_new, run_name
-from daedal.cli.options import given
 from daedal.config import Config
 from daedal.errors import DaedalError
 
@@ -44,14 +43,12 @@ class TuneFlags(Config):
     style: str | None = None
 
 
-def compose(
-    generator: "Generator", run: str, n: int, flags: TuneFlags | None, how: dict[str, Any], out: Path | None, replace: bool,
-    json: bool,
-) -> None:  # fmt: skip
-    """Write tunes: into a file where one is asked for, else into a folder, as MIDI and as sound."""
+def compose(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+    """Write tunes: into a file where one is asked for, else into a folder, as MIDI and as sound. For `daedal generate`."""
     from daedal.inference.tune import save_each, tune_format
 
-    asked = given(flags)
+    n, tries = 1 if n is None else n, asked.pop("best_of", None)
+    out, replace = asked.pop("out", None), asked.pop("replace", False)
     said = {name: asked.pop(name) for name in _SAID if name in asked}
     if out is not None and out.suffix:
         tune_format(out)
@@ -64,7 +61,7 @@ def compose(
     with console.progress() as progress:
         tunes = generator.generate(
             n, said=said, begin=asked.pop("begin", None), melody=asked.pop("harmonise", None), gap=gap,
-            progress=lambda done, total: progress("composing", done, total), **asked, **how,
+            progress=lambda done, total: progress("composing", done, total), tries=tries, **asked,
         )  # fmt: skip
     seed = tunes[0].provenance.seed
     if out is not None and out.suffix:

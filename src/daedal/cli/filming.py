@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from daedal.cli import console
 from daedal.cli.drawing import check_new, run_name
-from daedal.cli.options import given
 from daedal.config import Config
 from daedal.errors import DaedalError
 
@@ -27,15 +26,12 @@ class ClipFlags(Config):
     fps: float | None = None
 
 
-def make_clips(
-    generator: "Generator", run: str, n: int, flags: ClipFlags | None, how: dict[str, Any], out: Path | None, replace: bool,
-    json: bool,
-) -> None:  # fmt: skip
-    """Write clips: several of them side by side into one file, or each into one of a folder."""
+def make_clips(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+    """Write clips: several of them side by side into one file, or each into one of a folder. For `daedal generate`."""
     from daedal.inference.clip import clip_format, side_by_side
 
-    asked = given(flags)
-    out = out or Path(f"clips-{run_name(run)}.gif")
+    n, replace = 1 if n is None else n, asked.pop("replace", False)
+    out = asked.pop("out", None) or Path(f"clips-{run_name(run)}.gif")
     if out.suffix:
         clip_format(out)
         check_new(out, replace)
@@ -44,7 +40,7 @@ def make_clips(
     with console.progress() as progress:
         clips = generator.generate(
             n, picture=asked.pop("from_picture", None), progress=lambda done, total: progress("filming", done, total),
-            **asked, **how,
+            **asked,
         )  # fmt: skip
     if out.suffix:
         files = [str(side_by_side(clips).save(out))]

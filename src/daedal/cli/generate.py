@@ -1,9 +1,10 @@
-"""`daedal generate`: write on from a prompt, or draw pictures, as the model can."""
+"""`daedal generate`: write on from a prompt, draw pictures, compose, speak or make clips, as the model can."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
 
@@ -23,7 +24,7 @@ from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Sampling, sampling
 from daedal.cli.speaking import speak
 from daedal.errors import DaedalError
-from daedal.inference.sampling import Quantize
+from daedal.inference.sampling import Quantize, SamplingOptions
 from daedal.models.image_sampling import ImageSampling
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from daedal.inference.generator import Generator
 
 _GROUP = "Pictures"
-_SHARED = {"temperature", "top_k", "seed"}
-"""Options of text that are options of pictures too."""
 _PICTURES = 16
 
 
@@ -103,57 +102,31 @@ def generate(
     speaker
         In whose voice to speak. [default: anybody's]
     """
-    chosen = sampling(options, logit_bias)
-    of_text = {"quantize": quantize} | {name: value for name, value in chosen.items() if name not in _SHARED}
-    of_pictures = {
-        "class": label, "image": image, "mask": mask, "best_of": best_of, "judge": judge, "out": out,
-        "columns": columns, "replace": replace or None, **given(how),
-    }  # fmt: skip
     from daedal import api
 
     api.use_fastest_threads()
     generator = api.load(model, **({} if quantize is None else {"quantize": quantize}))
-    if "speak" in generator.skills:
-        unable = {
-            name: value
-            for name, value in of_pictures.items()
-            if name not in ("out", "replace", *ImageSampling.model_fields)
-        }
-        unable |= of_text | given(tunes)
-        _refuse(unable, f"{model} speaks")
-        values = {name: value for name, value in chosen.items() if name in _SHARED} | given(how)
-        speak(generator, model, prompt or [], n or 1, speaker, values, out, replace, json)
-        return
-    _refuse({"speaker": speaker}, f"{model} does not speak")
-    of_tunes = {"continue" if name == "begin" else name: value for name, value in given(tunes).items()}
-    if "compose" in generator.skills:
-        shared = {"temperature", "top_k", "top_p", "seed"}
-        unable = {
-            name: value for name, value in of_pictures.items() if name not in ("out", "replace", "top_k", "best_of")
-        }
-        unable |= {name: value for name, value in of_text.items() if name not in shared} | {"prompt": prompt}
-        _refuse(unable, f"{model} composes tunes")
-        values = {name: value for name, value in chosen.items() if name in shared}
-        compose(generator, model, n or 1, tunes, values | {"tries": best_of}, out, replace, json)
-        return
-    _refuse(of_tunes, f"{model} composes no tunes")
-    if "film" in generator.skills:
-        shared = {"temperature", "top_k", "seed"}
-        unable = {
-            name: value for name, value in of_pictures.items() if name not in ("out", "replace", "guidance", "top_k")
-        }
-        _refuse(unable | {name: value for name, value in of_text.items() if name not in shared}, f"{model} makes clips")
-        values = {name: value for name, value in {**chosen, **given(how)}.items() if name in {*shared, "guidance"}}
-        make_clips(generator, model, n or 1, clips, {"prompt": prompt, **values}, out, replace, json)
-        return
-    _refuse(given(clips), f"{model} makes no clips")
-    if "write" in generator.skills:
-        _refuse(of_pictures, f"{model} writes text and draws no pictures")
-        _write(generator, prompt or [""], 1 if n is None else n, json, chosen)
-        return
-    if not generator.capabilities & {"sample", "edit"}:
+    maker = next((MAKERS[name] for name in MAKERS if name in generator.skills), None)
+    if maker is None:
         raise generator.refusal("write or draw")
-    _refuse(of_text, f"{model} draws pictures and writes no text")
+    named = {
+        "prompt": prompt, "quantize": quantize, "class": label, "image": image, "mask": mask, "best_of": best_of,
+        "judge": judge, "out": out, "columns": columns, "replace": replace or None, "speaker": speaker,
+    }  # fmt: skip
+    asked = {name: value for name, value in named.items() if value is not None}
+    asked |= sampling(options, logit_bias) | given(how) | given(tunes) | given(clips)
+    if unable := [name for name in asked if name not in maker.takes]:
+        written = ", ".join(f"--{_OTHERWISE.get(name, name).replace('_', '-')}" for name in unable)
+        raise DaedalError(f"{model} {maker.does}: {written} can do nothing here", "Leave it out")
+    maker.make(generator, model, n, asked, json)
+
+
+def _draw(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+    """Draw pictures, or draw one anew."""
+    label, prompt = asked.pop("class", None), asked.pop("prompt", None)
+    image, mask = asked.pop("image", None), asked.pop("mask", None)
+    best_of, judge = asked.pop("best_of", None), asked.pop("judge", None)
+    columns = asked.pop("columns", None)
     if judge is not None and best_of is None:
         raise DaedalError("--judge has nothing to choose from", "Give --best-of, as in --best-of 8")
     if best_of is not None and not prompt:
@@ -162,28 +135,23 @@ def generate(
     if n is None:
         n = max(_PICTURES, *(len(one or ()) for one in several.values()))
     require_turns(n, several, "Ask for at least -n {}")
-    destination = Destination(out, f"samples-{run_name(model)}", replace)
+    destination = Destination(asked.pop("out", None), f"samples-{run_name(run)}", asked.pop("replace", False))
     destination.expect(n, generator, columns)
     tell_prompts(generator, prompt)
     with drawing() as progress:
-        asked: dict[str, Any] = {"n": n, "label": label, "prompt": prompt}
         draw = generator.generate if image is None else partial(generator.edit, image, mask)
         if best_of is not None:
             from daedal.inference.skills.draw import draw_best
 
             draw = partial(draw_best, draw, open_judge(judge, generator), best_of=best_of)
-        pictures = draw(**asked, progress=progress, **chosen, **given(how))
+        pictures = draw(n=n, label=label, prompt=prompt, progress=progress, **asked)
     tell(pictures, destination.write(pictures, columns), destination, json)
 
 
-def _refuse(options: dict[str, Any], why: str) -> None:
-    """Refuse options of the other kind of model."""
-    named = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
-    if named:
-        raise DaedalError(f"{why}: {', '.join(named)} can do nothing here", "Leave it out")
-
-
-def _write(generator: "Generator", prompts: list[str], n: int, json: bool, how: dict[str, Any]) -> None:
+def _write(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+    """Go on from prompts; what a single one becomes is shown as it is written."""
+    n, prompts = 1 if n is None else n, asked.pop("prompt", [""])
+    how = {name: value for name, value in asked.items() if name != "quantize"}  # as which it was opened
     if n == 1 and len(prompts) == 1 and not json and sys.stdout.isatty():
         _stream(generator, prompts[0], how)
         return
@@ -207,3 +175,41 @@ def _show(completions: "list[Completion]") -> None:
         if len(completions) > 1:
             print(f"=== {number} of {len(completions)} ===")
         console.write(f"{completion.prompt}{completion.text}\n")
+
+
+class Maker(NamedTuple):
+    """What is done with models of a skill.
+
+    Attributes:
+        does: what they do, as a sentence goes on.
+        takes: the options that they heed.
+        make: does it: given the model, its name, how many are asked for, the options, and whether JSON is printed.
+    """
+
+    does: str
+    takes: frozenset[str]
+    make: "Callable[[Generator, str, int | None, dict[str, Any], bool], None]"
+
+
+_CHANCE = frozenset(("temperature", "top_k", "seed"))
+_FILES = frozenset(("out", "replace"))
+_PICTURE = Maker(
+    "draws pictures and writes no text",
+    _CHANCE
+    | _FILES
+    | {"prompt", "class", "image", "mask", "best_of", "judge", "columns"}
+    | {*ImageSampling.model_fields},
+    _draw,
+)
+_TEXT = {"prompt", "quantize", "logit_bias"} | {*SamplingOptions.model_fields}
+MAKERS = {
+    "speak": Maker("speaks", _CHANCE | _FILES | {"prompt", "speaker"} | {*ImageSampling.model_fields}, speak),
+    "compose": Maker("composes tunes", _CHANCE | _FILES | {"top_p", "best_of"} | {*TuneFlags.model_fields}, compose),
+    "film": Maker("makes clips", _CHANCE | _FILES | {"prompt", "guidance"} | {*ClipFlags.model_fields}, make_clips),
+    "write": Maker("writes text and draws no pictures", frozenset(_TEXT), _write),
+    "draw": _PICTURE,
+    "edit": _PICTURE,
+}
+"""By the skill. A model is made use of by the first that it has."""
+_OTHERWISE = {"begin": "continue"}
+"""Options by what their fields are called, where that is another name."""

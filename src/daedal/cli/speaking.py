@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from daedal.inference.sound import Sound
 
 
-def speak(
-    generator: "Generator", run: str, prompts: list[str], n: int, speaker: str | None, how: dict[str, Any], out: Path | None,
-    replace: bool, json: bool,
-) -> None:  # fmt: skip
-    """Say prompts: into a file where there is one sound, else into a folder."""
+def speak(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+    """Say prompts: into a file where there is one sound, else into a folder. For `daedal generate`."""
     from daedal.inference.sound import sound_format
 
+    prompts, speaker = asked.pop("prompt", []), asked.pop("speaker", None)
+    out, replace = asked.pop("out", None), asked.pop("replace", False)
     if not prompts:
         raise DaedalError("Nothing is to be said", "Give --prompt, as in --prompt seven")
+    n = 1 if n is None else n
     count = n * len(prompts)
     if out is None:
         out = free(f"said-{run_name(run)}{'.wav' if count == 1 else ''}")
@@ -32,7 +32,7 @@ def speak(
     sounds: list[Sound] = []
     with console.progress() as progress:
         for number, prompt in enumerate(prompts):
-            sounds += generator.say(prompt, speaker, n, **how)
+            sounds += generator.say(prompt, speaker, n, **asked)
             progress("speaking", (number + 1) * n, count)
     if out.suffix:
         written = [sounds[0].save(out)]

@@ -63,6 +63,8 @@ class Speak(Skill):
         Raises:
             DaedalError: the model cannot say that, knows no such speaker, or an option is wrong.
         """
+        if n < 1 or first < 0:
+            raise DaedalError(f"There are no {n} sounds from number {first} on", "Ask for 1 or more")
         how, parts = self._how(options), self._parts(prompt)
         told = [self._model.config.prompt(part, self._speaker(speaker)) for part in parts]
         seed = secrets.randbits(32) if seed is None else seed
