@@ -17,7 +17,8 @@ from daedal.api import build_data
 from daedal.codecs.clip import ClipCodec
 from daedal.codecs.raster import Raster
 from daedal.data import open_data, render_card
-from daedal.data.clip_files import Sampling, Unreadable, decode_clip
+from daedal.data.artifacts import Unreadable
+from daedal.data.clip_files import Sampling, decode_clip
 from daedal.data.clip_options import ClipOptions
 from daedal.data.examples import ExampleDataset
 from daedal.data.images.sheet import SHEET

@@ -16,9 +16,10 @@ from pyarrow import parquet  # type: ignore[import-untyped]
 import daedal
 from command_line import mistake
 from daedal.codecs.sound import SoundCodec, loudness, resample, sounding
+from daedal.data.artifacts import Unreadable
 from daedal.data.examples import ExampleDataset
 from daedal.data.recognition import recognise
-from daedal.data.sound_files import Unreadable, decode_sound
+from daedal.data.sound_files import decode_sound
 from daedal.errors import DaedalError
 from daedal.inference.provenance import Provenance
 from daedal.inference.sound import Sound

@@ -11,6 +11,20 @@ from daedal.data.sources import Item, read_file
 T = TypeVar("T")
 
 
+class Unreadable(Exception):
+    """A file that gives no example.
+
+    Attributes:
+        reason: as it is counted.
+        detail: of this file.
+        broken: whether something is wrong with it.
+    """
+
+    def __init__(self, reason: str, detail: str, broken: bool = True) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail, self.broken = reason, detail, broken
+
+
 def read_artifacts(item: Item, read: Callable[[str, str, bytes], Iterator[T]], largest: int) -> Iterator[T | Lost]:
     """What `read` gives of each file of an item.
 

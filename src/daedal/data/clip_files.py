@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from daedal.codecs.raster import Raster, to_channels, to_size
+from daedal.data.artifacts import Unreadable
 from daedal.data.columns import Signal
 from daedal.data.filetypes import words
 from daedal.data.images.png import readable
@@ -25,20 +26,6 @@ _MOST_PIXELS = 4096 * 4096  # of a frame
 _MOST_FRAMES = 20_000  # of a file that are looked at
 _UNSAID = 0.1  # seconds of a frame of which nobody says how long it is shown, as browsers have it
 _FORMATS = ("GIF", "WEBP", "PNG")
-
-
-class Unreadable(Exception):
-    """A file that gives no clip.
-
-    Attributes:
-        reason: as it is counted.
-        detail: of this file.
-        broken: whether something is wrong with it.
-    """
-
-    def __init__(self, reason: str, detail: str, broken: bool = True) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail, self.broken = reason, detail, broken
 
 
 class Sampling(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from daedal.codecs.sound import HIGHEST, LOWEST, to_int16
+from daedal.data.artifacts import Unreadable
 from daedal.data.columns import Signal
 from daedal.data.filetypes import words
 
@@ -22,20 +23,6 @@ MOST_CHANNELS = 64
 _BLOCK = 2**16
 _MOST = 2**27  # samples of all channels
 _UNKNOWN = 2**31  # frames, as some headers say that nobody counted them; WAV has no room for more
-
-
-class Unreadable(Exception):
-    """A file that gives no sound.
-
-    Attributes:
-        reason: as it is counted.
-        detail: of this file.
-        broken: whether something is wrong with it.
-    """
-
-    def __init__(self, reason: str, detail: str, broken: bool = True) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail, self.broken = reason, detail, broken
 
 
 class Decoded(NamedTuple):

@@ -7,8 +7,9 @@ Tables with a column of files (Common Voice, Hugging Face's `metadata.csv`), `id
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
+from daedal.data.beside import Beside, one_line
 from daedal.data.decode import Decoder
 from daedal.data.document import Note
 from daedal.data.fields import about, match
@@ -49,33 +50,15 @@ class Said(NamedTuple):
     speaker: str | None = None
 
 
-class Spoken:
-    """What was found, by the names of recordings without their ends."""
-
-    def __init__(self) -> None:
-        self._said: dict[str, Said] = {}
-        self.notes: list[Note] = []
-
-    def of(self, label: str) -> Said:
-        """What is said of the recording of this label: by the longest end of its path that a table has."""
-        parts = re.split("[/!]", stem(label))
-        found = (self._said.get("/".join(parts[begin:])) for begin in range(len(parts)))
-        return next((each for each in found if each is not None), Said())
-
-    def add(self, name: str, said: Said) -> None:
-        self._said[re.sub("!", "/", stem(name))] = said
-
-    def __len__(self) -> int:
-        return len(self._said)
-
-
 def stem(name: str) -> str:
     """A name without the end that says that it is a sound, or a text beside one."""
     head, dot, end = name.rpartition(".")
     return head if dot and (end.lower() in ENDS or end.lower() in ("txt", "lab")) else name
 
 
-def spoken(items: Sequence[Item], asked: dict[str, str], encoding: str | None, beside: bool, tables: bool) -> Spoken:
+def spoken(
+    items: Sequence[Item], asked: dict[str, str], encoding: str | None, beside: bool, tables: bool
+) -> Beside[Said]:
     """What files say of recordings.
 
     Args:
@@ -83,7 +66,7 @@ def spoken(items: Sequence[Item], asked: dict[str, str], encoding: str | None, b
         beside: whether texts beside recordings are read.
         tables: whether tables are.
     """
-    found = Spoken()
+    found = Beside(Said())
     read = partial(_read, encoding=encoding, beside=beside, tables=tables)
     for item in items:
         for each in read_chosen(item, encoding, lambda rows: _columns(rows, asked, found.notes), read):
@@ -91,9 +74,9 @@ def spoken(items: Sequence[Item], asked: dict[str, str], encoding: str | None, b
                 for name, text in _lines(each):
                     found.add(name, Said(text))
             elif isinstance(each, Chosen) and "file" in each.choice:
-                cells = {name: _text(each.row.values.get(column)) for name, column in each.choice.items()}
+                cells = {name: one_line(each.row.values.get(column)) for name, column in each.choice.items()}
                 if (named := cells.pop("file")) is not None:
-                    found.add(named.lstrip("./"), Said(**cells))
+                    found.add(named, Said(**cells))
     return found
 
 
@@ -143,13 +126,6 @@ def _lines(whole: Whole) -> Iterator[tuple[str, str]]:
                 yield name, text.strip()
     elif text := " ".join(whole.text.split()):
         yield whole.label, text
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, dict):  # Hugging Face's column of sounds
-        value = value.get("path")
-    text = "" if value is None else " ".join(str(value).split())
-    return text or None
 
 
 def telling(names: Iterable[str]) -> tuple[bool, bool]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from daedal.codecs.sound import to_int16
+from daedal.data.artifacts import Unreadable
 from daedal.data.columns import Signal
-from daedal.data.sound_files import Unreadable, decode_sound
+from daedal.data.sound_files import decode_sound
 from daedal.errors import DaedalError
 from daedal.inference.sound import Sound
 

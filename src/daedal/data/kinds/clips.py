@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from daedal.codecs.raster import Raster
-from daedal.data.artifacts import end_of, read_artifacts
-from daedal.data.clip_files import ANIMATED, LARGEST, VIDEO, Sampling, Unreadable, decode_clip, moves
+from daedal.data.artifacts import Unreadable, end_of, read_artifacts
+from daedal.data.clip_files import ANIMATED, LARGEST, VIDEO, Sampling, decode_clip, moves
 from daedal.data.clip_options import ClipOptions
-from daedal.data.clip_tables import TABLES, ClipTables
+from daedal.data.clip_tables import TABLES, said_of_clips
 from daedal.data.columns import Classes, Signals, Strings
 from daedal.data.document import Example, Lost, Note
 from daedal.data.fields import named_split, split_of_folders
@@ -83,7 +83,7 @@ def read(items: Sequence[Item], options: ClipOptions) -> Iterator[Found]:
     classes = _classes(names) if options.labels is None else {}
     if classes:
         yield Note("classes are the folders of the clips (--labels none leaves them out)")
-    tables = ClipTables(files, options.columns, options.encoding)
+    tables = said_of_clips(files, options.columns, options.encoding)
     yield from tables.notes
     raster = Raster(channels=3, height=options.size, width=options.size, fit=options.fit, background=options.background)
     sampling = Sampling(options.frames, raster, options.longest)

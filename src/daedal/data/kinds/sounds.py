@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 
 from daedal.codecs.sound import loudness, sounding
-from daedal.data.artifacts import end_of, read_artifacts
+from daedal.data.artifacts import Unreadable, end_of, read_artifacts
+from daedal.data.beside import Beside
 from daedal.data.columns import Classes, Ragged, Signals
 from daedal.data.document import Example, Lost, Mended, Note
 from daedal.data.fields import named_split, split_of_folders
 from daedal.data.kind import Found, Kind, Stratified
 from daedal.data.peek import Sources
-from daedal.data.sound_files import ENDS, LARGEST, Unreadable, decode_sound
+from daedal.data.sound_files import ENDS, LARGEST, decode_sound
 from daedal.data.sound_options import SoundOptions
-from daedal.data.sound_tables import Said, Spoken, spoken, stem, telling
+from daedal.data.sound_tables import Said, spoken, stem, telling
 from daedal.data.sources import Item, Named, Unit, resolve_path
 
 _SIDE = ("txt", "lab", "csv", "tsv", "tab", "jsonl", "json", "md", "html", "htm")
@@ -108,17 +109,17 @@ def read(items: Sequence[Item], options: SoundOptions) -> Iterator[Found]:
         yield Note("no table or text beside the recordings has the name of one")
 
 
-def _spoken(items: Sequence[Item], options: SoundOptions) -> Spoken:
+def _spoken(items: Sequence[Item], options: SoundOptions) -> Beside[Said]:
     """What tables and texts say, of those that were asked for."""
     given = options.transcripts
     if given == "none":
-        return Spoken()
+        return Beside(Said())
     if given not in (None, "beside"):
         named = resolve_path(str(Path(str(given)).expanduser()), "train").items
         return spoken(named, options.columns, options.encoding, beside=True, tables=True)
     beside, tables = telling(Sources.of(items).names)
     if not beside and not (tables and given is None):
-        return Spoken()
+        return Beside(Said())
     return spoken(items, options.columns, options.encoding, beside, tables and given is None)
 
 
