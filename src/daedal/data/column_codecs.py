@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -29,6 +29,7 @@ from daedal.files import write_json, write_text
 from daedal.models.habits import GENERATION, TEMPLATE
 
 Array = np.ndarray
+C = TypeVar("C", bound="_Codec")
 
 
 class Rows(NamedTuple):
@@ -43,6 +44,15 @@ class Rows(NamedTuple):
     counts: Int64[Array, " values"]
     ids: Array
     learned: Bool[Array, " ids"] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], vocab_size: int) -> "Rows":
+        """The ids of each value."""
+        dtype = id_dtype(vocab_size)
+        counts = np.array([len(row) for row in rows], dtype=np.int64)
+        return cls(
+            counts, np.concatenate([np.asarray(row, dtype=dtype) for row in rows]) if rows else np.zeros(0, dtype)
+        )
 
 
 class Train(NamedTuple):
@@ -81,11 +91,44 @@ class ColumnCodec(Protocol):
     def load(cls, folder: Path) -> Self: ...
 
 
-class TextColumns:
+class _Codec(Protocol):
+    @property
+    def vocab_size(self) -> int: ...
+    def fingerprint(self) -> str: ...
+    def save(self, folder: Path) -> None: ...
+
+
+class _Columns(Generic[C]):
+    """Columns of a codec that knows its size, its fingerprint and its files.
+
+    Attributes:
+        of: its class.
+    """
+
+    of: ClassVar[Any]
+
+    def __init__(self, codec: C) -> None:
+        self.codec = codec
+
+    @property
+    def vocab_size(self) -> int:
+        return self.codec.vocab_size
+
+    def fingerprint(self) -> str:
+        return self.codec.fingerprint()
+
+    def save(self, folder: Path) -> None:
+        self.codec.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(cls.of.load(folder))
+
+
+class TextColumns(_Columns[TextCodec]):
     """Text, each value followed by the end of text."""
 
-    def __init__(self, codec: TextCodec) -> None:
-        self.codec = codec
+    of = TextCodec
 
     @classmethod
     def fit(cls, train: Train) -> Self:
@@ -97,25 +140,11 @@ class TextColumns:
         return Encoder(self.codec)
 
     @property
-    def vocab_size(self) -> int:
-        return self.codec.vocab_size
-
-    @property
     def described(self) -> str:
         return f"{self.codec.kind}, {self.codec.vocab_size:,} tokens"
 
     def encode(self, values: Sequence[Any]) -> Rows:
         return Rows(*self.encoder(values))
-
-    def fingerprint(self) -> str:
-        return self.codec.fingerprint()
-
-    def save(self, folder: Path) -> None:
-        self.codec.save(folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        return cls(TextCodec.load(folder))
 
 
 class ChatColumns:
@@ -177,48 +206,27 @@ class ChatColumns:
         return cls(_open(folder), ChatTemplate.load(folder))
 
 
-class ItemColumns:
+class ItemColumns(_Columns[ItemCodec]):
     """Items, each history followed by its end."""
 
-    def __init__(self, codec: ItemCodec) -> None:
-        self.codec = codec
+    of = ItemCodec
 
     @classmethod
     def fit(cls, train: Train) -> Self:
         return cls(ItemCodec.fit(train.values()))
 
     @property
-    def vocab_size(self) -> int:
-        return self.codec.vocab_size
-
-    @property
     def described(self) -> str:
         return f"{len(self.codec.names):,} items"
 
     def encode(self, values: Sequence[Any]) -> Rows:
-        rows = [[*self.codec.encode(value), END_OF_HISTORY] for value in values]
-        dtype = id_dtype(self.vocab_size)
-        return Rows(
-            np.array([len(row) for row in rows], dtype=np.int64),
-            np.array([id for row in rows for id in row], dtype=dtype),
-        )
-
-    def fingerprint(self) -> str:
-        return self.codec.fingerprint()
-
-    def save(self, folder: Path) -> None:
-        self.codec.save(folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        return cls(ItemCodec.load(folder))
+        return Rows.of([[*self.codec.encode(value), END_OF_HISTORY] for value in values], self.vocab_size)
 
 
-class TuneColumns:
+class TuneColumns(_Columns[TuneCodec]):
     """Tunes, each between its begin and its end, behind what is said of it."""
 
-    def __init__(self, codec: TuneCodec) -> None:
-        self.codec = codec
+    of = TuneCodec
 
     @classmethod
     def fit(cls, train: Train) -> Self:
@@ -227,34 +235,17 @@ class TuneColumns:
         return cls(TuneCodec.fit(tunes, options.layout, options.steps, options.voices))
 
     @property
-    def vocab_size(self) -> int:
-        return self.codec.vocab_size
-
-    @property
     def described(self) -> str:
         return self.codec.described
 
     def encode(self, values: Sequence[Any]) -> Rows:
-        rows = [self.codec.encode(Tune.of_values(value)) for value in values]
-        ids = np.concatenate(rows) if rows else np.zeros(0)
-        return Rows(np.array([len(row) for row in rows], dtype=np.int64), ids.astype(id_dtype(self.vocab_size)))
-
-    def fingerprint(self) -> str:
-        return self.codec.fingerprint()
-
-    def save(self, folder: Path) -> None:
-        self.codec.save(folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        return cls(TuneCodec.load(folder))
+        return Rows.of([self.codec.encode(Tune.of_values(value)) for value in values], self.vocab_size)
 
 
-class SoundColumns:
+class SoundColumns(_Columns[SoundCodec]):
     """Sounds, as samples at one rate: that which is asked for, or most of the train split has."""
 
-    def __init__(self, codec: SoundCodec) -> None:
-        self.codec = codec
+    of = SoundCodec
 
     @classmethod
     def fit(cls, train: Train) -> Self:
@@ -264,38 +255,21 @@ class SoundColumns:
         return cls(SoundCodec(rate=rate, trim=options.trim, loudness=options.loudness))
 
     @property
-    def vocab_size(self) -> int:
-        return self.codec.vocab_size
-
-    @property
     def described(self) -> str:
         return f"{self.codec.rate:,} samples a second, 16 bits, mono"
 
     def encode(self, values: Sequence[Any]) -> Rows:
-        rows = [self.codec.encode(each.values, each.rate) for each in values]
-        ids = np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint16)
-        return Rows(np.array([len(row) for row in rows], dtype=np.int64), ids)
+        return Rows.of([self.codec.encode(each.values, each.rate) for each in values], self.vocab_size)
 
     def decode(self, ids: Array) -> Signal:
         """The sound of a row."""
         return Signal(self.codec.decode(ids), float(self.codec.rate))
 
-    def fingerprint(self) -> str:
-        return self.codec.fingerprint()
 
-    def save(self, folder: Path) -> None:
-        self.codec.save(folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        return cls(SoundCodec.load(folder))
-
-
-class ClipColumns:
+class ClipColumns(_Columns[ClipCodec]):
     """Clips of one size and number of frames: those that are asked for."""
 
-    def __init__(self, codec: ClipCodec) -> None:
-        self.codec = codec
+    of = ClipCodec
 
     @classmethod
     def fit(cls, train: Train) -> Self:
@@ -303,31 +277,15 @@ class ClipColumns:
         return cls(ClipCodec(frames=options.frames, height=options.size, width=options.size))
 
     @property
-    def vocab_size(self) -> int:
-        return self.codec.vocab_size
-
-    @property
     def described(self) -> str:
         return f"{self.codec.frames} frames of {self.codec.width} x {self.codec.height} pixels, RGB"
 
     def encode(self, values: Sequence[Any]) -> Rows:
-        rows = [self.codec.encode(each.values, each.rate) for each in values]
-        ids = np.concatenate(rows) if rows else np.zeros(0, dtype=np.uint16)
-        return Rows(np.array([len(row) for row in rows], dtype=np.int64), ids)
+        return Rows.of([self.codec.encode(each.values, each.rate) for each in values], self.vocab_size)
 
     def decode(self, ids: Array) -> Signal:
         """The clip of a row."""
         return Signal(*self.codec.decode(ids))
-
-    def fingerprint(self) -> str:
-        return self.codec.fingerprint()
-
-    def save(self, folder: Path) -> None:
-        self.codec.save(folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        return cls(ClipCodec.load(folder))
 
 
 CODECS: dict[str, type[ColumnCodec]] = {
