@@ -167,7 +167,7 @@ def test_many_reconstructions_stand_below_their_pictures() -> None:
         ("edit {run} --image a.png --strength 0.5 -n 10000000", "few programs open"),
         ("interpolate {run} --seeds 1,2 --frames 1000000000", "Holding 1,000,000,000 pictures needs about"),
         ("interpolate {run} --seeds 1,2 --frames 100000 --out strip.png", "few programs open"),
-        ("edit {run} --mask mask.png", "--image is missing"),
+        ("edit {run} --mask mask.png", "There is nothing to edit"),
         ("reconstruct {run}", "PICTURE is missing"),
         ("reconstruct {run} nowhere.png", "nowhere.png is missing"),
         ("reconstruct {run} a.png --out b.png", "--replace"),

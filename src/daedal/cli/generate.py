@@ -102,6 +102,7 @@ def generate(
     speaker
         In whose voice to speak. [default: anybody's]
     """
+    chosen = sampling(options, logit_bias)
     from daedal import api
 
     api.use_fastest_threads()
@@ -114,7 +115,7 @@ def generate(
         "judge": judge, "out": out, "columns": columns, "replace": replace or None, "speaker": speaker,
     }  # fmt: skip
     asked = {name: value for name, value in named.items() if value is not None}
-    asked |= sampling(options, logit_bias) | given(how) | given(tunes) | given(clips)
+    asked |= chosen | given(how) | given(tunes) | given(clips)
     if unable := [name for name in asked if name not in maker.takes]:
         written = ", ".join(f"--{_OTHERWISE.get(name, name).replace('_', '-')}" for name in unable)
         raise DaedalError(f"{model} {maker.does}: {written} can do nothing here", "Leave it out")
