@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 import daedal
+from built import every
 from command_line import TINY, mistake
 from command_line import daedal as command
 from daedal.data import card_html, open_data, render_card
@@ -56,10 +57,6 @@ def build(folder: Path, sources: Any, **options: Any) -> ExampleDataset:
     )
     assert isinstance(opened, ExampleDataset)
     return opened
-
-
-def every(data: ExampleDataset, column: str) -> list[Any]:
-    return [value for name in data.manifest.splits for value in data.split(name).values(column)]
 
 
 def read_all(data: ExampleDataset) -> None:

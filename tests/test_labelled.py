@@ -9,7 +9,7 @@ import datasets  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
-import daedal
+from built import build, every
 from command_line import daedal as command
 from command_line import mistake
 from daedal.data import card_html
@@ -25,16 +25,6 @@ EMOTIONS = ("joy", "anger", "fear")
 def rows_in(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-def build(source: Path, out: str = "out", **options: Any) -> ExampleDataset:
-    data = daedal.build_data([source], source.parent / out, workers=1, **options)
-    assert isinstance(data, ExampleDataset)
-    return data
-
-
-def every(data: ExampleDataset, column: str) -> list[Any]:
-    return [value for name in data.manifest.splits for value in data.split(name).values(column)]
 
 
 def notes(data: ExampleDataset) -> str:

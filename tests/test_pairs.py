@@ -5,21 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import daedal
+from built import build, every
 from command_line import mistake
-from daedal.data.examples import ExampleDataset
 from daedal.data.recognition import recognise
 from kind_examples import sentence
-
-
-def build(source: Path, out: str = "out", **options: Any) -> ExampleDataset:
-    data = daedal.build_data([source], source.parent / out, workers=1, **options)
-    assert isinstance(data, ExampleDataset)
-    return data
-
-
-def every(data: ExampleDataset, column: str) -> list[Any]:
-    return [value for name in data.manifest.splits for value in data.split(name).values(column)]
 
 
 def rows_in(path: Path, rows: list[dict[str, Any]]) -> Path:

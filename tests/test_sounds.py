@@ -4,7 +4,6 @@ import json
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pyarrow import parquet  # type: ignore[import-untyped]
 
-import daedal
+from built import build, every
 from command_line import mistake
 from daedal.codecs.sound import SoundCodec, loudness, resample, sounding
 from daedal.data.artifacts import Unreadable
@@ -24,16 +23,6 @@ from daedal.errors import DaedalError
 from daedal.inference.provenance import Provenance
 from daedal.inference.sound import Sound
 from kind_examples import sounds, tone, wav
-
-
-def build(source: Path, out: str = "out", **options: Any) -> ExampleDataset:
-    data = daedal.build_data([source], source.parent / out, workers=1, **options)
-    assert isinstance(data, ExampleDataset)
-    return data
-
-
-def every(data: ExampleDataset, column: str) -> list[Any]:
-    return [value for name in data.manifest.splits for value in data.split(name).values(column)]
 
 
 def told(data: ExampleDataset) -> str:

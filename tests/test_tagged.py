@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import daedal
+from built import build
 from command_line import mistake
 from daedal.data import card_html
 from daedal.data.examples import ExampleDataset
@@ -26,12 +27,6 @@ TAGGED = [
     )
     for row in range(40)
 ]
-
-
-def build(source: Path, out: str = "out", **options: Any) -> ExampleDataset:
-    data = daedal.build_data([source], source.parent / out, workers=1, **options)
-    assert isinstance(data, ExampleDataset)
-    return data
 
 
 def every(data: ExampleDataset) -> set[tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -11,17 +11,12 @@ from pydantic import Field, create_model
 from daedal.config import Config
 from daedal.data import open_data
 from daedal.data.images.dataset import ImageDataset
-from daedal.duration import parse_duration
 from daedal.errors import DaedalError
-from daedal.files import absolute
 from daedal.training.picture_codes import require_captions
 from daedal.training.plan import options_of, plan_class
-from daedal.training.planning import DEFAULT_BUDGET
 from daedal.training.run import RunFolder
 from daedal.training.session import Session, TrainingResult
-from daedal.training.stages import Stages
-
-_SHARED = ("steps", "seed", "device", "threads", "precision")  # options of both stages
+from daedal.training.token_stages import TokenStages
 
 
 def options() -> type[Config]:
@@ -55,44 +50,20 @@ def train(
         return session.begin(prior, data, out, budget, None, codec, {**options, "condition": "caption"})
     if prior != "tokens":
         raise DaedalError(f"There is no prior {prior!r} of text to image", "Use tokens or flow")
-    request = TextToImage(
-        data=absolute(data),
-        budget=None if "steps" in options else parse_duration(DEFAULT_BUDGET if budget is None else budget),
-        codec=None if codec is None else absolute(codec),
-        options=options,
-    )
-    return request.train(session, out)
+    return TextToImage.asked(data, budget, codec, options).train(session, out)
 
 
-class TextToImage(Stages):
-    """What was asked of a run of text to image.
-
-    Attributes:
-        codec: a tokenizer that there is already; then there is no first stage.
-    """
+class TextToImage(TokenStages):
+    """What was asked of a run of text to image."""
 
     file = "text-to-image.json"
-    what = ("the tokenizer", "the GPT")
     share = 0.25  # with more, tokens lose hardly less (docs/log.md)
-
-    codec: str | None
-
-    @property
-    def skips(self) -> bool:
-        return self.codec is not None
-
-    def place(self, run: RunFolder) -> Path:
-        return run.tokens
 
     def check(self) -> None:
         dataset = open_data(self.data)
         if not isinstance(dataset, ImageDataset):
             raise DaedalError(f"Text to image learns pictures, and {self.data} holds others", "Name data of pictures")
         require_captions(dataset)
-
-    def first(self, session: Session, out: Path, budget: float | None) -> TrainingResult:
-        shared = {name: self.options[name] for name in _SHARED if name in self.options}
-        return session.begin("vqvae", self.data, out, budget, None, None, shared)
 
     def second(self, session: Session, run: RunFolder, budget: float | None, spent: float) -> TrainingResult:
         codec = self.codec or str(run.tokens)

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from daedal.config import Config
 from daedal.data.worlds.moving_scenes import HELD_OUT_MOTIONS, MOST_MOVERS, RELATED, VERBS, MotionPair, Verb, can
-from daedal.data.worlds.scene_options import Share, source_options
+from daedal.data.worlds.scene_options import Share, Span, source_options
 from daedal.data.worlds.scenes import COLOURS, TINTS, Colour, Tint
 from daedal.data.worlds.shapes import SHAPES, Shape
 from daedal.errors import DaedalError
@@ -30,7 +30,7 @@ class MovingSceneOptions(Config):
 
     count: int = Field(10_000, ge=1, le=100_000_000)
     first: int = Field(0, ge=0, le=2**40)
-    objects: tuple[int, int] = (1, MOST_MOVERS)
+    objects: Span = (1, MOST_MOVERS)
     tints: tuple[Tint, ...] = Field(TINTS, min_length=1)
     shapes: tuple[Shape, ...] = Field(SHAPES, min_length=1)
     colours: tuple[Colour, ...] = Field(COLOURS, min_length=1)
@@ -48,14 +48,6 @@ class MovingSceneOptions(Config):
         if name != MOVING_SCENES:
             raise DaedalError(f"{source!r} is no source of moving scenes", f"Write {MOVING_SCENES}:5000,objects=1")
         return cls.parse(source_options(rest, source, tuple(cls.model_fields)), source)
-
-    @field_validator("objects", mode="before")
-    @classmethod
-    def _range(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        low, _, high = value.partition("-")
-        return low, high or low
 
     @field_validator("objects")
     @classmethod

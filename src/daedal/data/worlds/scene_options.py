@@ -1,9 +1,9 @@
 """Which scenes to draw, as a source names them: `scenes:5000,objects=1-2,ground=plain,shapes=circle+star`."""
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from daedal.config import Config
 from daedal.data.worlds.scenes import (
@@ -26,6 +26,17 @@ from daedal.errors import DaedalError
 
 About = Literal["relation", "count", "anything"]
 Share = Literal["all", "trained", "held-out"]
+
+
+def _span(value: object) -> object:
+    """`1-3`, or `2` for `2-2`, as two numbers."""
+    if not isinstance(value, str):
+        return value
+    low, _, high = value.partition("-")
+    return low, high or low
+
+
+Span = Annotated[tuple[int, int], BeforeValidator(_span)]
 
 
 def source_options(rest: str, source: str, known: Sequence[str]) -> dict[str, object]:
@@ -68,7 +79,7 @@ class SceneOptions(Config):
 
     count: int = Field(10_000, ge=1, le=100_000_000)
     first: int = Field(0, ge=0, le=2**40)
-    objects: tuple[int, int] = (1, MOST_THINGS)
+    objects: Span = (1, MOST_THINGS)
     ground: tuple[Texture, ...] = Field(TEXTURES, min_length=1)
     tints: tuple[Tint, ...] = Field(TINTS, min_length=1)
     shapes: tuple[Shape, ...] = Field(SHAPES, min_length=1)
@@ -93,14 +104,6 @@ class SceneOptions(Config):
                 f"{source!r} is no source of scenes", "Write scenes, scenes:5000 or scenes:5000,objects=1"
             )
         return cls.parse(source_options(rest, source, tuple(cls.model_fields)), source)
-
-    @field_validator("objects", mode="before")
-    @classmethod
-    def _range(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        low, _, high = value.partition("-")
-        return low, high or low
 
     @field_validator("objects")
     @classmethod
