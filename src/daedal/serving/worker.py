@@ -31,6 +31,7 @@ _LARGE = 2**17
 _DESKS: tuple[tuple[str, Set[str]], ...] = (
     ("daedal.serving.text_commands:TextDesk", {"write"}),
     ("daedal.serving.batch_commands:BatchDesk", {"classify", "embed", "tag", "answer", "fill", "translate"}),
+    ("daedal.serving.media_commands:MediaDesk", {"speak", "listen", "compose", "film"}),
     ("daedal.serving.image_commands:ImageDesk", set()),
 )
 """What carries out the commands for a model, and any of which skills it has; the last is for those with none of them."""

@@ -22,7 +22,8 @@ from daedal.nn.noise import Noise
 Array = np.ndarray
 _NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 """What a prompt may say of classes that are numbers."""
-_PAUSE = 0.12  # seconds between two classes
+PAUSE = 0.12
+"""Seconds between two things that are said after another."""
 _FADE = 0.01  # seconds at the ends of a passage
 _LISTED = 20
 _TOGETHER = 16
@@ -65,7 +66,7 @@ class Speak(Skill):
         """
         if n < 1 or first < 0:
             raise DaedalError(f"There are no {n} sounds from number {first} on", "Ask for 1 or more")
-        how, parts = self._how(options), self._parts(prompt)
+        how, parts = self._how(options), self.parts(prompt)
         told = [self._model.config.prompt(part, self._speaker(speaker)) for part in parts]
         seed = secrets.randbits(32) if seed is None else seed
         noise = Noise(seed, first * len(told), n * len(told), self._subject.device)
@@ -87,7 +88,7 @@ class Speak(Skill):
         """
         how, config = self._how(options), self._model.config
         told = [
-            config.prompt(self._parts(prompt)[0], self._speaker(speaker))
+            config.prompt(self.parts(prompt)[0], self._speaker(speaker))
             for prompt, speaker in zip(prompts, speakers, strict=True)
         ]
         spoken = self._spoken(told, Noise(seed, first, len(told), self._subject.device), how)
@@ -130,7 +131,7 @@ class Speak(Skill):
                 f"The passage lasts {end - start:.2f} s, and the model says {most:.2f} s at once",
                 "Choose a shorter one",
             )
-        (part, *others) = self._parts(prompt)
+        (part, *others) = self.parts(prompt)
         if others:
             raise DaedalError("A passage says one thing", f"Give one of {', '.join(config.labels[:_LISTED])}")
         size = config.width * config.hop
@@ -176,8 +177,12 @@ class Speak(Skill):
             raise DaedalError(f"The model has heard no speaker {name[:100]!r}", f"It knows {known}")
         return name
 
-    def _parts(self, prompt: str) -> list[str]:
-        """What is said one after the other: classes of the model, or a whole text."""
+    def parts(self, prompt: str) -> list[str]:
+        """What is said one after the other: classes of the model, or a whole text.
+
+        Raises:
+            DaedalError: the model cannot say that.
+        """
         config, text = self._model.config, tidy(prompt)
         if not text:
             raise DaedalError("The prompt says nothing", "Give it a text")
@@ -204,7 +209,7 @@ class Speak(Skill):
 
 
 def _joined(sounds: Sequence[Float[Array, " samples"]], rate: int) -> Float[Array, " all"]:
-    pause = np.zeros(round(_PAUSE * rate), dtype=np.float32)
+    pause = np.zeros(round(PAUSE * rate), dtype=np.float32)
     return np.concatenate([piece for sound in sounds for piece in (sound, pause)][:-1])
 
 
