@@ -76,6 +76,7 @@ _FORMS: dict[str, tuple[dict[str, JsonSchemaValue], list[str]]] = {
     "POST /v1/images/edits": ({"image": _FILE, "mask": _FILE}, ["image"]),
     "POST /v1/images/variations": ({"image": _FILE}, ["image"]),
     "POST /v1/audio/transcriptions": ({"file": _FILE}, ["file"]),
+    "POST /v1/videos": ({"input_reference": _FILE}, []),
     "POST /v1/files": (
         {
             "file": _FILE,
@@ -87,6 +88,8 @@ _FORMS: dict[str, tuple[dict[str, JsonSchemaValue], list[str]]] = {
     ),
 }
 """Endpoints that take forms: fields besides those of the schema, and which of them are needed."""
+_EITHER = "POST /v1/videos"
+"""Takes JSON too."""
 _LISTED = {"limit": {"type": "integer"}, "order": {"enum": ["asc", "desc"]}, "after": _TEXT, "purpose": _TEXT}
 _SOUNDS = ("audio/mpeg", "audio/ogg", "audio/flac", "audio/wav")
 _OTHER_ANSWERS: dict[str, tuple[str, ...]] = {
@@ -211,7 +214,8 @@ def _body(name: str) -> dict[str, Any] | None:
             "properties": {**own.get("properties", {}), **files},
             "required": [*own.get("required", ()), *needed],
         }
-        return {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+        plain = {"application/json": {"schema": _reference(model.__name__)}} if model and name == _EITHER else {}
+        return {"required": True, "content": {"multipart/form-data": {"schema": form}, **plain}}
     if model is None:
         return None
     return {"required": True, "content": {"application/json": {"schema": _reference(model.__name__)}}}

@@ -36,7 +36,9 @@ class TextPart(Request):
     text: str = ""
     refusal: str = Field("", description="what the assistant said in refusing; shown to the model as its words")
     input_audio: InputAudio | None = Field(
-        None, description="of a part of that type: a listener that is served beside the model says what is said in it"
+        None,
+        validate_default=True,
+        description="of a part of that type: a listener that is served beside the model says what is said in it",
     )
     role: Literal["assistant"] | None = Field(None, description=ECHOED)
     annotations: list[Any] = Field(default_factory=list, description=ECHOED)
@@ -49,6 +51,8 @@ class TextPart(Request):
     @field_validator("text", "refusal", "input_audio")
     @classmethod
     def _belongs(cls, value: Any, info: Any) -> Any:
+        if value is None and info.data.get("type") == "input_audio":
+            raise fault("A part of this type holds a recording")
         if value and info.data.get("type", info.field_name) != info.field_name:
             raise fault(f"Only a part of type {info.field_name!r} has this")
         return value
