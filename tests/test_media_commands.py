@@ -249,6 +249,7 @@ class Studio:
             {"film": 1},
             "A studio",
         )
+        self.classes = ()
         self.model, self.fingerprint, self.gate, self.frames = torch.nn.Linear(1, 1), "0", threading.Event(), 0
         self.gate.set()
 

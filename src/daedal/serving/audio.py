@@ -32,7 +32,7 @@ TYPES = {
 """Of each format the type of its content."""
 _GROWING = ("pcm", "opus", "ogg")
 """Formats that are sent as they come."""
-_OPTIONS = ("guidance", "steps", "temperature")
+_OPTIONS = ("guidance", "steps", "temperature", "top_k")
 _LISTED = 20
 """Speakers that are named."""
 

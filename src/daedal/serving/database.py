@@ -126,7 +126,7 @@ class Room:
     """For what owners keep.
 
     Attributes:
-        quota: bytes of the files and answers of one owner.
+        quota: bytes of the files, answers and videos of one owner.
     """
 
     folder: Path
@@ -138,14 +138,14 @@ class Room:
             ApiError: 413, an owner may not have so many bytes; 503, the disk is full.
         """
         if size > self.quota:
-            message = f"Your files and answers may have {self.quota:,} bytes together; delete some of them"
+            message = f"Your files, answers and videos may have {self.quota:,} bytes together; delete some of them"
             raise ApiError(413, message, code="quota_exceeded")
         if shutil.disk_usage(self.folder).free < _SPARE:
             raise disk_full()
 
 
 def held_by(rows: sqlite3.Connection, owner: str) -> int:
-    """Bytes of an owner's files and answers."""
+    """Bytes of an owner's files, answers and videos."""
     found = rows.execute("SELECT bytes FROM held WHERE owner = ?", (owner,)).fetchone()
     return 0 if found is None else int(found[0])
 

@@ -40,7 +40,8 @@ class CheckClip(Making):
         checked(lambda: FilmSampling.parse(options, "film"), next(iter(options), "prompt"))
         prompt = command.get("prompt")
         if prompt is not None:
-            checked(lambda: generator.conditions.asked(None, prompt, Noise(0, 0, 1)), "prompt")
+            said = {"label": None, "prompt": None} | _said(generator, prompt)
+            checked(lambda: generator.conditions.asked(**said, noise=Noise(0, 0, 1)), "prompt")
         own = codec.frames / _SECONDS
         fps = command.get("fps") or own
         seconds = command.get("seconds")
@@ -77,7 +78,7 @@ class MakeClip(Making):
             "kind": "videos",
             "size": [codec.height, codec.width],
             "frames": codec.frames,
-            "conditions": None if generator.captions is None else "caption",
+            "conditions": "caption" if generator.captions is not None else "class" if generator.classes else None,
         }
 
     def pieces(self, tell: Tell) -> Iterator[Event]:
@@ -85,10 +86,18 @@ class MakeClip(Making):
         options = {name: asked[name] for name in OPTIONS if asked.get(name) is not None}
         picture = None if asked["picture"] is None else given_bytes(asked["picture"], "picture")
         (clip,) = self.generator.generate(
-            1, prompt=asked["prompt"], seed=asked["seed"], picture=picture, frames=asked["frames"], fps=asked["fps"],
+            1, seed=asked["seed"], picture=picture, frames=asked["frames"], fps=asked["fps"],
+            **_said(self.generator, asked["prompt"]),
             progress=lambda done, total: tell({"event": "progress", "done": done / total}), **options,
         )  # fmt: skip
         yield {"event": "result", "seconds": len(clip.frames) / clip.fps, "contents": _contents(clip, asked["scale"])}
+
+
+def _said(generator: Generator, prompt: str | None) -> dict[str, str]:
+    """What a prompt is to a model: what happens, or a class."""
+    if prompt is None:
+        return {}
+    return {"prompt": prompt} if generator.captions is not None or not generator.classes else {"label": prompt}
 
 
 def _contents(clip: Clip, scale: int) -> dict[str, Any]:

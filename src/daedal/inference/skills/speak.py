@@ -42,6 +42,14 @@ class Speak(Skill):
         """Those in whose voices it speaks."""
         return self._model.config.speakers
 
+    def parts(self, prompt: str) -> list[str]:
+        """What a prompt says, one after the other: what `say_each` takes.
+
+        Raises:
+            DaedalError: the model cannot say that.
+        """
+        return self._parts(prompt)
+
     def say(
         self,
         prompt: str,
@@ -66,7 +74,7 @@ class Speak(Skill):
         """
         if n < 1 or first < 0:
             raise DaedalError(f"There are no {n} sounds from number {first} on", "Ask for 1 or more")
-        how, parts = self._how(options), self.parts(prompt)
+        how, parts = self._how(options), self._parts(prompt)
         told = [self._model.config.prompt(part, self._speaker(speaker)) for part in parts]
         seed = secrets.randbits(32) if seed is None else seed
         noise = Noise(seed, first * len(told), n * len(told), self._subject.device)
@@ -88,7 +96,7 @@ class Speak(Skill):
         """
         how, config = self._how(options), self._model.config
         told = [
-            config.prompt(self.parts(prompt)[0], self._speaker(speaker))
+            config.prompt(self._parts(prompt)[0], self._speaker(speaker))
             for prompt, speaker in zip(prompts, speakers, strict=True)
         ]
         spoken = self._spoken(told, Noise(seed, first, len(told), self._subject.device), how)
@@ -131,7 +139,7 @@ class Speak(Skill):
                 f"The passage lasts {end - start:.2f} s, and the model says {most:.2f} s at once",
                 "Choose a shorter one",
             )
-        (part, *others) = self.parts(prompt)
+        (part, *others) = self._parts(prompt)
         if others:
             raise DaedalError("A passage says one thing", f"Give one of {', '.join(config.labels[:_LISTED])}")
         size = config.width * config.hop
@@ -177,12 +185,8 @@ class Speak(Skill):
             raise DaedalError(f"The model has heard no speaker {name[:100]!r}", f"It knows {known}")
         return name
 
-    def parts(self, prompt: str) -> list[str]:
-        """What is said one after the other: classes of the model, or a whole text.
-
-        Raises:
-            DaedalError: the model cannot say that.
-        """
+    def _parts(self, prompt: str) -> list[str]:
+        """What is said one after the other: classes of the model, or a whole text."""
         config, text = self._model.config, tidy(prompt)
         if not text:
             raise DaedalError("The prompt says nothing", "Give it a text")

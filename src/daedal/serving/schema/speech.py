@@ -43,6 +43,7 @@ class SpeechRequest(Request):
     guidance: float | None = Field(None, ge=0, le=100, description="an extension: how strongly the prompt is asked for")
     steps: int | None = Field(None, ge=1, le=1000, description="an extension: steps of a flow's solver")
     temperature: float | None = Field(None, gt=0, le=100, description="an extension: under 1 likelier sounds")
+    top_k: int | None = Field(None, ge=1, le=2**31, description="an extension: only so many of the likeliest tokens")
     speed: Annotated[Any, Refused("the model speaks as fast as it has learned to", (1, 1.0))] = None
     instructions: Annotated[Any, Refused("a voice is all that the model can be told", ("",))] = None
 

@@ -39,7 +39,8 @@ class VideoRequest(Request):
 
     model: ModelName | None = Field(None, description="name of a model; unless given, the only one that makes clips")
     prompt: str = Field(
-        max_length=32_000, description="what happens, for a model of captions; empty for one that learned none"
+        max_length=32_000,
+        description="what happens, for a model of captions; a class, for one of classes; empty for one that learned neither",
     )
     seconds: Annotated[float, BeforeValidator(_seconds)] | None = Field(
         None,
