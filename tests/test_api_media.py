@@ -368,25 +368,29 @@ class Alone:
         assert self._process.stdout is not None
         self.client = OpenAI(base_url=f"{self._process.stdout.readline().strip()}/v1", api_key="none", max_retries=9)
 
+    def __enter__(self) -> "Alone":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end(signal.SIGKILL)
+
     def end(self, number: signal.Signals) -> None:
-        os.kill(self._process.pid, number)
+        if self._process.poll() is None:
+            os.kill(self._process.pid, number)
         self._process.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_job_of_a_server_that_ended_is_begun_again_by_the_next(tmp_path: Path, number: signal.Signals) -> None:
-    server = Alone(tmp_path)
-    job = server.client.videos.create(model="film", prompt="slow", extra_body={"seed": 7})
-    until(lambda: server.client.videos.retrieve(job.id).progress >= 10, 10)
-    server.end(number)
-    again = Alone(tmp_path)
-    try:
+    with Alone(tmp_path) as server:
+        job = server.client.videos.create(model="film", prompt="slow", extra_body={"seed": 7})
+        until(lambda: server.client.videos.retrieve(job.id).progress >= 10, 20)
+        server.end(number)
+    with Alone(tmp_path) as again:
         assert again.client.videos.retrieve(job.id).status in ("queued", "in_progress")
         done = finished(again.client, job.id)
         assert (done.status, done.seed) == ("completed", 7)
         assert json.loads(again.client.videos.download_content(job.id).content)["seed"] == 7
-    finally:
-        again.end(signal.SIGKILL)
 
 
 # -- messages with sound -----------------------------------------------------------------------------------------------

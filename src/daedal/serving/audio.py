@@ -15,10 +15,10 @@ from daedal.serving import sse
 from daedal.serving.abilities import able
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer, now
+from daedal.serving.commands import Event
 from daedal.serving.errors import ApiError, note_unused, parse, shown
 from daedal.serving.forms import read_file, read_form
 from daedal.serving.limits import read_json, unless_gone
-from daedal.serving.process_link import Event
 from daedal.serving.schema.music import MusicRequest
 from daedal.serving.schema.speech import SpeechRequest
 from daedal.serving.schema.transcriptions import LISTS, TranscriptionRequest

@@ -15,10 +15,10 @@ from daedal.serving import sse
 from daedal.serving.abilities import able
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer
+from daedal.serving.commands import Event
 from daedal.serving.errors import ApiError, parse
 from daedal.serving.forms import read_file, read_form
 from daedal.serving.limits import read_json, unless_gone
-from daedal.serving.process_link import Event
 from daedal.serving.schema.images import EditRequest, GenerationRequest, VariationRequest
 from daedal.serving.supervisor import Model
 

@@ -11,11 +11,10 @@ from typing import Any
 from daedal.errors import DaedalError
 from daedal.inference.fair_queue import Turns
 from daedal.inference.generator import Generator
-from daedal.serving.commands import Command, Event, Refused
+from daedal.serving.commands import LAST, Command, Event, Refused
 from daedal.serving.compose_making import ComposeTunes
 from daedal.serving.film_making import CheckClip, MakeClip
 from daedal.serving.making import Making, Stopped
-from daedal.serving.process_link import LAST
 from daedal.serving.speak_making import Say
 from daedal.serving.transcribe_making import Transcribe
 

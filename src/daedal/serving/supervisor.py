@@ -14,10 +14,10 @@ from typing import Any
 from daedal.errors import DaedalError
 from daedal.models.identity import identify
 from daedal.serving.background import Background
+from daedal.serving.commands import Event
 from daedal.serving.errors import ApiError, shown, shutting_down
 from daedal.serving.metrics import Metrics
 from daedal.serving.process import ModelProcess
-from daedal.serving.process_link import Event
 from daedal.serving.settings import Settings
 
 log = logging.getLogger("daedal.serving")
