@@ -24,7 +24,7 @@ from daedal.models.soundtokens import SoundTokens, SoundTokensConfig
 from daedal.nn.delay import Pattern
 from daedal.nn.noise import Noise
 from daedal.nn.residual_quantizer import ResidualFSQ
-from daedal.training.trainer import Trainer
+from daedal.training.trainer import Interrupted, Trainer
 from kind_examples import sounds, tone, wav
 from runs import same, stop_at
 
@@ -192,7 +192,7 @@ def test_a_run_that_was_stopped_comes_to_the_same_as_one_that_was_not(
     for _ in range(2):  # in the first stage, and in the second
         with monkeypatch.context() as patch:
             patch.setattr(Trainer, "__init__", stopping)
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(Interrupted):
                 daedal.resume(run) if run.exists() else daedal.train("sound", data=data, out=run, **asked)
     daedal.resume(run)
     assert same(tmp_path / "whole", run)
