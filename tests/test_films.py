@@ -1,5 +1,6 @@
 """Clips as groups of frames and their tokens, a GPT that writes them, and what it is asked for."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 import daedal
+from command_line import daedal as command
+from command_line import mistake
 from daedal.codecs.clip import ClipCodec
 from daedal.errors import DaedalError
 from daedal.inference.clip import Clip
@@ -366,3 +369,23 @@ def test_pictures_train_no_video(tmp_path: Path) -> None:
     daedal.build_data(["scenes:12"], tmp_path / "pictures")
     with pytest.raises(DaedalError, match="learned from clips"):
         daedal.train("video", data=tmp_path / "pictures", out=tmp_path / "run", steps=1)
+
+
+def test_commands_make_clips_between_pictures_and_after_others(run: Path, tmp_path: Path) -> None:
+    picture, between, more = (tmp_path / name for name in ("a.png", "between.gif", "more.gif"))
+    Image.new("RGB", (50, 40), "red").save(picture)
+    assert (
+        command(
+            "generate", run, "--from-picture", picture, "--to-picture", picture, "--seed", "1", "--out", between
+        ).code
+        == 0
+    )
+    assert command("generate", run, "--continue", between, "--seed", "1", "--out", more).code == 0
+    with Image.open(between) as short, Image.open(more) as long:
+        assert (short.n_frames, long.n_frames) == (3, 4)
+    said = command("reconstruct", run / "training" / "tokens", between, "--out", tmp_path / "beside.gif", "--json")
+    assert json.loads(said.out)[0]["psnr"] > 0
+    with Image.open(tmp_path / "beside.gif") as beside:
+        assert beside.size[0] > 1.9 * beside.size[1]
+    assert "no clip" in mistake("reconstruct", run / "training" / "tokens", picture.with_suffix(".txt"))
+    assert "one frame" in mistake("generate", run, "--continue", picture)
