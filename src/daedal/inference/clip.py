@@ -56,10 +56,14 @@ class Clip:
         write_json(path.with_name(path.name + ".json"), record)
         return path
 
-    def _repr_html_(self) -> str:
+    def webp(self, scale: int | None = None) -> bytes:
+        """The bytes of an animated WebP."""
         buffer = io.BytesIO()
-        _write_animation(self._enlarged(None), self.fps, "WEBP", buffer)
-        return f'<img src="data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        _write_animation(self._enlarged(scale), self.fps, "WEBP", buffer)
+        return buffer.getvalue()
+
+    def _repr_html_(self) -> str:
+        return f'<img src="data:image/webp;base64,{base64.b64encode(self.webp()).decode()}">'
 
     def _enlarged(self, scale: int | None) -> list[Image.Image]:
         scale = scale or shown_at(*self.frames[0].size)

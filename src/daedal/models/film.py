@@ -128,6 +128,16 @@ class FilmModel(Model):
         return groups.view(*ids.shape[:2], *groups.shape[1:])
 
     @torch.no_grad()
+    def token_log_likelihood(self, groups: Groups, labels: Int[Tensor, "batch window"]) -> Float[Tensor, " batch"]:
+        """Log-likelihood of the tokens of clips after what is asked for, in nats."""
+        layout = self.layout
+        batch = layout.to_draw(self.encode_ids(groups).flatten(1), labels)
+        places = slice(layout.window, layout.window + layout.places)
+        logits = self.inner(batch.inputs)[:, places, : layout.tokens].double()
+        found: Tensor = logits.log_softmax(-1).gather(2, batch.targets[:, places, None])[..., 0].sum(1)
+        return found
+
+    @torch.no_grad()
     def write(
         self,
         noise: Noise,

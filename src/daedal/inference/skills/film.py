@@ -2,12 +2,12 @@
 model sees at once are written in pieces, each after the last frames of the one before."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from daedal.codecs.clip import ClipCodec
@@ -19,7 +19,7 @@ from daedal.inference.conditions import Prompts
 from daedal.inference.input_picture import AnyPicture, fit
 from daedal.inference.provenance import FilmProvenance
 from daedal.inference.skill import ModelAndCodec, Skill
-from daedal.models.film import FilmModel, FilmSampling
+from daedal.models.film import FilmModel, FilmSampling, Groups
 from daedal.nn.noise import Noise
 from daedal.training.clip_groups import group_frames, to_frames, to_groups
 
@@ -102,6 +102,46 @@ class MakeClips(Skill):
                 progress(len(made), n)
         return made
 
+    @torch.no_grad()
+    def through_tokens(self, clips: Frames) -> Frames:
+        """Clips as they come back from the model's tokens: what a model that writes perfectly shows of them.
+
+        Raises:
+            DaedalError: they are of another size or length than the model's.
+        """
+        back = [self._model.decode_ids(self._model.encode_ids(part)) for part in self._parts(clips)]
+        return np.concatenate([self._frames(groups) for groups in back])
+
+    @torch.no_grad()
+    def token_log_likelihoods(self, clips: Frames, prompts: Sequence[str | None] = ()) -> Float[np.ndarray, " clips"]:
+        """Log-likelihoods of the tokens of clips, in nats: not of their pixels, which many clips of the same tokens share.
+
+        Args:
+            prompts: what is said of each, None for nothing; of none unless given.
+
+        Raises:
+            DaedalError: they are of another size or length than the model's.
+        """
+        layout, first, found = self._model.layout, 0, list[float]()
+        told = self._subject.captions
+        for part in self._parts(clips):
+            labels = torch.full((len(part), layout.window) if layout.words else (len(part),), -1)
+            if told is not None and prompts:
+                labels = told.encode([prompt or "" for prompt in prompts[first : first + len(part)]])
+            found += self._model.token_log_likelihood(part, labels.to(part.device)).tolist()
+            first += len(part)
+        return np.array(found)
+
+    def _parts(self, clips: Frames) -> Iterator[Groups]:
+        """Clips as groups of frames, some at once."""
+        shape = (self._codec.frames, self._codec.height, self._codec.width, 3)
+        if clips.shape[1:] != shape:
+            raise DaedalError(
+                f"The clips are {clips.shape[1:]}, and the model's {shape}", "Build the data at that size"
+            )
+        for place in range(0, len(clips), _TOGETHER):
+            yield self._groups(clips[place : place + _TOGETHER]).to(self._subject.device)
+
     def _frame(self, picture: AnyPicture) -> UInt8[np.ndarray, "1 height width 3"]:
         return fit(picture, PixelCodec(3, self._codec.height, self._codec.width)).pixels[None]
 
@@ -134,14 +174,17 @@ class MakeClips(Skill):
 
     def _piece(self, noise: Noise, labels: Tensor, how: FilmSampling, before: Frames | None) -> Frames:
         """Frames of the length that was learned, the first as given."""
-        known: Tensor | None = None
-        if before is not None:
-            groups = to_groups(before, self._model.stride)
-            known = self._pixels.encode_batch(groups.reshape(-1, *groups.shape[2:]))
-            known = known.view(*groups.shape[:2], *known.shape[1:]).to(noise.device)
-        drawn = self._model.sample(noise, labels, how, known)
-        pixels = self._pixels.decode_batch(drawn.flatten(0, 1))
-        clip = to_frames(pixels.reshape(noise.count, -1, *pixels.shape[1:]), self._codec.frames)
+        known = None if before is None else self._groups(before).to(noise.device)
+        clip = self._frames(self._model.sample(noise, labels, how, known))
         if before is not None:
             clip[:, : before.shape[1]] = before
         return clip
+
+    def _groups(self, clips: Frames) -> Groups:
+        groups = to_groups(clips, self._model.stride)
+        pictures = self._pixels.encode_batch(groups.reshape(-1, *groups.shape[2:]))
+        return pictures.view(*groups.shape[:2], *pictures.shape[1:])
+
+    def _frames(self, groups: Groups) -> Frames:
+        pixels = self._pixels.decode_batch(groups.flatten(0, 1))
+        return to_frames(pixels.reshape(len(groups), -1, *pixels.shape[1:]), self._codec.frames)
