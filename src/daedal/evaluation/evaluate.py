@@ -138,7 +138,7 @@ def evaluate(
                 raise
             findings += Findings(missing=(error.what,))
         done = after
-    sheets = {name: _png(sheet) for name, sheet in findings.pictures.items()}
+    sheets = {name: shown if isinstance(shown, bytes) else _png(shown) for name, shown in findings.pictures.items()}
     blocks = tuple(block for block in findings.blocks if not isinstance(block, Table) or block.shown)
     report = Report(
         daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,
