@@ -2,7 +2,7 @@
 
 - A VQ-VAE: strided 3-D convolutions, residual blocks with batch norm and axial attention over width, height and time; a
   codebook of moving averages (0.99) that starts from the first batch and whose unused codes are replaced by encodings; mean
-  square error over 0.06 and a commitment of 0.25; values from -0.5 to 0.5; Adam 3e-4, batches of 32.
+  square error over 0.06 and a commitment of 0.25; values from -0.5 to 0.5; Adam 3e-4, batches of 16.
 - A causal transformer over the codes of a clip in the order time, row, column: its inputs are the codebook's own vectors, moved
   on by one; learned positions of each axis; an output layer that begins at zero; Adam 3e-4, cosine to nothing, clipped at 1,
   batches of 8. The caption's words stand before the codes, where VideoGPT has one class.
@@ -308,7 +308,7 @@ class VideoPeer:
         return [clip for part in parts for clip in to_bytes(self.vqvae.decode(self.vqvae.encode(part)))]
 
 
-def train_vqvae(clips: np.ndarray, seconds: float, batch: int = 32, **shape: Any) -> tuple[VQVAE, dict[str, Any]]:
+def train_vqvae(clips: np.ndarray, seconds: float, batch: int = 16, **shape: Any) -> tuple[VQVAE, dict[str, Any]]:
     """A VQ-VAE of clips uint8 [n t h w 3], and how it was trained."""
     model, clock = VQVAE(**shape), Clock(seconds)
     optimizer, steps, error = torch.optim.Adam(model.parameters(), lr=_RATE), 0, 0.0

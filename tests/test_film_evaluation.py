@@ -38,7 +38,7 @@ from daedal.evaluation.report import Baseline, Report
 from daedal.evaluation.source import Source
 from daedal.evaluation.worlds.clip_prompts import MOTION_PARTS, MOTION_TASKS, learned
 from daedal.inference.generator import Generator
-from daedal.training.clip_groups import ClipGroups
+from daedal.training.clip_pictures import ClipPictures
 from daedal.training.learned_data import opened as open_data
 from daedal.training.run import RunFolder
 
@@ -188,6 +188,21 @@ def test_the_page_needs_nothing_else_and_shows_the_clips(run: Path) -> None:
     assert json.loads((run / "evaluation.json").read_text())["sampling"]["clips"] == 24
 
 
+def test_clips_are_scored_one_by_one_and_after_what_is_said_of_them(run: Path) -> None:
+    model = Generator.open(run)
+    clips, said = frames_of(clips_of(scenes(9), 3)), ["a red circle moves right"] * 9
+    after, without = model.token_log_likelihoods(clips, said), model.token_log_likelihoods(clips)
+    assert after.shape == (9,)
+    assert (after < 0).all()
+    assert np.abs(after - without).max() > 1e-6
+    assert model.token_log_likelihoods(clips[8:], said[8:]) == pytest.approx(after[8:], rel=1e-4)
+    back = model.through_tokens(clips)
+    assert back.shape == clips.shape
+    assert np.abs(model.through_tokens(clips[8:]).astype(int) - back[8:]).max() <= 1
+    with pytest.raises(DaedalError, match="the model's"):
+        model.through_tokens(clips[:, :2])
+
+
 def test_training_clips_are_found_to_be_copies(run: Path) -> None:
     subject = opened(run)
     assert subject.train is not None
@@ -240,7 +255,7 @@ def test_how_long_measuring_takes_is_foretold_of_a_model_in_training(run: Path) 
     class InTraining:
         whole = Generator.open(run).model
         model = whole.inner
-        dataset = ClipGroups(open_data(run.parent / "data"), 1)
+        dataset = ClipPictures(open_data(run.parent / "data"))
 
     ClipSubject.require_held_out(InTraining.dataset)
     seconds = expected_seconds(ClipSubject.of_task(InTraining, seconds_for(plan)))

@@ -206,7 +206,11 @@ _TEXT = {"prompt", "quantize", "logit_bias"} | {*SamplingOptions.model_fields}
 MAKERS = {
     "speak": Maker("speaks", _CHANCE | _FILES | {"prompt", "speaker"} | {*ImageSampling.model_fields}, speak),
     "compose": Maker("composes tunes", _CHANCE | _FILES | {"top_p", "best_of"} | {*TuneFlags.model_fields}, compose),
-    "film": Maker("makes clips", _CHANCE | _FILES | {"prompt", "guidance"} | {*ClipFlags.model_fields}, make_clips),
+    "film": Maker(
+        "makes clips",
+        _CHANCE | _FILES | {"prompt", "class", "guidance", "begin"} | {*ClipFlags.model_fields},
+        make_clips,
+    ),
     "write": Maker("writes text and draws no pictures", frozenset(_TEXT), _write),
     "draw": _PICTURE,
     "edit": _PICTURE,

@@ -33,6 +33,7 @@ from daedal.models.layout import TokenLayout
 from daedal.models.model import Loss, Model, TokenBatch
 from daedal.models.token_tables import smooth_tables
 from daedal.models.vqvae import VQVAE
+from daedal.models.vqvae3d import VQVAE3D
 from daedal.nn.noise import Noise
 
 
@@ -42,7 +43,7 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel":
     Raises:
         DaedalError: the two do not fit.
     """
-    if isinstance(model, Film) and isinstance(codec, VQVAE):
+    if isinstance(model, Film) and isinstance(codec, VQVAE3D):
         return FilmModel(model, codec)
     if isinstance(model, GPT) and isinstance(codec, VQVAE):
         return TokenModel(model, codec)
@@ -50,7 +51,7 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel":
         return LatentModel(model, codec)
     raise DaedalError(
         f"A {model.family} cannot learn the codes of a {codec.family}",
-        "Let a flow learn the latents of a vae, or a gpt the tokens of a vqvae",
+        "Let a flow learn the latents of a vae, a gpt the tokens of a vqvae, or a film those of a vqvae3d",
     )
 
 

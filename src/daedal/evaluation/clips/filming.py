@@ -47,7 +47,7 @@ class Filming(Evaluator[ClipSubject]):
                 measurements=_measured(subject, generator.through_tokens(held), "tokens"),
             ),
         )  # fmt: skip
-        how = {"clips": count, "seed": seed, **({"captions": subject.held.name} if subject.prompts else {})}
+        how = {"clips": count, "seed": seed, **({"asked-for": subject.held.name} if subject.asked_for else {})}
         stated = ", ".join(f"{name} {value}" for name, value in how.items())
         said = [subject.said(number) for number in range(count)]
         blocks: tuple[Block, ...] = (
@@ -56,7 +56,7 @@ class Filming(Evaluator[ClipSubject]):
         )
         pictures: dict[str, Image.Image | bytes] = {
             FILM: side_by_side(made[:_ANIMATED]).webp(1),
-            STRIPS: contact_sheet(drawn[:_SHOWN], said[:_SHOWN] if subject.prompts else ()),
+            STRIPS: contact_sheet(drawn[:_SHOWN], said[:_SHOWN] if subject.asked_for else ()),
         }
         return Findings(own, baselines, blocks, sampling=how, pictures=pictures)
 

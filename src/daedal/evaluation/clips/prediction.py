@@ -1,4 +1,4 @@
-"""How likely a model finds the tokens of held-out clips after their captions, and how many nats more without."""
+"""How likely a model finds the tokens of held-out clips after their captions or classes, and how many nats more without."""
 
 import math
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ class ClipPrediction(ExampleEvaluator):
     sizes, share, at_once = (16, 50, 100, 250, 500, 1000), 0.1, 16
 
     def ask(self, generator: Generator, examples: Examples) -> Sequence[Any]:
-        clips, captions = frames_of(examples), examples.columns.get("caption", [None] * len(examples))
+        clips, said = frames_of(examples), _said(generator, examples)
         without = generator.token_log_likelihoods(clips)
-        after = generator.token_log_likelihoods(clips, captions) if _told(generator, examples) else without
+        after = generator.token_log_likelihoods(clips, said) if any(said) else without
         return [_Nats(*nats) for nats in zip(-after, -without, strict=True)]
 
     def each(self, subject: Any) -> float:
@@ -50,7 +50,9 @@ class ClipPrediction(ExampleEvaluator):
             tell(first / len(examples), "reading held-out clips")
             part = examples.at(np.arange(first, min(first + self.at_once, len(examples))))
             found += self.ask(subject.generator, part)
-        layout, said = subject.model.layout, "caption" if _told(subject.generator, examples) else "nothing"
+        layout, said = subject.model.layout, "nothing"
+        if any(_said(subject.generator, examples)):
+            said = "class" if subject.generator.captions is None else "caption"
         after, without = (_finite(np.array(values)) for values in zip(*found, strict=True))
         how = {"after": said, "tokens": layout.places, "vocabulary": layout.tokens, examples.name: len(examples)}
         about = {"n": len(examples), "pieces": "clips", **subject.about, "data_hash": examples.fingerprint}
@@ -59,7 +61,7 @@ class ClipPrediction(ExampleEvaluator):
         ]
         if said != "nothing":
             saved = _mean(
-                "nats of a clip that a caption saves",
+                f"nats of a clip that a {said} saves",
                 "clip-token-nats-saved",
                 without - after,
                 (-math.inf, math.inf),
@@ -71,8 +73,11 @@ class ClipPrediction(ExampleEvaluator):
         return Findings(tuple(measured), blocks=(Note(brief=none),))
 
 
-def _told(generator: Generator, examples: Examples) -> bool:
-    return generator.captions is not None and any(examples.columns.get("caption", ()))
+def _said(generator: Generator, examples: Examples) -> Sequence[str | None]:
+    """What is said of examples that the model knows: captions or classes."""
+    column = "label" if generator.captions is None else "caption"
+    known = generator.captions is not None or generator.classes
+    return examples.columns.get(column, ()) if known else ()
 
 
 def _mean(

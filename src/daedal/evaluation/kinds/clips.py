@@ -21,7 +21,7 @@ from daedal.evaluation.source import Source
 from daedal.inference.clip import Clip
 from daedal.inference.generator import Generator
 from daedal.nn.noise import Noise
-from daedal.training.clip_groups import ClipGroups
+from daedal.training.clip_pictures import ClipPictures
 
 Clips = UInt8[np.ndarray, "clips frames height width 3"]
 TRUE = "true clips"
@@ -67,7 +67,7 @@ class ClipSubject(ExampleSubject):
 
     @classmethod
     def require_held_out(cls, dataset: Any) -> None:
-        if not isinstance(dataset, ClipGroups):
+        if not isinstance(dataset, ClipPictures):
             raise NotMeasurable("This is measured on clips", "Look at its samples")
         super().require_held_out(dataset.dataset)
 
@@ -79,7 +79,7 @@ class ClipSubject(ExampleSubject):
         device, training = next(model.parameters()).device, model.training
         model.eval()
         started = time.perf_counter()
-        window = (1, model.layout.window) if model.layout.words else (1,)
+        window = (1, model.layout.window) if model.layout.window else (1,)
         model.sample(Noise(0, 0, 1, device), torch.full(window, -1, device=device))
         model.train(training)
         subject._foretold = time.perf_counter() - started
@@ -103,23 +103,26 @@ class ClipSubject(ExampleSubject):
         return self._taken / len(self._made)
 
     @cached_property
-    def prompts(self) -> tuple[str, ...]:
-        """Held-out captions, of long ones as much as the model can learn; none where it knows none."""
-        captions = self.generator.captions
-        told = (value for value in self.held.columns.get("caption", ()) if value is not None and tidy(value))
-        return () if captions is None else tuple(captions.shortened(each) for each in islice(told, _PROMPTS))
+    def asked_for(self) -> tuple[str, ...]:
+        """What is said of held-out clips: captions, of long ones as much as the model can learn, or classes that it knows."""
+        generator, columns = self.generator, self.held.columns
+        if generator.captions is not None:
+            told = (value for value in columns.get("caption", ()) if value is not None and tidy(value))
+            return tuple(generator.captions.shortened(each) for each in islice(told, _PROMPTS))
+        return tuple(islice((each for each in columns.get("label", ()) if each in generator.classes), _PROMPTS))
 
     def said(self, number: int) -> str:
         """What was asked for in a clip that was made."""
-        return self.prompts[number % len(self.prompts)] if self.prompts else ""
+        return self.asked_for[number % len(self.asked_for)] if self.asked_for else ""
 
     def filmed(self, count: int, progress: Callable[[int], None] = lambda done: None) -> list[Clip]:
-        """The first so many clips of the seed, each after a held-out caption; those that were made before are kept."""
+        """The first so many clips of the seed, each after what a held-out one says; those that were made before are kept."""
         started, first = time.perf_counter(), len(self._made)
         if count > first:
+            by = "label" if self.generator.captions is None else "prompt"
             self._made += self.generator.generate(
-                count - first, prompt=self.prompts or None, seed=self.asked.seed, first=first,
-                progress=lambda done, total: progress(first + done),
+                count - first, seed=self.asked.seed, first=first, progress=lambda done, total: progress(first + done),
+                **({by: self.asked_for} if self.asked_for else {}),
             )  # fmt: skip
             self._taken += time.perf_counter() - started
         return self._made[:count]
