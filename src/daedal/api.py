@@ -114,9 +114,10 @@ def resume(run: str | Path, progress: "Listener | None" = None, data: str | Path
     from daedal.training.run import RunFolder, claimed
     from daedal.training.session import Session
     from daedal.training.text_to_image import TextToImage
+    from daedal.training.video import Video
 
     folder = RunFolder.open(run)
-    request = TextToImage.of(folder) or Pretraining.of(folder)
+    request = TextToImage.of(folder) or Video.of(folder) or Pretraining.of(folder)
     device = folder.plan.device if folder.begun or request is None else choose_device(request.options.get("device"))
     with processes(device) as group, claimed(folder, group):
         session = Session(group, _measure, started, progress)

@@ -81,8 +81,8 @@ class Generator(ModelAndCodec):
             return cls(model, TuneCodec.load(folder), name, quantize=quantize)
         if identity.kind == "clips":
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
-            codec, classes = ClipCodec.load(folder), _class_names(folder)
-            return cls(model, codec, name, quantize=quantize, classes=classes, captions=captions)
+            classes = _class_names(folder)
+            return cls(model, ClipCodec.load(folder), name, quantize=quantize, classes=classes, captions=captions)
         if identity.kind == "sounds":
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
             return cls(model, SoundCodec.load(folder), name, quantize=quantize, captions=captions)

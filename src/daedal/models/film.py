@@ -97,11 +97,11 @@ class Film(GPT):
             found = found + earlier_vectors(table, ids, config.group - 1 - ahead, later)
         if ids.shape[1] < config.group:
             return found
-        led = (
-            (place >= 0) & (place < rows * across) & (positions == columns)
-        )  # where the last frame's tokens come first
+        # tokens of a last frame begin a row, which then begins at position 0
+        led = (place >= 0) & (place < rows * across) & (positions == columns)
         wanted = ids[:, : config.group].gather(1, (place % config.group).expand(len(ids), -1))
-        return found + self.ending(wanted) * led[..., None]
+        to_come: Tensor = self.ending(wanted)
+        return found + to_come * led[..., None]
 
 
 class FilmModel(Model):

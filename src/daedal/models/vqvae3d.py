@@ -30,7 +30,6 @@ def colours_of() -> Any:
 class VQVAE3DShape(VQVAEShape):
     """What a person may choose."""
 
-    filters: int = Field(64, ge=4, le=2048, description="channels of the network where the clip is smallest")
     stride: int = Field(4, ge=1, le=64, description="frames of a group, which share a grid of tokens")
 
 

@@ -1,13 +1,18 @@
 """The plans of a tokenizer of clips, and of a GPT that writes them."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
+from torch import Tensor
 
 from daedal.models.vqvae3d import VQVAE3DShape, colours_of
 from daedal.training.gpt_plan import CausalPlan, TransformerPlan
 from daedal.training.picture_plan import ClassPlan, Recipe
+
+_TOKEN_RATE = 0.03
+"""The price of a nat of a clip's tokens: at that of pictures shapes are lost that move by less than a pixel."""
 
 
 class VQVAE3DPlan(ClassPlan, VQVAE3DShape):
@@ -15,13 +20,17 @@ class VQVAE3DPlan(ClassPlan, VQVAE3DShape):
 
     derived = ClassPlan.derived | {"condition", "flip", "shift"}
     recipe: ClassVar[Recipe] = {
-        "batch": 4, "learning_rate": 3e-3, "beta2": 0.99, "optimizer": "muon", "muon_learning_rate": 0.02, "weight_decay": 0.01,
+        "batch": 2, "learning_rate": 3e-3, "beta2": 0.99, "optimizer": "muon", "muon_learning_rate": 0.02, "weight_decay": 0.01,
         "ema": 0.995, "cooldown": 0.7,
     }  # fmt: skip
 
     family: Literal["vqvae3d"] = Field("vqvae3d", description="what kind of model")
     kind: str = Field("clips", description="the kind of example that is learned")
     channels: int = colours_of()
+
+    @classmethod
+    def of_pictures(cls, train: Any, codes: Callable[[int], Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
+        return {"rate": _TOKEN_RATE} if given.get("quantizer", "fsq") == "fsq" else {}
 
     @property
     def unit(self) -> str:

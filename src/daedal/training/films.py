@@ -81,11 +81,10 @@ class FilmLearner(GPTLearner):
     def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
         assert facts.layout is not None
         choose.values.update(grid=self.codec.grid, groups=self.codec.config.groups, window=facts.layout.window)
-        length = facts.layout.length
-        train = self.dataset.split("train").count
-        choose("batch", max(1, min(train, 2 ** int(np.log2(max(8, _TOKENS / length))))))
         super().settle(choose, facts, time, machine)
-        choose("micro_batch", largest_share(choose.values["batch"], max(1, 8192 // length)))
+        length = facts.layout.length
+        batch = choose("batch", min(self.dataset.split("train").count, 2 ** int(np.log2(max(8, _TOKENS / length)))))
+        choose("micro_batch", largest_share(batch, max(1, 8192 // length)))
 
     def longest(self, model: Model) -> int:
         assert isinstance(model, Film)

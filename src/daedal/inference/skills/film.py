@@ -92,9 +92,9 @@ class MakeClips(Skill):
         if n < 1 or first < 0:
             raise DaedalError(f"There are no {n} clips from number {first} on", "Ask for 1 or more")
         if not max(1, 0 if begin is None else len(begin)) <= count <= LONGEST or frames == 0:
-            known = "" if begin is None else f", of which {len(begin)} are given,"
+            told = "" if begin is None else f", of which {len(begin)} are given,"
             raise DaedalError(
-                f"A clip of {count if frames is None else frames:,} frames{known} cannot be written",
+                f"A clip of {count if frames is None else frames:,} frames{told} cannot be written",
                 f"Ask for up to {LONGEST:,}",
             )
         if end is not None and (count != length or (begin is not None and len(begin) >= length)):

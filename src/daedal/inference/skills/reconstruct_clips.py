@@ -72,5 +72,5 @@ class ReconstructClips(Skill):
         video = pixels.encode_batch(to_pictures(frames[None])).to(self._subject.device)
         back = to_frames(pixels.decode_batch(self._model.reconstruct(video)))[0, : len(frames)]
         error = np.square((back.astype(np.float64) - frames) / 255).mean()
-        shown = (Clip(tuple(map(to_image, each)), _RATE) for each in (frames, back))
-        return ClipReconstruction(*shown, float(error))
+        original, rebuilt = (Clip(tuple(map(to_image, each)), _RATE) for each in (frames, back))
+        return ClipReconstruction(original, rebuilt, float(error))
