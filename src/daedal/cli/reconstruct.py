@@ -64,8 +64,7 @@ def reconstruct(
     if "reconstruct-sounds" in generator.skills:
         if label is not None:
             raise DaedalError("Recordings come back without a class", "Leave --class out")
-        reconstruct_sounds(generator, run, pictures, out, replace, json)
-        return
+        return reconstruct_sounds(generator, run, pictures, out, replace, json)
     require_turns(len(pictures), {"classes": label}, "Name a class for each picture, or one for all")
     if "reconstruct-clips" in generator.skills:
         return _clips(generator, run, pictures, out, replace, json)

@@ -32,8 +32,8 @@ from daedal.inference.skills.listen import Listen
 from daedal.inference.skills.match import Match
 from daedal.inference.skills.morph import Morph
 from daedal.inference.skills.reconstruct import Reconstruct
-from daedal.inference.skills.reconstruct_sounds import ReconstructSounds
 from daedal.inference.skills.reconstruct_clips import ReconstructClips
+from daedal.inference.skills.reconstruct_sounds import ReconstructSounds
 from daedal.inference.skills.score import ScorePictures, ScoreTexts
 from daedal.inference.skills.speak import Speak
 from daedal.inference.skills.tag import Tag

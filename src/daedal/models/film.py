@@ -155,6 +155,16 @@ class FilmModel(Model):
         return self.codec.encode_ids(video)
 
     @torch.no_grad()
+    def token_log_likelihood(self, video: Video, labels: Int[Tensor, "batch *window"]) -> Float[Tensor, " batch"]:
+        """Log-likelihood of the tokens of clips after what is asked for, in nats."""
+        layout = self.layout
+        batch = self.to_learn(self.encode_ids(video).flatten(1), labels)
+        places = slice(layout.window, layout.window + layout.places)
+        logits = self.inner(batch.inputs, first=batch.first)[:, places, : layout.tokens].double()
+        found: Tensor = logits.log_softmax(-1).gather(2, batch.targets[:, places, None])[..., 0].sum(1)
+        return found
+
+    @torch.no_grad()
     def write(
         self,
         noise: Noise,
