@@ -122,7 +122,8 @@ def resume(run: str | Path, progress: "Listener | None" = None, data: str | Path
     with processes(device) as group, claimed(folder, group):
         session = Session(group, _measure, started, progress)
         if request is not None and not folder.begun:
-            return request.go_on(session, folder, data)
+            gone_on: TrainingResult = request.go_on(session, folder, data)
+            return gone_on
         return session.go_on(folder, data, 0.0 if request is None else request.spent)
 
 

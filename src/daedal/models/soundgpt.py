@@ -110,9 +110,14 @@ class SoundGPT(GPT):
         return super().hidden(ids[..., 0], cache, first, beside)
 
     @property
+    def finer_tables(self) -> list[nn.Embedding]:
+        """The vectors of the codes of all books but the first."""
+        return [table for table in self.finer if isinstance(table, nn.Embedding)]
+
+    @property
     def _heads(self) -> list[Float[Tensor, "codes width"]]:
         """The vectors of the codes of each book, and of nothing."""
-        return [self.head_weight[: self.config.codes + 1], *(table.weight for table in self.finer)]  # type: ignore[misc]
+        return [self.head_weight[: self.config.codes + 1], *(table.weight for table in self.finer_tables)]
 
     def head(self, hidden: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch books codes"]:
         """Logits of the next code of each book."""
@@ -199,7 +204,7 @@ class SoundModel(Model):
         self.inner.initialise(generator)
         first, *finer = self.codec.quantizer.all_books
         smooth_tables(self.inner.token_tables, first, generator)
-        for table, book in zip(self.inner.finer, finer, strict=True):
+        for table, book in zip(self.inner.finer_tables, finer, strict=True):
             smooth_tables([table], book, generator)
 
     def loss(self, batch: object, player: str = "model") -> Loss:
@@ -244,11 +249,12 @@ class SoundModel(Model):
                     logits[~over, book, nothing] = -torch.inf
             return logits
 
-        guided = how.guidance not in (0.0, 1.0) and bool((labels >= 0).any())
+        guidance = 1.0 if how.guidance is None else how.guidance
+        guided = guidance not in (0.0, 1.0) and bool((labels >= 0).any())
         chances = noise.uniform("tokens", most + pattern.most, config.books)
         *_, written = write(
-            TorchNetwork(inner), asked if how.guidance else unasked, ByChance(chances, how.temperature or 1.0, how.top_k),
-            limit=limit, unasked=unasked if guided else None, guidance=ClassifierFree(how.guidance if guided else 1.0),
+            TorchNetwork(inner), asked if guidance else unasked, ByChance(chances, how.temperature or 1.0, how.top_k),
+            limit=limit, unasked=unasked if guided else None, guidance=ClassifierFree(guidance if guided else 1.0),
             end=nothing,
         )  # fmt: skip
         found = pattern.undone(written[:, opening:])

@@ -148,7 +148,7 @@ class SoundTokens(Model):
         config, mel = self.config, self.config.mel
         frames = 2 - 4 * mel.encode(waves) / mel.silence  # from -2 to about 2
         frames = F.pad(frames, (0, 0, 0, -frames.shape[1] % config.stride), value=-2.0)
-        x = frames.unflatten(1, (-1, config.stride)).flatten(2)
+        x = frames.reshape(len(frames), -1, config.stride * config.bands)
         there = _there(x.shape[1], counts)
         return self.norm(_through(self.encoder, self.enter(x), there))  # type: ignore[no-any-return]
 
@@ -159,7 +159,7 @@ class SoundTokens(Model):
         config = self.config
         there = _there(states.shape[1], counts)
         x = self.leave(self.last(_through(self.decoder, states, there))).float()
-        size, angle = x.unflatten(2, (config.stride, -1)).flatten(1, 2).chunk(2, -1)
+        size, angle = x.reshape(len(x), -1, config.fft + 2).chunk(2, -1)
         there = there.repeat_interleave(config.stride, 1)
         spectrum = torch.polar(size.exp().clamp_max(_LOUDEST) * there, angle)
         # frames of nothing behind all rows, so that the end of one is the same whatever stands behind it
@@ -237,4 +237,5 @@ def _amplitudes(waves: Float[Tensor, "batch samples"], fft: int) -> Float[Tensor
     window = torch.hann_window(fft, device=waves.device)
     frames = F.pad(waves, (fft // 2, fft // 2)).unfold(-1, fft, fft // 4) * window
     spectrum = torch.fft.rfft(frames)
-    return (spectrum.real.square() + spectrum.imag.square() + _TINY).sqrt()
+    found: Tensor = (spectrum.real.square() + spectrum.imag.square() + _TINY).sqrt()
+    return found

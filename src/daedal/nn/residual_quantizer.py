@@ -79,7 +79,7 @@ class ResidualFSQ(nn.Module):
 
     def usage(self) -> dict[str, float]:
         """Of each book the share of codes in use and their perplexity; counted anew from one call to the next."""
-        found = {}
+        found: dict[str, float] = {}
         for number, book in enumerate(self.all_books, 1):
             found |= {f"{name}_{number}": value for name, value in book.usage().items()}
         return found

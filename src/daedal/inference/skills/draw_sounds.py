@@ -1,6 +1,6 @@
 """Sounds that a model of pictures draws as log-mel frames."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class DrawSounds(Skill):
     """Draws sounds."""
 
     name = "draw-sounds"
-    learned: ClassVar[type[ImageModel]] = ImageModel
+    learned = ImageModel
     needs = ("sample",)
 
     @classmethod
