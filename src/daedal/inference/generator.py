@@ -33,6 +33,7 @@ from daedal.inference.skills.score import ScorePictures, ScoreTexts
 from daedal.inference.skills.speak import Speak
 from daedal.inference.skills.tag import Tag
 from daedal.inference.skills.translate import Translate
+from daedal.inference.skills.vocode import Vocode
 from daedal.inference.skills.write import Write
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.habits import stop_ids
@@ -45,7 +46,7 @@ class Generator(ModelAndCodec):
 
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, MakeClips,
+        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, Vocode, MakeClips,
     )  # fmt: skip
 
     @classmethod

@@ -34,6 +34,7 @@ from daedal.models.model import Capability, Model
 from daedal.models.music import Music
 from daedal.models.speech import Speech
 from daedal.models.translator import Translator
+from daedal.models.vocoder import Vocoder
 
 P = TypeVar("P", bound=Provenance)
 
@@ -200,12 +201,12 @@ def _require_fit(
             f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
         )
     match model, codec:
-        case ((Listener() | Speech()), SoundCodec()) if codec.rate != model.config.rate:
+        case ((Listener() | Speech() | Vocoder()), SoundCodec()) if codec.rate != model.config.rate:
             raise DaedalError(
                 f"The codec has {codec.rate:,} samples a second and the model {model.config.rate:,}",
                 "Use the codec that the model was trained with",
             )
-        case ((Listener() | Speech()), SoundCodec()) if quantize is not None:
+        case ((Listener() | Speech() | Vocoder()), SoundCodec()) if quantize is not None:
             raise DaedalError("A model of sounds has no quantized form", "Leave --quantize out")
         case ImageModel(), PixelCodec() if codec.shape != model.config.shape:
             raise DaedalError(

@@ -31,17 +31,22 @@ from daedal.models.image import (
 )
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Loss, Model, TokenBatch
+from daedal.models.speech import Speech
 from daedal.models.token_tables import smooth_tables
+from daedal.models.vocoder import Vocoder
 from daedal.models.vqvae import VQVAE
 from daedal.nn.noise import Noise
 
 
-def with_codec(model: Model, codec: Model) -> "Coded | FilmModel":
-    """A model of codes and the model that turns them into pictures, as one.
+def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | Speech":
+    """A model of codes and the model that turns them into pictures, or frames into sound, as one.
 
     Raises:
         DaedalError: the two do not fit.
     """
+    if isinstance(model, Speech) and isinstance(codec, Vocoder) and model.config.mel == codec.mel:
+        model.vocoder = codec.requires_grad_(False)
+        return model
     if isinstance(model, Film) and isinstance(codec, VQVAE):
         return FilmModel(model, codec)
     if isinstance(model, GPT) and isinstance(codec, VQVAE):
@@ -50,7 +55,7 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel":
         return LatentModel(model, codec)
     raise DaedalError(
         f"A {model.family} cannot learn the codes of a {codec.family}",
-        "Let a flow learn the latents of a vae, or a gpt the tokens of a vqvae",
+        "Let a flow learn the latents of a vae, a gpt the tokens of a vqvae, or speech the frames of a vocoder of its rate",
     )
 
 

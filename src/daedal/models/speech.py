@@ -14,6 +14,7 @@ from torch import Tensor
 from daedal.codecs.mel import MelCodec
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.image import Images
+from daedal.models.vocoder import Vocoder
 
 ANYBODY = "anybody"
 _SAYS = "says"
@@ -79,6 +80,10 @@ class Speech(Flow):
     capabilities = frozenset({"speak"})
     config: SpeechConfig
 
+    def __init__(self, config: SpeechConfig) -> None:
+        super().__init__(config)
+        self.vocoder: Vocoder | None = None
+
     @torch.no_grad()
     def sounds(self, pictures: Images) -> list[Float[Tensor, " samples"]]:
         """The samples of what was drawn, each without the silence behind it."""
@@ -86,5 +91,19 @@ class Speech(Flow):
         for frames in self.config.frames(pictures.float().cpu()):
             loud = torch.nonzero(frames.amax(1) > mel.silence + 1.0)
             count = min(len(frames), int(loud[-1]) + 3) if len(loud) else 2
-            made.append(mel.decode(frames[: max(2, count)]))
+            made.append(self.sound(frames[: max(2, count)]))
         return made
+
+    def sound(self, frames: Float[Tensor, "frames bands"]) -> Float[Tensor, " samples"]:
+        """The samples of frames: by its vocoder where it has one, else by Griffin-Lim."""
+        return self.config.mel.decode(frames) if self.vocoder is None else self.vocoder.sounds([frames])[0]
+
+    @property
+    def way(self) -> str:
+        """What makes sound of its frames."""
+        return "Griffin-Lim" if self.vocoder is None else self.vocoder.way
+
+    @torch.no_grad()
+    def copy(self, samples: Float[Tensor, " samples"]) -> Float[Tensor, " copied"]:
+        """A recording as it comes back from its frames: no better can it speak."""
+        return self.sound(self.config.mel.encode(samples))

@@ -12,9 +12,9 @@ from jaxtyping import Float
 from daedal.codecs.caption import CaptionCodec, tidy
 from daedal.errors import DaedalError
 from daedal.inference.provenance import SpeechProvenance
-from daedal.inference.recordings import Recording, signal_of
+from daedal.inference.recordings import Recording, listed, signal_of
 from daedal.inference.skill import Skill
-from daedal.inference.sound import Sound
+from daedal.inference.sound import Sound, joined
 from daedal.models.image import ImageSampling
 from daedal.models.speech import Speech
 from daedal.nn.noise import Noise
@@ -72,7 +72,7 @@ class Speak(Skill):
         said, rate = self._spoken(told * n, noise, how), self._model.config.rate
         sounds = []
         for number in range(n):
-            whole = _joined(said[number * len(told) : (number + 1) * len(told)], rate)
+            whole = joined(said[number * len(told) : (number + 1) * len(told)], rate, _PAUSE)
             facts = {"prompt": prompt, "speaker": speaker, "seed": seed, "number": first + number, "options": how}
             sounds.append(Sound(whole, rate, self._subject.signed(SpeechProvenance, task="generate", **facts)))
         return sounds
@@ -144,11 +144,26 @@ class Speak(Skill):
         noise = Noise(seed, 0, 1, self._subject.device)
         rows = self._captions.encode([config.prompt(part, self._speaker(speaker))]).to(noise.device)
         made = self._model.edit(picture.to(noise.device), known.to(noise.device), noise, rows, how)
-        spoken = config.mel.decode(config.frames(made.float().cpu())[0]).numpy()[: len(window)]
+        spoken = self._model.sound(config.frames(made.float().cpu())[0]).numpy()[: len(window)]
         changed = _spliced(samples, spoken, begin, (int(start * config.rate), int(end * config.rate)), config.rate)
         source = hashlib.sha256(samples.tobytes()).hexdigest()
         facts = {"prompt": prompt, "speaker": speaker, "seed": seed, "number": 0, "source": source, "options": how}
         return Sound(changed, config.rate, self._subject.signed(SpeechProvenance, task="edit", **facts))
+
+    def copy_sounds(self, recordings: Recording | Sequence[Recording]) -> list[Sound]:
+        """Recordings as they come back from what the model learns of them: no better can it speak.
+
+        Raises:
+            DaedalError: one is no sound, or too long.
+        """
+        codec = self._subject.codec
+        given = [codec.samples(codec.encode(*signal_of(each))) for each in listed(recordings)]
+        return [Sound(self._model.copy(torch.from_numpy(each)).numpy(), codec.rate) for each in given]
+
+    @property
+    def way_to_sound(self) -> str:
+        """What makes sound of what the model draws, such as Griffin-Lim."""
+        return self._model.way
 
     @property
     def _model(self) -> Speech:
@@ -201,11 +216,6 @@ class Speak(Skill):
                 f"It says {', '.join(config.labels[:_LISTED])}",
             )
         return [named[part] for part in parts]
-
-
-def _joined(sounds: Sequence[Float[Array, " samples"]], rate: int) -> Float[Array, " all"]:
-    pause = np.zeros(round(_PAUSE * rate), dtype=np.float32)
-    return np.concatenate([piece for sound in sounds for piece in (sound, pause)][:-1])
 
 
 def _spliced(
