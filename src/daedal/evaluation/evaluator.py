@@ -3,7 +3,7 @@ them is in `evaluate.py`, which picks those that apply."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ class Findings:
 
     Attributes:
         pictures: sheets, by the name of their file.
+        files: what else the report shows, such as sounds.
     """
 
     measurements: tuple[Measurement, ...] = ()
@@ -41,12 +42,28 @@ class Findings:
     missing: tuple[str, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, Image.Image] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def __add__(self, more: "Findings") -> "Findings":
+        """Both. A baseline that both set beside their numbers is one."""
         return Findings(
-            self.measurements + more.measurements, self.baselines + more.baselines, self.blocks + more.blocks,
+            self.measurements + more.measurements, _merged(self.baselines + more.baselines), self.blocks + more.blocks,
             self.missing + more.missing, {**self.sampling, **more.sampling}, {**self.pictures, **more.pictures},
+            {**self.files, **more.files},
         )  # fmt: skip
+
+
+def _merged(baselines: Iterable[Baseline | Predictor]) -> tuple[Baseline | Predictor, ...]:
+    found: dict[tuple[str, str], Baseline | Predictor] = {}
+    for each in baselines:
+        before = found.get((each.name, each.why))
+        if isinstance(before, Baseline) and isinstance(each, Baseline):
+            found[each.name, each.why] = before.model_copy(
+                update={"measurements": before.measurements + each.measurements}
+            )
+        else:
+            found[each.name, each.why] = each
+    return tuple(found.values())
 
 
 class Subject(ABC):
