@@ -33,8 +33,8 @@ _OPTIONS = """
     init
         A run folder or Hugging Face id to start from instead of random weights.
     codec
-        A run folder whose codes to learn in place of pixels, of a vae for a flow, of a vqvae for a gpt; or which makes sound of
-        frames, of a vocoder for speech.
+        A run folder whose codes to learn, in place of pixels or frames: of a vae for a flow, of a vqvae for a gpt, of
+        soundtokens for a soundgpt; or which makes sound of frames: a vocoder for speech.
 """
 
 
