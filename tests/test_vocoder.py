@@ -104,7 +104,7 @@ def test_it_is_measured_beside_griffin_lim(run: Path, tmp_path: Path) -> None:
     assert [each.name for each in report.baselines] == ["Griffin-Lim"]
     assert "<audio controls" in (run / "report.html").read_text()
     assert (run / "copies.wav").is_file()
-    (copy,) = Generator.open(run).copy_sounds(wav(tmp_path / "a.wav", tone(700, 0.3)))
+    (copy,) = Generator.open(run).copied(wav(tmp_path / "a.wav", tone(700, 0.3)))
     assert copy.seconds == pytest.approx(0.3, abs=0.016)
 
 

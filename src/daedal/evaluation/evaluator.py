@@ -32,7 +32,8 @@ class Findings:
     """What an evaluator found; see `report.Report` for each.
 
     Attributes:
-        pictures: sheets, by the name of their file.
+        baselines: those of one name, set beside several evaluators' numbers, become one.
+        pictures: sheets, or the bytes of animations, by the name of their file.
         files: what else the report shows, such as sounds.
     """
 
@@ -41,7 +42,7 @@ class Findings:
     blocks: tuple[Block, ...] = ()
     missing: tuple[str, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
+    pictures: Mapping[str, Image.Image | bytes] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
 
     def __add__(self, more: "Findings") -> "Findings":

@@ -37,6 +37,7 @@ from daedal.models.speech import Speech
 from daedal.models.token_tables import smooth_tables
 from daedal.models.vocoder import Vocoder
 from daedal.models.vqvae import VQVAE
+from daedal.models.vqvae3d import VQVAE3D
 from daedal.nn.noise import Noise
 
 
@@ -49,7 +50,7 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel | 
     if isinstance(model, Speech) and isinstance(codec, Vocoder) and model.config.mel == codec.mel:
         model.vocoder = codec.requires_grad_(False)
         return model
-    if isinstance(model, Film) and isinstance(codec, VQVAE):
+    if isinstance(model, Film) and isinstance(codec, VQVAE3D):
         return FilmModel(model, codec)
     if isinstance(model, SoundGPT) and isinstance(codec, SoundTokens):
         return SoundModel(model, codec)
@@ -59,7 +60,7 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel | 
         return LatentModel(model, codec)
     raise DaedalError(
         f"A {model.family} cannot learn the codes of a {codec.family}",
-        "Let a flow learn the latents of a vae, a gpt the tokens of a vqvae, or speech the frames of a vocoder of its rate",
+        "A flow learns the latents of a vae, a gpt the tokens of a vqvae, a film those of a vqvae3d; speech has a vocoder",
     )
 
 

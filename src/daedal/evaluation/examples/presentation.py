@@ -88,9 +88,15 @@ WORDS = {
         ("recognised-right", "speaker-recognised-right", "mel-cepstral-distortion", "speaker-similarity"),
     ),
     "vocode": _Words(
-        "vocoder", "sounds", "audio-to-audio", 'model.copy_sounds("recording.wav")[0].save("copy.wav")', "",
+        "vocoder", "sounds", "audio-to-audio", 'model.copied("recording.wav")[0].save("copy.wav")', "",
         "It makes sound of frames as those of its training recordings: of other voices and rooms it may hum or hiss.",
         ("mel-cepstral-distortion", "log-spectral-distance", "log-mel-error", "real-time-factor"),
+    ),
+    "film": _Words(
+        "film model", "clips", "text-to-video", 'model.generate(1, seed=1)[0].save("clip.gif")', "",
+        "It films what its training clips show, with their errors and prejudices, and may copy some of them: look at the "
+        "nearest training clips above. It was not filtered for safety.",
+        ("motion-overall", "motion-overall-held-out-pairs", "fvd", "clip-token-nats"),
     ),
     "fill": _Words(
         "masked language model", "text", "fill-mask", 'print(model.fill("The capital of France is [MASK].", top=5))',

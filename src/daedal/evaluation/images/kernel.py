@@ -48,7 +48,7 @@ def kernel_distance(
     least = max(size, GROUPS)
     if min(n, m) < least:
         raise DaedalError(
-            f"A kernel distance of subsets of {size:,} needs {least:,} examples of both kinds, and there are {min(n, m):,}",
+            f"A kernel distance of subsets of {size:,} needs {least:,} of both kinds, and there are {min(n, m):,}",
             "Take more",
         )
     draw = np.random.RandomState(seed)

@@ -52,7 +52,7 @@ class Speaking(ExampleEvaluator):
         subject.used, real = beside.at(places), as_sounds(generator.codec, beside["sound"])
         spoken = subject.spoken = Spoken(
             told_by(generator.model.config, beside), _speakers(generator, beside), real, places, made,
-            generator.copy_sounds([real[at] for at in places]), generator.way_to_sound,
+            generator.copied([real[at] for at in places]), generator.way_to_sound,
         )  # fmt: skip
         own, *others = _distances(subject, spoken)
         baselines = tuple(

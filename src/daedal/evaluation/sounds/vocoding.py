@@ -47,7 +47,7 @@ class Vocoding(ExampleEvaluator):
     share = 0.2  # Griffin-Lim takes longer, and the spectra are looked at besides
 
     def ask(self, generator: Generator, examples: Examples) -> Sequence[Any]:
-        sounds: list[Sound] = generator.copy_sounds(as_sounds(generator.codec, examples["sound"]))
+        sounds: list[Sound] = generator.copied(as_sounds(generator.codec, examples["sound"]))
         return sounds
 
     def measure(self, subject: Any, within: float, tell: Tell) -> Findings:

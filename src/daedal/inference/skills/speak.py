@@ -225,7 +225,7 @@ class Speak(Skill):
         facts = {"prompt": prompt, "speaker": speaker, "seed": seed, "number": 0, "source": source, "options": how}
         return Sound(changed, config.rate, self._subject.signed(SpeechProvenance, task="edit", **facts))
 
-    def copy_sounds(self, recordings: Recording | Sequence[Recording]) -> list[Sound]:
+    def copied(self, recordings: Recording | Sequence[Recording]) -> list[Sound]:
         """Recordings as they come back from what the model learns of them: no better can it speak.
 
         Raises:

@@ -19,7 +19,7 @@ class Vocode(Skill):
     needs = ("vocode",)
     verb = "make sound of frames"
 
-    def copy_sounds(self, recordings: Recording | Sequence[Recording]) -> list[Sound]:
+    def copied(self, recordings: Recording | Sequence[Recording]) -> list[Sound]:
         """Recordings as they come back from their log-mel frames.
 
         Raises:
