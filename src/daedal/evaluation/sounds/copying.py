@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image
 
 from daedal.codecs.sheet import pairs
 from daedal.errors import DaedalError
@@ -23,7 +22,7 @@ from daedal.evaluation.means import WILSON, mean_interval, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.mel_distortion import evenly
 from daedal.evaluation.report import Baseline
-from daedal.evaluation.sounds.frames import as_sounds, cepstra_of, conditions
+from daedal.evaluation.sounds.frames import as_sounds, cepstra_of, conditions, spectrograms
 from daedal.evaluation.sounds.speaking import REAL
 from daedal.inference.sound import Sound
 
@@ -83,8 +82,8 @@ class SoundCopies(Evaluator[SpeechSubject]):
             )  # fmt: skip
         closest = np.argsort(near.distances, kind="stable")[:_SHOWN]
         sheet = pairs(
-            _pictures([spoken.made[at] for at in closest]),
-            _pictures([learned[near.indices[at]] for at in closest]),
+            spectrograms([spoken.made[at] for at in closest]),
+            spectrograms([learned[near.indices[at]] for at in closest]),
             columns=4,
         )
         says = (
@@ -99,7 +98,3 @@ class SoundCopies(Evaluator[SpeechSubject]):
 
 def _moments(sounds: Sequence[Sound]) -> torch.Tensor:
     return torch.from_numpy(np.stack([evenly(each, _MOMENTS) for each in cepstra_of(sounds)]))
-
-
-def _pictures(sounds: Sequence[Sound]) -> list[Image.Image]:
-    return [each.spectrogram(64) for each in sounds]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from PIL import Image
 
 from daedal.codecs.mel import MelCodec
 from daedal.codecs.sound import SoundCodec
@@ -26,6 +27,11 @@ def cepstra_of(sounds: Sequence[Sound]) -> list[Float[Array, "frames coefficient
     return [
         cepstra(mel.encode(torch.from_numpy(np.asarray(each.samples, dtype=np.float32))).numpy()) for each in sounds
     ]
+
+
+def spectrograms(sounds: Sequence[Sound]) -> list[Image.Image]:
+    """Pictures of sounds."""
+    return [each.spectrogram(64) for each in sounds]
 
 
 def conditions(rate: int) -> dict[str, object]:

@@ -16,7 +16,7 @@ from daedal.evaluation.means import mean_interval, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.mel_distortion import COEFFICIENTS, distortions
 from daedal.evaluation.report import Baseline
-from daedal.evaluation.sounds.frames import as_sounds, cepstra_of, conditions
+from daedal.evaluation.sounds.frames import as_sounds, cepstra_of, conditions, spectrograms
 from daedal.inference.generator import Generator
 from daedal.inference.sound import Sound, joined
 
@@ -63,7 +63,7 @@ class Speaking(ExampleEvaluator):
             Ranking(quantity="mel-cepstral-distortion", of="Mel distance, less is better"),
             *_shown(spoken),
         )
-        sheet = pairs(*([each.spectrogram(64) for each in sounds[:_SHOWN]] for sounds in (made, spoken.own)), columns=4)
+        sheet = pairs(spectrograms(made[:_SHOWN]), spectrograms(spoken.own[:_SHOWN]), columns=4)
         sampling = {"sounds": len(spoken), "seed": 0}
         return Findings(
             (own,), baselines, blocks, sampling=sampling, pictures={SPECTROGRAMS: sheet},

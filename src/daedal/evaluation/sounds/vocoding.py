@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from daedal.codecs.sheet import pairs
-from daedal.evaluation.blocks import Audio, Ranking, Sheet
+from daedal.evaluation.blocks import Audio, Block, Ranking, Sheet
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator
 from daedal.evaluation.examples.held_out import Examples
@@ -20,7 +20,7 @@ from daedal.evaluation.means import mean_interval, share_of, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.mel_distortion import COEFFICIENTS, distortions
 from daedal.evaluation.report import Baseline
-from daedal.evaluation.sounds.frames import as_sounds, cepstra_of, conditions
+from daedal.evaluation.sounds.frames import as_sounds, cepstra_of, conditions, spectrograms
 from daedal.evaluation.sounds.speaking import REAL, heard, one_after_the_other
 from daedal.inference.generator import Generator
 from daedal.inference.sound import Sound
@@ -74,9 +74,9 @@ class Vocoding(ExampleEvaluator):
                 baselines.append(Baseline(name=name, why=why, measurements=measured))
         there = {each.quantity.split("/")[0] for each in found["vocoder"]}
         shown = real[:_SHOWN], copies["vocoder"][:_SHOWN]
-        sheet = pairs(*([each.spectrogram(64) for each in sounds] for sounds in shown), columns=4)
+        sheet = pairs(spectrograms(shown[0]), spectrograms(shown[1]), columns=4)
         both = [each for pair in zip(*shown, strict=True) for each in pair]
-        blocks = (
+        blocks: tuple[Block, ...] = (
             *(Ranking(quantity=name, of=says) for name, says in _RANKED.items() if name in there),
             Sheet(title="What comes back", says="The first recordings, each above its copy", file=COPIES),
             Audio(title="To listen to", says="The same, each before its copy", file=HEARD),
@@ -96,30 +96,29 @@ def _apart(subject: VocoderSubject, real: Sequence[Sound], copies: Sequence[Soun
     spectra, frames = [], []
     for one, other in zip(copies, real, strict=True):
         count = min(len(one.samples), len(other.samples))
-        both = [torch.from_numpy(each.samples[:count].astype(np.float32))[None] for each in (one, other)]
-        spectra.append(_DECIBELS * float(log_spectral_distance(*both)))
-        frames.append(float((mel.encode(both[0]) - mel.encode(both[1])).abs().mean()))
+        copy, own = (torch.from_numpy(each.samples[:count].astype(np.float32))[None] for each in (one, other))
+        spectra.append(_DECIBELS * float(log_spectral_distance(copy, own)))
+        frames.append(float((mel.encode(copy) - mel.encode(own)).abs().mean()))
     pairs_of = zip(cepstra_of(copies), cepstra_of(real), strict=True)
     warped = [float(distortions(one, [other])[0]) for one, other in pairs_of]
     of_frames = conditions(rate)
+    spectral = define("log-spectral-distance", 1, of=of, windows="-".join(map(str, RESOLUTIONS)))
+    mels = define("log-mel-error", 1, of=of, **of_frames)
+    how = {"coefficients": f"1-{COEFFICIENTS}", **of_frames, "warping": "symmetric", "to": "the-recording"}
     return (
-        _mean(subject, "log-spectral distance", "dB", spectra, of, windows="-".join(map(str, RESOLUTIONS))),
-        _mean(subject, "log-mel error", "", frames, of, **of_frames),
-        _mean(
-            subject, "mel distance", "dB", warped, of, "mel-cepstral-distortion", coefficients=f"1-{COEFFICIENTS}",
-            **of_frames, warping="symmetric", to="the-recording",
-        ),
-    )  # fmt: skip
+        _mean(subject, "log-spectral distance", "dB", spectra, of, spectral),
+        _mean(subject, "log-mel error", "", frames, of, mels),
+        _mean(subject, "mel distance", "dB", warped, of, define("mel-cepstral-distortion", 1, of=of, **how)),
+    )
 
 
 def _mean(
-    subject: VocoderSubject, name: str, unit: str, values: Sequence[float], of: str, quantity: str = "", **how: object
+    subject: VocoderSubject, name: str, unit: str, values: Sequence[float], of: str, definition: str
 ) -> Measurement:
     found: Float[np.ndarray, " sounds"] = np.array(values)
     return Measurement(
         name=name, value=float(found.mean()), unit=unit, interval=mean_interval(found, (0, np.inf)),
-        interval_method=student("sounds"), n=len(found), pieces="sounds",
-        definition=define(quantity or name.replace(" ", "-"), 1, of=of, **how), **_about(subject, of),
+        interval_method=student("sounds"), n=len(found), pieces="sounds", definition=definition, **_about(subject, of),
     )  # fmt: skip
 
 
