@@ -21,8 +21,8 @@ class TuneFlags(Config):
     """What may be asked of a model of tunes.
 
     Attributes:
-        seconds: how long the tunes are to be. [default: as long as the model wants, two minutes at most]
-        begin: a MIDI file to go on with.
+        seconds: how long the tunes or sounds are to be. [default: as long as the model wants, two minutes at most]
+        begin: a MIDI file to go on with; of a model of sounds that writes their tokens, a recording.
         harmonise: a MIDI file whose highest notes are kept; the voices below are written.
         infill: a MIDI file some of whose bars are written anew.
         bars: which, counted from 1, as 3:5 or 4.

@@ -110,7 +110,7 @@ class FilmModel(Model):
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
         self.inner.initialise(generator)
-        smooth_tables(self.inner.token_tables, self.codec, generator)
+        smooth_tables(self.inner.token_tables, self.codec.quantizer, generator)
 
     def loss(self, batch: object, player: str = "model") -> Loss:
         raise TypeError("a model over codes learns codes: ask the inner model for its loss")

@@ -9,6 +9,8 @@ from daedal.models.listener import ListenerConfig, ListenerShape
 from daedal.models.speech import SpeechConfig
 from daedal.training.plan import Plan
 
+PRONUNCIATIONS = "a pronouncing dictionary as cmudict: transcripts are said in its phonemes"
+
 
 class ListenerPlan(Plan, ListenerConfig):
     """Of a listener."""
@@ -53,8 +55,10 @@ class SpeechPlan(Plan, SpeechConfig):
     kind: str = Field("sounds", description="the kind of example that is learned")
     width: int = Field(ge=4, le=1024, description="frames that are learned and spoken at once")
     hide_speaker: float = Field(
-        0.15, ge=0, le=1, description="share of speakers hidden in training, so that anybody may speak"
+        0.05, ge=0, le=1, description="share of speakers hidden in training, so that anybody may speak"
     )
+
+    pronunciations: str | None = Field(None, description=PRONUNCIATIONS)
 
     @property
     def unit(self) -> str:

@@ -1,7 +1,7 @@
-"""Runs of a tokenizer of pictures and a GPT over its tokens, in one budget."""
+"""Runs of a tokenizer and a GPT over its tokens, in one budget."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from daedal.duration import parse_duration
 from daedal.files import absolute
@@ -21,6 +21,8 @@ class TokenStages(Stages):
     """
 
     what = ("the tokenizer", "the GPT")
+    tokenizer: ClassVar[str] = "vqvae"
+    """The family of the first stage."""
 
     codec: str | None
 
@@ -45,4 +47,4 @@ class TokenStages(Stages):
 
     def first(self, session: Session, out: Path, budget: float | None) -> TrainingResult:
         shared = {name: self.options[name] for name in _SHARED if name in self.options}
-        return session.begin("vqvae", self.data, out, budget, None, None, shared)
+        return session.begin(self.tokenizer, self.data, out, budget, None, None, shared)
