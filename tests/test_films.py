@@ -1,6 +1,8 @@
 """Clips as groups of frames and their tokens, a GPT that writes them, and what it is asked for."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,43 +13,56 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 import daedal
+from command_line import daedal as command
+from command_line import mistake
 from daedal.codecs.clip import ClipCodec
 from daedal.errors import DaedalError
 from daedal.inference.clip import Clip
 from daedal.inference.generator import Generator
-from daedal.models.film import Film, FilmConfig, FilmModel
+from daedal.models.film import Film, FilmConfig, FilmModel, FilmSampling
 from daedal.models.identity import identify
-from daedal.training.clip_groups import group_frames, groups_of, to_frames, to_groups
+from daedal.models.image import ImageBatch
+from daedal.models.model import Moment
+from daedal.models.vqvae3d import VQVAE3D, VQVAE3DConfig
+from daedal.nn.causal_video import frames_of, groups_of
+from daedal.nn.noise import Noise
+from daedal.training.clip_pictures import to_frames, to_pictures
 
 torch.set_num_threads(1)
 
 
-# -- groups ------------------------------------------------------------------------------------------------------------
+# -- the tokenizer -----------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(1, 9), st.integers(1, 4), st.data())
-def test_groups_of_frames_come_back(frames: int, stride: int, data: st.DataObject) -> None:
-    clips = data.draw(arrays(np.uint8, (2, frames, 2, 2, 3)))
-    groups = to_groups(clips, stride)
-    assert groups.shape == (2, groups_of(frames, stride), 2, 2, 3 * stride)
-    assert (to_frames(groups, frames) == clips).all()
+@given(st.integers(1, 9), st.data())
+def test_clips_come_back_from_pictures_of_many_channels(frames: int, data: st.DataObject) -> None:
+    clips = data.draw(arrays(np.uint8, (2, frames, 2, 3, 3)))
+    pictures = to_pictures(clips)
+    assert pictures.shape == (2, 2, 3, 3 * frames)
+    assert (to_frames(pictures) == clips).all()
 
 
-def test_the_first_frame_is_a_group_alone() -> None:
-    assert group_frames(6, 4).tolist() == [[0, 0, 0, 0], [1, 2, 3, 4], [5, 5, 5, 5]]
-    assert group_frames(3, 1).tolist() == [[0], [1], [2]]
+@given(st.integers(1, 40), st.integers(1, 6))
+def test_groups_hold_all_frames_and_the_first_is_alone(frames: int, stride: int) -> None:
+    groups = groups_of(frames, stride)
+    assert frames_of(groups - 1, stride) < frames <= frames_of(groups, stride) or groups == frames == 1
 
 
-# -- the model ---------------------------------------------------------------------------------------------------------
+def tokenizer(frames: int = 6, stride: int = 2, **values: object) -> VQVAE3D:
+    """Of small clips; its weights are nowhere zero."""
+    small = {
+        "channels": 3 * frames,
+        "height": 8,
+        "width": 12,
+        "filters": 8,
+        "depth": 1,
+        "stride": stride,
+        "levels": (5, 4),
+    }
+    return shaken(VQVAE3D(VQVAE3DConfig.parse(small | values, "test")))
 
 
-def toy(groups: int = 3) -> Film:
-    """A GPT over clips of groups of 2 x 2 tokens, after captions of two words; its weights are nowhere zero."""
-    config = FilmConfig.of(
-        "swift", vocab_size=12, width=16, depth=2, heads=2, context=2 + 2 + 1 + 4 * groups, grid=(2 * groups, 2), grid_at=2,
-        groups=groups,
-    )  # fmt: skip
-    model = Film(config)
+def shaken(model: Any) -> Any:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -55,43 +70,164 @@ def toy(groups: int = 3) -> Film:
     return model.eval()
 
 
-def test_each_token_depends_on_those_before_it_alone() -> None:
-    model, ids = toy(), torch.randint(9, (1, 14), generator=torch.Generator().manual_seed(1))
-    logits = model(ids)
-    for place in range(14):
+def video(frames: int, count: int = 2) -> torch.Tensor:
+    return 2 * torch.rand(count, 3 * frames, 8, 12, generator=torch.Generator().manual_seed(frames)) - 1
+
+
+@pytest.mark.parametrize(("frames", "stride"), [(6, 2), (5, 4), (4, 1), (3, 5)])
+def test_tokens_are_those_of_all_groups_and_become_frames_again(frames: int, stride: int) -> None:
+    model = tokenizer(frames, stride)
+    ids = model.encode_ids(video(frames))
+    assert ids.shape == (2, groups_of(frames, stride) * 2, 3)
+    assert model.grid == tuple(ids.shape[1:])
+    assert model.decode_ids(ids).shape == (2, 3 * frames, 8, 12)
+    assert model.reconstruct(video(frames)).shape == (2, 3 * frames, 8, 12)
+
+
+def test_what_a_group_is_does_not_depend_on_what_follows() -> None:
+    model, clips = tokenizer(7, 2), video(7)
+    ids = model.encode_ids(clips)
+    for frames in (1, 3, 5):
+        rows = 2 * groups_of(frames, 2)
+        assert torch.equal(model.encode_ids(clips[:, : 3 * frames]), ids[:, :rows])
+        torch.testing.assert_close(
+            model.decode_ids(ids[:, :rows]), model.decode_ids(ids)[:, : 3 * frames], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_a_group_knows_the_one_before_and_the_first() -> None:
+    model, ids = tokenizer(9, 2), torch.zeros(1, 10, 3, dtype=torch.long)
+    drawn = model.decode_ids(ids)
+
+    def changes(group: int, of: int) -> bool:
+        other = ids.clone()
+        other[:, 2 * group : 2 * group + 2] = 7
+        begin = 3 * (2 * of - 1)
+        return not torch.allclose(model.decode_ids(other)[:, begin : begin + 6], drawn[:, begin : begin + 6])
+
+    assert [changes(group, 4) for group in range(5)] == [True, False, False, True, True]
+
+
+def test_a_batch_of_clips_is_what_each_is_alone() -> None:
+    model, clips = tokenizer(), video(6, 3)
+    each = torch.cat([model.encode_ids(clip[None]) for clip in clips])
+    assert torch.equal(model.encode_ids(clips), each)
+
+
+def test_it_learns_and_tells_the_price_of_its_tokens() -> None:
+    model = VQVAE3D(tokenizer(rate=0.01).config)
+    optimizer, clips = torch.optim.AdamW(model.parameters(), 3e-3), video(6) * 0.1
+    losses = []
+    for _ in range(12):
+        loss = model.loss(ImageBatch(clips, torch.full((2,), -1), Noise(0, 0, 2), Moment(2)))
+        optimizer.zero_grad()
+        loss.total.backward()
+        optimizer.step()
+        losses.append(float(loss.total))
+    assert losses[-1] < 0.8 * losses[0]
+    assert loss.parts["nats"] > 0
+
+
+# -- the model ---------------------------------------------------------------------------------------------------------
+
+WINDOW, GROUP = 2, 4
+
+
+def toy(groups: int = 3) -> Film:
+    """A GPT over clips of groups of 2 x 2 tokens, after captions of two words; its weights are nowhere zero."""
+    config = FilmConfig.of(
+        "swift", vocab_size=12, width=16, depth=2, heads=2, context=GROUP + WINDOW + 1 + GROUP * groups, grid=(2 * groups, 2),
+        grid_at=GROUP + WINDOW, groups=groups, window=WINDOW,
+    )  # fmt: skip
+    return shaken(Film(config))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("led", [False, True])
+def test_each_token_depends_on_those_before_it_alone(led: bool) -> None:
+    model, length = toy(), 14 + GROUP * led
+    ids = torch.randint(9, (1, length), generator=torch.Generator().manual_seed(1))
+    first = torch.tensor([0 if led else GROUP])
+    logits = model(ids, first=first)
+    for place in range(length):
         changed = ids.clone()
         changed[0, place] = (changed[0, place] + 1) % 9
-        other = model(changed)
+        other = model(changed, first=first)
         torch.testing.assert_close(other[:, :place], logits[:, :place])
         assert not torch.allclose(other[:, place], logits[:, place])
 
 
-def test_what_is_read_in_pieces_is_what_is_read_at_once() -> None:
-    model, ids = toy(), torch.randint(9, (2, 14), generator=torch.Generator().manual_seed(2))
-    cache = model.new_cache(2, 14)
-    pieces = [model(part, cache) for part in ids.split((5, 1, 1, 4, 3), 1)]
-    torch.testing.assert_close(torch.cat(pieces, 1), model(ids), rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize("led", [False, True])
+def test_what_is_read_in_pieces_is_what_is_read_at_once(led: bool) -> None:
+    model, length = toy(), 14 + GROUP * led
+    ids = torch.randint(9, (2, length), generator=torch.Generator().manual_seed(2))
+    cache = model.new_cache(2, length)
+    first = cache.first = torch.full((2,), 0 if led else GROUP)
+    pieces = [model(part, cache) for part in ids.split((3, 2, 1, 1, 4, length - 11), 1)]
+    torch.testing.assert_close(torch.cat(pieces, 1), model(ids, first=first), rtol=1e-4, atol=1e-4)
 
 
-def test_it_is_told_what_stood_in_its_place_a_group_before() -> None:
+def still(model: Film) -> Film:
     """With blocks that do nothing, a prediction depends on the tokens that tables tell of."""
-    model = toy()
     with torch.no_grad():
         for block in model.transformer.blocks:
             for parameter in block.parameters():
                 parameter.zero_()
             block.mix.copy_(torch.tensor([1.0, 0.0]))
-    ids = torch.randint(9, (1, 14), generator=torch.Generator().manual_seed(3))
-    logits = model(ids)
-    begin, place = 2, 6  # of the second group the place of row 1, column 0: its grid's place 6
+    return model
 
-    def matters(column: int) -> bool:
+
+def told(model: Film, column: int, length: int, first: int) -> set[int]:
+    """The columns that matter to what is predicted at one."""
+    ids = torch.randint(9, (1, length), generator=torch.Generator().manual_seed(3))
+    at = torch.tensor([first])
+    logits = model(ids, first=at)[0, column]
+
+    def matters(other: int) -> bool:
         changed = ids.clone()
-        changed[0, column] = (changed[0, column] + 1) % 9
-        return not torch.allclose(model(changed)[0, begin + place], logits[0, begin + place])
+        changed[0, other] = (changed[0, other] + 1) % 9
+        return not torch.allclose(model(changed, first=at)[0, column], logits)
 
-    told = {column - begin - 1 for column in range(2, 14) if matters(column)}  # places of the clip's tokens
-    assert told == {2, 3, 4, 5}  # the same place and right of it a group before; above (and below: the same); before
+    return {other for other in range(length) if matters(other)}
+
+
+def test_it_is_told_what_stood_in_its_place_a_group_before() -> None:
+    place, begin = 6, WINDOW + 1  # of the second group the place of row 1, column 0: its grid's place 6
+    columns = told(still(toy()), WINDOW + place, 14, GROUP)
+    # the same place and right of it a group before; above (and below: the same); before
+    assert {column - begin for column in columns} == {2, 3, 4, 5}
+
+
+def test_it_is_told_what_stands_in_its_place_at_the_end() -> None:
+    begin = GROUP + WINDOW + 1
+    columns = told(still(toy()), GROUP + WINDOW + 6, 14 + GROUP, 0)
+    assert columns == {2} | {begin + place for place in (2, 3, 4, 5)}
+
+
+def test_what_is_known_is_not_written() -> None:
+    codec = tokenizer(5, 2, height=8, width=8, levels=(3, 3))
+    config = FilmConfig.of(
+        "swift",
+        vocab_size=9 + 1 + 3,
+        width=16,
+        depth=1,
+        heads=2,
+        context=GROUP + 12,
+        grid=(6, 2),
+        grid_at=GROUP,
+        groups=3,
+    )
+    model = FilmModel(shaken(Film(config)), codec)
+    clips, labels = video(5)[:, :, :, :8], torch.tensor([0, 2])
+    assert model.capabilities == {"film", "class"}
+    for known, last in ((clips[:, :9], None), (clips[:, :3], clips[:, -3:]), (None, clips[:, -3:])):
+        *_, ids = model.write(Noise(1, 0, 2), labels, FilmSampling(), known, last)
+        assert ids.shape == (2, 6, 2)
+        if known is not None:
+            assert torch.equal(ids[:, : 2 * groups_of(known.shape[1] // 3, 2)], model.encode_ids(known))
+        (alone,) = (list(model.write(Noise(1, 1, 1), labels[1:], FilmSampling(), *(
+            None if each is None else each[1:] for each in (known, last)
+        )))[-1],)  # fmt: skip
+        assert torch.equal(alone, ids[1:])
 
 
 # -- trained -----------------------------------------------------------------------------------------------------------
@@ -121,11 +257,18 @@ def test_a_run_of_video_is_a_model_of_clips(run: Path, film: Generator) -> None:
     assert film.capabilities == {"film", "prompt"}
 
 
-def test_its_tokenizer_is_a_model_that_makes_no_pictures(run: Path) -> None:
+def test_clips_come_back_through_its_tokenizer(run: Path, film: Generator, tmp_path: Path) -> None:
     tokenizer = daedal.load(run / "training" / "tokens")
     assert isinstance(tokenizer.codec, ClipCodec)
-    with pytest.raises(DaedalError, match="cannot"):
-        tokenizer.reconstruct([])
+    (clip,) = film.generate(1, seed=4)
+    file = clip.save(tmp_path / "a.gif", scale=1)
+    of_file, of_frames = tokenizer.reconstruct([file, clip.frames[:2]])
+    assert pixels(of_file.original).shape == pixels(of_file.clip).shape == (3, 32, 32, 3)
+    assert pixels(of_frames.clip).shape == (2, 32, 32, 3)
+    assert len(of_file.pair.frames) == 3
+    assert of_file.mse > 0
+    with pytest.raises(DaedalError, match="no clip"):
+        tokenizer.reconstruct([tmp_path / "a.txt"])
 
 
 def test_clips_are_those_of_their_seed_whatever_their_number(film: Generator) -> None:
@@ -145,10 +288,65 @@ def test_a_picture_is_the_first_frame(film: Generator) -> None:
     assert clip.provenance.picture
 
 
+def test_a_clip_leads_from_a_picture_to_another(film: Generator) -> None:
+    one, other = (np.random.default_rng(seed).integers(0, 255, (32, 32, 3), dtype=np.uint8) for seed in range(2))
+    (clip,) = film.generate(1, picture=Image.fromarray(one), to_picture=Image.fromarray(other), seed=1)
+    assert (pixels(clip)[0] == one).all()
+    assert (pixels(clip)[-1] == other).all()
+    assert pixels(clip).shape == (3, 32, 32, 3)
+    assert clip.provenance.to_picture
+    with pytest.raises(DaedalError, match="in 3 frames"):
+        film.generate(1, to_picture=Image.fromarray(other), frames=5)
+
+
+def test_a_clip_goes_on(film: Generator, tmp_path: Path) -> None:
+    (begun,) = film.generate(1, seed=6)
+    (more,) = film.generate(1, clip=begun, frames=7, seed=7)
+    assert pixels(more).shape == (7, 32, 32, 3)
+    assert (pixels(more)[:3] == pixels(begun)).all()
+    file = begun.save(tmp_path / "a.webp")
+    (default,) = film.generate(1, clip=file, seed=7)
+    assert pixels(default).shape == (4, 32, 32, 3)
+    assert default.provenance.given == 3
+    with pytest.raises(DaedalError, match="of which 3 are given"):
+        film.generate(1, clip=begun, frames=2)
+
+
+def test_training_goes_on_from_a_film(run: Path, tmp_path: Path) -> None:
+    data, codec = run.parent / "data", run / "codec"
+    daedal.train("film", data=data, out=tmp_path / "more", steps=1, threads=1, batch=2, init=run, codec=codec)
+    before, after = (daedal.load(each).model.inner.state_dict() for each in (run, tmp_path / "more"))
+    assert before.keys() == after.keys()
+    assert all((before[name] - after[name]).abs().max() < 0.05 for name in before)
+
+
+def test_clips_of_classes_train_a_model_that_is_asked_for_one(tmp_path: Path) -> None:
+    for number in range(24):
+        frames = [Image.new("RGB", (32, 32), (9 * number, 10 * at, 0)) for at in range(3)]
+        folder = tmp_path / "clips" / ("up", "down")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        frames[0].save(folder / f"{number}.gif", save_all=True, append_images=frames[1:], duration=100)
+    daedal.build_data([tmp_path / "clips"], tmp_path / "data", frames=3, workers=1)
+    daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
+    film = daedal.load(tmp_path / "run")
+    assert film.capabilities == {"film", "class"}
+    assert film.generate(1, label="up", seed=1)[0].provenance.label == "up"
+    with pytest.raises(DaedalError, match="no class"):
+        film.generate(1, label="left")
+
+
 def test_longer_clips_begin_as_shorter_ones(film: Generator) -> None:
     (short,), (long,) = (film.generate(1, frames=count, seed=2) for count in (2, 6))
     assert pixels(long).shape[0] == 6
     assert np.abs(pixels(long)[:2].astype(int) - pixels(short)).max() <= 1
+
+
+def test_it_tells_how_far_it_is_within_a_clip(film: Generator) -> None:
+    told: list[float] = []
+    film.generate(1, seed=3, frames=6, progress=lambda done, total: told.append(done / total))
+    assert len(told) > 2
+    assert told == sorted(told)
+    assert told[-1] == 1
 
 
 def test_a_clip_saves_itself(film: Generator, tmp_path: Path) -> None:
@@ -179,3 +377,23 @@ def test_pictures_train_no_video(tmp_path: Path) -> None:
     daedal.build_data(["scenes:12"], tmp_path / "pictures")
     with pytest.raises(DaedalError, match="learned from clips"):
         daedal.train("video", data=tmp_path / "pictures", out=tmp_path / "run", steps=1)
+
+
+def test_commands_make_clips_between_pictures_and_after_others(run: Path, tmp_path: Path) -> None:
+    picture, between, more = (tmp_path / name for name in ("a.png", "between.gif", "more.gif"))
+    Image.new("RGB", (50, 40), "red").save(picture)
+    assert (
+        command(
+            "generate", run, "--from-picture", picture, "--to-picture", picture, "--seed", "1", "--out", between
+        ).code
+        == 0
+    )
+    assert command("generate", run, "--continue", between, "--seed", "1", "--out", more).code == 0
+    with Image.open(between) as short, Image.open(more) as long:
+        assert (short.n_frames, long.n_frames) == (3, 4)
+    said = command("reconstruct", run / "training" / "tokens", between, "--out", tmp_path / "beside.gif", "--json")
+    assert json.loads(said.out)[0]["psnr"] > 0
+    with Image.open(tmp_path / "beside.gif") as beside:
+        assert beside.size[0] > 1.9 * beside.size[1]
+    assert "no clip" in mistake("reconstruct", run / "training" / "tokens", picture.with_suffix(".txt"))
+    assert "one frame" in mistake("generate", run, "--continue", picture)

@@ -104,13 +104,18 @@ BUILT_IN = {
         "vae", "VAE", "a VAE: an encoder and a decoder that meet in a small space of latents", sounds=True
     ),
     "vqvae": Line(
-        "a tokenizer of pictures, and of clips: grids of ids, by FSQ or VQ, that a GPT can learn",
+        "a tokenizer of pictures: grids of ids, by FSQ or VQ, that a GPT can learn",
         "pixels",
         "daedal.models.vqvae:VQVAE",
         {
             "pictures": Learning("daedal.training.pictures:PictureLearner", "daedal.training.picture_plan:VQVAEPlan"),
-            "clips": Learning("daedal.training.clip_tokens:ClipTokenLearner", "daedal.training.picture_plan:VQVAEPlan"),
         },
+    ),
+    "vqvae3d": Line(
+        "a tokenizer of clips: a grid of ids for the first frame, and for each few of the others, that a GPT can learn",
+        "frames",
+        "daedal.models.vqvae3d:VQVAE3D",
+        {"clips": Learning("daedal.training.clip_tokens:ClipTokenLearner", "daedal.training.film_plan:VQVAE3DPlan")},
     ),
     "gan": _of_pictures(
         "gan",
@@ -126,7 +131,7 @@ BUILT_IN = {
         "tokens",
         "daedal.models.film:Film",
         {"clips": Learning("daedal.training.films:FilmLearner", "daedal.training.film_plan:FilmPlan")},
-        codes_of="vqvae",
+        codes_of="vqvae3d",
     ),
     "listener": Line(
         "a listener: it tells what is said in a recording, what it is and who speaks",

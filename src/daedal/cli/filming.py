@@ -17,11 +17,13 @@ class ClipFlags(Config):
 
     Attributes:
         from_picture: a picture that is the first frame.
+        to_picture: a picture that is the last frame.
         frames: of each clip. [default: as many as the model learned]
         fps: frames shown in a second. [default: the model's clips last two seconds]
     """
 
     from_picture: Path | None = None
+    to_picture: Path | None = None
     frames: int | None = None
     fps: float | None = None
 
@@ -39,8 +41,8 @@ def make_clips(generator: "Generator", run: str, n: int | None, asked: dict[str,
         raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
     with console.progress() as progress:
         clips = generator.generate(
-            n, picture=asked.pop("from_picture", None), progress=lambda done, total: progress("filming", done, total),
-            **asked,
+            n, picture=asked.pop("from_picture", None), clip=asked.pop("begin", None), label=asked.pop("class", None),
+            progress=lambda done, total: progress("filming", done, total), **asked,
         )  # fmt: skip
     if out.suffix:
         files = [str(side_by_side(clips).save(out))]

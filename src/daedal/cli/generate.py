@@ -208,7 +208,11 @@ MAKERS = {
         "speaks", _CHANCE | _FILES | {"prompt", "speaker", "begin", "seconds"} | {*ImageSampling.model_fields}, speak
     ),
     "compose": Maker("composes tunes", _CHANCE | _FILES | {"top_p", "best_of"} | {*TuneFlags.model_fields}, compose),
-    "film": Maker("makes clips", _CHANCE | _FILES | {"prompt", "guidance"} | {*ClipFlags.model_fields}, make_clips),
+    "film": Maker(
+        "makes clips",
+        _CHANCE | _FILES | {"prompt", "class", "guidance", "begin"} | {*ClipFlags.model_fields},
+        make_clips,
+    ),
     "draw-sounds": Maker("draws sounds", _CHANCE | _FILES | {"class"} | {*ImageSampling.model_fields}, draw_sounds),
     "write": Maker("writes text and draws no pictures", frozenset(_TEXT), _write),
     "draw": _PICTURE,

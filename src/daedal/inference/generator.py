@@ -32,6 +32,7 @@ from daedal.inference.skills.listen import Listen
 from daedal.inference.skills.match import Match
 from daedal.inference.skills.morph import Morph
 from daedal.inference.skills.reconstruct import Reconstruct
+from daedal.inference.skills.reconstruct_clips import ReconstructClips
 from daedal.inference.skills.reconstruct_sounds import ReconstructSounds
 from daedal.inference.skills.score import ScorePictures, ScoreTexts
 from daedal.inference.skills.speak import Speak
@@ -50,7 +51,7 @@ class Generator(ModelAndCodec):
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
         Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, ReconstructSounds, DrawSounds,
-        MakeClips,
+        MakeClips, ReconstructClips,
     )  # fmt: skip
 
     @classmethod
@@ -84,7 +85,8 @@ class Generator(ModelAndCodec):
             return cls(model, TuneCodec.load(folder), name, quantize=quantize)
         if identity.kind == "clips":
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
-            return cls(model, ClipCodec.load(folder), name, quantize=quantize, captions=captions)
+            classes = _class_names(folder)
+            return cls(model, ClipCodec.load(folder), name, quantize=quantize, classes=classes, captions=captions)
         pictures |= (folder / MEL_PICTURES).is_file()
         if identity.kind == "sounds" and not pictures:
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
@@ -93,12 +95,18 @@ class Generator(ModelAndCodec):
         if not pictures:
             text, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)
             return cls(model, text, name, template=template, stop_ids=ends, quantize=quantize)
-        classes = read_json(folder / "config.json").get("class_names") or []
-        if not isinstance(classes, list) or not all(isinstance(each, str) for each in classes):
-            raise DaedalError(f"{folder / 'config.json'}: class_names is no list of names", "Restore it from a copy")
+        classes = _class_names(folder)
         captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
         codec = MelPictures if identity.kind == "sounds" else PixelCodec
         return cls(model, codec.load(folder), name, quantize=quantize, classes=classes, captions=captions)
+
+
+def _class_names(folder: Path) -> list[str]:
+    """The names of the classes that a model was trained with."""
+    classes = read_json(folder / "config.json").get("class_names") or []
+    if not isinstance(classes, list) or not all(isinstance(each, str) for each in classes):
+        raise DaedalError(f"{folder / 'config.json'}: class_names is no list of names", "Restore it from a copy")
+    return classes
 
 
 def _device(device: torch.device | str | None, pictures: bool) -> torch.device:

@@ -112,13 +112,19 @@ class FilmProvenance(Provenance):
     Attributes:
         number: of this clip among those of its seed.
         prompt: what was asked for.
+        label: the class that was asked for.
         picture: whether its first frame was given.
+        to_picture: whether its last frame was.
+        given: first frames that were given as a clip.
     """
 
     seed: int
     number: int
     prompt: str | None = None
+    label: str | None = None
     picture: bool = False
+    to_picture: bool = False
+    given: int = 0
     options: FilmSampling
 
 

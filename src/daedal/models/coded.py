@@ -35,6 +35,7 @@ from daedal.models.soundgpt import SoundGPT, SoundModel
 from daedal.models.soundtokens import SoundTokens
 from daedal.models.token_tables import smooth_tables
 from daedal.models.vqvae import VQVAE
+from daedal.models.vqvae3d import VQVAE3D
 from daedal.nn.noise import Noise
 
 
@@ -44,7 +45,7 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel":
     Raises:
         DaedalError: the two do not fit.
     """
-    if isinstance(model, Film) and isinstance(codec, VQVAE):
+    if isinstance(model, Film) and isinstance(codec, VQVAE3D):
         return FilmModel(model, codec)
     if isinstance(model, SoundGPT) and isinstance(codec, SoundTokens):
         return SoundModel(model, codec)
@@ -54,7 +55,7 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel":
         return LatentModel(model, codec)
     raise DaedalError(
         f"A {model.family} cannot learn the codes of a {codec.family}",
-        "Let a flow learn the latents of a vae, or a gpt the tokens of a vqvae",
+        "Let a flow learn the latents of a vae, a gpt the tokens of a vqvae, or a film those of a vqvae3d",
     )
 
 

@@ -1,9 +1,12 @@
 """Film: a GPT that writes clips, as the tokens of groups of frames, one group after the other (VideoGPT; Yan et al. 2021,
 arXiv:2104.10157).
 
-- a clip is a tall grid: the rows of the first group, those of the second, and so on (`GPTConfig.grid`)
+- a clip is a tall grid: the rows of the first group, those of the second, and so on (`GPTConfig.grid`); the place of a token is
+  told by three tables, of its group, row and column
 - besides what stands above a token the model is told what stood in its place a group before, right of that and below it: what
   stands still or moves on is found from the first layer on
+- before all may stand the tokens of the last frame as a picture: then it writes what leads there, and at each place is told
+  what comes to stand in it. So whatever is known of a clip's frames is known to what is written
 - `FilmModel` joins it with the tokenizer: frames that are known are taken as they are, the others are written after them
 """
 
@@ -19,29 +22,35 @@ from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
 from daedal.models.film_sampling import FilmSampling as FilmSampling
 from daedal.models.gpt import GPT, GPTConfig, earlier_vectors, token_table
 from daedal.models.layout import TokenLayout
-from daedal.models.model import Capability, Loss, Model
+from daedal.models.model import IGNORE, Capability, Loss, Model, TokenBatch
 from daedal.models.token_tables import smooth_tables
-from daedal.models.vqvae import VQVAE
+from daedal.models.vqvae3d import VQVAE3D
+from daedal.nn.causal_video import Video
 from daedal.nn.guidance import ClassifierFree
 from daedal.nn.noise import Noise
 
-Ids = Int[Tensor, "batch groups rows columns"]
-Groups = Float[Tensor, "batch groups channels height width"]
+Ids = Int[Tensor, "batch rows columns"]
+"""The tokens of the groups of clips, one below the other."""
 
 
 class FilmConfig(GPTConfig):
-    """The shape of a GPT over clips; `grid` is the rows of all groups together, and columns.
+    """The shape of a GPT over clips; `grid` is the rows of all groups together, and columns. The first positions are those of
+    the tokens of a last frame.
 
     Attributes:
         groups: of frames that a clip has.
+        window: tokens of a caption; 0 where it was learned without.
     """
 
     groups: int = Field(ge=1)
+    window: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _whole_groups(self) -> "FilmConfig":
         if self.grid is None or self.grid[0] % self.groups:
             raise ValueError("the rows of a clip's grid are those of whole groups")
+        if self.grid_at != self.group + self.window:
+            raise ValueError("before a clip stand a last frame and a caption")
         return self
 
     @property
@@ -55,12 +64,20 @@ class Film(GPT):
     """A GPT over the tokens of clips."""
 
     family = "film"
-    capabilities = frozenset[Capability]({"film", "prompt"})
+    capabilities = frozenset[Capability]({"film", "prompt", "class"})
     config: FilmConfig
 
     def _assemble(self, config: GPTConfig) -> None:
         super()._assemble(config)
+        assert isinstance(config, FilmConfig)
+        assert config.grid is not None
+        self.moments = token_table(config.groups, config.width)
+        self.rows = token_table(config.grid[0] // config.groups, config.width)
         self.earlier = nn.ModuleList(token_table(config.vocab_size, config.width) for _ in range(3))
+        self.ending = token_table(config.vocab_size, config.width)
+
+    def _places(self) -> Float[Tensor, "places width"]:
+        return (self.moments.weight[:, None] + super()._places()).flatten(0, 1)
 
     def _around(
         self,
@@ -78,7 +95,13 @@ class Film(GPT):
             assert isinstance(table, nn.Embedding)
             # ids end with the token before the place; what is beyond the group before is of this one, and already there
             found = found + earlier_vectors(table, ids, config.group - 1 - ahead, later)
-        return found
+        if ids.shape[1] < config.group:
+            return found
+        # tokens of a last frame begin a row, which then begins at position 0
+        led = (place >= 0) & (place < rows * across) & (positions == columns)
+        wanted = ids[:, : config.group].gather(1, (place % config.group).expand(len(ids), -1))
+        to_come: Tensor = self.ending(wanted)
+        return found + to_come * led[..., None]
 
 
 class FilmModel(Model):
@@ -87,25 +110,22 @@ class FilmModel(Model):
     family: ClassVar[str] = "film"
     config: FilmConfig
 
-    def __init__(self, inner: Film, codec: VQVAE) -> None:
+    def __init__(self, inner: Film, codec: VQVAE3D) -> None:
         super().__init__()
         self.inner, self.codec = inner, codec.requires_grad_(False)
-        self.config = inner.config
-        assert inner.config.grid is not None
-        self.layout = TokenLayout.of(inner.config, codec.vocab_size, inner.config.grid[0] * inner.config.grid[1])
+        self.config = config = inner.config
+        rest, places = config.vocab_size - codec.vocab_size - 1, config.group * config.groups
+        said = {"words": rest - 1, "window": config.window} if config.window else {"classes": rest}
+        self.layout = TokenLayout(codec.vocab_size, places, **said)
 
     @property
     def capabilities(self) -> frozenset[Capability]:  # type: ignore[override]
-        return self.inner.capabilities if self.layout.words else self.inner.capabilities - {"prompt"}
+        unable: set[Capability] = set() if self.layout.words else {"prompt"}
+        return self.inner.capabilities - unable - (set() if self.layout.classes else {"class"})
 
     @property
     def players(self) -> dict[str, list[nn.Parameter]]:
         return self.inner.players
-
-    @property
-    def stride(self) -> int:
-        """Frames of a group."""
-        return self.codec.config.channels // 3
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -115,31 +135,50 @@ class FilmModel(Model):
     def loss(self, batch: object, player: str = "model") -> Loss:
         raise TypeError("a model over codes learns codes: ask the inner model for its loss")
 
-    @torch.no_grad()
-    def encode_ids(self, groups: Groups) -> Ids:
-        """The tokens of groups of frames."""
-        ids = self.codec.encode_ids(groups.flatten(0, 1))
-        return ids.view(*groups.shape[:2], *ids.shape[1:])
+    def to_learn(
+        self,
+        ids: Int[Tensor, "batch places"],
+        labels: Int[Tensor, "batch *window"],
+        last: Int[Tensor, "batch group"] | None = None,
+    ) -> TokenBatch:
+        """Sequences that teach to write clips, after their captions or classes; and before all, after their last frames."""
+        batch, group = self.layout.to_draw(ids, labels), self.config.group
+        if last is None:
+            return TokenBatch(batch.inputs, batch.targets, first=ids.new_full((len(ids),), group))
+        inputs, targets = (torch.cat(parts, 1) for parts in ((last, batch.inputs), (last, batch.targets)))
+        targets[:, :group] = IGNORE
+        return TokenBatch(inputs, targets, first=ids.new_zeros(len(ids)))
 
     @torch.no_grad()
-    def decode_ids(self, ids: Ids) -> Groups:
-        """The groups of frames of tokens."""
-        groups = self.codec.decode_ids(ids.flatten(0, 1))
-        return groups.view(*ids.shape[:2], *groups.shape[1:])
+    def encode_ids(self, video: Video) -> Ids:
+        """The tokens of clips, or of their first frames."""
+        return self.codec.encode_ids(video)
+
+    @torch.no_grad()
+    def token_log_likelihood(self, video: Video, labels: Int[Tensor, "batch *window"]) -> Float[Tensor, " batch"]:
+        """Log-likelihood of the tokens of clips after what is asked for, in nats."""
+        layout = self.layout
+        batch = self.to_learn(self.encode_ids(video).flatten(1), labels)
+        places = slice(layout.window, layout.window + layout.places)
+        logits = self.inner(batch.inputs, first=batch.first)[:, places, : layout.tokens].double()
+        found: Tensor = logits.log_softmax(-1).gather(2, batch.targets[:, places, None])[..., 0].sum(1)
+        return found
 
     @torch.no_grad()
     def write(
         self,
         noise: Noise,
-        labels: Int[Tensor, "batch window"],
+        labels: Int[Tensor, "batch *window"],
         how: FilmSampling,
-        known: Groups | None = None,
+        known: Video | None = None,
+        last: Video | None = None,
     ) -> Iterator[Ids]:
         """Clips' tokens, group after group.
 
         Args:
-            labels: ids of what is asked for; -1 before them, and for nothing.
-            known: the first groups of each clip.
+            labels: ids of what is asked for, -1 before them and for nothing; or classes.
+            known: the first frames of each clip, as many as whole groups have.
+            last: the last frame.
         """
         layout, config = self.layout, self.config
         assert config.grid is not None
@@ -147,26 +186,30 @@ class FilmModel(Model):
         if known is not None:
             ids = self.encode_ids(known).flatten(1)
             given[:, : ids.shape[1]] = ids
-        asked, unasked = (torch.cat((layout.opening(said), given), 1) for said in (labels, torch.full_like(labels, -1)))
+        led = [] if last is None else [self.encode_ids(last).flatten(1)]
+        nothing = torch.full_like(labels, -1)
+        asked, unasked = (torch.cat((*led, layout.opening(said), given), 1) for said in (labels, nothing))
         guided = how.guidance not in (0.0, 1.0) and bool((labels >= 0).any())
         choose = ByChance(noise.uniform("tokens", layout.places), how.temperature, how.top_k)
         written = write(
             TorchNetwork(self.inner), asked if how.guidance else unasked, choose, allowed=slice(layout.tokens),
             unasked=unasked if guided else None, guidance=ClassifierFree(how.guidance if guided else 1.0),
+            first=0 if led else config.group,
         )  # fmt: skip
         opening = asked.shape[1] - layout.places
         for codes in written:
             done = codes.shape[1] - opening
             if done and done % config.group == 0:
-                yield codes[:, opening:].view(len(codes), done // config.group, -1, config.grid[1])
+                yield codes[:, opening:].view(len(codes), -1, config.grid[1])
 
     def sample(
         self,
         noise: Noise,
-        labels: Int[Tensor, "batch window"],
+        labels: Int[Tensor, "batch *window"],
         how: FilmSampling | None = None,
-        known: Groups | None = None,
-    ) -> Groups:
-        """Clips, as groups of frames."""
-        *_, ids = self.write(noise, labels, how or FilmSampling(), known)
-        return self.decode_ids(ids)
+        known: Video | None = None,
+        last: Video | None = None,
+    ) -> Video:
+        """Clips."""
+        *_, ids = self.write(noise, labels, how or FilmSampling(), known, last)
+        return self.codec.decode_ids(ids)

@@ -215,8 +215,8 @@ class GPT(Model):
                     "Shorten the text, or slide the window",
                 )
             x = x + self.positions(positions)
-        if self.rows is not None and self.columns is not None:
-            places = (self.rows.weight[:, None] + self.columns.weight).flatten(0, 1)
+        if self.config.grid is not None:
+            places = self._places()
             after = self.config.context - len(places) - self.config.grid_at
             x = x + F.pad(places, (0, 0, self.config.grid_at, after))[positions]
             if lengths is not None:
@@ -232,6 +232,12 @@ class GPT(Model):
         frame = Frame(time, past, lengths, turns, cache, x.device, x.dtype, ids, x)
         out: Tensor = self.transformer(x, frame)
         return out
+
+    def _places(self) -> Float[Tensor, "places width"]:
+        """The vectors of the places of a grid."""
+        assert self.rows is not None
+        assert self.columns is not None
+        return (self.rows.weight[:, None] + self.columns.weight).flatten(0, 1)
 
     def _around(
         self,

@@ -106,13 +106,21 @@ class VQVAE(ImageModel):
         self.quantizer: Quantizer = (
             FSQ(config.levels) if config.quantizer == "fsq" else VQ(config.codes, config.code_width)
         )
-        trunk = (config.filters, config.depth, config.halvings)
-        self.encoder = Encoder(config.channels, *trunk)
+        self.encoder, decoder = self._networks()
         self.to_codes = nn.Conv2d(config.filters, self.quantizer.channels, 1)
         self.from_codes = nn.Conv2d(self.quantizer.channels, config.filters, 1)
-        self.decoder = Decoder(config.channels, *trunk)
+        self.decoder = decoder
         self.critic = Critic(config.channels, max(8, config.filters // 2)) if config.critic else None
-        self.rate = Rate(config.levels) if config.rate else None
+        self.rate = self._pricing() if config.rate else None
+
+    def _networks(self) -> tuple[nn.Module, nn.Module]:
+        """From pictures to features of their grid, and back."""
+        config = self.config
+        trunk = (config.channels, config.filters, config.depth, config.halvings)
+        return Encoder(*trunk), Decoder(*trunk)
+
+    def _pricing(self) -> Rate:
+        return Rate(self.config.levels)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 _BEFORE = ((-2, 0), (-1, -2), (-1, -1), (-1, 0), (-1, 1), (-1, 2), (0, -2), (0, -1))
 """Rows and columns from a place to those before it that it is predicted from."""
-_REACH = 2
 
 
 class Rate(nn.Module):
@@ -23,12 +22,16 @@ class Rate(nn.Module):
     Args:
         levels: how many each channel has.
         width: of the hidden layers.
+        rows: of a frame, where grids are frames one below the other: a place is predicted from its own in the frame before
+            as well.
     """
 
-    def __init__(self, levels: Sequence[int], width: int = 64) -> None:
+    def __init__(self, levels: Sequence[int], width: int = 64, rows: int | None = None) -> None:
         super().__init__()
         self.levels = tuple(levels)
-        self.inside = nn.Conv2d(len(_BEFORE) * (len(self.levels) + 1), width, 1)
+        earlier = [] if rows is None else [(-rows, across) for across in (-1, 0, 1)]
+        self.before = tuple(dict.fromkeys([*_BEFORE, *earlier]))
+        self.inside = nn.Conv2d(len(self.before) * (len(self.levels) + 1), width, 1)
         self.mix = nn.Conv2d(width, width, 1)
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Conv2d(width + channel, width, 1), nn.SiLU(), nn.Conv2d(width, count, 1))
@@ -46,10 +49,11 @@ class Rate(nn.Module):
                 theirs, so that their slope draws a code to the likelier one.
         """
         height, width = codes.shape[2:]
-        marked = F.pad(torch.cat((codes, torch.ones_like(codes[:, :1])), 1), (_REACH, _REACH, _REACH, 0))
+        up, aside = -min(down for down, _ in self.before), max(abs(across) for _, across in self.before)
+        marked = F.pad(torch.cat((codes, torch.ones_like(codes[:, :1])), 1), (aside, aside, up, 0))
         before = [
-            marked[:, :, _REACH + down : _REACH + down + height, _REACH + across : _REACH + across + width]
-            for down, across in _BEFORE
+            marked[:, :, up + down : up + down + height, aside + across : aside + across + width]
+            for down, across in self.before
         ]
         hidden = F.silu(self.inside(torch.cat(before, 1)))
         hidden = F.silu(hidden + self.mix(hidden))

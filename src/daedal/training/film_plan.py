@@ -1,10 +1,48 @@
-"""The plan of a GPT that writes clips."""
+"""The plans of a tokenizer of clips, and of a GPT that writes them."""
 
-from typing import Any, Literal
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
+from torch import Tensor
 
+from daedal.models.vqvae3d import VQVAE3DShape, colours_of
 from daedal.training.gpt_plan import CausalPlan, TransformerPlan
+from daedal.training.picture_plan import ClassPlan, Recipe
+
+_TOKEN_RATE = 0.03
+"""The price of a nat of a clip's tokens: at that of pictures shapes are lost that move by less than a pixel."""
+
+
+class VQVAE3DPlan(ClassPlan, VQVAE3DShape):
+    """The training of a tokenizer of clips."""
+
+    derived = ClassPlan.derived | {"condition", "flip", "shift"}
+    recipe: ClassVar[Recipe] = {
+        "batch": 2, "learning_rate": 3e-3, "beta2": 0.99, "optimizer": "muon", "muon_learning_rate": 0.02, "weight_decay": 0.01,
+        "ema": 0.995, "cooldown": 0.7,
+    }  # fmt: skip
+
+    family: Literal["vqvae3d"] = Field("vqvae3d", description="what kind of model")
+    kind: str = Field("clips", description="the kind of example that is learned")
+    channels: int = colours_of()
+
+    @classmethod
+    def of_pictures(cls, train: Any, codes: Callable[[int], Tensor], given: Mapping[str, Any]) -> dict[str, Any]:
+        return {"rate": _TOKEN_RATE} if given.get("quantizer", "fsq") == "fsq" else {}
+
+    @property
+    def unit(self) -> str:
+        return "clips"
+
+    def of_model(self) -> str:
+        return (
+            f"vqvae3d, clips of {self.channels // 3} frames of {self.width} x {self.height}, {self.stride} of a group"
+        )
+
+    def of_batch(self) -> str:
+        return f"{self.batch} clips"
 
 
 class FilmPlan(TransformerPlan, CausalPlan):
@@ -18,8 +56,10 @@ class FilmPlan(TransformerPlan, CausalPlan):
     groups: int = Field(ge=1, description="groups of frames that make a clip")
     window: int = Field(0, ge=0, description="tokens of a caption")
     label_dropout: float = Field(0.1, ge=0, le=1, description="share of captions hidden in training, for guidance")
+    ending: float = Field(0.15, ge=0, le=1, description="share of the steps that tell the last frame before all others")
 
     @property
     def shape(self) -> dict[str, Any]:
-        placed = {"grid": self.grid, "grid_at": self.window, "groups": self.groups}
-        return {**super().shape, "context": self.context + self.window, **placed}
+        group = math.prod(self.grid) // self.groups
+        placed = {"grid": self.grid, "grid_at": group + self.window, "groups": self.groups, "window": self.window}
+        return {**super().shape, "context": group + self.context, **placed}

@@ -12,6 +12,7 @@ from daedal.models.gpt import GPT
 from daedal.models.model import Model
 from daedal.models.translator import Translator
 from daedal.nn.attention import Attention
+from daedal.nn.causal_video import VideoDecoder, VideoEncoder
 from daedal.nn.cross_attention import CrossAttention
 from daedal.nn.mlp import GatedMLP
 from daedal.nn.transformer import Block
@@ -22,7 +23,8 @@ from daedal.training.plan import Plan
 
 def optimizer_of(model: Model, player: str, plan: Plan) -> Optimizer:
     """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a Transformer's
-    blocks, a flow's or a CLIP's networks, and what a Transformer over tokens has besides does not decay."""
+    blocks, a flow's, a CLIP's or a tokenizer of clips' networks, and what a Transformer over tokens has besides does not
+    decay."""
     splits = _kernels(model) if plan.optimizer == "muon" else {}
     rest = [parameter for parameter in model.players[player] if parameter not in splits]
     decays = 3 if splits and isinstance(model, GPT | EncoderModel | Translator) else 2
@@ -62,14 +64,17 @@ def _muon(splits: dict[Tensor, Sequence[int]], plan: Plan) -> list[torch.optim.O
 
 
 def _kernels(model: Model) -> dict[Tensor, Sequence[int]]:
-    """The kernels between the first and last layer of a U-Net or of a CLIP's tower, and the matrices of a transformer's
-    attention and MLPs."""
+    """The kernels between the first and last layer of a U-Net, of a CLIP's tower or of networks over clips, and the matrices of
+    a transformer's attention and MLPs."""
     stacked: dict[Tensor, Sequence[int]] = {}
     for module in model.modules():  # what holds others comes before them
         if isinstance(module, UNet):
             inner = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
             ends = (module.stem, module.head)
             stacked.update({part.weight: (part.out_channels,) for part in inner if part not in ends})
+        elif isinstance(module, VideoEncoder | VideoDecoder):
+            inner = [part for part in module.modules() if isinstance(part, nn.Conv2d) and part not in module.ends]
+            stacked.update({part.weight: (part.out_channels,) for part in inner})
         elif isinstance(module, GridAttention):
             stacked[module.qkv.weight] = (module.out.in_channels,) * 3
             if module.words is not None:

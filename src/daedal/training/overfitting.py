@@ -30,6 +30,7 @@ RULES = {
     "tunes": Rule(watched=4, dropout=0.2),
     "vae": Rule(watched=20, most=100, shift=1),
     "vqvae": Rule(watched=20),
+    "vqvae3d": Rule(watched=20),
     "flow": Rule(watched=20),
     "clip": Rule(watched=10),
     "fine-tuning": Rule(watched=2),

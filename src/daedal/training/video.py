@@ -40,7 +40,8 @@ class Video(TokenStages):
     """What was asked of a run of video."""
 
     file = "video.json"
-    share = 0.3
+    share = 0.4
+    tokenizer = "vqvae3d"
 
     def check(self) -> None:
         dataset = open_data(self.data)
