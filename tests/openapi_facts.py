@@ -131,6 +131,7 @@ def main(path: str) -> None:
     import anthropic
     import openai
     from anthropic import types as other
+    from openai.types import chat as chat_parts
     from openai.types import completion_create_params, embedding_create_params, responses
     from openai.types.chat import completion_create_params as chat
 
@@ -154,6 +155,18 @@ def main(path: str) -> None:
         "POST /v1/messages": other.message_create_params.MessageCreateParamsBase,
         "POST /v1/messages/count_tokens": other.MessageCountTokensParams,
     }
+    media: dict[str, Any] = {
+        "POST /v1/audio/speech": openai.types.audio.SpeechCreateParams,
+        "POST /v1/audio/transcriptions": openai.types.audio.transcription_create_params.TranscriptionCreateParamsBase,
+        "POST /v1/videos": openai.types.VideoCreateParams,
+    }
+    heard = chat_parts.chat_completion_content_part_input_audio_param
+    shown = [
+        heard.ChatCompletionContentPartInputAudioParam, heard.InputAudio, openai.types.Video,
+        openai.types.VideoDeleteResponse, openai.types.audio.Transcription, openai.types.audio.TranscriptionVerbose,
+        openai.types.audio.TranscriptionSegment, openai.types.audio.TranscriptionWord,
+        openai.types.audio.TranscriptionTextDeltaEvent, openai.types.audio.TranscriptionTextDoneEvent,
+    ]  # fmt: skip
     parts = [
         other.TextBlockParam, other.ToolUseBlockParam, other.ToolResultBlockParam, other.ToolParam, other.MetadataParam,
         other.ToolChoiceAutoParam, other.ToolChoiceAnyParam, other.ToolChoiceToolParam, other.ToolChoiceNoneParam,
@@ -170,8 +183,9 @@ def main(path: str) -> None:
             "openai (Python)": openai.__version__,
             "anthropic (Python)": anthropic.__version__,
         },
-        "requests": {**REQUESTS, **{route: kind.__name__ for route, kind in requests.items()}},
+        "requests": {**REQUESTS, **{route: kind.__name__ for route, kind in {**media, **requests}.items()}},
         "objects": description.facts
+        | {kind.__name__: typed(kind, openai.types) for kind in [*media.values(), *shown]}
         | {kind.__name__: typed(kind, other) for kind in [*requests.values(), *parts, *answers]},
     }
     print(json.dumps(facts, indent=1))

@@ -12,8 +12,8 @@ from anthropic import Anthropic
 from openai import OpenAI
 
 from api_server import CALL, NAME, TOOLS, serve, user
+from daedal.serving import database, stored
 from daedal.serving import store as stores
-from daedal.serving import stored
 from daedal.serving.keys import KeyRing
 
 
@@ -79,7 +79,7 @@ def test_a_response_is_streamed_with_every_event(client: OpenAI) -> None:
 
 
 def test_a_response_that_cannot_be_kept_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_SPARE", 2**60)
+    monkeypatch.setattr(database, "_SPARE", 2**60)
     with serve(tmp_path) as url:
         client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
         for stream in (False, True):

@@ -23,11 +23,15 @@ from daedal.serving.schema import (
     items,
     messages,
     moderations,
+    music,
     rerank,
     responses,
     sampling,
+    speech,
     tokens,
     tools,
+    transcriptions,
+    videos,
 )
 
 FACTS: dict[str, Any] = json.loads((Path(__file__).parent / "openapi_facts.json").read_text())
@@ -42,10 +46,13 @@ BODIES: dict[str, type[base.Request]] = {
     "POST /v1/images/generations": images.GenerationRequest,
     "POST /v1/images/edits": images.EditRequest,
     "POST /v1/images/variations": images.VariationRequest,
+    "POST /v1/audio/speech": speech.SpeechRequest,
+    "POST /v1/audio/transcriptions": transcriptions.TranscriptionRequest,
+    "POST /v1/videos": videos.VideoRequest,
     "POST /v1/messages": messages.MessageRequest,
     "POST /v1/messages/count_tokens": messages.CountRequest,
 }
-FILES = {"image", "mask"}
+FILES = {"image", "mask", "file"}
 """What a form has besides the fields of its schema."""
 PARTS: dict[str, type[base.Request]] = {
     "ChatCompletionRequestDeveloperMessage": chat.Message,
@@ -57,6 +64,8 @@ PARTS: dict[str, type[base.Request]] = {
     "ChatCompletionMessageToolCall.function": chat.FunctionCall,
     "ChatCompletionRequestMessageContentPartText": content.TextPart,
     "ChatCompletionRequestMessageContentPartRefusal": content.TextPart,
+    "ChatCompletionContentPartInputAudioParam": content.TextPart,
+    "InputAudio": content.InputAudio,
     "ChatCompletionTool": tools.Tool,
     "FunctionObject": tools.FunctionDefinition,
     "ChatCompletionStreamOptions": sampling.StreamOptions,
@@ -110,6 +119,10 @@ LEAST: dict[type[BaseModel], dict[str, Any]] = {
     images.GenerationRequest: {"model": "m", "prompt": "a cat"},
     images.EditRequest: {"model": "m", "prompt": "a cat"},
     images.VariationRequest: {"model": "m"},
+    speech.SpeechRequest: {"input": "hi"},
+    transcriptions.TranscriptionRequest: {"model": "m"},
+    music.MusicRequest: {"model": "m"},
+    videos.VideoRequest: {"prompt": "hi"},
     tokens.TokenizeRequest: {"prompt": "hi"},
     tokens.DetokenizeRequest: {"tokens": [1]},
 }
@@ -212,6 +225,9 @@ def test_every_official_value_is_taken_or_refused_by_name(name: str) -> None:
         (chat.ChatRequest, {"messages": [{"role": "tool", "content": "x"}]}, "messages.0.tool_call_id"),
         (chat.ChatRequest, {"messages": [{"role": "alien", "content": "x"}]}, "messages.0.role"),
         (chat.ChatRequest, {"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "messages.0.content.0.type"),
+        (chat.ChatRequest, {"messages": part("user", type="input_audio")}, "messages.0.content.0.input_audio"),
+        (chat.ChatRequest, {"messages": part("user", type="input_audio", input_audio={})},
+         "messages.0.content.0.input_audio.data"),
         (chat.ChatRequest, {"tools": [CALL, CALL]}, "tools"),
         (chat.ChatRequest, {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "string"}}}]},
          "tools.0.function.parameters"),
@@ -253,7 +269,7 @@ def test_the_wrong_field_is_named(model: type[BaseModel], values: dict[str, Any]
     ("model", "values", "where"),
     [
         (chat.ChatRequest, {"messages": [{"role": "user", "content": [{"type": kind, kind: {}}]}]}, "messages.0.content.0.type")
-        for kind in ("image_url", "input_audio", "file")
+        for kind in ("image_url", "file")
     ]
     + [
         (chat.ChatRequest, {"messages": [{"role": "function", "content": "x"}]}, "messages.0.role"),

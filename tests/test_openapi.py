@@ -87,9 +87,10 @@ def test_keys_are_described_where_there_are_keys(served: tuple[str, Application]
 
 
 def operations() -> list[str]:
-    from daedal.serving import files, health, images, texts
+    from daedal.serving import audio, files, health, images, texts, videos
 
-    routes = [*health.routes, *files.routes, *texts.routes, *images.routes, *openapi.routes]
+    rooms = (health, files, texts, images, audio, videos, openapi)
+    routes = [route for room in rooms for route in room.routes]
     return [
         f"{method} {route.path.replace(':path', '')}" for route in routes for method in sorted(route.methods - {"HEAD"})
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -262,7 +263,7 @@ def test_options_of_sounds_are_refused_for_others(tmp_path: Path) -> None:
 # -- a sound that was made ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("form", ["wav", "flac", "ogg", "opus", "mp3"])
 def test_a_sound_saves_itself_in_every_form_and_says_where_it_comes_from(form: str, tmp_path: Path) -> None:
     made = Sound(tone(440, 0.5).astype(np.float32) / 32768, 8000, Provenance(model="m", fingerprint="f", version="1"))
     path = made.save(tmp_path / f"a.{form}")
@@ -270,6 +271,8 @@ def test_a_sound_saves_itself_in_every_form_and_says_where_it_comes_from(form: s
     assert again.rate == 8000
     assert len(again.values) == pytest.approx(4000, abs=1200 if form == "mp3" else 0)
     assert json.loads((tmp_path / f"a.{form}.json").read_text())["model"] == "m"
+    with soundfile.SoundFile(path) as file:
+        assert json.loads(file.comment)["model"] == "m"
 
 
 def test_a_sound_shows_itself(tmp_path: Path) -> None:
@@ -281,7 +284,7 @@ def test_a_sound_shows_itself(tmp_path: Path) -> None:
 
 
 def test_a_form_that_is_none_is_refused() -> None:
-    with pytest.raises(DaedalError, match=r"Choose .wav, .flac, .ogg, .mp3"):
+    with pytest.raises(DaedalError, match=r"Choose .wav, .flac, .ogg, .opus, .mp3"):
         Sound(np.zeros(8, np.float32), 8000).save("a.xyz")
     with pytest.raises(DaedalError, match="An MP3 has no 9,000 samples"):
         Sound(np.zeros(8, np.float32), 9000).encoded("mp3")

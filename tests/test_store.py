@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from daedal.errors import DaedalError
+from daedal.serving import database
 from daedal.serving import store as stores
 from daedal.serving.errors import ApiError
 from daedal.serving.store import Store
@@ -208,7 +209,7 @@ def test_an_owner_has_so_much_room(store: Store, monkeypatch: pytest.MonkeyPatch
     assert (refused.value.status, refused.value.code) == (413, "quota_exceeded")
     assert len(list((store.files._folder).iterdir())) == 2  # nothing is left of it
     add(store, b"y" * 400)
-    monkeypatch.setattr(stores, "_SPARE", 2**60)
+    monkeypatch.setattr(database, "_SPARE", 2**60)
     with pytest.raises(ApiError) as refused:
         add(store, b"z", "third")
     assert (refused.value.status, refused.value.code) == (503, "disk_full")
@@ -231,14 +232,14 @@ def test_files_and_answers_have_room_together(store: Store, monkeypatch: pytest.
     asyncio.run(store.responses.delete("me", "resp_2"))
     asyncio.run(store.files.delete("me", file.id))
     put("resp_3", 1000)
-    monkeypatch.setattr(stores, "_SPARE", 2**60)
+    monkeypatch.setattr(database, "_SPARE", 2**60)
     assert refused(lambda: asyncio.run(store.responses.put("other", "resp_4", b"x"))) == (503, "disk_full")
     assert refused(lambda: asyncio.run(store.responses.require_room("other"))) == (503, "disk_full")
 
 
 def test_what_was_kept_before_answers_had_a_quota_counts(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "state.sqlite") as connection:
-        connection.executescript(f"{stores._MIGRATIONS[0]} PRAGMA user_version = 1;")
+        connection.executescript(f"{database._MIGRATIONS[0]} PRAGMA user_version = 1;")
         connection.execute("INSERT INTO responses VALUES ('resp_1', 'me', ?, ?)", (int(time.time()), b"x" * 600))
     store = Store(tmp_path, 1000)
     with pytest.raises(ApiError, match="1,000 bytes"):

@@ -17,7 +17,8 @@ import daedal
 from daedal.codecs.events import GRID, Events
 from daedal.codecs.midi import LARGEST, read_midi, write_midi
 from daedal.codecs.piano_roll import bars, piano_roll
-from daedal.codecs.synthesizer import RATE, synthesize, write_wav
+from daedal.codecs.sound import sound_file
+from daedal.codecs.synthesizer import RATE, synthesize
 from daedal.codecs.tune import DRUMS, Metre, Note, Tune, tonic, transposed_key
 from daedal.codecs.tune_codec import TuneCodec
 from daedal.codecs.voices import Voices, fitting, tune_of_chords
@@ -102,7 +103,7 @@ def test_keys_are_named_and_moved() -> None:
 
 def test_a_tune_sounds_as_long_as_it_lasts_and_each_note_at_its_pitch(tmp_path: Path) -> None:
     tune = Tune.of(480, [Note(0, 960, 69, 100, 73)])
-    write_wav(tune, tmp_path / "a.wav")
+    (tmp_path / "a.wav").write_bytes(sound_file(synthesize(tune), RATE))
     sound, rate = soundfile.read(tmp_path / "a.wav")
     assert rate == RATE
     assert len(sound) / rate == pytest.approx(1.0 + 0.6, abs=0.01)

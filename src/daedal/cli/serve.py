@@ -45,7 +45,7 @@ def serve(
     idle_minutes: float = 30.0,
     drain_seconds: float = 30.0,
 ) -> None:
-    """Serve models to whatever speaks the OpenAI API: text, images and embeddings of your own.
+    """Serve models to whatever speaks the OpenAI API: text, images, speech, music, videos and embeddings of your own.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def serve(
     root_path
         What a proxy has before every path and does not take off, such as /daedal; requests without it are answered too.
     data
-        Where files and answers are kept. [default: ~/.local/state/daedal/server]
+        Where files, answers and videos are kept. [default: ~/.local/state/daedal/server]
     rows
         Texts that a model writes at the same time.
     max_waiting
@@ -278,6 +278,14 @@ def _first_call(name: str, where: str) -> str:
     match makes(where), kind:
         case "images", _:
             return f'images.generate(model="{name}", prompt="...")'
+        case "speech", _:
+            return f'audio.speech.create(model="{name}", voice="...", input="...").write_to_file("said.mp3")'
+        case "transcripts", _:
+            return f'audio.transcriptions.create(model="{name}", file=open("a.wav", "rb"))'
+        case "music", _:
+            return f'post("/audio/music", body={{"model": "{name}", "response_format": "json"}}, cast_to=object)'
+        case "videos", _:
+            return f'videos.create_and_poll(model="{name}", prompt="...")'
         case "readings", "labelled":
             return f'post("/classify", body={{"model": "{name}", "input": "..."}}, cast_to=object)'
         case "readings", _:

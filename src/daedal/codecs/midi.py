@@ -87,8 +87,11 @@ def _read(file: "mido.MidiFile") -> Tune:
     )  # fmt: skip
 
 
-def write_midi(tune: Tune) -> bytes:
+def write_midi(tune: Tune, comment: str = "") -> bytes:
     """The file of a tune, of type 1: a track for what is said of it, and one for each program.
+
+    Args:
+        comment: a text that the file carries.
 
     Raises:
         DaedalError: it has more programs than there are channels.
@@ -99,6 +102,8 @@ def write_midi(tune: Tune) -> bytes:
         raise DaedalError(f"The tune has {len(melodic)} programs, and MIDI {len(channels)} channels", "Leave some out")
     file = mido.MidiFile(type=1, ticks_per_beat=tune.ticks)
     said: list[tuple[int, mido.MetaMessage]] = [(0, mido.MetaMessage("track_name", name=_latin(tune.title)))]
+    if comment:
+        said.append((0, mido.MetaMessage("text", text=_latin(comment))))
     if tonic(tune.key) is not None:
         said.append((0, mido.MetaMessage("key_signature", key=tune.key)))
     said += [

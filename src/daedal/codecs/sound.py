@@ -9,7 +9,7 @@ import hashlib
 import io
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from jaxtyping import Float, Int16, Shaped, UInt16
@@ -32,10 +32,14 @@ _FLOOR = 1e-9
 
 
 FORMATS = {
-    ".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"), ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
 }  # fmt: skip
 """How a sound is written, by the end of its file's name."""
-_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_RATES = {
+    ".mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000), ".opus": (8000, 12000, 16000, 24000, 48000),
+}  # fmt: skip
+"""Samples in a second that a format may have, where that is not any number."""
 
 
 class SoundCodec(Config):
@@ -103,8 +107,24 @@ def to_int16(samples: Float[Array, "*shape"]) -> Int16[Array, "*shape"]:
     return made
 
 
-def sound_file(samples: Float[Array, " samples"], rate: int, form: str = ".wav") -> bytes:
+def sound_file(samples: Float[Array, "samples *channels"], rate: int, form: str = ".wav", comment: str = "") -> bytes:
     """Samples from -1 to 1 as a file of one of `FORMATS`.
+
+    Args:
+        comment: a text that the file carries, as players show it.
+
+    Raises:
+        DaedalError: the format has no such rate.
+    """
+    buffer = io.BytesIO()
+    channels = 1 if samples.ndim == 1 else samples.shape[1]
+    with sound_writer(buffer, rate, form, channels, comment) as file:
+        file.write(to_int16(samples))
+    return buffer.getvalue()
+
+
+def sound_writer(to: BinaryIO, rate: int, form: str, channels: int = 1, comment: str = "") -> Any:
+    """A sound file of one of `FORMATS` that is open: its `write` takes samples of 16 bits, as often as there are some.
 
     Raises:
         DaedalError: the format has no such rate.
@@ -112,11 +132,13 @@ def sound_file(samples: Float[Array, " samples"], rate: int, form: str = ".wav")
     import soundfile  # type: ignore[import-untyped]
 
     kind, subtype = FORMATS[form]
-    if kind == "MP3" and rate not in _MP3_RATES:
-        raise DaedalError(f"An MP3 has no {rate:,} samples a second", "Choose .wav, .flac or .ogg")
-    buffer = io.BytesIO()
-    soundfile.write(buffer, to_int16(samples), rate, format=kind, subtype=subtype)
-    return buffer.getvalue()
+    if rate not in _RATES.get(form, (rate,)):
+        name = "An MP3" if form == ".mp3" else "Opus"
+        raise DaedalError(f"{name} has no {rate:,} samples a second", "Choose .wav, .flac or .ogg")
+    file = soundfile.SoundFile(to, "w", rate, channels, format=kind, subtype=subtype)
+    if comment:
+        file.comment = comment
+    return file
 
 
 def resample(samples: Float[Array, " old"], rate: float, to: int) -> Float[Array, " new"]:

@@ -6,15 +6,13 @@
 - vectorised over the notes of a timbre and pitch: a note is a slice of a tone that is made once, times its envelope
 """
 
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
 from daedal.codecs.tune import DRUMS, Note, Tune
 from daedal.errors import DaedalError
-from daedal.files import atomic_path
 
 Array = np.ndarray
 RATE = 22_050
@@ -159,20 +157,3 @@ def _sides(program: int, pitch: int) -> tuple[np.float32, np.float32]:
     place = 0.5 + 0.25 * np.clip((60 - pitch) / 48, -1, 1) + 0.12 * ((program * 5) % 7 - 3) / 3
     angle = float(np.clip(place, 0.1, 0.9)) * np.pi / 2
     return np.float32(np.cos(angle)), np.float32(np.sin(angle))
-
-
-def write_wav(tune: Tune, path: Path) -> None:
-    """Write a tune as sound of 16 bits.
-
-    Raises:
-        DaedalError: it is too long, or the file cannot be written.
-    """
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        write_sound(tune, file)
-
-
-def write_sound(tune: Tune, file: BinaryIO) -> None:
-    """The same, to an open file."""
-    import soundfile  # type: ignore[import-untyped]
-
-    soundfile.write(file, synthesize(tune), RATE, subtype="PCM_16", format="WAV")

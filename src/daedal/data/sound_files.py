@@ -32,11 +32,12 @@ class Decoded(NamedTuple):
     mended: tuple[str, ...]
 
 
-def decode_sound(data: bytes, longest: float) -> Decoded:
+def decode_sound(data: bytes, longest: float, most: int = _MOST) -> Decoded:
     """The sound in the bytes of a file.
 
     Args:
         longest: seconds.
+        most: samples of all channels.
 
     Raises:
         Unreadable: there is none, it is broken, or it lasts longer.
@@ -45,13 +46,13 @@ def decode_sound(data: bytes, longest: float) -> Decoded:
 
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            return _decoded(file, data, longest)
+            return _decoded(file, data, longest, most)
     except (soundfile.SoundFileError, OSError, ValueError, TypeError, MemoryError) as error:
         said = " ".join(str(error).split()).rpartition(": ")[2] or "damaged"
         raise Unreadable("broken file", said[:200]) from None
 
 
-def _decoded(file: object, data: bytes, longest: float) -> Decoded:
+def _decoded(file: object, data: bytes, longest: float, samples: int) -> Decoded:
     rate, channels, claimed = file.samplerate, file.channels, file.frames  # type: ignore[attr-defined]
     if not LOWEST <= rate <= HIGHEST:
         raise Unreadable("broken file", f"it says that it has {rate:,} samples a second")
@@ -62,16 +63,18 @@ def _decoded(file: object, data: bytes, longest: float) -> Decoded:
         raise Unreadable("too long", f"{claimed / rate:,.1f} s, and {longest:g} s are the most", broken=False)
     blocks: list[Array] = []
     count, peak = 0, 0.0
-    exact = file.subtype in ("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW")  # type: ignore[attr-defined]
+    subtype = file.subtype  # type: ignore[attr-defined]
+    exact = subtype in ("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW")
+    unbounded = subtype in ("FLOAT", "DOUBLE")  # how loud it is at most, is known at the end
     while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):  # type: ignore[attr-defined]
         count += len(block)
-        if count > most or count * channels > _MOST:
+        if count > most or count * channels > samples:
             raise Unreadable("too long", f"more than {longest:g} s, or too many channels of them", broken=False)
         top = float(np.abs(block).max())
         if not np.isfinite(top):
             raise Unreadable("broken file", "samples that are no numbers")
         peak = max(peak, top)
-        blocks.append(to_int16(block) if exact else block)
+        blocks.append(block if unbounded else to_int16(block))
     if not count:
         raise Unreadable("empty", "it has no samples", broken=False)
     if not peak:
@@ -79,13 +82,12 @@ def _decoded(file: object, data: bytes, longest: float) -> Decoded:
     mended = []
     whole = np.concatenate(blocks)
     if not exact:
-        subtype = file.subtype  # type: ignore[attr-defined]
-        if peak > 1 and subtype in ("FLOAT", "DOUBLE"):
+        if peak > 1 and unbounded:
             mended.append("sounds over full scale: brought down to it")
             whole = whole / peak * np.float32(1 - 2**-15)
-        if subtype.startswith("PCM") or subtype in ("FLOAT", "DOUBLE"):
+        if subtype.startswith("PCM") or unbounded:
             mended.append(f"samples of {_bits(subtype)}: rounded to 16 bits")
-        whole = to_int16(whole)
+        whole = to_int16(whole) if unbounded else whole
     if (claimed < _UNKNOWN and count < claimed - rate // 4) or _cut(data):
         mended.append("files that end before their sound does: read as far as they go")
     return Decoded(Signal(whole, float(rate)), tuple(mended))

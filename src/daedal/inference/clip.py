@@ -2,11 +2,15 @@
 
 import base64
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from xml.sax.saxutils import escape
 
 from PIL import Image
 
@@ -37,7 +41,7 @@ class Clip:
 
     def save(self, path: Path | str, scale: int | None = None) -> Path:
         """Write the clip in the format that the name's end says, and beside it `<path>.json`, which says where it comes from.
-        A `.png` is a strip of all frames, and says so in itself.
+        A `.png` is a strip of all frames. Every format says so in itself too.
 
         Args:
             scale: how many pixels wide and high each pixel becomes; as many as make tiny frames visible unless given.
@@ -47,14 +51,34 @@ class Clip:
         """
         path = Path(path)
         kind = clip_format(path)
-        record = {} if self.provenance is None else self.provenance.model_dump(mode="json")
-        record |= {"frames": len(self.frames), "fps": self.fps}
+        record = self.record
         if kind == ".png":
             return save_image(grid(self.frames, len(self.frames), scale), path, record)
         with atomic_path(path) as temporary:
-            _write(self._enlarged(scale), self.fps, kind, temporary)
+            _write(self._enlarged(scale), self.fps, kind, temporary, json.dumps(record))
         write_json(path.with_name(path.name + ".json"), record)
         return path
+
+    def encoded(self, form: str, scale: int | None = None) -> bytes:
+        """The clip as the file that `save` would write.
+
+        Args:
+            form: "gif", "webp" or "mp4".
+
+        Raises:
+            DaedalError: there is no such format, or `mp4` needs PyAV.
+        """
+        kind = clip_format(Path(f"clip.{form}"))
+        with TemporaryDirectory() as folder:  # what makes an MP4 easy to stream reads the file again
+            path = Path(folder) / f"clip{kind}"
+            _write(self._enlarged(scale), self.fps, kind, path, json.dumps(self.record))
+            return path.read_bytes()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Where it comes from, and how long it is."""
+        record = {} if self.provenance is None else self.provenance.model_dump(mode="json")
+        return record | {"frames": len(self.frames), "fps": self.fps}
 
     def _repr_html_(self) -> str:
         buffer = io.BytesIO()
@@ -94,23 +118,40 @@ def clip_format(path: Path) -> str:
     return kind
 
 
-def _write(frames: Sequence[Image.Image], fps: float, kind: str, path: Path) -> None:
+def _write(frames: Sequence[Image.Image], fps: float, kind: str, path: Path, comment: str) -> None:
+    """Write an animation or a film; the file carries the comment."""
     if kind == ".mp4":
-        _write_video(frames, fps, path)
+        _write_video(frames, fps, path, comment)
     else:
-        _write_animation(frames, fps, "GIF" if kind == ".gif" else "WEBP", path)
+        _write_animation(frames, fps, "GIF" if kind == ".gif" else "WEBP", path, comment)
 
 
-def _write_animation(frames: Sequence[Image.Image], fps: float, kind: str, to: Path | io.BytesIO) -> None:
+def _write_animation(
+    frames: Sequence[Image.Image], fps: float, kind: str, to: Path | io.BytesIO, comment: str = ""
+) -> None:
     """An animation that is shown round and round."""
     milliseconds = 1000 / fps
-    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    options: dict[str, Any] = {"lossless": True, "xmp": _xmp(comment)} if kind == "WEBP" else {"comment": comment}
     if kind == "GIF":  # it counts in hundredths of a second, and browsers slow down what is under two
         frames = [opaque(frame) for frame in frames]
         milliseconds = max(2, round(milliseconds / 10)) * 10
     frames[0].save(
         to, format=kind, save_all=True, append_images=frames[1:], duration=round(milliseconds), loop=0, **options
     )
+
+
+def _xmp(comment: str) -> bytes:
+    """A comment as programs find it in pictures (ISO 16684-1)."""
+    if not comment:
+        return b""
+    said = f'<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:source>{escape(comment)}</dc:source></rdf:Description>'
+    rdf = f'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">{said}</rdf:RDF>'
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{rdf}</x:xmpmeta>'.encode()
+
+
+def writes_mp4() -> bool:
+    """Whether what writes MP4 is installed."""
+    return find_spec("av") is not None
 
 
 def _video_library() -> Any:
@@ -124,10 +165,11 @@ def _video_library() -> Any:
     return av
 
 
-def _write_video(frames: Sequence[Image.Image], fps: float, path: Path) -> None:
+def _write_video(frames: Sequence[Image.Image], fps: float, path: Path, comment: str) -> None:
     av = _video_library()
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        container.metadata["comment"] = comment
         stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000))
         # players expect halved colour, and that needs even sides
         stream.width, stream.height = (side + side % 2 for side in frames[0].size)

@@ -116,6 +116,13 @@ def _told(record: Mapping[str, Any]) -> PngInfo:
     return text
 
 
+def png_file(image: Image.Image, record: Mapping[str, Any]) -> bytes:
+    """The image as a PNG that says in itself where it comes from."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", pnginfo=_told(record))
+    return buffer.getvalue()
+
+
 def picture_format(path: Path) -> str:
     """The format that a file's name asks for.
 

@@ -16,6 +16,7 @@ Recording = str | Path | bytes | Sound | Signal
 """A sound file, its bytes, or samples."""
 MOST_SECONDS = 600.0
 """Of a recording that is listened to."""
+_MOST_SAMPLES = 2**26  # of all its channels
 
 
 def listed(recordings: Recording | Sequence[Recording]) -> list[Recording]:
@@ -37,7 +38,7 @@ def signal_of(recording: Recording) -> Signal:
     name = "The recording" if isinstance(recording, bytes) else str(recording)
     try:
         data = recording if isinstance(recording, bytes) else Path(recording).expanduser().read_bytes()
-        return decode_sound(data, MOST_SECONDS).signal
+        return decode_sound(data, MOST_SECONDS, _MOST_SAMPLES).signal
     except OSError as error:
         raise DaedalError(f"{name} cannot be read ({error.strerror})", "Check the path") from None
     except Unreadable as error:

@@ -45,13 +45,14 @@ class Sound:
         return len(self.samples) / self.rate
 
     def save(self, path: Path | str) -> Path:
-        """Write the sound in the format that the name's end says, and beside it `<path>.json`, which says where it comes from.
+        """Write the sound in the format that the name's end says, and beside it `<path>.json`, which says where it comes from;
+        so does the file's own comment.
 
         Raises:
             DaedalError: the name ends in no known format, or the file cannot be written.
         """
         path = Path(path)
-        data = sound_file(np.asarray(self.samples), self.rate, sound_format(path))
+        data = sound_file(np.asarray(self.samples), self.rate, sound_format(path), self.comment)
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
         record = {} if self.provenance is None else self.provenance.model_dump(mode="json")
@@ -62,12 +63,19 @@ class Sound:
         """The sound as the file that `save` would write.
 
         Args:
-            form: wav, flac, ogg or mp3.
+            form: wav, flac, ogg, opus or mp3.
 
         Raises:
             DaedalError: there is no such format, or it has no such rate.
         """
-        return sound_file(np.asarray(self.samples), self.rate, sound_format(Path(f"sound.{form.lower()}")))
+        return sound_file(
+            np.asarray(self.samples), self.rate, sound_format(Path(f"sound.{form.lower()}")), self.comment
+        )
+
+    @property
+    def comment(self) -> str:
+        """Where it comes from, as its file says it: JSON; empty where nobody knows."""
+        return "" if self.provenance is None else self.provenance.model_dump_json()
 
     def spectrogram(self, height: int = 128) -> Image.Image:
         """A picture of the sound: time from left to right, pitch from low to high, the louder the brighter.

@@ -1,7 +1,6 @@
 """A tune that a model made: it saves itself as MIDI, as sound, or as a piano roll, and says where it comes from."""
 
 import base64
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +9,14 @@ from typing import Any
 
 from daedal.codecs.midi import read_midi, write_midi
 from daedal.codecs.piano_roll import piano_roll
-from daedal.codecs.synthesizer import write_sound, write_wav
+from daedal.codecs.sound import sound_file
+from daedal.codecs.synthesizer import RATE, synthesize
 from daedal.codecs.tune import Tune
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder, write_json, write_text
 from daedal.inference.picture import INDEX, png, save_image
 from daedal.inference.provenance import TuneProvenance
+from daedal.inference.sound import sound_format
 
 FORMATS = (".mid", ".midi", ".wav", ".png")
 _HEARD = 60.0  # seconds that a notebook plays
@@ -30,7 +31,7 @@ class Composition:
 
     def save(self, path: Path | str) -> Path:
         """Write it in the format that the name's end says: MIDI, `.wav`, or a piano roll as `.png`; and beside it
-        `<path>.json`, which says where it comes from. A picture says so in itself.
+        `<path>.json`, which says where it comes from. A picture and MIDI say so in themselves.
 
         Raises:
             DaedalError: the name ends in no known format, or the file cannot be written.
@@ -40,13 +41,24 @@ class Composition:
         record = self.record
         if kind == ".png":
             return save_image(piano_roll(self.tune), path, record)
-        if kind == ".wav":
-            write_wav(self.tune, path)
-        else:
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(write_midi(self.tune))
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(self.encoded("wav" if kind == ".wav" else "midi"))
         write_json(path.with_name(path.name + ".json"), record)
         return path
+
+    def encoded(self, form: str) -> bytes:
+        """The tune as a file, which says in itself where it comes from.
+
+        Args:
+            form: "midi", or a format of sounds, such as "wav".
+
+        Raises:
+            DaedalError: there is no such format, or the tune is too long to be played.
+        """
+        comment = json.dumps(self.record)
+        if form == "midi":
+            return write_midi(self.tune, comment)
+        return sound_file(synthesize(self.tune), RATE, sound_format(Path(f"tune.{form}")), comment)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -56,9 +68,8 @@ class Composition:
 
     def _repr_html_(self) -> str:
         heard = self.tune.until(self.tune.tick_at(_HEARD)) or self.tune
-        sound = io.BytesIO()
-        write_sound(heard, sound)
-        picture, played = (base64.b64encode(each).decode() for each in (png(piano_roll(heard)), sound.getvalue()))
+        sound = sound_file(synthesize(heard), RATE)
+        picture, played = (base64.b64encode(each).decode() for each in (png(piano_roll(heard)), sound))
         return (
             f'<img src="data:image/png;base64,{picture}" style="max-width:100%"><br>'
             f'<audio controls src="data:audio/wav;base64,{played}"></audio>'
@@ -84,8 +95,9 @@ def save_each(tunes: Sequence[Composition], folder: Path | str) -> list[Path]:
     paths = [folder / f"{made.provenance.number:05}.mid" for made in tunes]
     for made, path in zip(tunes, paths, strict=True):
         with atomic_path(path) as temporary:
-            temporary.write_bytes(write_midi(made.tune))
-        write_wav(made.tune, path.with_suffix(".wav"))
+            temporary.write_bytes(made.encoded("midi"))
+        with atomic_path(path.with_suffix(".wav")) as temporary:
+            temporary.write_bytes(made.encoded("wav"))
     lines = [json.dumps({"file": path.name, **made.record}) for made, path in zip(tunes, paths, strict=True)]
     write_text(folder / INDEX, "".join(f"{line}\n" for line in lines))
     return paths

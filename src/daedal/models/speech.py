@@ -13,12 +13,13 @@ from torch import Tensor
 
 from daedal.codecs.mel import MelCodec
 from daedal.models.flow import Flow, FlowConfig
-from daedal.models.image import Images
+from daedal.models.image import Images, ImageSampling
 
 ANYBODY = "anybody"
 _SAYS = "says"
 _SPREAD = 0.5
 """Of the frames as the network has them, which is about that of pictures."""
+_LOUD = 1.0  # above silence, on average over the bands: single bands of silence come out louder
 
 
 class SpeechConfig(FlowConfig):
@@ -77,6 +78,7 @@ class Speech(Flow):
 
     family = "speech"
     capabilities = frozenset({"speak"})
+    prompted = ImageSampling(guidance=3.0, steps=16, solver="euler", churn=4.0, temperature=0.9)
     config: SpeechConfig
 
     @torch.no_grad()
@@ -84,7 +86,7 @@ class Speech(Flow):
         """The samples of what was drawn, each without the silence behind it."""
         mel, made = self.config.mel, []
         for frames in self.config.frames(pictures.float().cpu()):
-            loud = torch.nonzero(frames.amax(1) > mel.silence + 1.0)
+            loud = torch.nonzero(frames.mean(1) > mel.silence + _LOUD)
             count = min(len(frames), int(loud[-1]) + 3) if len(loud) else 2
             made.append(mel.decode(frames[: max(2, count)]))
         return made

@@ -34,6 +34,10 @@ ABILITIES = {
     "draw": Ability("draw new pictures", "/v1/images/generations", "images"),
     "edit": Ability("edit pictures", "/v1/images/edits", "images"),
     "vary": Ability("vary pictures", "/v1/images/variations", "images"),
+    "speak": Ability("speak", "/v1/audio/speech", "speech"),
+    "transcribe": Ability("listen to recordings", "/v1/audio/transcriptions", "transcripts"),
+    "compose": Ability("compose tunes", "/v1/audio/music", "music"),
+    "film": Ability("make clips", "/v1/videos", "videos"),
     "tokenize": Ability("read texts", "/tokenize", "text"),
 }
 """By the command that asks a process for it, in whose `can` it stands."""

@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daedal.errors import DaedalError
-from daedal.serving import files, health, images, openapi, texts
+from daedal.serving import audio, files, health, images, openapi, texts, videos
 from daedal.serving.access import Guard, is_loopback
 from daedal.serving.addressing import Addressing
 from daedal.serving.envelope import Answers, Envelope
@@ -18,6 +18,7 @@ from daedal.serving.keys import KeyFile
 from daedal.serving.settings import Settings
 from daedal.serving.store import Store
 from daedal.serving.supervisor import Command, Models
+from daedal.serving.video_jobs import VideoJobs
 
 _THREADS = 32
 """That wait for disks at the same time."""
@@ -49,15 +50,25 @@ class Application:
             )
         self.models = Models(settings, command)
         self.store = Store(settings.data, settings.quota)
+        self.jobs = VideoJobs(self.models, self.store.videos)
         self.metrics = self.models.metrics
         self.starlette = _Routes(
-            routes=[*health.routes, *files.routes, *texts.routes, *images.routes, *openapi.routes],
+            routes=[
+                *health.routes,
+                *files.routes,
+                *texts.routes,
+                *images.routes,
+                *audio.routes,
+                *videos.routes,
+                *openapi.routes,
+            ],
             lifespan=self._lifespan,
         )
         for name, part in (
             ("settings", settings),
             ("models", self.models),
             ("store", self.store),
+            ("jobs", self.jobs),
             ("metrics", self.metrics),
         ):
             setattr(self.starlette.state, name, part)
@@ -74,9 +85,11 @@ class Application:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="disk"))
         await self.models.start()
+        await self.jobs.start()
         try:
             yield
         finally:
+            await self.jobs.stop()
             await self.models.stop()
             self.store.close()
 
@@ -95,5 +108,12 @@ def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_origins=settings.origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", "x-should-retry", "x-daedal-unused"],
+        expose_headers=[
+            "x-request-id",
+            "retry-after",
+            "x-should-retry",
+            "x-daedal-unused",
+            "x-daedal-seed",
+            "x-daedal-listener",
+        ],
     )

@@ -24,6 +24,7 @@ from daedal.serving.generation import (
     generate,
 )
 from daedal.serving.grammar import constraint, left_out
+from daedal.serving.hearing import heard
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import Token, chat_logprobs
 from daedal.serving.schema.chat import ChatRequest, Message
@@ -38,6 +39,7 @@ async def chat_completions(request: Request) -> Response:
     form = "tools" if body.tools else "response_format"
     model = await able(request, body.model, "generate", prompt="messages", constraint=form)
     check_ids(model, "logit_bias", map(int, body.logit_bias))
+    body.messages = await heard(request, body.messages)
     tools = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
     asked = command(body, tools, model.info["tool_template"])
     note_unused(request, left_out(tools, body.form, body.stop))

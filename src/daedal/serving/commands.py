@@ -4,6 +4,8 @@ from typing import Any, Protocol
 
 Command = dict[str, Any]
 Event = dict[str, Any]
+LAST = ("done", "result", "error")
+"""Events that end a command."""
 
 
 class Refused(Exception):

@@ -59,6 +59,8 @@ class Envelope:
                         [*unused[:_NAMED], *(["..."] if len(unused) > _NAMED else [])]
                     )
                     self._note(unused)
+                if listener := scope["state"].get("listener"):
+                    headers["x-daedal-listener"] = listener
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from daedal.serving.access import owner
+from daedal.serving.commands import Event
 from daedal.serving.errors import ApiError
-from daedal.serving.process_link import Event
 from daedal.serving.supervisor import Model
 
 T = TypeVar("T")

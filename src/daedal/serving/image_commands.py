@@ -2,18 +2,10 @@
 and batches that are on their way take each step together, so that a late one need not wait until the others are done. Owners
 take turns: who has been given the fewest pictures comes next."""
 
-import base64
-import io
-import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from PIL import Image
-
-from daedal.data.images.kinds import FORMATS
-from daedal.data.images.png import readable
 from daedal.errors import DaedalError
 from daedal.inference.fair_queue import Turns
 from daedal.inference.generator import Generator
@@ -22,15 +14,12 @@ from daedal.inference.skills.draw import Drawing, PictureRequest
 from daedal.inference.skills.edit import VARIED
 from daedal.models.image import Sketch
 from daedal.serving.commands import Command, Event, Refused
-
-Checked = TypeVar("Checked")
+from daedal.serving.given import as_base64, checked, given_picture
 
 _BATCH = 16
 """Pictures of a batch."""
 _ABREAST = 4
 """Batches that are on their way."""
-_PIXELS = 2**24
-"""Of a picture that is given."""
 _OPTIONS = ("steps", "guidance", "temperature", "top_k")
 
 
@@ -118,18 +107,20 @@ class ImageDesk:
         values = {name: command[name] for name in (*_OPTIONS, "seed") if command.get(name) is not None}
         if command.get("prompt") is not None:
             values["prompt" if self._generator.captions is not None else "label"] = command["prompt"]
-        given = {name: _opened(command[name], name) for name in ("image", "mask") if command.get(name) is not None}
+        given = {
+            name: given_picture(command[name], name) for name in ("image", "mask") if command.get(name) is not None
+        }
         count = command.get("n", 1)
-        request = _checked(lambda: self._generator.request(count, **values), lambda: self._at_fault(values))
+        request = checked(lambda: self._generator.request(count, **values), lambda: self._at_fault(values))
         if given:
-            picture = _checked(lambda: self._generator.fit(given["image"]), "image")
+            picture = checked(lambda: self._generator.fit(given["image"]), "image")
             vary, strength = command.get("vary"), command.get("strength")
             values["strength"] = strength or (VARIED if vary else 1.0)
             if vary and "edit" not in self._generator.skills:
                 how = {name: values[name] for name in ("strength", "seed") if name in values}
                 request = self._generator.request_vary(picture, count, **how)
             else:
-                request = _checked(
+                request = checked(
                     lambda: self._generator.request_edit(picture, given.get("mask"), count, **values),
                     "mask" if "mask" in given else "strength",
                 )
@@ -248,52 +239,16 @@ class ImageDesk:
         return [*events, {"id": job.id, "event": "done"}]
 
 
-def _checked(work: Callable[[], Checked], at_fault: str | Callable[[], str | None]) -> Checked:
-    """What some work comes to.
-
-    Raises:
-        Refused: it cannot be done; at fault is that parameter.
-    """
-    try:
-        return work()
-    except DaedalError as error:
-        parameter = at_fault if isinstance(at_fault, str) else at_fault()
-        raise Refused(400, str(error), "invalid_value", parameter) from None
-
-
 def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list[Event]:
     return [
         {
             "id": job.id,
             "event": kind,
             "index": job.first + i,
-            "png": base64.b64encode(picture.encoded(job.format, job.quality)).decode(),
+            "png": as_base64(picture.encoded(job.format, job.quality)),
             "seed": job.request.noise.seed,
             "unknown": job.unknown,
             **more,
         }
         for i, picture in enumerate(pictures)
     ]
-
-
-def _opened(encoded: str, name: str) -> bytes:
-    """The bytes of a picture that can be read, and is not too large for that.
-
-    Raises:
-        Refused: they are none.
-    """
-    try:
-        data = base64.b64decode(encoded, validate=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(readable(data)), formats=FORMATS) as picture:
-                width, height = picture.size
-                if width * height <= _PIXELS:
-                    picture.load()
-    except Exception:  # on damaged files the decoders raise whatever they stumble over
-        raise Refused(400, "That is no picture that can be read", "invalid_image", name) from None
-    if width * height > _PIXELS:
-        raise Refused(
-            400, f"The picture has {width * height:,} pixels, and {_PIXELS:,} may be", "image_too_large", name
-        )
-    return data

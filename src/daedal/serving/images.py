@@ -1,6 +1,5 @@
 """POST /v1/images/generations, /v1/images/edits and /v1/images/variations: pictures drawn, drawn in part, and drawn again."""
 
-import base64
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -8,7 +7,6 @@ from typing import Any, TypeVar
 
 import orjson
 from pydantic import BaseModel
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,10 +15,10 @@ from daedal.serving import sse
 from daedal.serving.abilities import able
 from daedal.serving.access import owner
 from daedal.serving.answers import json_answer
+from daedal.serving.commands import Event
 from daedal.serving.errors import ApiError, parse
-from daedal.serving.forms import read_form
+from daedal.serving.forms import read_file, read_form
 from daedal.serving.limits import read_json, unless_gone
-from daedal.serving.process_link import Event
 from daedal.serving.schema.images import EditRequest, GenerationRequest, VariationRequest
 from daedal.serving.supervisor import Model
 
@@ -29,8 +27,6 @@ M = TypeVar("M", bound=BaseModel)
 
 _NUMBERS = ("n", "seed", "steps", "partial_images", "output_compression")
 _FRACTIONS = ("guidance", "temperature", "strength")
-_PICTURE = 2**25
-"""Bytes of a picture that is given."""
 _LEFT = 0.6
 """How far from a picture that is edited without a mask."""
 
@@ -64,32 +60,11 @@ async def variations(request: Request) -> Response:
 async def _read(request: Request, kind: type[M], names: tuple[str, ...]) -> tuple[M, dict[str, str]]:
     """A form as a body, and its pictures in base64."""
     async with read_form(request, set(names), set(kind.model_fields)) as form:
-        body = parse(kind, {name: _value(name, text) for name, text in form.texts.items()})
-        files = {"image": await _picture(form.file("image"), "image")}
+        body = parse(kind, form.body(_NUMBERS, _FRACTIONS))
+        files = {"image": await read_file(form.file("image"), "image", "picture", "invalid_image")}
         if "mask" in form.files:
-            files["mask"] = await _picture(form.file("mask"), "mask")
+            files["mask"] = await read_file(form.file("mask"), "mask", "picture", "invalid_image")
         return body, files
-
-
-def _value(name: str, text: str) -> Any:
-    """A field of a form, which has only texts, as a body has it; what is none stays a text, and is refused as one."""
-    try:
-        if name in _NUMBERS:
-            return int(text)
-        if name in _FRACTIONS:
-            return float(text)
-    except ValueError:
-        return text
-    return {"true": True, "false": False}.get(text, text) if name == "stream" else text
-
-
-async def _picture(file: UploadFile, name: str) -> str:
-    data = await file.read(_PICTURE + 1)
-    if len(data) > _PICTURE:
-        raise ApiError(413, f"A picture has at most {_PICTURE:,} bytes", param=name, code="request_too_large")
-    if not data:
-        raise ApiError(400, "The picture is empty", param=name, code="invalid_image")
-    return base64.b64encode(data).decode()
 
 
 def _common(model: Model, body: Body) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Metrics:
         self.queue = seconds("request_queue_time", "From when a model has a request to when it begins on it.", "model")
         self.first_token = seconds("time_to_first_token", "From a request to its first token.", "model")
         self.next_token = seconds("inter_token_latency", "Between two pieces of a text.", "model")
+        self.media_seconds = counter("media_seconds", "Seconds of sounds, tunes and clips made or heard.", "model")
         self.running = gauge("requests_running", "Texts that are being written.", "model")
         self.waiting = gauge("requests_waiting", "Texts that wait for their turn.", "model")
         self.cache_tokens = gauge("cache_tokens", "Tokens whose keys and values are held.", "model")

@@ -28,10 +28,14 @@ from daedal.serving.schema import (
     inference,
     messages,
     moderations,
+    music,
     queries,
     rerank,
     responses,
+    speech,
     tokens,
+    transcriptions,
+    videos,
 )
 
 TAKES: dict[str, type[base.Request] | None] = {
@@ -50,6 +54,14 @@ TAKES: dict[str, type[base.Request] | None] = {
     "POST /v1/images/generations": images.GenerationRequest,
     "POST /v1/images/edits": images.EditRequest,
     "POST /v1/images/variations": images.VariationRequest,
+    "POST /v1/audio/speech": speech.SpeechRequest,
+    "POST /v1/audio/transcriptions": transcriptions.TranscriptionRequest,
+    "POST /v1/audio/music": music.MusicRequest,
+    "POST /v1/videos": videos.VideoRequest,
+    "GET /v1/videos": videos.VideosQuery,
+    "GET /v1/videos/{video_id}": None,
+    "DELETE /v1/videos/{video_id}": None,
+    "GET /v1/videos/{video_id}/content": videos.ContentQuery,
     "POST /v1/messages": messages.MessageRequest,
     "POST /v1/messages/count_tokens": messages.CountRequest,
     "POST /v1/moderations": moderations.ModerationRequest,
@@ -63,6 +75,8 @@ _FILE: JsonSchemaValue = {"type": "string", "contentMediaType": "application/oct
 _FORMS: dict[str, tuple[dict[str, JsonSchemaValue], list[str]]] = {
     "POST /v1/images/edits": ({"image": _FILE, "mask": _FILE}, ["image"]),
     "POST /v1/images/variations": ({"image": _FILE}, ["image"]),
+    "POST /v1/audio/transcriptions": ({"file": _FILE}, ["file"]),
+    "POST /v1/videos": ({"input_reference": _FILE}, []),
     "POST /v1/files": (
         {
             "file": _FILE,
@@ -74,8 +88,19 @@ _FORMS: dict[str, tuple[dict[str, JsonSchemaValue], list[str]]] = {
     ),
 }
 """Endpoints that take forms: fields besides those of the schema, and which of them are needed."""
+_EITHER = "POST /v1/videos"
+"""Takes JSON too."""
 _LISTED = {"limit": {"type": "integer"}, "order": {"enum": ["asc", "desc"]}, "after": _TEXT, "purpose": _TEXT}
-_PLAIN_ANSWERS = {"GET /metrics": "text/plain", "GET /v1/files/{id}/content": "application/octet-stream"}
+_SOUNDS = ("audio/mpeg", "audio/ogg", "audio/flac", "audio/wav")
+_OTHER_ANSWERS: dict[str, tuple[str, ...]] = {
+    "GET /metrics": ("text/plain",),
+    "GET /v1/files/{id}/content": ("application/octet-stream",),
+    "POST /v1/audio/speech": (*_SOUNDS, "audio/pcm", "text/event-stream"),
+    "POST /v1/audio/transcriptions": ("application/json", "text/plain", "text/event-stream"),
+    "POST /v1/audio/music": ("audio/midi", *_SOUNDS, "application/json"),
+    "GET /v1/videos/{video_id}/content": ("video/mp4", "image/webp", "image/png"),
+}
+"""Types of content, of those that answer with something else than JSON."""
 _ALWAYS, _WITH_BODY = (400, 401, 403, 404, 429, 500, 503), (408, 409, 413, 415)
 _SAID = {
     400: "Something in the request is wrong", 401: "A key is needed", 403: "The key or the page may not",
@@ -189,7 +214,8 @@ def _body(name: str) -> dict[str, Any] | None:
             "properties": {**own.get("properties", {}), **files},
             "required": [*own.get("required", ()), *needed],
         }
-        return {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+        plain = {"application/json": {"schema": _reference(model.__name__)}} if model and name == _EITHER else {}
+        return {"required": True, "content": {"multipart/form-data": {"schema": form}, **plain}}
     if model is None:
         return None
     return {"required": True, "content": {"application/json": {"schema": _reference(model.__name__)}}}
@@ -197,8 +223,10 @@ def _body(name: str) -> dict[str, Any] | None:
 
 def _answers(name: str, path: str, body: bool) -> dict[str, Any]:
     """By status."""
-    kind = _PLAIN_ANSWERS.get(name, "application/json")
-    content: dict[str, Any] = {kind: {"schema": {"type": "object"} if kind == "application/json" else {}}}
+    kinds = _OTHER_ANSWERS.get(name, ("application/json",))
+    content: dict[str, Any] = {
+        kind: {"schema": {"type": "object"} if kind == "application/json" else {}} for kind in kinds
+    }
     model = TAKES.get(name)
     if body and model is not None and "stream" in model.model_fields:
         content["text/event-stream"] = {"schema": _TEXT}

@@ -17,9 +17,10 @@ from typing import Any
 import orjson
 
 from daedal.serving.background import Background
+from daedal.serving.commands import LAST, Event
 from daedal.serving.errors import ApiError, clean
 from daedal.serving.memory import resident
-from daedal.serving.process_link import LAST, Call, Event
+from daedal.serving.process_link import Call
 
 log = logging.getLogger("daedal.serving")
 

@@ -3,14 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any
 
+from daedal.serving.commands import LAST, Event
 from daedal.serving.errors import ApiError, clean
-
-Event = dict[str, Any]
-
-LAST = ("done", "result", "error")
-"""Events that end a command."""
 
 
 class Call:

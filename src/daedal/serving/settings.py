@@ -21,7 +21,7 @@ class Settings(Config):
         hosts: names that it answers to, besides those of loopback and its own address.
         root_path: what a proxy has before every path, and does not take off.
         origins: pages of which origins may call it from a browser.
-        data: where files and answers are kept.
+        data: where files, answers and videos are kept.
         rows: texts that a model writes at the same time.
         waiting: requests that may wait for a model.
         per_key: requests that a key may have under way.
@@ -29,7 +29,7 @@ class Settings(Config):
         memory: share of the machine's memory that models may take together.
         drain: seconds that what is under way has to finish when the server is told to stop.
         body: bytes of a request, at most; `upload` of one with files.
-        quota: bytes of the files and answers of one key.
+        quota: bytes of the files, answers and videos of one key.
     """
 
     host: str = "127.0.0.1"

@@ -5,80 +5,36 @@ send for a while, a comment keeps proxies from closing the connection. A client 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
-from daedal.serving.errors import event, response, told
-from daedal.serving.limits import Gone, left
+from daedal.serving.errors import ApiError, event
+from daedal.serving.streamed import Streamed
 
 _QUIET = 10.0
 """Seconds without a piece after which a comment is sent."""
-_HEADERS = [
+_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
-]
+)
 
 
 def stream(request: Request, chunks: AsyncIterator[bytes]) -> Response:
     """The answer that sends `chunks`, each of them whole events, as they come."""
-    return _EventStream(request, chunks)
+    return _EventStream(request, chunks, _HEADERS)
 
 
-class _EventStream(Response):
-    def __init__(self, request: Request, chunks: AsyncIterator[bytes]) -> None:
-        self._request, self._chunks = request, chunks
-        self.background = None
-        self.status_code = 200
-        self._begun = self._busy = self._quiet = False
+class _EventStream(Streamed):
+    def _beside(self, send: Send) -> list[Coroutine[Any, Any, None]]:
+        return [self._keep_alive(send)]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending = asyncio.ensure_future(self._send(scope, receive, send))
-        others = [asyncio.ensure_future(left(receive)), asyncio.ensure_future(self._keep_alive(send))]
-        try:
-            await asyncio.wait({sending, others[0]}, return_when=asyncio.FIRST_COMPLETED)
-            if not sending.done():
-                raise Gone
-            sending.result()
-        finally:
-            for task in (sending, *others):
-                task.cancel()
-            await asyncio.gather(sending, *others, return_exceptions=True)
-            close = getattr(self._chunks, "aclose", None)
-            if close is not None:
-                await close()
-
-    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            async for chunk in self._chunks:
-                await self._piece(send, chunk)
-        except Gone:
-            raise
-        except Exception as raised:
-            error = told(raised, self._request)
-            if not self._begun:
-                self._begun = self._busy = True
-                await response(error, self._request)(scope, receive, send)
-                return
-            await self._piece(send, event(error, self._request))
-        await self._begin(send)
-        self._busy = True
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _begin(self, send: Send) -> None:
-        if not self._begun:
-            self._begun = True
-            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
-
-    async def _piece(self, send: Send, piece: bytes) -> None:
-        self._busy = True
-        await self._begin(send)
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        self._busy = False
-        self._quiet = False
+    def _last_words(self, error: ApiError) -> bytes:
+        return event(error, self._request)
 
     async def _keep_alive(self, send: Send) -> None:
         """A comment where nothing else was sent for a while, and nothing is being sent."""

@@ -1,78 +1,31 @@
-"""What a server keeps: files and answers, in one folder that survives whatever happens to the server.
+"""What a server keeps: files, answers and videos, in one folder that survives whatever happens to the server.
 
-- SQLite with a write-ahead log, synchronised at every commit; what was acknowledged is there after `kill -9`
+- what was acknowledged is there after `kill -9`
 - the bytes of a file lie under their SHA-256: written beside, synchronised, then named, and only then in the table
 - every row belongs to the owner of a key; ids are made here, and a name that a client gives is data, never a path
-- files and answers of an owner have a quota together, and some of the disk stays free
+- what an owner keeps has a quota, all together, and some of the disk stays free
 - all of it runs in threads: the event loop never waits for a disk
 """
 
-import asyncio
 import hashlib
-import logging
 import os
 import re
 import secrets
-import shutil
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from daedal.errors import DaedalError
 from daedal.files import flush
-from daedal.serving.errors import ApiError
+from daedal.serving.database import KEPT, Database, Room, held_by, in_thread
+from daedal.serving.video_store import Videos
 
-T = TypeVar("T")
-
-_LOG = logging.getLogger(__name__)
 _PIECE = 2**20
-_KEPT = 30 * 86_400
-"""Seconds that an answer is kept, as OpenAI keeps it."""
-_SPARE = 2**28
-"""Bytes that stay free on the disk."""
 _ABANDONED = 3600.0
 """Seconds without a byte after which nobody writes a file any more."""
-_MIGRATIONS = (
-    """
-    CREATE TABLE files (
-        id TEXT PRIMARY KEY, owner TEXT NOT NULL, filename TEXT NOT NULL, purpose TEXT NOT NULL, bytes INTEGER NOT NULL,
-        sha256 TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER
-    ) STRICT;
-    CREATE INDEX files_of ON files (owner, created_at, id);
-    CREATE INDEX files_with ON files (sha256);
-    CREATE TABLE responses (
-        id TEXT PRIMARY KEY, owner TEXT NOT NULL, created_at INTEGER NOT NULL, value BLOB NOT NULL
-    ) STRICT;
-    """,
-    # What each owner holds is counted as it changes: adding it up would take the longer, the more an owner has
-    """
-    CREATE INDEX files_until ON files (expires_at) WHERE expires_at IS NOT NULL;
-    CREATE INDEX responses_since ON responses (created_at);
-    CREATE TABLE held (owner TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT;
-    INSERT INTO held SELECT owner, sum(bytes) FROM (
-        SELECT owner, bytes FROM files UNION ALL SELECT owner, length(value) FROM responses
-    ) GROUP BY owner;
-    CREATE TRIGGER file_came AFTER INSERT ON files BEGIN
-        INSERT INTO held VALUES (new.owner, new.bytes) ON CONFLICT (owner) DO UPDATE SET bytes = bytes + excluded.bytes;
-    END;
-    CREATE TRIGGER file_went AFTER DELETE ON files BEGIN
-        UPDATE held SET bytes = bytes - old.bytes WHERE owner = old.owner;
-    END;
-    CREATE TRIGGER response_came AFTER INSERT ON responses BEGIN
-        INSERT INTO held VALUES (new.owner, length(new.value))
-        ON CONFLICT (owner) DO UPDATE SET bytes = bytes + excluded.bytes;
-    END;
-    CREATE TRIGGER response_went AFTER DELETE ON responses BEGIN
-        UPDATE held SET bytes = bytes - length(old.value) WHERE owner = old.owner;
-    END;
-    """,
-)
-"""Each is applied once, in order, to a database that is older."""
 
 
 @dataclass(frozen=True)
@@ -91,61 +44,6 @@ class StoredFile:
     sha256: str
     created_at: int
     expires_at: int | None
-
-
-class Database:
-    """One connection, for one thread at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > len(_MIGRATIONS):
-            raise DaedalError(f"{path} is of a newer Daedal", "Use that one, or another --data folder")
-        for number, script in enumerate(_MIGRATIONS[version:], version + 1):
-            self._connection.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # a full disk may have ended it
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
-
-@dataclass(frozen=True)
-class Room:
-    """For what owners keep.
-
-    Attributes:
-        quota: bytes of the files and answers of one owner.
-    """
-
-    folder: Path
-    quota: int
-
-    def check(self, size: int) -> None:
-        """
-        Raises:
-            ApiError: 413, an owner may not have so many bytes; 503, the disk is full.
-        """
-        if size > self.quota:
-            message = f"Your files and answers may have {self.quota:,} bytes together; delete some of them"
-            raise ApiError(413, message, code="quota_exceeded")
-        if shutil.disk_usage(self.folder).free < _SPARE:
-            raise disk_full()
 
 
 class Files:
@@ -169,21 +67,21 @@ class Files:
         Raises:
             ApiError: 413, the owner would have too much; 503, the disk is full.
         """
-        return await _in_thread(lambda: self._add(owner, source, filename, purpose, seconds))
+        return await in_thread(lambda: self._add(owner, source, filename, purpose, seconds))
 
     async def get(self, owner: str, id: str) -> StoredFile | None:
         """An owner's file, if there is one of this id."""
-        return await _in_thread(lambda: self._get(owner, id))
+        return await in_thread(lambda: self._get(owner, id))
 
     async def page(
         self, owner: str, purpose: str | None, after: str | None, limit: int, newest: bool
     ) -> list[StoredFile]:
         """An owner's files in the order in which they came, from the one after `after`."""
-        return await _in_thread(lambda: self._page(owner, purpose, after, limit, newest))
+        return await in_thread(lambda: self._page(owner, purpose, after, limit, newest))
 
     async def delete(self, owner: str, id: str) -> bool:
         """Forget a file; whether there was one."""
-        return await _in_thread(lambda: self._delete(owner, id))
+        return await in_thread(lambda: self._delete(owner, id))
 
     def path(self, file: StoredFile) -> Path:
         """Where the bytes of a file are."""
@@ -192,7 +90,7 @@ class Files:
     def _add(self, owner: str, source: BinaryIO, filename: str, purpose: str, seconds: int | None) -> StoredFile:
         self._forget_expired()
         with self._database.transaction() as rows:
-            held = _held(rows, owner)
+            held = held_by(rows, owner)
         digest, size = hashlib.sha256(), 0
         part = self._folder / f"{secrets.token_hex(16)}.part"
         try:
@@ -209,7 +107,7 @@ class Files:
             id = f"file-{secrets.token_hex(16)}"
             file = StoredFile(id, owner, filename, purpose, size, digest.hexdigest(), now, expires)
             with self._database.transaction() as rows:
-                self._room.check(_held(rows, owner) + size)  # others may have come in the meantime
+                self._room.check(held_by(rows, owner) + size)  # others may have come in the meantime
                 rows.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", tuple(vars(file).values()))
                 # Named within the transaction: a file that is deleted at this moment does not take the bytes with it
                 os.replace(part, self.path(file))
@@ -284,10 +182,10 @@ class Responses:
 
         def work() -> None:
             with self._database.transaction() as rows:
-                held = _held(rows, owner)
+                held = held_by(rows, owner)
             self._room.check(held + 1)
 
-        await _in_thread(work)
+        await in_thread(work)
 
     async def put(self, owner: str, id: str, value: bytes) -> None:
         """Keep an answer.
@@ -299,10 +197,10 @@ class Responses:
         def work() -> None:
             with self._database.transaction() as rows:
                 _forget_old(rows)
-                self._room.check(_held(rows, owner) + len(value))
+                self._room.check(held_by(rows, owner) + len(value))
                 rows.execute("INSERT INTO responses VALUES (?, ?, ?, ?)", (id, owner, int(time.time()), value))
 
-        await _in_thread(work)
+        await in_thread(work)
 
     async def get(self, owner: str, id: str) -> bytes | None:
         """An answer, if it is the owner's."""
@@ -310,10 +208,10 @@ class Responses:
         def work() -> bytes | None:
             with self._database.transaction() as rows:
                 query = "SELECT value FROM responses WHERE id = ? AND owner = ? AND created_at >= ?"
-                found = rows.execute(query, (id, owner, int(time.time()) - _KEPT)).fetchone()
+                found = rows.execute(query, (id, owner, int(time.time()) - KEPT)).fetchone()
             return None if found is None else bytes(found[0])
 
-        return await _in_thread(work)
+        return await in_thread(work)
 
     async def delete(self, owner: str, id: str) -> bool:
         """Forget an answer; whether there was one."""
@@ -322,7 +220,7 @@ class Responses:
             with self._database.transaction() as rows:
                 return rows.execute("DELETE FROM responses WHERE id = ? AND owner = ?", (id, owner)).rowcount > 0
 
-        return await _in_thread(work)
+        return await in_thread(work)
 
 
 class Store:
@@ -339,6 +237,7 @@ class Store:
             room = Room(folder, quota)
             self.files = Files(self._database, folder / "files", room)
             self.responses = Responses(self._database, room)
+            self.videos = Videos(self._database, room)
         except (OSError, sqlite3.Error) as error:
             raise DaedalError(
                 f"{folder} cannot keep the server's state ({error})", "Name another with --data"
@@ -348,30 +247,6 @@ class Store:
         self._database.close()
 
 
-def disk_full() -> ApiError:
-    """The answer where something cannot be written."""
-    return ApiError(503, "The server's disk is full or broken", code="disk_full", retry_after=60)
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Work that waits for the disk; once begun it is finished, even where nobody waits for it any more.
-
-    Raises:
-        ApiError: 503, the disk is full or broken.
-    """
-    try:
-        return await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(work)))
-    except (OSError, sqlite3.OperationalError) as error:
-        _LOG.error("The disk: %s", error)
-        raise disk_full() from error
-
-
 def _forget_old(rows: sqlite3.Connection) -> None:
     """Answers of all owners that have been kept long enough."""
-    rows.execute("DELETE FROM responses WHERE created_at < ?", (int(time.time()) - _KEPT,))
-
-
-def _held(rows: sqlite3.Connection, owner: str) -> int:
-    """Bytes of an owner's files and answers."""
-    found = rows.execute("SELECT bytes FROM held WHERE owner = ?", (owner,)).fetchone()
-    return 0 if found is None else int(found[0])
+    rows.execute("DELETE FROM responses WHERE created_at < ?", (int(time.time()) - KEPT,))

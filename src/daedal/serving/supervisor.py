@@ -14,16 +14,18 @@ from typing import Any
 from daedal.errors import DaedalError
 from daedal.models.identity import identify
 from daedal.serving.background import Background
+from daedal.serving.commands import Event
 from daedal.serving.errors import ApiError, shown, shutting_down
 from daedal.serving.metrics import Metrics
 from daedal.serving.process import ModelProcess
-from daedal.serving.process_link import Event
 from daedal.serving.settings import Settings
 
 log = logging.getLogger("daedal.serving")
 
 Command = Callable[[str, str], Sequence[str]]
 """What starts the process of a model, from its name and where it is."""
+_MAKES = {"speak": "speech", "compose": "music", "film": "videos", "transcribe": "transcripts"}
+"""What models of sounds, tunes and clips make, by what they can."""
 _WRITERS = ("gpt", "translator")
 """Families that write text, where a folder of others does not say what its model can."""
 _ROUND = 2.0
@@ -31,12 +33,15 @@ _ROUND = 2.0
 
 
 def makes(where: str) -> str:
-    """What a model makes that is not loaded yet, "text" or "images", or "readings" where it only reads; a damaged one is told
-    when it is loaded."""
+    """What a model makes that is not loaded yet: "text", "images", "speech", "music", "videos", "transcripts", or "readings"
+    where it only reads; a damaged one is told when it is loaded."""
     with suppress(DaedalError):
         identity = identify(Path(where))
         if identity.kind == "pictures":
             return "images"
+        made = next((made for capability, made in _MAKES.items() if capability in identity.capabilities), None)
+        if made is not None:
+            return made
         writes = {"complete", "translate"}.intersection(identity.capabilities)
         silent = not identity.capabilities and identity.family not in _WRITERS
         return "readings" if silent or (identity.capabilities and not writes) else "text"
@@ -48,7 +53,7 @@ class ModelCard:
     """A model that can be asked for.
 
     Attributes:
-        kind: what it makes: "text", "images", or "readings" of a model that only reads.
+        kind: what it makes, as `makes` has it.
     """
 
     id: str
@@ -98,6 +103,7 @@ class Model:
                         count.cache_hits.labels(name).inc(event["cached_tokens"])
                     case "finished":
                         count.finished.labels(name, event["reason"]).inc()
+                self._measure(event)
                 yield event
 
     async def ask(self, op: str, owner: str, **fields: Any) -> Event:
@@ -110,7 +116,12 @@ class Model:
             result = await self._process.ask(op, owner, **fields)
         if "tokens" in result:
             self._metrics.prompt_tokens.labels(self.name).inc(sum(result["tokens"]))
+        self._measure(result)
         return result
+
+    def _measure(self, event: Event) -> None:
+        if "seconds" in event:
+            self._metrics.media_seconds.labels(self.name).inc(event["seconds"])
 
     @asynccontextmanager
     async def _named(self) -> AsyncGenerator[None]:
@@ -193,11 +204,15 @@ class Models:
         Raises:
             ApiError: 400, there are several, or none.
         """
-        names = [card.id for card in await self.cards() if card.kind == kind]
+        names = await self.that_make(kind)
         if len(names) == 1:
             return names[0]
         message = f"Say which model: {len(names)} that make {kind} are served"
         raise ApiError(400, message, param="model", code="missing_required_parameter")
+
+    async def that_make(self, kind: str) -> list[str]:
+        """The names of the models of a kind."""
+        return [card.id for card in await self.cards() if card.kind == kind]
 
     async def _find(self, name: str) -> tuple[str, str]:
         name = self._settings.aliases.get(name, name)

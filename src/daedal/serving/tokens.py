@@ -12,6 +12,7 @@ from daedal.serving.answers import json_answer
 from daedal.serving.chat import toolbox, turns
 from daedal.serving.errors import parse
 from daedal.serving.generation import check_ids
+from daedal.serving.hearing import heard
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.schema.tokens import DetokenizeRequest, TokenizeRequest, TokenizerQuery
 from daedal.serving.tools import conversation
@@ -24,7 +25,7 @@ async def tokenize(request: Request) -> Response:
     prompt: dict[str, Any] = {"text" if body.add_special_tokens else "raw": body.prompt}
     if body.messages:
         tools = toolbox(body.tools, None, True)
-        prompt = conversation(turns(body.messages), tools, model.info["tool_template"])
+        prompt = conversation(turns(await heard(request, body.messages)), tools, model.info["tool_template"])
         prompt["add_generation_prompt"] = body.add_generation_prompt
     result = await unless_gone(
         request, model.ask("tokenize", owner(request), prompt=prompt, pieces=body.return_token_strs)

@@ -31,6 +31,7 @@ _LARGE = 2**17
 _DESKS: tuple[tuple[str, Set[str]], ...] = (
     ("daedal.serving.text_commands:TextDesk", {"write"}),
     ("daedal.serving.batch_commands:BatchDesk", {"classify", "embed", "tag", "answer", "fill", "translate"}),
+    ("daedal.serving.media_commands:MediaDesk", {"speak", "listen", "compose", "film"}),
     ("daedal.serving.image_commands:ImageDesk", set()),
 )
 """What carries out the commands for a model, and any of which skills it has; the last is for those with none of them."""
@@ -151,7 +152,7 @@ def main() -> int:
     outlet = Outlet(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # whatever else prints, prints to the log
     try:
-        desk = _open(given.model, given.quantize, given.rows)
+        desk = _open(given.model, given.name, given.quantize, given.rows)
     except DaedalError as error:
         outlet.send([{"event": "failed", "message": str(error)}])
         return 2
@@ -162,7 +163,7 @@ def main() -> int:
     return 0
 
 
-def _open(model: str, quantize: Quantize | None, rows: int) -> Desk:
+def _open(model: str, name: str, quantize: Quantize | None, rows: int) -> Desk:
     import torch
 
     from daedal.inference.generator import Generator
@@ -174,6 +175,7 @@ def _open(model: str, quantize: Quantize | None, rows: int) -> Desk:
         # The server needs a core too: where threads have to wait for one, all of them wait
         torch.set_num_threads(min(threads, max(1, cores() - 1)))
     generator = Generator.open(resolve(model), quantize=quantize)
+    generator.name = name  # what it makes tells nobody where it lies here
     if "write" in generator.skills:
         generator.engine.rows = rows
     desk: Desk = part(next(place for place, skills in _DESKS if skills & generator.skills.keys() or not skills))(

@@ -53,7 +53,7 @@ class SpeechPlan(Plan, SpeechConfig):
     kind: str = Field("sounds", description="the kind of example that is learned")
     width: int = Field(ge=4, le=1024, description="frames that are learned and spoken at once")
     hide_speaker: float = Field(
-        0.15, ge=0, le=1, description="share of speakers hidden in training, so that anybody may speak"
+        0.05, ge=0, le=1, description="share of speakers hidden in training, so that anybody may speak"
     )
 
     @property

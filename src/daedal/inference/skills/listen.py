@@ -63,7 +63,20 @@ class Listen(Skill):
         Raises:
             DaedalError: one is no sound, or too long.
         """
-        sounds = self._samples(recordings)
+        return self.transcribe_samples([self.samples_of(each) for each in listed(recordings)])
+
+    def samples_of(self, recording: Recording) -> Float[np.ndarray, " samples"]:
+        """A recording as the model hears it: mono, at its own rate, from -1 to 1.
+
+        Raises:
+            DaedalError: it is no sound, or too long.
+        """
+        codec = self._subject.codec
+        samples: Float[np.ndarray, " samples"] = codec.samples(codec.encode(*signal_of(recording)))
+        return samples
+
+    def transcribe_samples(self, sounds: Sequence[Float[np.ndarray, " samples"]]) -> list[Transcript]:
+        """What is heard in recordings that are as `samples_of` gives them."""
         found: list[Transcript | None] = [None] * len(sounds)
         for group in _groups(sounds):
             frames, counts = self._mel.encode_all([sounds[at] for at in group])
@@ -79,7 +92,7 @@ class Listen(Skill):
         Raises:
             DaedalError: one is no sound, or too long.
         """
-        sounds = self._samples(recordings)
+        sounds = [self.samples_of(each) for each in listed(recordings)]
         made = np.zeros((len(sounds), 2 * self._config.width), dtype=np.float32)
         for group in _groups(sounds):
             frames, counts = self._mel.encode_all([sounds[at] for at in group])
@@ -100,10 +113,6 @@ class Listen(Skill):
     @property
     def _mel(self) -> MelCodec:
         return self._config.mel
-
-    def _samples(self, recordings: Recording | Sequence[Recording]) -> list[Float[np.ndarray, " samples"]]:
-        codec = self._subject.codec
-        return [codec.samples(codec.encode(*signal_of(each))) for each in listed(recordings)]
 
     def _transcript(self, heard: Heard, row: int, seconds: float) -> Transcript:
         config = self._config

@@ -22,7 +22,8 @@ from daedal.nn.noise import Noise
 Array = np.ndarray
 _NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 """What a prompt may say of classes that are numbers."""
-_PAUSE = 0.12  # seconds between two classes
+PAUSE = 0.12
+"""Seconds between two things that are said after another."""
 _FADE = 0.01  # seconds at the ends of a passage
 _LISTED = 20
 _TOGETHER = 16
@@ -40,6 +41,14 @@ class Speak(Skill):
     def speakers(self) -> tuple[str, ...]:
         """Those in whose voices it speaks."""
         return self._model.config.speakers
+
+    def parts(self, prompt: str) -> list[str]:
+        """What a prompt says, one after the other: what `say_each` takes.
+
+        Raises:
+            DaedalError: the model cannot say that.
+        """
+        return self._parts(prompt)
 
     def say(
         self,
@@ -204,7 +213,7 @@ class Speak(Skill):
 
 
 def _joined(sounds: Sequence[Float[Array, " samples"]], rate: int) -> Float[Array, " all"]:
-    pause = np.zeros(round(_PAUSE * rate), dtype=np.float32)
+    pause = np.zeros(round(PAUSE * rate), dtype=np.float32)
     return np.concatenate([piece for sound in sounds for piece in (sound, pause)][:-1])
 
 

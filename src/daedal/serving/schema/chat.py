@@ -86,6 +86,8 @@ class Message(Request):
     def _said(cls, value: list[TextPart], info: Any) -> list[TextPart]:
         if not value and info.data.get("role", "assistant") != "assistant":
             raise fault("Only an assistant's turn can be without content")
+        if info.data.get("role", "user") != "user" and any(part.type == "input_audio" for part in value):
+            raise fault("Only a user's turn has input_audio")
         return value
 
     @field_validator("tool_calls", "refusal", "parsed")

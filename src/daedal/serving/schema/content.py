@@ -10,11 +10,19 @@ from daedal.serving.schema.base import NOT_USED, Request, Unused, fault, refusin
 MAX_PARTS = 1000
 NOT_TEXT = {
     "image_url": "no model here reads images",
-    "input_audio": "no model here hears audio",
     "file": "no model here reads files; put the text itself into the message",
 }
 PARSED = "what a client read out of an earlier answer: accepted; the model is shown the text itself"
 ECHOED = "of an earlier answer: accepted, not shown"
+
+
+class InputAudio(Request):
+    """A recording in a message."""
+
+    data: str = Field(min_length=1, description="the file in base64")
+    format: Literal["wav", "mp3", "flac", "ogg", "opus"] = Field(
+        description="what it is: the file itself says it better"
+    )
 
 
 class TextPart(Request):
@@ -22,11 +30,16 @@ class TextPart(Request):
 
     lets_unknown_nulls_pass: ClassVar[bool] = True
 
-    type: Literal["text", "refusal"] = Field(
-        description="`text`, or `refusal` of an assistant's turn; `image_url`, `input_audio` and `file` are refused"
+    type: Literal["text", "refusal", "input_audio"] = Field(
+        description="`text`, `refusal` of an assistant's turn, or `input_audio`; `image_url` and `file` are refused"
     )
     text: str = ""
     refusal: str = Field("", description="what the assistant said in refusing; shown to the model as its words")
+    input_audio: InputAudio | None = Field(
+        None,
+        validate_default=True,
+        description="of a part of that type: a listener that is served beside the model says what is said in it",
+    )
     role: Literal["assistant"] | None = Field(None, description=ECHOED)
     annotations: list[Any] = Field(default_factory=list, description=ECHOED)
     tool_calls: list[Any] = Field(default_factory=list, description=f"{ECHOED}: the turn has them")
@@ -35,9 +48,11 @@ class TextPart(Request):
 
     _read = field_validator("type", mode="before")(refusing(NOT_TEXT.get))
 
-    @field_validator("text", "refusal")
+    @field_validator("text", "refusal", "input_audio")
     @classmethod
-    def _belongs(cls, value: str, info: Any) -> str:
+    def _belongs(cls, value: Any, info: Any) -> Any:
+        if value is None and info.data.get("type") == "input_audio":
+            raise fault("A part of this type holds a recording")
         if value and info.data.get("type", info.field_name) != info.field_name:
             raise fault(f"Only a part of type {info.field_name!r} has this")
         return value

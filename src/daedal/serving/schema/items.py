@@ -24,7 +24,7 @@ from daedal.serving.schema.tools import ASYNC
 NOT_TEXT = {
     "input_image": "no model here reads images",
     "input_file": "no model here reads files; put the text itself into the message",
-    "input_audio": "no model here hears audio",
+    "input_audio": "messages of /v1/chat/completions may hold audio, where a listener is served",
 }
 KINDS = ("message", "function_call", "function_call_output", "item_reference")
 
