@@ -108,16 +108,16 @@ def resume(run: str | Path, progress: "Listener | None" = None, data: str | Path
         DaedalError: there is no run, it is damaged, another process is at it, or its data has changed.
     """
     started = time.monotonic()
+    from daedal.families import PIPELINES, part
     from daedal.training.machine import choose_device
     from daedal.training.pretraining import Pretraining
     from daedal.training.processes import processes
     from daedal.training.run import RunFolder, claimed
     from daedal.training.session import Session
-    from daedal.training.text_to_image import TextToImage
-    from daedal.training.video import Video
 
     folder = RunFolder.open(run)
-    request = TextToImage.of(folder) or Video.of(folder) or Pretraining.of(folder)
+    staged = (*(part(each.stages) for each in PIPELINES.values()), Pretraining)
+    request: Any = next(filter(None, (kind.of(folder) for kind in staged)), None)
     device = folder.plan.device if folder.begun or request is None else choose_device(request.options.get("device"))
     with processes(device) as group, claimed(folder, group):
         session = Session(group, _measure, started, progress)

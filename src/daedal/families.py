@@ -44,9 +44,11 @@ class Line(NamedTuple):
     codes_of: str | None = None
 
 
-def _of_pictures(name: str, stem: str, says: str, codes_of: str | None = None) -> Line:
-    learning = Learning("daedal.training.pictures:PictureLearner", f"daedal.training.picture_plan:{stem}Plan")
-    return Line(says, "pixels", f"daedal.models.{name}:{stem}", {"pictures": learning}, codes_of)
+def _of_pictures(name: str, stem: str, says: str, codes_of: str | None = None, sounds: bool = False) -> Line:
+    plan = f"daedal.training.picture_plan:{stem}Plan"
+    learns = {"pictures": Learning("daedal.training.pictures:PictureLearner", plan)}
+    learns |= {"sounds": Learning("daedal.training.sound_pictures:SoundPictureLearner", plan)} if sounds else {}
+    return Line(says, "pixels", f"daedal.models.{name}:{stem}", learns, codes_of)
 
 
 def _of_rows(name: str, stem: str, kind: str, learner: str, says: str) -> Line:
@@ -98,7 +100,9 @@ BUILT_IN = {
         "pairs:TranslationLearner",
         "a translator: it reads a text and writes another",
     ),
-    "vae": _of_pictures("vae", "VAE", "a VAE: an encoder and a decoder that meet in a small space of latents"),
+    "vae": _of_pictures(
+        "vae", "VAE", "a VAE: an encoder and a decoder that meet in a small space of latents", sounds=True
+    ),
     "vqvae": Line(
         "a tokenizer of pictures: grids of ids, by FSQ or VQ, that a GPT can learn",
         "pixels",
@@ -114,7 +118,10 @@ BUILT_IN = {
         {"clips": Learning("daedal.training.clip_tokens:ClipTokenLearner", "daedal.training.film_plan:VQVAE3DPlan")},
     ),
     "gan": _of_pictures(
-        "gan", "GAN", "a GAN: a generator that draws and a discriminator that tells its pictures from real ones"
+        "gan",
+        "GAN",
+        "a GAN: a generator that draws and a discriminator that tells its pictures from real ones",
+        sounds=True,
     ),
     "flow": _of_pictures(
         "flow", "Flow", "a flow (the diffusion family of today): noise that learns to become a picture", codes_of="vae"
@@ -138,6 +145,27 @@ BUILT_IN = {
         "daedal.models.speech:Speech",
         {"sounds": Learning("daedal.training.speaking:SpeechLearner", "daedal.training.sound_plan:SpeechPlan")},
     ),
+    "soundtokens": Line(
+        "a tokenizer of sounds: a few codes of each moment, by residual FSQ, that a GPT can learn",
+        "frames",
+        "daedal.models.soundtokens:SoundTokens",
+        {
+            "sounds": Learning(
+                "daedal.training.sound_tokens:SoundTokensLearner", "daedal.training.sound_token_plan:SoundTokensPlan"
+            )
+        },
+    ),
+    "soundgpt": Line(
+        "a GPT that writes recordings, as the codes that a tokenizer makes of them",
+        "tokens",
+        "daedal.models.soundgpt:SoundGPT",
+        {
+            "sounds": Learning(
+                "daedal.training.sound_codes:SoundGPTLearner", "daedal.training.sound_token_plan:SoundGPTPlan"
+            )
+        },
+        codes_of="soundtokens",
+    ),
     "music": Line(
         "a GPT that composes: a Transformer that learns to go on with a tune",
         "tokens",
@@ -149,11 +177,13 @@ BUILT_IN = {
 
 
 class Pipeline(NamedTuple):
-    """Families that are trained in stages, by one command: what is trained, and where what begins it and its options are."""
+    """Families that are trained in stages, by one command: what is trained, and where what begins it, its options and what was
+    asked of its stages (`daedal.training.stages.Stages`) are."""
 
     says: str
     train: str
     options: str
+    stages: str
 
 
 PIPELINES = {
@@ -161,11 +191,19 @@ PIPELINES = {
         "a tokenizer of pictures, and a GPT that draws with its tokens what captions say; or a flow that draws it",
         "daedal.training.text_to_image:train",
         "daedal.training.text_to_image:options",
+        "daedal.training.text_to_image:TextToImage",
     ),
     "video": Pipeline(
         "a tokenizer of clips, and a GPT that writes with its tokens what captions say",
         "daedal.training.video:train",
         "daedal.training.video:options",
+        "daedal.training.video:Video",
+    ),
+    "sound": Pipeline(
+        "a tokenizer of sounds, and a GPT that writes with its codes what it is told to say, or goes on with a sound",
+        "daedal.training.sound:train",
+        "daedal.training.sound:options",
+        "daedal.training.sound:SoundStages",
     ),
 }
 

@@ -21,8 +21,8 @@ class TuneFlags(Config):
     """What may be asked of a model of tunes.
 
     Attributes:
-        seconds: how long the tunes are to be. [default: as long as the model wants, two minutes at most]
-        begin: a MIDI file to go on with; or a clip's, of a model of clips.
+        seconds: how long the tunes or sounds are to be. [default: as long as the model wants, two minutes at most]
+        begin: a MIDI file to go on with; a recording, of a model of tokens of sounds; a clip, of one of clips.
         harmonise: a MIDI file whose highest notes are kept; the voices below are written.
         infill: a MIDI file some of whose bars are written anew.
         bars: which, counted from 1, as 3:5 or 4.

@@ -33,7 +33,8 @@ _OPTIONS = """
     init
         A run folder or Hugging Face id to start from instead of random weights.
     codec
-        A run folder whose codes of pictures to learn in place of pixels: of a vae for a flow, of a vqvae for a gpt.
+        A run folder whose codes to learn, in place of pixels or frames: of a vae for a flow, of a vqvae for a gpt, of
+        soundtokens for a soundgpt.
 """
 
 

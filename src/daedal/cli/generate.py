@@ -22,7 +22,7 @@ from daedal.cli.drawing import (
 from daedal.cli.filming import ClipFlags, make_clips
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Sampling, sampling
-from daedal.cli.speaking import speak
+from daedal.cli.speaking import draw_sounds, speak
 from daedal.errors import DaedalError
 from daedal.inference.sampling import Quantize, SamplingOptions
 from daedal.models.image_sampling import ImageSampling
@@ -204,13 +204,16 @@ _PICTURE = Maker(
 )
 _TEXT = {"prompt", "quantize", "logit_bias"} | {*SamplingOptions.model_fields}
 MAKERS = {
-    "speak": Maker("speaks", _CHANCE | _FILES | {"prompt", "speaker"} | {*ImageSampling.model_fields}, speak),
+    "speak": Maker(
+        "speaks", _CHANCE | _FILES | {"prompt", "speaker", "begin", "seconds"} | {*ImageSampling.model_fields}, speak
+    ),
     "compose": Maker("composes tunes", _CHANCE | _FILES | {"top_p", "best_of"} | {*TuneFlags.model_fields}, compose),
     "film": Maker(
         "makes clips",
         _CHANCE | _FILES | {"prompt", "class", "guidance", "begin"} | {*ClipFlags.model_fields},
         make_clips,
     ),
+    "draw-sounds": Maker("draws sounds", _CHANCE | _FILES | {"class"} | {*ImageSampling.model_fields}, draw_sounds),
     "write": Maker("writes text and draws no pictures", frozenset(_TEXT), _write),
     "draw": _PICTURE,
     "edit": _PICTURE,

@@ -20,6 +20,7 @@ from daedal.cli.drawing import (
     run_name,
 )
 from daedal.cli.options import Switch
+from daedal.cli.speaking import reconstruct_sounds
 from daedal.errors import DaedalError
 from daedal.printable import printable
 
@@ -41,27 +42,31 @@ def reconstruct(
     replace: Switch = False,
     json: Switch = False,
 ) -> None:
-    """Show how pictures or clips come back through a model's latents, and measure the error.
+    """Show how pictures, recordings or clips come back through a model's latents, and measure the error.
 
     Parameters
     ----------
     run
         A run folder of a VAE, a tokenizer, or another model that can.
     pictures
-        The pictures; or the clips, for a tokenizer of clips.
+        The pictures; of a tokenizer of sounds, recordings; of one of clips, clips.
     label
         The class of the pictures, by name or number; give several to take them in turn. [default: none]
     out
-        A file in which each picture stands above its reconstruction, or a folder for a file of each pair; of clips a .gif,
-        .webp or .mp4, or a folder. [default: a new file here]
+        A file in which each picture stands above its reconstruction, or a folder for a file of each pair; of recordings a
+        sound file for one, or a folder; of clips a .gif, .webp or .mp4, or a folder. [default: a new file here]
     replace
         Overwrite files that are there.
     json
         Print the errors as JSON.
     """
-    require_turns(len(pictures), {"classes": label}, "Name a class for each picture, or one for all")
     generator = open_pictures(run, "reconstruct")
-    if "reconstruct clips" in generator.skills:
+    if "reconstruct-sounds" in generator.skills:
+        if label is not None:
+            raise DaedalError("Recordings come back without a class", "Leave --class out")
+        return reconstruct_sounds(generator, run, pictures, out, replace, json)
+    require_turns(len(pictures), {"classes": label}, "Name a class for each picture, or one for all")
+    if "reconstruct-clips" in generator.skills:
         return _clips(generator, run, pictures, out, replace, json)
     destination = Destination(out, f"reconstructions-{run_name(run)}", replace)
     given = [fit(generator, picture) for picture in pictures]

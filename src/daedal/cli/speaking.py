@@ -1,5 +1,7 @@
 """What `daedal generate` and `daedal edit` do with a model that speaks: where the sounds go, and what is said of them."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +16,31 @@ if TYPE_CHECKING:
 
 def speak(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
     """Say prompts: into a file where there is one sound, else into a folder. For `daedal generate`."""
-    from daedal.inference.sound import sound_format
-
     prompts, speaker = asked.pop("prompt", []), asked.pop("speaker", None)
     out, replace = asked.pop("out", None), asked.pop("replace", False)
+    begin, seconds = asked.pop("begin", None), asked.pop("seconds", None)
+    say: Callable[..., list[Sound]] = generator.say
+    if begin is not None or seconds is not None:
+        say = partial(generator.go_on, begin, seconds=seconds)
     if not prompts:
-        raise DaedalError("Nothing is to be said", "Give --prompt, as in --prompt seven")
+        if begin is None and generator.captions is not None:
+            raise DaedalError("Nothing is to be said", "Give --prompt, as in --prompt seven")
+        prompts = [None]
     n = 1 if n is None else n
     count = n * len(prompts)
+    out = _place(out, run, count, replace)
+    sounds: list[Sound] = []
+    with console.progress() as progress:
+        for number, prompt in enumerate(prompts):
+            sounds += say(prompt, speaker, n, **asked)
+            progress("speaking", (number + 1) * n, count)
+    _write(sounds, out, json)
+
+
+def _place(out: Path | None, run: str, count: int, replace: bool) -> Path:
+    """A file for one sound, or a folder, where there is nothing yet."""
+    from daedal.inference.sound import sound_format
+
     if out is None:
         out = free(f"said-{run_name(run)}{'.wav' if count == 1 else ''}")
     if out.suffix:
@@ -29,16 +48,23 @@ def speak(generator: "Generator", run: str, n: int | None, asked: dict[str, Any]
         if count > 1:
             raise DaedalError(f"{out} holds one sound, and {count} are asked for", "Name a folder")
     check_new(out, replace)
-    sounds: list[Sound] = []
-    with console.progress() as progress:
-        for number, prompt in enumerate(prompts):
-            sounds += generator.say(prompt, speaker, n, **asked)
-            progress("speaking", (number + 1) * n, count)
+    return out
+
+
+def _write(sounds: "list[Sound]", out: Path, json: bool) -> None:
+    """Write sounds where they belong, and tell."""
     if out.suffix:
         written = [sounds[0].save(out)]
     else:
         written = [sound.save(out / f"{number:05}.wav") for number, sound in enumerate(sounds)]
     tell(sounds, written, out, json)
+
+
+def draw_sounds(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+    """Draw sounds: into a file where there is one, else into a folder. For `daedal generate`."""
+    n = 1 if n is None else n
+    out = _place(asked.pop("out", None), run, n, asked.pop("replace", False))
+    _write(generator.draw_sounds(n, label=asked.pop("class", None), **asked), out, json)
 
 
 def say_anew(
@@ -58,6 +84,24 @@ def say_anew(
     check_new(out, replace)
     made = generator.say_anew(recording, start, end, prompts[0], speaker, **how)
     tell([made], [made.save(out)], out, json)
+
+
+def reconstruct_sounds(
+    generator: "Generator", run: str, recordings: list[Path], out: Path | None, replace: bool, json: bool
+) -> None:
+    """Write recordings as they come back through a tokenizer, and tell how far off they are. For `daedal reconstruct`."""
+    out = _place(out, run, len(recordings), replace)
+    copies = generator.copy_sounds(recordings)
+    places = [out] if out.suffix else [out / f"{number:05}-{path.stem}.wav" for number, path in enumerate(recordings)]
+    for copy, place in zip(copies, places, strict=True):
+        copy.sound.save(place)
+    if json:
+        found = zip(recordings, places, copies, strict=True)
+        console.show_json([{"recording": str(path), "file": str(at), **copy.record()} for path, at, copy in found])
+        return
+    for path, copy in zip(recordings, copies, strict=True):
+        console.note(f"{path}: {copy.moments} x {copy.books} codes, mel distance {copy.distance:.2f} dB")
+    console.note(f"As they come back: {out}")
 
 
 def tell(sounds: "list[Sound]", written: list[Path], out: Path, json: bool) -> None:

@@ -152,6 +152,13 @@ def resample(samples: Float[Array, " old"], rate: float, to: int) -> Float[Array
     return made
 
 
+def faster(samples: Float[Array, " samples"], share: float) -> Float[Array, " new"]:
+    """Samples played faster by a share of their speed, and so higher; slower where it is below zero."""
+    places = np.arange(0, max(1, len(samples) - 1), 1 + share)
+    made: Array = np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
+    return made
+
+
 def loudness(samples: Float[Array, " samples"]) -> float:
     """The root mean square in decibels of full scale, minus infinity of nothing."""
     power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0

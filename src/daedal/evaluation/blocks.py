@@ -52,7 +52,8 @@ class Table(Config):
 
 
 class Sheet(Config):
-    """Pictures on one sheet: in a grid, or in pairs above one another. Its PNG is in the report under the name of its file."""
+    """Pictures on one sheet, in a grid or in pairs above one another, or clips: the PNG or WebP is in the report under the name
+    of its file."""
 
     kind: Literal["sheet"] = "sheet"
     title: str

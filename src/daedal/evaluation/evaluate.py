@@ -48,6 +48,7 @@ SUBJECTS = {
     "masked": _able("masked:MaskedSubject", "fill"),
     "pairs": _able("examples:PairSubject", "embed"),
     "tunes": _able("tunes:TuneSubject", "compose"),
+    "clips": _able("clips:ClipSubject", "film"),
     "text": _able("text:TextSubject", "complete"),
     "pictures": _able(
         "pictures:PictureSubject", "sample", "match", "reconstruct", "score", "edit", "interpolate", "caption"
@@ -67,6 +68,13 @@ EVALUATORS = {
     "tunes": (
         "daedal.evaluation.tunes.prediction:TunePrediction",
         "daedal.evaluation.tunes.composing:Composing",
+    ),
+    "clips": (
+        "daedal.evaluation.clips.filming:Filming",
+        "daedal.evaluation.clips.distances:ClipDistances",
+        "daedal.evaluation.clips.copies:ClipCopies",
+        "daedal.evaluation.clips.motions:Motions",
+        "daedal.evaluation.clips.prediction:ClipPrediction",
     ),
     "text": ("daedal.evaluation.prediction:Prediction", "daedal.evaluation.writing:Writing"),
     "pictures": (
@@ -138,7 +146,7 @@ def evaluate(
                 raise
             findings += Findings(missing=(error.what,))
         done = after
-    sheets = {name: _png(sheet) for name, sheet in findings.pictures.items()}
+    sheets = {name: shown if isinstance(shown, bytes) else _png(shown) for name, shown in findings.pictures.items()}
     blocks = tuple(block for block in findings.blocks if not isinstance(block, Table) or block.shown)
     report = Report(
         daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,

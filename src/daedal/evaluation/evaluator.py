@@ -32,7 +32,7 @@ class Findings:
     """What an evaluator found; see `report.Report` for each.
 
     Attributes:
-        pictures: sheets, by the name of their file.
+        pictures: sheets, or the bytes of animations, by the name of their file. Baselines of one name become one.
     """
 
     measurements: tuple[Measurement, ...] = ()
@@ -40,13 +40,24 @@ class Findings:
     blocks: tuple[Block, ...] = ()
     missing: tuple[str, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
+    pictures: Mapping[str, Image.Image | bytes] = field(default_factory=dict)
 
     def __add__(self, more: "Findings") -> "Findings":
         return Findings(
-            self.measurements + more.measurements, self.baselines + more.baselines, self.blocks + more.blocks,
+            self.measurements + more.measurements, _joined(self.baselines + more.baselines), self.blocks + more.blocks,
             self.missing + more.missing, {**self.sampling, **more.sampling}, {**self.pictures, **more.pictures},
         )  # fmt: skip
+
+
+def _joined(baselines: tuple[Baseline | Predictor, ...]) -> tuple[Baseline | Predictor, ...]:
+    """What several evaluators measured of the same baseline stands in one."""
+    found: dict[str, Baseline | Predictor] = {}
+    for each in baselines:
+        known = found.get(each.name)
+        if isinstance(known, Baseline) and isinstance(each, Baseline):
+            each = known.but(measurements=known.measurements + each.measurements)
+        found[each.name] = each
+    return tuple(found.values())
 
 
 class Subject(ABC):

@@ -119,7 +119,8 @@ def _block(report: Report, block: Block) -> list[str]:
             if block.file not in report.pictures:
                 return []
             data = base64.b64encode(report.pictures[block.file]).decode()
-            image = f'<img alt="{escape(block.title)}" src="data:image/png;base64,{data}">'
+            kind = block.file.rpartition(".")[2]
+            image = f'<img alt="{escape(block.title)}" src="data:image/{kind};base64,{data}">'
             return [f"<h2>{escape(block.title)}</h2>", _soft(sentence(block.says)), image]
         case Texts():
             says = (

@@ -130,7 +130,7 @@ class Report(Config):
         sampling: how the samples were drawn.
         plan: the training run's plan, if there is one.
         seconds: how long measuring took.
-        pictures: sheets to look at, as PNG, by the name of their file.
+        pictures: what is to be looked at, as PNG or an animated WebP, by the name of its file.
         written: the files that hold this report.
         unwritten: why there are none, where there were to be some.
     """

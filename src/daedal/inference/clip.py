@@ -81,9 +81,7 @@ class Clip:
         return record | {"frames": len(self.frames), "fps": self.fps}
 
     def _repr_html_(self) -> str:
-        buffer = io.BytesIO()
-        _write_animation(self._enlarged(None), self.fps, "WEBP", buffer)
-        return f'<img src="data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        return f'<img src="data:image/webp;base64,{base64.b64encode(self.encoded("webp")).decode()}">'
 
     def _enlarged(self, scale: int | None) -> list[Image.Image]:
         scale = scale or shown_at(*self.frames[0].size)

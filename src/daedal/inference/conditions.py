@@ -12,6 +12,7 @@ from daedal.errors import DaedalError
 from daedal.models.film import FilmModel
 from daedal.models.image import ImageModel
 from daedal.models.model import Model
+from daedal.models.soundgpt import SoundModel
 from daedal.nn.noise import Noise
 
 Label = str | int
@@ -37,7 +38,11 @@ class Conditions:
         self, model: Model, name: str, classes: Sequence[str] = (), captions: CaptionCodec | None = None
     ) -> None:
         known = (
-            model.config if isinstance(model, ImageModel) else model.layout if isinstance(model, FilmModel) else None
+            model.config
+            if isinstance(model, ImageModel)
+            else model.layout
+            if isinstance(model, FilmModel | SoundModel)
+            else None
         )
         count, words, window = (known.classes, known.words, known.window) if known else (0, 0, 0)
         if words and (captions is None or (captions.vocab_size, captions.window) != (words, window)):

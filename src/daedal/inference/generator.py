@@ -9,6 +9,8 @@ from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
+from daedal.codecs.mel_pictures import MEL_PICTURES, MelPictures
+from daedal.codecs.pronunciations import Pronunciations
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
 from daedal.codecs.tune_codec import TuneCodec
@@ -21,6 +23,7 @@ from daedal.inference.skills.caption import Caption
 from daedal.inference.skills.classify import Classify
 from daedal.inference.skills.compose import Compose
 from daedal.inference.skills.draw import Draw
+from daedal.inference.skills.draw_sounds import DrawSounds
 from daedal.inference.skills.edit import Edit, Vary
 from daedal.inference.skills.embed import Embed, EmbedRows
 from daedal.inference.skills.fill import Fill
@@ -30,6 +33,7 @@ from daedal.inference.skills.match import Match
 from daedal.inference.skills.morph import Morph
 from daedal.inference.skills.reconstruct import Reconstruct
 from daedal.inference.skills.reconstruct_clips import ReconstructClips
+from daedal.inference.skills.reconstruct_sounds import ReconstructSounds
 from daedal.inference.skills.score import ScorePictures, ScoreTexts
 from daedal.inference.skills.speak import Speak
 from daedal.inference.skills.tag import Tag
@@ -46,8 +50,8 @@ class Generator(ModelAndCodec):
 
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, MakeClips,
-        ReconstructClips,
+        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, ReconstructSounds, DrawSounds,
+        MakeClips, ReconstructClips,
     )  # fmt: skip
 
     @classmethod
@@ -83,15 +87,18 @@ class Generator(ModelAndCodec):
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
             classes = _class_names(folder)
             return cls(model, ClipCodec.load(folder), name, quantize=quantize, classes=classes, captions=captions)
-        if identity.kind == "sounds":
+        pictures |= (folder / MEL_PICTURES).is_file()
+        if identity.kind == "sounds" and not pictures:
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
-            return cls(model, SoundCodec.load(folder), name, quantize=quantize, captions=captions)
+            said = Pronunciations.load(folder)
+            return cls(model, SoundCodec.load(folder), name, quantize=quantize, captions=captions, pronunciations=said)
         if not pictures:
-            codec, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)
-            return cls(model, codec, name, template=template, stop_ids=ends, quantize=quantize)
+            text, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)
+            return cls(model, text, name, template=template, stop_ids=ends, quantize=quantize)
         classes = _class_names(folder)
         captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
-        return cls(model, PixelCodec.load(folder), name, quantize=quantize, classes=classes, captions=captions)
+        codec = MelPictures if identity.kind == "sounds" else PixelCodec
+        return cls(model, codec.load(folder), name, quantize=quantize, classes=classes, captions=captions)
 
 
 def _class_names(folder: Path) -> list[str]:

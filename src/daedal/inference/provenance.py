@@ -68,15 +68,15 @@ class SpeechProvenance(Provenance):
     """Where a spoken sound comes from.
 
     Attributes:
-        task: whether all of it is new, or a passage of a recording.
-        prompt: what it says.
+        task: whether all of it is new, a passage of a recording, or what goes on with one.
+        prompt: what it says; None where the model was not told.
         speaker: in whose voice; None for anybody's.
         number: of this sound among those of its seed.
         source: SHA-256 of the samples of the recording that it is made of.
     """
 
-    task: Literal["generate", "edit"]
-    prompt: str
+    task: Literal["generate", "edit", "continue"]
+    prompt: str | None
     speaker: str | None
     seed: int
     number: int

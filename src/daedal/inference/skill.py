@@ -17,6 +17,7 @@ from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
+from daedal.codecs.pronunciations import Pronunciations
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
 from daedal.codecs.tune_codec import TuneCodec
@@ -32,6 +33,8 @@ from daedal.models.image import ImageModel
 from daedal.models.listener import Listener
 from daedal.models.model import Capability, Model
 from daedal.models.music import Music
+from daedal.models.soundgpt import SoundModel
+from daedal.models.soundtokens import SoundTokens
 from daedal.models.speech import Speech
 from daedal.models.translator import Translator
 
@@ -54,6 +57,7 @@ class ModelAndCodec:
             Translators and models that read both ways have int8 only.
         classes: the names of the labels that condition a model of pictures.
         captions: the codec of the captions that condition one.
+        pronunciations: how a model that speaks was told that words are said.
 
     Attributes:
         skills: what it can do, by name.
@@ -74,12 +78,13 @@ class ModelAndCodec:
         quantize: Quantize | None = None,
         classes: Sequence[str] = (),
         captions: CaptionCodec | None = None,
+        pronunciations: Pronunciations | None = None,
     ) -> None:
         _require_fit(model, codec, quantize)
         self._model = model.eval()
         self.model: Any = model  # of which family, its skills know
         self.codec: Any = codec
-        self.name, self.quantize = name, quantize
+        self.name, self.quantize, self.pronunciations = name, quantize, pronunciations
         own = {codec.eos_id} if isinstance(codec, TextCodec) and codec.eos_id is not None else set()
         self.template, self.stop_ids = template or ChatTemplate(), frozenset(stop_ids) | own
         self.conditions = Conditions(model, name, classes, captions)
@@ -191,6 +196,12 @@ class Skill:
         return f"<{self.name}: {', '.join(self.offered())}>"
 
 
+def _rate_of(model: Any) -> int:
+    """Samples in a second of the sounds that a model knows."""
+    config = model.codec.config if isinstance(model, SoundModel) else model.config
+    return int(config.rate)
+
+
 def _require_fit(
     model: Model, codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec, quantize: Quantize | None
 ) -> None:
@@ -200,12 +211,12 @@ def _require_fit(
             f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
         )
     match model, codec:
-        case ((Listener() | Speech()), SoundCodec()) if codec.rate != model.config.rate:
+        case ((Listener() | Speech() | SoundTokens() | SoundModel()), SoundCodec()) if codec.rate != _rate_of(model):
             raise DaedalError(
-                f"The codec has {codec.rate:,} samples a second and the model {model.config.rate:,}",
+                f"The codec has {codec.rate:,} samples a second and the model {_rate_of(model):,}",
                 "Use the codec that the model was trained with",
             )
-        case ((Listener() | Speech()), SoundCodec()) if quantize is not None:
+        case ((Listener() | Speech() | SoundTokens() | SoundModel()), SoundCodec()) if quantize is not None:
             raise DaedalError("A model of sounds has no quantized form", "Leave --quantize out")
         case ImageModel(), PixelCodec() if codec.shape != model.config.shape:
             raise DaedalError(

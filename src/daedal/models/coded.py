@@ -31,20 +31,24 @@ from daedal.models.image import (
 )
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Loss, Model, TokenBatch
+from daedal.models.soundgpt import SoundGPT, SoundModel
+from daedal.models.soundtokens import SoundTokens
 from daedal.models.token_tables import smooth_tables
 from daedal.models.vqvae import VQVAE
 from daedal.models.vqvae3d import VQVAE3D
 from daedal.nn.noise import Noise
 
 
-def with_codec(model: Model, codec: Model) -> "Coded | FilmModel":
-    """A model of codes and the model that turns them into pictures, as one.
+def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel":
+    """A model of codes and the model that turns them into pictures, clips or sounds, as one.
 
     Raises:
         DaedalError: the two do not fit.
     """
     if isinstance(model, Film) and isinstance(codec, VQVAE3D):
         return FilmModel(model, codec)
+    if isinstance(model, SoundGPT) and isinstance(codec, SoundTokens):
+        return SoundModel(model, codec)
     if isinstance(model, GPT) and isinstance(codec, VQVAE):
         return TokenModel(model, codec)
     if isinstance(model, ImageModel) and isinstance(codec, ImageModel) and not isinstance(codec, VQVAE):
@@ -154,7 +158,7 @@ class TokenModel(Coded):
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the weights of the GPT anew. Tokens that stand for nearly the same begin with nearly the same vectors."""
         super().initialise(generator)
-        smooth_tables(self.inner.token_tables, self.codec, generator)
+        smooth_tables(self.inner.token_tables, self.codec.quantizer, generator)
 
     def prior(self, noise: Noise) -> Float[Tensor, "batch tokens"]:
         """The chance that decides each token."""

@@ -130,7 +130,7 @@ class FilmModel(Model):
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
         self.inner.initialise(generator)
-        smooth_tables(self.inner.token_tables, self.codec, generator)
+        smooth_tables(self.inner.token_tables, self.codec.quantizer, generator)
 
     def loss(self, batch: object, player: str = "model") -> Loss:
         raise TypeError("a model over codes learns codes: ask the inner model for its loss")
@@ -153,6 +153,16 @@ class FilmModel(Model):
     def encode_ids(self, video: Video) -> Ids:
         """The tokens of clips, or of their first frames."""
         return self.codec.encode_ids(video)
+
+    @torch.no_grad()
+    def token_log_likelihood(self, video: Video, labels: Int[Tensor, "batch *window"]) -> Float[Tensor, " batch"]:
+        """Log-likelihood of the tokens of clips after what is asked for, in nats."""
+        layout = self.layout
+        batch = self.to_learn(self.encode_ids(video).flatten(1), labels)
+        places = slice(layout.window, layout.window + layout.places)
+        logits = self.inner(batch.inputs, first=batch.first)[:, places, : layout.tokens].double()
+        found: Tensor = logits.log_softmax(-1).gather(2, batch.targets[:, places, None])[..., 0].sum(1)
+        return found
 
     @torch.no_grad()
     def write(

@@ -184,12 +184,14 @@ class GPT(Model):
         ids: Int[Tensor, "batch time"],
         cache: KVCache | None = None,
         first: Int[Tensor, " batch"] | None = None,
+        beside: Float[Tensor, "batch time width"] | None = None,
     ) -> Float[Tensor, "batch time width"]:
         """The state above the last block, after its norm.
 
         Args:
             cache: earlier columns, of each row as many as it has; the new ones are added to it.
             first: the position of each row's first token, where it is not 0; a cache has it.
+            beside: vectors of what else stands at each place, which are added to those of the tokens.
         """
         time, past, lengths = ids.shape[1], 0, None
         if cache is not None:
@@ -204,7 +206,7 @@ class GPT(Model):
         columns = positions
         if first is not None:
             positions = positions + first[:, None]
-        x = self.embedding(ids)
+        x = self.embedding(ids) if beside is None else self.embedding(ids) + beside
         turns = None
         if self.positions is not None:
             if past + time > self.config.context and int(positions.max()) >= self.config.context:

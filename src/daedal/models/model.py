@@ -38,14 +38,14 @@ START = Moment()
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Token ids and, for each position, the id that follows.
+    """Token ids and, for each position, the id that follows; of several books side by side, one of each.
 
     Attributes:
         first: the position of each row's first token, where it is not 0.
     """
 
-    inputs: Int[Tensor, "batch time"]
-    targets: Int[Tensor, "batch time"]
+    inputs: Int[Tensor, "batch time *books"]
+    targets: Int[Tensor, "batch time *books"]
     moment: Moment = START
     first: Int[Tensor, " batch"] | None = None
 

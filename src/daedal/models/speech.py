@@ -7,30 +7,27 @@
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from daedal.codecs.mel import MelCodec
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.image import Images, ImageSampling
+from daedal.models.sayable import Sayable
+from daedal.nn.noise import Noise
 
-ANYBODY = "anybody"
-_SAYS = "says"
 _SPREAD = 0.5
 """Of the frames as the network has them, which is about that of pictures."""
 _LOUD = 1.0  # above silence, on average over the bands: single bands of silence come out louder
 
 
-class SpeechConfig(FlowConfig):
+class SpeechConfig(Sayable, FlowConfig):
     """The whole configuration; `height` is the bands of a frame, `width` the frames of a window.
 
     Attributes:
         rate, fft, hop, floor: of the frames; see `daedal.codecs.mel`.
         mean, spread: of log-mel values in the training recordings.
-        labels: the classes that can be said; none where transcripts are spelled.
-        speakers: the names of those who can speak; none where the data do not say.
-        characters: of which a transcript may be; none where classes are said.
     """
 
     rate: int = Field(ge=1000)
@@ -39,9 +36,6 @@ class SpeechConfig(FlowConfig):
     floor: float = Field(default=1e-4, gt=0)
     mean: float = 0.0
     spread: float = Field(default=1.0, gt=0)
-    labels: tuple[str, ...] = Field(default=(), max_length=2**16)
-    speakers: tuple[str, ...] = Field(default=(), max_length=2**16)
-    characters: tuple[str, ...] = Field(default=(), max_length=2**16)
 
     @model_validator(mode="after")
     def _is_of_frames(self) -> "SpeechConfig":
@@ -67,11 +61,6 @@ class SpeechConfig(FlowConfig):
         found = picture.squeeze(-3).mT * (self.spread / _SPREAD) + self.mean
         return found.clamp_min(self.mel.silence)
 
-    def prompt(self, said: str, speaker: str | None) -> str:
-        """What the network is told: as a caption of a picture. A transcript is spelled."""
-        spelled = " ".join("_" if each == " " else each for each in said) if self.characters else said
-        return " ".join([*([speaker or ANYBODY] if self.speakers else []), _SAYS, spelled])
-
 
 class Speech(Flow):
     """A flow that speaks."""
@@ -80,6 +69,12 @@ class Speech(Flow):
     capabilities = frozenset({"speak"})
     prompted = ImageSampling(guidance=3.0, steps=16, solver="euler", churn=4.0, temperature=0.9)
     config: SpeechConfig
+
+    def speak(
+        self, noise: Noise, labels: Int[Tensor, "batch window"], how: ImageSampling | None = None
+    ) -> list[Float[Tensor, " samples"]]:
+        """Sounds that say what labels say."""
+        return self.sounds(self.sample(noise, labels, how))
 
     @torch.no_grad()
     def sounds(self, pictures: Images) -> list[Float[Tensor, " samples"]]:

@@ -31,7 +31,7 @@ from daedal.training.planning import UNPLANNED, Choice, Time, choose_length, cho
 from daedal.training.task import Task
 from daedal.training.trial import Trial, require_state, require_step, step_seconds
 
-_CODED = ("pictures", "clips")  # of which another model makes codes
+_CODED = ("pictures", "clips", "sounds")  # of which another model makes codes
 _COMPILE_PAYS = 300.0  # torch.compile takes about half a minute and saves about a quarter of a step (docs/log.md)
 
 

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int64
 
 from daedal.codecs.mel import MelCodec
-from daedal.codecs.sound import SOUND_CODEC, SoundCodec
+from daedal.codecs.pronunciations import Pronunciations, spelled
+from daedal.codecs.sound import SOUND_CODEC, SoundCodec, faster
 from daedal.data.examples import ExampleDataset
 from daedal.data.windows import visit
 from daedal.errors import DaedalError
@@ -89,9 +90,8 @@ class Recordings:
     ) -> Float[Array, " new"]:
         """Faster or slower, between stretches of near silence, with a hiss."""
         fast, before, behind, loud = (float(each) for each in chances[:4])
-        places = np.arange(0, max(1, len(samples) - 1), 1 + _FASTER * (2 * fast - 1))
         most = _BEFORE * self._codec.rate
-        changed: Array = np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
+        changed: Array = faster(samples, _FASTER * (2 * fast - 1))
         changed = np.pad(changed, (int(before * most), int(behind * most)))
         hiss = np.random.Generator(np.random.Philox(seed)).standard_normal(len(changed), dtype=np.float32)
         changed += hiss * np.float32(10 ** (_NOISE[0] + (_NOISE[1] - _NOISE[0]) * loud))
@@ -118,11 +118,11 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).lower().split())
 
 
-def characters_of(train: Any) -> tuple[str, ...]:
-    """The characters of a split's transcripts as they are learned: of very many the most frequent."""
+def characters_of(train: Any, pronunciations: Pronunciations | None = None) -> tuple[str, ...]:
+    """The characters of a split's transcripts as they are learned, or their phonemes: of very many the most frequent."""
     counts: Counter[str] = Counter()
     for text in train.values("transcript"):
-        counts.update(plain(text or ""))
+        counts.update(spelled(plain(text or ""), pronunciations))
     return tuple(sorted(each for each, _ in counts.most_common(_MOST_CHARACTERS)))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daedal.errors import DaedalError
+from daedal.families import PIPELINES
 from daedal.files import make_folder, read_json, write_json
 from daedal.lock import Holder, holder, locked
 from daedal.training.plan import Plan, read_plan
@@ -98,7 +99,9 @@ class RunFolder:
     @property
     def staged(self) -> bool:
         """Whether it is one of two stages, of which what was asked is kept."""
-        return any((self.training / name).exists() for name in ("text-to-image.json", "pretraining.json"))
+        return any(
+            (self.training / name).exists() for name in (*(f"{each}.json" for each in PIPELINES), "pretraining.json")
+        )
 
     @property
     def measured(self) -> bool:

@@ -9,6 +9,8 @@ from daedal.models.listener import ListenerConfig, ListenerShape
 from daedal.models.speech import SpeechConfig
 from daedal.training.plan import Plan
 
+PRONUNCIATIONS = "a pronouncing dictionary as cmudict: transcripts are said in its phonemes"
+
 
 class ListenerPlan(Plan, ListenerConfig):
     """Of a listener."""
@@ -55,6 +57,8 @@ class SpeechPlan(Plan, SpeechConfig):
     hide_speaker: float = Field(
         0.05, ge=0, le=1, description="share of speakers hidden in training, so that anybody may speak"
     )
+
+    pronunciations: str | None = Field(None, description=PRONUNCIATIONS)
 
     @property
     def unit(self) -> str:

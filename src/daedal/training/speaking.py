@@ -11,6 +11,7 @@ from jaxtyping import Int64
 
 from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.mel import MelCodec
+from daedal.codecs.pronunciations import Pronunciations
 from daedal.codecs.sound import SOUND_CODEC, SoundCodec, sound_file
 from daedal.data.examples import ExampleDataset
 from daedal.data.windows import visit
@@ -22,11 +23,19 @@ from daedal.models.image import ImageBatch
 from daedal.models.speech import Speech, SpeechConfig
 from daedal.nn.noise import Noise
 from daedal.training.learner import Facts, Learner, Request
-from daedal.training.listening import COLUMN, characters_of, plain
+from daedal.training.listening import COLUMN
 from daedal.training.machine import Machine
 from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.processes import Processes
+from daedal.training.said import (
+    captions_of,
+    read_pronunciations,
+    said_in,
+    sayable_of,
+    speakers_in,
+    spelled_words,
+)
 from daedal.training.sound_plan import SpeechPlan
 from daedal.training.task import Task
 
@@ -45,12 +54,14 @@ class Spoken:
         left_out: how many are longer, or say nothing.
     """
 
-    def __init__(self, dataset: ExampleDataset, split: str, config: SpeechConfig, codec: SoundCodec) -> None:
+    def __init__(
+        self, dataset: ExampleDataset, split: str, config: SpeechConfig, codec: SoundCodec,
+        pronunciations: Pronunciations | None = None,
+    ) -> None:  # fmt: skip
         held = dataset.split(split)
         self._rows, self._codec, self._config = held.ragged(COLUMN), codec, config
-        self.said = said_in(held, bool(config.characters))
-        speakers = held.values("speaker") if config.speakers else [None] * len(held)
-        self.speakers = [each if each in config.speakers else None for each in speakers]
+        self.said = said_in(held, config, pronunciations)
+        self.speakers = speakers_in(held, config)
         counts = 1 + np.diff(self._rows.borders) // config.hop
         fits = counts <= config.width
         self.places = np.array([at for at in np.flatnonzero(fits) if self.said[at] is not None], dtype=np.int64)
@@ -71,16 +82,10 @@ class Spoken:
         places = self.places[indexes]
         hidden = (noise.uniform("speaker") < hide).tolist() if hide else [False] * len(places)
         told = [
-            self._config.prompt(str(self.said[at]), None if gone else self.speakers[at])
+            self._config.prompt(self.said[at] or "", None if gone else self.speakers[at])
             for at, gone in zip(places.tolist(), hidden, strict=True)
         ]
         return ImageBatch(self.pictures(places), captions.encode(told), noise)
-
-
-def said_in(split: Any, spelled: bool) -> list[str | None]:
-    """What is said in the recordings of a split: their transcripts, or their classes."""
-    values = split.values("transcript" if spelled else "label")
-    return [plain(each) if spelled and each is not None else each for each in values]
 
 
 class SpeechTask(Task):
@@ -90,8 +95,9 @@ class SpeechTask(Task):
     model: Speech
 
     def __init__(
-        self, model: Speech, dataset: ExampleDataset, plan: SpeechPlan, codec: SoundCodec, captions: CaptionCodec
-    ) -> None:
+        self, model: Speech, dataset: ExampleDataset, plan: SpeechPlan, codec: SoundCodec, captions: CaptionCodec,
+        pronunciations: Pronunciations | None = None,
+    ) -> None:  # fmt: skip
         self.model, self.dataset, self._codec, self._captions = model, dataset, codec, captions
         self._seed, self._hide = plan.seed, plan.hide_speaker
         self.fingerprint = dataset.split("train").fingerprint
@@ -99,7 +105,10 @@ class SpeechTask(Task):
         columns: dict[str, str | None] = {COLUMN: SOUND_CODEC, said: CAPTION_CODEC}
         columns |= {"speaker": CAPTION_CODEC} if model.config.speakers else {}
         self.identity = Identity.of(plan.family, plan.kind, columns, model.capabilities)
-        self._train, self._held = (Spoken(dataset, name, model.config, codec) for name in ("train", "validation"))
+        self._pronunciations = pronunciations
+        self._train, self._held = (
+            Spoken(dataset, name, model.config, codec, pronunciations) for name in ("train", "validation")
+        )
         if len(self._train) < 2:
             raise DaedalError(
                 f"{len(self._train)} sounds of {dataset.folder} fit into {plan.width} frames and say something",
@@ -110,6 +119,8 @@ class SpeechTask(Task):
         save_own(self.model, folder)
         self._codec.save(folder)
         self._captions.save(folder)
+        if self._pronunciations is not None:
+            self._pronunciations.save(folder)
 
     def batch(self, first: int, count: int) -> ImageBatch:
         indexes, _ = visit(first, count, len(self._train), self._seed)
@@ -135,7 +146,7 @@ class SpeechTask(Task):
         spoken = self._held if len(self._held) else self._train
         config = self.model.config
         places = spoken.places[np.linspace(0, len(spoken) - 1, min(6, len(spoken))).astype(np.int64)]
-        told = [config.prompt(str(spoken.said[at]), spoken.speakers[at]) for at in places.tolist()]
+        told = [config.prompt(spoken.said[at] or "", spoken.speakers[at]) for at in places.tolist()]
         device = next(self.model.parameters()).device
         drawn = self.model.sample(Noise(seed, 0, len(told), device), self._captions.encode(told).to(device))
         gap = np.zeros(config.rate // 5, dtype=np.float32)
@@ -160,8 +171,7 @@ class SpeechLearner(Learner):
         self.dataset = dataset
         self.codec: SoundCodec = dataset.codec(COLUMN).codec  # type: ignore[attr-defined]
         train = dataset.split("train")
-        spelled = dataset.has("transcript")
-        if not spelled and not dataset.has("label"):
+        if not dataset.has("transcript") and not dataset.has("label"):
             raise DaedalError(
                 f"Nothing says what is said in the recordings of {asked.data}: no classes and no transcripts",
                 "Build the data with --labels folders or names, or with --transcripts",
@@ -170,14 +180,13 @@ class SpeechLearner(Learner):
         self._known: dict[str, Any] = {
             **{name: getattr(mel, name) for name in ("rate", "fft", "hop", "floor")},
             "channels": 1, "height": mel.bands, "values": 0,
-            "labels": () if spelled else dataset.classes("label"),
-            "speakers": dataset.classes("speaker") if dataset.has("speaker") else (),
-            "characters": characters_of(train) if spelled else (),
+            **sayable_of(dataset),
         }  # fmt: skip
         self._mel, self._counts = mel, 1 + np.diff(train.ragged(COLUMN).borders) // mel.hop
         self._init = asked.init
         self.initial = None if asked.init is None else self._begin(asked.init)
         self._captions: CaptionCodec | None = None
+        self._pronunciations: Pronunciations | None = None
 
     def _begin(self, init: str) -> Speech:
         model = load_model(init, dtype=torch.float32)
@@ -191,16 +200,21 @@ class SpeechLearner(Learner):
         if self._init is not None:
             return CaptionCodec.load(resolve(self._init))
         if self._captions is None:
-            train = self.dataset.split("train")
-            said = [each for each in said_in(train, bool(config.characters)) if each is not None]
-            told = {config.prompt(each, None) for each in said}
-            some = said[0] if said else ""
-            self._captions = CaptionCodec.train(
-                [*sorted(told), *(config.prompt(some, each) for each in config.speakers)]
-            )
+            self._captions = captions_of(said_in(self.dataset.split("train"), config, self._pronunciations), config)
         return self._captions
 
+    def _say(self, path: str | None) -> None:
+        """What recordings say, in the phonemes of a dictionary where one is named."""
+        self._pronunciations = read_pronunciations(path, self.dataset)
+        self._known |= sayable_of(self.dataset, self._pronunciations)
+
+    def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> Plan:
+        plan = super().make_plan(budget, machine, given)
+        return plan.but(why={**plan.why, **spelled_words(self.dataset, self._pronunciations)})
+
     def facts(self, given: Mapping[str, Any]) -> Facts:
+        if given.get("pronunciations") is not None:
+            self._say(given["pronunciations"])
         train, held = (len(self.dataset.split(name)) for name in ("train", "validation"))
         return Facts(train, min(held, _VALIDATED), longest=int(np.quantile(self._counts, _COVERED)), examples=train)
 
@@ -239,5 +253,7 @@ class SpeechLearner(Learner):
 
     def task(self, plan: Plan) -> SpeechTask:
         assert isinstance(plan, SpeechPlan)
+        if plan.pronunciations is not None and self._pronunciations is None:
+            self._say(plan.pronunciations)
         model = self.begun(plan)
-        return SpeechTask(model, self.dataset, plan, self.codec, self.captions(model.config))
+        return SpeechTask(model, self.dataset, plan, self.codec, self.captions(model.config), self._pronunciations)

@@ -1,4 +1,4 @@
-"""Runs of a tokenizer of pictures and a GPT over its tokens, in one budget."""
+"""Runs of a tokenizer and a GPT over its tokens, in one budget."""
 
 from pathlib import Path
 from typing import Any, ClassVar, Self

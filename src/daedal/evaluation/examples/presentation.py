@@ -87,6 +87,12 @@ WORDS = {
         "you let them say anything, and say of what it made that a machine did.",
         ("recognised-right", "speaker-recognised-right"),
     ),
+    "film": _Words(
+        "film model", "clips", "text-to-video", 'model.generate(1, seed=1)[0].save("clip.gif")', "",
+        "It films what its training clips show, with their errors and prejudices, and may copy some of them: look at the "
+        "nearest training clips above. It was not filtered for safety.",
+        ("motion-overall", "motion-overall-held-out-pairs", "fvd", "clip-token-nats"),
+    ),
     "fill": _Words(
         "masked language model", "text", "fill-mask", 'print(model.fill("The capital of France is [MASK].", top=5))',
         '"The capital of France is [MASK]."',

@@ -164,4 +164,4 @@ def _factor(covariance: Float[Tensor, "features features"]) -> Float[Tensor, "fe
 
 def _enough(n: int, least: int, what: str = _METRIC) -> None:
     if n < least:
-        raise DaedalError(f"{what} needs {least:,} pictures of both kinds at least, and there are {n:,}", "Take more")
+        raise DaedalError(f"{what} needs {least:,} of both kinds at least, and there are {n:,}", "Take more")

@@ -48,8 +48,8 @@ def kernel_distance(
     least = max(size, GROUPS)
     if min(n, m) < least:
         raise DaedalError(
-            f"A kernel distance of subsets of {size:,} needs {least:,} pictures of both kinds, and there are {min(n, m):,}",
-            "Take more pictures",
+            f"A kernel distance of subsets of {size:,} needs {least:,} of both kinds, and there are {min(n, m):,}",
+            "Take more",
         )
     draw = np.random.RandomState(seed)
     chosen = [np.zeros((subsets, count)) for count in (n, m)]

@@ -80,7 +80,7 @@ def _nearest(
 ) -> Nearest:
     least = 1 if own is None else 2
     if len(train) < least:
-        raise DaedalError(f"Nearest pictures need {least} training pictures, and there are {len(train)}", "Take more")
+        raise DaedalError(f"What is nearest needs {least} to choose from, and there are {len(train)}", "Take more")
     pictures, train = (finite(features, "A search for copies") for features in (pictures, train))
     distances, indices = [], []
     rows = max(1, _PAIRS // len(train))
@@ -112,7 +112,7 @@ def copy_test(samples: Nearest, held_out: Nearest) -> CopyTest:
     n, m = len(x), len(y)
     if min(n, m) < 20:
         raise DaedalError(
-            f"The test for copies needs 20 samples and 20 held-out pictures, and there are {n} and {m}", "Take more"
+            f"The test for copies needs 20 samples and 20 that were held out, and there are {n} and {m}", "Take more"
         )
     from scipy.stats import mannwhitneyu
 

@@ -1,6 +1,6 @@
-"""The numbers of a set of samples beside a reference set, each a `Measurement` that says exactly what it is."""
+"""The numbers of samples beside a reference set, of pictures or clips, each a `Measurement` that says exactly what it is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,7 @@ class Compared:
         reference_name: of the reference pictures, such as `test`.
         data_hash: of the reference pictures.
         model_hash: of what drew the samples.
+        of: what samples are: the Fréchet distance of clips is called FVD (Unterthiner et al. 2018), the kernel distance KVD.
     """
 
     extractor: Extractor
@@ -30,6 +31,12 @@ class Compared:
     data_hash: str
     model_hash: str
     seed: int
+    of: Literal["pictures", "clips"] = "pictures"
+
+    @property
+    def letter(self) -> str:
+        """What FID has for pictures and FVD for clips."""
+        return "i" if self.of == "pictures" else "v"
 
     @property
     def fewest(self) -> int:
@@ -47,7 +54,7 @@ class Compared:
         """A number of this comparison, under further conditions."""
         sizes = {"samples": len(self.samples), self.reference_name: len(self.reference)}
         return Measurement(
-            name=name, value=value, unit="", n=self.fewest if n is None else n, pieces="pictures", better=better,
+            name=name, value=value, unit="", n=self.fewest if n is None else n, pieces=self.of, better=better,
             interval=None if interval is None else (min(interval[0], value), max(interval[1], value)),
             interval_method=method if interval else "",
             definition=define(f"{quantity}-{self.extractor.name}", 1, **{**self.extractor.conditions, **sizes, **conditions}),
@@ -60,7 +67,8 @@ def fid(compared: Compared) -> Iterator[Measurement]:
     x, y = compared.samples.values, compared.reference.values
     value = frechet.frechet_distance(x, y)
     interval = frechet.frechet_interval(x, y, value, compared.seed)
-    yield compared.measured("fid", f"FID{compared.suffix}", value, interval, frechet.JACKKNIFE)
+    name = f"f{compared.letter}d"
+    yield compared.measured(name, f"{name.upper()}{compared.suffix}", value, interval, frechet.JACKKNIFE)
 
 
 def fid_infinity(compared: Compared) -> Iterator[Measurement]:
@@ -80,8 +88,9 @@ def kid(compared: Compared) -> Iterator[Measurement]:
     """The kernel distance, by subsets of the published 1000 pictures where there are as many."""
     size = min(kernel.SUBSET, compared.fewest)
     found = kernel.kernel_distance(compared.samples.values, compared.reference.values, size=size)
+    name = f"k{compared.letter}d"
     yield compared.measured(
-        "kid", f"KID{compared.suffix}", found.value, found.interval, kernel.METHOD, seed=kernel.SEED, kernel="cubic",
+        name, f"{name.upper()}{compared.suffix}", found.value, found.interval, kernel.METHOD, seed=kernel.SEED, kernel="cubic",
         subsets=f"{kernel.SUBSETS}-of-{size}",
     )  # fmt: skip
 
@@ -112,10 +121,15 @@ def manifolds(compared: Compared) -> Iterator[Measurement]:
         )
 
 
-def all_metrics(compared: Compared) -> Findings:
+Metric = Callable[[Compared], Iterator[Measurement]]
+
+
+def all_metrics(
+    compared: Compared, metrics: Sequence[Metric] = (fid, fid_infinity, kid, inception_scores, manifolds)
+) -> Findings:
     """All numbers that there are pictures enough for, and a line for each that there are not."""
     found, missing = list[Measurement](), list[str]()
-    for measure in (fid, fid_infinity, kid, inception_scores, manifolds):
+    for measure in metrics:
         try:
             found += measure(compared)
         except DaedalError as error:

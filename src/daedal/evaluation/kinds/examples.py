@@ -77,7 +77,7 @@ class ExampleSubject(Subject):
                 raise _other(cls.kind, data.folder, data.manifest.kind)
             held = Examples.of_split(data, options.split or held_out(data))
         elif isinstance(data, str | Path):
-            held = read_examples(data, cls.kind, **cls.reading(generator.model))
+            held = read_examples(data, cls.kind, **cls.reading(generator))
         else:
             raise _other(cls.kind, getattr(data, "folder", data), "none")
         train = made = None
@@ -86,7 +86,7 @@ class ExampleSubject(Subject):
         return cls(generator.model, held, train, options, generator, made)
 
     @classmethod
-    def reading(cls, model: Any) -> dict[str, Any]:
+    def reading(cls, generator: Generator) -> dict[str, Any]:
         """Options by which files are read."""
         return {}
 
@@ -183,9 +183,9 @@ class LabelledSubject(ExampleSubject):
     kind = "labelled"
 
     @classmethod
-    def reading(cls, model: Any) -> dict[str, Any]:
+    def reading(cls, generator: Generator) -> dict[str, Any]:
         """Labels are what the model says that they are, however few of a file look it."""
-        return {"label": {"one": "class", "several": "classes", "number": "number"}[model.config.problem]}
+        return {"label": {"one": "class", "several": "classes", "number": "number"}[generator.model.config.problem]}
 
 
 class TaggedSubject(ExampleSubject):

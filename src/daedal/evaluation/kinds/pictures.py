@@ -105,7 +105,9 @@ class PictureSubject(Subject):
     @classmethod
     def require_held_out(cls, dataset: Any) -> None:
         if not isinstance(dataset, ImageDataset):
-            raise NotMeasurable("Tokens of clips are measured with the model that learns them", "Look at its samples")
+            raise NotMeasurable(
+                "Tokens of clips and of sounds are measured with the model that learns them", "Look at its samples"
+            )
         held_out(dataset)
 
     @classmethod

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from daedal.codecs.pronunciations import spelled
 from daedal.errors import DaedalError
 from daedal.evaluation.evaluator import NotMeasurable, Tell
 from daedal.evaluation.examples.held_out import Examples
@@ -45,7 +46,7 @@ class SpeechSubject(ExampleSubject):
             raise DaedalError(
                 f"Nothing says what is said in the recordings of {subject.held.name}", "Measure on other data"
             )
-        able = [at for at, each in enumerate(subject.held[column]) if each is not None and _sayable(config, each)]
+        able = [at for at, each in enumerate(subject.held[column]) if each is not None and _sayable(generator, each)]
         if not able:
             raise DaedalError("None of the recordings says what the model can say", "Measure on other data")
         subject.held = subject.used = subject.held.at(np.array(able))
@@ -63,5 +64,8 @@ def told_by(config: Any, examples: Examples) -> list[str]:
     return [plain(each) if config.characters else str(each) for each in values]
 
 
-def _sayable(config: Any, text: str) -> bool:
-    return all(each in config.characters for each in plain(text)) if config.characters else text in config.labels
+def _sayable(generator: Generator, text: str) -> bool:
+    config = generator.model.config
+    if not config.characters:
+        return text in config.labels
+    return all(each in config.characters for each in spelled(plain(text), generator.pronunciations))

@@ -5,14 +5,14 @@ pairs` has a first thing whose shape was never seen to do that in training (`HEL
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, get_args
 
 from daedal.config import Config
 from daedal.data.worlds.moving_captions import MotionPhrasing, tell
 from daedal.data.worlds.moving_scene_generator import moving_scene
 from daedal.data.worlds.moving_scene_options import MovingSceneOptions
-from daedal.data.worlds.moving_scenes import RELATED, VERBS, MovingScene, Verb
+from daedal.data.worlds.moving_scenes import HELD_OUT_MOTIONS, RELATED, VERBS, MovingScene, Verb
 
 MotionTask = Verb | Literal["two"]
 MotionPart = Literal["seen", "held-out pairs"]
@@ -41,6 +41,19 @@ class ClipPrompt(Config):
 def clip_prompts(task: MotionTask, part: MotionPart, count: int, seed: int) -> tuple[ClipPrompt, ...]:
     """The first so many prompts of a part of a task; a pure function of all that is given, and fewer are the start of more."""
     return tuple(itertools.islice(_endless(task, part, seed), count))
+
+
+def learned(scenes: Iterable[MovingScene]) -> tuple[tuple[MotionTask, ...], tuple[MotionPart, ...]]:
+    """The tasks that scenes to learn from teach, and the parts to ask for; all of both where there are no scenes."""
+    tasks, pairs = set[MotionTask](), set(HELD_OUT_MOTIONS)
+    for made in scenes:
+        verbs = [thing.verb for thing in made.things if thing.verb is not None]
+        tasks.update(verbs)
+        if len(made.things) == 2 and not made.related:
+            tasks.add("two")
+        pairs.difference_update((thing.shape, thing.verb) for thing in made.things if thing.verb is not None)
+    told = tuple(task for task in MOTION_TASKS if task in tasks) or MOTION_TASKS
+    return told, MOTION_PARTS if pairs == HELD_OUT_MOTIONS else MOTION_PARTS[:1]
 
 
 def _endless(task: MotionTask, part: MotionPart, seed: int) -> Iterator[ClipPrompt]:

@@ -28,15 +28,17 @@ from daedal.evaluation.worlds.clip_prompts import (
     clip_prompts,
 )
 from daedal.evaluation.worlds.judge import STRICT
-from daedal.evaluation.worlds.motion_judge import HELD, judge
+from daedal.evaluation.worlds.motion_judge import HELD, Verdict, judge
 from daedal.evaluation.worlds.tracks import Frames, Track, track
 
 Show = Callable[[Sequence[str], int], Sequence[Frames]]
 """Prompts and a seed to as many clips; equal prompts of one call get clips of their own."""
 Through = Callable[[Sequence[Frames]], Sequence[Frames]]
 """Clips to what becomes of them: a tokenizer's reconstructions."""
+Told = Callable[[ClipPrompt, Frames, Verdict], None]
+"""A prompt, a clip, and what holds of it."""
 Scores = dict[tuple[MotionTask | Literal["overall"], MotionPart], Measurement]
-"""By task and part; `overall` is the mean of all tasks."""
+"""By task and part; `overall` is the mean of the tasks."""
 
 
 def motions(
@@ -47,6 +49,8 @@ def motions(
     seed: int,
     *,
     parts: Sequence[MotionPart] = MOTION_PARTS,
+    tasks: Sequence[MotionTask] = MOTION_TASKS,
+    told: Told | None = None,
     model_hash: str = "",
 ) -> Scores:
     """The scores of a model. `show` is called once for each task and part.
@@ -56,23 +60,29 @@ def motions(
         frames: of a clip.
         per_task: prompts for each task and part.
         seed: of the prompts, and of the seeds that `show` is given.
+        told: called with each prompt, its clip, and what the judge says of it.
 
     Raises:
         DaedalError: clips of another size or number than asked for.
     """
-    return _scored(
-        lambda asked, place: show([prompt.text for prompt in asked], place),
-        side,
-        frames,
-        per_task,
-        seed,
-        parts,
-        model_hash,
-    )
+
+    def shown(asked: Sequence[ClipPrompt], seed: int) -> Sequence[Frames]:
+        return show([prompt.text for prompt in asked], seed)
+
+    return _scored(shown, side, frames, per_task, seed, parts, tasks, told, model_hash)
 
 
 def motion_ceiling(
-    side: int, frames: int, per_task: int, seed: int, *, through: Through | None = None, model_hash: str = ""
+    side: int,
+    frames: int,
+    per_task: int,
+    seed: int,
+    *,
+    parts: Sequence[MotionPart] = MOTION_PARTS,
+    tasks: Sequence[MotionTask] = MOTION_TASKS,
+    through: Through | None = None,
+    told: Told | None = None,
+    model_hash: str = "",
 ) -> Scores:
     """The scores of each prompt's own scene, drawn: 1 wherever the judge is right. With `through`, of what becomes of it.
 
@@ -84,7 +94,7 @@ def motion_ceiling(
         clips = [film(prompt.scene, side, frames) for prompt in asked]
         return through(clips) if through else clips
 
-    return _scored(show, side, frames, per_task, seed, MOTION_PARTS, model_hash)
+    return _scored(show, side, frames, per_task, seed, parts, tasks, told, model_hash)
 
 
 def film_quality(clips: Iterable[Frames], *, model_hash: str = "", seed: int | None = None) -> tuple[Measurement, ...]:
@@ -138,41 +148,50 @@ def _scored(
     per_task: int,
     seed: int,
     parts: Sequence[MotionPart],
+    tasks: Sequence[MotionTask],
+    told: Told | None,
     model_hash: str,
 ) -> Scores:
-    if per_task < 1:
-        raise DaedalError(f"{per_task} prompts for each task measure nothing", "Ask for at least one")
+    if per_task < 1 or not tasks:
+        raise DaedalError(f"{per_task} prompts for each of {len(tasks)} tasks measure nothing", "Ask for one at least")
 
     def measured(task: str, part: MotionPart, value: float, n: int, data: str, **more: object) -> Measurement:
-        stated = {"overlap": STRICT, "held": HELD, "part": part.replace(" ", "-"), "side": side, "frames": frames}
+        quantity = f"motion-{task}" + ("" if part == "seen" else f"-{part.replace(' ', '-')}")
+        stated = {"overlap": STRICT, "held": HELD, "side": side, "frames": frames}
+        stated |= {"tasks": len(tasks)} if task == "overall" else {}
         return Measurement.parse({
             "name": f"{task}, {part}", "value": value, "unit": "of prompts", "n": n, "pieces": "prompts", "better": "higher",
-            "definition": define(f"motion-{task}", 1, **stated), "model_hash": model_hash,
+            "definition": define(quantity, 1, **stated), "model_hash": model_hash,
             "data_hash": hashlib.sha256(data.encode()).hexdigest(), "seed": seed, **more,
         }, task)  # fmt: skip
 
     scores: Scores = {}
     for part in parts:
         hits: list[int] = []
-        for place, task in enumerate(MOTION_TASKS):
+        for task in tasks:
             asked = clip_prompts(task, part, per_task, seed)
-            own = int(
-                np.random.SeedSequence((seed, len(MOTION_PARTS) * place + MOTION_PARTS.index(part))).generate_state(1)[
-                    0
-                ]
-            )
-            clips = _checked(show(asked, own), per_task, (frames, side, side, 3))
-            hits.append(sum(judge(clip, prompt.scene).holds for clip, prompt in zip(clips, asked, strict=True)))
+            clips = _checked(show(asked, _seed_of(seed, task, part)), per_task, (frames, side, side, 3))
+            verdicts = [judge(clip, prompt.scene) for clip, prompt in zip(clips, asked, strict=True)]
+            if told is not None:
+                for each in zip(asked, clips, verdicts, strict=True):
+                    told(*each)
+            hits.append(sum(verdict.holds for verdict in verdicts))
             scores[task, part] = measured(
                 task, part, hits[-1] / per_task, per_task, "\n".join(prompt.model_dump_json() for prompt in asked),
                 interval=wilson(hits[-1], per_task), interval_method=WILSON,
             )  # fmt: skip
         scores["overall", part] = measured(
             "overall", part, sum(hits) / (per_task * len(hits)), per_task * len(hits),
-            "".join(scores[task, part].data_hash for task in MOTION_TASKS),
+            "".join(scores[task, part].data_hash for task in tasks),
             interval=stratified(hits, [per_task] * len(hits)), interval_method=STRATIFIED,
         )  # fmt: skip
     return scores
+
+
+def _seed_of(seed: int, task: MotionTask, part: MotionPart) -> int:
+    """Another seed for each task and part, so that no noise is drawn twice."""
+    place = len(MOTION_PARTS) * MOTION_TASKS.index(task) + MOTION_PARTS.index(part)
+    return int(np.random.SeedSequence((seed, place)).generate_state(1)[0])
 
 
 def _checked(clips: Sequence[Frames], count: int, shape: tuple[int, ...]) -> Sequence[Frames]:

@@ -3,12 +3,12 @@ taken as they are; longer clips than the model sees at once are written in piece
 before."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from daedal.codecs.clip import ClipCodec
@@ -123,6 +123,48 @@ class MakeClips(Skill):
             if progress is not None:
                 progress(len(made), n)
         return made
+
+    @torch.no_grad()
+    def through_tokens(self, clips: Frames) -> Frames:
+        """Clips as they come back from the model's tokens: what a model that writes perfectly shows of them.
+
+        Raises:
+            DaedalError: they are of another size or length than the model's.
+        """
+        codec = self._model.codec
+        back = [codec.decode_ids(codec.encode_ids(video)) for video in self._videos(clips)]
+        return np.concatenate([to_frames(self._pixels.decode_batch(each)) for each in back])
+
+    @torch.no_grad()
+    def token_log_likelihoods(self, clips: Frames, said: Sequence[str | None] = ()) -> Float[np.ndarray, " clips"]:
+        """Log-likelihoods of the tokens of clips, in nats: not of their pixels, which many clips of the same tokens share.
+
+        Args:
+            said: the caption of each, or its class, whichever the model knows; None for nothing. Of none unless given.
+
+        Raises:
+            DaedalError: they are of another size or length than the model's.
+        """
+        subject, found = self._subject, list[float]()
+        for video in self._videos(clips):
+            told = said[len(found) : len(found) + len(video)] or [None] * len(video)
+            if subject.captions is not None:
+                labels = subject.captions.encode([each or "" for each in told])
+            else:
+                known = {name: number for number, name in enumerate(subject.classes)}
+                labels = torch.tensor([known.get(each or "", -1) for each in told])
+            found += self._model.token_log_likelihood(video, labels.to(video.device)).tolist()
+        return np.array(found)
+
+    def _videos(self, clips: Frames) -> Iterator[Tensor]:
+        """Clips as the model sees them, some at once."""
+        shape = (self._codec.frames, self._codec.height, self._codec.width, 3)
+        if clips.shape[1:] != shape:
+            raise DaedalError(
+                f"The clips are {clips.shape[1:]}, and the model's {shape}", "Build the data at that size"
+            )
+        for place in range(0, len(clips), _TOGETHER):
+            yield self._pixels.encode_batch(to_pictures(clips[place : place + _TOGETHER])).to(self._subject.device)
 
     def _given(
         self, picture: AnyPicture | None, clip: AnyClip | None

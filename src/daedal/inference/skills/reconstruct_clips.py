@@ -47,7 +47,7 @@ class ClipReconstruction:
 class ReconstructClips(Skill):
     """Clips as they come through their tokenizer."""
 
-    name = "reconstruct clips"
+    name = "reconstruct-clips"
     learned = VQVAE3D
     needs = ("reconstruct",)
 

@@ -3,19 +3,22 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from daedal.codecs.caption import CaptionCodec, tidy
+from daedal.codecs.pronunciations import spelled
 from daedal.errors import DaedalError
 from daedal.inference.provenance import SpeechProvenance
-from daedal.inference.recordings import Recording, signal_of
+from daedal.inference.recordings import MOST_SECONDS, Recording, signal_of
 from daedal.inference.skill import Skill
 from daedal.inference.sound import Sound
 from daedal.models.image import ImageSampling
+from daedal.models.soundgpt import SoundModel
 from daedal.models.speech import Speech
 from daedal.nn.noise import Noise
 
@@ -33,7 +36,6 @@ class Speak(Skill):
     """Says what it is told."""
 
     name = "speak"
-    learned: ClassVar[type[Speech]] = Speech
     needs = ("speak",)
     verb = "speak"
 
@@ -52,7 +54,7 @@ class Speak(Skill):
 
     def say(
         self,
-        prompt: str,
+        prompt: str | None,
         speaker: str | None = None,
         n: int = 1,
         *,
@@ -64,7 +66,7 @@ class Speak(Skill):
 
         Args:
             prompt: a class, or several with spaces between them, which are said one after the other; of a model that learned
-                transcripts, any text of their characters.
+                transcripts, any text of their characters; of one that was told nothing, None.
             speaker: in whose voice; anybody's where not given.
             first: the number of the first among those of the seed.
             options: the fields of `ImageSampling` that flows take: `steps`, `guidance`, ...
@@ -74,16 +76,72 @@ class Speak(Skill):
         """
         if n < 1 or first < 0:
             raise DaedalError(f"There are no {n} sounds from number {first} on", "Ask for 1 or more")
-        how, parts = self._how(options), self._parts(prompt)
-        told = [self._model.config.prompt(part, self._speaker(speaker)) for part in parts]
+        how, told = self._how(options), self._told(prompt, speaker)
         seed = secrets.randbits(32) if seed is None else seed
         noise = Noise(seed, first * len(told), n * len(told), self._subject.device)
-        said, rate = self._spoken(told * n, noise, how), self._model.config.rate
+        said, rate = self._spoken(told * n, noise, how), self._subject.codec.rate
         sounds = []
         for number in range(n):
             whole = _joined(said[number * len(told) : (number + 1) * len(told)], rate)
             facts = {"prompt": prompt, "speaker": speaker, "seed": seed, "number": first + number, "options": how}
             sounds.append(Sound(whole, rate, self._subject.signed(SpeechProvenance, task="generate", **facts)))
+        return sounds
+
+    def go_on(
+        self, recording: Recording | None, prompt: str | None = None, speaker: str | None = None, n: int = 1, *,
+        seconds: float | None = None, seed: int | None = None, first: int = 0, **options: Any,
+    ) -> list[Sound]:  # fmt: skip
+        """`n` sounds that begin with a recording and go on as the model hears it; what is given stays as it is.
+
+        Args:
+            recording: None for sounds that are all new, of so many `seconds`.
+            prompt, speaker: what all of each sound says, and in whose voice, where the model was told.
+            seconds: how long each is, with the recording; as long as the model wants where not given.
+
+        Raises:
+            DaedalError: the model does not write from left to right, no time is left to go on, or as `say`.
+        """
+        model, codec, how = self._model, self._subject.codec, self._how(options)
+        if not isinstance(model, SoundModel):
+            raise DaedalError(
+                "Speech that is drawn all at once goes on with nothing", "Use a run of daedal train sound"
+            )
+        if n < 1 or first < 0:
+            raise DaedalError(f"There are no {n} sounds from number {first} on", "Ask for 1 or more")
+        shape, rate = model.codec.config, codec.rate
+        begin = (
+            np.zeros(0, dtype=np.float32) if recording is None else codec.samples(codec.encode(*signal_of(recording)))
+        )
+        steps = None if seconds is None else shape.moments(round(min(seconds, MOST_SECONDS) * rate))
+        known = torch.zeros(0, shape.books, dtype=torch.int64)
+        if len(begin):
+            (known,) = model.codec.encode_ids([torch.from_numpy(begin)])
+        if steps is not None and steps <= len(known):
+            raise DaedalError(f"The recording lasts {len(begin) / rate:.2f} s already", "Give more --seconds")
+        seed = secrets.randbits(32) if seed is None else seed
+        noise = Noise(seed, first, n, self._subject.device)
+        rows = torch.full((n, 1), -1)
+        if prompt is not None or self._captions is not None:
+            (told, *more) = [""] if prompt is None else self._told(prompt, speaker)
+            if more:
+                raise DaedalError("A sound that goes on says one thing", "Give one")
+            rows = self._encoded([told] * n)
+        sounds = []
+        codes = model.go_on(noise, rows.to(noise.device), how, known, steps)
+        source = hashlib.sha256(begin.tobytes()).hexdigest() if len(begin) else None
+        for number, whole in enumerate(model.codec.decode_ids(codes), first):
+            samples = whole.cpu().numpy()
+            held = np.pad(begin[: len(samples)], (0, max(0, len(samples) - len(begin))))
+            made = _spliced(held, samples, 0, (len(begin), len(samples)), rate) if len(begin) else samples
+            facts = {
+                "prompt": prompt,
+                "speaker": speaker,
+                "seed": seed,
+                "number": number,
+                "source": source,
+                "options": how,
+            }
+            sounds.append(Sound(made, rate, self._subject.signed(SpeechProvenance, task="continue", **facts)))
         return sounds
 
     def say_each(
@@ -94,25 +152,28 @@ class Speak(Skill):
         Raises:
             DaedalError: as `say`.
         """
-        how, config = self._how(options), self._model.config
+        how = self._how(options)
         told = [
-            config.prompt(self._parts(prompt)[0], self._speaker(speaker))
-            for prompt, speaker in zip(prompts, speakers, strict=True)
+            self._prompt(self._parts(prompt)[0], speaker) for prompt, speaker in zip(prompts, speakers, strict=True)
         ]
         spoken = self._spoken(told, Noise(seed, first, len(told), self._subject.device), how)
         sounds = []
         for number, (samples, prompt, speaker) in enumerate(zip(spoken, prompts, speakers, strict=True), first):
             facts = {"prompt": prompt, "speaker": speaker, "seed": seed, "number": number, "options": how}
-            sounds.append(Sound(samples, config.rate, self._subject.signed(SpeechProvenance, task="generate", **facts)))
+            sounds.append(
+                Sound(
+                    samples, self._subject.codec.rate, self._subject.signed(SpeechProvenance, task="generate", **facts)
+                )
+            )
         return sounds
 
     def _spoken(self, told: Sequence[str], noise: Noise, how: ImageSampling) -> list[Float[Array, " samples"]]:
-        rows = self._captions.encode(told).to(noise.device)
-        drawn = [
-            self._model.sample(noise.part(at, at + _TOGETHER), rows[at : at + _TOGETHER], how)
+        rows = self._encoded(told).to(noise.device)
+        return [
+            sound.cpu().numpy()
             for at in range(0, noise.count, _TOGETHER)
+            for sound in self._model.speak(noise.part(at, at + _TOGETHER), rows[at : at + _TOGETHER], how)
         ]
-        return [each.numpy() for each in self._model.sounds(torch.cat(drawn))]
 
     def say_anew(
         self, recording: Recording, start: float, end: float, prompt: str, speaker: str | None = None, *,
@@ -127,6 +188,11 @@ class Speak(Skill):
         Raises:
             DaedalError: the passage is no part of the recording or longer than the model sees at once, or as `say`.
         """
+        if not isinstance(self._model, Speech):
+            raise DaedalError(
+                "A model that writes sounds from left to right says no passage of one anew",
+                "Use a run of daedal train speech",
+            )
         config, codec, how = self._model.config, self._subject.codec, self._how(options)
         samples: Float[Array, " samples"] = codec.samples(codec.encode(*signal_of(recording)))
         seconds, most = len(samples) / config.rate, config.width * config.hop / config.rate
@@ -151,7 +217,7 @@ class Speak(Skill):
         known[..., max(0, lies[0]) : max(lies[0] + 1, lies[1])] = 0
         seed = secrets.randbits(32) if seed is None else seed
         noise = Noise(seed, 0, 1, self._subject.device)
-        rows = self._captions.encode([config.prompt(part, self._speaker(speaker))]).to(noise.device)
+        rows = self._encoded([self._prompt(part, speaker)]).to(noise.device)
         made = self._model.edit(picture.to(noise.device), known.to(noise.device), noise, rows, how)
         spoken = config.mel.decode(config.frames(made.float().cpu())[0]).numpy()[: len(window)]
         changed = _spliced(samples, spoken, begin, (int(start * config.rate), int(end * config.rate)), config.rate)
@@ -160,15 +226,29 @@ class Speak(Skill):
         return Sound(changed, config.rate, self._subject.signed(SpeechProvenance, task="edit", **facts))
 
     @property
-    def _model(self) -> Speech:
-        model: Speech = self._subject.model
+    def _model(self) -> Speech | SoundModel:
+        model: Speech | SoundModel = self._subject.model
         return model
 
     @property
-    def _captions(self) -> CaptionCodec:
-        codec = self._subject.captions
-        assert codec is not None
-        return codec
+    def _captions(self) -> CaptionCodec | None:
+        """What makes ids of prompts; None of a model that was told nothing."""
+        return self._subject.captions
+
+    def _encoded(self, told: Sequence[str]) -> Int[Tensor, "prompts window"]:
+        return torch.full((len(told), 1), -1) if self._captions is None else self._captions.encode(told)
+
+    def _told(self, prompt: str | None, speaker: str | None) -> list[str]:
+        """What the network is told, one after the other."""
+        if self._captions is None and prompt is None and speaker is None:
+            return [""]
+        return [self._prompt(part, speaker) for part in self._parts(prompt or "")]
+
+    def _prompt(self, part: str, speaker: str | None) -> str:
+        """What the network is told of one thing to say."""
+        config = self._model.config
+        said = spelled(part, self._subject.pronunciations) if config.characters else part
+        return config.prompt(said, self._speaker(speaker))
 
     def _how(self, values: dict[str, Any]) -> ImageSampling:
         how = ImageSampling.parse(values, "options")
@@ -188,16 +268,19 @@ class Speak(Skill):
     def _parts(self, prompt: str) -> list[str]:
         """What is said one after the other: classes of the model, or a whole text."""
         config, text = self._model.config, tidy(prompt)
+        if self._captions is None:
+            raise DaedalError("The model was not told what its recordings say", "Leave --prompt and --speaker away")
         if not text:
             raise DaedalError("The prompt says nothing", "Give it a text")
         if config.characters:
-            strange = sorted({each for each in text if each not in config.characters})
+            symbols = spelled(text, self._subject.pronunciations)
+            strange = sorted({each for each in symbols if each not in config.characters})
             if strange:
                 raise DaedalError(
                     f"No transcript has {' '.join(strange[:_LISTED])}, which the prompt has",
-                    f"Write it with {''.join(config.characters).strip()}",
+                    f"Write it with {('' if self._subject.pronunciations is None else ' ').join(config.characters).strip()}",
                 )
-            if self._captions.lengths([config.prompt(text, None)])[0] > self._captions.window:
+            if self._captions.lengths([config.prompt(symbols, None)])[0] > self._captions.window:
                 raise DaedalError("The prompt is longer than any transcript that was learned", "Give a shorter one")
             return [text]
         named = {tidy(label): label for label in config.labels}

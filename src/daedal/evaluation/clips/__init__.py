@@ -1,0 +1,1 @@
+"""Evaluators of models of clips, and what they measure."""
