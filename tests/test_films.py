@@ -371,6 +371,12 @@ def test_pictures_train_no_video(tmp_path: Path) -> None:
         daedal.train("video", data=tmp_path / "pictures", out=tmp_path / "run", steps=1)
 
 
+def test_video_that_is_to_go_on_is_told_how(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(DaedalError, match="learned from nothing") as refused:
+        daedal.train("video", data=run.parent / "data", out=tmp_path / "more", steps=1, init=run)
+    assert f"--codec {run}/codec" in str(refused.value)
+
+
 def test_commands_make_clips_between_pictures_and_after_others(run: Path, tmp_path: Path) -> None:
     picture, between, more = (tmp_path / name for name in ("a.png", "between.gif", "more.gif"))
     Image.new("RGB", (50, 40), "red").save(picture)
