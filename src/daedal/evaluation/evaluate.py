@@ -71,10 +71,11 @@ EVALUATORS = {
     ),
     "clips": (
         "daedal.evaluation.clips.filming:Filming",
+        "daedal.evaluation.clips.motions:Motions",
         "daedal.evaluation.clips.distances:ClipDistances",
         "daedal.evaluation.clips.copies:ClipCopies",
-        "daedal.evaluation.clips.motions:Motions",
         "daedal.evaluation.clips.prediction:ClipPrediction",
+        "daedal.evaluation.clips.steady:Steadiness",
     ),
     "text": ("daedal.evaluation.prediction:Prediction", "daedal.evaluation.writing:Writing"),
     "pictures": (

@@ -24,8 +24,6 @@ from daedal.nn.noise import Noise
 from daedal.training.clip_pictures import ClipPictures
 
 Clips = UInt8[np.ndarray, "clips frames height width 3"]
-TRUE = "true clips"
-"""What all numbers stand beside."""
 _TRIED = 8  # clips that are made to see how long that takes; they are kept
 _PROMPTS = 2000
 
