@@ -341,6 +341,14 @@ def test_longer_clips_begin_as_shorter_ones(film: Generator) -> None:
     assert np.abs(pixels(long)[:2].astype(int) - pixels(short)).max() <= 1
 
 
+def test_it_tells_how_far_it_is_within_a_clip(film: Generator) -> None:
+    told: list[float] = []
+    film.generate(1, seed=3, frames=6, progress=lambda done, total: told.append(done / total))
+    assert len(told) > 2
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
 def test_a_clip_saves_itself(film: Generator, tmp_path: Path) -> None:
     (clip,) = film.generate(1, seed=3)
     with Image.open(clip.save(tmp_path / "a.gif")) as saved:

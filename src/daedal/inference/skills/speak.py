@@ -44,14 +44,6 @@ class Speak(Skill):
         """Those in whose voices it speaks."""
         return self._model.config.speakers
 
-    def parts(self, prompt: str) -> list[str]:
-        """What a prompt says, one after the other: what `say_each` takes.
-
-        Raises:
-            DaedalError: the model cannot say that.
-        """
-        return self._parts(prompt)
-
     def say(
         self,
         prompt: str | None,
@@ -153,9 +145,7 @@ class Speak(Skill):
             DaedalError: as `say`.
         """
         how = self._how(options)
-        told = [
-            self._prompt(self._parts(prompt)[0], speaker) for prompt, speaker in zip(prompts, speakers, strict=True)
-        ]
+        told = [self._prompt(self.parts(prompt)[0], speaker) for prompt, speaker in zip(prompts, speakers, strict=True)]
         spoken = self._spoken(told, Noise(seed, first, len(told), self._subject.device), how)
         sounds = []
         for number, (samples, prompt, speaker) in enumerate(zip(spoken, prompts, speakers, strict=True), first):
@@ -205,7 +195,7 @@ class Speak(Skill):
                 f"The passage lasts {end - start:.2f} s, and the model says {most:.2f} s at once",
                 "Choose a shorter one",
             )
-        (part, *others) = self._parts(prompt)
+        (part, *others) = self.parts(prompt)
         if others:
             raise DaedalError("A passage says one thing", f"Give one of {', '.join(config.labels[:_LISTED])}")
         size = config.width * config.hop
@@ -242,7 +232,7 @@ class Speak(Skill):
         """What the network is told, one after the other."""
         if self._captions is None and prompt is None and speaker is None:
             return [""]
-        return [self._prompt(part, speaker) for part in self._parts(prompt or "")]
+        return [self._prompt(part, speaker) for part in self.parts(prompt or "")]
 
     def _prompt(self, part: str, speaker: str | None) -> str:
         """What the network is told of one thing to say."""
@@ -265,8 +255,12 @@ class Speak(Skill):
             raise DaedalError(f"The model has heard no speaker {name[:100]!r}", f"It knows {known}")
         return name
 
-    def _parts(self, prompt: str) -> list[str]:
-        """What is said one after the other: classes of the model, or a whole text."""
+    def parts(self, prompt: str) -> list[str]:
+        """What is said one after the other: classes of the model, or a whole text; each is a prompt of its own.
+
+        Raises:
+            DaedalError: the model cannot say that.
+        """
         config, text = self._model.config, tidy(prompt)
         if self._captions is None:
             raise DaedalError("The model was not told what its recordings say", "Leave --prompt and --speaker away")
