@@ -202,7 +202,7 @@ def test_a_run_that_was_stopped_comes_to_the_same_as_one_that_was_not(
 def test_a_tokenizer_shows_what_becomes_of_recordings(tokens: Path, tmp_path: Path) -> None:
     audio = wav(tmp_path / "a.wav", tone(700, 0.2))
     (found,) = json.loads(command("reconstruct", tokens, audio, "--out", tmp_path / "b.wav", "--json").out)
-    assert (found["books"], found["moments"]) == (2, 7)
+    assert (found["books"], found["moments"]) == (3, 7)
     assert found["distance"] > 0
     assert (tmp_path / "b.wav").is_file()
     assert "Leave --class out" in mistake("reconstruct", tokens, audio, "--class", "1")

@@ -91,7 +91,7 @@ def reconstruct_sounds(
 ) -> None:
     """Write recordings as they come back through a tokenizer, and tell how far off they are. For `daedal reconstruct`."""
     out = _place(out, run, len(recordings), replace)
-    copies = generator.copy_sounds(recordings)
+    copies = generator.reconstruct_sounds(recordings)
     places = [out] if out.suffix else [out / f"{number:05}-{path.stem}.wav" for number, path in enumerate(recordings)]
     for copy, place in zip(copies, places, strict=True):
         copy.sound.save(place)

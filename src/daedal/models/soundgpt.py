@@ -157,7 +157,7 @@ class SoundModel(Model):
 
     family: ClassVar[str] = "soundgpt"
     options: ClassVar[frozenset[str]] = frozenset({"temperature", "top_k", "guidance"})
-    prompted: ClassVar[ImageSampling] = ImageSampling(guidance=2.0, temperature=0.8)
+    prompted: ClassVar[ImageSampling] = ImageSampling(guidance=2.0, temperature=0.6)
     """How it speaks unless told otherwise."""
     config: SoundGPTConfig
 

@@ -39,7 +39,7 @@ _TINY = 1e-9
 class SoundTokensShape(Config):
     """What a person may choose of a tokenizer of sounds."""
 
-    books: int = Field(2, ge=1, le=16, description="codes of a moment")
+    books: int = Field(3, ge=1, le=16, description="codes of a moment")
     levels: tuple[Annotated[int, Field(ge=2, le=256)], ...] = Field(
         (8, 6, 5),
         min_length=1,

@@ -43,7 +43,7 @@ class ReconstructSounds(Skill):
     needs = ("reconstruct",)
     verb = "reconstruct"
 
-    def copy_sounds(self, recordings: Recording | Sequence[Recording]) -> list[Copy]:
+    def reconstruct_sounds(self, recordings: Recording | Sequence[Recording]) -> list[Copy]:
         """Each recording as it comes back from its codes, and how far off it is.
 
         Raises:
