@@ -1,10 +1,9 @@
-"""Run folders of small models of sounds, tunes and clips, with random weights: for what serves them."""
+"""Run folders of small models of sounds and tunes, with random weights: for what serves them."""
 
 from pathlib import Path
 
 import torch
 
-import daedal
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.tune_codec import TuneCodec
@@ -69,10 +68,3 @@ def composer(folder: Path) -> Path:
     codec.save(folder)
     Identity.of("music", "tunes", {"tune": "tune_codec.json"}, model.capabilities).write(folder)
     return folder
-
-
-def film(folder: Path) -> Path:
-    """A model of clips of three frames, of moving scenes."""
-    daedal.build_data(["moving-scenes:12"], folder / "data", frames=3, workers=1)
-    daedal.train("video", data=folder / "data", out=folder / "run", steps=1, threads=1, batch=2, width=32, depth=1)
-    return folder / "run"

@@ -113,6 +113,20 @@ def test_a_tune_of_a_seed_is_the_same_in_any_number_and_as_long_as_asked() -> No
     assert greedy[0].tune == greedy[1].tune
 
 
+def test_it_tells_how_far_it_is_within_a_tune_and_ends_where_nobody_waits() -> None:
+    told: list[float] = []
+    composer().generate(1, seed=1, seconds=20, progress=lambda done, total: told.append(done / total))
+    assert len(told) > 3
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+    def leave(done: float, total: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        composer().generate(1, seed=1, seconds=20, progress=leave)
+
+
 def test_it_goes_on_with_a_tune_and_leaves_that_as_it_is(tmp_path: Path) -> None:
     generator = composer()
     (begun,) = generator.generate(1, seed=3, seconds=15)

@@ -15,6 +15,7 @@ from command_line import mistake
 from daedal.codecs.sound import SoundCodec
 from daedal.data.columns import Signal
 from daedal.errors import DaedalError
+from daedal.evaluation.examples.transcripts import error_rates
 from daedal.evaluation.measures.edit_distance import edit_distance
 from daedal.inference.generator import Generator
 from daedal.inference.sound import Sound
@@ -126,6 +127,13 @@ def test_edits_are_a_distance(one: str, two: str, three: str) -> None:
     assert (edit_distance(one, two) == 0) == (one == two)
     assert edit_distance(one, three) <= edit_distance(one, two) + edit_distance(two, three)
     assert abs(len(one) - len(two)) <= edit_distance(one, two) <= max(len(one), len(two))
+
+
+def test_error_rates_are_edits_a_word_and_a_character_that_was_said() -> None:
+    found = error_rates(["the cat", "on a mat"], ["the cat sat", "on a mat"])
+    assert found["word"]["value"] == pytest.approx(1 / 6)
+    assert found["character"]["value"] == pytest.approx(4 / 19)
+    assert error_rates(["a b c"], ["a"])["word"]["value"] == 2
 
 
 # -- from recordings to a run -------------------------------------------------------------------------------------------

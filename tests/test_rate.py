@@ -16,18 +16,18 @@ from tiny_models import pictures
 LEVELS = (4, 3)
 
 
-def rate() -> Rate:
-    made = Rate(LEVELS, 8)
+def rate(rows: int | None = None) -> Rate:
+    made = Rate(LEVELS, 8, rows)
     with torch.no_grad():
         initialise(made, torch.Generator().manual_seed(0))
     return made
 
 
-def said(ids: torch.Tensor) -> torch.Tensor:
+def said(ids: torch.Tensor, rows: int | None = None) -> torch.Tensor:
     """Nats of each place of ids."""
     codes = FSQ(LEVELS).codes(ids)
     levels = torch.stack([ids % LEVELS[0], ids // LEVELS[0]], 1)
-    return rate()(codes, levels.float())
+    return rate(rows)(codes, levels.float())
 
 
 def test_the_chances_of_all_ids_of_a_place_sum_to_one() -> None:
@@ -37,14 +37,24 @@ def test_the_chances_of_all_ids_of_a_place_sum_to_one() -> None:
     assert torch.exp(-said(every)[:, 2, 3]).sum().item() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.parametrize("rows", [None, 1, 2, 4])
 @pytest.mark.parametrize(("row", "column"), list(product((0, 1, 3), (0, 2, 4))))
-def test_a_place_is_told_nothing_of_those_after_it(row: int, column: int) -> None:
+def test_a_place_is_told_nothing_of_those_after_it(row: int, column: int, rows: int | None) -> None:
     ids = torch.randint(math.prod(LEVELS), (1, 4, 5), generator=torch.Generator().manual_seed(2))
     other = ids.clone()
     other[0, row, column] = (other[0, row, column] + 5) % math.prod(LEVELS)
-    changed = (said(ids) - said(other)).abs().flatten() > 0
+    changed = (said(ids, rows) - said(other, rows)).abs().flatten() > 0
     assert changed[row * 5 + column]
     assert not changed[: row * 5 + column].any()
+
+
+def test_a_place_is_told_of_the_frame_before() -> None:
+    ids = torch.randint(math.prod(LEVELS), (1, 10, 3), generator=torch.Generator().manual_seed(3))
+    other = ids.clone()
+    other[0, 1, 1] = (other[0, 1, 1] + 5) % math.prod(LEVELS)
+    changed = {rows: (said(ids, rows) - said(other, rows)).abs()[0] > 0 for rows in (None, 5)}
+    assert changed[5][6].tolist() == [True, True, True]  # the same place of the second frame, and those beside it
+    assert not changed[None][6].any()
 
 
 def test_a_code_between_two_levels_costs_what_lies_between_and_is_drawn_to_the_likelier() -> None:

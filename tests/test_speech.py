@@ -15,8 +15,14 @@ from command_line import mistake
 from daedal.codecs.mel import MelCodec
 from daedal.data.columns import Signal
 from daedal.errors import DaedalError
+from daedal.evaluation.kinds.speech import SpeechOptions, SpeechSubject, Spoken, told_by
+from daedal.evaluation.sounds.copying import SoundCopies
+from daedal.evaluation.sounds.frames import as_sounds
+from daedal.evaluation.sounds.resemblance import Resemblance
+from daedal.evaluation.source import Source
 from daedal.inference.generator import Generator
 from daedal.models.speech import Speech, SpeechConfig
+from daedal.training.run import RunFolder
 from kind_examples import sounds, tone, wav
 
 torch.set_num_threads(1)
@@ -135,18 +141,67 @@ def test_the_commands_speak(run: Path, tmp_path: Path) -> None:
     assert "--class can do nothing here" in mistake("generate", run, *asked, "--class", "1")
 
 
-def test_a_listener_judges_it_beside_the_ceilings(run: Path) -> None:
-    ears = run.parent / "ears"
+FRAMES = {"mel distance", "nearest training recording", "authentic sounds"}
+"""What is measured without a listener."""
+
+
+@pytest.fixture(scope="module")
+def ears(run: Path) -> Path:
+    """A listener that has hardly learned to hear."""
     small = {"width": 16, "depth": 1, "channels": 8, "batch": 8}
-    daedal.train("listener", data=run.parent / "data", out=ears, steps=2, **small)
-    report = daedal.evaluate(run, judge=str(ears), seconds=4)
-    assert {each.name for each in report.measurements} == {"recognised right", "speaker recognised right"}
-    assert {each.name for each in report.baselines} == {"real recordings", "copies by Griffin-Lim"}
+    daedal.train("listener", data=run.parent / "data", out=run.parent / "ears", steps=2, **small)
+    return run.parent / "ears"
+
+
+def test_a_listener_judges_it_beside_the_ceilings(run: Path, ears: Path) -> None:
+    report = daedal.evaluate(run, judge=str(ears), seconds=6, split="train")
+    spelled = {"heard word error rate", "heard character error rate"} if "harbour" in says(run) else set()
+    heard = {
+        "recognised right",
+        "speaker recognised right",
+        "speaker similarity",
+        "Fréchet audio distance",
+        "kernel audio distance",
+    }
+    assert FRAMES | heard | spelled <= {each.name for each in report.measurements}
+    named = {each.name for each in report.baselines}
+    assert named == {"real recordings", "copies by Griffin-Lim", "another speaker", "training recordings"}
     assert all(each.n > 0 for each in report.measurements)
-    with pytest.raises(DaedalError, match="none is named"):
-        daedal.evaluate(run)
+    assert {"spectrograms.png", "neighbours.png", "spoken.wav"} <= {path.name for path in run.iterdir()}
+    page = (run / "report.html").read_text()
+    assert "<audio controls" in page
+    assert "media-src data:" in page
     with pytest.raises(DaedalError, match="cannot listen"):
         daedal.evaluate(run, judge=str(run))
+
+
+def test_without_a_listener_frames_are_compared_and_what_is_missing_is_told(run: Path) -> None:
+    report = daedal.evaluate(run, seconds=4)
+    assert FRAMES <= {each.name for each in report.measurements} <= FRAMES | {"farther than held-out sounds"}
+    assert any("no listener is named" in line for line in report.missing)
+
+
+def test_the_recordings_themselves_are_as_near_as_can_be_and_their_copies_are_found(run: Path, ears: Path) -> None:
+    """What a model says is measured as it should be: here it says the recordings that it learned from."""
+    voice = Generator.open(run)
+    subject = SpeechSubject.open(
+        voice,
+        Source.open(None, RunFolder(run)),
+        SpeechOptions(judge=str(ears), split="train"),
+        lambda done, doing: None,
+    )
+    subject.held = subject.used = subject.held.some(24, 0)
+    real, config = as_sounds(voice.codec, subject.held["sound"]), voice.model.config
+    speakers: list[str | None] = list(subject.held["speaker"])
+    subject.spoken = Spoken(told_by(config, subject.held), speakers, real, np.arange(24), real, real, "nothing")
+    found = {
+        each.quantity.split("/")[0]: each.value
+        for evaluator in (Resemblance(), SoundCopies())
+        for each in evaluator.measure(subject, 10, lambda done, doing: None).measurements
+    }
+    assert found["frechet-audio-distance"] == pytest.approx(0, abs=1e-3)
+    assert found["nearest-training-sound"] == pytest.approx(0, abs=1e-4)
+    assert found["authenticity"] == 0
 
 
 def test_recordings_that_say_nothing_are_refused(tmp_path: Path) -> None:

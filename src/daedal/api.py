@@ -74,7 +74,8 @@ def train(
         out: the run folder to make.
         budget: seconds, or a text such as "3m", for everything from this call to its end; 3 minutes unless `steps` is given.
         init: a run folder or Hugging Face id whose weights to start from.
-        codec: a run folder whose codes of pictures to learn in place of pixels: of a "vae" for a flow, of a "vqvae" for a GPT.
+        codec: a run folder whose codes to learn in place of pixels, of a "vae" for a flow, of a "vqvae" for a GPT; or which
+            makes sound of frames, of a "vocoder" for speech.
         progress: whoever wants to watch.
         options: values of the plan, set by hand, such as `steps=300` or `context=256`.
 

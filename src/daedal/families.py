@@ -34,7 +34,7 @@ class Line(NamedTuple):
         over: what its network takes.
         model: where its class is, `module:NAME`; in the same module is its configuration, as `VAEConfig`.
         learns: kinds of example, and how.
-        codes_of: the family whose codes it can learn in place of pixels.
+        codes_of: the family whose codes it can learn in place of pixels, or which makes sound of what it draws.
     """
 
     says: str
@@ -144,6 +144,13 @@ BUILT_IN = {
         "frames",
         "daedal.models.speech:Speech",
         {"sounds": Learning("daedal.training.speaking:SpeechLearner", "daedal.training.sound_plan:SpeechPlan")},
+        codes_of="vocoder",
+    ),
+    "vocoder": Line(
+        "a vocoder: it makes sound of log-mel frames, for speech that is to have a better sound",
+        "frames",
+        "daedal.models.vocoder:Vocoder",
+        {"sounds": Learning("daedal.training.vocoding:VocoderLearner", "daedal.training.vocoder_plan:VocoderPlan")},
     ),
     "soundtokens": Line(
         "a tokenizer of sounds: a few codes of each moment, by residual FSQ, that a GPT can learn",

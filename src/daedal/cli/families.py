@@ -34,7 +34,7 @@ _OPTIONS = """
         A run folder or Hugging Face id to start from instead of random weights.
     codec
         A run folder whose codes to learn, in place of pixels or frames: of a vae for a flow, of a vqvae for a gpt, of
-        soundtokens for a soundgpt.
+        soundtokens for a soundgpt; or which makes sound of frames: a vocoder for speech.
 """
 
 

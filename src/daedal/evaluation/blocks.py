@@ -61,6 +61,15 @@ class Sheet(Config):
     file: str
 
 
+class Audio(Config):
+    """A sound to listen to. Its WAV is in the report under the name of its file."""
+
+    kind: Literal["audio"] = "audio"
+    title: str
+    says: str
+    file: str
+
+
 class Sample(Config):
     """Something that a model wrote on from a prompt, which is no part of the text; and what of the text it has copied."""
 
@@ -88,7 +97,7 @@ class Texts(Config):
         return [*[s for s in self.texts if not s.prompt][:1], *[s for s in self.texts if s.prompt][:1]]
 
 
-Block = Annotated[Note | Ranking | Numbers | Table | Sheet | Texts, Field(discriminator="kind")]
+Block = Annotated[Note | Ranking | Numbers | Table | Sheet | Audio | Texts, Field(discriminator="kind")]
 
 
 def cell(value: str | int | float) -> str:

@@ -4,7 +4,7 @@ renderers."""
 import json
 from collections.abc import Sequence
 
-from daedal.evaluation.blocks import Ranking, Sheet, Table, Texts, cell, sentence
+from daedal.evaluation.blocks import Audio, Ranking, Sheet, Table, Texts, cell, sentence
 from daedal.evaluation.report import OWN, Report
 from daedal.evaluation.terminal import headed, interval, named, value
 from daedal.printable import harmless
@@ -30,7 +30,7 @@ def model_card(report: Report) -> str:
             opening += f" It predicts held-out {about.data} at **{own.value:.3f} {own.unit}**{between}."
         else:
             opening += f" On held-out {about.data} its {own.name} is **{value(own)}**{between}."
-    sheets = [block for block in report.blocks if isinstance(block, Sheet) and block.file in report.pictures]
+    sheets = [block for block in report.blocks if isinstance(block, Sheet) and block.file in report.files]
     parts = [_header(report), f"# {_inline(report.model.name)}", opening]
     for sheet in sheets[:1]:
         parts += _sheet(sheet)[1:]
@@ -59,6 +59,8 @@ def model_card(report: Report) -> str:
             parts += [f"## {block.title}", _inline(block.says), _table(tuple(head), cells)]
         elif isinstance(block, Sheet) and block in sheets[1:]:
             parts += _sheet(block)
+        elif isinstance(block, Audio) and block.file in report.files:
+            parts += [f"## {block.title}", f"[{block.file}]({block.file})", sentence(_inline(block.says))]
         elif isinstance(block, Texts):
             shown = (_fenced(sample.shown[:_CHARACTERS]) for sample in block.texts[:_TEXTS])
             parts += [f"## {block.title}", sentence(_inline(block.says)), *shown]

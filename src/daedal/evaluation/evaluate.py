@@ -43,6 +43,7 @@ SUBJECTS = {
     "tagged": _able("examples:TaggedSubject", "tag"),
     "sounds": _able("examples:SoundSubject", "transcribe"),
     "speech": _able("speech:SpeechSubject", "speak"),
+    "vocoders": _able("speech:VocoderSubject", "vocode"),
     "questions": _able("examples:QuestionSubject", "answer"),
     "translations": _able("examples:PairSubject", "translate"),
     "masked": _able("masked:MaskedSubject", "fill"),
@@ -60,7 +61,13 @@ EVALUATORS = {
     "labelled": ("daedal.evaluation.examples.classification:Classification",),
     "tagged": ("daedal.evaluation.examples.tagging:Tagging",),
     "sounds": ("daedal.evaluation.examples.listening:Listening",),
-    "speech": ("daedal.evaluation.examples.speaking:Speaking",),
+    "speech": (
+        "daedal.evaluation.sounds.speaking:Speaking",
+        "daedal.evaluation.sounds.recognition:Recognition",
+        "daedal.evaluation.sounds.resemblance:Resemblance",
+        "daedal.evaluation.sounds.copying:SoundCopies",
+    ),
+    "vocoders": ("daedal.evaluation.sounds.vocoding:Vocoding",),
     "questions": ("daedal.evaluation.examples.answering:Answering",),
     "translations": ("daedal.evaluation.examples.translating:Translating",),
     "masked": ("daedal.evaluation.masking:Masking",),
@@ -71,10 +78,11 @@ EVALUATORS = {
     ),
     "clips": (
         "daedal.evaluation.clips.filming:Filming",
+        "daedal.evaluation.clips.motions:Motions",
         "daedal.evaluation.clips.distances:ClipDistances",
         "daedal.evaluation.clips.copies:ClipCopies",
-        "daedal.evaluation.clips.motions:Motions",
         "daedal.evaluation.clips.prediction:ClipPrediction",
+        "daedal.evaluation.clips.steady:Steadiness",
     ),
     "text": ("daedal.evaluation.prediction:Prediction", "daedal.evaluation.writing:Writing"),
     "pictures": (
@@ -152,7 +160,7 @@ def evaluate(
         daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,
         measurements=findings.measurements, baselines=findings.baselines, blocks=blocks,
         missing=findings.missing, sampling=dict(findings.sampling), plan=_plan_facts(folder),
-        curve=_curve(folder), seconds=round(time.monotonic() - started, 2), pictures=sheets,
+        curve=_curve(folder), seconds=round(time.monotonic() - started, 2), files={**sheets, **findings.files},
     )  # fmt: skip
     tell(1, "done")
     return _kept(report, folder if source.own else None)
@@ -245,14 +253,14 @@ def expected_seconds(subject: Subject) -> float:
 
 
 def write(report: Report, folder: Path) -> Report:
-    """Write the record, the model card, the page and the sheets of pictures; gives the report that knows where they are."""
-    for name, data in report.pictures.items():
+    """Write the record, the model card, the page, and its pictures and sounds; gives the report that knows where they are."""
+    for name, data in report.files.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(data)
     write_json(folder / JSON, report.model_dump(mode="json"))
     write_text(folder / CARD, model_card(report))
     write_text(folder / PAGE, report_page(report))
-    names = (PAGE, CARD, JSON, *report.pictures)
+    names = (PAGE, CARD, JSON, *report.files)
     return report.model_copy(update={"written": tuple(str(folder / name) for name in names)})
 
 

@@ -3,7 +3,7 @@ them is in `evaluate.py`, which picks those that apply."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +32,9 @@ class Findings:
     """What an evaluator found; see `report.Report` for each.
 
     Attributes:
-        pictures: sheets, or the bytes of animations, by the name of their file. Baselines of one name become one.
+        baselines: those of one name, set beside several evaluators' numbers, become one.
+        pictures: sheets, or the bytes of animations, by the name of their file.
+        files: what else the report shows, such as sounds.
     """
 
     measurements: tuple[Measurement, ...] = ()
@@ -41,22 +43,27 @@ class Findings:
     missing: tuple[str, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, Image.Image | bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def __add__(self, more: "Findings") -> "Findings":
+        """Both. A baseline that both set beside their numbers is one."""
         return Findings(
-            self.measurements + more.measurements, _joined(self.baselines + more.baselines), self.blocks + more.blocks,
+            self.measurements + more.measurements, _merged(self.baselines + more.baselines), self.blocks + more.blocks,
             self.missing + more.missing, {**self.sampling, **more.sampling}, {**self.pictures, **more.pictures},
+            {**self.files, **more.files},
         )  # fmt: skip
 
 
-def _joined(baselines: tuple[Baseline | Predictor, ...]) -> tuple[Baseline | Predictor, ...]:
-    """What several evaluators measured of the same baseline stands in one."""
-    found: dict[str, Baseline | Predictor] = {}
+def _merged(baselines: Iterable[Baseline | Predictor]) -> tuple[Baseline | Predictor, ...]:
+    found: dict[tuple[str, str], Baseline | Predictor] = {}
     for each in baselines:
-        known = found.get(each.name)
-        if isinstance(known, Baseline) and isinstance(each, Baseline):
-            each = known.but(measurements=known.measurements + each.measurements)
-        found[each.name] = each
+        before = found.get((each.name, each.why))
+        if isinstance(before, Baseline) and isinstance(each, Baseline):
+            found[each.name, each.why] = before.model_copy(
+                update={"measurements": before.measurements + each.measurements}
+            )
+        else:
+            found[each.name, each.why] = each
     return tuple(found.values())
 
 

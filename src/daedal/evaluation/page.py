@@ -7,7 +7,7 @@ from html import escape
 from typing import assert_never
 
 from daedal.evaluation import charts
-from daedal.evaluation.blocks import Block, Note, Numbers, Ranking, Sample, Sheet, Table, Texts, cell, sentence
+from daedal.evaluation.blocks import Audio, Block, Note, Numbers, Ranking, Sample, Sheet, Table, Texts, cell, sentence
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import OWN, Report
 from daedal.evaluation.terminal import interval, named, value
@@ -92,7 +92,7 @@ def report_page(report: Report) -> str:
         body += [
             "<details><summary><h2 style='display:inline-block'>Plan</h2></summary>", _table((), values), "</details>",
         ]  # fmt: skip
-    allowed = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    allowed = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
     return harmless(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{allowed}">\n'
@@ -116,12 +116,18 @@ def _block(report: Report, block: Block) -> list[str]:
         case Table():
             return [f"<h2>{escape(block.title)}</h2>", _soft(block.says), _table(block.head, block.rows)]
         case Sheet():
-            if block.file not in report.pictures:
+            if block.file not in report.files:
                 return []
-            data = base64.b64encode(report.pictures[block.file]).decode()
+            data = base64.b64encode(report.files[block.file]).decode()
             kind = block.file.rpartition(".")[2]
             image = f'<img alt="{escape(block.title)}" src="data:image/{kind};base64,{data}">'
             return [f"<h2>{escape(block.title)}</h2>", _soft(sentence(block.says)), image]
+        case Audio():
+            if block.file not in report.files:
+                return []
+            data = base64.b64encode(report.files[block.file]).decode()
+            player = f'<audio controls src="data:audio/wav;base64,{data}"></audio>'
+            return [f"<h2>{escape(block.title)}</h2>", _soft(sentence(block.says)), player]
         case Texts():
             says = (
                 f"{sentence(block.says)} Green: what it goes on from. Yellow: its longest copy from the training text."

@@ -130,7 +130,7 @@ class Report(Config):
         sampling: how the samples were drawn.
         plan: the training run's plan, if there is one.
         seconds: how long measuring took.
-        pictures: what is to be looked at, as PNG or an animated WebP, by the name of its file.
+        files: what is to be looked at, as PNG or an animated WebP, and listened to, by their names.
         written: the files that hold this report.
         unwritten: why there are none, where there were to be some.
     """
@@ -149,13 +149,13 @@ class Report(Config):
     plan: dict[str, Any] | None = None
     curve: Curve | None = None
     seconds: float
-    pictures: dict[str, bytes] = Field(default_factory=dict, exclude=True)
+    files: dict[str, bytes] = Field(default_factory=dict, exclude=True)
     written: tuple[str, ...] = Field((), exclude=True)
     unwritten: str | None = Field(None, exclude=True)
 
     @classmethod
     def read(cls, folder: Path) -> "Report":
-        """The report in a run folder, without its pictures.
+        """The report in a run folder, without its pictures and sounds.
 
         Raises:
             DaedalError: there is none, or an older version of Daedal wrote it.

@@ -38,6 +38,7 @@ from daedal.inference.skills.score import ScorePictures, ScoreTexts
 from daedal.inference.skills.speak import Speak
 from daedal.inference.skills.tag import Tag
 from daedal.inference.skills.translate import Translate
+from daedal.inference.skills.vocode import Vocode
 from daedal.inference.skills.write import Write
 from daedal.models.checkpoint import load_model, resolve
 from daedal.models.habits import stop_ids
@@ -50,7 +51,7 @@ class Generator(ModelAndCodec):
 
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, ReconstructSounds, DrawSounds,
+        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, Vocode, ReconstructSounds, DrawSounds,
         MakeClips, ReconstructClips,
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ from daedal.models.soundgpt import SoundModel
 from daedal.models.soundtokens import SoundTokens
 from daedal.models.speech import Speech
 from daedal.models.translator import Translator
+from daedal.models.vocoder import Vocoder
 
 P = TypeVar("P", bound=Provenance)
 
@@ -211,12 +212,15 @@ def _require_fit(
             f"quantize: there is no {quantize!r}", f"Choose {', '.join(get_args(Quantize))}, or leave it out"
         )
     match model, codec:
-        case ((Listener() | Speech() | SoundTokens() | SoundModel()), SoundCodec()) if codec.rate != _rate_of(model):
+        case (
+            (Listener() | Speech() | Vocoder() | SoundTokens() | SoundModel()),
+            SoundCodec(),
+        ) if codec.rate != _rate_of(model):
             raise DaedalError(
                 f"The codec has {codec.rate:,} samples a second and the model {_rate_of(model):,}",
                 "Use the codec that the model was trained with",
             )
-        case ((Listener() | Speech() | SoundTokens() | SoundModel()), SoundCodec()) if quantize is not None:
+        case ((Listener() | Speech() | Vocoder() | SoundTokens() | SoundModel()), SoundCodec()) if quantize is not None:
             raise DaedalError("A model of sounds has no quantized form", "Leave --quantize out")
         case ImageModel(), PixelCodec() if codec.shape != model.config.shape:
             raise DaedalError(

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,12 @@ class Sound:
         return (
             f'<img src="data:image/png;base64,{shown}"><br><audio controls src="data:audio/wav;base64,{heard}"></audio>'
         )
+
+
+def joined(sounds: Sequence[Float[np.ndarray, " _"]], rate: int, pause: float) -> Float[np.ndarray, " samples"]:
+    """One after the other, with so many seconds between them."""
+    silence = np.zeros(round(pause * rate), dtype=np.float32)
+    return np.concatenate([piece for sound in sounds for piece in (sound, silence)][:-1])
 
 
 def sound_format(path: Path) -> str:

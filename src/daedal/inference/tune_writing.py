@@ -25,6 +25,10 @@ def _never(codes: Array) -> bool:
     return False
 
 
+def _nobody(share: float) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Draft:
     """What is known of a tune that is to be written.
@@ -44,9 +48,19 @@ class Draft:
 
 @torch.no_grad()
 def write_tunes(
-    model: Music, codec: TuneCodec, opening: Int64[Array, " opening"], draft: Draft, noise: Noise, how: ComposeOptions
+    model: Music,
+    codec: TuneCodec,
+    opening: Int64[Array, " opening"],
+    draft: Draft,
+    noise: Noise,
+    how: ComposeOptions,
+    tell: Callable[[float], None] = _nobody,
 ) -> list[Int64[Array, " codes"]]:
-    """The codes of as many tunes as the noise is of; each is what it would be alone."""
+    """The codes of as many tunes as the noise is of; each is what it would be alone.
+
+    Args:
+        tell: told after each window which share of the codes is written, at least.
+    """
     layout, network = codec.layout, TorchNetwork(model)
     length = network.context - len(opening) + 1
     rows = [draft.known.copy() for _ in range(noise.count)]
@@ -77,6 +91,7 @@ def write_tunes(
                 begins[place] = int(later[0]) if len(later) else size - length // 2
                 going.append(place)
         live, piece = going, piece + 1
+        tell(min((begins[place] for place in live), default=draft.most) / draft.most)
     return [codes[: draft.most] for codes in rows]
 
 

@@ -33,18 +33,23 @@ from daedal.models.layout import TokenLayout
 from daedal.models.model import Loss, Model, TokenBatch
 from daedal.models.soundgpt import SoundGPT, SoundModel
 from daedal.models.soundtokens import SoundTokens
+from daedal.models.speech import Speech
 from daedal.models.token_tables import smooth_tables
+from daedal.models.vocoder import Vocoder
 from daedal.models.vqvae import VQVAE
 from daedal.models.vqvae3d import VQVAE3D
 from daedal.nn.noise import Noise
 
 
-def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel":
+def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel | Speech":
     """A model of codes and the model that turns them into pictures, clips or sounds, as one.
 
     Raises:
         DaedalError: the two do not fit.
     """
+    if isinstance(model, Speech) and isinstance(codec, Vocoder) and model.config.mel == codec.mel:
+        model.vocoder = codec.requires_grad_(False)
+        return model
     if isinstance(model, Film) and isinstance(codec, VQVAE3D):
         return FilmModel(model, codec)
     if isinstance(model, SoundGPT) and isinstance(codec, SoundTokens):
@@ -55,7 +60,7 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel":
         return LatentModel(model, codec)
     raise DaedalError(
         f"A {model.family} cannot learn the codes of a {codec.family}",
-        "Let a flow learn the latents of a vae, a gpt the tokens of a vqvae, or a film those of a vqvae3d",
+        "A flow learns the latents of a vae, a gpt the tokens of a vqvae, a film those of a vqvae3d; speech has a vocoder",
     )
 
 

@@ -15,6 +15,7 @@ from daedal.codecs.mel import MelCodec
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.image import Images, ImageSampling
 from daedal.models.sayable import Sayable
+from daedal.models.vocoder import Vocoder
 from daedal.nn.noise import Noise
 
 _SPREAD = 0.5
@@ -70,6 +71,10 @@ class Speech(Flow):
     prompted = ImageSampling(guidance=3.0, steps=16, solver="euler", churn=4.0, temperature=0.9)
     config: SpeechConfig
 
+    def __init__(self, config: SpeechConfig) -> None:
+        super().__init__(config)
+        self.vocoder: Vocoder | None = None
+
     def speak(
         self, noise: Noise, labels: Int[Tensor, "batch window"], how: ImageSampling | None = None
     ) -> list[Float[Tensor, " samples"]]:
@@ -83,5 +88,19 @@ class Speech(Flow):
         for frames in self.config.frames(pictures.float().cpu()):
             loud = torch.nonzero(frames.mean(1) > mel.silence + _LOUD)
             count = min(len(frames), int(loud[-1]) + 3) if len(loud) else 2
-            made.append(mel.decode(frames[: max(2, count)]))
+            made.append(self.sound(frames[: max(2, count)]))
         return made
+
+    def sound(self, frames: Float[Tensor, "frames bands"]) -> Float[Tensor, " samples"]:
+        """The samples of frames: by its vocoder where it has one, else by Griffin-Lim."""
+        return self.config.mel.decode(frames) if self.vocoder is None else self.vocoder.sounds([frames])[0]
+
+    @property
+    def way(self) -> str:
+        """What makes sound of its frames."""
+        return "Griffin-Lim" if self.vocoder is None else self.vocoder.way
+
+    @torch.no_grad()
+    def copy(self, samples: Float[Tensor, " samples"]) -> Float[Tensor, " copied"]:
+        """A recording as it comes back from its frames: no better can it speak."""
+        return self.sound(self.config.mel.encode(samples))

@@ -40,8 +40,8 @@ class CheckClip(Making):
         checked(lambda: FilmSampling.parse(options, "film"), next(iter(options), "prompt"))
         prompt = command.get("prompt")
         if prompt is not None:
-            said = {"label": None, "prompt": None} | _said(generator, prompt)
-            checked(lambda: generator.conditions.asked(**said, noise=Noise(0, 0, 1)), "prompt")
+            asked = {"label": None, "prompt": None} | _said(generator, prompt)
+            checked(lambda: generator.conditions.asked(**asked, noise=Noise(0, 0, 1)), "prompt")
         own = codec.frames / _SECONDS
         fps = command.get("fps") or own
         seconds = command.get("seconds")

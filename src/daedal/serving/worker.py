@@ -168,6 +168,7 @@ def _open(model: str, name: str, quantize: Quantize | None, rows: int) -> Desk:
 
     from daedal.inference.generator import Generator
     from daedal.models.checkpoint import resolve
+    from daedal.models.image import ImageModel
     from daedal.training.machine import cores, use_fastest_threads
 
     threads = use_fastest_threads()
@@ -178,9 +179,12 @@ def _open(model: str, name: str, quantize: Quantize | None, rows: int) -> Desk:
     generator.name = name  # what it makes tells nobody where it lies here
     if "write" in generator.skills:
         generator.engine.rows = rows
-    desk: Desk = part(next(place for place, skills in _DESKS if skills & generator.skills.keys() or not skills))(
-        generator
-    )
+    place = next(place for place, skills in _DESKS if skills & generator.skills.keys() or not skills)
+    if place == _DESKS[-1][0] and not isinstance(generator.model, ImageModel):
+        raise DaedalError(
+            f"{generator.kind} does nothing that is served", "Serve a model that was trained on its codes"
+        )
+    desk: Desk = part(place)(generator)
     return desk
 
 

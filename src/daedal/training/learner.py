@@ -31,7 +31,7 @@ from daedal.training.planning import UNPLANNED, Choice, Time, choose_length, cho
 from daedal.training.task import Task
 from daedal.training.trial import Trial, require_state, require_step, step_seconds
 
-_CODED = ("pictures", "clips", "sounds")  # of which another model makes codes
+_CODED = ("pictures", "clips", "sounds")  # of which another model makes codes, or which it makes itself
 _COMPILE_PAYS = 300.0  # torch.compile takes about half a minute and saves about a quarter of a step (docs/log.md)
 
 
@@ -274,7 +274,7 @@ def _require_fit(asked: Request) -> None:
     if asked.codec is not None and chosen.codes_of is None:
         learners = [f"a {name}" for name, each in table().items() if each.codes_of is not None]
         raise DaedalError(
-            f"A {family} learns {chosen.over}, not codes of pictures",
+            f"A {family} learns {chosen.over}, not the codes of another model",
             f"Leave --codec away, or train {' or '.join(learners)} on codes",
         )
     if asked.codec is not None and kind not in _CODED:

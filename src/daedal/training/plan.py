@@ -45,7 +45,9 @@ class Plan(Config):
     init: str | None = Field(
         None, description="a run folder or Hugging Face id to start from instead of random weights"
     )
-    codec: str | None = Field(None, description="a run folder whose codes of pictures are learned in place of pixels")
+    codec: str | None = Field(
+        None, description="a run folder whose codes are learned in place of pixels, or which makes sound of frames"
+    )
     budget: float | None = Field(
         None, description="seconds that the whole run may take, evaluation and saving included"
     )

@@ -16,11 +16,12 @@ from daedal.codecs.sound import SOUND_CODEC, SoundCodec, sound_file
 from daedal.data.examples import ExampleDataset
 from daedal.data.windows import visit
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, make_folder
+from daedal.files import atomic_folder, atomic_path, make_folder
 from daedal.models.checkpoint import load_model, resolve, save_own
-from daedal.models.identity import Identity
+from daedal.models.identity import CODEC, Identity
 from daedal.models.image import ImageBatch
 from daedal.models.speech import Speech, SpeechConfig
+from daedal.models.vocoder import Vocoder
 from daedal.nn.noise import Noise
 from daedal.training.learner import Facts, Learner, Request
 from daedal.training.listening import COLUMN
@@ -96,15 +97,15 @@ class SpeechTask(Task):
 
     def __init__(
         self, model: Speech, dataset: ExampleDataset, plan: SpeechPlan, codec: SoundCodec, captions: CaptionCodec,
-        pronunciations: Pronunciations | None = None,
+        pronunciations: Pronunciations | None = None, vocoder: Vocoder | None = None,
     ) -> None:  # fmt: skip
-        self.model, self.dataset, self._codec, self._captions = model, dataset, codec, captions
+        self.model, self.dataset, self._codec, self._captions, self._vocoder = model, dataset, codec, captions, vocoder
         self._seed, self._hide = plan.seed, plan.hide_speaker
         self.fingerprint = dataset.split("train").fingerprint
         said = "transcript" if model.config.characters else "label"
         columns: dict[str, str | None] = {COLUMN: SOUND_CODEC, said: CAPTION_CODEC}
         columns |= {"speaker": CAPTION_CODEC} if model.config.speakers else {}
-        self.identity = Identity.of(plan.family, plan.kind, columns, model.capabilities)
+        self.identity = Identity.of(plan.family, plan.kind, columns, model.capabilities, plan.codec)
         self._pronunciations = pronunciations
         self._train, self._held = (
             Spoken(dataset, name, model.config, codec, pronunciations) for name in ("train", "validation")
@@ -121,6 +122,10 @@ class SpeechTask(Task):
         self._captions.save(folder)
         if self._pronunciations is not None:
             self._pronunciations.save(folder)
+        if self._vocoder is not None and not (folder / CODEC).is_dir():
+            with atomic_folder(folder / CODEC) as temporary:
+                save_own(self._vocoder, temporary)
+                self._codec.save(temporary)
 
     def batch(self, first: int, count: int) -> ImageBatch:
         indexes, _ = visit(first, count, len(self._train), self._seed)
@@ -185,6 +190,7 @@ class SpeechLearner(Learner):
         self._mel, self._counts = mel, 1 + np.diff(train.ragged(COLUMN).borders) // mel.hop
         self._init = asked.init
         self.initial = None if asked.init is None else self._begin(asked.init)
+        self._vocoder = self._opened(asked.codec)
         self._captions: CaptionCodec | None = None
         self._pronunciations: Pronunciations | None = None
 
@@ -194,6 +200,23 @@ class SpeechLearner(Learner):
         if not isinstance(model, Speech) or known != self._known:
             raise DaedalError(f"The model in {init} does not say what this data says", "Start from another")
         return model
+
+    def _opened(self, codec: str | None) -> Vocoder | None:
+        """The vocoder that is named, or that of the model to go on with, which is trained without."""
+        kept, named = (
+            None if self.initial is None else self.initial.vocoder,
+            None if codec is None else load_model(codec),
+        )
+        if self.initial is not None:
+            self.initial.vocoder = None
+        if named is None:
+            return kept
+        if not isinstance(named, Vocoder) or named.mel != self._mel:
+            raise DaedalError(
+                f"The {named.family} in {codec} makes no sound of frames of {self.codec.rate:,} Hz",
+                "Name a vocoder: daedal train vocoder makes one of the same data",
+            )
+        return named.float()
 
     def captions(self, config: SpeechConfig) -> CaptionCodec:
         """What makes ids of prompts: of the model to go on with, or learned from what is said in training."""
@@ -256,4 +279,5 @@ class SpeechLearner(Learner):
         if plan.pronunciations is not None and self._pronunciations is None:
             self._say(plan.pronunciations)
         model = self.begun(plan)
-        return SpeechTask(model, self.dataset, plan, self.codec, self.captions(model.config), self._pronunciations)
+        captions = self.captions(model.config)
+        return SpeechTask(model, self.dataset, plan, self.codec, captions, self._pronunciations, self._vocoder)

@@ -1,4 +1,4 @@
-"""Video in stages and one budget: the tokens of groups of frames, then a GPT that writes them after their captions."""
+"""Video in stages and one budget: the tokens of clips, then a GPT that writes them after their captions or classes."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,10 @@ def train(
         DaedalError: an option is wrong, the data are no clips, or the budget is too short.
     """
     if init is not None:
-        raise DaedalError("Video is learned from nothing", "Leave --init away")
+        raise DaedalError(
+            "Video is learned from nothing",
+            f"Leave --init away, or go on with a film: daedal train film --init {init} --codec {init}/codec",
+        )
     return Video.asked(data, budget, codec, options).train(session, out)
 
 

@@ -3,14 +3,14 @@
 import numpy as np
 
 from daedal.evaluation.blocks import Note
-from daedal.evaluation.clips.filming import TOKENS, WHY_TOKENS, WHY_TRUE
+from daedal.evaluation.clips.beside import TOKENS, TRUE, WHY_TOKENS, WHY_TRUE
 from daedal.evaluation.clips.motion_network import Clips, MotionExtractor, bent
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.images.baselines import spread
 from daedal.evaluation.images.features import extract
 from daedal.evaluation.images.metrics import Compared, all_metrics, fid, kid, manifolds
 from daedal.evaluation.images.speeds import largest
-from daedal.evaluation.kinds.clips import TRUE, ClipSubject, frames_of
+from daedal.evaluation.kinds.clips import ClipSubject, frames_of
 from daedal.evaluation.report import Baseline
 
 _VIEWS = (250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000)

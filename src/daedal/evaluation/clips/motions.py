@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from daedal.evaluation.blocks import Sheet, Table
+from daedal.evaluation.clips.beside import TOKENS, TRUE, WHY_TOKENS, WHY_TRUE
 from daedal.evaluation.clips.contact_sheet import contact_sheet
-from daedal.evaluation.clips.filming import TOKENS, WHY_TOKENS, WHY_TRUE
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
-from daedal.evaluation.kinds.clips import TRUE, ClipSubject, pixels_of
+from daedal.evaluation.kinds.clips import ClipSubject, pixels_of
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import Baseline
 from daedal.evaluation.worlds.clip_prompts import MOTION_PARTS, MOTION_TASKS, ClipPrompt, learned

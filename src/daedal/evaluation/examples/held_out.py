@@ -69,10 +69,13 @@ class Examples:
 
     def some(self, count: int, seed: int) -> "Examples":
         """So many, drawn by the seed, in their order; all where there are not more."""
+        return self if count >= len(self) else self.at(self.drawn(count, seed))
+
+    def drawn(self, count: int, seed: int) -> Int[np.ndarray, " chosen"]:
+        """The places of these."""
         if count >= len(self):
-            return self
-        drawn = np.random.Generator(np.random.Philox(seed)).choice(len(self), max(1, count), replace=False)
-        return self.at(np.sort(drawn))
+            return np.arange(len(self))
+        return np.sort(np.random.Generator(np.random.Philox(seed)).choice(len(self), max(1, count), replace=False))
 
 
 def _hashed(value: Any) -> str:

@@ -16,11 +16,11 @@ from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.examples.evaluator import ExampleEvaluator
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.one_class import table_of_classes
+from daedal.evaluation.examples.transcripts import error_rates
 from daedal.evaluation.kinds.examples import ExampleSubject
-from daedal.evaluation.means import share_of, share_of_pieces
+from daedal.evaluation.means import share_of
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.confusion import confusion, macro_f1, macro_f1_interval
-from daedal.evaluation.measures.edit_distance import edit_distance
 from daedal.evaluation.report import Baseline
 from daedal.inference.generator import Generator
 from daedal.inference.skills.listen import Transcript
@@ -167,15 +167,11 @@ def _transcripts(
     def measured(heard: Sequence[str], model_hash: str, predictor: str) -> tuple[Measurement, ...]:
         about: dict[str, Any] = {**subject.about, "model_hash": model_hash, "unit": "", "pieces": "sounds"}
         found = []
-        for name, parts in (("word", str.split), ("character", list)):
-            edits = np.array([edit_distance(parts(one), parts(two)) for one, two in zip(heard, true, strict=True)])
-            sizes = np.array([len(parts(each)) for each in true], dtype=np.float64)
-            most = max(1.0, float(edits.sum() / max(1.0, sizes.sum())))
+        for name, rate in error_rates(heard, true).items():
             found.append(
                 Measurement(
-                    name=f"{name} error rate", n=len(true),
+                    name=f"{name} error rate", n=len(true), **rate, **about,
                     definition=define(f"{name}-error-rate", 1, predictor=predictor, normalised="lower-case"),
-                    **share_of_pieces(edits.astype(np.float64), sizes, "sounds", most), **about,
                 )
             )  # fmt: skip
         right = sum(one == two for one, two in zip(heard, true, strict=True))

@@ -85,7 +85,12 @@ WORDS = {
         "speech model", "sounds", "text-to-speech", 'model.say("seven")[0].save("said.wav")', "",
         "It speaks as the recordings that it learned from, in the voices of those who spoke in them: ask these people before "
         "you let them say anything, and say of what it made that a machine did.",
-        ("recognised-right", "speaker-recognised-right"),
+        ("recognised-right", "speaker-recognised-right", "mel-cepstral-distortion", "speaker-similarity"),
+    ),
+    "vocode": _Words(
+        "vocoder", "sounds", "audio-to-audio", 'model.copied("recording.wav")[0].save("copy.wav")', "",
+        "It makes sound of frames as those of its training recordings: of other voices and rooms it may hum or hiss.",
+        ("mel-cepstral-distortion", "log-spectral-distance", "log-mel-error", "real-time-factor"),
     ),
     "film": _Words(
         "film model", "clips", "text-to-video", 'model.generate(1, seed=1)[0].save("clip.gif")', "",
@@ -116,7 +121,7 @@ def presentation(model: Any, can: frozenset[str]) -> Presentation:
     """What the card says of a model that can some of these."""
     words = next(words for capability, words in WORDS.items() if capability in can)
     architecture = getattr(model.config, "architecture", model.family)
-    own = architecture in ("rotary", "swift", "listener", "speech")
+    own = architecture in ("rotary", "swift", "listener", "speech", "vocoder")
     use = f'```python\nimport daedal\n\nmodel = daedal.load("PATH/TO/THIS/FOLDER")\n{words.use}\n```\n\n'
     if own:
         use += "This architecture is Daedal's own: other programs do not open it."

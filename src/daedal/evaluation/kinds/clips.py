@@ -24,8 +24,6 @@ from daedal.nn.noise import Noise
 from daedal.training.clip_pictures import ClipPictures
 
 Clips = UInt8[np.ndarray, "clips frames height width 3"]
-TRUE = "true clips"
-"""What all numbers stand beside."""
 _TRIED = 8  # clips that are made to see how long that takes; they are kept
 _PROMPTS = 2000
 
@@ -115,7 +113,7 @@ class ClipSubject(ExampleSubject):
         """What was asked for in a clip that was made."""
         return self.asked_for[number % len(self.asked_for)] if self.asked_for else ""
 
-    def filmed(self, count: int, progress: Callable[[int], None] = lambda done: None) -> list[Clip]:
+    def filmed(self, count: int, progress: Callable[[float], None] = lambda done: None) -> list[Clip]:
         """The first so many clips of the seed, each after what a held-out one says; those that were made before are kept."""
         started, first = time.perf_counter(), len(self._made)
         if count > first:

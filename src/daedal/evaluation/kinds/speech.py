@@ -1,8 +1,10 @@
-"""A model that speaks, held-out recordings of what it is to say, and a listener that judges."""
+"""A model that speaks, held-out recordings of what it is to say, and a listener that judges where one is named."""
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from jaxtyping import Int
 
 from daedal.codecs.pronunciations import spelled
 from daedal.errors import DaedalError
@@ -11,9 +13,10 @@ from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.kinds.examples import ExampleOptions, ExampleSubject
 from daedal.evaluation.source import Source
 from daedal.inference.generator import Generator
+from daedal.inference.sound import Sound
 from daedal.training.listening import plain
 
-_ADVICE = "Measure it with daedal evaluate RUN --judge EARS, a listener of the same data"
+ADVICE = "daedal evaluate RUN --judge EARS, with a listener of the same data"
 
 
 class SpeechOptions(ExampleOptions):
@@ -26,19 +29,61 @@ class SpeechOptions(ExampleOptions):
     judge: str | None = None
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """What was spoken, beside held-out recordings.
+
+    Attributes:
+        said, by: what is said in each recording, and by whom; None for anybody.
+        real: the recordings.
+        places: of the recordings of which the model was to say the same in the same voice.
+        made: what it said.
+        copied: those recordings as they come back from what the model learns of them, by its own `way` back to sound.
+    """
+
+    said: list[str]
+    by: list[str | None]
+    real: list[Sound]
+    places: Int[np.ndarray, " spoken"]
+    made: list[Sound]
+    copied: list[Sound]
+    way: str
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def own(self) -> list[Sound]:
+        """The recordings of which the model was to say the same."""
+        return [self.real[at] for at in self.places]
+
+    @property
+    def asked(self) -> list[tuple[str, str | None]]:
+        """What the model was to say, and in whose voice."""
+        return [(self.said[at], self.by[at]) for at in self.places]
+
+    def alike(self, place: int) -> list[int]:
+        """The other recordings that say what one does in the same voice."""
+        told = (self.said[place], self.by[place])
+        return [at for at in range(len(self.real)) if at != place and (self.said[at], self.by[at]) == told]
+
+
 class SpeechSubject(ExampleSubject):
-    """A model that speaks, and what it is to say."""
+    """A model that speaks, and what it is to say.
+
+    Attributes:
+        judge: what listens; None where none is named.
+        spoken: by the first evaluator.
+    """
 
     kind = "sounds"
     options = SpeechOptions
-    judge: Generator
+    judge: Generator | None = None
+    spoken: Spoken | None = None
 
     @classmethod
     def open(cls, generator: Generator, source: Source, options: Any, tell: Tell) -> Self:
-        if options.judge is None:
-            raise DaedalError("Speech is measured by a listener, and none is named", _ADVICE)
-        judge = Generator.open(options.judge)
-        judge.require("transcribe")
+        judge = _judge(options.judge)
         subject = super().open(generator, source, options, tell)
         config = generator.model.config
         column = "transcript" if config.characters else "label"
@@ -55,7 +100,44 @@ class SpeechSubject(ExampleSubject):
 
     @classmethod
     def require_held_out(cls, dataset: Any) -> None:
-        raise NotMeasurable("Speech is measured by a listener", _ADVICE)
+        raise NotMeasurable("Speech is measured by a listener", f"Measure it with {ADVICE}")
+
+    @property
+    def has(self) -> frozenset[str]:
+        """The columns, the listener, and what was learned from where that is at hand."""
+        known = {"judge": self.judge, "train": self.train}
+        return super().has | {name for name, each in known.items() if each is not None}
+
+
+class VocoderSubject(ExampleSubject):
+    """A vocoder and recordings.
+
+    Attributes:
+        judge: what listens; None where none is named.
+    """
+
+    kind = "sounds"
+    options = SpeechOptions
+    judge: Generator | None = None
+
+    @classmethod
+    def open(cls, generator: Generator, source: Source, options: Any, tell: Tell) -> Self:
+        judge = _judge(options.judge)
+        subject = super().open(generator, source, options, tell)
+        subject.judge = judge
+        return subject
+
+
+def _judge(run: str | None) -> Generator | None:
+    """
+    Raises:
+        DaedalError: it is no listener.
+    """
+    if run is None:
+        return None
+    judge = Generator.open(run)
+    judge.require("transcribe")
+    return judge
 
 
 def told_by(config: Any, examples: Examples) -> list[str]:

@@ -34,8 +34,8 @@ from daedal.nn.noise import Noise
 Array = np.ndarray
 Given = Tune | Composition | Path | str
 """A tune that is made use of, or the path of a MIDI file."""
-Progress = Callable[[int, int], None]
-"""Told how many tunes are done, and of how many."""
+Progress = Callable[[float, int], None]
+"""Told how many tunes are done, parts of them too, and of how many."""
 LONGEST = 120.0
 """Seconds of a tune that ends where the model wants."""
 _TRIES = 8  # of what is to fit what comes after it
@@ -130,10 +130,13 @@ class Compose(Skill):
         for number in range(first, first + n, max(1, _ROWS // many)):
             count = min(max(1, _ROWS // many), first + n - number)
             noise = Noise(seed, number * many, count * many)
-            rows = [
-                self._whole(task, codes)
-                for codes in write_tunes(self._model, self._codec, opening, task.draft, noise, how)
-            ]
+
+            def tell(share: float, done: int = len(made), count: int = count) -> None:
+                if progress is not None:
+                    progress(done + share * count, n)
+
+            written = write_tunes(self._model, self._codec, opening, task.draft, noise, how, tell)
+            rows = [self._whole(task, codes) for codes in written]
             for place in range(count):
                 best = self._best(task, opening, rows[place * many : (place + 1) * many])
                 tune = self._tune(task, opening, best, how)
@@ -142,8 +145,6 @@ class Compose(Skill):
                     source=source, codec=self._codec.fingerprint(),
                 )  # fmt: skip
                 made.append(Composition(tune, record))
-                if progress is not None:
-                    progress(len(made), n)
         return made
 
     def _knows(self, name: Any, value: str) -> bool:

@@ -28,8 +28,8 @@ from daedal.nn.noise import Noise
 from daedal.training.clip_pictures import pixels_of, to_frames, to_pictures
 
 Frames = UInt8[np.ndarray, "clips frames height width 3"]
-Progress = Callable[[int, int], None]
-"""Told how many clips are done, and of how many."""
+Progress = Callable[[float, int], None]
+"""Told how many clips are done, parts of them too, and of how many."""
 LONGEST = 1000
 """Frames of a clip that is written."""
 _TOGETHER = 8
@@ -111,7 +111,12 @@ class MakeClips(Skill):
             noise = Noise(seed, first + place, some, self._subject.device)
             labels = self._labels(label, prompt, noise)
             known = None if begin is None else np.repeat(begin[None], some, axis=0)
-            shown = self._written(noise, labels, how, known, count, end)
+
+            def tell(share: float, done: int = len(made), some: int = some) -> None:
+                if progress is not None:
+                    progress(done + share * some, n)
+
+            shown = self._written(noise, labels, how, known, count, end, tell)
             for number, one in enumerate(shown):
                 signed = self._subject.signed(
                     FilmProvenance, seed=seed, number=first + place + number, options=how,
@@ -120,8 +125,6 @@ class MakeClips(Skill):
                     picture=picture is not None, to_picture=to_picture is not None, given=given,
                 )  # fmt: skip
                 made.append(Clip(tuple(to_image(frame) for frame in one), rate, signed))
-            if progress is not None:
-                progress(len(made), n)
         return made
 
     @torch.no_grad()
@@ -195,9 +198,10 @@ class MakeClips(Skill):
         how: FilmSampling,
         known: Frames | None,
         count: int,
-        end: UInt8[np.ndarray, "1 height width 3"] | None = None,
+        end: UInt8[np.ndarray, "1 height width 3"] | None,
+        tell: Callable[[float], None],
     ) -> Frames:
-        """So many frames, of which the first and the last may be known."""
+        """So many frames, of which the first and the last may be known; `tell` is told which share is written."""
         length, stride = self._codec.frames, self._model.codec.config.stride
         # of a piece, before the next is written
         most = min(frames_of(groups_of(length, stride) // 2 + 1, stride), length - 1)
@@ -207,7 +211,11 @@ class MakeClips(Skill):
         while clip.shape[1] < count:
             before = clip if end is not None else clip[:, clip.shape[1] - _whole(min(clip.shape[1], most), stride) :]
             part = Noise((noise.seed + piece * 2**32) % 2**64, noise.first, noise.count, noise.device)
-            whole = self._piece(part, labels, how, before, end)
+
+            def within(share: float, done: int = clip.shape[1], new: int = length - before.shape[1]) -> None:
+                tell(min(1.0, (done + share * new) / count))
+
+            whole = self._piece(part, labels, how, before, end, within)
             clip = np.concatenate([clip, whole[:, before.shape[1] :]], axis=1)
             piece += 1
         if end is not None:
@@ -221,13 +229,17 @@ class MakeClips(Skill):
         how: FilmSampling,
         before: Frames,
         end: UInt8[np.ndarray, "1 height width 3"] | None,
+        tell: Callable[[float], None],
     ) -> Frames:
         """Frames of the length that was learned, after the given ones; of these, those of whole groups are told."""
         told = before[:, : _whole(before.shape[1], self._model.codec.config.stride)]
         known = self._video(told, noise) if told.shape[1] else None
         last = None if end is None else self._video(np.repeat(end[None], noise.count, axis=0), noise)
-        drawn = self._model.sample(noise, labels, how, known, last)
-        return to_frames(self._pixels.decode_batch(drawn))
+        grid = self._model.config.grid
+        assert grid is not None
+        for ids in self._model.write(noise, labels, how, known, last):
+            tell(ids.shape[1] / grid[0])
+        return to_frames(self._pixels.decode_batch(self._model.codec.decode_ids(ids)))
 
     def _video(self, frames: Frames, noise: Noise) -> Tensor:
         return self._pixels.encode_batch(to_pictures(frames)).to(noise.device)

@@ -14,9 +14,9 @@ from daedal.codecs.caption import CaptionCodec, tidy
 from daedal.codecs.pronunciations import spelled
 from daedal.errors import DaedalError
 from daedal.inference.provenance import SpeechProvenance
-from daedal.inference.recordings import MOST_SECONDS, Recording, signal_of
+from daedal.inference.recordings import MOST_SECONDS, Recording, listed, signal_of
 from daedal.inference.skill import Skill
-from daedal.inference.sound import Sound
+from daedal.inference.sound import Sound, joined
 from daedal.models.image import ImageSampling
 from daedal.models.soundgpt import SoundModel
 from daedal.models.speech import Speech
@@ -43,14 +43,6 @@ class Speak(Skill):
     def speakers(self) -> tuple[str, ...]:
         """Those in whose voices it speaks."""
         return self._model.config.speakers
-
-    def parts(self, prompt: str) -> list[str]:
-        """What a prompt says, one after the other: what `say_each` takes.
-
-        Raises:
-            DaedalError: the model cannot say that.
-        """
-        return self._parts(prompt)
 
     def say(
         self,
@@ -82,7 +74,7 @@ class Speak(Skill):
         said, rate = self._spoken(told * n, noise, how), self._subject.codec.rate
         sounds = []
         for number in range(n):
-            whole = _joined(said[number * len(told) : (number + 1) * len(told)], rate)
+            whole = joined(said[number * len(told) : (number + 1) * len(told)], rate, PAUSE)
             facts = {"prompt": prompt, "speaker": speaker, "seed": seed, "number": first + number, "options": how}
             sounds.append(Sound(whole, rate, self._subject.signed(SpeechProvenance, task="generate", **facts)))
         return sounds
@@ -153,9 +145,7 @@ class Speak(Skill):
             DaedalError: as `say`.
         """
         how = self._how(options)
-        told = [
-            self._prompt(self._parts(prompt)[0], speaker) for prompt, speaker in zip(prompts, speakers, strict=True)
-        ]
+        told = [self._prompt(self.parts(prompt)[0], speaker) for prompt, speaker in zip(prompts, speakers, strict=True)]
         spoken = self._spoken(told, Noise(seed, first, len(told), self._subject.device), how)
         sounds = []
         for number, (samples, prompt, speaker) in enumerate(zip(spoken, prompts, speakers, strict=True), first):
@@ -205,7 +195,7 @@ class Speak(Skill):
                 f"The passage lasts {end - start:.2f} s, and the model says {most:.2f} s at once",
                 "Choose a shorter one",
             )
-        (part, *others) = self._parts(prompt)
+        (part, *others) = self.parts(prompt)
         if others:
             raise DaedalError("A passage says one thing", f"Give one of {', '.join(config.labels[:_LISTED])}")
         size = config.width * config.hop
@@ -219,11 +209,26 @@ class Speak(Skill):
         noise = Noise(seed, 0, 1, self._subject.device)
         rows = self._encoded([self._prompt(part, speaker)]).to(noise.device)
         made = self._model.edit(picture.to(noise.device), known.to(noise.device), noise, rows, how)
-        spoken = config.mel.decode(config.frames(made.float().cpu())[0]).numpy()[: len(window)]
+        spoken = self._model.sound(config.frames(made.float().cpu())[0]).numpy()[: len(window)]
         changed = _spliced(samples, spoken, begin, (int(start * config.rate), int(end * config.rate)), config.rate)
         source = hashlib.sha256(samples.tobytes()).hexdigest()
         facts = {"prompt": prompt, "speaker": speaker, "seed": seed, "number": 0, "source": source, "options": how}
         return Sound(changed, config.rate, self._subject.signed(SpeechProvenance, task="edit", **facts))
+
+    def copied(self, recordings: Recording | Sequence[Recording]) -> list[Sound]:
+        """Recordings as they come back from what the model learns of them: no better can it speak.
+
+        Raises:
+            DaedalError: one is no sound, or too long.
+        """
+        codec = self._subject.codec
+        given = [codec.samples(codec.encode(*signal_of(each))) for each in listed(recordings)]
+        return [Sound(self._model.copy(torch.from_numpy(each)).numpy(), codec.rate) for each in given]
+
+    @property
+    def way_to_sound(self) -> str:
+        """What makes sound of what the model draws, such as Griffin-Lim."""
+        return self._model.way
 
     @property
     def _model(self) -> Speech | SoundModel:
@@ -242,7 +247,7 @@ class Speak(Skill):
         """What the network is told, one after the other."""
         if self._captions is None and prompt is None and speaker is None:
             return [""]
-        return [self._prompt(part, speaker) for part in self._parts(prompt or "")]
+        return [self._prompt(part, speaker) for part in self.parts(prompt or "")]
 
     def _prompt(self, part: str, speaker: str | None) -> str:
         """What the network is told of one thing to say."""
@@ -265,8 +270,12 @@ class Speak(Skill):
             raise DaedalError(f"The model has heard no speaker {name[:100]!r}", f"It knows {known}")
         return name
 
-    def _parts(self, prompt: str) -> list[str]:
-        """What is said one after the other: classes of the model, or a whole text."""
+    def parts(self, prompt: str) -> list[str]:
+        """What is said one after the other: classes of the model, or a whole text; each is a prompt of its own.
+
+        Raises:
+            DaedalError: the model cannot say that.
+        """
         config, text = self._model.config, tidy(prompt)
         if self._captions is None:
             raise DaedalError("The model was not told what its recordings say", "Leave --prompt and --speaker away")
@@ -293,11 +302,6 @@ class Speak(Skill):
                 f"It says {', '.join(config.labels[:_LISTED])}",
             )
         return [named[part] for part in parts]
-
-
-def _joined(sounds: Sequence[Float[Array, " samples"]], rate: int) -> Float[Array, " all"]:
-    pause = np.zeros(round(PAUSE * rate), dtype=np.float32)
-    return np.concatenate([piece for sound in sounds for piece in (sound, pause)][:-1])
 
 
 def _spliced(
