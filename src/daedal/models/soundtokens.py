@@ -26,6 +26,7 @@ from daedal.models.model import Loss, Model, assembling
 from daedal.models.sequences import Batch
 from daedal.nn.noise import Noise
 from daedal.nn.residual_quantizer import ResidualFSQ
+from daedal.nn.spectra import spectral_error
 from daedal.nn.temporal import TemporalBlock
 
 _RESOLUTIONS = (0.5, 2.0)
@@ -33,7 +34,6 @@ _RESOLUTIONS = (0.5, 2.0)
 _LOUDEST = 100.0  # amplitude of a bin
 _FEWER = 0.5  # share of the recordings of which only the first books are heard
 _LEFT = 0.5  # weight of what books leave
-_TINY = 1e-9
 
 
 class SoundTokensShape(Config):
@@ -180,7 +180,8 @@ class SoundTokens(Model):
             self.quantizer.observe(ids)
         made = self.waves(quantized, counts)
         frames = (mel.encode(made) - mel.encode(waves)).abs().mean((1, 2)).sum() / batch.moment.count
-        spectra = _spectral_error(made, waves, mel.fft).sum() / batch.moment.count
+        resolutions = [int(share * mel.fft) for share in _RESOLUTIONS]
+        spectra = spectral_error(made, waves, resolutions).sum() / batch.moment.count
         cost = _LEFT * left.sum() / batch.moment.count
         return Loss(frames + spectra + cost, {"mel": frames.detach(), "spectrum": spectra.detach()})
 
@@ -218,24 +219,3 @@ def _through(
     for block in blocks:
         x = block(x, there)
     return x
-
-
-def _spectral_error(
-    made: Float[Tensor, "batch samples"], waves: Float[Tensor, "batch samples"], fft: int
-) -> Float[Tensor, " batch"]:
-    """How far the amplitudes of spectra are apart, by their size and by their logarithm, on the mean of the resolutions."""
-    errors = []
-    for share in _RESOLUTIONS:
-        ours, theirs = (_amplitudes(each, int(share * fft)) for each in (made, waves))
-        size = (ours - theirs).flatten(1).norm(dim=1) / theirs.flatten(1).norm(dim=1).clamp_min(1e-3)
-        logarithm = (ours.clamp_min(1e-4).log() - theirs.clamp_min(1e-4).log()).abs().mean((1, 2))
-        errors.append(size + logarithm)
-    return torch.stack(errors).mean(0)
-
-
-def _amplitudes(waves: Float[Tensor, "batch samples"], fft: int) -> Float[Tensor, "batch frames bins"]:
-    window = torch.hann_window(fft, device=waves.device)
-    frames = F.pad(waves, (fft // 2, fft // 2)).unfold(-1, fft, fft // 4) * window
-    spectrum = torch.fft.rfft(frames)
-    found: Tensor = (spectrum.real.square() + spectrum.imag.square() + _TINY).sqrt()
-    return found
