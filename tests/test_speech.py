@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import daedal
 from command_line import daedal as command
@@ -21,6 +22,7 @@ from daedal.evaluation.sounds.frames import as_sounds
 from daedal.evaluation.sounds.resemblance import Resemblance
 from daedal.evaluation.source import Source
 from daedal.inference.generator import Generator
+from daedal.inference.sound import Sound
 from daedal.models.speech import Speech, SpeechConfig
 from daedal.training.run import RunFolder
 from kind_examples import sounds, tone, wav
@@ -54,6 +56,14 @@ def test_frames_come_back_from_their_picture_with_silence_behind_them(count: int
     kept = min(count, 32)
     assert torch.allclose(back[:kept], frames[:kept], atol=1e-4)
     assert back[kept:].allclose(torch.tensor(shape.mel.silence))
+
+
+def test_a_sound_is_written_as_a_spectrogram_too(tmp_path: Path) -> None:
+    sound = Sound((tone(440, 0.5) / 32768).astype(np.float32), 8000)
+    with Image.open(sound.save(tmp_path / "said.png")) as shown:
+        assert shown.height == 256
+    with pytest.raises(DaedalError, match=r"said\.txt: no sound is written as \.txt"):
+        sound.save(tmp_path / "said.txt")
 
 
 def test_a_prompt_says_who_speaks_and_a_transcript_is_spelled() -> None:

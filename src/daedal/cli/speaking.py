@@ -39,12 +39,12 @@ def speak(generator: "Generator", run: str, n: int | None, asked: dict[str, Any]
 
 def _place(out: Path | None, run: str, count: int, replace: bool) -> Path:
     """A file for one sound, or a folder, where there is nothing yet."""
-    from daedal.inference.sound import sound_format
+    from daedal.inference.sound import saved_format
 
     if out is None:
         out = free(f"said-{run_name(run)}{'.wav' if count == 1 else ''}")
     if out.suffix:
-        sound_format(out)
+        saved_format(out)
         if count > 1:
             raise DaedalError(f"{out} holds one sound, and {count} are asked for", "Name a folder")
     check_new(out, replace)
@@ -72,7 +72,7 @@ def say_anew(
     speaker: str | None, how: dict[str, Any], out: Path | None, replace: bool, json: bool,
 ) -> None:  # fmt: skip
     """Say a passage of a recording anew."""
-    from daedal.inference.sound import sound_format
+    from daedal.inference.sound import saved_format
 
     start, end = between
     if start is None or end is None:
@@ -80,7 +80,7 @@ def say_anew(
     if len(prompts) != 1:
         raise DaedalError(f"A passage says one thing, and {len(prompts)} are given", "Give one --prompt")
     out = Path(f"edit-{recording.stem}.wav") if out is None else out
-    sound_format(out)
+    saved_format(out)
     check_new(out, replace)
     made = generator.say_anew(recording, start, end, prompts[0], speaker, **how)
     tell([made], [made.save(out)], out, json)

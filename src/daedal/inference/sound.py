@@ -16,6 +16,7 @@ from daedal.codecs.sheet import enlarged
 from daedal.codecs.sound import FORMATS, sound_file
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, write_json
+from daedal.inference.picture import save_image
 from daedal.inference.provenance import Provenance
 
 _DECIBELS = 80.0
@@ -31,6 +32,8 @@ _COLOURS = (
     (252, 255, 164),
 )
 """From dark to bright, as the eye sees them at even steps (inferno)."""
+_PICTURE = ".png"
+_SAVED_HEIGHT = 256  # pixels of a spectrogram in a file
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,21 @@ class Sound:
         return len(self.samples) / self.rate
 
     def save(self, path: Path | str) -> Path:
-        """Write the sound in the format that the name's end says, and beside it `<path>.json`, which says where it comes from;
-        so does the file's own comment.
+        """Write the sound in the format that the name's end says, a spectrogram as `.png`; and beside it `<path>.json`, which
+        says where it comes from. A picture and the comment of a sound file say so in themselves.
 
         Raises:
             DaedalError: the name ends in no known format, or the file cannot be written.
         """
         path = Path(path)
+        record = {} if self.provenance is None else self.provenance.model_dump(mode="json")
+        record |= {"rate": self.rate, "seconds": self.seconds}
+        if saved_format(path) == _PICTURE:
+            return save_image(self.spectrogram(_SAVED_HEIGHT), path, record)
         data = sound_file(np.asarray(self.samples), self.rate, sound_format(path), self.comment)
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
-        record = {} if self.provenance is None else self.provenance.model_dump(mode="json")
-        write_json(path.with_name(path.name + ".json"), {**record, "rate": self.rate, "seconds": self.seconds})
+        write_json(path.with_name(path.name + ".json"), record)
         return path
 
     def encoded(self, form: str = "wav") -> bytes:
@@ -110,6 +116,15 @@ def joined(sounds: Sequence[Float[np.ndarray, " _"]], rate: int, pause: float) -
     """One after the other, with so many seconds between them."""
     silence = np.zeros(round(pause * rate), dtype=np.float32)
     return np.concatenate([piece for sound in sounds for piece in (sound, silence)][:-1])
+
+
+def saved_format(path: Path) -> str:
+    """The format that a file's name asks for, of sound or of a picture of it.
+
+    Raises:
+        DaedalError: there is none of that name.
+    """
+    return _PICTURE if path.suffix.lower() == _PICTURE else sound_format(path)
 
 
 def sound_format(path: Path) -> str:
