@@ -13,7 +13,9 @@ from daedal.codecs.mel import MelCodec
 from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
 from daedal.models.model import Moment
-from daedal.models.vocoder import Vocoder, VocoderConfig, WaveBatch
+from daedal.models.vocoder import Vocoder, VocoderConfig
+from daedal.models.waves import WaveBatch
+from daedal.nn.noise import Noise
 from daedal.nn.spectra import log_spectral_distance, spectral_error
 from kind_examples import sounds, tone, wav
 
@@ -60,14 +62,14 @@ def test_the_head_gives_back_the_sound_of_its_own_spectrum(hops: int) -> None:
 
 def test_parts_of_a_batch_add_up_to_it() -> None:
     model, every = vocoder(), waves(6)
-    parts = [model.loss(WaveBatch(every[first : first + 3]).at(Moment(6.0))) for first in (0, 3)]
-    together = model.loss(WaveBatch(every).at(Moment(6.0)))
+    parts = [model.loss(WaveBatch(every[first : first + 3], Noise(0, first, 3)).at(Moment(6.0))) for first in (0, 3)]
+    together = model.loss(WaveBatch(every, Noise(0, 0, len(every))).at(Moment(6.0)))
     assert torch.allclose(sum(each.total for each in parts), together.total, rtol=1e-4)
 
 
 def test_silence_and_noise_have_finite_gradients() -> None:
     model = vocoder().train()
-    model.loss(WaveBatch(torch.stack([torch.zeros(2048), waves(1)[0]]))).total.backward()
+    model.loss(WaveBatch(torch.stack([torch.zeros(2048), waves(1)[0]]), Noise(0, 0, 2))).total.backward()
     assert all(torch.isfinite(each.grad).all() for each in model.parameters() if each.grad is not None)
 
 

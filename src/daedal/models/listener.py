@@ -19,7 +19,7 @@ from daedal.codecs.mel import MelCodec
 from daedal.config import Config
 from daedal.models.model import Loss, Model, assembling
 from daedal.models.sequences import Batch
-from daedal.nn.temporal import TemporalBlock
+from daedal.nn.temporal import TemporalBlock, draw_layers
 
 _HALVINGS = 3  # of the bands; the first two stages see all frames, then each sees two
 _SPEAKERS = 0.3
@@ -135,16 +135,7 @@ class Listener(Model):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv1d):
-                weight = module.weight
-                weight.copy_(torch.randn(weight.shape, generator=generator) * weight[0].numel() ** -0.5)
-                if module.bias is not None:
-                    module.bias.zero_()
-            elif isinstance(module, nn.LayerNorm):
-                module.reset_parameters()
-            elif isinstance(module, TemporalBlock):
-                module.reset()
+        draw_layers(self, generator)
         for head in (self.characters, self.labels, self.speakers):
             if head is not None:
                 head.weight.mul_(0.1)

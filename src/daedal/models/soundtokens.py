@@ -11,7 +11,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -23,11 +22,10 @@ from torch import Tensor, nn
 from daedal.codecs.mel import MelCodec
 from daedal.config import Config
 from daedal.models.model import Loss, Model, assembling
-from daedal.models.sequences import Batch
-from daedal.nn.noise import Noise
+from daedal.models.waves import WaveBatch
 from daedal.nn.residual_quantizer import ResidualFSQ
 from daedal.nn.spectra import spectral_error
-from daedal.nn.temporal import TemporalBlock
+from daedal.nn.temporal import TemporalBlock, draw_layers
 
 _RESOLUTIONS = (0.5, 2.0)
 """Lengths of the windows at which spectra are compared, in those of frames, at which the log-mel frames are."""
@@ -83,22 +81,6 @@ class SoundTokensConfig(SoundTokensShape):
         return moments * self.stride * self.hop - 1
 
 
-@dataclass(frozen=True)
-class WaveBatch(Batch):
-    """Recordings of one length.
-
-    Attributes:
-        waves: samples from -1 to 1, so many as whole moments have.
-    """
-
-    waves: Float[Tensor, "batch samples"]
-    noise: Noise
-
-    @property
-    def count(self) -> int:
-        return len(self.waves)
-
-
 class SoundTokens(Model):
     """See the file. Speaks nothing itself: a GPT learns its codes."""
 
@@ -124,16 +106,7 @@ class SoundTokens(Model):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv1d):
-                weight = module.weight
-                weight.copy_(torch.randn(weight.shape, generator=generator) * weight[0].numel() ** -0.5)
-                if module.bias is not None:
-                    module.bias.zero_()
-            elif isinstance(module, nn.LayerNorm):
-                module.reset_parameters()
-            elif isinstance(module, TemporalBlock):
-                module.reset()
+        draw_layers(self, generator)
         self.quantizer.initialise(generator)
 
     @property
@@ -206,6 +179,10 @@ class SoundTokens(Model):
         rows = nn.utils.rnn.pad_sequence(list(ids), batch_first=True)
         waves = self.waves(self.quantizer.states(rows), counts)
         return [row[: self.config.samples(len(each))].clamp(-1, 1) for row, each in zip(waves, ids, strict=True)]
+
+    def copy(self, samples: Float[Tensor, " samples"]) -> Float[Tensor, " samples"]:
+        """A recording as it comes back from its codes."""
+        return self.decode_ids(self.encode_ids([samples]))[0].cpu()
 
 
 def _there(moments: int, counts: Int[Tensor, " batch"]) -> Float[Tensor, "batch moments 1"]:

@@ -7,7 +7,6 @@ Siuzdak 2023, arXiv:2306.00814).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -17,9 +16,9 @@ from torch import Tensor, nn
 from daedal.codecs.mel import MelCodec
 from daedal.config import Config
 from daedal.models.model import Loss, Model, assembling
-from daedal.models.sequences import Batch
+from daedal.models.waves import WaveBatch
 from daedal.nn.spectra import spectral_error
-from daedal.nn.temporal import TemporalBlock
+from daedal.nn.temporal import TemporalBlock, draw_layers
 
 _KERNEL = 7
 _LOUDEST = 100.0  # magnitude of a bin; a full-scale tone has a quarter of the window's samples
@@ -56,21 +55,6 @@ class VocoderConfig(VocoderShape):
         return MelCodec(rate=self.rate, fft=self.fft, hop=self.hop, bands=self.bands, floor=self.floor)
 
 
-@dataclass(frozen=True)
-class WaveBatch(Batch):
-    """Pieces of recordings, of one length.
-
-    Attributes:
-        waves: samples from -1 to 1, a whole number of hops.
-    """
-
-    waves: Float[Tensor, "batch samples"]
-
-    @property
-    def count(self) -> int:
-        return len(self.waves)
-
-
 class Vocoder(Model):
     """Frames to sound."""
 
@@ -93,16 +77,7 @@ class Vocoder(Model):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv1d):
-                weight = module.weight
-                weight.copy_(torch.randn(weight.shape, generator=generator) * weight[0].numel() ** -0.5)
-                if module.bias is not None:
-                    module.bias.zero_()
-            elif isinstance(module, nn.LayerNorm):
-                module.reset_parameters()
-            elif isinstance(module, TemporalBlock):
-                module.reset()
+        draw_layers(self, generator)
         self.head.weight[: self.config.fft // 2 + 1].mul_(0.1)  # magnitudes begin as the mel bands tell them
 
     def forward(

@@ -3,6 +3,7 @@
 What lies behind the end of a row is nothing to it: a row alone and in a batch of longer ones is the same.
 """
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -33,3 +34,18 @@ class TemporalBlock(nn.Module):
         inner = self.norm(self.conv((x * there).mT).mT)
         made: Tensor = x + self.scale * self.drop(self.down(F.gelu(self.up(inner))))
         return made
+
+
+@torch.no_grad()
+def draw_layers(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of all layers of a network over time; what is added to their products begins at nothing."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+            weight = module.weight
+            weight.copy_(torch.randn(weight.shape, generator=generator) * weight[0].numel() ** -0.5)
+            if module.bias is not None:
+                module.bias.zero_()
+        elif isinstance(module, nn.LayerNorm):
+            module.reset_parameters()
+        elif isinstance(module, TemporalBlock):
+            module.reset()
