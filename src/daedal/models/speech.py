@@ -68,7 +68,7 @@ class Speech(Flow):
 
     family = "speech"
     capabilities = frozenset({"speak"})
-    prompted = ImageSampling(guidance=3.0, steps=12, solver="euler", churn=4.0, temperature=0.9)
+    prompted = ImageSampling(guidance=2.0, steps=12, solver="euler", churn=4.0)
     config: SpeechConfig
 
     def __init__(self, config: SpeechConfig) -> None:
