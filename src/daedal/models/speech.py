@@ -96,6 +96,11 @@ class Speech(Flow):
         return self.config.mel.decode(frames) if self.vocoder is None else self.vocoder.sounds([frames])[0]
 
     @property
+    def longest(self) -> int:
+        """Samples of the longest sound that is made at once."""
+        return self.config.width * self.config.hop
+
+    @property
     def way(self) -> str:
         """What makes sound of its frames."""
         return "Griffin-Lim" if self.vocoder is None else self.vocoder.way
