@@ -8,7 +8,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from jaxtyping import Complex, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from daedal.codecs.sound import HIGHEST, LOWEST
 from daedal.config import Config
 
 Array = np.ndarray
@@ -23,6 +24,8 @@ _LINEAR = 200 / 3  # Hz of a mel, below 1000 Hz
 _LOG_FROM = 1000.0
 _LOG_STEP = np.log(6.4) / 27
 _TINY = 1e-10
+LEAST_SPREAD = 1e-3
+"""The least standard deviation of log-mel values that a model is told of: recordings may be all alike."""
 
 
 class MelCodec(Config):
@@ -38,11 +41,11 @@ class MelCodec(Config):
         momentum: of theirs; 0 is the algorithm of 1984.
     """
 
-    rate: int = Field(ge=1000)
-    fft: int = Field(ge=16)
+    rate: int = Field(ge=LOWEST, le=HIGHEST)
+    fft: int = Field(ge=16, le=2**16)
     hop: int = Field(ge=4)
     bands: int = Field(ge=4)
-    floor: float = Field(default=1e-4, gt=0)
+    floor: float = Field(default=1e-4, ge=1e-12, le=1)
     iterations: int = Field(default=32, ge=0)
     momentum: float = Field(default=0.99, ge=0, lt=1)
 
@@ -55,10 +58,23 @@ class MelCodec(Config):
         return self
 
     @classmethod
+    def described(cls, by: Any, bands: int) -> Self:
+        """Those that a model's configuration tells of.
+
+        Raises:
+            DaedalError: there are none such.
+        """
+        return cls.parse(
+            {name: getattr(by, name) for name in ("rate", "fft", "hop", "floor")} | {"bands": bands}, "frames"
+        )
+
+    @classmethod
     def for_rate(cls, rate: int) -> Self:
-        """What suits a rate: a frame each 11 to 21 ms, four times as long; 64 bands up to 8 kHz, 80, from 32 kHz on 100."""
+        """What suits a rate: a frame each 11 to 21 ms, four times as long; 64 bands up to 8 kHz, 80, from 32 kHz on 100,
+        and never more than frequencies."""
         hop = 1 << max(4, round(float(np.log2(rate * 0.0145))))
-        return cls(rate=rate, fft=4 * hop, hop=hop, bands=64 if rate <= 8000 else 80 if rate < 32000 else 100)
+        bands = 64 if rate <= 8000 else 80 if rate < 32000 else 100
+        return cls(rate=rate, fft=4 * hop, hop=hop, bands=min(bands, 2 * hop))
 
     @property
     def silence(self) -> float:

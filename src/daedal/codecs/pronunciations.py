@@ -7,6 +7,7 @@
 
 import io
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -89,7 +90,7 @@ class Pronunciations:
             DaedalError: it is damaged.
         """
         path = folder / PRONUNCIATIONS
-        return cls.read(path) if path.is_file() else None
+        return cls.read(path) if os.path.lexists(path) else None
 
 
 def spelled(text: str, said: Pronunciations | None) -> list[str]:

@@ -71,10 +71,15 @@ class SoundTokensConfig(SoundTokensShape):
     bands: int = Field(ge=8)
     floor: float = Field(default=1e-4, gt=0)
 
+    @model_validator(mode="after")
+    def _is_of_frames(self) -> "SoundTokensConfig":
+        _ = self.mel
+        return self
+
     @property
     def mel(self) -> MelCodec:
         """What makes its frames."""
-        return MelCodec(rate=self.rate, fft=self.fft, hop=self.hop, bands=self.bands, floor=self.floor)
+        return MelCodec.described(self, self.bands)
 
     @property
     def per_second(self) -> float:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64
 
 from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
-from daedal.codecs.mel import MelCodec
+from daedal.codecs.mel import LEAST_SPREAD, MelCodec
 from daedal.codecs.pronunciations import Pronunciations
 from daedal.codecs.sound import SOUND_CODEC, SoundCodec, sound_file
 from daedal.data.examples import ExampleDataset
@@ -269,7 +269,7 @@ class SpeechLearner(Learner):
                 torch.cat([frames.flatten(), torch.full(((width - len(frames)) * self._mel.bands,), self._mel.silence)])
             )
         every = torch.cat(values)
-        return round(float(every.mean()), 3), round(float(every.std()), 3)
+        return round(float(every.mean()), 3), max(LEAST_SPREAD, round(float(every.std()), 3))
 
     def begun(self, plan: Plan) -> Any:
         return self.initial if self.initial is not None else super().begun(plan)
