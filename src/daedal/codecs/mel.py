@@ -85,6 +85,10 @@ class MelCodec(Config):
         """Of so many samples."""
         return 1 + samples // self.hop
 
+    def lengthened(self, samples: Float[Tensor, " samples"]) -> Float[Tensor, " longer"]:
+        """A sound with silence behind it where it has one frame, of which no sound can be made: it then has two."""
+        return torch.nn.functional.pad(samples, (0, max(0, self.hop - len(samples))))
+
     def encode(self, samples: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch frames bands"]:
         """The frames of a sound, from -1 to 1."""
         mel: Tensor = _size(self.spectrum(samples)) @ self._filters.to(samples.device).mT

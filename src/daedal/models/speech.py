@@ -109,4 +109,5 @@ class Speech(Flow):
     @torch.no_grad()
     def copy(self, samples: Float[Tensor, " samples"]) -> Float[Tensor, " copied"]:
         """A recording as it comes back from its frames: no better can it speak."""
-        return self.sound(self.config.mel.encode(samples))
+        mel = self.config.mel
+        return self.sound(mel.encode(mel.lengthened(samples)))[: len(samples)]

@@ -124,7 +124,7 @@ class Vocoder(Model):
 
     def copy(self, samples: Float[Tensor, " samples"]) -> Float[Tensor, " copied"]:
         """A recording as it comes back from its frames."""
-        return self.sounds([self.mel.encode(samples)])[0]
+        return self.sounds([self.mel.encode(self.mel.lengthened(samples))])[0][: len(samples)]
 
     @property
     def way(self) -> str:
