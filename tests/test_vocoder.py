@@ -60,6 +60,13 @@ def test_the_head_gives_back_the_sound_of_its_own_spectrum(hops: int) -> None:
     assert torch.allclose(vocoder().mel.samples(MEL.spectrum(wave)), wave, atol=1e-5)
 
 
+def test_bins_of_exactly_nothing_have_finite_gradients() -> None:
+    samples = torch.zeros(2048, requires_grad=True)
+    MEL.encode(samples).sum().backward()
+    assert samples.grad is not None
+    assert torch.isfinite(samples.grad).all()
+
+
 @pytest.mark.parametrize("samples", [1, 9, 127, 128, 200])
 def test_the_shortest_recording_has_a_copy(samples: int) -> None:
     copy = vocoder().copy(waves(1, samples)[0])

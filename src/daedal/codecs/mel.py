@@ -24,6 +24,7 @@ _LINEAR = 200 / 3  # Hz of a mel, below 1000 Hz
 _LOG_FROM = 1000.0
 _LOG_STEP = np.log(6.4) / 27
 _TINY = 1e-10
+_NOTHING = 1e-30  # squared
 LEAST_SPREAD = 1e-3
 """The least standard deviation of log-mel values that a model is told of: recordings may be all alike."""
 
@@ -178,8 +179,8 @@ class MelCodec(Config):
 
 
 def _size(spectrum: Complex[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The magnitudes; three times as fast as `abs`, and far from where squares overflow."""
-    return (spectrum.real.square() + spectrum.imag.square()).sqrt()
+    """The magnitudes; three times as fast as `abs`, and far from where squares overflow. Of nothing the root has no slope."""
+    return (spectrum.real.square() + spectrum.imag.square()).clamp_min(_NOTHING).sqrt()
 
 
 def mel_of(hertz: Float[Array, " n"]) -> Float[Array, " n"]:
