@@ -222,3 +222,27 @@ def test_what_is_no_json_file_is_refused_and_nobody_waits_for_its_end(what: str,
         path.write_text("1" * 5000)  # of more digits than Python reads
     with pytest.raises(DaedalError, match=r"no regular file|not valid JSON"):
         files.read_json(path)
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [("pipe", "no regular file"), ("device", "no regular file"), ("folder", "is a folder"), ("large", "has 9 bytes"),
+     ("missing", "No such file"), ("circle", "symbolic links")],
+)  # fmt: skip
+def test_a_file_that_is_named_is_read_where_it_ends(what: str, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    match what:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "large":
+            path.write_bytes(b"123456789")
+        case "circle":
+            path.symlink_to(path)
+    with pytest.raises(DaedalError, match=line):
+        files.read_bytes(path, 8)
+    (tmp_path / "b").write_bytes(b"12345678")
+    assert files.read_bytes(tmp_path / "b", 8) == b"12345678"

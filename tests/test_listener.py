@@ -207,6 +207,18 @@ def test_recordings_of_which_nothing_is_said_are_refused(run: Path, tmp_path: Pa
         daedal.train("listener", data=tmp_path / "data", out=tmp_path / "run", steps=2)
 
 
+def test_what_nobody_tells_of_held_out_recordings_is_not_measured(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(20):
+        who = ("ada", "bob")[number // 2 % 2]
+        wav(tmp_path / "in" / f"c{number}_{who}_{number}.wav", tone(300 + 40 * number, 0.1))
+    daedal.build_data([tmp_path / "in"], tmp_path / "data", workers=1, labels="names", split=(60, 20, 20))
+    daedal.train("listener", data=tmp_path / "data", out=tmp_path / "run", steps=1, **SMALL)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "training" / "metrics.jsonl").read_text().splitlines()]
+    measured = {name for row in rows for name in row if name.startswith("validation_")}
+    assert measured == {"validation_loss", "validation_speaker", "validation_speaker_accuracy"}
+
+
 def test_a_codec_of_another_rate_is_refused(run: Path) -> None:
     with pytest.raises(DaedalError, match="samples a second"):
         Generator(daedal.load(run).model, SoundCodec(rate=16000))

@@ -1,7 +1,10 @@
 """Sound as tokens: books that say what others left, the delay pattern, and a GPT that speaks them."""
 
 import json
+import shutil
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 import daedal
 from command_line import daedal as command
 from command_line import mistake
+from daedal.codecs.mel import MelCodec
 from daedal.codecs.mel_pictures import MelPictures
 from daedal.codecs.pronunciations import Pronunciations
 from daedal.errors import DaedalError
@@ -233,6 +237,42 @@ def test_a_gpt_over_sounds_wants_a_tokenizer_of_sounds(data: Path, run: Path, tm
         daedal.train("soundgpt", data=data, out=tmp_path / "no", steps=2, codec=run)
 
 
+def test_what_cannot_be_made_is_refused_before_it_is_begun(run: Path, tmp_path: Path) -> None:
+    voice = Generator.open(run)
+    word = voice.model.config.labels[0]
+    with pytest.raises(DaedalError, match="memory"):
+        voice.say(word, n=10**9)
+    with pytest.raises(DaedalError, match="There is no seed -1"):
+        voice.say(word, seed=-1)
+    for seconds in (0.0, -1.0, 1e9, float("nan")):
+        with pytest.raises(DaedalError, match="cannot be made"):
+            voice.go_on(None, word, seconds=seconds)
+    with pytest.raises(DaedalError, match="Give a prompt too"):
+        voice.go_on(tone_file(tmp_path), speaker="nobody")
+    shutil.copytree(run, tmp_path / "alone")
+    shutil.rmtree(tmp_path / "alone" / "codec")
+    with pytest.raises(DaedalError, match="codec is missing"):
+        Generator.open(tmp_path / "alone")
+
+
+def tone_file(folder: Path) -> Path:
+    return wav(folder / "a.wav", tone(440, 0.1))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"levels": (256,) * 8}, {"fft": 2**30}, {"fft": 17}, {"hop": 2**30}, {"bands": 2**30}, {"rate": 10**9}]
+)
+def test_shapes_of_tokenizers_that_cannot_be_are_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(DaedalError, match=r"at most 65,536 fit|^frames: "):
+        SoundTokensConfig.parse(tokenizer().config.model_dump() | changed, "config.json")
+
+
+@pytest.mark.parametrize("rate", [1000, 1500, 8000, 44_100, 384_000])
+def test_every_rate_that_a_recording_may_have_has_frames(rate: int) -> None:
+    mel = MelCodec.for_rate(rate)
+    assert torch.isfinite(mel.decode(mel.encode(torch.randn(rate // 4) * 0.1))).all()
+
+
 # -- words as they are said --------------------------------------------------------------------------------------------
 
 DICTIONARY = """;;; a note
@@ -266,6 +306,30 @@ def test_words_become_phonemes_and_those_that_are_not_known_letters(tmp_path: Pa
         Pronunciations.read(tmp_path / "missing.txt")
 
 
+def test_a_dictionary_that_is_none_is_refused(tmp_path: Path) -> None:
+    line = "HARBOUR  HH AA1 R B ER0\n"
+    path, packed = tmp_path / "words.txt", tmp_path / "words.zip"
+    for bad in (f"{line}7\n8\n", f"HARBOUR  {'HH ' * 200}\n", line.encode("utf-16").decode("latin-1")):
+        path.write_text(bad)
+        with pytest.raises(DaedalError, match="says of no word how it is said"):
+            Pronunciations.read(path)
+    path.write_text(f"\ufeff{line}")
+    assert [*Pronunciations.read(path).words] == ["harbour"]
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("words", line * 100)
+    whole = packed.read_bytes()
+    assert [*Pronunciations.read(packed).words] == ["harbour"]
+    entry = whole.find(b"PK\x01\x02")
+    for at, byte in ((entry + 8, 1), (entry + 10, 99), (36, 0xFF)):  # encrypted, packed in another way, damaged
+        packed.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
+        with pytest.raises(DaedalError, match="cannot be unpacked"):
+            Pronunciations.read(packed)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "pronunciations.txt").mkdir()
+    with pytest.raises(DaedalError, match="is a folder"):
+        Pronunciations.load(tmp_path / "run")
+
+
 @pytest.mark.parametrize("family", ["speech", "sound"])
 def test_what_is_said_is_told_in_phonemes(family: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
@@ -284,6 +348,9 @@ def test_what_is_said_is_told_in_phonemes(family: str, tmp_path: Path) -> None:
     assert len(sound.samples) > 0
     with pytest.raises(DaedalError, match="No transcript has"):
         voice.say("xylophone q")
+    (tmp_path / "run" / "pronunciations.txt").unlink()
+    with pytest.raises(DaedalError, match="is missing, and the model says phonemes"):
+        Generator.open(tmp_path / "run")
 
 
 def test_classes_have_no_pronunciation(data: Path, tokens: Path, tmp_path: Path) -> None:

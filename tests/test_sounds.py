@@ -242,6 +242,32 @@ def test_texts_beside_recordings_and_a_table_elsewhere_say_it_too(tmp_path: Path
     assert [each for each in every(data, "transcript") if each] == ["three"]
 
 
+def test_what_tables_and_texts_beside_recordings_hold_is_read_whole_or_told(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    others = "".join(
+        f"other-{number} words of other recordings, of which there are many here\n" for number in range(2000)
+    )
+    (folder / "book.trans.txt").write_text(f"{others}0 at the very end\n")
+    (folder / "1.txt").write_text("long " * 20_000)
+    (folder / "2.json").write_text('{"speaker": "me", "rate": 8000}')
+    (folder / "rows.jsonl").write_text('{"file": "3.wav", "text": "three"}\n{"file": "4.wav", broken\n')
+    (folder / "damaged.csv").write_bytes(b"file,transcript\n\x00\xff\x00")
+    data = build(folder, split=(100, 0, 0))
+    assert {each for each in every(data, "transcript") if each} == {"at the very end", "three"}
+    for part in ("1 long text", "1 no table", "1 broken JSON line", "1 binary"):
+        assert part in told(data)
+    (tmp_path / "nothing.csv").write_bytes(b"\x00\xff\x00\x01")
+    line = mistake("data", "build", folder, "--transcripts", tmp_path / "nothing.csv", "--out", tmp_path / "no")
+    assert "says nothing of recordings (binary" in line
+
+
+def test_channels_that_cancel_each_other_are_silent(tmp_path: Path) -> None:
+    samples = tone(440, 0.1)
+    data = wav(tmp_path / "a.wav", np.stack([samples, -samples], axis=1)).read_bytes()
+    with pytest.raises(Unreadable, match="silent"):
+        decode_sound(data, 1)
+
+
 def test_a_few_sounds_among_texts_are_no_data_of_sounds(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / f"{number}.md").write_text("A meadow in the morning. " * 3)

@@ -60,6 +60,20 @@ def test_the_head_gives_back_the_sound_of_its_own_spectrum(hops: int) -> None:
     assert torch.allclose(vocoder().mel.samples(MEL.spectrum(wave)), wave, atol=1e-5)
 
 
+def test_bins_of_exactly_nothing_have_finite_gradients() -> None:
+    samples = torch.zeros(2048, requires_grad=True)
+    MEL.encode(samples).sum().backward()
+    assert samples.grad is not None
+    assert torch.isfinite(samples.grad).all()
+
+
+@pytest.mark.parametrize("samples", [1, 9, 127, 128, 200])
+def test_the_shortest_recording_has_a_copy(samples: int) -> None:
+    copy = vocoder().copy(waves(1, samples)[0])
+    assert len(copy) == min(samples, 128 * max(1, samples // 128))
+    assert torch.isfinite(copy).all()
+
+
 def test_parts_of_a_batch_add_up_to_it() -> None:
     model, every = vocoder(), waves(6)
     parts = [model.loss(WaveBatch(every[first : first + 3], Noise(0, first, 3)).at(Moment(6.0))) for first in (0, 3)]

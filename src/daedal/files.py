@@ -182,8 +182,26 @@ def regular_size(path: Path) -> int:
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise DaedalError(f"{path} cannot be read: it is no regular file", "Restore it from a copy, or make it again")
+        raise DaedalError(f"{path} cannot be read: it is no regular file", "Name a file, or restore it from a copy")
     return found.st_size
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """All bytes of a file that a person names.
+
+    Raises:
+        DaedalError: there is no such file, it is a folder, a pipe or a device, or it has more than `most` bytes.
+    """
+    try:
+        if path.is_dir():
+            raise DaedalError(f"{path} is a folder", "Name a file in it")
+        size = regular_size(path)
+        if size > most:
+            raise DaedalError(f"{path} has {size:,} bytes", f"Name a file of at most {most:,}")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise DaedalError(f"{path} cannot be read ({said})", "Check the path and its permissions") from None
 
 
 def absolute(path: str | Path) -> str:

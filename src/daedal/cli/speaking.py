@@ -76,7 +76,7 @@ def say_anew(
 
     start, end = between
     if start is None or end is None:
-        raise DaedalError("Which passage is to say something else?", "Give --from and --to, in seconds")
+        raise DaedalError("No passage is named that is to say something else", "Give --from and --to, in seconds")
     if len(prompts) != 1:
         raise DaedalError(f"A passage says one thing, and {len(prompts)} are given", "Give one --prompt")
     out = Path(f"edit-{recording.stem}.wav") if out is None else out

@@ -8,7 +8,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from jaxtyping import Complex, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from daedal.codecs.sound import HIGHEST, LOWEST
 from daedal.config import Config
 
 Array = np.ndarray
@@ -23,6 +24,9 @@ _LINEAR = 200 / 3  # Hz of a mel, below 1000 Hz
 _LOG_FROM = 1000.0
 _LOG_STEP = np.log(6.4) / 27
 _TINY = 1e-10
+_NOTHING = 1e-30  # squared
+LEAST_SPREAD = 1e-3
+"""The least standard deviation of log-mel values that a model is told of: recordings may be all alike."""
 
 
 class MelCodec(Config):
@@ -38,11 +42,11 @@ class MelCodec(Config):
         momentum: of theirs; 0 is the algorithm of 1984.
     """
 
-    rate: int = Field(ge=1000)
-    fft: int = Field(ge=16)
+    rate: int = Field(ge=LOWEST, le=HIGHEST)
+    fft: int = Field(ge=16, le=2**16)
     hop: int = Field(ge=4)
     bands: int = Field(ge=4)
-    floor: float = Field(default=1e-4, gt=0)
+    floor: float = Field(default=1e-4, ge=1e-12, le=1)
     iterations: int = Field(default=32, ge=0)
     momentum: float = Field(default=0.99, ge=0, lt=1)
 
@@ -55,10 +59,23 @@ class MelCodec(Config):
         return self
 
     @classmethod
+    def described(cls, by: Any, bands: int) -> Self:
+        """Those that a model's configuration tells of.
+
+        Raises:
+            DaedalError: there are none such.
+        """
+        return cls.parse(
+            {name: getattr(by, name) for name in ("rate", "fft", "hop", "floor")} | {"bands": bands}, "frames"
+        )
+
+    @classmethod
     def for_rate(cls, rate: int) -> Self:
-        """What suits a rate: a frame each 11 to 21 ms, four times as long; 64 bands up to 8 kHz, 80, from 32 kHz on 100."""
+        """What suits a rate: a frame each 11 to 21 ms, four times as long; 64 bands up to 8 kHz, 80, from 32 kHz on 100,
+        and never more than frequencies."""
         hop = 1 << max(4, round(float(np.log2(rate * 0.0145))))
-        return cls(rate=rate, fft=4 * hop, hop=hop, bands=64 if rate <= 8000 else 80 if rate < 32000 else 100)
+        bands = 64 if rate <= 8000 else 80 if rate < 32000 else 100
+        return cls(rate=rate, fft=4 * hop, hop=hop, bands=min(bands, 2 * hop))
 
     @property
     def silence(self) -> float:
@@ -68,6 +85,10 @@ class MelCodec(Config):
     def frames(self, samples: int) -> int:
         """Of so many samples."""
         return 1 + samples // self.hop
+
+    def lengthened(self, samples: Float[Tensor, " samples"]) -> Float[Tensor, " longer"]:
+        """A sound with silence behind it where it has one frame, of which no sound can be made: it then has two."""
+        return torch.nn.functional.pad(samples, (0, max(0, self.hop - len(samples))))
 
     def encode(self, samples: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch frames bands"]:
         """The frames of a sound, from -1 to 1."""
@@ -158,8 +179,8 @@ class MelCodec(Config):
 
 
 def _size(spectrum: Complex[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The magnitudes; three times as fast as `abs`, and far from where squares overflow."""
-    return (spectrum.real.square() + spectrum.imag.square()).sqrt()
+    """The magnitudes; three times as fast as `abs`, and far from where squares overflow. Of nothing the root has no slope."""
+    return (spectrum.real.square() + spectrum.imag.square()).clamp_min(_NOTHING).sqrt()
 
 
 def mel_of(hertz: Float[Array, " n"]) -> Float[Array, " n"]:

@@ -11,9 +11,11 @@ from typing import Self
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from pydantic import Field
 
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.mel import MelCodec
+from daedal.codecs.sound import HIGHEST, LOWEST
 from daedal.config import Config
 from daedal.files import read_json, write_json
 
@@ -23,8 +25,8 @@ _LOUDEST = 3.0  # of log-mel values: white
 
 
 class _Record(Config):
-    rate: int
-    width: int
+    rate: int = Field(ge=LOWEST, le=HIGHEST)
+    width: int = Field(ge=1, le=2**12)
 
 
 @dataclass(frozen=True)

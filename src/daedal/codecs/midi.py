@@ -6,7 +6,7 @@ no larger than `LARGEST`.
 """
 
 import io
-from collections import defaultdict
+from collections import defaultdict, deque
 
 import mido  # type: ignore[import-untyped]
 
@@ -50,10 +50,11 @@ def _read(file: "mido.MidiFile") -> Tune:
     tempos: dict[int, int] = {}
     metres: dict[int, Metre] = {}
     key = title = ""
+    count = 0
     for track in file.tracks:
         tick = 0
         programs = [0] * _CHANNELS
-        open_: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
+        open_: dict[tuple[int, int], deque[tuple[int, int, int]]] = defaultdict(deque)
         for message in track:
             tick += message.time
             if message.time < 0 or tick >= _LAST:
@@ -62,11 +63,12 @@ def _read(file: "mido.MidiFile") -> Tune:
                 case "note_on" if message.velocity:
                     program = DRUMS if message.channel == _DRUM_CHANNEL else programs[message.channel]
                     open_[message.channel, message.note].append((tick, message.velocity, program))
-                    if len(open_) + len(notes) > MOST_NOTES:
+                    count += 1
+                    if count > MOST_NOTES:
                         raise DaedalError(f"It has more than {MOST_NOTES:,} notes", "Cut it into several tunes")
                 case "note_on" | "note_off":
                     if struck := open_[message.channel, message.note]:
-                        start, velocity, program = struck.pop(0)
+                        start, velocity, program = struck.popleft()
                         notes.append(Note(start, max(1, tick - start), message.note, velocity, program))
                 case "program_change":
                     programs[message.channel] = message.program

@@ -5,18 +5,25 @@
 - a text becomes symbols: the phonemes of each word that is known, the letters of each that is not, a space between words
 """
 
+import io
+import lzma
+import os
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from daedal.errors import DaedalError
-from daedal.files import write_text
+from daedal.files import read_bytes, write_text
 
 PRONUNCIATIONS = "pronunciations.txt"
 _LARGEST = 2**26  # bytes
+_DAMAGED = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What reading an archive raises; RuntimeError where it is encrypted."""
 _MOST = 500_000  # words
+_LONGEST = 100  # phonemes of a word
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\S")
 _VARIANT = re.compile(r"(?P<word>\S+?)(?:\((?P<number>\d+)\))?\s+(?:(?P<counter>\d+)\s+)?(?P<said>[A-Za-z].*)")
 _NOTE = (";;;", "#")
@@ -49,16 +56,20 @@ class Pronunciations:
             DaedalError: it cannot be read, is too large, or has no line that says how a word is said.
         """
         path = Path(path).expanduser()
-        try:
-            data = _unpacked(path) if path.suffix.lower() == ".zip" else _bounded(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DaedalError(f"{path} cannot be read ({error})", "Name a pronouncing dictionary") from None
+        data = read_bytes(path, _LARGEST)
+        data = _unpacked(data, path) if path.suffix.lower() == ".zip" else data
         words: dict[str, tuple[str, ...]] = {}
-        for line in data.decode("utf-8", "replace").splitlines():
-            found = None if line.startswith(_NOTE) else _VARIANT.fullmatch(line.strip())
-            if found is not None:
-                words.setdefault(found["word"].lower(), tuple(found["said"].split("#")[0].lower().split()))
-        if not words or not any(len(said) > 1 for said in words.values()):
+        strange = 0
+        for line in data.decode("utf-8-sig", "replace").splitlines():
+            if not line.strip() or line.startswith(_NOTE):
+                continue
+            found = _VARIANT.fullmatch(line.strip()) if line.isprintable() or "\t" in line else None
+            said = () if found is None else tuple(found["said"].split("#")[0].lower().split())
+            if found is None or len(said) > _LONGEST:
+                strange += 1
+            else:
+                words.setdefault(found["word"].lower(), said)
+        if strange > len(words) or not any(len(said) > 1 for said in words.values()):
             raise DaedalError(
                 f"{path} says of no word how it is said", "Name a dictionary with lines as SEVEN  S EH1 V AH0 N"
             )
@@ -79,7 +90,7 @@ class Pronunciations:
             DaedalError: it is damaged.
         """
         path = folder / PRONUNCIATIONS
-        return cls.read(path) if path.is_file() else None
+        return cls.read(path) if os.path.lexists(path) else None
 
 
 def spelled(text: str, said: Pronunciations | None) -> list[str]:
@@ -87,20 +98,17 @@ def spelled(text: str, said: Pronunciations | None) -> list[str]:
     return list(text) if said is None else said.spell(text)
 
 
-def _bounded(path: Path) -> bytes:
-    if path.stat().st_size > _LARGEST:
-        raise DaedalError(f"{path} has {path.stat().st_size:,} bytes", f"Give a dictionary of at most {_LARGEST:,}")
-    return path.read_bytes()
-
-
-def _unpacked(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        files = [each for each in archive.infolist() if not each.is_dir()]
-        if not files:
-            raise DaedalError(f"{path} is an empty archive", "Name a pronouncing dictionary")
-        largest = max(files, key=lambda each: each.file_size)
-        with archive.open(largest) as file:
-            data = file.read(_LARGEST + 1)
+def _unpacked(packed: bytes, path: Path) -> bytes:
+    """The largest file of an archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            files = [each for each in archive.infolist() if not each.is_dir()]
+            if not files:
+                raise DaedalError(f"{path} is an empty archive", "Name a pronouncing dictionary")
+            with archive.open(max(files, key=lambda each: each.file_size)) as file:
+                data = file.read(_LARGEST + 1)
+    except _DAMAGED as error:
+        raise DaedalError(f"{path} cannot be unpacked ({error})", "Name a pronouncing dictionary") from None
     if len(data) > _LARGEST:
         raise DaedalError(f"{path} holds more than {_LARGEST:,} bytes", "Give a smaller dictionary")
     return data

@@ -1,12 +1,14 @@
 """What tables and texts say of the files beside them, by the names of those files."""
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from daedal.data.document import Note
+from daedal.data.document import Lost, Note
 from daedal.data.images.kinds import without_end
 
 S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Beside(Generic[S]):
@@ -17,16 +19,26 @@ class Beside(Generic[S]):
 
     Attributes:
         notes: which columns were taken.
+        lost: what could not be read of the tables and texts.
     """
 
     def __init__(self, nothing: S) -> None:
         self._nothing = nothing
         self._said: dict[str, S] = {}
         self.notes: list[Note] = []
+        self.lost: list[Lost] = []
 
     def add(self, name: str, said: S) -> None:
         """What is said first of a file stays."""
         self._said.setdefault(_key(name), said)
+
+    def told(self, found: Iterable[T | Lost]) -> Iterator[T]:
+        """What was found, without what could not be read, which is kept as `lost`."""
+        for each in found:
+            if isinstance(each, Lost):
+                self.lost.append(each)
+            else:
+                yield each
 
     def of(self, label: str) -> S:
         """What is said of the file of this label: by the longest end of its path that is named."""

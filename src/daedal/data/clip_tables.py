@@ -37,7 +37,7 @@ def said_of_clips(items: Sequence[Item], asked: dict[str, str], encoding: str | 
         return chosen
 
     for item in items:
-        for each in read_chosen(item, encoding, columns, _read):
+        for each in read_chosen(item, encoding, columns, lambda *file: found.told(_read(*file))):
             if isinstance(each, Chosen) and "file" in each.choice:
                 cells = {name: one_line(each.row.values.get(column)) for name, column in each.choice.items()}
                 if (name := cells.pop("file")) is not None:

@@ -88,6 +88,8 @@ def _decoded(file: object, data: bytes, longest: float, samples: int) -> Decoded
         if subtype.startswith("PCM") or unbounded:
             mended.append(f"samples of {_bits(subtype)}: rounded to 16 bits")
         whole = to_int16(whole) if unbounded else whole
+    if not whole.sum(axis=1, dtype=np.int32).any():
+        raise Unreadable("silent", f"{count / rate:,.2f} s of nothing, once it has 16 bits and is mono", broken=False)
     if (claimed < _UNKNOWN and count < claimed - rate // 4) or _cut(data):
         mended.append("files that end before their sound does: read as far as they go")
     return Decoded(Signal(whole, float(rate)), tuple(mended))

@@ -6,14 +6,14 @@ Tables with a column of files (Common Voice, Hugging Face's `metadata.csv`), `id
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import BinaryIO, NamedTuple, cast
 
 from daedal.data.beside import Beside, one_line
 from daedal.data.decode import Decoder
-from daedal.data.document import Note
+from daedal.data.document import Lost, Note
 from daedal.data.fields import about, match
 from daedal.data.filetypes import FileType
+from daedal.data.plain_text import read_whole
 from daedal.data.rejoined import Rejoined
 from daedal.data.rows import Chosen, Read, Row, Whole, read_chosen, rows_in
 from daedal.data.sound_files import ENDS
@@ -39,6 +39,7 @@ USUAL = {
 }
 _TABLES = frozenset(("csv", "tsv", "jsonl", "json"))
 _TEXTS = (".txt", ".lab")
+_MANY = ".trans.txt"
 _HEAD = 2**16
 
 
@@ -67,7 +68,10 @@ def spoken(
         tables: whether tables are.
     """
     found = Beside(Said())
-    read = partial(_read, encoding=encoding, beside=beside, tables=tables)
+
+    def read(label: str, stream: BinaryIO, type_: FileType) -> Iterator[Read]:
+        yield from found.told(_read(label, stream, type_, encoding, beside, tables))
+
     for item in items:
         for each in read_chosen(item, encoding, lambda rows: _columns(rows, asked, found.notes), read):
             if isinstance(each, Whole):
@@ -106,9 +110,21 @@ def _read(
             for number, line in enumerate(text.splitlines()):
                 yield Row(label, number, {str(place): cell for place, cell in enumerate(line.split("|"))})
         else:
-            yield from rows_in(label, whole, type_, encoding)
+            for each in rows_in(label, whole, type_, encoding):
+                if isinstance(each, Whole):
+                    yield Lost(label, "no table", "it has no rows that could speak of recordings", broken=False)
+                else:
+                    yield each
+    elif beside and name.endswith(_MANY):
+        yield Whole(label, Decoder(encoding).decode(read_whole(stream), final=True))
     elif beside and name.endswith(_TEXTS):
-        yield Whole(label, Decoder(encoding).decode(stream.read(_HEAD), final=True))
+        data = stream.read(_HEAD + 1)
+        if len(data) > _HEAD:
+            yield Lost(
+                label, "long text", f"more than {_HEAD >> 10} KiB are no transcript of a recording", broken=False
+            )
+        else:
+            yield Whole(label, Decoder(encoding).decode(data, final=True))
 
 
 def _piped(head: str) -> bool:
@@ -119,7 +135,7 @@ def _piped(head: str) -> bool:
 
 
 def _lines(whole: Whole) -> Iterator[tuple[str, str]]:
-    if whole.label.lower().endswith(".trans.txt"):
+    if whole.label.lower().endswith(_MANY):
         for line in whole.text.splitlines():
             name, _, text = line.strip().partition(" ")
             if text:

@@ -10,7 +10,7 @@ from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.mel_pictures import MEL_PICTURES, MelPictures
-from daedal.codecs.pronunciations import Pronunciations
+from daedal.codecs.pronunciations import PRONUNCIATIONS, Pronunciations
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
 from daedal.codecs.tune_codec import TuneCodec
@@ -92,6 +92,10 @@ class Generator(ModelAndCodec):
         if identity.kind == "sounds" and not pictures:
             captions = CaptionCodec.load(folder) if (folder / CAPTION_CODEC).is_file() else None
             said = Pronunciations.load(folder)
+            if said is None and any(len(each) > 1 for each in getattr(model.config, "characters", ())):
+                raise DaedalError(
+                    f"{folder / PRONUNCIATIONS} is missing, and the model says phonemes", "Restore it from a copy"
+                )
             return cls(model, SoundCodec.load(folder), name, quantize=quantize, captions=captions, pronunciations=said)
         if not pictures:
             text, template, ends = TextCodec.load(folder), ChatTemplate.load(folder), stop_ids(folder)

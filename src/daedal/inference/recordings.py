@@ -8,8 +8,9 @@ import numpy as np
 from daedal.codecs.sound import to_int16
 from daedal.data.artifacts import Unreadable
 from daedal.data.columns import Signal
-from daedal.data.sound_files import decode_sound
+from daedal.data.sound_files import LARGEST, decode_sound
 from daedal.errors import DaedalError
+from daedal.files import read_bytes
 from daedal.inference.sound import Sound
 
 Recording = str | Path | bytes | Sound | Signal
@@ -37,10 +38,8 @@ def signal_of(recording: Recording) -> Signal:
         return Signal(to_int16(np.asarray(recording.samples))[:, None], float(recording.rate))
     name = "The recording" if isinstance(recording, bytes) else str(recording)
     try:
-        data = recording if isinstance(recording, bytes) else Path(recording).expanduser().read_bytes()
+        data = recording if isinstance(recording, bytes) else read_bytes(Path(recording).expanduser(), LARGEST)
         return decode_sound(data, MOST_SECONDS, _MOST_SAMPLES).signal
-    except OSError as error:
-        raise DaedalError(f"{name} cannot be read ({error.strerror})", "Check the path") from None
     except Unreadable as error:
         raise DaedalError(
             f"{name} cannot be listened to: {error.reason} ({error.detail})", "Give a WAV, FLAC, OGG or MP3 file"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daedal.codecs.midi import read_midi, write_midi
+from daedal.codecs.midi import LARGEST, read_midi, write_midi
 from daedal.codecs.piano_roll import piano_roll
 from daedal.codecs.sound import sound_file
 from daedal.codecs.synthesizer import RATE, synthesize
 from daedal.codecs.tune import Tune
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, make_folder, write_json, write_text
+from daedal.files import atomic_path, make_folder, read_bytes, write_json, write_text
 from daedal.inference.picture import INDEX, png, save_image
 from daedal.inference.provenance import TuneProvenance
 from daedal.inference.sound import sound_format
@@ -114,10 +114,7 @@ def open_tune(given: "Tune | Composition | Path | str") -> Tune:
     if isinstance(given, Tune):
         return given
     path = Path(given)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DaedalError(f"{path} cannot be read ({error.strerror or error})", "Name a MIDI file") from None
+    data = read_bytes(path, LARGEST)
     try:
         return read_midi(data)
     except DaedalError as error:

@@ -5,6 +5,7 @@
 - weights are read straight into place: no initialisation first
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,10 +20,10 @@ from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.families import line, part, table
 from daedal.files import atomic_path, make_folder, read_json, write_json
-from daedal.models.coded import with_codec
+from daedal.models.coded import needs_codec, with_codec
 from daedal.models.formats import Format, TensorName, family_of, format_of
 from daedal.models.habits import Habits
-from daedal.models.identity import CODEC, OWN
+from daedal.models.identity import CODEC, IDENTITY, OWN, identify
 from daedal.models.model import Model
 from daedal.models.weights import check_header, require_kind, require_numbers, require_to_load, write_tensors
 
@@ -132,7 +133,10 @@ def load_model(
     folder = resolve(folder_or_hub_id)
     if (folder / CODEC).is_dir():
         return with_codec(_load_one(folder, dtype, device), _load_one(folder / CODEC, dtype, device))
-    return _load_one(folder, dtype, device)
+    model = _load_one(folder, dtype, device)
+    if needs_codec(model) or (os.path.lexists(folder / IDENTITY) and identify(folder).codec is not None):
+        raise DaedalError(f"{folder / CODEC} is missing, which a {model.family} works with", "Restore it from a copy")
+    return model
 
 
 def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | str | None) -> Model:

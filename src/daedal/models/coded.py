@@ -64,6 +64,11 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel | 
     )
 
 
+def needs_codec(model: Model) -> bool:
+    """Whether a model is nothing without the one whose codes it learned."""
+    return isinstance(model, Film | SoundGPT)
+
+
 class Coded(ImageModel):
     """What both kinds have in common: the codec is not trained."""
 

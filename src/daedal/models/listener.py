@@ -60,12 +60,13 @@ class ListenerConfig(ListenerShape):
                 raise ValueError("two labels, speakers or characters have one name")
         if not self.characters and len(self.labels) < 2 and len(self.speakers) < 2:
             raise ValueError("there is nothing to tell apart")
+        _ = self.mel
         return self
 
     @property
     def mel(self) -> MelCodec:
         """What makes its frames."""
-        return MelCodec(rate=self.rate, fft=self.fft, hop=self.hop, bands=self.bands, floor=self.floor)
+        return MelCodec.described(self, self.bands)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from daedal.models.image import ImageSampling
 from daedal.models.layout import TokenLayout
 from daedal.models.model import IGNORE, Capability, Loss, Model, TokenBatch
 from daedal.models.sayable import Sayable
-from daedal.models.soundtokens import SoundTokens
+from daedal.models.soundtokens import MOST_CODES, SoundTokens
 from daedal.models.token_tables import smooth_tables
 from daedal.nn.cache import KVCache
 from daedal.nn.delay import Pattern
@@ -48,7 +48,7 @@ class SoundGPTConfig(Sayable, GPTConfig):
     """
 
     books: int = Field(ge=1, le=16)
-    codes: int = Field(ge=2, le=2**16)
+    codes: int = Field(ge=2, le=MOST_CODES)
     words: int = Field(default=0, ge=0)
     window: int = Field(default=0, ge=0)
     length: int = Field(ge=1)
@@ -183,6 +183,11 @@ class SoundModel(Model):
     def layout(self) -> TokenLayout:
         """The ids of the first book, and of what is said."""
         return self.config.layout
+
+    @property
+    def longest(self) -> int:
+        """Samples of the longest sound that is made at once."""
+        return self.codec.config.samples(self.config.length)
 
     @property
     def way(self) -> str:

@@ -10,13 +10,14 @@
   books leave of the states has a price
 """
 
+import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from daedal.codecs.mel import MelCodec
@@ -27,6 +28,8 @@ from daedal.nn.residual_quantizer import ResidualFSQ
 from daedal.nn.spectra import spectral_error
 from daedal.nn.temporal import TemporalBlock, draw_layers
 
+MOST_CODES = 2**16
+"""Of a book."""
 _RESOLUTIONS = (0.5, 2.0)
 """Lengths of the windows at which spectra are compared, in those of frames, at which the log-mel frames are."""
 _LOUDEST = 100.0  # amplitude of a bin
@@ -48,6 +51,12 @@ class SoundTokensShape(Config):
     width: int = Field(128, ge=8, le=4096, description="features of a frame")
     depth: int = Field(3, ge=1, le=32, description="blocks over time of the encoder, and of the decoder")
 
+    @model_validator(mode="after")
+    def _codes_fit(self) -> Self:
+        if math.prod(self.levels) > MOST_CODES:
+            raise ValueError(f"levels give a book of {math.prod(self.levels):,} codes; at most {MOST_CODES:,} fit")
+        return self
+
 
 class SoundTokensConfig(SoundTokensShape):
     """A tokenizer of certain sounds.
@@ -62,10 +71,15 @@ class SoundTokensConfig(SoundTokensShape):
     bands: int = Field(ge=8)
     floor: float = Field(default=1e-4, gt=0)
 
+    @model_validator(mode="after")
+    def _is_of_frames(self) -> "SoundTokensConfig":
+        _ = self.mel
+        return self
+
     @property
     def mel(self) -> MelCodec:
         """What makes its frames."""
-        return MelCodec(rate=self.rate, fft=self.fft, hop=self.hop, bands=self.bands, floor=self.floor)
+        return MelCodec.described(self, self.bands)
 
     @property
     def per_second(self) -> float:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from daedal.codecs.mel import MelCodec
+from daedal.codecs.mel import LEAST_SPREAD, MelCodec
 from daedal.models.flow import Flow, FlowConfig
 from daedal.models.image import Images, ImageSampling
 from daedal.models.sayable import Sayable
@@ -35,19 +35,20 @@ class SpeechConfig(Sayable, FlowConfig):
     fft: int = Field(ge=16)
     hop: int = Field(ge=4)
     floor: float = Field(default=1e-4, gt=0)
-    mean: float = 0.0
-    spread: float = Field(default=1.0, gt=0)
+    mean: float = Field(default=0.0, ge=-100, le=100)
+    spread: float = Field(default=1.0, ge=LEAST_SPREAD, le=100)
 
     @model_validator(mode="after")
     def _is_of_frames(self) -> "SpeechConfig":
         if self.channels != 1:
             raise ValueError("frames have one channel")
+        _ = self.mel
         return self
 
     @property
     def mel(self) -> MelCodec:
         """What makes its frames."""
-        return MelCodec(rate=self.rate, fft=self.fft, hop=self.hop, bands=self.height, floor=self.floor)
+        return MelCodec.described(self, self.height)
 
     def picture(self, frames: Float[Tensor, "*batch frames bands"]) -> Float[Tensor, "*batch 1 bands window"]:
         """Frames as the network has them, silence behind the end; what does not fit is cut off."""
@@ -96,6 +97,11 @@ class Speech(Flow):
         return self.config.mel.decode(frames) if self.vocoder is None else self.vocoder.sounds([frames])[0]
 
     @property
+    def longest(self) -> int:
+        """Samples of the longest sound that is made at once."""
+        return self.config.width * self.config.hop
+
+    @property
     def way(self) -> str:
         """What makes sound of its frames."""
         return "Griffin-Lim" if self.vocoder is None else self.vocoder.way
@@ -103,4 +109,5 @@ class Speech(Flow):
     @torch.no_grad()
     def copy(self, samples: Float[Tensor, " samples"]) -> Float[Tensor, " copied"]:
         """A recording as it comes back from its frames: no better can it speak."""
-        return self.sound(self.config.mel.encode(samples))
+        mel = self.config.mel
+        return self.sound(mel.encode(mel.lengthened(samples)))[: len(samples)]

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Complex, Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from daedal.codecs.mel import MelCodec
+from daedal.codecs.mel import LEAST_SPREAD, MelCodec
 from daedal.config import Config
 from daedal.models.model import Loss, Model, assembling
 from daedal.models.waves import WaveBatch
@@ -46,13 +46,18 @@ class VocoderConfig(VocoderShape):
     hop: int = Field(ge=4)
     bands: int = Field(ge=8)
     floor: float = Field(default=1e-4, gt=0)
-    mean: float = 0.0
-    spread: float = Field(default=1.0, gt=0)
+    mean: float = Field(default=0.0, ge=-100, le=100)
+    spread: float = Field(default=1.0, ge=LEAST_SPREAD, le=100)
+
+    @model_validator(mode="after")
+    def _is_of_frames(self) -> "VocoderConfig":
+        _ = self.mel
+        return self
 
     @property
     def mel(self) -> MelCodec:
         """What makes its frames."""
-        return MelCodec(rate=self.rate, fft=self.fft, hop=self.hop, bands=self.bands, floor=self.floor)
+        return MelCodec.described(self, self.bands)
 
 
 class Vocoder(Model):
@@ -119,7 +124,7 @@ class Vocoder(Model):
 
     def copy(self, samples: Float[Tensor, " samples"]) -> Float[Tensor, " copied"]:
         """A recording as it comes back from its frames."""
-        return self.sounds([self.mel.encode(samples)])[0]
+        return self.sounds([self.mel.encode(self.mel.lengthened(samples))])[0][: len(samples)]
 
     @property
     def way(self) -> str:

@@ -33,6 +33,7 @@ Array = np.ndarray
 COLUMN = "sound"
 _TOGETHER = 64  # recordings that are validated at once
 _VALIDATED = 2000
+_MEASURED = ("loss", "label", "speaker", "transcript", "accuracy", "speaker_accuracy")
 _SECONDS = 24.0  # of sound in a batch
 _MOST_CHARACTERS = 5000
 _SIZES = ((2e11, 96, 3), (5e13, 128, 4), (5e14, 192, 6), (5e15, 256, 10))
@@ -154,8 +155,7 @@ class ListenTask(Task):
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         order = np.argsort(self._held.lengths[:_VALIDATED], kind="stable")
         groups = [order[first : first + _TOGETHER] for first in range(0, len(order), _TOGETHER)]
-        totals: dict[str, float] = {}
-        count = 0
+        totals, counts = dict.fromkeys(_MEASURED, 0.0), dict.fromkeys(_MEASURED, 0)
         with torch.no_grad(), autocast:
             for group in groups[processes.rank :: processes.count]:
                 batch = self._held.batch(group, None).to(processes.device)
@@ -168,13 +168,20 @@ class ListenTask(Task):
                 ):
                     if logits is not None:
                         found[name] = (logits.argmax(-1) == known).sum()
-                count += batch.count
+                told = {
+                    "label": batch.labels >= 0, "speaker": batch.speakers >= 0, "transcript": batch.lengths > 0
+                }  # fmt: skip
+                told |= {"accuracy": told["label"], "speaker_accuracy": told["speaker"]}
+                told["loss"] = torch.stack([told[name] for name in loss.parts]).any(0)
                 for name, value in found.items():
-                    totals[name] = totals.get(name, 0.0) + float(value)
-        if not groups:
-            return {}
-        *sums, counted = processes.sum(torch.tensor([*totals.values(), float(count)]))
-        return {f"validation_{name}": float(value / counted) for name, value in zip(totals, sums, strict=True)}
+                    totals[name] += float(value)
+                    counts[name] += int(told[name].sum())
+        sums, counted = processes.sum(torch.tensor([[*totals.values()], [*counts.values()]], dtype=torch.float32))
+        return {
+            f"validation_{name}": float(value / count)
+            for name, value, count in zip(totals, sums, counted, strict=True)
+            if count
+        }  # of what is told of recordings
 
     @torch.no_grad()
     def sample(self, seed: int, path: Path) -> str:

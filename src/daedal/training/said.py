@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Bool
+
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.pronunciations import Pronunciations, spelled
 from daedal.data.examples import ExampleDataset
@@ -11,6 +14,7 @@ from daedal.errors import DaedalError
 from daedal.models.sayable import Sayable
 from daedal.training.listening import characters_of, plain
 
+Array = np.ndarray
 _LISTED = 8
 _WINDOW = 512
 """Ids of the longest transcript that is told whole."""
@@ -80,3 +84,29 @@ def spelled_words(dataset: ExampleDataset, pronunciations: Pronunciations | None
         return {"Said": f"all {words:,} words are in the dictionary"}
     some = ", ".join(word for word, _ in counts.most_common(_LISTED))
     return {"Said": f"{counts.total():,} of {words:,} words are not in the dictionary, and are spelled: {some}"}
+
+
+def left_out(dataset: ExampleDataset, fits: Bool[Array, " recordings"]) -> dict[str, str]:
+    """What a plan tells of recordings that are not learned.
+
+    Args:
+        fits: which recordings of the train split are not too long.
+    """
+    train = dataset.split("train")
+    said = train.values("transcript" if dataset.has("transcript") else "label")
+    long, silent = int((~fits).sum()), sum(each is None for each, fit in zip(said, fits, strict=True) if fit)
+    told = [f"{count:,} {why}" for count, why in ((long, "are longer"), (silent, "say nothing")) if count]
+    cut = sum(len(each or "") > _WINDOW for each in said) if dataset.has("transcript") else 0
+    return ({"Left out": f"of {len(fits):,} recordings {' and '.join(told)}"} if told else {}) | (
+        {"Cut": f"{cut:,} transcripts have more than {_WINDOW} characters, and are told that far"} if cut else {}
+    )
+
+
+def require_same(planned: Sequence[str], found: Sequence[str], path: str) -> None:
+    """Make sure that a dictionary is still the one that a run was planned with.
+
+    Raises:
+        DaedalError: it is not.
+    """
+    if tuple(planned) != tuple(found):
+        raise DaedalError(f"{path} is not what it was when the run began", "Restore it, or train anew")

@@ -8,6 +8,7 @@ from daedal.data import open_data
 from daedal.errors import DaedalError
 from daedal.training.plan import options_of, plan_class
 from daedal.training.run import RunFolder
+from daedal.training.said import read_pronunciations
 from daedal.training.session import Session, TrainingResult
 from daedal.training.token_stages import TokenStages
 
@@ -47,6 +48,7 @@ class SoundStages(TokenStages):
         dataset = open_data(self.data)
         if dataset.kind_name != "sounds":
             raise DaedalError(f"Sound is learned from sounds, and {self.data} holds others", "Name data of sounds")
+        read_pronunciations(self.options.get("pronunciations"), dataset)  # and not when the tokenizer is trained
 
     def second(self, session: Session, run: RunFolder, budget: float | None, spent: float) -> TrainingResult:
         codec = self.codec or str(run.tokens)

@@ -35,7 +35,9 @@ from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.processes import Processes
 from daedal.training.said import (
     captions_of,
+    left_out,
     read_pronunciations,
+    require_same,
     said_in,
     sayable_of,
     speakers_in,
@@ -229,7 +231,11 @@ class SoundGPTLearner(GPTLearner):
 
     def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> Plan:
         plan = super().make_plan(budget, machine, given)
-        return plan.but(why={**plan.why, **spelled_words(self.dataset, self._pronunciations)})
+        told = spelled_words(self.dataset, self._pronunciations)
+        if self.captions is not None:  # what nobody told anything of is learned in pieces, however long
+            samples = np.diff(self.dataset.split("train").ragged(COLUMN).borders)
+            told |= left_out(self.dataset, samples <= self.codec.config.samples(self._length))
+        return plan.but(why={**plan.why, **told})
 
     def facts(self, given: Mapping[str, Any]) -> Facts:
         if given.get("pronunciations") is not None:
@@ -263,6 +269,7 @@ class SoundGPTLearner(GPTLearner):
         assert isinstance(plan, SoundGPTPlan)
         if plan.pronunciations is not None and self._pronunciations is None:
             self._say(plan.pronunciations)
+            require_same(plan.characters, self._sayable["characters"], plan.pronunciations)
         whole = SoundModel(SoundGPT(self.configured(plan)), self.codec)
         whole.initialise(torch.Generator().manual_seed(plan.seed))
         return SoundGPTTask(whole, self.dataset, plan, self.sounds, self.captions, self._pronunciations)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64
 
 from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
-from daedal.codecs.mel import MelCodec
+from daedal.codecs.mel import LEAST_SPREAD, MelCodec
 from daedal.codecs.pronunciations import Pronunciations
 from daedal.codecs.sound import SOUND_CODEC, SoundCodec, sound_file
 from daedal.data.examples import ExampleDataset
@@ -31,7 +31,9 @@ from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.processes import Processes
 from daedal.training.said import (
     captions_of,
+    left_out,
     read_pronunciations,
+    require_same,
     said_in,
     sayable_of,
     speakers_in,
@@ -49,11 +51,7 @@ _LOOKED_AT = 500  # recordings whose frames tell their mean and spread
 
 
 class Spoken:
-    """The recordings of a split that fit into a window, and what is said in them.
-
-    Attributes:
-        left_out: how many are longer, or say nothing.
-    """
+    """The recordings of a split that fit into a window, and what is said in them."""
 
     def __init__(
         self, dataset: ExampleDataset, split: str, config: SpeechConfig, codec: SoundCodec,
@@ -66,7 +64,6 @@ class Spoken:
         counts = 1 + np.diff(self._rows.borders) // config.hop
         fits = counts <= config.width
         self.places = np.array([at for at in np.flatnonzero(fits) if self.said[at] is not None], dtype=np.int64)
-        self.left_out = len(held) - len(self.places)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -182,17 +179,17 @@ class SpeechLearner(Learner):
                 "Build the data with --labels folders or names, or with --transcripts",
             )
         mel = MelCodec.for_rate(self.codec.rate)
+        self._pronunciations = None if asked.init is None else Pronunciations.load(resolve(asked.init))
         self._known: dict[str, Any] = {
             **{name: getattr(mel, name) for name in ("rate", "fft", "hop", "floor")},
             "channels": 1, "height": mel.bands, "values": 0,
-            **sayable_of(dataset),
+            **sayable_of(dataset, self._pronunciations),
         }  # fmt: skip
         self._mel, self._counts = mel, 1 + np.diff(train.ragged(COLUMN).borders) // mel.hop
         self._init = asked.init
         self.initial = None if asked.init is None else self._begin(asked.init)
         self._vocoder = self._opened(asked.codec)
         self._captions: CaptionCodec | None = None
-        self._pronunciations: Pronunciations | None = None
 
     def _begin(self, init: str) -> Speech:
         model = load_model(init, dtype=torch.float32)
@@ -233,10 +230,14 @@ class SpeechLearner(Learner):
 
     def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> Plan:
         plan = super().make_plan(budget, machine, given)
-        return plan.but(why={**plan.why, **spelled_words(self.dataset, self._pronunciations)})
+        assert isinstance(plan, SpeechPlan)
+        told = left_out(self.dataset, self._counts <= plan.width) | spelled_words(self.dataset, self._pronunciations)
+        return plan.but(why={**plan.why, **told})
 
     def facts(self, given: Mapping[str, Any]) -> Facts:
         if given.get("pronunciations") is not None:
+            if self.initial is not None:
+                raise DaedalError("A model to start from says words as it has learned", "Leave --pronunciations away")
             self._say(given["pronunciations"])
         train, held = (len(self.dataset.split(name)) for name in ("train", "validation"))
         return Facts(train, min(held, _VALIDATED), longest=int(np.quantile(self._counts, _COVERED)), examples=train)
@@ -269,7 +270,7 @@ class SpeechLearner(Learner):
                 torch.cat([frames.flatten(), torch.full(((width - len(frames)) * self._mel.bands,), self._mel.silence)])
             )
         every = torch.cat(values)
-        return round(float(every.mean()), 3), round(float(every.std()), 3)
+        return round(float(every.mean()), 3), max(LEAST_SPREAD, round(float(every.std()), 3))
 
     def begun(self, plan: Plan) -> Any:
         return self.initial if self.initial is not None else super().begun(plan)
@@ -278,6 +279,7 @@ class SpeechLearner(Learner):
         assert isinstance(plan, SpeechPlan)
         if plan.pronunciations is not None and self._pronunciations is None:
             self._say(plan.pronunciations)
+            require_same(plan.characters, self._known["characters"], plan.pronunciations)
         model = self.begun(plan)
         captions = self.captions(model.config)
         return SpeechTask(model, self.dataset, plan, self.codec, captions, self._pronunciations, self._vocoder)

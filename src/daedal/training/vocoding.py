@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from daedal.codecs.mel import LEAST_SPREAD
 from daedal.models.vocoder import Vocoder
 from daedal.training.listening import COLUMN
 from daedal.training.plan import Plan
@@ -27,7 +28,7 @@ class VocoderLearner(WaveLearner):
         rows = self.dataset.split("train").ragged(COLUMN)
         places = np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)
         frames = torch.cat([self.mel.encode(torch.from_numpy(self.codec.samples(rows[at]))) for at in places.tolist()])
-        return {"mean": round(float(frames.mean()), 3), "spread": round(float(frames.std()), 3)}
+        return {"mean": round(float(frames.mean()), 3), "spread": max(LEAST_SPREAD, round(float(frames.std()), 3))}
 
     def task(self, plan: Plan) -> WaveTask:
         assert isinstance(plan, VocoderPlan)

@@ -85,6 +85,7 @@ def read(items: Sequence[Item], options: ClipOptions) -> Iterator[Found]:
         yield Note("classes are the folders of the clips (--labels none leaves them out)")
     tables = said_of_clips(files, options.columns, options.encoding)
     yield from tables.notes
+    yield from tables.lost
     raster = Raster(channels=3, height=options.size, width=options.size, fit=options.fit, background=options.background)
     sampling = Sampling(options.frames, raster, options.longest)
     matched = 0

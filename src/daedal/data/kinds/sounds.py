@@ -25,6 +25,7 @@ from daedal.data.sound_files import ENDS, LARGEST, decode_sound
 from daedal.data.sound_options import SoundOptions
 from daedal.data.sound_tables import Said, spoken, stem, telling
 from daedal.data.sources import Item, Named, Unit, resolve_path
+from daedal.errors import DaedalError
 
 _SIDE = ("txt", "lab", "csv", "tsv", "tab", "jsonl", "json", "md", "html", "htm")
 _NAMED = re.compile(r"(?P<label>[^_\W][^_]*)_(?P<speaker>[^_]+)_(?P<number>\d+)")
@@ -73,6 +74,7 @@ def read(items: Sequence[Item], options: SoundOptions) -> Iterator[Found]:
         yield Note(told)
     texts = _spoken(items, options)
     yield from texts.notes
+    yield from texts.lost
     texts_used = 0
     for item in items:
 
@@ -116,7 +118,14 @@ def _spoken(items: Sequence[Item], options: SoundOptions) -> Beside[Said]:
         return Beside(Said())
     if given not in (None, "beside"):
         named = resolve_path(str(Path(str(given)).expanduser()), "train").items
-        return spoken(named, options.columns, options.encoding, beside=True, tables=True)
+        found = spoken(named, options.columns, options.encoding, beside=True, tables=True)
+        if not len(found):
+            why = f" ({found.lost[0].reason}: {found.lost[0].detail})" if found.lost else ""
+            raise DaedalError(
+                f"{given} says nothing of recordings{why}",
+                "Name a table (CSV, TSV, JSON Lines) with a column of files and one of transcripts, or texts",
+            )
+        return found
     beside, tables = telling(Sources.of(items).names)
     if not beside and not (tables and given is None):
         return Beside(Said())

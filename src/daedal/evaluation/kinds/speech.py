@@ -95,6 +95,8 @@ class SpeechSubject(ExampleSubject):
         if not able:
             raise DaedalError("None of the recordings says what the model can say", "Measure on other data")
         subject.held = subject.used = subject.held.at(np.array(able))
+        if judge is not None:
+            _require_knowing(judge, bool(config.characters), subject.held[column])
         subject.judge = judge
         return subject
 
@@ -124,6 +126,8 @@ class VocoderSubject(ExampleSubject):
     def open(cls, generator: Generator, source: Source, options: Any, tell: Tell) -> Self:
         judge = _judge(options.judge)
         subject = super().open(generator, source, options, tell)
+        if judge is not None and not judge.model.config.characters and "label" in subject.held.columns:
+            _require_knowing(judge, False, subject.held["label"])
         subject.judge = judge
         return subject
 
@@ -151,3 +155,15 @@ def _sayable(generator: Generator, text: str) -> bool:
     if not config.characters:
         return text in config.labels
     return all(each in config.characters for each in spelled(plain(text), generator.pronunciations))
+
+
+def _require_knowing(judge: Generator, spelled: bool, said: Sequence[str | None]) -> None:
+    """Make sure that a listener can tell what recordings say, and is not simply always wrong.
+
+    Raises:
+        DaedalError: it has learned no transcripts, or none of their classes.
+    """
+    config = judge.model.config
+    if not config.characters if spelled else not {*config.labels} & {*said}:
+        what = "no transcripts" if spelled else "none of the classes that are said here"
+        raise DaedalError(f"The listener {judge.name} has learned {what}", "Name one of the same data by --judge")

@@ -54,7 +54,7 @@ class Vocoding(ExampleEvaluator):
         assert isinstance(subject, VocoderSubject)
         examples, model = subject.take(self.count(subject, within)), subject.model
         real = as_sounds(subject.generator.codec, examples["sound"])
-        frames = [model.mel.encode(torch.from_numpy(each.samples)) for each in real]
+        frames = [model.mel.encode(model.mel.lengthened(torch.from_numpy(each.samples))) for each in real]
         found, copies = {}, {}
         ways: dict[str, Callable[[Tensor], Tensor]] = {
             "vocoder": lambda one: model.sounds([one])[0], "griffin-lim": model.mel.decode,

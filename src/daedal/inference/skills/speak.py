@@ -17,6 +17,7 @@ from daedal.inference.provenance import SpeechProvenance
 from daedal.inference.recordings import MOST_SECONDS, Recording, listed, signal_of
 from daedal.inference.skill import Skill
 from daedal.inference.sound import Sound, joined
+from daedal.memory import require_memory
 from daedal.models.image import ImageSampling
 from daedal.models.soundgpt import SoundModel
 from daedal.models.speech import Speech
@@ -30,6 +31,7 @@ PAUSE = 0.12
 _FADE = 0.01  # seconds at the ends of a passage
 _LISTED = 20
 _TOGETHER = 16
+_SAMPLE, _RECORD = 4, 4096  # bytes of a sample, and of what is known of a sound
 
 
 class Speak(Skill):
@@ -66,10 +68,8 @@ class Speak(Skill):
         Raises:
             DaedalError: the model cannot say that, knows no such speaker, or an option is wrong.
         """
-        if n < 1 or first < 0:
-            raise DaedalError(f"There are no {n} sounds from number {first} on", "Ask for 1 or more")
         how, told = self._how(options), self._told(prompt, speaker)
-        seed = secrets.randbits(32) if seed is None else seed
+        seed = self._noise(seed, first, n, len(told) * self._model.longest).seed
         noise = Noise(seed, first * len(told), n * len(told), self._subject.device)
         said, rate = self._spoken(told * n, noise, how), self._subject.codec.rate
         sounds = []
@@ -98,33 +98,38 @@ class Speak(Skill):
             raise DaedalError(
                 "Speech that is drawn all at once goes on with nothing", "Use a run of daedal train sound"
             )
-        if n < 1 or first < 0:
-            raise DaedalError(f"There are no {n} sounds from number {first} on", "Ask for 1 or more")
+        if speaker is not None and prompt is None:
+            raise DaedalError("Who speaks is told with what is said", "Give a prompt too, or no speaker")
+        if seconds is not None and not 0 < seconds <= MOST_SECONDS:
+            raise DaedalError(f"A sound of {seconds:g} s cannot be made", f"Ask for up to {MOST_SECONDS:g}")
         shape, rate = model.codec.config, codec.rate
         begin = (
             np.zeros(0, dtype=np.float32) if recording is None else codec.samples(codec.encode(*signal_of(recording)))
         )
-        steps = None if seconds is None else shape.moments(round(min(seconds, MOST_SECONDS) * rate))
+        steps = None if seconds is None else shape.moments(round(seconds * rate))
         known = torch.zeros(0, shape.books, dtype=torch.int64)
         if len(begin):
             (known,) = model.codec.encode_ids([torch.from_numpy(begin)])
         if steps is not None and steps <= len(known):
             raise DaedalError(f"The recording lasts {len(begin) / rate:.2f} s already", "Give more --seconds")
-        seed = secrets.randbits(32) if seed is None else seed
-        noise = Noise(seed, first, n, self._subject.device)
-        rows = torch.full((n, 1), -1)
+        written = model.longest if steps is None else max(model.longest, shape.samples(steps))
+        noise = self._noise(seed, first, n, len(begin) + written)
+        seed, row = noise.seed, torch.full((1, 1), -1)
         if prompt is not None or self._captions is not None:
             (told, *more) = [""] if prompt is None else self._told(prompt, speaker)
             if more:
                 raise DaedalError("A sound that goes on says one thing", "Give one")
-            rows = self._encoded([told] * n)
-        sounds = []
-        codes = model.go_on(noise, rows.to(noise.device), how, known, steps)
+            row = self._encoded([told])
+        sounds, row = [], row.to(noise.device)
+        made = [
+            each.cpu().numpy()
+            for part in (noise.part(at, at + _TOGETHER) for at in range(0, n, _TOGETHER))
+            for each in model.codec.decode_ids(model.go_on(part, row.expand(part.count, -1), how, known, steps))
+        ]
         source = hashlib.sha256(begin.tobytes()).hexdigest() if len(begin) else None
-        for number, whole in enumerate(model.codec.decode_ids(codes), first):
-            samples = whole.cpu().numpy()
+        for number, samples in enumerate(made, first):
             held = np.pad(begin[: len(samples)], (0, max(0, len(samples) - len(begin))))
-            made = _spliced(held, samples, 0, (len(begin), len(samples)), rate) if len(begin) else samples
+            whole = _spliced(held, samples, 0, (len(begin), len(samples)), rate) if len(begin) else samples
             facts = {
                 "prompt": prompt,
                 "speaker": speaker,
@@ -133,7 +138,7 @@ class Speak(Skill):
                 "source": source,
                 "options": how,
             }
-            sounds.append(Sound(made, rate, self._subject.signed(SpeechProvenance, task="continue", **facts)))
+            sounds.append(Sound(whole, rate, self._subject.signed(SpeechProvenance, task="continue", **facts)))
         return sounds
 
     def say_each(
@@ -205,8 +210,8 @@ class Speak(Skill):
         known = torch.ones(1, 1, config.height, config.width)
         lies = [round((at * config.rate - begin) / config.hop) for at in (start, end)]
         known[..., max(0, lies[0]) : max(lies[0] + 1, lies[1])] = 0
-        seed = secrets.randbits(32) if seed is None else seed
-        noise = Noise(seed, 0, 1, self._subject.device)
+        noise = self._noise(seed, 0, 1, len(samples))
+        seed = noise.seed
         rows = self._encoded([self._prompt(part, speaker)]).to(noise.device)
         made = self._model.edit(picture.to(noise.device), known.to(noise.device), noise, rows, how)
         spoken = self._model.sound(config.frames(made.float().cpu())[0]).numpy()[: len(window)]
@@ -224,6 +229,16 @@ class Speak(Skill):
         codec = self._subject.codec
         given = [codec.samples(codec.encode(*signal_of(each))) for each in listed(recordings)]
         return [Sound(self._model.copy(torch.from_numpy(each)).numpy(), codec.rate) for each in given]
+
+    def _noise(self, seed: int | None, first: int, n: int, samples: int) -> Noise:
+        """The random numbers of `n` sounds, of so many samples at most, which can be held; a seed is drawn if none is given."""
+        if n < 1 or not 0 <= first < 2**63:
+            raise DaedalError(f"There are no {n} sounds from number {first} on", "Ask for 1 or more")
+        if seed is not None and not 0 <= seed < 2**63:
+            raise DaedalError(f"There is no seed {seed}", "Give a whole number from 0")
+        if n > _TOGETHER:
+            require_memory(f"Holding {n:,} sounds", n * (_SAMPLE * samples + _RECORD), "Ask for fewer")
+        return Noise(secrets.randbits(32) if seed is None else seed, first, n, self._subject.device)
 
     @property
     def way_to_sound(self) -> str:

@@ -27,5 +27,5 @@ class Vocode(Skill):
         """
         codec, model = self._subject.codec, self._subject.model
         given = [codec.samples(codec.encode(*signal_of(each))) for each in listed(recordings)]
-        made = model.sounds([model.mel.encode(torch.from_numpy(each)) for each in given])
-        return [Sound(each.numpy(), codec.rate) for each in made]
+        made = model.sounds([model.mel.encode(model.mel.lengthened(torch.from_numpy(each))) for each in given])
+        return [Sound(copy[: len(each)].numpy(), codec.rate) for each, copy in zip(given, made, strict=True)]
