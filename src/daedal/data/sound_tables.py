@@ -69,7 +69,7 @@ def spoken(
     found = Beside(Said())
     read = partial(_read, encoding=encoding, beside=beside, tables=tables)
     for item in items:
-        for each in read_chosen(item, encoding, lambda rows: _columns(rows, asked, found.notes), read):
+        for each in read_chosen(item, encoding, lambda rows: _columns(rows, asked, found.columns), read):
             if isinstance(each, Whole):
                 for name, text in _lines(each):
                     found.add(name, Said(text))
