@@ -158,9 +158,7 @@ def tell_prompts(generator: "Generator", prompts: Sequence[str] | None) -> None:
         console.note(f"Only the first {captions.window} tokens of a prompt are read")
 
 
-def require_turns(
-    count: int, asked: Mapping[str, Sequence[str] | None], fix: str, what: str = "picture"
-) -> None:
+def require_turns(count: int, asked: Mapping[str, Sequence[str] | None], fix: str, what: str = "picture") -> None:
     """Make sure that each of several that are taken in turn has its turn.
 
     Args:

@@ -77,7 +77,9 @@ def decode_clip(data: bytes, end: str, sampling: Sampling) -> Signal:
     except MemoryError:
         raise Unreadable("broken file", "it asks for more memory than there is") from None
     except Exception as error:  # on damaged files the decoders raise whatever they stumble over
-        told = getattr(error, "strerror", None) or str(error)  # of the system's faults and FFmpeg's without their numbers
+        told = getattr(error, "strerror", None) or str(
+            error
+        )  # of the system's faults and FFmpeg's without their numbers
         said = (told.splitlines() or [type(error).__name__])[0]
         bomb = type(error).__name__.startswith("DecompressionBomb")
         raise Unreadable("too large" if bomb else "broken file", said[:160]) from None
