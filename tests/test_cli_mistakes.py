@@ -175,7 +175,7 @@ def test_a_data_folder_where_a_run_is_wanted(data: Path, command: str, tmp_path:
 def test_a_run_that_was_stopped_before_it_saved(tmp_path: Path) -> None:
     (tmp_path / "run" / "training").mkdir(parents=True)
     said = mistake("generate", tmp_path / "run", "--prompt", "x")
-    assert f"has saved no model yet. Go on with it by --resume {tmp_path / 'run'}" in said
+    assert f"has saved no model yet. Go on with it by daedal train --resume {tmp_path / 'run'}" in said
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "model.zip"])

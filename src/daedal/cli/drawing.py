@@ -158,21 +158,22 @@ def tell_prompts(generator: "Generator", prompts: Sequence[str] | None) -> None:
         console.note(f"Only the first {captions.window} tokens of a prompt are read")
 
 
-def require_turns(pictures: int, asked: Mapping[str, Sequence[str] | None], fix: str) -> None:
+def require_turns(count: int, asked: Mapping[str, Sequence[str] | None], fix: str, what: str = "picture") -> None:
     """Make sure that each of several that are taken in turn has its turn.
 
     Args:
         asked: what is taken in turn, by what it is called.
-        fix: how to have more pictures, where a `{}` is how many.
+        fix: how to have more, where a `{}` is how many.
+        what: is made.
 
     Raises:
-        DaedalError: there are more of them than pictures.
+        DaedalError: there are more of them than are made.
     """
     for called, several in asked.items():
-        if several is not None and len(several) > pictures > 0:
-            number = "1 picture" if pictures == 1 else f"{pictures} pictures"
+        if several is not None and len(several) > count > 0:
+            number = f"1 {what}" if count == 1 else f"{count} {what}s"
             raise DaedalError(
-                f"{len(several)} {called} are given for {number}: {several[pictures]!r} would have no turn",
+                f"{len(several)} {called} are given for {number}: {several[count]!r} would have no turn",
                 fix.format(len(several)),
             )
 

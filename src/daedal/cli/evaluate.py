@@ -69,7 +69,7 @@ def evaluate(
         raise DaedalError(
             "--seconds is for models of images and of examples, and a gpt takes what it takes", "Leave it out"
         )
-    given = {**pictures, **texts, "seconds": seconds or (_SECONDS if of_pictures else None)}
+    given = {**pictures, **texts, "seconds": _SECONDS if seconds is None and of_pictures else seconds}
     options = {name: value for name, value in given.items() if value is not None and name != "against"}
     if data is not None and against is not None:
         raise DaedalError("--data and --against both name what to measure against", "Give one of them")

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from daedal.data.document import Lost, Note
 from daedal.data.images.kinds import without_end
 
-S = TypeVar("S")
+S = TypeVar("S", bound=tuple[str | None, ...])
 T = TypeVar("T")
 
 
@@ -18,19 +18,32 @@ class Beside(Generic[S]):
         nothing: what is said of a file of which nothing is.
 
     Attributes:
-        notes: which columns were taken.
+        columns: notes of which columns were taken.
         lost: what could not be read of the tables and texts.
     """
 
     def __init__(self, nothing: S) -> None:
         self._nothing = nothing
         self._said: dict[str, S] = {}
-        self.notes: list[Note] = []
+        self._twice: set[str] = set()
+        self.columns: list[Note] = []
         self.lost: list[Lost] = []
 
+    @property
+    def notes(self) -> list[Note]:
+        """Which columns were taken, and of how many files two things are said."""
+        twice = f"{len(self._twice):,} files have two rows or texts that differ: the first is taken"
+        return self.columns + [Note(twice)] * bool(self._twice)
+
     def add(self, name: str, said: S) -> None:
-        """What is said first of a file stays."""
-        self._said.setdefault(_key(name), said)
+        """What is said first of a file stays; what it leaves open may be said later."""
+        key = _key(name)
+        first = self._said.setdefault(key, said)
+        if first != said:
+            pairs = list(zip(first, said, strict=True))
+            self._said[key] = cast(S, type(said)(*(old if old is not None else new for old, new in pairs)))  # type: ignore[call-arg]
+            if any(None not in pair and len({*pair}) == 2 for pair in pairs):
+                self._twice.add(key)
 
     def told(self, found: Iterable[T | Lost]) -> Iterator[T]:
         """What was found, without what could not be read, which is kept as `lost`."""

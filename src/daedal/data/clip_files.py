@@ -7,6 +7,7 @@ What a file says of its size and length is looked at before it is decoded, and n
 import io
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ class Sampling(NamedTuple):
 
     def refuse_long(self, seconds: float) -> None:
         if seconds > self.longest:
-            raise Unreadable("too long", f"{seconds:,.0f} s, and {self.longest:g} s are the most", broken=False)
+            raise Unreadable("too long", f"more than {self.longest:,g} s", broken=False)
 
     def refuse_large(self, width: int, height: int) -> None:
         if width * height > _MOST_PIXELS or not width * height:
@@ -76,7 +77,10 @@ def decode_clip(data: bytes, end: str, sampling: Sampling) -> Signal:
     except MemoryError:
         raise Unreadable("broken file", "it asks for more memory than there is") from None
     except Exception as error:  # on damaged files the decoders raise whatever they stumble over
-        said = (str(error).splitlines() or [type(error).__name__])[0]
+        told = getattr(error, "strerror", None) or str(
+            error
+        )  # of the system's faults and FFmpeg's without their numbers
+        said = (told.splitlines() or [type(error).__name__])[0]
         bomb = type(error).__name__.startswith("DecompressionBomb")
         raise Unreadable("too large" if bomb else "broken file", said[:160]) from None
     return Signal(values, sampling.frames / seconds)
@@ -119,14 +123,7 @@ def _of_pictures(data: bytes, sampling: Sampling) -> tuple[np.ndarray, float]:
 
 
 def _of_video(data: bytes, sampling: Sampling) -> tuple[np.ndarray, float]:
-    try:
-        import av
-    except ImportError:
-        raise Unreadable(
-            "no PyAV", "video is read by it: pip install 'daedal[video]'; or convert it to GIF or WebP", broken=False
-        ) from None
-
-    with av.open(io.BytesIO(data), "r") as container:
+    with _opened(data) as container:
         if not container.streams.video:
             raise Unreadable("no video", "the file has no stream of pictures", broken=False)
         stream = container.streams.video[0]
@@ -153,11 +150,21 @@ def _of_video(data: bytes, sampling: Sampling) -> tuple[np.ndarray, float]:
     return np.stack([taken[int(each)] for each in wanted]), seconds
 
 
+def _opened(data: bytes) -> AbstractContextManager[Any]:
+    """A video of these bytes alone: play lists and session descriptions, which name other files and addresses, open none."""
+    try:
+        import av
+    except ImportError:
+        raise Unreadable(
+            "no PyAV", "video is read by it: pip install 'daedal[video]'; or convert it to GIF or WebP", broken=False
+        ) from None
+    container: AbstractContextManager[Any] = av.open(io.BytesIO(data), "r", options={"protocol_whitelist": "none"})
+    return container
+
+
 def _decoded(data: bytes, sampling: Sampling) -> Iterator[tuple[float, Any]]:
     """The frames of a video with their times, one after the other."""
-    import av
-
-    with av.open(io.BytesIO(data), "r") as container:
+    with _opened(data) as container:
         size = None
         for number, frame in enumerate(container.decode(video=0)):
             size = size or (frame.width, frame.height)

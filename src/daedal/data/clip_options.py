@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from daedal.codecs.raster import colour_name
 from daedal.config import Config
 from daedal.data.example_options import ExampleOptions
 
@@ -34,3 +35,9 @@ class ClipOptions(ExampleOptions, ClipFields):
     labels: Literal["folders", "none"] | None = None
     captions: Literal["none"] | None = None
     longest: float = Field(default=120.0, gt=0, le=3600)
+
+    @field_validator("background")
+    @classmethod
+    def _is_a_colour(cls, value: str) -> str:
+        colour_name(value)
+        return value

@@ -33,7 +33,7 @@ def said_of_clips(items: Sequence[Item], asked: dict[str, str], encoding: str | 
         if "file" not in chosen or len(chosen) < 2:
             return {}
         told = ", ".join(f"{name} from {column!r}" for name, column in chosen.items() if name != "file")
-        found.notes.append(Note(f"{rows[0].label} speaks of the clips: {told}"))
+        found.columns.append(Note(f"{rows[0].label} speaks of the clips: {told}"))
         return chosen
 
     for item in items:

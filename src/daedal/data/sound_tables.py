@@ -73,7 +73,7 @@ def spoken(
         yield from found.told(_read(label, stream, type_, encoding, beside, tables))
 
     for item in items:
-        for each in read_chosen(item, encoding, lambda rows: _columns(rows, asked, found.notes), read):
+        for each in read_chosen(item, encoding, lambda rows: _columns(rows, asked, found.columns), read):
             if isinstance(each, Whole):
                 for name, text in _lines(each):
                     found.add(name, Said(text))

@@ -230,6 +230,6 @@ def _walk(folder: Path, lost: list[Lost], leave_out: Path | None) -> Iterator[Pa
             elif path.is_file():
                 yield path
             elif path.is_symlink():
-                lost.append(
-                    Lost(readable_name(str(path)), "link to nothing", "what it names is not there", 0, broken=False)
-                )
+                lost.append(Lost(readable_name(str(path)), "link to nothing", "no file is there", 0, broken=False))
+            else:
+                lost.append(Lost(readable_name(str(path)), "no file", "a pipe, a socket or a device", 0, broken=False))

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from PIL import Image
 
-from daedal.codecs.sheet import enlarged, grid
+from daedal.codecs.sheet import GAP, enlarged, grid, lay_out
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, write_json
 from daedal.inference.picture import opaque, save_image
@@ -23,6 +23,8 @@ from daedal.inference.provenance import ClipProvenance, FilmProvenance
 FORMATS = (".gif", ".webp", ".mp4", ".png")
 _SIDE = 256
 """Pixels that tiny frames are enlarged to, at most: players blur what they enlarge themselves."""
+_MOST_SIDE, _MOST_PIXELS = 16_000, 2**28
+"""Pixels of a side of a film, as WebP and H.264 have them, and of all its frames, at most."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,7 @@ class Clip:
     def __post_init__(self) -> None:
         if not self.frames:
             raise DaedalError("A clip without frames shows nothing", "Give at least one")
-        if not 0.1 <= self.fps <= 240:
-            raise DaedalError(f"A clip cannot show {self.fps} frames a second", "Choose 0.1 to 240")
+        check_rate(self.fps)
 
     def save(self, path: Path | str, scale: int | None = None) -> Path:
         """Write the clip in the format that the name's end says, and beside it `<path>.json`, which says where it comes from.
@@ -88,13 +89,46 @@ class Clip:
         return [enlarged(frame, scale) for frame in self.frames]
 
 
+def check_rate(fps: float) -> None:
+    """
+    Raises:
+        DaedalError: no clip shows so many frames in a second.
+    """
+    if not 0.1 <= fps <= 240:
+        raise DaedalError(f"A clip cannot show {fps} frames a second", "Choose 0.1 to 240")
+
+
+def check_one_file(path: Path, count: int, frames: int, width: int, height: int) -> None:
+    """Make sure, before they are made, that so many clips can be written side by side into one file.
+
+    Raises:
+        DaedalError: few programs would open it, or it takes more memory than is sane.
+    """
+    columns, rows = lay_out(count, width, height)
+    strip = clip_format(path) == ".png"
+    scale = _scale_of_several(width, height) if count > 1 else 1 if strip else shown_at(width, height)
+    across, down = (each * (side * scale + GAP) - GAP for each, side in ((columns, width), (rows, height)))
+    if strip:
+        lay_out(frames, across, down, frames)
+    elif max(across, down) > _MOST_SIDE or across * down * frames > _MOST_PIXELS:
+        raise DaedalError(
+            f"{path}: {count:,} clips of {frames:,} frames side by side are frames of {across:,} x {down:,} pixels, "
+            "more than programs show",
+            "Ask for fewer, or for a folder of them by a name without an ending",
+        )
+
+
 def side_by_side(clips: Sequence[Clip]) -> Clip:
     """Clips of one length as one, in a grid; with the provenance of the first, whose seed is that of all."""
     if len(clips) == 1:
         return clips[0]
-    scale = max(1, _SIDE // (2 * max(clips[0].frames[0].size)))
+    scale = _scale_of_several(*clips[0].frames[0].size)
     frames = tuple(grid(shown, scale=scale) for shown in zip(*(clip.frames for clip in clips), strict=True))
     return Clip(frames, clips[0].fps, clips[0].provenance)
+
+
+def _scale_of_several(width: int, height: int) -> int:
+    return max(1, _SIDE // (2 * max(width, height)))
 
 
 def shown_at(width: int, height: int) -> int:

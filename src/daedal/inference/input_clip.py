@@ -41,11 +41,17 @@ def _of_file(path: Path, codec: ClipCodec) -> Frames:
     end = end_of(path.name)
     if end not in ANIMATED | VIDEO:
         raise DaedalError(f"{path} is no clip by its name", f"Name a file of {', '.join(sorted(ANIMATED | VIDEO))}")
-    if regular_size(path) > LARGEST:
-        raise DaedalError(f"{path} is too large for a clip", f"Give one of at most {LARGEST >> 20} MiB")
+    try:
+        if regular_size(path) > LARGEST:
+            raise DaedalError(f"{path} is too large for a clip", f"Give one of at most {LARGEST >> 20} MiB")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DaedalError(f"{path} is missing", "Check the path of the clip") from None
+    except OSError as error:
+        raise DaedalError(f"{path} cannot be read ({error.strerror})", "Check the path and its permissions") from None
     raster = Raster(channels=3, height=codec.height, width=codec.width)
     try:
-        frames: Frames = decode_clip(path.read_bytes(), end, Sampling(codec.frames, raster, _LONGEST)).values
+        frames: Frames = decode_clip(data, end, Sampling(codec.frames, raster, _LONGEST)).values
     except Unreadable as error:
         raise DaedalError(f"{path} cannot be read as a clip: {error.reason} ({error.detail})", "Give another") from None
     return frames

@@ -28,6 +28,7 @@ from daedal.inference.provenance import Provenance
 from daedal.inference.sampling import Quantize
 from daedal.models.coded import Coded
 from daedal.models.encoder import EncoderModel
+from daedal.models.film import Film, FilmModel
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageModel
 from daedal.models.listener import Listener
@@ -38,6 +39,8 @@ from daedal.models.soundtokens import SoundTokens
 from daedal.models.speech import Speech
 from daedal.models.translator import Translator
 from daedal.models.vocoder import Vocoder
+from daedal.models.vqvae3d import VQVAE3D, VQVAE3DConfig
+from daedal.training.clip_pictures import pixels_of
 
 P = TypeVar("P", bound=Provenance)
 
@@ -248,6 +251,17 @@ def _require_fit(
                 f"The tokenizer counts types of tokens up to {codec.framing.types} and the model has {model.config.types}",
                 "Use the tokenizer that the model was trained with",
             )
+        case FilmModel() | VQVAE3D(), ClipCodec() if pixels_of(codec).shape != _clips_of(model).shape:
+            raise DaedalError(
+                f"The codec's clips are {pixels_of(codec).shape} and the model's {_clips_of(model).shape} (colours of all "
+                "frames, height, width)",
+                "Use the codec that the model was trained with",
+            )
+        case Film(), ClipCodec():
+            raise DaedalError(
+                "The model learned tokens of clips, and the model that makes those is missing",
+                "Restore the folder codec from a copy",
+            )
         case GPT(), PixelCodec():
             raise DaedalError(
                 "The model learned codes of pictures, and the model that makes those is missing",
@@ -257,6 +271,10 @@ def _require_fit(
             raise DaedalError(
                 "The model is of pictures, and the codec of text", "Use the codec that it was trained with"
             )
+
+
+def _clips_of(model: FilmModel | VQVAE3D) -> VQVAE3DConfig:
+    return (model.codec if isinstance(model, FilmModel) else model).config
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -219,7 +219,9 @@ def resolve(folder_or_hub_id: Path | str) -> Path:
     if (folder / "config.json").is_file():
         return folder
     if (folder / "training").is_dir() and not any(folder.glob("*.safetensors")):
-        raise DaedalError(f"The run in {folder} has saved no model yet", f"Go on with it by --resume {folder}")
+        raise DaedalError(
+            f"The run in {folder} has saved no model yet", f"Go on with it by daedal train --resume {folder}"
+        )
     if folder.is_dir():
         raise DaedalError(
             f"{folder} holds no trained model: it has no config.json", "Name a folder that `daedal train` wrote"

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
 from daedal.models.film_sampling import FilmSampling as FilmSampling
 from daedal.models.gpt import GPT, GPTConfig, earlier_vectors, token_table
@@ -112,8 +113,15 @@ class FilmModel(Model):
 
     def __init__(self, inner: Film, codec: VQVAE3D) -> None:
         super().__init__()
-        self.inner, self.codec = inner, codec.requires_grad_(False)
         self.config = config = inner.config
+        mine, theirs = (config.grid, config.groups), (codec.grid, codec.config.groups)
+        if mine != theirs or config.vocab_size <= codec.vocab_size + 1:
+            raise DaedalError(
+                f"The model writes grids of {mine[0]} in {mine[1]} groups, of {config.vocab_size} ids, and its tokenizer has "
+                f"{theirs[0]} in {theirs[1]}, of {codec.vocab_size}",
+                "Restore the folder from a copy",
+            )
+        self.inner, self.codec = inner, codec.requires_grad_(False)
         rest, places = config.vocab_size - codec.vocab_size - 1, config.group * config.groups
         said = {"words": rest - 1, "window": config.window} if config.window else {"classes": rest}
         self.layout = TokenLayout(codec.vocab_size, places, **said)

@@ -31,7 +31,7 @@ class CheckClip(Making):
     """Whether a clip can be made, and all that is settled of it: how many frames, how fast they are shown, by how much they are
     enlarged, and the first as the model sees it."""
 
-    op, skill = "check_film", "film"
+    op, skill, at_once = "check_film", "film", True
 
     def __init__(self, generator: Generator, command: Command) -> None:
         super().__init__(generator, command)

@@ -24,10 +24,12 @@ class Making(ABC):
         op: the command.
         skill: what a generator needs for it.
         held: seconds of sound that are kept while it waits.
+        at_once: whether nothing is left to do once it is made: then it waits for no other's work.
     """
 
     op: ClassVar[str]
     skill: ClassVar[str]
+    at_once: ClassVar[bool] = False
 
     def __init__(self, generator: Generator, command: Command) -> None:
         self.generator, self.id, self.owner = generator, command["id"], command.get("owner", "")

@@ -90,8 +90,12 @@ class MediaDesk:
         """
         if making.held and sum(job.making.held for job in self._jobs.values()) + making.held > _HELD:
             raise Refused(429, f"More than {_HELD:,.0f} s of recordings wait", "queue_full")
-        self._turns.join(making.owner, {job.making.owner for job in self._jobs.values()})
-        self._jobs[making.id] = _Job(making, making.pieces(lambda event: self._tell(making.id, event)))
+        job = _Job(making, making.pieces(lambda event: self._tell(making.id, event)))
+        if making.at_once:
+            self._said.put((making.id, next(job.pieces), 0.0))
+        else:
+            self._turns.join(making.owner, {job.making.owner for job in self._waiting})
+        self._jobs[making.id] = job
 
     def cancel(self, id: int) -> None:
         """Nobody waits for that any more."""
@@ -99,9 +103,9 @@ class MediaDesk:
 
     def step(self) -> list[Event]:
         """Begin the next piece of work where none is being done, and say what has come of it by now."""
-        if self._running is None and self._jobs:
+        if self._running is None and (waiting := self._waiting):
             first: dict[str, _Job] = {}
-            for job in self._jobs.values():
+            for job in waiting:
                 first.setdefault(job.making.owner, job)
             job = first[self._turns.next(first)]
             self._running = job.making.id
@@ -126,6 +130,11 @@ class MediaDesk:
                 if event["event"] in LAST:
                     del self._jobs[id]
         return events
+
+    @property
+    def _waiting(self) -> list[_Job]:
+        """Those whose pieces have turns."""
+        return [job for job in self._jobs.values() if not job.making.at_once]
 
     def stats(self) -> Event:
         """How much is going on."""

@@ -7,9 +7,13 @@ from typing import Any, NamedTuple
 import orjson
 
 from daedal.serving.database import KEPT, Database, Room, held_by, in_thread
+from daedal.serving.errors import ApiError
 
 Job = dict[str, Any]
 """What is kept of a job, as JSON: `id`, `status`, what it was asked for, and all that clients are told of it."""
+
+_OPEN = 64
+"""Jobs of an owner that have not ended."""
 
 
 class Content(NamedTuple):
@@ -30,13 +34,16 @@ class Videos:
         """Keep a new job; when this returns, it is on the disk.
 
         Raises:
-            ApiError: 413, the owner would have too much; 503, the disk is full.
+            ApiError: 429, too many of the owner's have not ended; 413, the owner would have too much; 503, the disk is full.
         """
 
         def work() -> None:
             self._forget_old()
             value = orjson.dumps(job)
             with self._database.transaction() as rows:
+                query = "SELECT count(*) FROM videos WHERE owner = ? AND NOT ended"
+                if int(rows.execute(query, (owner,)).fetchone()[0]) >= _OPEN:
+                    raise ApiError(429, f"{_OPEN} videos of this key are to be made", code="queue_full", retry_after=10)
                 self._room.check(held_by(rows, owner) + len(value))
                 rows.execute("INSERT INTO videos VALUES (?, ?, ?, 0, ?)", (job["id"], owner, int(time.time()), value))
 
@@ -75,16 +82,6 @@ class Videos:
             query = "SELECT owner, value FROM videos WHERE NOT ended ORDER BY rowid"
             with self._database.transaction() as rows:
                 return [(owner, orjson.loads(value)) for owner, value in rows.execute(query)]
-
-        return await in_thread(work)
-
-    async def open_jobs(self, owner: str) -> int:
-        """How many jobs of an owner have not ended."""
-
-        def work() -> int:
-            with self._database.transaction() as rows:
-                query = "SELECT count(*) FROM videos WHERE owner = ? AND NOT ended"
-                return int(rows.execute(query, (owner,)).fetchone()[0])
 
         return await in_thread(work)
 

@@ -21,8 +21,6 @@ from daedal.serving.schema.videos import ContentQuery, VideoRequest, VideosQuery
 from daedal.serving.video_jobs import VideoJobs
 from daedal.serving.video_store import Job, Videos
 
-_OPEN = 64
-"""Jobs of a key that have not ended."""
 _OPTIONS = ("guidance", "temperature", "top_k")
 
 
@@ -34,8 +32,6 @@ async def create(request: Request) -> Response:
         said = "The model was trained without captions: it films whatever it has learned. Send an empty prompt"
         raise ApiError(400, said, param="prompt", code="unsupported_parameter")
     me, videos, jobs = owner(request), _videos(request), _jobs(request)
-    if await videos.open_jobs(me) >= _OPEN:
-        raise ApiError(429, f"{_OPEN} videos of this key are to be made", code="queue_full", retry_after=10)
     asked: dict[str, Any] = {
         "prompt": body.prompt or None,
         "seed": secrets.randbits(32) if body.seed is None else body.seed,

@@ -40,7 +40,7 @@ class RunFolder:
         run = cls(path)
         if run.begun or run.staged:
             raise DaedalError(
-                f"{path} already holds a run", f"Go on with it by --resume {path}, or choose another --out"
+                f"{path} already holds a run", f"Go on with it by daedal train --resume {path}, or choose another --out"
             )
         if run.path.exists() and (not run.path.is_dir() or run._others()):
             raise DaedalError(f"{path} exists and is not an empty folder", "Choose another --out")

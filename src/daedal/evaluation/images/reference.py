@@ -102,7 +102,7 @@ def open_reference(source: Source, codec: PixelCodec) -> Reference:
     train = learned if isinstance(learned, ImageDataset) else None
     if isinstance(data, Dataset | ExampleDataset):
         raise DaedalError(
-            f"A model of pictures is measured on pictures, and {data.folder} holds text", "Name other data"
+            f"A model of pictures is measured on pictures, and {data.folder} holds {data.kind_name}", "Name other data"
         )
     return of_data(data, codec, train) if isinstance(data, ImageDataset) else _of_files(Path(data), codec, train)
 

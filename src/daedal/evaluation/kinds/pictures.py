@@ -10,6 +10,7 @@ from jaxtyping import Int, UInt8
 
 from daedal.codecs.caption import tidy
 from daedal.config import Config
+from daedal.codecs.image import PixelCodec
 from daedal.data.images.dataset import ImageDataset
 from daedal.evaluation.evaluator import NotMeasurable, Subject, Tell
 from daedal.evaluation.images.extractors import default_extractor, open_extractor
@@ -58,6 +59,12 @@ class Drawn:
     labels: Int[np.ndarray, " n"]
 
 
+def _tokens_of_others() -> NotMeasurable:
+    return NotMeasurable(
+        "Tokens of clips and of sounds are measured with the model that learns them", "Look at its samples"
+    )
+
+
 class PictureSubject(Subject):
     """A model of pictures and those to measure it against.
 
@@ -81,6 +88,8 @@ class PictureSubject(Subject):
 
     @classmethod
     def open(cls, generator: Generator, source: Source, options: PictureOptions, tell: Tell) -> Self:
+        if not isinstance(generator.codec, PixelCodec):
+            raise _tokens_of_others()
         subject = cls(generator.model, open_reference(source, generator.codec), options, generator)
         if "sample" in subject.can:
             tell(0.1, "making the extractor")
@@ -105,9 +114,7 @@ class PictureSubject(Subject):
     @classmethod
     def require_held_out(cls, dataset: Any) -> None:
         if not isinstance(dataset, ImageDataset):
-            raise NotMeasurable(
-                "Tokens of clips and of sounds are measured with the model that learns them", "Look at its samples"
-            )
+            raise _tokens_of_others()
         held_out(dataset)
 
     @classmethod

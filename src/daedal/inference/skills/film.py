@@ -15,7 +15,7 @@ from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
-from daedal.inference.clip import Clip
+from daedal.inference.clip import Clip, check_rate
 from daedal.inference.conditions import Labels, Prompts
 from daedal.inference.input_clip import AnyClip, input_frames
 from daedal.inference.input_picture import AnyPicture, fit
@@ -88,15 +88,15 @@ class MakeClips(Skill):
         how = FilmSampling.parse(options, "film")
         begin, end = self._given(picture, clip), None if to_picture is None else self._frame(to_picture)
         length = self._codec.frames
-        count = frames or (length if clip is None or begin is None else max(length, len(begin) + length // 2))
+        count = frames
+        if count is None:
+            count = length if clip is None or begin is None else max(length, len(begin) + length // 2)
         if n < 1 or first < 0:
             raise DaedalError(f"There are no {n} clips from number {first} on", "Ask for 1 or more")
-        if not max(1, 0 if begin is None else len(begin)) <= count <= LONGEST or frames == 0:
+        fewest = 1 if begin is None else len(begin)
+        if not fewest <= count <= LONGEST:
             told = "" if begin is None else f", of which {len(begin)} are given,"
-            raise DaedalError(
-                f"A clip of {count if frames is None else frames:,} frames{told} cannot be written",
-                f"Ask for up to {LONGEST:,}",
-            )
+            raise DaedalError(f"A clip of {count:,} frames{told} cannot be written", f"Ask for {fewest} to {LONGEST:,}")
         if end is not None and (count != length or (begin is not None and len(begin) >= length)):
             raise DaedalError(
                 f"The model leads to a picture in {length} frames",
@@ -104,6 +104,7 @@ class MakeClips(Skill):
             )
         seed = secrets.randbits(32) if seed is None else seed
         rate = length / _SECONDS if fps is None else fps
+        check_rate(rate)
         given = 0 if begin is None or picture is not None else len(begin)
         made: list[Clip] = []
         for place in range(0, n, _TOGETHER):
