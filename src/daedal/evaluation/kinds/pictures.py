@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from daedal.codecs.caption import tidy
-from daedal.config import Config
 from daedal.codecs.image import PixelCodec
+from daedal.config import Config
 from daedal.data.images.dataset import ImageDataset
 from daedal.evaluation.evaluator import NotMeasurable, Subject, Tell
 from daedal.evaluation.images.extractors import default_extractor, open_extractor
