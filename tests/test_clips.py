@@ -263,16 +263,17 @@ def test_what_two_tables_say_of_a_clip_is_joined_and_what_differs_is_told(tmp_pa
     dataset = build_data([tmp_path], tmp_path / "out", kind="clips", frames=4)
     assert isinstance(dataset, ExampleDataset)
     assert dataset.classes("label") == ("c0", "c1")
-    assert "it is 3" in {caption for name in dataset.splits for caption in dataset.split(name).values("caption")}
-    assert "1 files have two rows or texts that differ: the first is taken" in render_card(dataset)
+    names = ("train", "validation", "test")
+    assert "it is 3" in {caption for name in names for caption in dataset.split(name).values("caption")}
+    assert "1 files have two rows or texts that differ: the first is taken" in str(dataset.manifest.model_dump())
 
 
 def test_a_pipe_is_left_out_and_counted(tmp_path: Path) -> None:
     for number in range(12):
         (tmp_path / f"{number}.gif").write_bytes(animated(frames(step=2 + number)))
     os.mkfifo(tmp_path / "pipe.gif")
-    told = render_card(build_data([tmp_path], tmp_path / "out", kind="clips", frames=4))
-    assert "a pipe, a socket or a device" in told
+    dataset = build_data([tmp_path], tmp_path / "out", kind="clips", frames=4)
+    assert "a pipe, a socket or a device" in str(dataset.manifest.model_dump())
 
 
 def test_a_background_that_is_no_colour_is_refused(tmp_path: Path) -> None:
