@@ -1,6 +1,7 @@
 """Files of moving pictures become clips of one size and number of frames; what is none is told and counted."""
 
 import io
+import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -236,3 +237,45 @@ def test_frames_are_no_option_of_pictures(tmp_path: Path) -> None:
         build_data(["digits"], tmp_path / "out", frames=4)
     with pytest.raises(DaedalError, match="size"):
         ClipOptions.parse({"size": 15}, "clips")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile other.mp4\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    ],
+)
+def test_a_video_opens_no_other_file_and_no_address(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.mp4").write_bytes(video(frames()))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Unreadable, match="Invalid"):
+        decode_clip(text.encode(), "mp4", SAMPLING)
+
+
+def test_what_two_tables_say_of_a_clip_is_joined_and_what_differs_is_told(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"{number}.gif").write_bytes(animated(frames(step=2 + number)))
+    (tmp_path / "a.csv").write_text("file,caption\n" + "".join(f"{n}.gif,it is {n}\n" for n in range(12)))
+    (tmp_path / "b.csv").write_text(
+        "file,caption,label\n" + "".join(f"{n}.gif,{'another' if n == 3 else ''},c{n % 2}\n" for n in range(12))
+    )
+    dataset = build_data([tmp_path], tmp_path / "out", kind="clips", frames=4)
+    assert isinstance(dataset, ExampleDataset)
+    assert dataset.classes("label") == ("c0", "c1")
+    names = ("train", "validation", "test")
+    assert "it is 3" in {caption for name in names for caption in dataset.split(name).values("caption")}
+    assert "1 files have two rows or texts that differ: the first is taken" in str(dataset.manifest.model_dump())
+
+
+def test_a_pipe_is_left_out_and_counted(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"{number}.gif").write_bytes(animated(frames(step=2 + number)))
+    os.mkfifo(tmp_path / "pipe.gif")
+    dataset = build_data([tmp_path], tmp_path / "out", kind="clips", frames=4)
+    assert "a pipe, a socket or a device" in str(dataset.manifest.model_dump())
+
+
+def test_a_background_that_is_no_colour_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DaedalError, match="not a colour"):
+        build_data(["moving-scenes:40"], tmp_path / "out", background="nocolour")

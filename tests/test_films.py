@@ -1,6 +1,7 @@
 """A GPT over the tokens of clips, what it is trained on and what it is asked for."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -299,3 +300,57 @@ def test_commands_make_clips_between_pictures_and_after_others(run: Path, tmp_pa
         assert beside.size[0] > 1.9 * beside.size[1]
     assert "no clip" in mistake("reconstruct", run / "training" / "tokens", picture.with_suffix(".txt"))
     assert "one frame" in mistake("generate", run, "--continue", picture)
+
+
+def test_wrong_requests_are_refused_before_a_clip_is_made(run: Path, tmp_path: Path) -> None:
+    ask, out = ("generate", run), ("--out", tmp_path / "a.gif")
+    assert "is missing" in mistake(*ask, "--continue", tmp_path / "nothing.gif", *out)
+    assert "0.1 to 240" in mistake(*ask, "--fps", "1000", "--frames", "900", *out)
+    assert "'c' would have no turn" in mistake(*ask, "-n", "2", "--prompt", "a", "--prompt", "b", "--prompt", "c", *out)
+    assert "Ask for fewer" in mistake(*ask, "-n", "1000000000", *out)
+    assert "more than programs show" in mistake(*ask, "-n", "600", "--frames", "300", *out)
+    (tmp_path / "file").write_text("mine")
+    assert "is a file" in mistake(*ask, "--out", tmp_path / "file")
+    assert "in the way" in mistake(*ask, "--out", tmp_path / "file" / "a.gif")
+    assert not list(tmp_path.glob("*.gif"))
+
+
+def test_what_is_changed_or_unknown_is_told(run: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (50, 40), "red").save(tmp_path / "a.png")
+    said = command(
+        "generate", run, "--from-picture", tmp_path / "a.png", "--prompt", "a zebra", "--out", tmp_path / "a.gif"
+    )
+    assert "50x40 pixels become 32x32" in said.err
+    assert "had zebra" in said.err
+
+
+def test_clips_of_a_folder_are_those_of_a_file_and_each_prompt_has_its_turn(run: Path, tmp_path: Path) -> None:
+    ask = ("generate", run, "--seed", "3", "--prompt", "a red circle moves right", "--prompt", "a blue heart grows")
+    assert command(*ask, "--out", tmp_path / "file.gif").out.startswith("2 clips of seed 3")
+    assert command(*ask, "-n", "9", "--out", tmp_path / "folder").code == 0
+    with Image.open(tmp_path / "folder" / "0001.gif") as one, Image.open(tmp_path / "file.gif") as both:
+        assert one.n_frames == both.n_frames == 3
+    records = [json.loads((tmp_path / "folder" / f"{n:04d}.gif.json").read_text()) for n in range(9)]
+    assert [each["number"] for each in records] == [*range(9)]
+    assert [each["prompt"] for each in records[:2]] == ["a red circle moves right", "a blue heart grows"]
+    assert {each["seed"] for each in records} == {3}
+
+
+def test_a_codec_of_other_clips_is_told_when_a_film_is_opened(run: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(run, tmp_path / "copied")
+    (copied / "clip_codec.json").write_text('{"frames": 9, "height": 32, "width": 32}')
+    with pytest.raises(DaedalError, match=r"the model's \(9, 32, 32\)"):
+        daedal.load(copied)
+    shutil.copy(run / "clip_codec.json", copied)
+    values = json.loads((copied / "codec" / "config.json").read_text())
+    (copied / "codec" / "config.json").write_text(json.dumps(values | {"channels": 3}))
+    with pytest.raises(DaedalError, match="its tokenizer has"):
+        daedal.load(copied)
+    shutil.rmtree(copied / "codec")
+    with pytest.raises(DaedalError, match="is missing"):
+        daedal.load(copied)
+
+
+def test_the_tokenizer_of_a_film_opens_alone_and_is_measured_with_it(run: Path) -> None:
+    assert identify(run / "codec").kind == "clips"
+    assert "with the model that learns them" in mistake("evaluate", run / "codec", "--data", run.parent / "data")

@@ -322,6 +322,20 @@ def test_the_process_hears_of_a_cancelled_clip_in_the_middle_of_it() -> None:
     assert studio.frames < 10
 
 
+def test_whether_a_clip_can_be_made_is_told_while_another_is_made() -> None:
+    studio = Studio()
+    desk = MediaDesk(studio)  # type: ignore[arg-type]
+    studio.gate.clear()
+    desk.begin(desk.prepare({**film(frames=3, fps=2.0, scale=1, picture=None), "op": "film", "seed": 1}))
+    assert desk.step() == []
+    desk.begin(desk.prepare({**film(), "id": 2}))
+    (settled,) = desk.step()
+    assert (settled["id"], settled["event"], settled["frames"]) == (2, "result", 4)
+    studio.gate.set()
+    while desk.busy:
+        assert all(event["id"] == 1 for event in desk.step())
+
+
 def test_a_video_says_in_itself_where_it_comes_from(tmp_path: Path) -> None:
     clip = Clip(tuple(Image.new("RGB", (8, 8), (20 * n, 0, 0)) for n in range(3)), 4)
     for form in ("gif", "webp"):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from daedal.data.document import Lost, Note
 from daedal.data.images.kinds import without_end
@@ -41,7 +41,8 @@ class Beside(Generic[S]):
         first = self._said.setdefault(key, said)
         if first != said:
             pairs = list(zip(first, said, strict=True))
-            self._said[key] = cast(S, type(said)(*(old if old is not None else new for old, new in pairs)))  # type: ignore[call-arg]
+            merged = (old if old is not None else new for old, new in pairs)
+            self._said[key] = type(said)(*merged)  # type: ignore[arg-type]  # a named tuple takes its fields one by one
             if any(None not in pair and len({*pair}) == 2 for pair in pairs):
                 self._twice.add(key)
 

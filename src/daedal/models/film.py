@@ -115,7 +115,7 @@ class FilmModel(Model):
         super().__init__()
         self.config = config = inner.config
         mine, theirs = (config.grid, config.groups), (codec.grid, codec.config.groups)
-        if mine != theirs or config.vocab_size <= codec.vocab_size + 1:
+        if mine != theirs or config.vocab_size <= codec.vocab_size:
             raise DaedalError(
                 f"The model writes grids of {mine[0]} in {mine[1]} groups, of {config.vocab_size} ids, and its tokenizer has "
                 f"{theirs[0]} in {theirs[1]}, of {codec.vocab_size}",

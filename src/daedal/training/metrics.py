@@ -1,6 +1,8 @@
 """What a run writes down as it goes: JSON Lines, one object a line with its step, and TensorBoard's event files."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,15 +70,25 @@ class Journal:
     def scalars(self, record: dict[str, float]) -> None:
         """Append numbers to `metrics.jsonl` and TensorBoard."""
         self.write("metrics", record)
-        if self._board is None:
-            from torch.utils.tensorboard import SummaryWriter  # a slow import
+        with self._on_disk():
+            if self._board is None:
+                from torch.utils.tensorboard import SummaryWriter  # a slow import
 
-            purge = self._resumed_at + 1 if self._resumed_at else None
-            self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=purge)
-        for name, value in record.items():
-            if name != "step":
-                self._board.add_scalar(name, value, int(record["step"]))
+                purge = self._resumed_at + 1 if self._resumed_at else None
+                self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=purge)
+            for name, value in record.items():
+                if name != "step":
+                    self._board.add_scalar(name, value, int(record["step"]))
 
     def close(self) -> None:
         if self._board is not None:
-            self._board.close()
+            with self._on_disk():
+                self._board.close()
+
+    @contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        """What TensorBoard's own thread could not write, it says at any later call."""
+        try:
+            yield
+        except OSError as error:
+            raise disk_error(error, Path(self._folder / "tensorboard")) from None
