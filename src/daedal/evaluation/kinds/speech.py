@@ -1,5 +1,6 @@
 """A model that speaks, held-out recordings of what it is to say, and a listener that judges where one is named."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 

@@ -120,7 +120,8 @@ class Speak(Skill):
             if more:
                 raise DaedalError("A sound that goes on says one thing", "Give one")
             row = self._encoded([told])
-        sounds, row = [], row.to(noise.device)
+        sounds = []
+        row = row.to(noise.device)
         made = [
             each.cpu().numpy()
             for part in (noise.part(at, at + _TOGETHER) for at in range(0, n, _TOGETHER))
