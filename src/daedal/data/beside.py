@@ -46,7 +46,7 @@ class Beside(Generic[S]):
             if any(None not in pair and len({*pair}) == 2 for pair in pairs):
                 self._twice.add(key)
 
-    def told(self, found: Iterable[T | Lost]) -> Iterator[T]:
+    def told(self, found: Iterable[T]) -> Iterator[T]:
         """What was found, without what could not be read, which is kept as `lost`."""
         for each in found:
             if isinstance(each, Lost):
