@@ -174,7 +174,10 @@ def test_a_damaged_folder_is_told_in_a_line(kind: str, built: Callable[[str], Ex
 @KINDS
 def test_no_family_learns_what_it_cannot(kind: str, built: Callable[[str], ExampleDataset], tmp_path: Path) -> None:
     data = built(kind)
-    assert f"holds {kind}" in mistake("train", "vae", "--data", data.folder, "--out", tmp_path / "run", "--steps", "2")
+    if kind != "sounds":  # whose frames are pictures to it
+        assert f"holds {kind}" in mistake(
+            "train", "vae", "--data", data.folder, "--out", tmp_path / "run", "--steps", "2"
+        )
     if kind != "chat":
         assert f"holds {kind}" in mistake(
             "train", "gpt", "--data", data.folder, "--out", tmp_path / "run", "--steps", "2"

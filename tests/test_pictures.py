@@ -22,7 +22,7 @@ from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
 from daedal.inference.picture import Picture, grid, save_each, save_grid
 from daedal.models.image import ImageConfig
-from daedal.serving.image_commands import _opened
+from daedal.serving.given import given_picture
 from image_files import png_with
 
 torch.set_num_threads(1)
@@ -461,7 +461,7 @@ def test_a_bad_picture_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_long_text_in_a_png_is_no_reason_to_refuse_it() -> None:
     data = png_with((b"zTXt", b"workflow\0\0" + zlib.compress(b"x" * 3_000_000)))
     assert PLAIN.fit(data).size == (12, 12)
-    _opened(base64.b64encode(data).decode(), "image")
+    given_picture(base64.b64encode(data).decode(), "image")
 
 
 def test_of_an_animation_the_first_frame_is_taken_and_told(tmp_path: Path) -> None:

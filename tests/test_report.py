@@ -282,7 +282,7 @@ def test_every_renderer_shows_every_block() -> None:
     Image.new("L", (1, 1)).save(pixel, format="PNG")
     copies = hostile().measurements[0].but(name="copies", definition=define("copies", 1))
     report = hostile().model_copy(update={
-        "pictures": {"sheet.png": pixel.getvalue()},
+        "files": {"sheet.png": pixel.getvalue()},
         "blocks": (
             Ranking(quantity="bits-per-byte", of="Bits of it"), Note(brief="a note"), Numbers(measurements=(copies,)),
             Sheet(title="Sheet", says="what is on it", file="sheet.png"),

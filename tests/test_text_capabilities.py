@@ -31,8 +31,10 @@ MORE: dict[str, dict[str, Any]] = {
     "music": {"architecture": "swift", "vocab_size": TUNES.vocab_size, "grid": (16, 4)},
 }
 """Of a family, what its toy has besides."""
-# those of clips, which are joined with a tokenizer, are tried in test_films.py
-NAMES = [name for name, each in families().items() if each.over == "tokens" and "clips" not in each.learns]
+# those of clips and of sounds, which are joined with a tokenizer, are tried in test_films.py and test_sound_tokens.py
+NAMES = [
+    name for name, each in families().items() if each.over == "tokens" and not {"clips", "sounds"} & {*each.learns}
+]
 TEXTS = ["The cat sat.", "A dog lay by the door."]
 DOES: dict[Capability, Callable[[Generator], Any]] = {
     "complete": lambda generator: [each.text for each in generator.generate(TEXTS, max_tokens=4, seed=1)],
