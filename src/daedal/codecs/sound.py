@@ -7,6 +7,7 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -17,7 +18,7 @@ from pydantic import Field
 
 from daedal.config import Config
 from daedal.errors import DaedalError
-from daedal.files import read_json, write_json
+from daedal.files import atomic_path, make_folder, read_json, write_json
 
 Array = np.ndarray
 SOUND_CODEC = "sound_codec.json"
@@ -25,6 +26,8 @@ FULL = 32768
 """The size of the loudest sample of 16 bits."""
 LOWEST, HIGHEST = 1000, 384_000
 """Samples in a second that a recording may have."""
+PAUSE = 0.2
+"""Seconds between things that are said one after the other."""
 _FRAME = 0.01  # seconds
 _SILENT = 50.0  # decibels below the loudest frame
 _KEPT = 0.05  # seconds of silence that stay before and behind
@@ -121,6 +124,15 @@ def sound_file(samples: Float[Array, "samples *channels"], rate: int, form: str 
     with sound_writer(buffer, rate, form, channels, comment) as file:
         file.write(to_int16(samples))
     return buffer.getvalue()
+
+
+def write_one_by_one(path: Path, sounds: Sequence[Float[Array, " _"]], rate: int, pause: float = 0.0) -> Path:
+    """Write sounds one after the other into a WAV, so many seconds of silence behind each; gives its path."""
+    path, silence = path.with_suffix(".wav"), np.zeros(round(pause * rate), dtype=np.float32)
+    make_folder(path.parent)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(sound_file(np.concatenate([part for each in sounds for part in (each, silence)]), rate))
+    return path
 
 
 def sound_writer(to: BinaryIO, rate: int, form: str, channels: int = 1, comment: str = "") -> Any:

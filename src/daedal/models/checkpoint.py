@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,7 +19,7 @@ from daedal.codecs.text import TextCodec
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.families import line, part, table
-from daedal.files import atomic_path, make_folder, read_json, write_json
+from daedal.files import atomic_folder, atomic_path, make_folder, read_json, write_json
 from daedal.models.coded import needs_codec, with_codec
 from daedal.models.formats import Format, TensorName, family_of, format_of
 from daedal.models.habits import Habits
@@ -116,6 +116,29 @@ def save_own(model: Model, folder: Path, classes: tuple[str, ...] = ()) -> None:
         write_tensors(tensors, temporary)
     described = {"model_type": f"{OWN}{model.family}", "class_names": list(classes)}
     write_json(folder / "config.json", described | model.config.model_dump(mode="json"))
+
+
+class Saved(Protocol):
+    """What makes ids or codes of examples, and is kept beside the model of these."""
+
+    def save(self, folder: Path, /) -> object: ...
+
+
+def save_codecs(folder: Path, own: Saved, coder: Model | None = None, *others: Saved | None) -> None:
+    """What makes examples of what a model makes, beside the model.
+
+    Args:
+        own: of the data.
+        coder: the model whose codes it learned, which is kept with `own` in a folder of its own.
+        others: of captions, say.
+    """
+    for each in (own, *others):
+        if each is not None:
+            each.save(folder)
+    if coder is not None and not (folder / CODEC).is_dir():
+        with atomic_folder(folder / CODEC) as temporary:
+            save_own(coder, temporary)
+            own.save(temporary)
 
 
 def load_model(

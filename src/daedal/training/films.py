@@ -16,10 +16,9 @@ from daedal.codecs.clip import CLIP_CODEC
 from daedal.data.examples import ExampleDataset
 from daedal.data.windows import visit
 from daedal.errors import DaedalError
-from daedal.files import atomic_folder
-from daedal.models.checkpoint import load_model, resolve, save_own
+from daedal.models.checkpoint import load_model, resolve, save_codecs, save_own
 from daedal.models.film import Film, FilmConfig, FilmModel
-from daedal.models.identity import CODEC, Identity
+from daedal.models.identity import Identity
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Model, TokenBatch
 from daedal.models.vqvae3d import COLOURS, VQVAE3D
@@ -155,13 +154,7 @@ class FilmTask(Task):
 
     def save(self, folder: Path) -> None:
         save_own(self.model, folder, self.classes)
-        self.dataset.clip_codec.save(folder)
-        if self._captions is not None:
-            self._captions.save(folder)
-        if not (folder / CODEC).is_dir():
-            with atomic_folder(folder / CODEC) as temporary:
-                save_own(self.whole.codec, temporary)
-                self.dataset.clip_codec.save(temporary)
+        save_codecs(folder, self.dataset.clip_codec, self.whole.codec, self._captions)
 
     def batch(self, first: int, count: int) -> TokenBatch:
         places, _ = visit(first, count, len(self._train), self._seed)

@@ -11,7 +11,7 @@ import torch
 from daedal.codecs.caption import CaptionCodec
 from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
-from daedal.models.checkpoint import load_model, resolve, save_model
+from daedal.models.checkpoint import load_model, resolve, save_codecs, save_model
 from daedal.models.coded import TokenModel
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageBatch, ImageModel
@@ -21,7 +21,7 @@ from daedal.models.vqvae import VQVAE
 from daedal.training.gpt_plan import GridPlan
 from daedal.training.learner import Facts, Request
 from daedal.training.machine import Machine
-from daedal.training.picture_codes import captions_of, classes_of, coder, open_codec, save_codecs
+from daedal.training.picture_codes import captions_of, classes_of, coder, open_codec
 from daedal.training.pictures import VALIDATED, PictureTask
 from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time
@@ -102,7 +102,7 @@ class GridTask(PictureTask):
 
     def save(self, folder: Path) -> None:
         save_model(self.model, folder, notes={"class_names": list(self.classes)})
-        save_codecs(self.dataset, self.codec, folder, self._captions)
+        save_codecs(folder, self.dataset.codec, self.codec, self._captions)
 
     def batch(self, first: int, count: int) -> TokenBatch:
         pictures, layout = self._train.batch(first, count), self._layout

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,10 +13,9 @@ from daedal.codecs.raster import IMAGE_CODEC
 from daedal.data.images.dataset import ImageDataset, ImageSplit
 from daedal.errors import DaedalError
 from daedal.families import line
-from daedal.files import atomic_folder
-from daedal.models.checkpoint import load_model, save_own
+from daedal.models.checkpoint import load_model
 from daedal.models.coded import Coded
-from daedal.models.identity import CODEC, Identity
+from daedal.models.identity import Identity
 from daedal.models.image import ImageModel
 from daedal.training.plan import Plan
 
@@ -47,19 +45,6 @@ def open_codec(path: str, family: str, dataset: ImageDataset) -> ImageModel:
             "Train the codec on data of that size",
         )
     return model.requires_grad_(False)
-
-
-def save_codecs(
-    dataset: ImageDataset, codec: ImageModel | None, folder: Path, captions: CaptionCodec | None = None
-) -> None:
-    """What turns codes into pictures and captions into ids, beside the model of the codes."""
-    dataset.codec.save(folder)
-    if captions is not None:
-        captions.save(folder)
-    if codec is not None and not (folder / CODEC).is_dir():
-        with atomic_folder(folder / CODEC) as temporary:
-            save_own(codec, temporary)
-            dataset.codec.save(temporary)
 
 
 def identity_of(whole: ImageModel, plan: Plan) -> Identity:

@@ -20,7 +20,7 @@ from daedal.config import Config
 from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder
-from daedal.models.checkpoint import load_model, resolve, save_own
+from daedal.models.checkpoint import load_model, resolve, save_codecs, save_own
 from daedal.models.clip import CLIP
 from daedal.models.coded import Coded, with_codec
 from daedal.models.image import ImageBatch, ImageModel
@@ -36,7 +36,6 @@ from daedal.training.picture_codes import (
     identity_of,
     labels_of,
     open_codec,
-    save_codecs,
 )
 from daedal.training.picture_plan import PicturePlan
 from daedal.training.picture_traits import mirrors_belong
@@ -93,7 +92,7 @@ class PictureTask(Task):
 
     def save(self, folder: Path) -> None:
         save_own(self.model, folder, self.classes)
-        save_codecs(self.dataset, self.codec, folder, self._captions)
+        save_codecs(folder, self.dataset.codec, self.codec, self._captions)
 
     def batch(self, first: int, count: int) -> Any:
         return self._train.batch(first, count)

@@ -1,13 +1,12 @@
 """Sound in stages and one budget: the tokens of recordings, then a GPT that writes them after what they say."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from daedal.config import Config
 from daedal.data import open_data
 from daedal.errors import DaedalError
 from daedal.training.plan import options_of, plan_class
-from daedal.training.run import RunFolder
 from daedal.training.said import read_pronunciations
 from daedal.training.session import Session, TrainingResult
 from daedal.training.token_stages import TokenStages
@@ -15,7 +14,7 @@ from daedal.training.token_stages import TokenStages
 
 def options() -> type[Config]:
     """Those of the GPT's plan."""
-    return options_of([plan_class("soundgpt", "sounds")])
+    return options_of([plan_class(SoundStages.writer, "sounds")])
 
 
 def train(
@@ -42,14 +41,11 @@ class SoundStages(TokenStages):
 
     file = "sound.json"
     share = 0.45
-    tokenizer: ClassVar[str] = "soundtokens"
+    tokenizer = "soundtokens"
+    writer = "soundgpt"
 
     def check(self) -> None:
         dataset = open_data(self.data)
         if dataset.kind_name != "sounds":
             raise DaedalError(f"Sound is learned from sounds, and {self.data} holds others", "Name data of sounds")
         read_pronunciations(self.options.get("pronunciations"), dataset)  # and not when the tokenizer is trained
-
-    def second(self, session: Session, run: RunFolder, budget: float | None, spent: float) -> TrainingResult:
-        codec = self.codec or str(run.tokens)
-        return session.begin("soundgpt", self.data, run.path, budget, None, codec, self.options, spent)

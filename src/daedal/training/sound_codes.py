@@ -13,13 +13,12 @@ from torch import Tensor
 
 from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.pronunciations import Pronunciations
-from daedal.codecs.sound import SOUND_CODEC, SoundCodec, faster, sound_file
+from daedal.codecs.sound import PAUSE, SOUND_CODEC, SoundCodec, faster, write_one_by_one
 from daedal.data.examples import ExampleDataset
 from daedal.data.windows import visit
 from daedal.errors import DaedalError
-from daedal.files import atomic_folder, atomic_path, make_folder
-from daedal.models.checkpoint import load_model, save_own
-from daedal.models.identity import CODEC, Identity
+from daedal.models.checkpoint import load_model, save_codecs, save_own
+from daedal.models.identity import Identity
 from daedal.models.layout import TokenLayout
 from daedal.models.model import TokenBatch
 from daedal.models.sayable import Sayable
@@ -135,15 +134,7 @@ class SoundGPTTask(Task):
 
     def save(self, folder: Path) -> None:
         save_own(self.model, folder)
-        self._codec.save(folder)
-        if self._captions is not None:
-            self._captions.save(folder)
-        if self._pronunciations is not None:
-            self._pronunciations.save(folder)
-        if not (folder / CODEC).is_dir():
-            with atomic_folder(folder / CODEC) as temporary:
-                save_own(self.whole.codec, temporary)
-                self._codec.save(temporary)
+        save_codecs(folder, self._codec, self.whole.codec, self._captions, self._pronunciations)
 
     def _labels(self, told: list[str]) -> Tensor:
         return torch.full((len(told), 1), -1) if self._captions is None else self._captions.encode(told)
@@ -178,15 +169,8 @@ class SoundGPTTask(Task):
         told = spoken.told(places, [False] * len(places))
         device = next(self.model.parameters()).device
         noise, labels = Noise(seed, 0, len(told), device), self._labels(told).to(device)
-        rate = self._codec.rate
-        gap = np.zeros(rate // 5, dtype=np.float32)
         sounds = self.whole.to(device).speak(noise, labels, self.whole.prompted)
-        path = path.with_suffix(".wav")
-        make_folder(path.parent)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(
-                sound_file(np.concatenate([x for each in sounds for x in (each.cpu().numpy(), gap)]), rate)
-            )
+        path = write_one_by_one(path, [each.cpu().numpy() for each in sounds], self._codec.rate, PAUSE)
         return f"{path}: {' | '.join(told)}" if self._captions is not None else str(path)
 
 

@@ -9,9 +9,8 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from daedal.codecs.mel_pictures import MEL_PICTURES, MelPictures
-from daedal.codecs.sound import SoundCodec, sound_file
+from daedal.codecs.sound import SoundCodec, write_one_by_one
 from daedal.data.examples import ExampleDataset, ExampleSplit
-from daedal.files import atomic_path
 from daedal.models.checkpoint import save_own
 from daedal.models.identity import Identity
 from daedal.training.learner import Request
@@ -85,8 +84,7 @@ class SoundPictureTask(PictureTask):
         rows, columns = (side // size for side, size in zip(grey.shape, (codec.height, codec.width), strict=True))
         shown = grey[: rows * codec.height, : columns * codec.width].reshape(rows, codec.height, columns, codec.width)
         sounds = [codec.sound(each[..., None]) for row in shown.swapaxes(1, 2) for each in row]
-        with atomic_path(path.with_suffix(".wav")) as temporary:
-            temporary.write_bytes(sound_file(np.concatenate(sounds), codec.rate))
+        write_one_by_one(path, sounds, codec.rate)
         return told
 
 

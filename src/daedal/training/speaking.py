@@ -12,13 +12,12 @@ from jaxtyping import Int64
 from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.mel import LEAST_SPREAD, MelCodec
 from daedal.codecs.pronunciations import Pronunciations
-from daedal.codecs.sound import SOUND_CODEC, SoundCodec, sound_file
+from daedal.codecs.sound import PAUSE, SOUND_CODEC, SoundCodec, write_one_by_one
 from daedal.data.examples import ExampleDataset
 from daedal.data.windows import visit
 from daedal.errors import DaedalError
-from daedal.files import atomic_folder, atomic_path, make_folder
-from daedal.models.checkpoint import load_model, resolve, save_own
-from daedal.models.identity import CODEC, Identity
+from daedal.models.checkpoint import load_model, resolve, save_codecs, save_own
+from daedal.models.identity import Identity
 from daedal.models.image import ImageBatch
 from daedal.models.speech import Speech, SpeechConfig
 from daedal.models.vocoder import Vocoder
@@ -115,14 +114,7 @@ class SpeechTask(Task):
 
     def save(self, folder: Path) -> None:
         save_own(self.model, folder)
-        self._codec.save(folder)
-        self._captions.save(folder)
-        if self._pronunciations is not None:
-            self._pronunciations.save(folder)
-        if self._vocoder is not None and not (folder / CODEC).is_dir():
-            with atomic_folder(folder / CODEC) as temporary:
-                save_own(self._vocoder, temporary)
-                self._codec.save(temporary)
+        save_codecs(folder, self._codec, self._vocoder, self._captions, self._pronunciations)
 
     def batch(self, first: int, count: int) -> ImageBatch:
         indexes, _ = visit(first, count, len(self._train), self._seed)
@@ -151,12 +143,7 @@ class SpeechTask(Task):
         told = [config.prompt(spoken.said[at] or "", spoken.speakers[at]) for at in places.tolist()]
         device = next(self.model.parameters()).device
         drawn = self.model.sample(Noise(seed, 0, len(told), device), self._captions.encode(told).to(device))
-        gap = np.zeros(config.rate // 5, dtype=np.float32)
-        pieces = [piece for sound in self.model.sounds(drawn) for piece in (sound.numpy(), gap)]
-        path = path.with_suffix(".wav")
-        make_folder(path.parent)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(sound_file(np.concatenate(pieces), config.rate))
+        path = write_one_by_one(path, [each.numpy() for each in self.model.sounds(drawn)], config.rate, PAUSE)
         return f"{path}: {' | '.join(told)}"
 
 

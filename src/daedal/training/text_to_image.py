@@ -4,7 +4,7 @@ With `prior="flow"` a flow learns it all at once.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, create_model
 
@@ -14,7 +14,6 @@ from daedal.data.images.dataset import ImageDataset
 from daedal.errors import DaedalError
 from daedal.training.picture_codes import require_captions
 from daedal.training.plan import options_of, plan_class
-from daedal.training.run import RunFolder
 from daedal.training.session import Session, TrainingResult
 from daedal.training.token_stages import TokenStages
 
@@ -47,7 +46,7 @@ def train(
         raise DaedalError("Text to image learns captions, and from nothing", "Leave --init and --condition away")
     prior = options.pop("prior", "tokens")
     if prior == "flow":
-        return session.begin(prior, data, out, budget, None, codec, {**options, "condition": "caption"})
+        return session.begin(prior, data, out, budget, None, codec, {**options, **TextToImage.settled})
     if prior != "tokens":
         raise DaedalError(f"There is no prior {prior!r} of text to image", "Use tokens or flow")
     return TextToImage.asked(data, budget, codec, options).train(session, out)
@@ -57,6 +56,8 @@ class TextToImage(TokenStages):
     """What was asked of a run of text to image."""
 
     file = "text-to-image.json"
+    writer = "gpt"
+    settled: ClassVar[dict[str, Any]] = {"condition": "caption"}
     share = 0.25  # with more, tokens lose hardly less (docs/log.md)
 
     def check(self) -> None:
@@ -64,8 +65,3 @@ class TextToImage(TokenStages):
         if not isinstance(dataset, ImageDataset):
             raise DaedalError(f"Text to image learns pictures, and {self.data} holds others", "Name data of pictures")
         require_captions(dataset)
-
-    def second(self, session: Session, run: RunFolder, budget: float | None, spent: float) -> TrainingResult:
-        codec = self.codec or str(run.tokens)
-        options = {**self.options, "condition": "caption"}
-        return session.begin("gpt", self.data, run.path, budget, None, codec, options, spent)

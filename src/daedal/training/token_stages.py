@@ -23,6 +23,10 @@ class TokenStages(Stages):
     what = ("the tokenizer", "the GPT")
     tokenizer: ClassVar[str] = "vqvae"
     """The family of the first stage."""
+    writer: ClassVar[str]
+    """The family of the second."""
+    settled: ClassVar[dict[str, Any]] = {}
+    """Options of the second that all such runs have."""
 
     codec: str | None
 
@@ -48,3 +52,9 @@ class TokenStages(Stages):
     def first(self, session: Session, out: Path, budget: float | None) -> TrainingResult:
         shared = {name: self.options[name] for name in _SHARED if name in self.options}
         return session.begin(self.tokenizer, self.data, out, budget, None, None, shared)
+
+    def second(self, session: Session, run: RunFolder, budget: float | None, spent: float) -> TrainingResult:
+        codec = self.codec or str(run.tokens)
+        return session.begin(
+            self.writer, self.data, run.path, budget, None, codec, {**self.options, **self.settled}, spent
+        )

@@ -7,14 +7,13 @@ from daedal.config import Config
 from daedal.data import open_data
 from daedal.errors import DaedalError
 from daedal.training.plan import options_of, plan_class
-from daedal.training.run import RunFolder
 from daedal.training.session import Session, TrainingResult
 from daedal.training.token_stages import TokenStages
 
 
 def options() -> type[Config]:
     """Those of the GPT's plan."""
-    return options_of([plan_class("film", "clips")])
+    return options_of([plan_class(Video.writer, "clips")])
 
 
 def train(
@@ -45,12 +44,9 @@ class Video(TokenStages):
     file = "video.json"
     share = 0.4
     tokenizer = "vqvae3d"
+    writer = "film"
 
     def check(self) -> None:
         dataset = open_data(self.data)
         if dataset.kind_name != "clips":
             raise DaedalError(f"Video is learned from clips, and {self.data} holds others", "Name data of clips")
-
-    def second(self, session: Session, run: RunFolder, budget: float | None, spent: float) -> TrainingResult:
-        codec = self.codec or str(run.tokens)
-        return session.begin("film", self.data, run.path, budget, None, codec, self.options, spent)

@@ -10,11 +10,10 @@ import torch
 from jaxtyping import Int64
 
 from daedal.codecs.mel import MelCodec
-from daedal.codecs.sound import SOUND_CODEC, SoundCodec, sound_file
+from daedal.codecs.sound import SOUND_CODEC, SoundCodec, write_one_by_one
 from daedal.data.examples import ExampleDataset
 from daedal.data.windows import visit
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, make_folder
 from daedal.models.checkpoint import load_model, save_own
 from daedal.models.identity import Identity
 from daedal.models.waves import WaveBatch
@@ -103,11 +102,7 @@ class WaveTask(Task):
         pieces = self._held if len(self._held) else self._train
         waves = pieces.first(np.linspace(0, len(pieces) - 1, min(_SHOWN, len(pieces))).astype(np.int64)).waves
         heard = [sound.numpy() for wave in waves for sound in (wave, self.model.copy(wave))]
-        path = path.with_suffix(".wav")
-        make_folder(path.parent)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(sound_file(np.concatenate(heard), self._codec.rate))
-        return str(path)
+        return str(write_one_by_one(path, heard, self._codec.rate))
 
 
 class WaveLearner(Learner):
