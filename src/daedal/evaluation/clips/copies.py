@@ -8,17 +8,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Sheet
 from daedal.evaluation.clips.contact_sheet import contact_sheet
 from daedal.evaluation.clips.motion_network import as_planes
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
-from daedal.evaluation.images import memorization
 from daedal.evaluation.images.baselines import spread
-from daedal.evaluation.images.memorization import Nearest
+from daedal.evaluation.images.copying import copying
 from daedal.evaluation.kinds.clips import Clips, ClipSubject, frames_of
-from daedal.evaluation.means import WILSON
-from daedal.evaluation.measurement import Measurement, define
 
 NEIGHBOURS = "neighbours.png"
 _TRAIN, _AT_ONCE = 4000, 250
@@ -46,43 +42,20 @@ class ClipCopies(Evaluator[ClipSubject]):
             _alike(frames_of(subject.train.at(places[first : first + _AT_ONCE])))
             for first in range(0, len(places), _AT_ONCE)
         ])  # fmt: skip
-        near = memorization.nearest(_alike(made), learned)
-        hit = np.unique(near.indices)
-        own = memorization.nearest_of(learned, hit)
-        apart = Nearest(np.full(len(learned), np.inf), np.zeros(len(learned), dtype=np.int64))
-        apart.distances[hit] = own.distances
         how = {"space": f"contrast-at-{_SIDE}-pixels-{_FRAMES}-frames", "train": len(learned), "samples": len(made)}
-        found = memorization.authenticity(near, apart)
-        measured = [Measurement(
-            name="authentic clips", value=found.value, unit="", interval=found.interval, interval_method=WILSON,
-            n=len(made), pieces="clips", better="higher", definition=define("authenticity", 1, **how), **subject.about,
-        )]  # fmt: skip
-        missing: tuple[str, ...] = ()
-        try:
-            test = memorization.copy_test(near, memorization.nearest(_alike(held), learned))
-        except DaedalError as error:
-            missing = (error.what,)
-        else:
-            stated = define("data-copying", 1, **how, **{subject.held.name: len(held)})
-            measured += [
-                Measurement(
-                    name="farther than held-out clips", value=test.probability, unit="", interval=test.interval,
-                    interval_method=memorization.METHOD, n=len(made), pieces="clips", better="higher", definition=stated,
-                    **subject.about,
-                ),
-                Measurement(
-                    name="p-value of copying", value=test.p, unit="", n=len(made), pieces="clips", better="higher",
-                    definition=stated.replace("data-copying/", "data-copying-p/"), **subject.about,
-                ),
-            ]  # fmt: skip
-        closest = np.argsort(near.distances, kind="stable")[:_SHOWN]
-        beside = frames_of(subject.train.at(places[near.indices[closest]]))
+        found = copying(
+            _alike(made), _alike(held), learned, ("clips", "clips"), how, {subject.held.name: len(held)}, pieces="clips",
+            **subject.about,
+        )  # fmt: skip
+        closest = np.argsort(found.near.distances, kind="stable")[:_SHOWN]
+        beside = frames_of(subject.train.at(places[found.near.indices[closest]]))
         rows = [clip for pair in zip(made[closest], beside, strict=True) for clip in pair]
         says = (
             "The clips that are nearest to a training clip, each above that clip. If both are the same, it was copied."
         )
         return Findings(
-            tuple(measured), blocks=(Sheet(title="What it copies", says=says, file=NEIGHBOURS),), missing=missing,
+            (found.authentic, *found.tested), missing=found.missing,
+            blocks=(Sheet(title="What it copies", says=says, file=NEIGHBOURS),),
             pictures={NEIGHBOURS: contact_sheet(rows)},
         )  # fmt: skip
 

@@ -11,16 +11,12 @@ from torch import Tensor
 
 from daedal.codecs.raster import to_image
 from daedal.codecs.sheet import pairs
-from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Sheet
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
-from daedal.evaluation.images import memorization
 from daedal.evaluation.images.baselines import spread
+from daedal.evaluation.images.copying import copying
 from daedal.evaluation.images.features import Pictures, as_planes
-from daedal.evaluation.images.memorization import Nearest
 from daedal.evaluation.kinds.pictures import PictureSubject
-from daedal.evaluation.means import WILSON
-from daedal.evaluation.measurement import Measurement, define
 
 NEIGHBOURS = "neighbours.png"
 _TRAIN = 10_000
@@ -43,41 +39,20 @@ class Copies(Evaluator[PictureSubject]):
         samples, held_out = drawn.pictures, subject.held.pictures
         learned = np.asarray(train[spread(len(train), _TRAIN)])
         features = _alike(learned)
-        near = memorization.nearest(_alike(samples), features)
-        hit = np.unique(near.indices)
-        own = memorization.nearest_of(features, hit)
-        apart = Nearest(np.full(len(learned), np.inf), np.zeros(len(learned), dtype=np.int64))
-        apart.distances[hit] = own.distances
         how = {"space": f"contrast-at-{_SIDE}-pixels", "train": len(learned), "samples": len(samples)}
-        found = memorization.authenticity(near, apart)
-        measured = [Measurement(
-            name="authentic samples", value=found.value, unit="", interval=found.interval, interval_method=WILSON,
-            n=len(samples), pieces="pictures", better="higher", definition=define("authenticity", 1, **how), **subject.about,
-        )]  # fmt: skip
-        missing: tuple[str, ...] = ()
-        try:
-            test = memorization.copy_test(near, memorization.nearest(_alike(held_out), features))
-        except DaedalError as error:
-            missing = (error.what,)
-        else:
-            stated = define("data-copying", 1, **how, **{reference.name: len(held_out)})
-            measured.append(Measurement(
-                name="farther than held-out pictures", value=test.probability, unit="",
-                interval=test.interval, interval_method=memorization.METHOD, n=len(samples), pieces="pictures",
-                better="higher", definition=stated, **subject.about,
-            ))  # fmt: skip
-            measured.append(Measurement(
-                name="p-value of copying", value=test.p, unit="", n=len(samples), pieces="pictures", better="higher",
-                definition=stated.replace("data-copying/", "data-copying-p/"), **subject.about,
-            ))  # fmt: skip
-        closest = np.argsort(near.distances, kind="stable")[:16]
+        found = copying(
+            _alike(samples), _alike(held_out), features, ("samples", "pictures"), how, {reference.name: len(held_out)},
+            pieces="pictures", **subject.about,
+        )  # fmt: skip
+        closest = np.argsort(found.near.distances, kind="stable")[:16]
         says = (
             "The samples that are nearest to a training picture, each above that picture. If both are the same picture, the "
             "model has copied it."
         )
         return Findings(
-            tuple(measured), blocks=(Sheet(title="What it copies", says=says, file=NEIGHBOURS),), missing=missing,
-            pictures={NEIGHBOURS: pairs(_images(samples[closest]), _images(learned[near.indices[closest]]))},
+            (found.authentic, *found.tested), missing=found.missing,
+            blocks=(Sheet(title="What it copies", says=says, file=NEIGHBOURS),),
+            pictures={NEIGHBOURS: pairs(_images(samples[closest]), _images(learned[found.near.indices[closest]]))},
         )  # fmt: skip
 
 

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 
 from daedal.codecs.sheet import pairs
-from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Sheet
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
-from daedal.evaluation.images import memorization
 from daedal.evaluation.images.baselines import spread
+from daedal.evaluation.images.copying import copying
 from daedal.evaluation.images.memorization import Nearest
 from daedal.evaluation.kinds.speech import SpeechSubject
-from daedal.evaluation.means import WILSON, mean_interval, student
+from daedal.evaluation.means import mean_interval, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.mel_distortion import evenly
 from daedal.evaluation.report import Baseline
@@ -45,10 +44,6 @@ class SoundCopies(Evaluator[SpeechSubject]):
         assert train is not None
         learned = as_sounds(subject.generator.codec, train.at(spread(len(train), _TRAIN))["sound"])
         made, real, known = (_moments(sounds) for sounds in (spoken.made, spoken.real, learned))
-        near, beside = memorization.nearest(made, known), memorization.nearest(real, known)
-        hit = np.unique(near.indices)
-        apart = Nearest(np.full(len(known), np.inf), np.zeros(len(known), dtype=np.int64))
-        apart.distances[hit] = memorization.nearest_of(known, hit).distances
         how = {**conditions(spoken.real[0].rate), "moments": _MOMENTS, "learned": len(known)}
 
         def distance(found: Nearest, of: str) -> Measurement:
@@ -59,31 +54,21 @@ class SoundCopies(Evaluator[SpeechSubject]):
                 **subject.about | ({} if of == "speech" else {"model_hash": ""}),
             )  # fmt: skip
 
-        share = memorization.authenticity(near, apart)
-        own = [
-            distance(near, "speech"),
-            Measurement(
-                name="authentic sounds", value=share.value, unit="", interval=share.interval, interval_method=WILSON, seed=0,
-                n=len(made), pieces="sounds", better="higher", definition=define("authenticity", 1, **how), **subject.about,
-            ),
-        ]  # fmt: skip
-        missing: tuple[str, ...] = ()
-        try:
-            test = memorization.copy_test(near, beside)
-        except DaedalError as error:
-            missing = (error.what,)
-        else:
-            own.append(
-                Measurement(
-                    name="farther than held-out sounds", value=test.probability, unit="", interval=test.interval, seed=0,
-                    interval_method=memorization.METHOD, n=len(made), pieces="sounds", better="higher",
-                    definition=define("data-copying", 1, **how, held_out=len(real)), **subject.about,
-                )
-            )  # fmt: skip
-        closest = np.argsort(near.distances, kind="stable")[:_SHOWN]
+        found = copying(
+            made,
+            real,
+            known,
+            ("sounds", "sounds"),
+            how,
+            {"held_out": len(real)},
+            pieces="sounds",
+            seed=0,
+            **subject.about,
+        )
+        closest = np.argsort(found.near.distances, kind="stable")[:_SHOWN]
         sheet = pairs(
             spectrograms([spoken.made[at] for at in closest]),
-            spectrograms([learned[near.indices[at]] for at in closest]),
+            spectrograms([learned[found.near.indices[at]] for at in closest]),
             columns=4,
         )
         says = (
@@ -91,8 +76,9 @@ class SoundCopies(Evaluator[SpeechSubject]):
             "same, the model has copied it."
         )
         return Findings(
-            tuple(own), (Baseline(name=REAL[0], why=REAL[1], measurements=(distance(beside, "real"),)),),
-            (Sheet(title="What it copies", says=says, file=NEIGHBOURS),), missing, pictures={NEIGHBOURS: sheet},
+            (distance(found.near, "speech"), found.authentic, *found.tested[:1]),
+            (Baseline(name=REAL[0], why=REAL[1], measurements=(distance(found.beside, "real"),)),),
+            (Sheet(title="What it copies", says=says, file=NEIGHBOURS),), found.missing, pictures={NEIGHBOURS: sheet},
         )  # fmt: skip
 
 
