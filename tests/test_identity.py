@@ -124,7 +124,8 @@ def test_what_is_in_the_place_of_the_file_is_not_passed_over(runs: Path, what: s
 def test_a_run_over_codes_whose_codec_is_gone_says_so(runs: Path, tmp_path: Path) -> None:
     run = shutil.copytree(runs / "grids", tmp_path / "run")
     shutil.rmtree(run / "codec")
-    assert "Restore the folder codec" in " ".join(mistake("generate", run, "--out", tmp_path / "a.png").split())
+    said = " ".join(mistake("generate", run, "--out", tmp_path / "a.png").split())
+    assert "codec is missing, which a gpt works with. Restore it from a copy." in said
 
 
 def test_pipes_in_a_run_folder_keep_nobody_waiting(runs: Path, tmp_path: Path) -> None:
