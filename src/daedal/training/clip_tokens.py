@@ -25,6 +25,7 @@ _SHOWN = 4  # clips of a sample
 class ClipTokenTask(PictureTask):
     """Trains a tokenizer on clips."""
 
+    unit = "clips"
     dataset: Any
 
     def __init__(self, model: Any, dataset: ClipPictures, plan: PicturePlan) -> None:
