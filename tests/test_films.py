@@ -20,6 +20,7 @@ from daedal.models.film import Film, FilmConfig, FilmModel, FilmSampling
 from daedal.models.identity import identify
 from daedal.nn.causal_video import groups_of
 from daedal.nn.noise import Noise
+from daedal.training.run import RunFolder
 from test_vqvae3d import shaken, tokenizer, video
 
 torch.set_num_threads(1)
@@ -257,8 +258,13 @@ def test_what_makes_no_sense_is_refused(film: Generator) -> None:
     for wrong in ({"frames": 0}, {"frames": 10**6}, {"prompt": "a " * 200}, {"prompt": ""}, {"temperature": -1}):
         with pytest.raises(DaedalError):
             film.generate(1, **wrong)
-    with pytest.raises(DaedalError):
-        film.generate(0)
+    for none in (0, "a red circle"):
+        with pytest.raises(DaedalError, match="There are no"):
+            film.generate(none)
+    with pytest.raises(DaedalError, match="Say what to film"):
+        film.generate(1, prompt=" ")
+    with pytest.raises(DaedalError, match="train on clips with classes"):
+        film.generate(1, label="up")
 
 
 def test_clips_without_captions_train_a_model_that_knows_no_prompts(tmp_path: Path) -> None:
@@ -266,7 +272,7 @@ def test_clips_without_captions_train_a_model_that_knows_no_prompts(tmp_path: Pa
     daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
     film = daedal.load(tmp_path / "run")
     assert pixels(film.generate(1, seed=1)[0]).shape == (2, 32, 32, 3)
-    with pytest.raises(DaedalError, match="without captions"):
+    with pytest.raises(DaedalError, match=r"without captions, and cannot film .* train on clips with captions"):
         film.generate(1, prompt="a red circle moves right")
 
 
@@ -274,6 +280,12 @@ def test_pictures_train_no_video(tmp_path: Path) -> None:
     daedal.build_data(["scenes:12"], tmp_path / "pictures")
     with pytest.raises(DaedalError, match="learned from clips"):
         daedal.train("video", data=tmp_path / "pictures", out=tmp_path / "run", steps=1)
+
+
+def test_a_run_that_was_refused_can_be_asked_for_anew(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(DaedalError, match="too short"):
+        daedal.train("video", data=run.parent / "data", out=tmp_path / "run", budget="1ms")
+    RunFolder.check_new(tmp_path / "run")
 
 
 def test_video_that_is_to_go_on_is_told_how(run: Path, tmp_path: Path) -> None:

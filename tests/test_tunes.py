@@ -70,7 +70,8 @@ BAD = {
     "type 2": midi(ON, OFF, kind=2),
     "negative times": midi(ON, OFF)[:12] + b"\xe7\x28" + midi(ON, OFF)[14:],
     "cut": midi(ON, OFF)[:-8],
-    "damaged": b"RIFF" + bytes(60),
+    "damaged": midi(ON, OFF).replace(b"MTrk", b"MTrx"),
+    "no MIDI file": b"RIFF" + bytes(60),
     "too large": b"MThd" + bytes(LARGEST),
 }
 
