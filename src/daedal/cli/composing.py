@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from pydantic import Field
 
 from daedal.cli import console
-from daedal.cli.drawing import check_new, run_name
+from daedal.cli.drawing import check_place, run_name
 from daedal.config import Config
 from daedal.errors import DaedalError
 
@@ -54,9 +54,8 @@ def compose(generator: "Generator", run: str, n: int | None, asked: dict[str, An
         tune_format(out)
         if n > 1:
             raise DaedalError(f"{out} holds one tune, and {n} are asked for", "Name a folder")
-        check_new(out, replace)
-    elif out is not None and out.is_dir() and any(out.iterdir()) and not replace:
-        raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
+    if out is not None:
+        check_place(out, replace, folder=not out.suffix)
     gap = _gap(asked.pop("infill", None), asked.pop("bars", None))
     with console.progress() as progress:
         tunes = generator.generate(
