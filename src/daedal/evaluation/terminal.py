@@ -59,7 +59,7 @@ def _bars(report: Report, block: Ranking) -> "Grid":
     bars.columns[-1].justify = "left"
     largest = max(0.0, *(measurement.value for _, measurement in ranking)) or 1.0
     names, ends = (max(map(len, each)) for each in ([n for n, _ in ranking], [interval(m) for _, m in ranking]))
-    longest = min(_BAR, _LINE - names - len(headed(own)) - ends)
+    longest = max(_BAR // 3, min(_BAR, _LINE - names - len(headed(own)) - ends))
     for name, measurement in ranking:
         bar = "█" * max(1, round(longest * measurement.value / largest))
         row = (f"{measurement.value:.3f}", interval(measurement), Text(bar, style="green" if name == OWN else "dim"))
