@@ -5,7 +5,6 @@ import math
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,6 +38,7 @@ from daedal.training.text_to_image import TextToImage
 from runs import logged, same, stop_at
 from test_picture_training import SMALL, trainer_for
 from tiny_models import shaken
+from warm_python import python
 
 torch.set_num_threads(1)
 CODEC = CaptionCodec.train(["a red circle above a blue square", "two green stars", "a large pink moon"])
@@ -405,7 +405,7 @@ def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_bo
 
 def test_two_processes_train_both_stages_as_one_does(scenes: Path, tmp_path: Path) -> None:
     small = [str(part) for part in _ask(scenes, tmp_path / "two")]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    launcher = [python(), "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "src"}
     done = subprocess.run([*launcher, "-m", "daedal", *small], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
