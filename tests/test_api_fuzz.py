@@ -128,7 +128,7 @@ def checked(answer: httpx.Response) -> None:
 
 def write(client: httpx.Client) -> str:
     """A text, as a stream."""
-    body = {"model": "tiny", "prompt": "The quick", "max_tokens": 60, "seed": 7, "stream": True, "temperature": 0.7}
+    body = {"model": "tiny", "prompt": "The quick", "max_tokens": 24, "seed": 7, "stream": True, "temperature": 0.7}
     body["logit_bias"] = {"0": -100}
     answer = client.post("/v1/completions", json=body)
     events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]

@@ -49,7 +49,8 @@ class Warm:
             client = folder / name
             client.write_text(_CLIENT.format(python=sys.executable, address=address, name=name))
             client.chmod(0o755)
-        self._process = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([sys.executable, __file__, address], stdin=pipe, stdout=pipe)
 
     def __enter__(self) -> Self:
         assert self._process.stdout is not None
@@ -78,7 +79,8 @@ def started_warm() -> Iterator[None]:
 
 
 def main(address: str) -> None:
-    """Serve, one child a command."""
+    """Serve, one child a command, until the standard input ends: who started this is gone."""
+    import select
     import signal
 
     import scipy.special  # noqa: F401
@@ -96,7 +98,7 @@ def main(address: str) -> None:
         listener.bind(address)
         listener.listen(16)
         print("ready", flush=True)
-        while True:
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             client, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
