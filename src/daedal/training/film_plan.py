@@ -11,7 +11,7 @@ from daedal.models.vqvae3d import VQVAE3DShape, colours_of
 from daedal.training.gpt_plan import CausalPlan, TransformerPlan
 from daedal.training.picture_plan import ClassPlan, Recipe
 
-_TOKEN_RATE = 0.1
+_TOKEN_RATE = 0.05
 """The price of a nat of a clip's tokens, where a token tells three times as many values as one of a picture."""
 
 
