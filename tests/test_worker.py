@@ -347,7 +347,7 @@ def test_no_file_beside_a_model_runs_and_who_stops_the_server_does_not_stop_it(f
 
 
 def test_a_prompt_that_is_far_too_long_is_refused_before_it_is_read() -> None:
-    desk, began = TextDesk(GENERATOR), time.perf_counter()
+    desk, began = TextDesk(GENERATOR), time.process_time()
     huge = "the cat " * 2_000_000
     talk = {"messages": [{"role": "user", "content": huge}]}
     for command in (
@@ -358,7 +358,7 @@ def test_a_prompt_that_is_far_too_long_is_refused_before_it_is_read() -> None:
         with pytest.raises(Refused) as refused:
             desk.prepare(command)
         assert refused.value.code == "context_length_exceeded"
-    assert time.perf_counter() - began < 3  # to read one of them takes longer
+    assert time.process_time() - began < 3  # to read one of them takes longer
     counted = desk.prepare({"op": "tokenize", "id": 1, "prompt": {"text": "the cat " * 2000}})
     assert len(counted["ids"]) >= 2000
 
