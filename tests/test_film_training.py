@@ -36,6 +36,11 @@ def tokens(scenes: Path) -> Path:
     return trained("vqvae3d", scenes, scenes.parent / "tokens", None)
 
 
+@pytest.fixture(scope="module")
+def film(scenes: Path, tokens: Path) -> Path:
+    return trained("film", scenes, scenes.parent / "film", tokens)
+
+
 def task_of(family: str, data: Path, codec: Path | None, **values: Any) -> tuple[Any, Any]:
     learner = open_learner(family, data, codec=None if codec is None else str(codec))
     given = {**SMALL[family], "steps": 4, "device": "cpu", **values}
@@ -61,9 +66,10 @@ def trained(family: str, data: Path, run: Path, codec: Path | None, stop: int = 
 
 
 @pytest.mark.parametrize("family", SMALL)
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(family: str, scenes: Path, tokens: Path, tmp_path: Path) -> None:
-    codec = tokens if family == "film" else None
-    whole = trained(family, scenes, tmp_path / "whole", codec)
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(
+    family: str, scenes: Path, tokens: Path, film: Path, tmp_path: Path
+) -> None:
+    codec, whole = (tokens, film) if family == "film" else (None, tokens)
     trained(family, scenes, tmp_path / "cut", codec, stop=2)
     assert same(trained(family, scenes, tmp_path / "cut", codec), whole)
 
@@ -94,8 +100,7 @@ def test_the_last_frame_is_told_as_a_picture(scenes: Path, tokens: Path) -> None
     assert (known < task.whole.layout.tokens).all()
 
 
-def test_a_film_goes_on_with_its_own_tokenizer_alone(scenes: Path, tokens: Path, tmp_path: Path) -> None:
-    film = trained("film", scenes, tmp_path / "film", tokens)
+def test_a_film_goes_on_with_its_own_tokenizer_alone(scenes: Path, tokens: Path, film: Path, tmp_path: Path) -> None:
     other = trained("vqvae3d", scenes, tmp_path / "other", None)
     learner = open_learner("film", scenes, init=str(film), codec=str(film / "codec"))
     assert learner.initial is not None

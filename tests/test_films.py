@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from daedal.training.run import RunFolder
 from test_vqvae3d import shaken, tokenizer, video
 
 torch.set_num_threads(1)
+ALL: Any = {"split": (100, 0, 0)}
+"""Of a build: nothing is held out, so that a run of it is not measured at its end, which takes seconds."""
 
 
 # -- the model ---------------------------------------------------------------------------------------------------------
@@ -211,8 +214,9 @@ def test_a_clip_goes_on(film: Generator, tmp_path: Path) -> None:
 
 
 def test_training_goes_on_from_a_film(run: Path, tmp_path: Path) -> None:
-    data, codec = run.parent / "data", run / "codec"
-    daedal.train("film", data=data, out=tmp_path / "more", steps=1, threads=1, batch=2, init=run, codec=codec)
+    codec = run / "codec"
+    daedal.build_data(["moving-scenes:12"], tmp_path / "data", frames=3, workers=1, **ALL)
+    daedal.train("film", data=tmp_path / "data", out=tmp_path / "more", steps=1, batch=2, init=run, codec=codec)
     before, after = (daedal.load(each).model.inner.state_dict() for each in (run, tmp_path / "more"))
     assert before.keys() == after.keys()
     assert all((before[name] - after[name]).abs().max() < 0.05 for name in before)
@@ -224,7 +228,7 @@ def test_clips_of_classes_train_a_model_that_is_asked_for_one(tmp_path: Path) ->
         folder = tmp_path / "clips" / ("up", "down")[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         frames[0].save(folder / f"{number}.gif", save_all=True, append_images=frames[1:], duration=100)
-    daedal.build_data([tmp_path / "clips"], tmp_path / "data", frames=3, workers=1)
+    daedal.build_data([tmp_path / "clips"], tmp_path / "data", frames=3, workers=1, **ALL)
     daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
     film = daedal.load(tmp_path / "run")
     assert film.capabilities == {"film", "class"}
@@ -268,7 +272,7 @@ def test_what_makes_no_sense_is_refused(film: Generator) -> None:
 
 
 def test_clips_without_captions_train_a_model_that_knows_no_prompts(tmp_path: Path) -> None:
-    daedal.build_data(["moving-scenes:40,objects=1"], tmp_path / "data", frames=2, workers=1, captions="none")
+    daedal.build_data(["moving-scenes:40,objects=1"], tmp_path / "data", frames=2, workers=1, captions="none", **ALL)
     daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
     film = daedal.load(tmp_path / "run")
     assert pixels(film.generate(1, seed=1)[0]).shape == (2, 32, 32, 3)
