@@ -130,9 +130,9 @@ def presentation(model: Any, can: frozenset[str]) -> Presentation:
     else:
         call = f'pipeline("{words.task}", model="PATH/TO/THIS/FOLDER")'
         use += f"```python\nfrom transformers import pipeline\n\nprint({call}({words.foreign}))\n```"
-    article = "An" if architecture[:1] in "aeiou" else "A"
+    called = words.what if own else f"{architecture} {words.what}"
     return Presentation(
-        what=f"{article} {architecture} {words.what}", data=words.data, task=words.task, tag=model.family,
+        what=f"{'An' if called[:1] in 'aeiou' else 'A'} {called}", data=words.data, task=words.task, tag=model.family,
         library="" if own else "transformers", use=use.rstrip(), headlines=words.headlines,
         limits=f"For learning, experiments and play. {words.limits}",
     )  # fmt: skip
