@@ -155,7 +155,7 @@ class FilmFlow(Flow):
         seen = torch.where(given.known, given.codes / self.config.deviation, scale * x)
         places = self.places[:, : x.shape[2]].expand(len(x), -1, -1, -1)
         out: Tensor = self.network(torch.cat((seen, given.known.to(x.dtype), places), 1), told, words)
-        return list(torch.split(out.float(), self.config.code_levels, 1))
+        return list(torch.split(out.float(), list(self.config.code_levels), 1))
 
     def _toward(self, x: Codes, time: Tensor, read: Tensor, given: Given) -> Codes:
         """The velocity: towards the mean of the codes that are possible."""
