@@ -19,7 +19,7 @@ from daedal.nn.convolution import Double, Halve, group_norm
 Video = Float[Tensor, "batch frames*channels height width"]
 """The frames of clips, one after the other along the channels."""
 Grid = Float[Tensor, "batch width groups*h w"]
-_FINEST = 24  # channels of frames that are halved once
+_FINEST = 32  # channels of frames that are halved once
 
 
 def groups_of(frames: int, stride: int) -> int:
@@ -55,7 +55,7 @@ class CausalBlock(nn.Module):
 
 def _levels(filters: int, halvings: int) -> list[int]:
     """Channels of a frame from the largest size to the smallest."""
-    return [min(_FINEST, filters)] + [max(1, filters // 2)] * (halvings - 1)
+    return [min(_FINEST, filters)] + [filters] * (halvings - 1)
 
 
 class VideoEncoder(nn.Module):

@@ -14,12 +14,15 @@ from daedal.files import atomic_path, make_folder
 from daedal.models.checkpoint import save_own
 from daedal.models.identity import Identity
 from daedal.training.clip_pictures import ClipPictures, Clips, to_frames
-from daedal.training.learner import Request
+from daedal.training.learner import Facts, Request
+from daedal.training.machine import Machine
 from daedal.training.picture_plan import PicturePlan
 from daedal.training.pictures import PictureLearner, PictureTask
 from daedal.training.plan import Plan
+from daedal.training.planning import Choice, Time
 
 _SHOWN = 4  # clips of a sample
+_FILTERS, _MANY, _LONG = 64, 96, 600.0  # many learn more a step and are ahead after so many seconds
 
 
 class ClipTokenTask(PictureTask):
@@ -62,6 +65,11 @@ class ClipTokenLearner(PictureLearner):
 
     def __init__(self, asked: Request, dataset: ExampleDataset) -> None:
         super().__init__(asked, ClipPictures(dataset))  # type: ignore[arg-type]
+
+    def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
+        if self.initial is None:
+            choose("filters", _FILTERS if time.seconds < _LONG else _MANY)
+        super().settle(choose, facts, time, machine)
 
     def task(self, plan: Plan) -> ClipTokenTask:
         assert isinstance(plan, PicturePlan)

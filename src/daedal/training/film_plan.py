@@ -13,7 +13,7 @@ from daedal.training.gpt_plan import CausalPlan, TransformerPlan
 from daedal.training.picture_plan import ClassPlan, Recipe
 from daedal.training.plan import Plan
 
-_TOKEN_RATE = 0.1
+_TOKEN_RATE = 0.05
 """The price of a nat of a clip's tokens, where a token tells three times as many values as one of a picture."""
 
 
