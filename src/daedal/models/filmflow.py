@@ -12,6 +12,7 @@ arXiv:2204.03458; Blattmann et al. 2023, arXiv:2304.08818).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
@@ -25,7 +26,7 @@ from daedal.errors import DaedalError
 from daedal.models.film_model import FilmModel, Ids
 from daedal.models.film_sampling import FilmSampling
 from daedal.models.flow import Flow, FlowConfig, FlowShape
-from daedal.models.flow_solver import Course
+from daedal.models.flow_solver import Course, way
 from daedal.models.image import ImageBatch, ImageSampling, Labels, Sketch, Sketches
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Loss
@@ -178,9 +179,10 @@ class FilmFlow(Flow):
         if given is None:
             given = Given(start, torch.zeros_like(start[:, :1], dtype=torch.bool))
         x = torch.cat((start, given.codes[:, :, config.height :]), 2)
-        velocity = partial(self._toward, given=given)
-        course = Course(partial(self._abreast, velocity), self._told(noise.count, labels, how), x, noise, how)
-        for sketch in course:
+        velocity, told = partial(self._toward, given=given), self._told(noise.count, labels, how)
+        # what is asked for strongly may lie beyond all levels: the last step is as learned
+        told = told._replace(guidance=replace(told.guidance, high=min(told.guidance.high, way(how)[-1][0])))
+        for sketch in Course(partial(self._abreast, velocity), told, x, noise, how):
             yield Sketch(sketch.done, partial(_cut, sketch, config.height))
 
 

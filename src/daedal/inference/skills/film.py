@@ -21,6 +21,7 @@ from daedal.inference.input_clip import AnyClip, input_frames
 from daedal.inference.input_picture import AnyPicture, fit
 from daedal.inference.provenance import FilmProvenance
 from daedal.inference.skill import ModelAndCodec, Skill
+from daedal.models.film import TokenFilm
 from daedal.models.film_model import FilmModel
 from daedal.models.film_sampling import FilmSampling
 from daedal.models.vqvae3d import COLOURS
@@ -148,9 +149,11 @@ class MakeClips(Skill):
             said: the caption of each, or its class, whichever the model knows; None for nothing. Of none unless given.
 
         Raises:
-            DaedalError: they are of another size or length than the model's.
+            DaedalError: they are of another size or length than the model's, or the model tells no likelihoods.
         """
         subject, found = self._subject, list[float]()
+        subject.require("score")
+        assert isinstance(self._model, TokenFilm)
         for video in self._videos(clips):
             told = said[len(found) : len(found) + len(video)] or [None] * len(video)
             if subject.captions is not None:
