@@ -70,7 +70,9 @@ class FilmFlowLearner(Learner):
 
     def task(self, plan: Plan) -> "FilmFlowTask":
         assert isinstance(plan, FilmFlowPlan)
-        return FilmFlowTask(LatentFilm(self.initial or self.begun(plan), self.clips.codec), self.clips, plan)
+        inner = self.initial or self.begun(plan)
+        assert isinstance(inner, FilmFlow)
+        return FilmFlowTask(LatentFilm(inner, self.clips.codec), self.clips, plan)
 
 
 class FilmFlowTask(CodedClipsTask):
@@ -101,5 +103,5 @@ class FilmFlowTask(CodedClipsTask):
     def _coded(self, split: CodedSplit, places: Int[np.ndarray, " clips"], noise: Noise, led: bool) -> ImageBatch:
         """Clips as codes, below them those of their last frames where these are told."""
         ids, last, labels = split.some(places)
-        ids = (torch.cat((ids, last), 1) if led else ids).unflatten(1, (-1, self.model.config.width))
+        ids = (torch.cat((ids, last), 1) if led else ids).view(len(ids), -1, self.model.config.width)
         return ImageBatch(self.whole.codec.quantizer.codes(ids), labels, noise)
