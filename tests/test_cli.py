@@ -48,6 +48,8 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
             "Unknown option: --stesp. Did you mean --steps? See daedal train gpt --help.",
         ),
         ("train gpt --data d", "--out is missing. See daedal train gpt --help."),
+        ("train music --resume r", "--resume knows the family from the run: daedal train --resume RUN."),
+        ("train gpt --data d --out r --resume r", "--resume knows the family from the run: daedal train --resume RUN."),
         ("train gpt --data", "--data needs a value. See daedal train gpt --help."),
         ("data build", "SOURCE is missing. See daedal data build --help."),
         ("data build s --out d --split 90 10", "--split needs 3 values. See daedal data build --help."),

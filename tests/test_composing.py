@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 import daedal
@@ -30,6 +31,7 @@ from daedal.training.trainer import Interrupted, Trainer
 from daedal.training.tune_likelihood import code_log_likelihoods
 from kind_examples import tunes as made_tunes
 from runs import same, stop_at
+from sound_fonts import font
 from test_tunes import midis
 
 torch.set_num_threads(1)
@@ -192,6 +194,9 @@ def test_tunes_are_saved_as_midi_sound_and_pictures_with_where_they_come_from(tm
     assert [path.name for path in paths] == ["00000.mid", "00001.mid"]
     assert len((tmp_path / "tunes" / "index.jsonl").read_text().splitlines()) == 2
     assert "audio/wav" in made[0]._repr_html_()
+    (tmp_path / "font.sf2").write_bytes(font())
+    made[0].save(tmp_path / "played.wav", tmp_path / "font.sf2")
+    assert soundfile.info(tmp_path / "played.wav").samplerate == 44_100
 
 
 # -- rules -------------------------------------------------------------------------------------------------------------
@@ -296,4 +301,8 @@ def test_the_command_line_says_what_cannot_be(chorales: Path, tmp_path: Path) ->
     assert "empty.mid" in mistake("generate", run, "--continue", tmp_path / "empty.mid")
     assert "no tune is written as .ogg" in mistake("generate", run, "--out", tmp_path / "a.ogg")
     assert "holds one tune" in mistake("generate", run, "-n", "2", "--out", tmp_path / "a.mid")
+    assert "no sound font that can be read" in mistake("generate", run, "--sound-font", tmp_path / "empty.mid")
+    (tmp_path / "font.sf2").write_bytes(font())
+    played = ("--sound-font", tmp_path / "font.sf2", "--out", tmp_path / "a.mid")
+    assert "A sound font has no part in" in mistake("generate", run, *played)
     assert write_midi(Tune.of(480, [Note(0, 1, 60)]))[:4] == b"MThd"

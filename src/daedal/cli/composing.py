@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from pydantic import Field
 
 from daedal.cli import console
-from daedal.cli.drawing import check_new, run_name
+from daedal.cli.drawing import check_place, run_name
 from daedal.config import Config
 from daedal.errors import DaedalError
 
@@ -30,6 +30,7 @@ class TuneFlags(Config):
         metre: as 4/4 or 6/8.
         instrument: a family of instruments, as piano or strings.
         style: the name of a folder that the model learned from.
+        sound_font: an SF2 or SF3 file whose instruments play what is written as sound.
     """
 
     seconds: float | None = None
@@ -41,22 +42,27 @@ class TuneFlags(Config):
     metre: str | None = None
     instrument: str | None = None
     style: str | None = None
+    sound_font: Path | None = None
 
 
 def compose(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
     """Write tunes: into a file where one is asked for, else into a folder, as MIDI and as sound. For `daedal generate`."""
+    from daedal.inference.sound_font import check_font
     from daedal.inference.tune import save_each, tune_format
 
     n, tries = 1 if n is None else n, asked.pop("best_of", None)
     out, replace = asked.pop("out", None), asked.pop("replace", False)
     said = {name: asked.pop(name) for name in _SAID if name in asked}
+    font = asked.pop("sound_font", None)
+    if font is not None:
+        check_font(font)
     if out is not None and out.suffix:
-        tune_format(out)
+        if tune_format(out) != ".wav" and font is not None:
+            raise DaedalError(f"A sound font has no part in {out}", "Name a .wav file or a folder")
         if n > 1:
             raise DaedalError(f"{out} holds one tune, and {n} are asked for", "Name a folder")
-        check_new(out, replace)
-    elif out is not None and out.is_dir() and any(out.iterdir()) and not replace:
-        raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
+    if out is not None:
+        check_place(out, replace, folder=not out.suffix)
     gap = _gap(asked.pop("infill", None), asked.pop("bars", None))
     with console.progress() as progress:
         tunes = generator.generate(
@@ -65,10 +71,10 @@ def compose(generator: "Generator", run: str, n: int | None, asked: dict[str, An
         )  # fmt: skip
     seed = tunes[0].provenance.seed
     if out is not None and out.suffix:
-        files = [str(tunes[0].save(out))]
+        files = [str(tunes[0].save(out, font))]
     else:
         out = out or _free(f"tunes-{run_name(run)}-{seed}")
-        files = [str(path) for path in save_each(tunes, out)]
+        files = [str(path) for path in save_each(tunes, out, font)]
     if json:
         console.show_json([{"file": file, **tune.record} for file, tune in zip(files, tunes, strict=True)])
     else:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from daedal.cli import console
 from daedal.cli.options import fields
 from daedal.errors import DaedalError
+from daedal.files import require_place
 from daedal.models.image_sampling import ImageSampling
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ class Destination:
             return
         if not self._folder:
             picture_format(out)
-            check_new(out, replace)
-        elif out.is_dir() and any(out.iterdir()) and not replace:
-            raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
+        check_place(out, replace, folder=self._folder)
 
     def expect(self, count: int, generator: "Generator", columns: int | None = None) -> None:
         """Make sure, before they are drawn, that so many pictures can be written.
@@ -114,15 +113,20 @@ class Destination:
             self.path = save_pairs(found, self.path or free(f"{self._name}.png"))
 
 
-def check_new(path: Path, replace: bool) -> None:
-    """Make sure that nothing is overwritten unasked.
+def check_place(out: Path, replace: bool, folder: bool) -> None:
+    """Make sure, before the work, that a file, or files in a folder, can be written, and nothing is overwritten unasked.
 
     Raises:
-        DaedalError: the path is taken.
+        DaedalError: the place is taken, or the operating system refuses.
     """
-    if path.exists() and (path.is_dir() or not replace):
-        fix = "Choose another name" if path.is_dir() else "Choose another name, or overwrite it with --replace"
-        raise DaedalError(f"{path} exists already", fix)
+    if not folder and out.exists() and (out.is_dir() or not replace):
+        fix = "Choose another name" if out.is_dir() else "Choose another name, or overwrite it with --replace"
+        raise DaedalError(f"{out} exists already", fix)
+    if folder and out.exists() and not out.is_dir():
+        raise DaedalError(f"{out} is a file", "Choose a new folder, or give the file an end that says what it is")
+    if folder and out.is_dir() and any(out.iterdir()) and not replace:
+        raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
+    require_place(out / "0" if folder else out)
 
 
 def free(name: str) -> Path:

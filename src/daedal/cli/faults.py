@@ -26,6 +26,7 @@ BUG = 1
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
+_RESUME = "--resume"
 _REPORT = "This is a bug in Daedal, not a mistake of yours: please report it with the lines above."
 _SYSTEM_FAULTS = {
     errno.ENOSPC: "Free some space and run the command again",
@@ -75,6 +76,8 @@ def usage_fault(fault: CycloptsError, app: App) -> str:
     # Cyclopts would import every command to list them; the names are enough.
     commands = [name for name in here if not name.startswith("-")]
     match fault:
+        case CycloptsError(command_chain=["train", _], root_input_tokens=[*given]) if _RESUME in given:
+            return f"{_RESUME} knows the family from the run: daedal train {_RESUME} RUN."
         case UnknownCommandError(unused_tokens=[token, *_]) | UnusedCliTokensError(unused_tokens=[token, *_]):
             what = _unknown(token, commands)
         case MissingArgumentError(argument=Argument() as argument, keyword=None) if not argument.tokens:

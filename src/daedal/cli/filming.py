@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daedal.cli import console
-from daedal.cli.drawing import check_new, free, require_turns, run_name, tell_prompts
+from daedal.cli.drawing import check_place, free, require_turns, run_name, tell_prompts
 from daedal.config import Config
-from daedal.errors import DaedalError
-from daedal.files import require_place
 
 if TYPE_CHECKING:
     from daedal.codecs.clip import ClipCodec
@@ -39,7 +37,7 @@ class ClipFlags(Config):
 def make_clips(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
     """Write clips: several of them side by side into one file, or each into one of a folder as soon as it is made. For
     `daedal generate`."""
-    from daedal.inference.clip import FORMATS, check_one_file, clip_format, side_by_side
+    from daedal.inference.clip import check_one_file, clip_format, side_by_side
 
     prompts, classes = asked.get("prompt"), asked.pop("class", None)
     several = {"prompts": prompts, "classes": classes}
@@ -50,13 +48,8 @@ def make_clips(generator: "Generator", run: str, n: int | None, asked: dict[str,
     codec = generator.codec
     if out.suffix:
         clip_format(out)
-        check_new(out, replace)
         check_one_file(out, max(1, n), max(1, asked.get("frames") or codec.frames), codec.width, codec.height)
-    elif out.exists() and not out.is_dir():
-        raise DaedalError(f"{out} is a file", f"Choose a new folder, or a file: {', '.join(FORMATS)}")
-    elif out.is_dir() and any(out.iterdir()) and not replace:
-        raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
-    require_place(out if out.suffix else out / "0000.gif")
+    check_place(out, replace, folder=not out.suffix)
     tell_prompts(generator, prompts)
     pictures = {name: asked.pop(f"{end}_picture", None) for name, end in (("picture", "from"), ("to_picture", "to"))}
     asked |= {name: _fitted(codec, picture) for name, picture in pictures.items() if picture is not None}

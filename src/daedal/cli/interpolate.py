@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from daedal.cli import console
-from daedal.cli.drawing import Drawing, check_new, drawing, free, open_pictures, run_name
+from daedal.cli.drawing import Drawing, check_place, drawing, free, open_pictures, run_name
 from daedal.cli.options import Switch, given
 from daedal.errors import DaedalError
 
@@ -57,7 +57,7 @@ def interpolate(
 
     if out is not None:
         clip_format(out)
-        check_new(out, replace)
+        check_place(out, replace, folder=False)
     generator = open_pictures(run, "interpolate")
     if out is not None and out.suffix.lower() == ".png":
         lay_out(frames, generator.codec.width, generator.codec.height, frames)

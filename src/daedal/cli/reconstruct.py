@@ -11,7 +11,7 @@ from daedal.cli import console
 from daedal.cli.drawing import (
     Class,
     Destination,
-    check_new,
+    check_place,
     drawing,
     fit,
     free,
@@ -88,9 +88,7 @@ def _clips(generator: "Generator", run: str, clips: list[Path], out: Path | None
     out = out or free(f"reconstructions-{run_name(run)}.gif")
     if out.suffix:
         clip_format(out)
-        check_new(out, replace)
-    elif out.is_dir() and any(out.iterdir()) and not replace:
-        raise DaedalError(f"{out} is not empty", "Choose a new folder, or --replace what is in the way")
+    check_place(out, replace, folder=not out.suffix)
     found = generator.reconstruct(clips)
     pairs = [one.pair for one in found]
     if out.suffix:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daedal.cli import console
-from daedal.cli.drawing import check_new, free, run_name
+from daedal.cli.drawing import check_place, free, run_name
 from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def speak(generator: "Generator", run: str, n: int | None, asked: dict[str, Any]
 
 
 def _place(out: Path | None, run: str, count: int, replace: bool) -> Path:
-    """A file for one sound, or a folder, where there is nothing yet."""
+    """A file for one sound, or a folder, which can be written."""
     from daedal.inference.sound import saved_format
 
     if out is None:
@@ -47,7 +47,7 @@ def _place(out: Path | None, run: str, count: int, replace: bool) -> Path:
         saved_format(out)
         if count > 1:
             raise DaedalError(f"{out} holds one sound, and {count} are asked for", "Name a folder")
-    check_new(out, replace)
+    check_place(out, replace, folder=not out.suffix)
     return out
 
 
@@ -81,7 +81,7 @@ def say_anew(
         raise DaedalError(f"A passage says one thing, and {len(prompts)} are given", "Give one --prompt")
     out = Path(f"edit-{recording.stem}.wav") if out is None else out
     saved_format(out)
-    check_new(out, replace)
+    check_place(out, replace, folder=False)
     made = generator.say_anew(recording, start, end, prompts[0], speaker, **how)
     tell([made], [made.save(out)], out, json)
 

@@ -37,6 +37,7 @@ table { border-collapse: collapse; } td, th { padding: .2rem .8rem .2rem 0; text
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 code, .example { font-family: ui-monospace, monospace; font-size: .85rem; overflow-wrap: anywhere; }
 .example { opacity: .75; margin: 0 0 .2rem 1.5rem; } .scroll { overflow-x: auto; }
+img { max-width: 100%; height: auto; }
 rect { fill: #3b6ea5; }
 text { fill: currentColor; font: 12px system-ui, sans-serif; }
 """
@@ -187,7 +188,7 @@ def _lines(block: Block) -> Iterator[str]:
         yield f"<h2>{escape(block.title)}</h2>"
     if block.picture is not None and block.picture.is_file():
         data = base64.b64encode(block.picture.read_bytes()).decode()
-        yield f'<p class="scroll"><img alt="a sheet of examples" src="data:image/png;base64,{data}"></p>'
+        yield f'<p><img alt="a sheet of examples" src="data:image/png;base64,{data}"></p>'
     if block.rows:
         yield _table(block)
     if block.bars:

@@ -7,13 +7,14 @@ from daedal.data.examples import ExampleDataset
 from daedal.data.options import SPLITS
 
 _SHOWN = 160  # characters of a value
-_UNITS = {"items": "items", "sound": "samples", "clip": "pairs of bytes"}
+_UNITS = {"items": "items", "sound": "samples"}
 
 
 def of_examples(dataset: ExampleDataset) -> Own:
     """The facts and blocks of a data folder of examples."""
     manifest, kind = dataset.manifest, dataset.kind
-    ragged = [name for name, record in manifest.columns.items() if record.stored == "ragged"]
+    # clips are all of the size that their codec tells
+    ragged = [name for name, record in manifest.columns.items() if record.stored == "ragged" and record.codec != "clip"]
     learned = [name for name in ragged if any(name in each.learned for each in manifest.splits.values())]
     head = (
         *("split", kind.nouns, "bytes"),

@@ -1,4 +1,4 @@
-"""What the pictures of a model can be asked to show: a class by name or number, or what a text says."""
+"""What the pictures or clips of a model can be asked to show: a class by name or number, or what a text says."""
 
 import difflib
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Conditions:
             raise DaedalError(f"{len(classes)} classes are named and the model knows {count}", "Name each of them")
         self.captions = captions if words else None
         self.classes: tuple[str, ...] = (tuple(classes) or tuple(str(i) for i in range(count))) if count else ()
-        self._name = name
+        self._name, self._films = name, isinstance(model, FilmModel)
 
     def drawn(self, label: Labels, prompt: Prompts, noise: Noise) -> Chosen:
         """As `asked`; where neither is given, a class drawn from each example's own noise."""
@@ -82,11 +82,21 @@ class Conditions:
             return self.captions.decode(label) or None
         return self.classes[int(label)] if label >= 0 else None
 
+    def _training(self, condition: str) -> str:
+        """How a model is trained that knows classes, or captions."""
+        if self._films:
+            return (
+                "train on clips with captions"
+                if condition == "caption"
+                else "train on clips with classes and no captions"
+            )
+        return f"train with --condition {condition}"
+
     def _class_number(self, label: Label) -> int:
         if not self.classes:
             raise DaedalError(
                 f"There is no class {str(label)[:100]}: {self._name} was trained without classes",
-                "Leave it out, or train with --condition class",
+                f"Leave it out, or {self._training('class')}",
             )
         if isinstance(label, str) and label in self.classes:
             return self.classes.index(label)
@@ -105,11 +115,13 @@ class Conditions:
     def _prompts(self, given: Sequence[str], noise: Noise) -> Int[Tensor, "batch window"]:
         if self.captions is None:
             raise DaedalError(
-                f"{self._name} was trained without captions, and cannot draw what a text says",
-                "Ask for a class" if self.classes else "Leave the prompt out, or train with --condition caption",
+                f"{self._name} was trained without captions, and cannot {'film' if self._films else 'draw'} what a text says",
+                "Ask for a class" if self.classes else f"Leave the prompt out, or {self._training('caption')}",
             )
         if not given or not all(tidy(one) for one in given):
-            raise DaedalError("The prompt says nothing", "Say what to draw, or leave it out")
+            raise DaedalError(
+                "The prompt says nothing", f"Say what to {'film' if self._films else 'draw'}, or leave it out"
+            )
         if (longest := max(self.captions.lengths(given))) > (window := self.captions.window):
             strange = [word[:30] for one in given for word in self.captions.unknown(one)][:_LISTED]
             raise DaedalError(

@@ -14,6 +14,7 @@ from daedal.codecs.synthesizer import RATE, synthesize
 from daedal.codecs.tune import Tune
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, make_folder, read_bytes, write_json, write_text
+from daedal.inference import sound_font
 from daedal.inference.picture import INDEX, png, save_image
 from daedal.inference.provenance import TuneProvenance
 from daedal.inference.sound import sound_format
@@ -29,9 +30,12 @@ class Composition:
     tune: Tune
     provenance: TuneProvenance
 
-    def save(self, path: Path | str) -> Path:
+    def save(self, path: Path | str, font: Path | str | None = None) -> Path:
         """Write it in the format that the name's end says: MIDI, `.wav`, or a piano roll as `.png`; and beside it
         `<path>.json`, which says where it comes from. A picture and MIDI say so in themselves.
+
+        Args:
+            font: a sound font that plays it, in place of our synthesizer.
 
         Raises:
             DaedalError: the name ends in no known format, or the file cannot be written.
@@ -42,15 +46,16 @@ class Composition:
         if kind == ".png":
             return save_image(piano_roll(self.tune), path, record)
         with atomic_path(path) as temporary:
-            temporary.write_bytes(self.encoded("wav" if kind == ".wav" else "midi"))
+            temporary.write_bytes(self.encoded("wav" if kind == ".wav" else "midi", font))
         write_json(path.with_name(path.name + ".json"), record)
         return path
 
-    def encoded(self, form: str) -> bytes:
+    def encoded(self, form: str, font: Path | str | None = None) -> bytes:
         """The tune as a file, which says in itself where it comes from.
 
         Args:
             form: "midi", or a format of sounds, such as "wav".
+            font: a sound font that plays it, in place of our synthesizer.
 
         Raises:
             DaedalError: there is no such format, or the tune is too long to be played.
@@ -58,7 +63,10 @@ class Composition:
         comment = json.dumps(self.record)
         if form == "midi":
             return write_midi(self.tune, comment)
-        return sound_file(synthesize(self.tune), RATE, sound_format(Path(f"tune.{form}")), comment)
+        sound, rate = (
+            (synthesize(self.tune), RATE) if font is None else (sound_font.play(self.tune, font), sound_font.RATE)
+        )
+        return sound_file(sound, rate, sound_format(Path(f"tune.{form}")), comment)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -88,7 +96,7 @@ def tune_format(path: Path) -> str:
     return kind
 
 
-def save_each(tunes: Sequence[Composition], folder: Path | str) -> list[Path]:
+def save_each(tunes: Sequence[Composition], folder: Path | str, font: Path | str | None = None) -> list[Path]:
     """Write every tune as MIDI and as sound, named by its number, and an index of JSON Lines that says where each comes from.
     Gives the MIDI files."""
     folder = make_folder(Path(folder))
@@ -97,7 +105,7 @@ def save_each(tunes: Sequence[Composition], folder: Path | str) -> list[Path]:
         with atomic_path(path) as temporary:
             temporary.write_bytes(made.encoded("midi"))
         with atomic_path(path.with_suffix(".wav")) as temporary:
-            temporary.write_bytes(made.encoded("wav"))
+            temporary.write_bytes(made.encoded("wav", font))
     lines = [json.dumps({"file": path.name, **made.record}) for made, path in zip(tunes, paths, strict=True)]
     write_text(folder / INDEX, "".join(f"{line}\n" for line in lines))
     return paths

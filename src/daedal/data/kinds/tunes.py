@@ -15,6 +15,7 @@ from pydantic import Field
 
 from daedal.codecs.midi import LARGEST, read_midi
 from daedal.codecs.tune import DRUMS, Tune
+from daedal.codecs.tune_codec import FAMILIES
 from daedal.codecs.voices import MOST_VOICES, Voices, tune_of_chords
 from daedal.data.artifacts import end_of, read_artifacts
 from daedal.data.columns import Strings, Tunes
@@ -171,7 +172,7 @@ def tell(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """How many notes there are, and what is said of the tunes."""
     tunes = notes = 0
     lowest, highest, seconds = 127, 0, 0.0
-    said: dict[str, Counter[str]] = {name: Counter() for name in ("metres", "keys", "programs", "styles")}
+    said: dict[str, Counter[str]] = {name: Counter() for name in ("metres", "keys", "instruments", "styles")}
     for example in examples:
         tune = Tune.of_values(example["tune"])
         tunes, notes, seconds = tunes + 1, notes + len(tune.notes), seconds + tune.seconds
@@ -179,7 +180,7 @@ def tell(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         lowest, highest = min([lowest, *pitches]), max([highest, *pitches])
         said["metres"].update(f"{beats}/{unit}" for _, beats, unit in tune.metres[:1])
         said["keys"].update([tune.key] if tune.key else [])
-        said["programs"].update("drums" if program == DRUMS else str(program) for program in tune.programs)
+        said["instruments"].update({"drums" if each == DRUMS else FAMILIES[each // 8] for each in tune.programs})
         said["styles"].update([tune.style] if tune.style else [])
     if tunes:
         yield f"{tunes:,} tunes of {notes:,} notes, {seconds / 60:,.0f} minutes, pitches {lowest} to {highest}"
