@@ -282,6 +282,20 @@ def test_what_makes_no_sense_is_refused(film: Generator) -> None:
         film.generate(0)
 
 
+def test_a_family_takes_its_own_options_and_tells_likelihoods_or_none(film: Generator) -> None:
+    clips = np.zeros((1, 3, 32, 32, 3), np.uint8)
+    if isinstance(film.model, TokenFilm):
+        foreign: dict[str, Any] = {"steps": 4}
+        assert film.token_log_likelihoods(clips)[0] < 0
+    else:
+        foreign = {"top_k": 4}
+        assert len(film.generate(1, seed=1, steps=2, churn=0.0)) == 1
+        with pytest.raises(DaedalError, match="over the codes of a VQVAE3D cannot score"):
+            film.token_log_likelihoods(clips)
+    with pytest.raises(DaedalError, match=f"does not take {next(iter(foreign))}: it takes"):
+        film.generate(1, **foreign)
+
+
 def test_clips_without_captions_train_a_model_that_knows_no_prompts(tmp_path: Path) -> None:
     daedal.build_data(["moving-scenes:40,objects=1"], tmp_path / "data", frames=2, workers=1, captions="none")
     daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
