@@ -12,7 +12,6 @@ from daedal.models.filmflow import FilmFlow, FilmFlowConfig, Given, LatentFilm
 from daedal.models.image import ImageBatch
 from daedal.nn.causal_video import groups_of
 from daedal.nn.noise import Noise
-from daedal.nn.position import GridRotary
 from daedal.nn.quantizer import FSQ, levels_of
 from test_vqvae3d import tokenizer, video
 
@@ -102,29 +101,37 @@ def test_what_is_known_matters_to_what_is_not() -> None:
     assert torch.allclose(model._toward(noisy, time, nothing, Given(one, known))[:, :, SIDE:], slope[:, :, SIDE:])
 
 
-def test_what_is_known_costs_nothing() -> None:
+def silent() -> FilmFlow:
+    """A flow whose network says nothing."""
     model = flow()
     with torch.no_grad():
         for parameter in model.network.head.parameters():
             parameter.zero_()
+    return model
+
+
+@pytest.mark.parametrize("at", [0.0, 0.4, 0.9])
+def test_what_a_value_says_of_itself_need_not_be_learned(at: float) -> None:
+    x = torch.randn(2, 2, GROUPS * SIDE, SIDE, generator=torch.Generator().manual_seed(4))
+    given = Given(x, torch.zeros_like(x[:, :1], dtype=torch.bool))
+    mean = x + (1 - at) * silent()._toward(x, torch.full((2,), at), torch.tensor([-1, -1]), given)
+    for channel, count in enumerate(LEVELS):
+        levels = (torch.arange(count) - count // 2) / (count // 2)
+        likely = (-((x[:, channel, ..., None] - at * levels) ** 2) / (2 * (1 - at) ** 2)).softmax(-1)
+        torch.testing.assert_close(mean[:, channel], (likely * levels).sum(-1), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_known_costs_nothing() -> None:
+    model = silent()
     noise = Noise(3, 0, 64)
     batch = ImageBatch(codes(64), torch.full((64,), -1), noise)
     unknown = (~model._known(noise, batch.images)).float().mean()
     assert 0.6 < float(unknown) < 0.9
     even = torch.tensor(LEVELS).float().log().sum()
-    assert float(model.loss(batch).total.detach()) / 64 == pytest.approx(float(even * unknown), rel=1e-4)
+    learned = float(model.loss(batch).total.detach()) / 64
+    assert 0.1 * float(even * unknown) < learned < float(even * unknown)  # a value tells something of itself
     led = ImageBatch(codes(64, GROUPS + 1), batch.labels, noise)
     assert bool(model._known(noise, led.images)[:, :, GROUPS * SIDE :].all())
-
-
-def test_a_place_has_three_positions() -> None:
-    turns = GridRotary(12, 100.0).turns(6, 2, torch.device("cpu"), groups=3)[:, 0]
-    angle = torch.view_as_real(turns).view(3, 2, 2, 6, 2)
-    for axis, pairs in enumerate((slice(0, 2), slice(2, 4), slice(4, 6))):
-        along = angle[..., pairs, :]
-        for other in range(3):
-            first = along.select(other, 0).unsqueeze(other)
-            assert torch.equal(along, first.expand_as(along)) == (other != axis)
 
 
 def test_a_tokenizer_of_other_codes_is_refused() -> None:
@@ -135,9 +142,3 @@ def test_a_tokenizer_of_other_codes_is_refused() -> None:
     ):
         with pytest.raises(DaedalError, match="and its tokenizer has"):
             with_codec(flow(), codec)
-
-
-def test_patches_do_not_reach_over_groups() -> None:
-    with pytest.raises(DaedalError, match="must divide"):
-        FilmFlowConfig.parse(SHAPE | {"patch": 3}, "test")
-    assert FilmFlowConfig.parse(SHAPE | {"patch": None}, "test").side == 2

@@ -3,11 +3,12 @@ arXiv:2204.03458; Blattmann et al. 2023, arXiv:2304.08818).
 
 - the codes are those of a tokenizer with fixed levels (FSQ), a tall picture: the groups of frames one below the other. So it
   stands beside a GPT over the same tokens, and what it draws is rounded to the nearest code before frames are made of it
-- the network is a diffusion transformer over patches of a group, each with three positions: moment, row, column
+- the network is a diffusion transformer whose positions are places of a frame; the moments of a place are its channels. What
+  stands still or moves on is then found from the first layer on, as by the GPT's tables of the group before
 - it tells how likely each level is; their mean is where the flow leads (score interpolation: Dieleman et al. 2022,
   arXiv:2211.15089). Cross-entropy teaches more of values that are whole numbers than their squared error does
 - groups that are known are seen as they are, with a channel that says so: the first ones, and the tokens of the last frame as
-  a picture, which are one more group behind the last
+  a picture, which are one more moment
 - `LatentFilm` joins it with the tokenizer
 """
 
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.models.film_model import FilmModel, Ids
 from daedal.models.film_sampling import FilmSampling
-from daedal.models.flow import Flow, FlowConfig, FlowShape
+from daedal.models.flow import Flow, FlowConfig, FlowShape, grid_patch
 from daedal.models.flow_solver import Course, way
 from daedal.models.image import ImageBatch, ImageSampling, Labels, Sketch, Sketches
 from daedal.models.layout import TokenLayout
@@ -53,7 +54,7 @@ class FilmFlowShape(FlowShape):
     features: int = Field(192, ge=8, le=4096, description="channels of the transformer")
     blocks: int = Field(4, ge=1, le=64, description="blocks of the transformer")
     heads: int = Field(6, ge=1, le=256, description="heads of attention")
-    patch: int | None = Field(None, ge=1, le=32, description="codes a side of a position; 2 where it divides the grid")
+    patch: int | None = Field(None, ge=1, le=32, description="codes a side of a position; by size")
 
 
 class FilmFlowConfig(FilmFlowShape, FlowConfig):
@@ -74,8 +75,6 @@ class FilmFlowConfig(FilmFlowShape, FlowConfig):
     def _whole(self) -> "FilmFlowConfig":
         if self.height % self.groups or self.channels != len(self.code_levels):
             raise ValueError("the rows of a clip's codes are those of whole groups, and each channel has levels")
-        if self.group % self.side or self.width % self.side:
-            raise ValueError(f"patch must divide a group's {self.group} rows and {self.width} columns")
         return self
 
     @property
@@ -83,14 +82,9 @@ class FilmFlowConfig(FilmFlowShape, FlowConfig):
         """Rows of a group."""
         return self.height // self.groups
 
-    @property
-    def side(self) -> int:
-        """Codes a side of a position."""
-        return self.patch or (1 if self.group % 2 or self.width % 2 else 2)
-
 
 class Given(NamedTuple):
-    """What is known of clips."""
+    """What is known of clips, and of their last frames, in the rows below theirs."""
 
     codes: Codes
     known: Bool[Tensor, "batch 1 rows columns"]
@@ -112,12 +106,11 @@ class FilmFlow(Flow):
         assert isinstance(config, FilmFlowConfig)
         told = config.features
         words = self._assemble_told(config, told)
-        # of a last frame, too
-        self.places = nn.Parameter(torch.empty(_PLACE, config.height + config.group, config.width))
-        self.network = DiT(
-            config.channels + 1 + _PLACE, sum(config.code_levels), config.features, config.blocks, config.heads, config.side,
-            told, words, config.group,
-        )  # fmt: skip
+        self.places = nn.Parameter(torch.empty(_PLACE, config.group, config.width))
+        patch = config.patch or grid_patch(min(config.group, config.width))
+        seen = (config.groups + 1) * (config.channels + 1) + _PLACE  # a last frame is one more moment
+        said = config.groups * sum(config.code_levels)
+        self.network = DiT(seen, said, config.features, config.blocks, config.heads, patch, told, words)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -126,15 +119,16 @@ class FilmFlow(Flow):
 
     def loss(self, batch: ImageBatch, player: str = "model") -> Loss:
         """Nats of the levels of a code that is not known, a mean over all of a clip's codes."""
-        noise, codes, levels = batch.noise, batch.images, self.config.code_levels
-        given = Given(codes, self._known(noise, codes))
+        noise, levels = batch.noise, self.config.code_levels
+        codes = batch.images[:, :, : self.config.height]
+        given = Given(batch.images, self._known(noise, batch.images))
         time = self._draw_times(noise)
         x = torch.lerp(noise.normal("noise", *codes.shape[1:]), codes, time[:, None, None, None])
         logits = self._logits(x, time, self._read(batch.unlabelled(self.config.label_dropout)), given)
         truth = levels_of(codes, levels).unbind(1)
         each = [F.cross_entropy(said, level, reduction="none") for said, level in zip(logits, truth, strict=True)]
         nats = torch.stack(each).sum(0)
-        return Loss((nats * ~given.known[:, 0]).mean((1, 2)).sum() / batch.moment.count)
+        return Loss((nats * ~given.known[:, 0, : self.config.height]).mean((1, 2)).sum() / batch.moment.count)
 
     def _known(self, noise: Noise, codes: Codes) -> Bool[Tensor, "batch 1 rows columns"]:
         """What is known of clips in training: the first group of some, several of others; a last frame, where one is told."""
@@ -149,23 +143,36 @@ class FilmFlow(Flow):
     def _logits(
         self, x: Codes, time: Tensor, read: Tensor, given: Given
     ) -> list[Float[Tensor, "batch levels rows columns"]]:
-        """Of the levels of each channel."""
+        """Of the levels of each channel. What a code's own noisy value says of its levels, whose noise is normal, is known in
+        closed form; the network says what the others and the words do."""
+        config, (told, words) = self.config, self._tell(time, read)
         _, _, scale = self._precondition(time)
-        told, words = self._tell(time, read)
+        # a last frame that is not told is hidden
+        codes, known = (F.pad(each, (0, 0, 0, config.height + config.group - each.shape[2])) for each in given)
         # what is known is as it is at the end of the way
-        seen = torch.where(given.known, given.codes / self.config.deviation, scale * x)
-        places = self.places[:, : x.shape[2]].expand(len(x), -1, -1, -1)
-        out: Tensor = self.network(torch.cat((seen, given.known.to(x.dtype), places), 1), told, words)
-        return list(torch.split(out.float(), list(self.config.code_levels), 1))
+        seen = torch.where(known, codes / config.deviation, F.pad(scale * x, (0, 0, 0, config.group)))
+        seen = torch.cat((seen, known.to(x.dtype)), 1)
+        # of each place all moments, as channels
+        moments = seen.reshape(*seen.shape[:2], -1, config.group, config.width).transpose(1, 2).flatten(1, 2)
+        places = self.places.expand(len(x), -1, -1, -1)
+        out: Tensor = self.network(torch.cat((moments, places), 1), told, words)
+        out = out.float().reshape(len(x), config.groups, -1, config.group, config.width).transpose(1, 2).flatten(2, 3)
+        time = time[:, None, None, None]
+        found = []
+        for place, said in enumerate(torch.split(out, list(config.code_levels), 1)):
+            ahead = time * _values(config.code_levels[place], x)
+            own = (ahead * x[:, place : place + 1] - ahead.square() / 2) / (1 - time).clamp_min(_LATEST).square()
+            found.append(said + own)
+        return found
 
     def _toward(self, x: Codes, time: Tensor, read: Tensor, given: Given) -> Codes:
         """The velocity: towards the mean of the codes that are possible."""
         given = given.repeated(len(x))
         means = []
         for logits, count in zip(self._logits(x, time, read, given), self.config.code_levels, strict=True):
-            values = (torch.arange(count, device=x.device) - count // 2) / (count // 2)
-            means.append((logits.softmax(1) * values[:, None, None]).sum(1))
-        codes = torch.where(given.known, given.codes, torch.stack(means, 1))
+            means.append((logits.softmax(1) * _values(count, x)).sum(1))
+        codes, known = (each[:, :, : self.config.height] for each in given)
+        codes = torch.where(known, codes, torch.stack(means, 1))
         return (codes - x) / (1 - time).clamp_min(_LATEST)[:, None, None, None]
 
     @torch.no_grad()
@@ -173,21 +180,20 @@ class FilmFlow(Flow):
         """Codes of new clips, step by step.
 
         Args:
-            given: what is known, which comes back about as it is; it may have the rows of a last frame, which do not.
+            given: what is known, which comes back about as it is.
         """
-        config, start = self.config, how.scaled(self.prior(noise))
+        x = how.scaled(self.prior(noise))
         if given is None:
-            given = Given(start, torch.zeros_like(start[:, :1], dtype=torch.bool))
-        x = torch.cat((start, given.codes[:, :, config.height :]), 2)
+            given = Given(x, torch.zeros_like(x[:, :1], dtype=torch.bool))
         velocity, told = partial(self._toward, given=given), self._told(noise.count, labels, how)
         # what is asked for strongly may lie beyond all levels: the last step is as learned
         told = told._replace(guidance=replace(told.guidance, high=min(told.guidance.high, way(how)[-1][0])))
-        for sketch in Course(partial(self._abreast, velocity), told, x, noise, how):
-            yield Sketch(sketch.done, partial(_cut, sketch, config.height))
+        return Course(partial(self._abreast, velocity), told, x, noise, how)
 
 
-def _cut(sketch: Sketch[Tensor], rows: int) -> Codes:
-    return sketch.show()[:, :, :rows]
+def _values(count: int, like: Tensor) -> Float[Tensor, "levels 1 1"]:
+    """The codes of a channel's levels."""
+    return ((torch.arange(count, device=like.device) - count // 2) / (count // 2))[:, None, None]
 
 
 class LatentFilm(FilmModel):

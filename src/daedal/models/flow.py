@@ -97,7 +97,7 @@ class Flow(ImageModel):
     def _assemble(self, config: FlowConfig) -> None:
         told = config.features * (1 if config.network == "dit" else 4)
         words = self._assemble_told(config, told)
-        patch = config.patch or _patch(min(config.height, config.width))
+        patch = config.patch or grid_patch(min(config.height, config.width))
         seen = 2 * config.channels + (_PLACE if words else 0)
         self.direct = nn.Conv2d(config.channels, config.channels, 3, padding=1)
         self.direct_gain = nn.Linear(told, config.channels)
@@ -240,11 +240,11 @@ class Flow(ImageModel):
         how = how or ImageSampling()
         return Course(self.abreast, self._told(noise.count, labels, how), how.scaled(self.prior(noise)), noise, how)
 
-    @torch.no_grad()
     def abreast(self, drawings: Sequence[Sketches]) -> list[Sketch[Tensor]]:
         """One step of each, wherever on its way and however it goes: the network sees them as one batch."""
         return self._abreast(self._velocity, drawings)
 
+    @torch.no_grad()
     def _abreast(
         self, velocity: Callable[[Tensor, Tensor, Tensor], Tensor], drawings: Sequence[Sketches]
     ) -> list[Sketch[Tensor]]:
@@ -331,7 +331,7 @@ def _last(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
             yield from (direct, gain)
 
 
-def _patch(side: int) -> int:
+def grid_patch(side: int) -> int:
     """Pixels a side of a position, so that the finest grid has 14 to 27 positions a side: 1 up to 27 pixels, 2 up to 55, ..."""
     return 1 << max(0, int(math.log2(side / 14)))
 

@@ -19,15 +19,13 @@ class DiT(nn.Module):
 
     Args:
         words: width of the vectors of words that stand before the patches; 0 for none.
-        group: rows of each of the pictures that are one below the other, where these are the moments of a clip.
     """
 
     def __init__(
-        self, inputs: int, channels: int, width: int, depth: int, heads: int, patch: int, condition: int, words: int = 0,
-        group: int | None = None,
-    ) -> None:  # fmt: skip
+        self, inputs: int, channels: int, width: int, depth: int, heads: int, patch: int, condition: int, words: int = 0
+    ) -> None:
         super().__init__()
-        self.patch, self.group, head_width = patch, group, width // heads
+        self.patch, head_width = patch, width // heads
         self.rotary = GridRotary(head_width, 100.0)
         self.embedding = nn.Linear(inputs * patch**2, width)
         self.words = nn.Linear(words, width) if words else None
@@ -53,10 +51,9 @@ class DiT(nn.Module):
         words: Float[Tensor, "batch window words"] | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         height, width = x.shape[2:]
-        groups = None if self.group is None else height // self.group
         x = F.pixel_unshuffle(F.pad(x, (0, -width % self.patch, 0, -height % self.patch), mode="replicate"), self.patch)
         rows, columns = x.shape[2:]
-        hidden, turns, said = self.embedding(x.flatten(2).mT), self.rotary.turns(rows, columns, x.device, groups), 0
+        hidden, turns, said = self.embedding(x.flatten(2).mT), self.rotary.turns(rows, columns, x.device), 0
         if self.words is not None:
             told = self.words(words)
             said = told.shape[1]

@@ -77,8 +77,7 @@ class Rotary:
 
 
 class GridRotary:
-    """Rotary positions of a grid: half of the pairs of channels turn with the row, half with the column (Heo et al. 2024); of
-    grids that follow one another in time, a third with each of the three.
+    """Rotary positions of a grid: half of the pairs of channels turn with the row, half with the column (Heo et al. 2024).
 
     Holds no parameters.
     """
@@ -86,24 +85,15 @@ class GridRotary:
     def __init__(self, head_width: int, theta: float) -> None:
         self.head_width, self.theta = head_width, theta
 
-    def turns(
-        self, rows: int, columns: int, device: torch.device, groups: int | None = None
-    ) -> Complex[Tensor, "time 1 pairs"]:
-        """The rotation of each pair of channels at each place of the grid, row by row.
-
-        Args:
-            groups: grids of a clip, whose rows follow one another; then a third of the pairs turn with each of group, row and
-                column.
-        """
-        pairs, sizes = self.head_width // 2, [rows, columns]
-        if groups is not None:
-            sizes = [groups, rows // groups, columns]
-        share = pairs // len(sizes)
-        counts = [pairs - share * (len(sizes) - 1), *[share] * (len(sizes) - 1)]
-        places = torch.cartesian_prod(*(torch.arange(size, device=device) for size in sizes)).unbind(1)
+    def turns(self, rows: int, columns: int, device: torch.device) -> Complex[Tensor, "time 1 pairs"]:
+        """The rotation of each pair of channels at each place of the grid, row by row."""
+        pairs = self.head_width // 2
+        down, across = pairs - pairs // 2, pairs // 2
+        row = torch.arange(rows, device=device).repeat_interleave(columns)
+        column = torch.arange(columns, device=device).repeat(rows)
         angles = [
             torch.outer(place, self.theta ** (-torch.arange(count, device=device) / count))
-            for place, count in zip(places, counts, strict=True)
+            for place, count in ((row, down), (column, across))
         ]
         angle = torch.cat(angles, 1)
         return torch.polar(torch.ones_like(angle), angle).unsqueeze(1)
