@@ -16,6 +16,8 @@ import uvicorn
 from daedal.serving.app import Application
 from daedal.serving.server import configure
 from daedal.serving.settings import Settings
+from daedal.serving.supervisor import Models
+from warm_python import python
 
 NAME = "scripted"
 TOOLS: Any = [
@@ -40,9 +42,11 @@ def user(text: str) -> Any:
 
 def application(folder: Path, /, **settings: Any) -> Application:
     """The server's application with a model named "scripted", which "alias" is another name for; or with other models."""
-    given = {"data": folder, "models": {"scripted": "."}, "aliases": {"alias": "scripted"}} | settings
-    scripted = given["models"] == {"scripted": "."}
-    return Application(Settings(**given), (lambda name, where: [sys.executable, str(WORKER)]) if scripted else None)
+    given = Settings(**{"data": folder, "models": {"scripted": "."}, "aliases": {"alias": "scripted"}} | settings)
+    if given.models == {"scripted": "."}:
+        return Application(given, lambda name, where: [sys.executable, str(WORKER)])
+    warm, models = python(), Models(given)
+    return Application(given, lambda name, where: [warm, *models._worker(name, where)[1:]])
 
 
 @contextmanager

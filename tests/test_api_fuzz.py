@@ -128,7 +128,7 @@ def checked(answer: httpx.Response) -> None:
 
 def write(client: httpx.Client) -> str:
     """A text, as a stream."""
-    body = {"model": "tiny", "prompt": "The quick", "max_tokens": 60, "seed": 7, "stream": True, "temperature": 0.7}
+    body = {"model": "tiny", "prompt": "The quick", "max_tokens": 24, "seed": 7, "stream": True, "temperature": 0.7}
     body["logit_bias"] = {"0": -100}
     answer = client.post("/v1/completions", json=body)
     events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
@@ -140,7 +140,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     folder = tmp_path_factory.mktemp("fuzz")
     codec = TextCodec.train("bpe", TEXTS * 4, 300)
     codec.save(folder / "tiny")
-    save_model(tiny_gpt(codec, context=1024), folder / "tiny")
+    save_model(tiny_gpt(codec, context=512), folder / "tiny")
     shape: Any = {"channels": 3, "height": 8, "width": 8}
     flow = shaken(Flow(FlowConfig(**shape, features=16, levels=1, blocks=1, classes=2)))
     save_own(flow, folder / "flow", ("cat", "dog"))

@@ -17,30 +17,15 @@ import openai
 import pytest
 from openai import OpenAI
 
-from api_server import WORKER as SCRIPTED
 from api_server import running
 from daedal.serving.app import Application
 from daedal.serving.keys import KeyRing
-from daedal.serving.server import serve
-from daedal.serving.settings import Settings
-from daedal.serving.supervisor import Command
+from media_server import command, settings
 from served import until
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
-WORKER = Path(__file__).parent / "media_worker.py"
+SERVER = Path(__file__).with_name("media_server.py")
 NAMES = ("voice", "mute", "ears", "composer", "film")
-
-
-def command(folder: Path) -> Command:
-    def made(name: str, where: str) -> list[str]:
-        script = [str(SCRIPTED)] if name == "chat" else [str(WORKER), name, str(folder / "journal")]
-        return [sys.executable, "-S", *script]
-
-    return made
-
-
-def settings(folder: Path, *names: str, **more: Any) -> Settings:
-    return Settings(**{"data": folder / "data", "models": dict.fromkeys(names, "."), "port": 0, **more})
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +349,7 @@ class Alone:
     """A server in a process of its own, that can be killed."""
 
     def __init__(self, folder: Path) -> None:
-        self._process = subprocess.Popen([sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen([sys.executable, SERVER, folder], stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.client = OpenAI(base_url=f"{self._process.stdout.readline().strip()}/v1", api_key="none", max_retries=9)
 
@@ -442,7 +427,3 @@ def test_models_tell_what_they_can_and_metrics_how_long_it_lasted(client: OpenAI
     client.audio.speech.create(model="voice", input="one two", voice="ada")
     lines = [line for line in http.get("/metrics").text.splitlines() if 'media_seconds_total{model="voice"}' in line]
     assert float(lines[0].split()[-1]) >= 1.0
-
-
-if __name__ == "__main__":
-    serve(settings(Path(sys.argv[1]), "film"), lambda url: print(url, flush=True), command(Path(sys.argv[1])))

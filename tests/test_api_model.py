@@ -265,7 +265,7 @@ def test_a_whole_number_that_is_none_is_refused_with_its_range_or_honoured(url: 
     for path, body in asked.items():
         for field in ("seed", "max_tokens", "n", "top_k", "min_tokens"):
             text = json.dumps({"model": "tiny", "logit_bias": {"299": 100}, **body})[:-1] + f', "{field}": {number}}}'
-            answer = httpx.post(f"{url}{path}", content=text, headers={"content-type": "application/json"})
+            answer = httpx.post(f"{url}{path}", content=text, headers={"content-type": "application/json"}, timeout=60)
             if answer.status_code != 200:
                 assert answer.status_code == 400
                 error = answer.json()["error"]

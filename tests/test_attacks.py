@@ -23,7 +23,7 @@ from daedal.models.checkpoint import save_model
 from daedal.serving.keys import KeyRing
 from daedal.serving.memory import resident
 from daedal.serving.schema.json_schema import JSONSchema
-from served import Process, Served, asked, request, served
+from served import Process, Served, asked, request, served, until
 from tiny_models import tiny_gpt
 
 HERE = Path(__file__).parent
@@ -221,10 +221,21 @@ def test_a_file_is_never_a_page(server: Served, name: str, kind: str, data: byte
     assert "x" not in content.headers
 
 
+def waited(server: Served) -> float:
+    """Seconds that a text and a look at the server's health usually take: more on a machine that is busy with other work."""
+    seconds = []
+    for _ in range(20):
+        began = time.monotonic()
+        assert server.write("count 1").status_code == 200
+        assert server.client.get("/health").status_code == 200
+        seconds.append(time.monotonic() - began)
+    return sorted(seconds)[10]
+
+
 def test_idle_streams_and_connections_keep_nobody_waiting(tmp_path: Path) -> None:
     with Process(tmp_path, per_key=300) as process, ExitStack() as stack:
         server = process.served
-        server.client.get("/health")
+        calm = waited(server)
         before = resident(process.process.pid)
 
         def connect(sent: bytes) -> None:
@@ -235,11 +246,5 @@ def test_idle_streams_and_connections_keep_nobody_waiting(tmp_path: Path) -> Non
             connect(request(asked("count 2 60000", stream=True)))
             connect(b"GET /health HTTP/1.1\r\n")
             connect(b"")
-        seconds = []
-        for _ in range(20):
-            began = time.monotonic()
-            assert server.write("count 1").status_code == 200
-            assert server.client.get("/health").status_code == 200
-            seconds.append(time.monotonic() - began)
-        assert sorted(seconds)[10] < 0.1
+        until(lambda: waited(server) < max(0.1, 5 * calm), 30)  # once it has taken them all in
         assert resident(process.process.pid) - before < 30e6

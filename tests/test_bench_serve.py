@@ -9,6 +9,7 @@ from command_line import daedal, mistake
 from daedal.codecs.text import TextCodec
 from daedal.models.checkpoint import save_model
 from tiny_models import tiny_gpt
+from warm_python import started_warm
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_and_several_streams_are_measured(run: Path) -> None:
-    ended = daedal("bench", "serve", run, "--streams", "1,3", "--rounds", "1")
+    with started_warm():
+        ended = daedal("bench", "serve", run, "--streams", "1,3", "--rounds", "1")
     assert ended.code == 0, ended.err
     *shown, last = ended.out.splitlines()
     assert [line.split()[0] for line in shown[-2:]] == ["1", "3"]

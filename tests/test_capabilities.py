@@ -5,8 +5,8 @@ The table of docs/families.md, after a wanted change: python tests/test_capabili
 
 import json
 import math
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,6 +32,7 @@ from daedal.models.image import ImageModel, ImageSampling
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Capability, Model
 from daedal.models.vqvae import VQVAE
+from daedal.nn.projection import project
 
 torch.set_num_threads(1)
 PAGE = Path(__file__).parent.parent / "docs" / "families.md"
@@ -125,6 +126,18 @@ MAKERS: dict[str, Callable[[int], ImageModel]] = {
 def toy(name: str, classes: bool = False) -> Generator:
     model, named = MAKERS[name](3 if classes else 0), CLASSES if classes else ()
     return Generator(model, CODEC_OF_PIXELS, name, classes=named, captions=CAPTIONS if model.config.words else None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Searches, ways back and likelihoods take few steps: how near they come is tested of each family by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daedal.models.flow._LIKELIHOOD_STEPS", 8)
+        patch.setattr("daedal.models.flow.Flow.inverted", ImageSampling(steps=5, solver="rk4"))
+        patch.setattr("daedal.models.gan.project", partial(project, steps=10))
+        toy.cache_clear()
+        yield
+    toy.cache_clear()
 
 
 def able(capability: Capability) -> Any:
@@ -258,7 +271,7 @@ def test_it_goes_from_picture_to_picture(name: str) -> None:
         assert close(clip.frames[0], ends[0].picture.image)
         assert close(clip.frames[-1], ends[1].picture.image)
     (direction,) = toy(name).directions([photo(1), photo(2)], most=1)
-    assert len(toy(name).walk(photo(1), direction, 3).frames) == 3
+    assert len(toy(name).walk(1, direction, 3).frames) == 3
 
 
 @able("reconstruct")

@@ -5,7 +5,6 @@ import math
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,6 +38,7 @@ from daedal.training.text_to_image import TextToImage
 from runs import logged, same, stop_at
 from test_picture_training import SMALL, trainer_for
 from tiny_models import shaken
+from warm_python import python
 
 torch.set_num_threads(1)
 CODEC = CaptionCodec.train(["a red circle above a blue square", "two green stars", "a large pink moon"])
@@ -221,6 +221,14 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def all_to_learn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nothing is held out: a run of it is not measured at its end, which takes seconds."""
+    folder = tmp_path_factory.mktemp("captions") / "all"
+    api.build_data(["scenes:80"], folder, size=32, workers=1, split=(100, 0, 0))
+    return folder
+
+
+@pytest.fixture(scope="module")
 def tokens(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("captions") / "tokens"
     trainer_for("vqvae", scenes, folder, **{**SMALL["vqvae"], "halvings": 3}).train()
@@ -376,11 +384,11 @@ def test_a_budget_that_is_too_short_for_the_second_stage_is_told_for_the_whole(
 
 @pytest.mark.parametrize("stage", ["training/tokens", "."])
 def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_both(
-    scenes: Path, tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+    all_to_learn: Path, tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from daedal.training.trainer import Trainer
 
-    assert daedal(*_ask(scenes, tmp_path / "whole")).code == 0
+    assert daedal(*_ask(all_to_learn, tmp_path / "whole")).code == 0
     run, init = (tmp_path / "stopped").resolve(), Trainer.__init__
 
     def stopping(self: Trainer, task: object, plan: object, folder: object, *more: object) -> None:
@@ -390,7 +398,7 @@ def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_bo
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "__init__", stopping)
-        stopped = daedal(*_ask(scenes, run))
+        stopped = daedal(*_ask(all_to_learn, run))
     assert f"Go on with: daedal train --resume {run}" in stopped.err
     # As if the one stage had taken 100 seconds and the other 5
     monkeypatch.setattr(Pace, "elapsed", property(lambda self: 100.0 if self.run.path.name == "tokens" else 5.0))
@@ -403,18 +411,18 @@ def test_it_goes_on_in_the_stage_that_it_was_stopped_in_and_tells_the_time_of_bo
     assert same(tmp_path / "whole", run)
 
 
-def test_two_processes_train_both_stages_as_one_does(scenes: Path, tmp_path: Path) -> None:
-    small = [str(part) for part in _ask(scenes, tmp_path / "two")]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+def test_two_processes_train_both_stages_as_one_does(all_to_learn: Path, tmp_path: Path) -> None:
+    small = [str(part) for part in _ask(all_to_learn, tmp_path / "two")]
+    launcher = [python(), "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "src"}
     done = subprocess.run([*launcher, "-m", "daedal", *small], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert daedal(*_ask(scenes, tmp_path / "one")).code == 0
+    assert daedal(*_ask(all_to_learn, tmp_path / "one")).code == 0
     assert logged(tmp_path / "one", "loss") == pytest.approx(logged(tmp_path / "two", "loss"), rel=1e-2)
 
 
-def test_a_tokenizer_that_is_there_is_taken(scenes: Path, tokens: Path, tmp_path: Path) -> None:
-    assert daedal(*_ask(scenes, tmp_path / "run", "--codec", str(tokens))).code == 0
+def test_a_tokenizer_that_is_there_is_taken(all_to_learn: Path, tokens: Path, tmp_path: Path) -> None:
+    assert daedal(*_ask(all_to_learn, tmp_path / "run", "--codec", str(tokens))).code == 0
     assert not (tmp_path / "run" / "training" / "tokens").exists()
 
 

@@ -154,7 +154,20 @@ def test_export_gives_a_folder_that_transformers_opens(run: Path, tmp_path: Path
 def trained_until(data: Path, out: Path, number: signal.Signals) -> tuple[int, str]:
     """Start a long training, send a signal when it is at work, and give how it ended."""
     process = start(
-        "train", "gpt", "--data", data, "--out", out, "--steps", "100000", "--checkpoint-every", "10", *TINY
+        *(
+            "train",
+            "gpt",
+            "--data",
+            data,
+            "--out",
+            out,
+            "--steps",
+            "100000",
+            "--checkpoint-every",
+            "10",
+            "--no-compile",
+        ),
+        *TINY,
     )
     deadline = time.monotonic() + 120
     while not list((out / "training" / "state").glob("step-*")) and time.monotonic() < deadline:

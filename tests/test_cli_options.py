@@ -59,7 +59,7 @@ def test_an_option_that_a_message_names_is_one_that_there_is() -> None:
 
 
 def test_every_promised_command_is_there() -> None:
-    lines = text().splitlines()
+    lines = FROZEN.read_text(encoding="utf-8").splitlines()
     for command in (
         "data build", "data show", "plan gpt", "train", "train gpt", "train vae", "train vqvae", "train gan", "train flow",
         "generate", "interpolate", "edit", "reconstruct", "chat", "evaluate", "export",

@@ -106,15 +106,15 @@ def test_weights_come_back_from_a_folder(tmp_path: Path) -> None:
 
 
 RUN: dict[str, Any] = {
-    "breadth": 24, "widest": 48, "features": 64, "text_width": 64, "text_depth": 1, "embedding": 32, "steps": 100,
-    "batch": 48, "micro_batch": 48, "learning_rate": 3e-3, "evaluate_every": 50, "sample_every": 50, "checkpoint_every": 50,
+    "breadth": 24, "widest": 48, "features": 64, "text_width": 64, "text_depth": 1, "embedding": 32, "steps": 60,
+    "batch": 48, "micro_batch": 48, "learning_rate": 3e-3, "evaluate_every": 30, "sample_every": 30, "checkpoint_every": 30,
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clip") / "scenes"
-    api.build_data(["scenes:1000"], folder, size=32, workers=1)
+    api.build_data(["scenes:600"], folder, size=32, workers=1, split=(80, 10, 10))
     return folder
 
 

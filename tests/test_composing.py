@@ -259,24 +259,30 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(chorales: Path, tmp_path: Pa
     assert same(trained(chorales, tmp_path / "cut"), whole)
 
 
-def test_a_composer_is_trained_measured_and_opened(chorales: Path, tmp_path: Path) -> None:
-    daedal.train("music", data=chorales, out=tmp_path / "run", **SMALL)
-    opened = daedal.load(tmp_path / "run")
+@pytest.fixture(scope="module")
+def run(chorales: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("composer") / "run"
+    daedal.train("music", data=chorales, out=out, **SMALL)
+    return out
+
+
+def test_a_composer_is_trained_measured_and_opened(run: Path) -> None:
+    opened = daedal.load(run)
     assert opened.able == "can compose tunes"
     assert opened.generate(1, seed=1, seconds=4)[0].tune.notes
-    report = evaluate(tmp_path / "run", split="test")
+    report = evaluate(run, split="test")
     nats = report.measured("nats-per-step")
     assert nats is not None
     assert 0 < nats.value < 4 * np.log(opened.codec.vocab_size) + 1
     assert {each.name for each in report.baselines} == {"1-gram", "5-gram", "9-gram"}
-    assert (tmp_path / "run" / "tunes.png").exists()
+    assert (run / "tunes.png").exists()
     assert report.measured("parallel-fifths") is not None
 
 
 def test_events_are_learned_and_written_too(tmp_path: Path) -> None:
     (tmp_path / "midi").mkdir()
     folder = midis(tmp_path / "midi")
-    daedal.build_data([folder], tmp_path / "data")
+    daedal.build_data([folder], tmp_path / "data", workers=1, split=(100, 0, 0))  # nothing held out is not measured
     daedal.train("music", data=tmp_path / "data", out=tmp_path / "run", **{**SMALL, "context": 64})
     opened = daedal.load(tmp_path / "run")
     made = opened.generate(2, seed=1, seconds=3, said={"style": "waltz", "key": "G"})
@@ -292,9 +298,7 @@ def test_events_are_learned_and_written_too(tmp_path: Path) -> None:
     assert len(longer.tune.notes) >= len(tune.notes)
 
 
-def test_the_command_line_says_what_cannot_be(chorales: Path, tmp_path: Path) -> None:
-    daedal.train("music", data=chorales, out=tmp_path / "run", **SMALL)
-    run = tmp_path / "run"
+def test_the_command_line_says_what_cannot_be(run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.mid").write_bytes(b"MThd")
     assert "composes tunes: --class" in mistake("generate", run, "--class", "cat")
     assert "--infill A.mid --bars 3:5" in mistake("generate", run, "--bars", "3")

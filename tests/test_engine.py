@@ -143,7 +143,7 @@ def test_the_seed_decides_the_text() -> None:
 
 
 @every_model
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=6)
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.8]), st.sampled_from(["stop", "slide"]))
 def test_a_draft_changes_nothing(name: str, seed: int, temperature: float, overflow: str) -> None:
     model = MODELS[name]
@@ -271,7 +271,7 @@ def test_generation_leaves_torch_as_it_was() -> None:
 
 
 @every_model
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=8)
 @given(st.data())
 def test_rows_that_come_and_go_are_as_if_alone(name: str, data: st.DataObject) -> None:
     """Whatever else runs, however little memory there is, and whoever else asks."""

@@ -23,9 +23,12 @@ from daedal.models.film_sampling import FilmSampling
 from daedal.models.identity import identify
 from daedal.nn.causal_video import groups_of
 from daedal.nn.noise import Noise
+from daedal.training.run import RunFolder
 from test_vqvae3d import shaken, tokenizer, video
 
 torch.set_num_threads(1)
+ALL: Any = {"split": (100, 0, 0)}
+"""Of a build: nothing is held out, so that a run of it is not measured at its end, which takes seconds."""
 
 
 # -- the model ---------------------------------------------------------------------------------------------------------
@@ -230,9 +233,9 @@ def test_a_clip_goes_on(film: Generator, tmp_path: Path) -> None:
 
 
 def test_training_goes_on_from_a_film(run: Path, tmp_path: Path) -> None:
-    data, codec = run.parent / "data", run / "codec"
-    family = identify(run).family
-    daedal.train(family, data=data, out=tmp_path / "more", steps=1, threads=1, batch=2, init=run, codec=codec)
+    family, codec = identify(run).family, run / "codec"
+    daedal.build_data(["moving-scenes:12"], tmp_path / "data", frames=3, workers=1, **ALL)
+    daedal.train(family, data=tmp_path / "data", out=tmp_path / "more", steps=1, batch=2, init=run, codec=codec)
     before, after = (daedal.load(each).model.inner.state_dict() for each in (run, tmp_path / "more"))
     assert before.keys() == after.keys()
     assert all(torch.allclose(before[name], after[name], atol=0.05) for name in before)
@@ -244,7 +247,7 @@ def test_clips_of_classes_train_a_model_that_is_asked_for_one(tmp_path: Path) ->
         folder = tmp_path / "clips" / ("up", "down")[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         frames[0].save(folder / f"{number}.gif", save_all=True, append_images=frames[1:], duration=100)
-    daedal.build_data([tmp_path / "clips"], tmp_path / "data", frames=3, workers=1)
+    daedal.build_data([tmp_path / "clips"], tmp_path / "data", frames=3, workers=1, **ALL)
     daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
     film = daedal.load(tmp_path / "run")
     assert film.capabilities == {"film", "class", "score"}
@@ -278,8 +281,13 @@ def test_what_makes_no_sense_is_refused(film: Generator) -> None:
     for wrong in ({"frames": 0}, {"frames": 10**6}, {"prompt": "a " * 200}, {"prompt": ""}, {"temperature": -1}):
         with pytest.raises(DaedalError):
             film.generate(1, **wrong)
-    with pytest.raises(DaedalError):
-        film.generate(0)
+    for none in (0, "a red circle"):
+        with pytest.raises(DaedalError, match="There are no"):
+            film.generate(none)
+    with pytest.raises(DaedalError, match="Say what to film"):
+        film.generate(1, prompt=" ")
+    with pytest.raises(DaedalError, match="train on clips with classes"):
+        film.generate(1, label="up")
 
 
 def test_a_family_takes_its_own_options_and_tells_likelihoods_or_none(film: Generator) -> None:
@@ -297,11 +305,11 @@ def test_a_family_takes_its_own_options_and_tells_likelihoods_or_none(film: Gene
 
 
 def test_clips_without_captions_train_a_model_that_knows_no_prompts(tmp_path: Path) -> None:
-    daedal.build_data(["moving-scenes:40,objects=1"], tmp_path / "data", frames=2, workers=1, captions="none")
+    daedal.build_data(["moving-scenes:40,objects=1"], tmp_path / "data", frames=2, workers=1, captions="none", **ALL)
     daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
     film = daedal.load(tmp_path / "run")
     assert pixels(film.generate(1, seed=1)[0]).shape == (2, 32, 32, 3)
-    with pytest.raises(DaedalError, match="without captions"):
+    with pytest.raises(DaedalError, match=r"without captions, and cannot film .* train on clips with captions"):
         film.generate(1, prompt="a red circle moves right")
 
 
@@ -309,6 +317,12 @@ def test_pictures_train_no_video(tmp_path: Path) -> None:
     daedal.build_data(["scenes:12"], tmp_path / "pictures")
     with pytest.raises(DaedalError, match="learned from clips"):
         daedal.train("video", data=tmp_path / "pictures", out=tmp_path / "run", steps=1)
+
+
+def test_a_run_that_was_refused_can_be_asked_for_anew(written: Path, tmp_path: Path) -> None:
+    with pytest.raises(DaedalError, match="too short"):
+        daedal.train("video", data=written.parent / "data", out=tmp_path / "run", budget="1ms")
+    RunFolder.check_new(tmp_path / "run")
 
 
 def test_video_that_is_to_go_on_is_told_how(written: Path, tmp_path: Path) -> None:

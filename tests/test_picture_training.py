@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
 from runs import logged, same, stop_at, weights
+from warm_python import python
 
 RUN = {
     "steps": 8, "batch": 8, "micro_batch": 8, "threads": 1, "precision": "fp32", "device": "cpu", "checkpoint_every": 3,
@@ -105,7 +105,7 @@ def test_two_processes_train_a_gan_as_one(tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "src"}
     together = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     for before, out in (([], "one"), (together, "two")):
-        command = [sys.executable, *before, *line, "--out", tmp_path / out]
+        command = [python(), *before, *line, "--out", tmp_path / out]
         subprocess.run(command, check=True, env=environment, capture_output=True)
     for name, tensor in weights(tmp_path / "one").items():
         torch.testing.assert_close(weights(tmp_path / "two")[name], tensor, atol=1e-3, rtol=1e-3)

@@ -24,7 +24,7 @@ from daedal.evaluation.kinds.text import TextSubject, presentation, read_texts
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.memorization import Copy, Memorization
 from daedal.evaluation.page import report_page
-from daedal.evaluation.report import CARD, JSON, PAGE, Curve, DataFacts, ModelFacts, Predictor, Report
+from daedal.evaluation.report import CARD, JSON, PAGE, Baseline, Curve, DataFacts, ModelFacts, Predictor, Report
 from daedal.evaluation.terminal import render
 from daedal.evaluation.writing import table
 from daedal.inference.generator import Generator
@@ -275,6 +275,29 @@ def test_the_terminal_shows_every_predictor_and_no_control_characters(report: Re
         assert "\x1b" not in text
         assert "\x1b" not in each.summary()
     assert "5-gram" in report.summary()
+
+
+def test_numbers_beside_four_baselines_keep_to_the_line() -> None:
+    share = hostile().measurements[0].but(unit="of prompts", value=1.0, interval=(2.8e-17, 0.2991), better="neither")
+    names = ("true clips", "through its tokens", "shuffled frames", "frozen")
+    report = hostile().model_copy(update={
+        "measurements": tuple(share.but(name=name) for name in ("overall, held-out pairs", "precision-motion network")),
+        "baselines": tuple(Baseline(name=name, why="", measurements=(share,)) for name in names), "blocks": (),
+    })  # fmt: skip
+    console = Console(width=100, file=io.StringIO())
+    console.print(render(report))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    table = lines[next(at for at, line in enumerate(lines) if "measurement" in line) :]
+    assert max(map(len, lines)) <= 100
+    assert not any("…" in line or "e-17" in line for line in table)
+    assert any(line.split()[-5:] == ["0.299", "1", "1", "1", "1"] for line in table)
+    assert any("↔" in line for line in table)
+
+
+def test_one_of_a_unit_is_told_in_the_singular() -> None:
+    copy = hostile().measurements[0].but(name="longest copy", unit="chords", interval=None)
+    assert [copy.but(value=each).shown() for each in (1.0, 2.0)] == ["1 chord", "2 chords"]
+    assert copy.but(value=1.0, unit="of prompts").shown() == "1 of prompts"
 
 
 def test_every_renderer_shows_every_block() -> None:

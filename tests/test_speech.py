@@ -130,8 +130,10 @@ def test_what_it_cannot_say_is_refused_in_a_line(run: Path, tmp_path: Path) -> N
         voice.say(says(run), top_k=3)
     with pytest.raises(DaedalError, match=r"lasts 0.20 s"):
         voice.say_anew(audio, 0.1, 0.5, says(run))
-    with pytest.raises(DaedalError, match="cannot listen"):
+    with pytest.raises(DaedalError, match=r"A model of speech cannot listen.*; this one has say\(\.\.\.\)"):
         voice.transcribe(audio)
+    with pytest.raises(DaedalError, match="do not say how many of them make a second"):
+        voice.copied(np.zeros(800, np.float32))
 
 
 def test_the_commands_speak(run: Path, tmp_path: Path) -> None:
@@ -143,6 +145,10 @@ def test_the_commands_speak(run: Path, tmp_path: Path) -> None:
     assert "exists already" in mistake("generate", run, *asked, "--out", out)
     told = json.loads(command("generate", run, *asked, "-n", "2", "--out", tmp_path / "many", "--json").out)
     assert [Path(each["file"]).name for each in told] == ["00000.wav", "00001.wav"]
+    again = ("-n", "2", "--out", tmp_path / "many")
+    assert "is not empty" in mistake("generate", run, *asked, *again)
+    assert command("generate", run, *asked, *again, "--replace").code == 0
+    assert "cannot be created" in mistake("generate", run, *asked, "--out", audio / "said.wav")
     passage = ("--audio", audio, "--from", "0.1", "--to", "0.2", "--prompt", says(run), "--steps", "2")
     assert command("edit", run, *passage, "--out", tmp_path / "B.wav").code == 0
     assert (tmp_path / "B.wav").is_file()
@@ -212,6 +218,16 @@ def test_the_recordings_themselves_are_as_near_as_can_be_and_their_copies_are_fo
     assert found["frechet-audio-distance"] == pytest.approx(0, abs=1e-3)
     assert found["nearest-training-sound"] == pytest.approx(0, abs=1e-4)
     assert found["authenticity"] == 0
+
+
+def test_classes_that_are_one_prompt_are_refused(tmp_path: Path) -> None:
+    for number in range(24):
+        folder = tmp_path / "in" / ("Ja", "ja", "no")[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        wav(folder / f"{number}.wav", tone(300 + 10 * number, 0.1 + 0.001 * number))
+    daedal.build_data([tmp_path / "in"], tmp_path / "data", workers=1, labels="folders")
+    with pytest.raises(DaedalError, match=r"classes Ja and ja .* are one"):
+        daedal.train("speech", data=tmp_path / "data", out=tmp_path / "run", steps=2)
 
 
 def test_recordings_that_say_nothing_are_refused(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ BAD = {
     "type 2": midi(ON, OFF, kind=2),
     "negative times": midi(ON, OFF)[:12] + b"\xe7\x28" + midi(ON, OFF)[14:],
     "cut": midi(ON, OFF)[:-8],
-    "damaged": b"RIFF" + bytes(60),
+    "damaged": midi(ON, OFF).replace(b"MTrk", b"MTrx"),
+    "no MIDI file": b"RIFF" + bytes(60),
     "too large": b"MThd" + bytes(LARGEST),
 }
 
@@ -279,7 +280,7 @@ def test_files_of_midi_are_tunes_and_what_is_none_is_counted(tmp_path: Path) -> 
     assert sum(len(data.split(name)) for name in ("train", "validation", "test")) == 24
     reasons = {each.reason: each.count for each in manifest.dropped}
     assert reasons == {
-        "no notes": 1, "type 2": 1, "negative times": 1, "cut": 1, "broken file": 1, "too large": 1,
+        "no notes": 1, "type 2": 1, "negative times": 1, "cut": 1, "broken file": 2, "too large": 1,
     }  # fmt: skip
     assert "style" in data.codec("tune").codec.conditions
     notes = "\n".join(manifest.notes)

@@ -1,24 +1,37 @@
-"""Commands of pages run in children of one process that has imported what they need: three seconds less for each of a hundred.
+"""Python processes in tests as children of one that has imported what they need: three seconds less for each of hundreds.
 
 `Warm` starts that process and makes a folder with a `daedal` and a `python` in it, to be put at the front of the path.
-They hand their arguments, folder, environment and open files over a socket, and end as the child does.
+They hand their arguments, folder, environment and open files over a socket, pass signals on, and end as the child does. Whoever
+is killed leaves the child behind: what is tested by kills is started as it is. `python` is the one of this process, and
+`started_warm` puts it where `sys.executable` is looked up: by servers, torchrun and builds.
 """
 
+import atexit
+import functools
 import os
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
+from unittest.mock import patch
 
 _CLIENT = """#!{python} -IS
-import array, json, os, socket, sys
+import array, json, os, signal, socket, sys
 mine = socket.socket(socket.AF_UNIX)
 mine.connect({address!r})
 what = json.dumps([{name!r}, sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
 mine.sendmsg([len(what).to_bytes(8, "little")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
 mine.sendall(what)
-sys.exit(int.from_bytes(mine.recv(1), "little"))
+child = int.from_bytes(mine.recv(4), "little")
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, frame: os.kill(child, number))
+for number in range(3):
+    os.close(number)
+sys.exit(int.from_bytes(mine.recv(1) or b"\\1", "little"))
 """
 
 
@@ -36,7 +49,8 @@ class Warm:
             client = folder / name
             client.write_text(_CLIENT.format(python=sys.executable, address=address, name=name))
             client.chmod(0o755)
-        self._process = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([sys.executable, __file__, address], stdin=pipe, stdout=pipe)
 
     def __enter__(self) -> Self:
         assert self._process.stdout is not None
@@ -48,10 +62,28 @@ class Warm:
         self._process.wait()
 
 
+@functools.cache
+def python() -> str:
+    """The `python` of a process that ends with this one, started when it is first asked for."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    return str(stack.enter_context(Warm(Path(folder))).folder / "python")
+
+
+@contextmanager
+def started_warm() -> Iterator[None]:
+    """Processes of `sys.executable` that are started in this block are warm."""
+    with patch.object(sys, "executable", python()):
+        yield
+
+
 def main(address: str) -> None:
-    """Serve, one child a command."""
+    """Serve, one child a command, until the standard input ends: who started this is gone."""
+    import select
     import signal
 
+    import scipy.special  # noqa: F401
     import torch
     import torch._dynamo  # noqa: F401  # the first optimizer imports it
 
@@ -66,11 +98,12 @@ def main(address: str) -> None:
         listener.bind(address)
         listener.listen(16)
         print("ready", flush=True)
-        while True:
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             client, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                sys.executable = str(Path(address).with_name("python"))
                 _serve(client)
             client.close()
 
@@ -79,6 +112,7 @@ def _serve(client: socket.socket) -> None:
     """Do one command in this process, which then ends."""
     import json
 
+    client.sendall(os.getpid().to_bytes(4, "little"))
     length, files, _, _ = socket.recv_fds(client, 8, 3)
     wanted, said = int.from_bytes(length, "little"), b""
     while len(said) < wanted:
@@ -105,6 +139,8 @@ def _serve(client: socket.socket) -> None:
 
 
 def _run(name: str, arguments: list[str]) -> int:
+    import runpy
+
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate("rww"))
     sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if name == "daedal":
@@ -112,6 +148,12 @@ def _run(name: str, arguments: list[str]) -> int:
 
         sys.argv = ["daedal", *arguments]
         command()
+        return 0
+    while arguments[:1] in (["-P"], ["-u"]):
+        del arguments[0]
+    if arguments[:1] == ["-m"]:
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         return 0
     sys.path.insert(0, "")
     code = arguments[1] if arguments[:1] == ["-c"] else sys.stdin.read()

@@ -47,14 +47,19 @@ def make_folder(path: Path) -> Path:
 
 
 def require_place(path: Path) -> None:
-    """Make sure, before the work, that a file can be written there.
+    """Make sure, before the work, that a file can be written there; nothing is made yet, no folder either.
 
     Raises:
         DaedalError: a folder is in the way, or the operating system refuses.
     """
     if _kind(path) == stat.S_IFDIR:
         raise disk_error(IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)), path)
-    if not os.access(make_folder(path.parent), os.W_OK):
+    above = path.parent
+    while (found := _kind(above)) is None and above != above.parent:
+        above = above.parent
+    if found != stat.S_IFDIR:
+        raise disk_error(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), path)
+    if not os.access(above, os.W_OK):
         raise disk_error(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), path)
 
 

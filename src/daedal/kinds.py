@@ -5,6 +5,7 @@ A kind is a declaration, `KIND` in the module that its line names; see `daedal.d
 `module:KIND`.
 """
 
+from functools import cache
 from importlib.metadata import entry_points
 from typing import NamedTuple
 
@@ -47,8 +48,9 @@ BUILT_IN = {
 }
 
 
+@cache
 def table() -> dict[str, Line]:
-    """All kinds: those of the house, then those that other packages add."""
+    """All kinds: those of the house, then those that other packages add. Every installed package is looked at, once."""
     others = {
         point.name: Line((point.name, point.name), point.value, f"of {point.dist.name if point.dist else point.module}")
         for point in sorted(entry_points(group="daedal.kinds"), key=lambda point: point.name)

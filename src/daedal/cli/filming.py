@@ -37,7 +37,7 @@ class ClipFlags(Config):
 def make_clips(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
     """Write clips: several of them side by side into one file, or each into one of a folder as soon as it is made. For
     `daedal generate`."""
-    from daedal.inference.clip import check_one_file, clip_format, side_by_side
+    from daedal.inference.clip import check_one_file, clip_format, save_together
 
     prompts, classes = asked.get("prompt"), asked.pop("class", None)
     several = {"prompts": prompts, "classes": classes}
@@ -56,7 +56,7 @@ def make_clips(generator: "Generator", run: str, n: int | None, asked: dict[str,
     clips = _made(generator, n, label=classes, clip=asked.pop("begin", None), **asked)
     if out.suffix:
         together = list(clips)
-        files, records = [str(side_by_side(together).save(out))], [clip.record for clip in together]
+        files, records = [str(save_together(together, out))], [clip.record for clip in together]
     else:
         files, records = [], []
         for number, clip in enumerate(clips):

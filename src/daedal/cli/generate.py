@@ -55,9 +55,9 @@ def generate(
     mask: Annotated[Path | None, Parameter(group=_GROUP)] = None,
     best_of: Annotated[int | None, Parameter(group=_GROUP)] = None,
     judge: Annotated[str | None, Parameter(group=_GROUP)] = None,
-    out: Annotated[Path | None, Parameter(group=_GROUP)] = None,
+    out: Path | None = None,
     columns: Annotated[int | None, Parameter(group=_GROUP)] = None,
-    replace: Annotated[bool, Parameter(negative=(), show_default=False, group=_GROUP)] = False,
+    replace: Switch = False,
     how: Annotated[_Flags | None, fields(_GROUP)] = None,
     tunes: Annotated[TuneFlags | None, fields("Tunes")] = None,
     speaker: Annotated[str | None, Parameter(group="Sounds")] = None,
@@ -70,18 +70,18 @@ def generate(
     model
         A run folder, or the id of a model on the Hugging Face Hub.
     n
-        How many continuations of each prompt, or how many pictures or tunes. [default: 1 text or tune, 16 pictures or as
-        many as are named]
+        How many continuations or sounds of each prompt, or how many pictures, tunes or clips. [default: 1, 16 pictures, or
+        as many as are named]
     json
         Print the texts, or where the pictures are, as JSON, with their provenance.
     prompt
-        The text to go on from, or what to draw in words; give several for several. [default: nothing, or anything]
+        The text to go on from, or what to draw, to film or to say; give several for several. [default: nothing, or anything]
     quantize
         draft: an int8 copy guesses ahead and the model checks: the same text, sooner. int8: int8 weights alone, sooner still.
     logit_bias
         ID=BIAS, several times: added to the logit of a token; -100 bans it.
     label
-        What to draw, by name or number; give several to take them in turn. [default: any]
+        What to draw or to film, by name or number; give several to take them in turn. [default: any]
     image
         A picture to draw anew where the mask says, in place of a new one; see daedal edit.
     mask
@@ -93,8 +93,9 @@ def generate(
         The run folder of a CLIP that chooses. [default: a model that can caption pictures judges its own]
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. Of tunes a file for one
-        (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound; of speech .wav, .flac, .ogg or .mp3, or a
-        folder; of clips a .gif, .webp or .mp4, or a folder. [default: a new file or folder here]
+        (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound; of speech .wav, .flac, .ogg, .opus or .mp3, or
+        .png for a spectrogram, or a folder; of clips .gif, .webp, .mp4, or .png for rows of frames, or a folder.
+        [default: a new file or folder here]
     columns
         Pictures side by side on the sheet. [default: as many as rows]
     replace

@@ -19,10 +19,10 @@ _GROUPS = {
     "bench": "Measure how fast a model answers on this machine.",
 }
 _COMMANDS = {
-    "generate": "Write text or draw pictures with a trained model.",
+    "generate": "Write text, draw pictures, compose tunes, speak or make clips, with a trained model.",
     "interpolate": "Morph one picture into another, or through the pictures of seeds.",
     "edit": "Draw parts of a picture anew, or say a passage of a recording anew, to fit the rest.",
-    "reconstruct": "Show how pictures come back through a model's latents, and measure the error.",
+    "reconstruct": "Show how pictures, recordings or clips come back through a model, and measure the error.",
     "caption": "Say what pictures show, with a model that draws what captions say.",
     "match": "Say which text fits a picture, or which picture a text, with a CLIP.",
     "classify": "Say what texts are, with a classifier.",

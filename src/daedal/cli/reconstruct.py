@@ -83,7 +83,7 @@ def reconstruct(
 
 def _clips(generator: "Generator", run: str, clips: list[Path], out: Path | None, replace: bool, json: bool) -> None:
     """Each clip beside what becomes of it."""
-    from daedal.inference.clip import clip_format, side_by_side
+    from daedal.inference.clip import clip_format, save_together
 
     out = out or free(f"reconstructions-{run_name(run)}.gif")
     if out.suffix:
@@ -92,7 +92,7 @@ def _clips(generator: "Generator", run: str, clips: list[Path], out: Path | None
     found = generator.reconstruct(clips)
     pairs = [one.pair for one in found]
     if out.suffix:
-        side_by_side(pairs).save(out)
+        save_together(pairs, out)
     else:
         for number, (clip, pair) in enumerate(zip(clips, pairs, strict=True)):
             pair.save(out / f"{number:05}-{clip.stem}.gif")

@@ -29,6 +29,8 @@ def read_midi(data: bytes) -> Tune:
     """
     if len(data) > LARGEST:
         raise DaedalError(f"A MIDI file of {len(data):,} bytes is too large", f"Give one of at most {LARGEST:,}")
+    if data and not data.startswith(b"MThd"):
+        raise DaedalError("This is no MIDI file", "Give one, as .mid")
     try:
         file = mido.MidiFile(file=io.BytesIO(data), clip=True)
     except EOFError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daedal.data.folder import DataFolder
 from daedal.data.manifest import Count, DataManifest
+from daedal.data.sources import BUILTINS
 from daedal.families import part
 from daedal.printable import printable
 
@@ -82,7 +83,9 @@ def blocks_of(dataset: DataFolder[Any, Any]) -> list[Block]:
     sources = (
         (
             "source" if each.split == "train" else each.split,
-            f"{each.source}: {each.files:,} file{'s' * (each.files != 1)}, {each.bytes:,} bytes,"
+            f"{each.source}: drawn by Daedal"
+            if not each.bytes and each.source.partition(":")[0] in BUILTINS
+            else f"{each.source}: {each.files:,} file{'s' * (each.files != 1)}, {each.bytes:,} bytes,"
             f" licence {each.licence or 'unknown'}",
         )
         for each in manifest.sources

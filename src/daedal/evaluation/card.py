@@ -37,6 +37,7 @@ def model_card(report: Report) -> str:
     parts += ["## Use", about.use, "## How good it is", f"Measured on {_inline(report.data.says)}."]
     parts += [_ranking(report, block) for block in report.rankings]
     names = tuple(_inline(each.name) for each in report.columns)
+    usual = ", ↔ what is usual in the data" if any(each.better == "neither" for each in report.measurements) else ""
     explained = [each for each in report.baselines if each.why]
     rows = [
         (
@@ -47,9 +48,9 @@ def model_card(report: Report) -> str:
     ]  # fmt: skip
     parts += [
         _table(("measurement", "value", "95 % interval", "n", *names, "definition"), rows),
-        "↑ more is better, else less. The definitions are explained, with their formulas, in Daedal's `docs/measurement.md` "
-        "and `docs/image-measurement.md`. Beside this card, `report.html` shows more, and `evaluation.json` holds all numbers "
-        "with the hashes of the model and the data.",
+        f"↑ more is better{usual}, else less. The definitions are explained, with their formulas, in Daedal's "
+        "`docs/measurement.md` and `docs/image-measurement.md`. Beside this card, `report.html` shows more, and "
+        "`evaluation.json` holds all numbers with the hashes of the model and the data.",
         *([" ".join(f"*{_inline(each.name)}*: {_inline(each.why)}." for each in explained)] if explained else []),
         *(sentence(_inline(line)) for line in report.notes),
     ]

@@ -39,7 +39,7 @@ class Measurement(Config):
     model_hash: str = ""
     data_hash: str = ""
     seed: int | None = None
-    better: Literal["lower", "higher"] = "lower"
+    better: Literal["lower", "higher", "neither"] = "lower"
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -88,10 +88,17 @@ class Measurement(Config):
     def __str__(self) -> str:
         return f"{self.name} {self.shown()}"
 
+    @property
+    def counted(self) -> str:
+        """The unit, in the singular where there is one of it."""
+        return (
+            self.unit.removesuffix("s") if self.value == 1 and len(self.unit) > 2 and self.unit.isalpha() else self.unit
+        )
+
     def shown(self) -> str:
         """The value with its interval, to as many digits as the interval supports."""
         if self.interval is None:
-            return f"{self.value:.4g} {self.unit}"
+            return f"{self.value:.4g} {self.counted}"
         low, high = self.interval
         digits = decimals(high - low)
         return f"{self.value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}] {self.unit}"

@@ -110,9 +110,13 @@ def _block(report: Report, block: Block) -> list[str]:
         case Numbers():
             return []  # in the table of all
         case Ranking():
-            says = f"{sentence(block.of)} The line across a bar is its 95 % interval."
-            bars = charts.bars(report.ranking(block.quantity), OWN, block.of)
-            return ["<h2>Beside its baselines</h2>", _soft(says), bars]
+            ranking = report.ranking(block.quantity)
+            says = sentence(block.of)
+            if any(each.interval is not None for _, each in ranking):
+                says += " The line across a bar is its 95 % interval."
+            bars = charts.bars(ranking, OWN, block.of)
+            which = f": {report.measured(block.quantity).name}" if len(report.rankings) > 1 else ""
+            return [f"<h2>Beside its baselines{escape(which)}</h2>", _soft(says), bars]
         case Table():
             return [f"<h2>{escape(block.title)}</h2>", _soft(block.says), _table(block.head, block.rows)]
         case Sheet():
@@ -163,7 +167,9 @@ def _measurements(report: Report) -> str:
     ]
     rows = [(named(own), own, beside) for own, beside in report.rows()]
     if report.rankings:
-        rows += [(f"{m.name}, {each.name}", m, []) for each in report.baselines for m in each.measurements]
+        rows += [
+            (named(m.but(name=f"{m.name}, {each.name}")), m, []) for each in report.baselines for m in each.measurements
+        ]
     for name, own, beside in rows:
         others = "".join(f'<td class="number">{"" if m is None else escape(value(m))}</td>' for m in beside)
         lines.append(

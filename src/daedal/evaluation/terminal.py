@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from rich.table import Table as Grid
 
 _BAR, _ROWS, _CHARACTERS = 30, 20, 600
+_BESIDE, _NAME = 2, 23  # columns of baselines that leave room for all digits and units; characters of names beside more
+_NOTHING = 1e-12  # of an end of an interval, which arithmetic leaves of 0
+_LINE = 88  # characters of a line, but for those between columns
 
 
 def render(report: Report) -> "RenderableType":
@@ -55,8 +58,10 @@ def _bars(report: Report, block: Ranking) -> "Grid":
     bars = _grid("predictor", headed(own), "95 % interval", f"{better} is better")
     bars.columns[-1].justify = "left"
     largest = max(0.0, *(measurement.value for _, measurement in ranking)) or 1.0
+    names, ends = (max(map(len, each)) for each in ([n for n, _ in ranking], [interval(m) for _, m in ranking]))
+    longest = max(_BAR // 3, min(_BAR, _LINE - names - len(headed(own)) - ends))
     for name, measurement in ranking:
-        bar = "█" * max(1, round(_BAR * measurement.value / largest))
+        bar = "█" * max(1, round(longest * measurement.value / largest))
         row = (f"{measurement.value:.3f}", interval(measurement), Text(bar, style="green" if name == OWN else "dim"))
         bars.add_row(Text(harmless(name)), *row, style="bold" if name == OWN else "")
     return bars
@@ -65,8 +70,15 @@ def _bars(report: Report, block: Ranking) -> "Grid":
 def _numbers(report: Report) -> "Grid":
     beside = [harmless(each.name) for each in report.columns]
     numbers = _grid("measurement", "value", "95 % interval", *(beside or ["of"]))
+    many = len(beside) > _BESIDE
+    if many:
+        numbers.columns[0].overflow, numbers.columns[0].width, numbers.columns[2].no_wrap = "fold", _NAME, True
     for own, others in report.rows(ranked=False):
         pieces = "blocks" if own.pieces.startswith("blocks") else own.pieces
+        if many:
+            figures = ["" if each is None else f"{each.value:.3g}" for each in (own, *others)]
+            numbers.add_row(named(own), figures[0], interval(own, 3), *figures[1:])
+            continue
         last = ["" if each is None else value(each) for each in others] if beside else [f"{own.n:,} {pieces}"]
         numbers.add_row(named(own), value(own), interval(own), *last)
     return numbers
@@ -94,8 +106,8 @@ def _grid(first: str, *others: str) -> "Grid":
 
 
 def named(measurement: Measurement) -> str:
-    """A name with an arrow where more is better."""
-    return measurement.name + (" ↑" if measurement.better == "higher" else "")
+    """A name with an arrow where more is better, or what is usual in the data."""
+    return measurement.name + {"lower": "", "higher": " ↑", "neither": " ↔"}[measurement.better]
 
 
 def headed(measurement: Measurement) -> str:
@@ -107,11 +119,11 @@ def headed(measurement: Measurement) -> str:
 def value(measurement: Measurement) -> str:
     """A value, with its unit where its name does not say it."""
     unit = measurement.unit
-    unit = "" if unit in measurement.name or unit == "per token" else unit
+    unit = "" if unit in measurement.name or unit == "per token" else measurement.counted
     return f"{measurement.value:.4g} {unit}".strip()
 
 
-def interval(measurement: Measurement) -> str:
-    """An interval in four digits, or nothing."""
-    ends = measurement.interval or ()
-    return " to ".join(f"{end:#.4g}".rstrip(".") for end in ends)
+def interval(measurement: Measurement, digits: int = 4) -> str:
+    """An interval in so many digits, or nothing."""
+    ends = (0.0 if abs(end) < _NOTHING else end for end in measurement.interval or ())
+    return " to ".join(f"{end:#.{digits}g}".rstrip(".") for end in ends)

@@ -27,13 +27,17 @@ _MOST_SIDE, _MOST_PIXELS = 16_000, 2**28
 """Pixels of a side of a film, as WebP and H.264 have them, and of all its frames, at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Clip:
     """Frames, and how many of them are shown in a second."""
 
     frames: tuple[Image.Image, ...]
     fps: float = 15
     provenance: ClipProvenance | FilmProvenance | None = None
+
+    def __repr__(self) -> str:
+        width, height = self.frames[0].size
+        return f"<a clip of {len(self.frames):,} frames of {width} x {height} pixels, {self.fps:g} a second>"
 
     def __post_init__(self) -> None:
         if not self.frames:
@@ -99,23 +103,35 @@ def check_rate(fps: float) -> None:
 
 
 def check_one_file(path: Path, count: int, frames: int, width: int, height: int) -> None:
-    """Make sure, before they are made, that so many clips can be written side by side into one file.
+    """Make sure, before they are made, that so many clips can be written into one file, as `save_together` does.
 
     Raises:
         DaedalError: few programs would open it, or it takes more memory than is sane.
     """
+    if clip_format(path) == ".png":
+        lay_out(count * frames, width, height, frames)
+        return
     columns, rows = lay_out(count, width, height)
-    strip = clip_format(path) == ".png"
-    scale = _scale_of_several(width, height) if count > 1 else 1 if strip else shown_at(width, height)
+    scale = _scale_of_several(width, height) if count > 1 else shown_at(width, height)
     across, down = (each * (side * scale + GAP) - GAP for each, side in ((columns, width), (rows, height)))
-    if strip:
-        lay_out(frames, across, down, frames)
-    elif max(across, down) > _MOST_SIDE or across * down * frames > _MOST_PIXELS:
+    if max(across, down) > _MOST_SIDE or across * down * frames > _MOST_PIXELS:
         raise DaedalError(
             f"{path}: {count:,} clips of {frames:,} frames side by side are frames of {across:,} x {down:,} pixels, "
             "more than programs show",
             "Ask for fewer, or for a folder of them by a name without an ending",
         )
+
+
+def save_together(clips: Sequence[Clip], path: Path) -> Path:
+    """Write clips of one length into one file: side by side, or as PNG a row of frames for each.
+
+    Raises:
+        DaedalError: as `Clip.save`.
+    """
+    if clip_format(path) == ".png":
+        frames = [frame for clip in clips for frame in clip.frames]
+        return save_image(grid(frames, len(clips[0].frames)), path, clips[0].record)
+    return side_by_side(clips).save(path)
 
 
 def side_by_side(clips: Sequence[Clip]) -> Clip:

@@ -21,7 +21,13 @@ _MOST_SAMPLES = 2**26  # of all its channels
 
 
 def listed(recordings: Recording | Sequence[Recording]) -> list[Recording]:
-    """One recording, or several, as a list."""
+    """One recording, or several, as a list.
+
+    Raises:
+        DaedalError: samples are given without their rate.
+    """
+    if isinstance(recordings, np.ndarray):
+        raise DaedalError("Samples do not say how many of them make a second", "Give a Sound(samples, rate), or a file")
     one = isinstance(recordings, str | Path | bytes | Sound | Signal)
     return [recordings] if one else list(recordings)  # type: ignore[list-item, arg-type]
 

@@ -45,6 +45,11 @@ from daedal.models.vqvae3d import VQVAE3D, VQVAE3DConfig
 from daedal.training.clip_pictures import pixels_of
 
 P = TypeVar("P", bound=Provenance)
+_CALLED = {
+    "FilmModel": "model of clips", "Music": "model of tunes", "SoundModel": "model of sounds",
+    "SoundTokens": "tokenizer of sounds", "Speech": "model of speech", "VQVAE3D": "tokenizer of clips",
+}  # fmt: skip
+"""What a model is called where the name of its class is no name of one."""
 
 
 class Unable(DaedalError, AttributeError):
@@ -118,6 +123,7 @@ class ModelAndCodec:
         if isinstance(self.model, Coded | FilmModel):
             return f"A {type(self.model.inner).__name__} over the codes of a {type(self.model.codec).__name__}"
         name = type(self.model).__name__
+        name = _CALLED.get(name, name)
         return f"{'An' if name[0] in 'AEIO' else 'A'} {name}"
 
     @property
@@ -126,9 +132,9 @@ class ModelAndCodec:
         words = {each: word for skill in self.skills.values() for each, word in skill.words().items()}
         return f"can {listed([word for each, word in words.items() if each in self.capabilities])}"
 
-    def refusal(self, words: str) -> Unable:
+    def refusal(self, words: str, fix: str = "Use a model that can") -> Unable:
         """That it cannot do something."""
-        return Unable(f"{self.kind} cannot {words}: it {self.able}", "Use a model that can")
+        return Unable(f"{self.kind} cannot {words}: it {self.able}", fix)
 
     def require(self, capability: Capability) -> None:
         """Make sure that it can do something.
@@ -147,7 +153,9 @@ class ModelAndCodec:
                     return getattr(skill, name)
             for kind in sorted(self.table, key=lambda each: not isinstance(self.model, each.learned)):
                 if kind.offers(name):
-                    raise self.refusal(kind.verb or kind.name)
+                    mine = listed([f"{each.main()}(...)" for each in self.skills.values()])
+                    fix = f"Use a model that can; this one has {mine}" if self.skills else "Use a model that can"
+                    raise self.refusal(kind.verb or kind.name, fix)
         raise AttributeError(f"A generator has no {name}")
 
     def __dir__(self) -> list[str]:
@@ -197,6 +205,13 @@ class Skill:
     def offered(cls) -> list[str]:
         """The names of all that."""
         return [name for name in dir(cls) if cls.offers(name)]
+
+    @classmethod
+    def main(cls) -> str:
+        """The name of the first method of it: what it is there for."""
+        return next(
+            name for each in cls.__mro__ for name, value in vars(each).items() if cls.offers(name) and callable(value)
+        )
 
     def __repr__(self) -> str:
         return f"<{self.name}: {', '.join(self.offered())}>"

@@ -36,13 +36,16 @@ _PICTURE = ".png"
 _SAVED_HEIGHT = 256  # pixels of a spectrogram in a file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sound:
     """Samples from -1 to 1, mono, and how many of them make a second."""
 
     samples: Float[np.ndarray, " samples"]
     rate: int
     provenance: Provenance | None = None
+
+    def __repr__(self) -> str:
+        return f"<a sound of {self.seconds:.2f} s, {self.rate:,} samples a second>"
 
     @property
     def seconds(self) -> float:

@@ -23,12 +23,16 @@ FORMATS = (".mid", ".midi", ".wav", ".png")
 _HEARD = 60.0  # seconds that a notebook plays
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Composition:
     """A tune, and where it comes from."""
 
     tune: Tune
     provenance: TuneProvenance
+
+    def __repr__(self) -> str:
+        notes, made = self.tune.notes, self.provenance
+        return f"<a tune of {len(notes):,} notes, {self.tune.seconds:.1f} s, number {made.number} of seed {made.seed}>"
 
     def save(self, path: Path | str, font: Path | str | None = None) -> Path:
         """Write it in the format that the name's end says: MIDI, `.wav`, or a piano roll as `.png`; and beside it

@@ -59,7 +59,7 @@ class Form:
             ApiError: 400, it is missing.
         """
         if name not in self.texts:
-            raise ApiError(400, "It is missing", param=name, code="missing_required_parameter")
+            raise ApiError(400, f"The field {name} is missing", param=name, code="missing_required_parameter")
         return self.texts[name]
 
     def file(self, name: str) -> UploadFile:
@@ -70,7 +70,7 @@ class Form:
         """
         found = self.files.get(name, [])
         if len(found) != 1:
-            said = "It is missing" if not found else "Only one is taken"
+            said = f"The field {name} is missing" if not found else "Only one is taken"
             raise ApiError(400, said, param=name, code="invalid_value" if found else "missing_required_parameter")
         return found[0]
 

@@ -189,4 +189,6 @@ def _open(model: str, name: str, quantize: Quantize | None, rows: int) -> Desk:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # a thread may be in the middle of a piece: PyTorch ends an interpreter that ends then with an abort

@@ -28,6 +28,7 @@ _FILTERS, _MANY, _LONG = 64, 96, 600.0  # many learn more a step and are ahead a
 class ClipTokenTask(PictureTask):
     """Trains a tokenizer on clips."""
 
+    unit = "clips"
     dataset: Any
 
     def __init__(self, model: Any, dataset: ClipPictures, plan: PicturePlan) -> None:

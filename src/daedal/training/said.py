@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from daedal.codecs.caption import CaptionCodec
+from daedal.codecs.caption import CaptionCodec, tidy
 from daedal.codecs.pronunciations import Pronunciations, spelled
 from daedal.data.examples import ExampleDataset
 from daedal.errors import DaedalError
@@ -21,13 +21,31 @@ _WINDOW = 512
 
 
 def sayable_of(dataset: ExampleDataset, pronunciations: Pronunciations | None = None) -> dict[str, Any]:
-    """What recordings say: the fields of `Sayable`. Transcripts go before classes."""
+    """What recordings say: the fields of `Sayable`. Transcripts go before classes.
+
+    Raises:
+        DaedalError: two classes, or two speakers, are the same prompt.
+    """
     transcripts = dataset.has("transcript")
     return {
-        "labels": dataset.classes("label") if dataset.has("label") and not transcripts else (),
-        "speakers": dataset.classes("speaker") if dataset.has("speaker") else (),
+        "labels": _apart(dataset, "label") if dataset.has("label") and not transcripts else (),
+        "speakers": _apart(dataset, "speaker") if dataset.has("speaker") else (),
         "characters": characters_of(dataset.split("train"), pronunciations) if transcripts else (),
     }
+
+
+def _apart(dataset: ExampleDataset, column: str) -> tuple[str, ...]:
+    """The names of a column's classes, which are told from each other as prompts are read: in small letters."""
+    names = dataset.classes(column)
+    told: dict[str, str] = {}
+    for name in names:
+        if (other := told.setdefault(tidy(name), name)) != name:
+            what = "classes" if column == "label" else "speakers"
+            raise DaedalError(
+                f"The {what} {other} and {name} of {dataset.folder} are one to a model that is told prompts in small letters",
+                "Give both one name, or names that differ in more, and build the data again",
+            )
+    return names
 
 
 def said_in(split: Any, config: Sayable, pronunciations: Pronunciations | None = None) -> list[Sequence[str] | None]:

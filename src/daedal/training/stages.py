@@ -1,6 +1,7 @@
 """Runs of two stages in one budget: the second begins with what the first made. What was asked for is kept beside the run, so
 that it goes on where it stands."""
 
+import shutil
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from daedal.config import Config
+from daedal.errors import DaedalError
 from daedal.files import absolute, read_json, write_json
 from daedal.training.learned_data import own_data
 from daedal.training.planning import ShortBudget
@@ -83,10 +85,15 @@ class Stages(Config):
         if session.group.main:
             write_json(run.training / self.file, self.model_dump())
         left = 1.0 if self.skips else 1 - self.share
-        spent = self.spent if self.skips else self._first(session, run)
-        now = replace(session, started=time.monotonic())
-        with _part_of_budget(left, self.what[1]):
-            return self.second(now, run, None if self.budget is None else left * self.budget, spent)
+        try:
+            spent = self.spent if self.skips else self._first(session, run)
+            now = replace(session, started=time.monotonic())
+            with _part_of_budget(left, self.what[1]):
+                return self.second(now, run, None if self.budget is None else left * self.budget, spent)
+        except DaedalError:
+            if session.group.main:
+                self._forget(run)
+            raise
 
     def go_on(self, session: Session, run: RunFolder, data: str | Path | None) -> TrainingResult:
         """What is left of both; `data` names where the data was moved to."""
@@ -94,6 +101,13 @@ class Stages(Config):
         if data is None and self.first_data == self.data and begun.begun:
             data = own_data(begun).folder
         return (self if data is None else self.but(data=absolute(data))).train(session, run.path)
+
+    def _forget(self, run: RunFolder) -> None:
+        """Leave nothing of a run that was refused before either stage began, so that it can be asked for anew."""
+        first = self.place(run)
+        if not run.begun and not RunFolder(first).begun:
+            (run.training / self.file).unlink(missing_ok=True)
+            shutil.rmtree(first, ignore_errors=True)
 
     def _first(self, session: Session, run: RunFolder) -> float:
         """The first stage, unless it is done; gives the seconds that it took."""

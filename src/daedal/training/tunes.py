@@ -129,9 +129,9 @@ class TuneTask(Task):
         self.identity = Identity.of("music", "tunes", {COLUMN: TUNE_CODEC}, model.capabilities)
         self._seed = plan.seed
         self._changes = Changes(plan.transpose, plan.tempo, plan.label_dropout)
-        self._train, self._held = (
-            TuneWindows(dataset.split(name).ragged(COLUMN), codec, plan.context) for name in ("train", "validation")
-        )
+        self._train = TuneWindows(dataset.split("train").ragged(COLUMN), codec, plan.context)
+        held = dataset.split("validation").ragged(COLUMN)
+        self._held = TuneWindows(held, codec, plan.context) if len(held) else None
         self._per_step = codec.layout.voices if isinstance(codec.layout, Voices) else 1
 
     def save(self, folder: Path) -> None:
@@ -147,6 +147,8 @@ class TuneTask(Task):
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """Every code of the split but the ends is judged once, in windows of which the first half was judged before."""
+        if self._held is None:
+            return {}
         places = self._held.judged()[processes.rank :: processes.count]
         totals = torch.zeros(2, dtype=torch.float64)
         with torch.no_grad(), autocast:

@@ -141,7 +141,10 @@ def seen(examples: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     if not seconds:
         return
     low, middle, high = np.quantile(seconds, (0, 0.5, 1))
-    yield f"clips last {low:.2f} to {high:.2f} s, {middle:.2f} s in the middle"
+    if f"{low:.2f}" == f"{high:.2f}":
+        yield f"clips last {low:.2f} s"
+    else:
+        yield f"clips last {low:.2f} to {high:.2f} s, {middle:.2f} s in the middle"
     if still:
         yield f"{still:,} clips stand still: all frames that were taken of them are equal"
     if 0 < captioned < len(seconds):

@@ -29,10 +29,11 @@ class Filming(Evaluator[ClipSubject]):
         drawn = subject.drawn = pixels_of(made)
         subject.take(max(count, _REFERENCE))
         how = {"clips": count, "seed": seed, **({"asked-for": subject.held.name} if subject.asked_for else {})}
-        stated = ", ".join(f"{name} {value}" for name, value in how.items())
+        asked = ", each after what a held-out one says" if subject.asked_for else ""
+        stated = f"of {count} clips of seed {seed}{asked}"
         said = [subject.said(number) for number in range(_SHOWN)]
         blocks: tuple[Block, ...] = (
-            Sheet(title="What it films", says=f"The first ones made, not chosen: {stated}", file=FILM),
+            Sheet(title="What it films", says=f"The first ones made, not chosen, {stated}", file=FILM),
             Sheet(title="Frame by frame", says="The first of these, a row each, under what was asked for", file=STRIPS),
         )
         pictures: dict[str, Image.Image | bytes] = {

@@ -44,7 +44,7 @@ def _measured(subject: ClipSubject, clips: Clips, of: str) -> tuple[Measurement,
                 name=says, value=float(values.mean()), unit="", n=len(values), pieces="clips",
                 interval=mean_interval(values, (0.0, 1.0)), interval_method=student("clips"),
                 definition=define(quantity, 1, frames=clips.shape[1]),
-                better="higher" if "persistence" in quantity else "lower", **about,
+                better="neither", **about,
             ))  # fmt: skip
     return tuple(found)
 

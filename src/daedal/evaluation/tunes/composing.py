@@ -86,12 +86,11 @@ class Composing(Evaluator[TuneSubject]):
         found = np.array(values[of][quantity])
         if not len(found):
             return None
-        less = quantity in ("voice-crossing", "parallel-fifths", "parallel-octaves")
         about = subject.about if of == "model" else {**subject.about, "model_hash": ""}
         return Measurement(
             name=says if of == "model" else f"{says}, held-out tunes", value=float(found.mean()), unit="", n=len(found),
             pieces="tunes", interval=mean_interval(found, (0.0, float("inf"))), interval_method=student("tunes"),
-            definition=define(quantity, 1, tunes=of), better="lower" if less else "higher", **about,
+            definition=define(quantity, 1, tunes=of), better="neither", **about,
         )  # fmt: skip
 
     def _copies(

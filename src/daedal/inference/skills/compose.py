@@ -104,7 +104,7 @@ class Compose(Skill):
             melody: a tune whose highest notes are kept, with voices below.
             gap: a tune, and the first and last of its bars that are written anew, counted from 1.
             tries: of what is to fit given notes, how many are written for each that is kept.
-            options: the fields of `ComposeOptions`.
+            options: `seconds`, `temperature`, `top_k`, `top_p`: the fields of `ComposeOptions`.
 
         Raises:
             DaedalError: more than one tune is given, it cannot be read, or an option makes no sense.

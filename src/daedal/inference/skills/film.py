@@ -82,7 +82,7 @@ class MakeClips(Skill):
             clip: the first frames; half of a clip's length follows unless `frames` is given.
             frames: of each, those that are given included; as many as the model learned unless given.
             fps: frames shown in a second; such that a clip of the length that was learned lasts two seconds unless given.
-            options: the fields of `FilmSampling` that the model takes.
+            options: `temperature`, `guidance` and more: the fields of `FilmSampling` that the model takes.
 
         Raises:
             DaedalError: an option makes no sense, a picture cannot be read, or the model learned no captions or classes.
@@ -93,8 +93,8 @@ class MakeClips(Skill):
         count = frames
         if count is None:
             count = length if clip is None or begin is None else max(length, len(begin) + length // 2)
-        if n < 1 or first < 0:
-            raise DaedalError(f"There are no {n} clips from number {first} on", "Ask for 1 or more")
+        if not isinstance(n, int) or n < 1 or first < 0:
+            raise DaedalError(f"There are no {n!r} clips from number {first} on", "Ask for 1 or more")
         fewest = 1 if begin is None else len(begin)
         if not fewest <= count <= LONGEST:
             told = "" if begin is None else f", of which {len(begin)} are given,"

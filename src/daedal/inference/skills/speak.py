@@ -233,8 +233,8 @@ class Speak(Skill):
 
     def _noise(self, seed: int | None, first: int, n: int, samples: int) -> Noise:
         """The random numbers of `n` sounds, of so many samples at most, which can be held; a seed is drawn if none is given."""
-        if n < 1 or not 0 <= first < 2**63:
-            raise DaedalError(f"There are no {n} sounds from number {first} on", "Ask for 1 or more")
+        if not isinstance(n, int) or n < 1 or not 0 <= first < 2**63:
+            raise DaedalError(f"There are no {n!r} sounds from number {first} on", "Ask for 1 or more")
         if seed is not None and not 0 <= seed < 2**63:
             raise DaedalError(f"There is no seed {seed}", "Give a whole number from 0")
         if n > _TOGETHER:
