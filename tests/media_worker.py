@@ -22,7 +22,14 @@ INFO: dict[str, dict[str, Any]] = {
     "mute": {"kind": "speech", "can": ["speak"], "speakers": [], "rate": 8000, "options": []},
     "ears": {"kind": "transcripts", "can": ["transcribe"], "rate": 8000},
     "composer": {"kind": "music", "can": ["compose"]},
-    "film": {"kind": "videos", "can": ["film"], "size": [32, 32], "frames": 16, "conditions": "caption"},
+    "film": {
+        "kind": "videos",
+        "can": ["film"],
+        "size": [32, 32],
+        "frames": 16,
+        "conditions": "caption",
+        "options": ["guidance"],
+    },
 }
 
 

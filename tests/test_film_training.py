@@ -21,6 +21,7 @@ torch.set_num_threads(1)
 SMALL: dict[str, dict[str, Any]] = {
     "vqvae3d": {"filters": 8, "depth": 1, "levels": (4, 4), "batch": 2},
     "film": {"width": 32, "depth": 1, "batch": 2, "ending": 0.5},
+    "filmflow": {"features": 16, "blocks": 1, "heads": 1, "text_width": 32, "text_depth": 1, "batch": 2, "ending": 0.5},
 }
 
 
@@ -69,7 +70,9 @@ def trained(family: str, data: Path, run: Path, codec: Path | None, stop: int = 
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(
     family: str, scenes: Path, tokens: Path, film: Path, tmp_path: Path
 ) -> None:
-    codec, whole = (tokens, film) if family == "film" else (None, tokens)
+    codec = None if family == "vqvae3d" else tokens
+    known = {"vqvae3d": tokens, "film": film}
+    whole = known.get(family) or trained(family, scenes, tmp_path / "whole", codec)
     trained(family, scenes, tmp_path / "cut", codec, stop=2)
     assert same(trained(family, scenes, tmp_path / "cut", codec), whole)
 
@@ -106,8 +109,33 @@ def test_a_film_goes_on_with_its_own_tokenizer_alone(scenes: Path, tokens: Path,
     assert learner.initial is not None
     assert same(tokens, other)  # of one seed
     daedal.train("vqvae3d", data=scenes, out=tmp_path / "third", steps=1, threads=1, seed=3, **SMALL["vqvae3d"])
-    with pytest.raises(DaedalError, match="does not write tokens"):
+    with pytest.raises(DaedalError, match="is no film over the tokens"):
         open_learner("film", scenes, init=str(film), codec=str(tmp_path / "third"))
+
+
+def test_a_film_and_a_flow_are_not_begun_with_each_other(scenes: Path, film: Path) -> None:
+    with pytest.raises(DaedalError, match="is no filmflow over"):
+        open_learner("filmflow", scenes, init=str(film), codec=str(film / "codec"))
+
+
+def test_a_step_of_a_flow_tells_the_codes_of_last_frames_or_none(scenes: Path, tokens: Path) -> None:
+    task, _ = task_of("filmflow", scenes, tokens, batch=4)
+    config, steps = task.whole.config, [task.batch(4 * step, 4) for step in range(12)]
+    assert {step.images.shape[2] - config.height for step in steps} == {0, config.group}
+    for step, batch in enumerate(steps):
+        halves = [task.batch(4 * step + at, 2) for at in (0, 2)]
+        assert torch.equal(torch.cat([half.images for half in halves]), batch.images)
+        assert float(sum(task.model.loss(half.at(batch.moment)).total for half in halves)) == pytest.approx(
+            float(task.model.loss(batch).total), rel=1e-4
+        )
+
+
+def test_a_codebook_is_nothing_to_a_flow(scenes: Path, tmp_path: Path) -> None:
+    small = {**SMALL["vqvae3d"], "quantizer": "vq", "steps": 1, "threads": 1}
+    del small["levels"]
+    daedal.train("vqvae3d", data=scenes, out=tmp_path / "codec", **small)
+    with pytest.raises(DaedalError, match="learns fixed levels"):
+        open_learner("filmflow", scenes, codec=str(tmp_path / "codec"))
 
 
 def test_a_tokenizer_of_pictures_is_none_of_clips(scenes: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A GPT over the tokens of clips, what it is trained on and what it is asked for."""
+"""Models of clips, a GPT over their tokens and a flow over their codes: what they are trained on and asked for."""
 
 import json
 import shutil
@@ -17,7 +17,9 @@ from daedal.codecs.clip import ClipCodec
 from daedal.errors import DaedalError
 from daedal.inference.clip import Clip
 from daedal.inference.generator import Generator
-from daedal.models.film import Film, FilmConfig, FilmModel, FilmSampling
+from daedal.models.film import Film, FilmConfig, TokenFilm
+from daedal.models.film_model import FilmModel
+from daedal.models.film_sampling import FilmSampling
 from daedal.models.identity import identify
 from daedal.nn.causal_video import groups_of
 from daedal.nn.noise import Noise
@@ -117,29 +119,46 @@ def test_what_is_known_is_not_written() -> None:
         grid_at=GROUP,
         groups=3,
     )
-    model = FilmModel(shaken(Film(config)), codec)
+    model = TokenFilm(shaken(Film(config)), codec)
     clips, labels = video(5)[:, :, :, :8], torch.tensor([0, 2])
-    assert model.capabilities == {"film", "class"}
+    assert model.capabilities == {"film", "class", "score"}
     for known, last in ((clips[:, :9], None), (clips[:, :3], clips[:, -3:]), (None, clips[:, -3:])):
-        *_, ids = model.write(Noise(1, 0, 2), labels, FilmSampling(), known, last)
+        *_, made = model.write(Noise(1, 0, 2), labels, FilmSampling(), known, last)
+        ids = made.show()
         assert ids.shape == (2, 6, 2)
         if known is not None:
             assert torch.equal(ids[:, : 2 * groups_of(known.shape[1] // 3, 2)], model.encode_ids(known))
         (alone,) = (list(model.write(Noise(1, 1, 1), labels[1:], FilmSampling(), *(
             None if each is None else each[1:] for each in (known, last)
-        )))[-1],)  # fmt: skip
+        )))[-1].show(),)  # fmt: skip
         assert torch.equal(alone, ids[1:])
 
 
 # -- trained -----------------------------------------------------------------------------------------------------------
 
 
+SMALL: dict[str, dict[str, Any]] = {
+    "tokens": {"width": 32, "depth": 1},
+    "flow": {"prior": "flow", "features": 16, "blocks": 1, "heads": 1, "text_width": 32, "text_depth": 1},
+}
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("film")
     daedal.build_data(["moving-scenes:48"], folder / "data", frames=3, workers=1)
-    daedal.train("video", data=folder / "data", out=folder / "run", steps=2, threads=1, batch=2, width=32, depth=1)
-    return folder / "run"
+    asked: dict[str, Any] = {"steps": 2, "threads": 1, "batch": 2}
+    daedal.train("video", data=folder / "data", out=folder / "tokens", **asked, **SMALL["tokens"])
+    return folder / "tokens"
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def run(request: pytest.FixtureRequest, written: Path) -> Path:
+    out = written.parent / str(request.param)
+    if not out.exists():
+        asked = {"steps": 2, "threads": 1, "batch": 2, "codec": written / "training" / "tokens", **SMALL[out.name]}
+        daedal.train("video", data=written.parent / "data", out=out, **asked)
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -155,11 +174,11 @@ def test_a_run_of_video_is_a_model_of_clips(run: Path, film: Generator) -> None:
     assert identify(run).kind == "clips"
     assert isinstance(film.model, FilmModel)
     assert isinstance(film.codec, ClipCodec)
-    assert film.capabilities == {"film", "prompt"}
+    assert film.capabilities - {"score"} == {"film", "prompt"}
 
 
-def test_clips_come_back_through_its_tokenizer(run: Path, film: Generator, tmp_path: Path) -> None:
-    tokenizer = daedal.load(run / "training" / "tokens")
+def test_clips_come_back_through_its_tokenizer(written: Path, film: Generator, tmp_path: Path) -> None:
+    tokenizer = daedal.load(written / "training" / "tokens")
     assert isinstance(tokenizer.codec, ClipCodec)
     (clip,) = film.generate(1, seed=4)
     file = clip.save(tmp_path / "a.gif", scale=1)
@@ -214,12 +233,12 @@ def test_a_clip_goes_on(film: Generator, tmp_path: Path) -> None:
 
 
 def test_training_goes_on_from_a_film(run: Path, tmp_path: Path) -> None:
-    codec = run / "codec"
+    family, codec = identify(run).family, run / "codec"
     daedal.build_data(["moving-scenes:12"], tmp_path / "data", frames=3, workers=1, **ALL)
-    daedal.train("film", data=tmp_path / "data", out=tmp_path / "more", steps=1, batch=2, init=run, codec=codec)
+    daedal.train(family, data=tmp_path / "data", out=tmp_path / "more", steps=1, batch=2, init=run, codec=codec)
     before, after = (daedal.load(each).model.inner.state_dict() for each in (run, tmp_path / "more"))
     assert before.keys() == after.keys()
-    assert all((before[name] - after[name]).abs().max() < 0.05 for name in before)
+    assert all(torch.allclose(before[name], after[name], atol=0.05) for name in before)
 
 
 def test_clips_of_classes_train_a_model_that_is_asked_for_one(tmp_path: Path) -> None:
@@ -231,7 +250,7 @@ def test_clips_of_classes_train_a_model_that_is_asked_for_one(tmp_path: Path) ->
     daedal.build_data([tmp_path / "clips"], tmp_path / "data", frames=3, workers=1, **ALL)
     daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
     film = daedal.load(tmp_path / "run")
-    assert film.capabilities == {"film", "class"}
+    assert film.capabilities == {"film", "class", "score"}
     assert film.generate(1, label="up", seed=1)[0].provenance.label == "up"
     with pytest.raises(DaedalError, match="no class"):
         film.generate(1, label="left")
@@ -271,6 +290,20 @@ def test_what_makes_no_sense_is_refused(film: Generator) -> None:
         film.generate(1, label="up")
 
 
+def test_a_family_takes_its_own_options_and_tells_likelihoods_or_none(film: Generator) -> None:
+    clips = np.zeros((1, 3, 32, 32, 3), np.uint8)
+    if isinstance(film.model, TokenFilm):
+        foreign: dict[str, Any] = {"steps": 4}
+        assert film.token_log_likelihoods(clips)[0] < 0
+    else:
+        foreign = {"top_k": 4}
+        assert len(film.generate(1, seed=1, steps=2, churn=0.0)) == 1
+        with pytest.raises(DaedalError, match="over the codes of a VQVAE3D cannot score"):
+            film.token_log_likelihoods(clips)
+    with pytest.raises(DaedalError, match=f"does not take {next(iter(foreign))}: it takes"):
+        film.generate(1, **foreign)
+
+
 def test_clips_without_captions_train_a_model_that_knows_no_prompts(tmp_path: Path) -> None:
     daedal.build_data(["moving-scenes:40,objects=1"], tmp_path / "data", frames=2, workers=1, captions="none", **ALL)
     daedal.train("video", data=tmp_path / "data", out=tmp_path / "run", steps=1, threads=1, batch=2, width=32, depth=1)
@@ -286,19 +319,19 @@ def test_pictures_train_no_video(tmp_path: Path) -> None:
         daedal.train("video", data=tmp_path / "pictures", out=tmp_path / "run", steps=1)
 
 
-def test_a_run_that_was_refused_can_be_asked_for_anew(run: Path, tmp_path: Path) -> None:
+def test_a_run_that_was_refused_can_be_asked_for_anew(written: Path, tmp_path: Path) -> None:
     with pytest.raises(DaedalError, match="too short"):
-        daedal.train("video", data=run.parent / "data", out=tmp_path / "run", budget="1ms")
+        daedal.train("video", data=written.parent / "data", out=tmp_path / "run", budget="1ms")
     RunFolder.check_new(tmp_path / "run")
 
 
-def test_video_that_is_to_go_on_is_told_how(run: Path, tmp_path: Path) -> None:
+def test_video_that_is_to_go_on_is_told_how(written: Path, tmp_path: Path) -> None:
     with pytest.raises(DaedalError, match="learned from nothing") as refused:
-        daedal.train("video", data=run.parent / "data", out=tmp_path / "more", steps=1, init=run)
-    assert f"--codec {run}/codec" in str(refused.value)
+        daedal.train("video", data=written.parent / "data", out=tmp_path / "more", steps=1, init=written)
+    assert f"--codec {written}/codec" in str(refused.value)
 
 
-def test_commands_make_clips_between_pictures_and_after_others(run: Path, tmp_path: Path) -> None:
+def test_commands_make_clips_between_pictures_and_after_others(run: Path, written: Path, tmp_path: Path) -> None:
     picture, between, more = (tmp_path / name for name in ("a.png", "between.gif", "more.gif"))
     Image.new("RGB", (50, 40), "red").save(picture)
     assert (
@@ -310,11 +343,11 @@ def test_commands_make_clips_between_pictures_and_after_others(run: Path, tmp_pa
     assert command("generate", run, "--continue", between, "--seed", "1", "--out", more).code == 0
     with Image.open(between) as short, Image.open(more) as long:
         assert (short.n_frames, long.n_frames) == (3, 4)
-    said = command("reconstruct", run / "training" / "tokens", between, "--out", tmp_path / "beside.gif", "--json")
+    said = command("reconstruct", written / "training" / "tokens", between, "--out", tmp_path / "beside.gif", "--json")
     assert json.loads(said.out)[0]["psnr"] > 0
     with Image.open(tmp_path / "beside.gif") as beside:
         assert beside.size[0] > 1.9 * beside.size[1]
-    assert "no clip" in mistake("reconstruct", run / "training" / "tokens", picture.with_suffix(".txt"))
+    assert "no clip" in mistake("reconstruct", written / "training" / "tokens", picture.with_suffix(".txt"))
     assert "one frame" in mistake("generate", run, "--continue", picture)
 
 

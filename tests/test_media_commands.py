@@ -250,7 +250,9 @@ class Studio:
             "A studio",
         )
         self.classes = ()
-        self.model, self.fingerprint, self.gate, self.frames = torch.nn.Linear(1, 1), "0", threading.Event(), 0
+        self.model: Any = torch.nn.Linear(1, 1)
+        self.model.options = frozenset({"guidance"})
+        self.fingerprint, self.gate, self.frames = "0", threading.Event(), 0
         self.gate.set()
 
     def generate(self, n: int, *, frames: int, fps: float, picture: Any, progress: Any, **asked: Any) -> list[Clip]:

@@ -133,6 +133,13 @@ BUILT_IN = {
         {"clips": Learning("daedal.training.films:FilmLearner", "daedal.training.film_plan:FilmPlan")},
         codes_of="vqvae3d",
     ),
+    "filmflow": Line(
+        "a flow that makes clips, over the codes that a tokenizer makes of them",
+        "tokens",
+        "daedal.models.filmflow:FilmFlow",
+        {"clips": Learning("daedal.training.filmflows:FilmFlowLearner", "daedal.training.film_plan:FilmFlowPlan")},
+        codes_of="vqvae3d",
+    ),
     "listener": Line(
         "a listener: it tells what is said in a recording, what it is and who speaks",
         "frames",
@@ -201,7 +208,7 @@ PIPELINES = {
         "daedal.training.text_to_image:TextToImage",
     ),
     "video": Pipeline(
-        "a tokenizer of clips, and a GPT that writes with its tokens what captions say",
+        "a tokenizer of clips, and a GPT that writes with its tokens what captions say; or a flow over its codes",
         "daedal.training.video:train",
         "daedal.training.video:options",
         "daedal.training.video:Video",

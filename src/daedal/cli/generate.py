@@ -211,7 +211,7 @@ MAKERS = {
     "compose": Maker("composes tunes", _CHANCE | _FILES | {"top_p", "best_of"} | {*TuneFlags.model_fields}, compose),
     "film": Maker(
         "makes clips",
-        _CHANCE | _FILES | {"prompt", "class", "guidance", "begin"} | {*ClipFlags.model_fields},
+        _CHANCE | _FILES | {"prompt", "class", "begin"} | {*ImageSampling.model_fields} | {*ClipFlags.model_fields},
         make_clips,
     ),
     "draw-sounds": Maker("draws sounds", _CHANCE | _FILES | {"class"} | {*ImageSampling.model_fields}, draw_sounds),

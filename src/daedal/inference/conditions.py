@@ -9,7 +9,7 @@ from torch import Tensor
 
 from daedal.codecs.caption import CaptionCodec, tidy
 from daedal.errors import DaedalError
-from daedal.models.film import FilmModel
+from daedal.models.film_model import FilmModel
 from daedal.models.image import ImageModel
 from daedal.models.model import Model
 from daedal.models.soundgpt import SoundModel

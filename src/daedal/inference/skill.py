@@ -28,7 +28,9 @@ from daedal.inference.provenance import Provenance
 from daedal.inference.sampling import Quantize
 from daedal.models.coded import Coded
 from daedal.models.encoder import EncoderModel
-from daedal.models.film import Film, FilmModel
+from daedal.models.film import Film
+from daedal.models.film_model import FilmModel
+from daedal.models.filmflow import FilmFlow
 from daedal.models.gpt import GPT
 from daedal.models.image import ImageModel
 from daedal.models.listener import Listener
@@ -118,7 +120,7 @@ class ModelAndCodec:
     @property
     def kind(self) -> str:
         """What sort of model it is, as a sentence begins."""
-        if isinstance(self.model, Coded):
+        if isinstance(self.model, Coded | FilmModel):
             return f"A {type(self.model.inner).__name__} over the codes of a {type(self.model.codec).__name__}"
         name = type(self.model).__name__
         name = _CALLED.get(name, name)
@@ -272,7 +274,7 @@ def _require_fit(
                 "frames, height, width)",
                 "Use the codec that the model was trained with",
             )
-        case Film(), ClipCodec():
+        case Film() | FilmFlow(), ClipCodec():
             raise DaedalError(
                 "The model learned tokens of clips, and the model that makes those is missing",
                 "Restore the folder codec from a copy",

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, likeliest, write
-from daedal.models.film import Film, FilmModel
+from daedal.models.film import Film, TokenFilm
+from daedal.models.film_model import FilmModel
+from daedal.models.filmflow import FilmFlow, LatentFilm
 from daedal.models.gpt import GPT
 from daedal.models.image import (
     ImageBatch,
@@ -51,7 +53,9 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel | 
         model.vocoder = codec.requires_grad_(False)
         return model
     if isinstance(model, Film) and isinstance(codec, VQVAE3D):
-        return FilmModel(model, codec)
+        return TokenFilm(model, codec)
+    if isinstance(model, FilmFlow) and isinstance(codec, VQVAE3D):
+        return LatentFilm(model, codec)
     if isinstance(model, SoundGPT) and isinstance(codec, SoundTokens):
         return SoundModel(model, codec)
     if isinstance(model, GPT) and isinstance(codec, VQVAE):
@@ -60,13 +64,14 @@ def with_codec(model: Model, codec: Model) -> "Coded | FilmModel | SoundModel | 
         return LatentModel(model, codec)
     raise DaedalError(
         f"A {model.family} cannot learn the codes of a {codec.family}",
-        "A flow learns the latents of a vae, a gpt the tokens of a vqvae, a film those of a vqvae3d; speech has a vocoder",
+        "A flow learns the latents of a vae, a gpt the tokens of a vqvae, a film or a filmflow those of a vqvae3d; speech "
+        "has a vocoder",
     )
 
 
 def needs_codec(model: Model) -> bool:
     """Whether a model is nothing without the one whose codes it learned."""
-    return isinstance(model, Film | SoundGPT)
+    return isinstance(model, Film | FilmFlow | SoundGPT)
 
 
 class Coded(ImageModel):

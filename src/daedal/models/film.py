@@ -7,10 +7,11 @@ arXiv:2104.10157).
   stands still or moves on is found from the first layer on
 - before all may stand the tokens of the last frame as a picture: then it writes what leads there, and at each place is told
   what comes to stand in it. So whatever is known of a clip's frames is known to what is written
-- `FilmModel` joins it with the tokenizer: frames that are known are taken as they are, the others are written after them
+- `TokenFilm` joins it with the tokenizer: frames that are known are taken as they are, the others are written after them
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -20,18 +21,17 @@ from torch import Tensor, nn
 
 from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
-from daedal.models.film_sampling import FilmSampling as FilmSampling
+from daedal.models.film_model import FilmModel, Ids
+from daedal.models.film_sampling import FilmSampling
 from daedal.models.gpt import GPT, GPTConfig, earlier_vectors, token_table
+from daedal.models.image import Sketch
 from daedal.models.layout import TokenLayout
-from daedal.models.model import IGNORE, Capability, Loss, Model, TokenBatch
+from daedal.models.model import IGNORE, Capability, TokenBatch
 from daedal.models.token_tables import smooth_tables
 from daedal.models.vqvae3d import VQVAE3D
 from daedal.nn.causal_video import Video
 from daedal.nn.guidance import ClassifierFree
 from daedal.nn.noise import Noise
-
-Ids = Int[Tensor, "batch rows columns"]
-"""The tokens of the groups of clips, one below the other."""
 
 
 class FilmConfig(GPTConfig):
@@ -65,7 +65,7 @@ class Film(GPT):
     """A GPT over the tokens of clips."""
 
     family = "film"
-    capabilities = frozenset[Capability]({"film", "prompt", "class"})
+    capabilities = frozenset[Capability]({"film", "prompt", "class", "score"})
     config: FilmConfig
 
     def _assemble(self, config: GPTConfig) -> None:
@@ -105,15 +105,15 @@ class Film(GPT):
         return found + to_come * led[..., None]
 
 
-class FilmModel(Model):
+class TokenFilm(FilmModel):
     """A GPT over the tokens of clips, and the tokenizer that makes frames of them."""
 
-    family: ClassVar[str] = "film"
+    options: ClassVar[frozenset[str]] = frozenset({"temperature", "guidance", "top_k"})
+    prompted: ClassVar[FilmSampling] = FilmSampling(temperature=0.7, guidance=2.0)
     config: FilmConfig
 
     def __init__(self, inner: Film, codec: VQVAE3D) -> None:
-        super().__init__()
-        self.config = config = inner.config
+        config = inner.config
         mine, theirs = (config.grid, config.groups), (codec.grid, codec.config.groups)
         if mine != theirs or config.vocab_size <= codec.vocab_size:
             raise DaedalError(
@@ -121,27 +121,14 @@ class FilmModel(Model):
                 f"{theirs[0]} in {theirs[1]}, of {codec.vocab_size}",
                 "Restore the folder from a copy",
             )
-        self.inner, self.codec = inner, codec.requires_grad_(False)
         rest, places = config.vocab_size - codec.vocab_size - 1, config.group * config.groups
         said = {"words": rest - 1, "window": config.window} if config.window else {"classes": rest}
-        self.layout = TokenLayout(codec.vocab_size, places, **said)
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:  # type: ignore[override]
-        unable: set[Capability] = set() if self.layout.words else {"prompt"}
-        return self.inner.capabilities - unable - (set() if self.layout.classes else {"class"})
-
-    @property
-    def players(self) -> dict[str, list[nn.Parameter]]:
-        return self.inner.players
+        super().__init__(inner, codec, TokenLayout(codec.vocab_size, places, **said))
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        self.inner.initialise(generator)
+        super().initialise(generator)
         smooth_tables(self.inner.token_tables, self.codec.quantizer, generator)
-
-    def loss(self, batch: object, player: str = "model") -> Loss:
-        raise TypeError("a model over codes learns codes: ask the inner model for its loss")
 
     def to_learn(
         self,
@@ -156,11 +143,6 @@ class FilmModel(Model):
         inputs, targets = (torch.cat(parts, 1) for parts in ((last, batch.inputs), (last, batch.targets)))
         targets[:, :group] = IGNORE
         return TokenBatch(inputs, targets, first=ids.new_zeros(len(ids)))
-
-    @torch.no_grad()
-    def encode_ids(self, video: Video) -> Ids:
-        """The tokens of clips, or of their first frames."""
-        return self.codec.encode_ids(video)
 
     @torch.no_grad()
     def token_log_likelihood(self, video: Video, labels: Int[Tensor, "batch *window"]) -> Float[Tensor, " batch"]:
@@ -180,14 +162,8 @@ class FilmModel(Model):
         how: FilmSampling,
         known: Video | None = None,
         last: Video | None = None,
-    ) -> Iterator[Ids]:
-        """Clips' tokens, group after group.
-
-        Args:
-            labels: ids of what is asked for, -1 before them and for nothing; or classes.
-            known: the first frames of each clip, as many as whole groups have.
-            last: the last frame.
-        """
+    ) -> Iterator[Sketch[Ids]]:
+        """Group after group."""
         layout, config = self.layout, self.config
         assert config.grid is not None
         given = labels.new_full((noise.count, layout.places), UNKNOWN)
@@ -197,27 +173,16 @@ class FilmModel(Model):
         led = [] if last is None else [self.encode_ids(last).flatten(1)]
         nothing = torch.full_like(labels, -1)
         asked, unasked = (torch.cat((*led, layout.opening(said), given), 1) for said in (labels, nothing))
-        guided = how.guidance not in (0.0, 1.0) and bool((labels >= 0).any())
-        choose = ByChance(noise.uniform("tokens", layout.places), how.temperature, how.top_k)
+        strength, temperature = (1.0 if each is None else each for each in (how.guidance, how.temperature))
+        guided = strength not in (0.0, 1.0) and bool((labels >= 0).any())
+        choose = ByChance(noise.uniform("tokens", layout.places), temperature, how.top_k)
         written = write(
-            TorchNetwork(self.inner), asked if how.guidance else unasked, choose, allowed=slice(layout.tokens),
-            unasked=unasked if guided else None, guidance=ClassifierFree(how.guidance if guided else 1.0),
+            TorchNetwork(self.inner), asked if strength else unasked, choose, allowed=slice(layout.tokens),
+            unasked=unasked if guided else None, guidance=ClassifierFree(strength if guided else 1.0),
             first=0 if led else config.group,
         )  # fmt: skip
         opening = asked.shape[1] - layout.places
         for codes in written:
             done = codes.shape[1] - opening
             if done and done % config.group == 0:
-                yield codes[:, opening:].view(len(codes), -1, config.grid[1])
-
-    def sample(
-        self,
-        noise: Noise,
-        labels: Int[Tensor, "batch *window"],
-        how: FilmSampling | None = None,
-        known: Video | None = None,
-        last: Video | None = None,
-    ) -> Video:
-        """Clips."""
-        *_, ids = self.write(noise, labels, how or FilmSampling(), known, last)
-        return self.codec.decode_ids(ids)
+                yield Sketch(done / layout.places, partial(codes[:, opening:].view, len(codes), -1, config.grid[1]))

@@ -1,18 +1,17 @@
-"""How a model of clips writes them. No PyTorch is imported here: the command line has these options."""
+"""How a model of clips makes them. No PyTorch is imported here: the command line has these options."""
 
 from pydantic import Field
 
-from daedal.config import Config
+from daedal.models.image_sampling import ImageSampling
 
 
-class FilmSampling(Config):
-    """How clips are written.
+class FilmSampling(ImageSampling):
+    """How to make clips. A family honours those that its `options` name; the others must be left as they are.
 
     Attributes:
-        temperature: of the tokens; 0 takes the likeliest.
+        temperature: of tokens, of which 0 takes the likeliest; or of all noise.
         guidance: how strongly the prompt is asked for; 1 is as it was learned.
     """
 
-    temperature: float = Field(0.7, ge=0, le=10)
-    guidance: float = Field(2.0, ge=0, le=20)
-    top_k: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=10)
+    guidance: float | None = Field(None, ge=0, le=20)

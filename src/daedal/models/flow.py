@@ -9,7 +9,7 @@
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -96,14 +96,8 @@ class Flow(ImageModel):
 
     def _assemble(self, config: FlowConfig) -> None:
         told = config.features * (1 if config.network == "dit" else 4)
-        self.time = nn.Sequential(nn.Linear(_TIME_WIDTH, told), nn.SiLU(), nn.Linear(told, told))
-        self.label = nn.Embedding(config.classes, told, _weight=torch.empty(config.classes, told))
-        words = config.text_width if config.words else 0
-        self.text: TextEncoder | None = None
-        if words:
-            self.text = TextEncoder(config.words, config.window, words, config.text_depth, words // _TEXT_HEAD)
-            self.gist = nn.Linear(words, told)
-        patch = config.patch or _patch(min(config.height, config.width))
+        words = self._assemble_told(config, told)
+        patch = config.patch or grid_patch(min(config.height, config.width))
         seen = 2 * config.channels + (_PLACE if words else 0)
         self.direct = nn.Conv2d(config.channels, config.channels, 3, padding=1)
         self.direct_gain = nn.Linear(told, config.channels)
@@ -115,6 +109,17 @@ class Flow(ImageModel):
                 _round(config.features * (_COARSE if level else 1), config.heads) for level in range(config.levels)
             ]
             self.network = UNet(seen, config.channels, widths, config.blocks, patch, told, config.heads, words)
+
+    def _assemble_told(self, config: FlowConfig, told: int) -> int:
+        """What tells the network of time, class and caption, in a vector of so many numbers; gives those of a word."""
+        self.time = nn.Sequential(nn.Linear(_TIME_WIDTH, told), nn.SiLU(), nn.Linear(told, told))
+        self.label = nn.Embedding(config.classes, told, _weight=torch.empty(config.classes, told))
+        words = config.text_width if config.words else 0
+        self.text: TextEncoder | None = None
+        if words:
+            self.text = TextEncoder(config.words, config.window, words, config.text_depth, words // _TEXT_HEAD)
+            self.gist = nn.Linear(words, told)
+        return words
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -156,19 +161,27 @@ class Flow(ImageModel):
         way that is most of what there is to say, and far below the picture in size. A word on it is said directly, too."""
         detail = x - F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
         detail = 2 * torch.tanh(detail / (2 * (1 - time[:, None, None, None]) + 0.04))
-        rates = torch.logspace(0, math.log10(200), _TIME_WIDTH // 2, device=x.device)
+        told, words = self._tell(time, read)
+        seen = [scale * x, detail]
+        if words is not None:
+            seen.append(places(x.shape[2], x.shape[3], x.device).expand(len(x), -1, -1, -1))
+        gain = (self.direct_gain(told) + time[:, None])[:, :, None, None]
+        out: Tensor = self.network(torch.cat(seen, 1), told, words) + gain * self.direct(detail)
+        return out
+
+    def _tell(
+        self, time: Float[Tensor, " batch"], read: Tensor
+    ) -> tuple[Float[Tensor, "batch told"], Float[Tensor, "batch window words"] | None]:
+        """What every layer is told of time and labels, and the words that attention reads."""
+        rates = torch.logspace(0, math.log10(200), _TIME_WIDTH // 2, device=time.device)
         angles = time[:, None] * (2 * rates)
         told = self.time(math.sqrt(2) * torch.cat((angles.sin(), angles.cos()), 1))
         if self.config.classes:
             told = told + self.label(read.clamp_min(0)) * (read >= 0)[:, None]
-        seen, words = [scale * x, detail], None if self.text is None else read
+        words = None if self.text is None else read
         if words is not None:
             told = told + self.gist(words.mean(1))
-            seen.append(places(x.shape[2], x.shape[3], x.device).expand(len(x), -1, -1, -1))
-        told = F.silu(told)
-        gain = (self.direct_gain(told) + time[:, None])[:, :, None, None]
-        out: Tensor = self.network(torch.cat(seen, 1), told, words) + gain * self.direct(detail)
-        return out
+        return F.silu(told), words
 
     def _precondition(self, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What of `x` is kept, what the network's word and its input are multiplied by.
@@ -227,12 +240,17 @@ class Flow(ImageModel):
         how = how or ImageSampling()
         return Course(self.abreast, self._told(noise.count, labels, how), how.scaled(self.prior(noise)), noise, how)
 
-    @torch.no_grad()
     def abreast(self, drawings: Sequence[Sketches]) -> list[Sketch[Tensor]]:
         """One step of each, wherever on its way and however it goes: the network sees them as one batch."""
+        return self._abreast(self._velocity, drawings)
+
+    @torch.no_grad()
+    def _abreast(
+        self, velocity: Callable[[Tensor, Tensor, Tensor], Tensor], drawings: Sequence[Sketches]
+    ) -> list[Sketch[Tensor]]:
         courses = [drawing for drawing in drawings if isinstance(drawing, Course)]
         told = [course.told for course in courses]
-        return answer([course.step() for course in courses], lambda asked: slopes(self._velocity, told, asked))
+        return answer([course.step() for course in courses], lambda asked: slopes(velocity, told, asked))
 
     @torch.no_grad()
     def encode(self, images: Images, labels: Labels | None = None, how: ImageSampling | None = None) -> Images:
@@ -309,11 +327,11 @@ def _last(module: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
             yield module.head
         case DiT():
             yield from (module.head, module.modulation)
-        case Flow():
-            yield from (module.direct, module.direct_gain)
+        case Flow(direct=nn.Conv2d() as direct, direct_gain=nn.Linear() as gain):
+            yield from (direct, gain)
 
 
-def _patch(side: int) -> int:
+def grid_patch(side: int) -> int:
     """Pixels a side of a position, so that the finest grid has 14 to 27 positions a side: 1 up to 27 pixels, 2 up to 55, ..."""
     return 1 << max(0, int(math.log2(side / 14)))
 

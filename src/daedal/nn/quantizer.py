@@ -108,6 +108,17 @@ class FSQ(Quantizer):
         half = levels // 2
         return ((ids[:, None] // basis) % levels - half) / half
 
+    def nearest(self, codes: Float[Tensor, "batch channels h w"]) -> Int[Tensor, "batch h w"]:
+        """The ids of the codes that are nearest to these."""
+        return (levels_of(codes, self.levels) * _column(self.basis, codes).long()).sum(1)
+
+
+def levels_of(codes: Float[Tensor, "batch channels h w"], levels: Sequence[int]) -> Int[Tensor, "batch channels h w"]:
+    """The nearest levels of FSQ's codes, counted from the lowest."""
+    count = _column(levels, codes)
+    half = count.div(2, rounding_mode="floor")
+    return (codes * half + half).round().clamp(codes.new_zeros(()), count - 1).long()
+
 
 def _column(values: Sequence[float], like: Tensor) -> Float[Tensor, "1 channels 1 1"]:
     return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)

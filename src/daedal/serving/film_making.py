@@ -17,7 +17,7 @@ from daedal.serving.commands import Command, Event, Refused
 from daedal.serving.given import as_base64, checked, given_bytes, given_picture
 from daedal.serving.making import Making, Tell
 
-OPTIONS = tuple(FilmSampling.model_fields)
+OPTIONS = ("steps", "guidance", "temperature", "top_k")
 _SECONDS = 2.0  # that a clip of the model's own length lasts
 _LONGEST = 1000
 """Frames."""
@@ -79,6 +79,7 @@ class MakeClip(Making):
             "size": [codec.height, codec.width],
             "frames": codec.frames,
             "conditions": "caption" if generator.captions is not None else "class" if generator.classes else None,
+            "options": sorted(set(OPTIONS) & generator.model.options),
         }
 
     def pieces(self, tell: Tell) -> Iterator[Event]:

@@ -21,7 +21,7 @@ from daedal.serving.schema.videos import ContentQuery, VideoRequest, VideosQuery
 from daedal.serving.video_jobs import VideoJobs
 from daedal.serving.video_store import Job, Videos
 
-_OPTIONS = ("guidance", "temperature", "top_k")
+_OPTIONS = ("guidance", "steps", "temperature", "top_k")
 
 
 async def create(request: Request) -> Response:
@@ -31,6 +31,9 @@ async def create(request: Request) -> Response:
     if body.prompt and model.info["conditions"] is None:
         said = "The model was trained without captions: it films whatever it has learned. Send an empty prompt"
         raise ApiError(400, said, param="prompt", code="unsupported_parameter")
+    for name in _OPTIONS:
+        if getattr(body, name) is not None and name not in model.info["options"]:
+            raise ApiError(400, f"The model has no {name}", param=name, code="unsupported_parameter")
     me, videos, jobs = owner(request), _videos(request), _jobs(request)
     asked: dict[str, Any] = {
         "prompt": body.prompt or None,
@@ -109,7 +112,7 @@ async def _read(request: Request) -> tuple[VideoRequest, str | None]:
         return body, None if body.input_reference is None else _inline(body.input_reference.image_url)
     texts = set(VideoRequest.model_fields) - {"input_reference"}
     async with read_form(request, {"input_reference"}, texts) as form:
-        body = parse(VideoRequest, form.body(("seed", "top_k"), ("fps", "guidance", "temperature")), request)
+        body = parse(VideoRequest, form.body(("seed", "steps", "top_k"), ("fps", "guidance", "temperature")), request)
         if "input_reference" not in form.files:
             return body, None
         return body, await read_file(form.file("input_reference"), "input_reference", "picture", "invalid_image")

@@ -24,7 +24,7 @@ class TokenStages(Stages):
     tokenizer: ClassVar[str] = "vqvae"
     """The family of the first stage."""
     writer: ClassVar[str]
-    """The family of the second."""
+    """The family of the second, where there is but one."""
     settled: ClassVar[dict[str, Any]] = {}
     """Options of the second that all such runs have."""
 
@@ -43,6 +43,11 @@ class TokenStages(Stages):
         )
 
     @property
+    def prior(self) -> str:
+        """The family of the second."""
+        return self.writer
+
+    @property
     def skips(self) -> bool:
         return self.codec is not None
 
@@ -56,5 +61,5 @@ class TokenStages(Stages):
     def second(self, session: Session, run: RunFolder, budget: float | None, spent: float) -> TrainingResult:
         codec = self.codec or str(run.tokens)
         return session.begin(
-            self.writer, self.data, run.path, budget, None, codec, {**self.options, **self.settled}, spent
+            self.prior, self.data, run.path, budget, None, codec, {**self.options, **self.settled}, spent
         )

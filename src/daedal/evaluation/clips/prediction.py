@@ -28,7 +28,7 @@ class _Nats(NamedTuple):
 class ClipPrediction(ExampleEvaluator):
     """Nats a token, and what captions save."""
 
-    needs, columns = frozenset({"film"}), frozenset({"clip"})
+    needs, columns = frozenset({"film", "score"}), frozenset({"clip"})
     sizes, share, at_once = (16, 50, 100, 250, 500, 1000), 0.1, 16
 
     def ask(self, generator: Generator, examples: Examples) -> Sequence[Any]:

@@ -16,12 +16,14 @@ from daedal.codecs.image import PixelCodec
 from daedal.codecs.raster import to_image
 from daedal.errors import DaedalError
 from daedal.inference.clip import Clip, check_rate
-from daedal.inference.conditions import Labels, Prompts
+from daedal.inference.conditions import Labels, Prompts, listed
 from daedal.inference.input_clip import AnyClip, input_frames
 from daedal.inference.input_picture import AnyPicture, fit
 from daedal.inference.provenance import FilmProvenance
 from daedal.inference.skill import ModelAndCodec, Skill
-from daedal.models.film import FilmModel, FilmSampling
+from daedal.models.film import TokenFilm
+from daedal.models.film_model import FilmModel
+from daedal.models.film_sampling import FilmSampling
 from daedal.models.vqvae3d import COLOURS
 from daedal.nn.causal_video import frames_of, groups_of
 from daedal.nn.noise import Noise
@@ -80,12 +82,12 @@ class MakeClips(Skill):
             clip: the first frames; half of a clip's length follows unless `frames` is given.
             frames: of each, those that are given included; as many as the model learned unless given.
             fps: frames shown in a second; such that a clip of the length that was learned lasts two seconds unless given.
-            options: `temperature`, `guidance`, `top_k`: the fields of `FilmSampling`.
+            options: `temperature`, `guidance` and more: the fields of `FilmSampling` that the model takes.
 
         Raises:
             DaedalError: an option makes no sense, a picture cannot be read, or the model learned no captions or classes.
         """
-        how = FilmSampling.parse(options, "film")
+        how = self._how(options)
         begin, end = self._given(picture, clip), None if to_picture is None else self._frame(to_picture)
         length = self._codec.frames
         count = frames
@@ -147,9 +149,11 @@ class MakeClips(Skill):
             said: the caption of each, or its class, whichever the model knows; None for nothing. Of none unless given.
 
         Raises:
-            DaedalError: they are of another size or length than the model's.
+            DaedalError: they are of another size or length than the model's, or the model tells no likelihoods.
         """
         subject, found = self._subject, list[float]()
+        subject.require("score")
+        assert isinstance(self._model, TokenFilm)
         for video in self._videos(clips):
             told = said[len(found) : len(found) + len(video)] or [None] * len(video)
             if subject.captions is not None:
@@ -159,6 +163,17 @@ class MakeClips(Skill):
                 labels = torch.tensor([known.get(each or "", -1) for each in told])
             found += self._model.token_log_likelihood(video, labels.to(video.device)).tolist()
         return np.array(found)
+
+    def _how(self, values: dict[str, Any]) -> FilmSampling:
+        """How to make clips: what is left open, as the family makes them best."""
+        how, model = FilmSampling.parse(values, "film"), self._model
+        refused = sorted(name for name, value in how if value is not None and name not in model.options)
+        if refused:
+            raise DaedalError(
+                f"{self._subject.kind} does not take {listed(refused)}: it takes {listed(sorted(model.options))}",
+                "Leave it out" if len(refused) == 1 else "Leave them out",
+            )
+        return model.prompted.but(**how.model_dump(exclude_none=True))
 
     def _videos(self, clips: Frames) -> Iterator[Tensor]:
         """Clips as the model sees them, some at once."""
@@ -236,11 +251,9 @@ class MakeClips(Skill):
         told = before[:, : _whole(before.shape[1], self._model.codec.config.stride)]
         known = self._video(told, noise) if told.shape[1] else None
         last = None if end is None else self._video(np.repeat(end[None], noise.count, axis=0), noise)
-        grid = self._model.config.grid
-        assert grid is not None
-        for ids in self._model.write(noise, labels, how, known, last):
-            tell(ids.shape[1] / grid[0])
-        return to_frames(self._pixels.decode_batch(self._model.codec.decode_ids(ids)))
+        for sketch in self._model.write(noise, labels, how, known, last):
+            tell(sketch.done)
+        return to_frames(self._pixels.decode_batch(self._model.codec.decode_ids(sketch.show())))
 
     def _video(self, frames: Frames, noise: Noise) -> Tensor:
         return self._pixels.encode_batch(to_pictures(frames)).to(noise.device)

@@ -58,6 +58,7 @@ class VideoRequest(Request):
         None, ge=0.1, le=240, description="an extension: frames in a second; such that what was learned lasts two unless given"
     )  # fmt: skip
     seed: Seed | None = None
+    steps: int | None = Field(None, ge=1, le=1000, description="an extension: steps of a flow's solver")
     guidance: float | None = Field(None, ge=0, le=20, description="an extension: how strongly the prompt is asked for")
     temperature: float | None = Field(None, ge=0, le=10, description="an extension: 0 takes the likeliest")
     top_k: int | None = Field(None, ge=1, le=2**31, description="an extension: only so many of the likeliest tokens")
