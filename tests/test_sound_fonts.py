@@ -8,6 +8,7 @@ from jaxtyping import Float32
 
 from daedal.codecs.tune import DRUMS, Note, Tune
 from daedal.errors import DaedalError
+from daedal.inference import sound_font
 from daedal.inference.sound_font import RATE, nearest, play
 from sound_fonts import font
 
@@ -50,7 +51,8 @@ def test_a_program_that_is_not_there_is_played_by_the_nearest_of_its_family() ->
 
 
 @pytest.mark.parametrize("broken", ["empty", "junk", "cut", "bent"])
-def test_a_broken_font_is_refused(tmp_path: Path, broken: str) -> None:
+def test_a_broken_font_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    monkeypatch.setattr(sound_font, "_WORK", 3)
     whole = font()
     bent = bytearray(whole)
     bent[whole.index(b"shdr") + 8 : whole.index(b"shdr") + 60] = b"\xff" * 52  # its sample lies nowhere

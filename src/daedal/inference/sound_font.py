@@ -27,7 +27,8 @@ RATE = 44_100
 """Samples in a second."""
 LONGEST = 1800.0
 """Seconds of a tune that is played."""
-_SECONDS, _MEMORY = 120.0, 2**32  # that a child may take, a second more for each of the tune; bytes
+_WORK, _MEMORY = 30, 2**32  # seconds of processor time of a child, and one more for each of the tune; bytes
+_CLOCK = 10  # seconds by the clock for each of these: machines are busy
 _TAIL = 1.0  # seconds after the last note, in which it dies away
 _AFTER = 16  # quarter notes that are longer than that
 _LOUDEST = 0.89
@@ -46,10 +47,11 @@ def play(tune: Tune, font: Path | str) -> Float32[Array, "samples 2"]:
     font = check_font(font)
     if tune.seconds > LONGEST:
         raise DaedalError(f"A tune of {tune.seconds:,.0f} s is too long to be played", "Cut it")
-    request = json.dumps({"font": str(absolute(font)), "rate": RATE}).encode() + b"\n"
+    work = _WORK + int(tune.seconds)
+    request = json.dumps({"font": str(absolute(font)), "rate": RATE, "work": work}).encode() + b"\n"
     child = children.start("daedal.inference.sound_font")
     try:
-        found, _ = child.communicate(request + write_midi(tune, ""), timeout=_SECONDS + tune.seconds)
+        found, _ = child.communicate(request + write_midi(tune, ""), timeout=_CLOCK * work)
     except subprocess.TimeoutExpired:
         found = b""
     finally:
@@ -140,13 +142,14 @@ def _play(request: dict[str, Any], midi: bytes) -> bytes:
 def _main() -> None:
     answers = sys.stdout.buffer
     sys.stdout = sys.stderr
+    request = json.loads(sys.stdin.buffer.readline())
     try:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (request["work"], request["work"]))
     except ImportError:
         pass  # Windows has no such limits
-    request = json.loads(sys.stdin.buffer.readline())
     try:
         answers.write(_play(request, sys.stdin.buffer.read()))
     except (RuntimeError, ValueError, OSError, MemoryError, struct.error):
