@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 from unittest.mock import patch
 
 _CLIENT = """#!{python} -IS
@@ -124,18 +124,25 @@ def _serve(client: socket.socket) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    end = os._exit
+
+    def leave(code: int) -> NoReturn:
+        """What ends at once is told of, too."""
+        client.sendall(bytes([code & 255]))
+        end(code)
+
+    os._exit = leave
     code = 1
     try:
         code = _run(name, arguments)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
     finally:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        client.sendall(bytes([code & 255]))
-        os._exit(code)
+        leave(code)
 
 
 def _run(name: str, arguments: list[str]) -> int:
