@@ -8,8 +8,7 @@ def printable(text: str) -> str:
 
 def harmless(text: str) -> str:
     """`text` with U+FFFD for each control character but line breaks and tabs."""
-    if (
-        text.replace("\n", "").replace("\t", "").isprintable()
-    ):  # as nearly all are; a page with pictures has a million letters
+    # nearly all are already, and a page with pictures has a million letters
+    if text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)

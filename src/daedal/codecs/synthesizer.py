@@ -81,8 +81,7 @@ def synthesize(tune: Tune, rate: int = RATE) -> Float32[Array, "samples 2"]:
     Raises:
         DaedalError: it is longer than `LONGEST`.
     """
-    if tune.seconds > LONGEST:
-        raise DaedalError(f"A tune of {tune.seconds:,.0f} s is too long to be played", "Cut it")
+    require_playable(tune)
     sound = np.zeros((int((tune.seconds + _TAIL) * rate) + 1, 2), dtype=np.float32)
     groups: dict[tuple[int, int], list[Note]] = {}
     for note in tune.notes:
@@ -107,7 +106,21 @@ def synthesize(tune: Tune, rate: int = RATE) -> Float32[Array, "samples 2"]:
                 heard[length - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
             sound[first : first + length, 0] += left * heard
             sound[first : first + length, 1] += right * heard
-    peak = float(np.abs(sound).max())
+    return levelled(sound)
+
+
+def require_playable(tune: Tune) -> None:
+    """
+    Raises:
+        DaedalError: it is longer than `LONGEST`.
+    """
+    if tune.seconds > LONGEST:
+        raise DaedalError(f"A tune of {tune.seconds:,.0f} s is too long to be played", "Cut it")
+
+
+def levelled(sound: Float32[Array, "samples 2"]) -> Float32[Array, "samples 2"]:
+    """A sound whose loudest sample is 0.89; silence stays silence."""
+    peak = float(np.abs(sound).max(initial=0.0))
     return sound * np.float32(_LOUDEST / peak) if peak > 0 else sound
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from daedal.codecs.midi import write_midi
+from daedal.codecs.synthesizer import levelled, require_playable
 from daedal.codecs.tune import Tune
 from daedal.data import children
 from daedal.errors import DaedalError
@@ -25,13 +26,10 @@ from daedal.files import absolute
 Array = np.ndarray
 RATE = 44_100
 """Samples in a second."""
-LONGEST = 1800.0
-"""Seconds of a tune that is played."""
 _WORK, _MEMORY = 30, 2**32  # seconds of processor time of a child, and one more for each of the tune; bytes
 _CLOCK = 10  # seconds by the clock for each of these: machines are busy
 _TAIL = 1.0  # seconds after the last note, in which it dies away
 _AFTER = 16  # quarter notes that are longer than that
-_LOUDEST = 0.89
 _BROKEN, _NOTHING = 3, 4  # how a child ends
 _DRUMS = 128  # the bank of drum kits
 
@@ -45,8 +43,7 @@ def play(tune: Tune, font: Path | str) -> Float32[Array, "samples 2"]:
             tune is too long.
     """
     font = check_font(font)
-    if tune.seconds > LONGEST:
-        raise DaedalError(f"A tune of {tune.seconds:,.0f} s is too long to be played", "Cut it")
+    require_playable(tune)
     work = _WORK + int(tune.seconds)
     request = json.dumps({"font": str(absolute(font)), "rate": RATE, "work": work}).encode() + b"\n"
     child = children.start("daedal.inference.sound_font")
@@ -63,8 +60,7 @@ def play(tune: Tune, font: Path | str) -> Float32[Array, "samples 2"]:
     sound = np.frombuffer(found, dtype="<f4").reshape(2, -1).T[: int((tune.seconds + _TAIL) * RATE)]
     if not np.isfinite(sound).all():
         raise DaedalError(f"{font} makes sounds that are no numbers", "Name another sound font")
-    peak = float(np.abs(sound).max(initial=0.0))
-    return np.ascontiguousarray(sound * np.float32(_LOUDEST / peak) if peak else sound, dtype=np.float32)
+    return np.ascontiguousarray(levelled(sound))
 
 
 def check_font(font: Path | str) -> Path:

@@ -1,7 +1,10 @@
 """Clips as the codes that a tokenizer makes of them, and what is said of each: what the families that learn them share."""
 
+from abc import abstractmethod
+from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,8 +24,9 @@ from daedal.models.vqvae3d import COLOURS, VQVAE3D
 from daedal.nn.noise import Noise
 from daedal.training.clip_pictures import ClipPictures, ClipSplit, to_frames
 from daedal.training.clip_tokens import save_strips
+from daedal.training.film_plan import FilmFlowPlan, FilmPlan
 from daedal.training.learner import Facts, Request
-from daedal.training.plan import Plan
+from daedal.training.processes import Processes
 from daedal.training.task import Task
 
 VALIDATED = 400
@@ -128,12 +132,18 @@ class CodedSplit:
 
 
 class CodedClipsTask(Task):
-    """Trains a model of the codes of clips."""
+    """Trains a model of the codes of clips.
 
-    def __init__(self, whole: FilmModel, clips: CodedClips, plan: Plan) -> None:
+    Attributes:
+        together: clips validated at once.
+    """
+
+    together: ClassVar[int]
+
+    def __init__(self, whole: FilmModel, clips: CodedClips, plan: FilmPlan | FilmFlowPlan) -> None:
         self.model: Any = whole.inner
         self.whole, self.dataset, self._captions, self.classes = whole, clips.dataset, clips.captions, clips.classes
-        self._seed, self._batch = plan.seed, plan.batch
+        self._seed, self._batch, self._ending = plan.seed, plan.batch, plan.ending
         self.fingerprint = clips.dataset.split("train").fingerprint
         columns: dict[str, str | None] = {"clip": CLIP_CODEC}
         columns |= (
@@ -146,9 +156,23 @@ class CodedClipsTask(Task):
         save_own(self.model, folder, self.classes)
         save_codecs(folder, self.dataset.clip_codec, self.whole.codec, self._captions)
 
-    def leads(self, first: int, share: float) -> bool:
+    def leads(self, first: int) -> bool:
         """Whether the step of an example tells the last frames of clips: all of a step, whose rows are then of one length."""
-        return float(Noise(self._seed, first // self._batch, 1).uniform("ending")) < share
+        return float(Noise(self._seed, first // self._batch, 1).uniform("ending")) < self._ending
+
+    @abstractmethod
+    def held(self, places: Int[np.ndarray, " clips"]) -> tuple[Any, int]:
+        """A batch of held-out clips, and how many things its loss is a sum over."""
+
+    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
+        count = min(VALIDATED, len(self._held))
+        totals = torch.zeros(2)
+        with torch.no_grad(), autocast:
+            for first in islice(range(0, count, self.together), processes.rank, None, processes.count):
+                batch, things = self.held(np.arange(first, min(first + self.together, count)))
+                totals += torch.tensor([float(self.model.loss(batch.to(processes.device)).total), float(things)])
+        totals = processes.sum(totals)
+        return {"validation_loss": float(totals[0] / totals[1])} if float(totals[1]) else {}
 
     @torch.no_grad()
     def sample(self, seed: int, path: Path) -> str:

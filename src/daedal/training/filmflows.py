@@ -1,8 +1,6 @@
 """A flow that learns the codes of clips, after their captions or classes."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,15 +14,13 @@ from daedal.models.filmflow import FilmFlow, LatentFilm
 from daedal.models.image import ImageBatch
 from daedal.nn.noise import Noise
 from daedal.nn.quantizer import FSQ
-from daedal.training.clip_codes import VALIDATED, CodedClips, CodedClipsTask, CodedSplit
+from daedal.training.clip_codes import CodedClips, CodedClipsTask, CodedSplit
 from daedal.training.film_plan import FilmFlowPlan
 from daedal.training.learner import Facts, Learner, Request
 from daedal.training.machine import Machine
 from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time, largest_share
-from daedal.training.processes import Processes
 
-_TOGETHER = 16  # clips validated at once
 _LOOKED_AT = 64  # clips whose codes tell their deviation
 
 
@@ -79,26 +75,14 @@ class FilmFlowTask(CodedClipsTask):
     """Trains a flow on the codes of clips, some steps with those of their last frames besides."""
 
     unit = "clips"
-
-    def __init__(self, whole: LatentFilm, clips: CodedClips, plan: FilmFlowPlan) -> None:
-        super().__init__(whole, clips, plan)
-        self._ending = plan.ending
+    together = 16
 
     def batch(self, first: int, count: int) -> ImageBatch:
         places, _ = visit(first, count, len(self._train), self._seed)
-        led = self.leads(first, self._ending)
-        return self._coded(self._train, places.astype(np.int64), Noise(self._seed, first, count), led)
+        return self._coded(self._train, places.astype(np.int64), Noise(self._seed, first, count), self.leads(first))
 
-    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
-        count = min(VALIDATED, len(self._held))
-        totals = torch.zeros(2)
-        with torch.no_grad(), autocast:
-            for first in islice(range(0, count, _TOGETHER), processes.rank, None, processes.count):
-                places = np.arange(first, min(first + _TOGETHER, count))
-                batch = self._coded(self._held, places, Noise(0, first, len(places)), led=False)
-                totals += torch.tensor([float(self.model.loss(batch.to(processes.device)).total), len(places)])
-        totals = processes.sum(totals)
-        return {"validation_loss": float(totals[0] / totals[1])} if float(totals[1]) else {}
+    def held(self, places: Int[np.ndarray, " clips"]) -> tuple[ImageBatch, int]:
+        return self._coded(self._held, places, Noise(0, int(places[0]), len(places)), led=False), len(places)
 
     def _coded(self, split: CodedSplit, places: Int[np.ndarray, " clips"], noise: Noise, led: bool) -> ImageBatch:
         """Clips as codes, below them those of their last frames where these are told."""

@@ -1,29 +1,26 @@
 """A GPT that learns to write clips after their captions or classes, as the tokens that a tokenizer makes of them."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from daedal.data.examples import ExampleDataset
 from daedal.data.windows import visit
 from daedal.models.film import Film, FilmConfig, TokenFilm
 from daedal.models.model import Model, TokenBatch
 from daedal.nn.noise import Noise
-from daedal.training.clip_codes import VALIDATED, CodedClips, CodedClipsTask
+from daedal.training.clip_codes import CodedClips, CodedClipsTask
 from daedal.training.film_plan import FilmPlan
 from daedal.training.learner import Facts, Request
 from daedal.training.machine import Machine
 from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time, largest_share
-from daedal.training.processes import Processes
 from daedal.training.transformer_learner import GPTLearner
 
 _TOKENS = 4096  # of a step, about
-_TOGETHER = 8  # clips validated at once
 
 
 class FilmLearner(GPTLearner):
@@ -73,26 +70,21 @@ class FilmTask(CodedClipsTask):
     """Trains a GPT on the tokens of clips, each after its caption or class, and some steps after their last frames besides."""
 
     unit = "tokens"
+    together = 8
     whole: TokenFilm
 
     def __init__(self, whole: TokenFilm, clips: CodedClips, plan: FilmPlan) -> None:
         super().__init__(whole, clips, plan)
-        self._dropout, self._ending = plan.label_dropout, plan.ending
+        self._dropout = plan.label_dropout
 
     def batch(self, first: int, count: int) -> TokenBatch:
         places, _ = visit(first, count, len(self._train), self._seed)
         ids, last, labels = self._train.some(places.astype(np.int64))
         hidden = Noise(self._seed, first, count).uniform("label") < self._dropout
         labels = labels.masked_fill(hidden.view(-1, *[1] * (labels.ndim - 1)), -1)
-        return self.whole.to_learn(ids, labels, last if self.leads(first, self._ending) else None)
+        return self.whole.to_learn(ids, labels, last if self.leads(first) else None)
 
-    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
-        count = min(VALIDATED, len(self._held))
-        totals = torch.zeros(2)
-        with torch.no_grad(), autocast:
-            for first in islice(range(0, count, _TOGETHER), processes.rank, None, processes.count):
-                ids, _, labels = self._held.some(np.arange(first, min(first + _TOGETHER, count)))
-                batch = self.whole.to_learn(ids, labels).to(processes.device)
-                totals += torch.tensor([float(self.model.loss(batch).total), float(batch.count)])
-        totals = processes.sum(totals)
-        return {"validation_loss": float(totals[0] / totals[1])} if float(totals[1]) else {}
+    def held(self, places: Int[np.ndarray, " clips"]) -> tuple[TokenBatch, int]:
+        ids, _, labels = self._held.some(places)
+        batch = self.whole.to_learn(ids, labels)
+        return batch, batch.count
