@@ -12,6 +12,7 @@ from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.model import IGNORE, Moment, TokenBatch
+from daedal.models.sequences import Sequences, TargetBatch, line
 from daedal.nn.cache import KVCache
 from daedal.nn.noise import Noise
 
@@ -73,6 +74,23 @@ def test_a_ragged_batch_equals_its_rows_one_by_one(name: str) -> None:
                 torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=0)
             lengths = [length + time for length in lengths]
     assert cache.lengths == lengths
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+@settings(max_examples=10, deadline=None)
+@given(lengths=st.lists(st.integers(1, 20), min_size=1, max_size=9))
+def test_packed_rows_equal_the_same_one_by_one(name: str, lengths: list[int]) -> None:
+    model = build(name, dtype=torch.float64)
+    rows = [ids(1, length, place)[0].tolist() for place, length in enumerate(lengths)]
+    packed = model.states(Sequences.of(rows))
+    alone = torch.cat([model.hidden(torch.tensor([row]))[0] for row in rows])
+    torch.testing.assert_close(packed, alone, atol=1e-10, rtol=0)
+    targets = [[*row[1:], IGNORE] for row in rows]
+    batch = TargetBatch(Sequences.of(rows), line(targets), moment=Moment(3.0))
+    one_by_one = [
+        TokenBatch(torch.tensor([row]), torch.tensor([at]), Moment(3.0)) for row, at in zip(rows, targets, strict=True)
+    ]
+    torch.testing.assert_close(model.loss(batch).total, sum(model.loss(each).total for each in one_by_one))
 
 
 @pytest.mark.parametrize("name", ONE_BY_ONE)

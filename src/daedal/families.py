@@ -1,4 +1,4 @@
-"""The families of models: a line each, and packages of others may add their own.
+"""The families of models: a line each, and packages of others may add their own; and the ways to go on with a trained one.
 
 A line says where a family's parts are and what it learns; nothing is imported until it is used. Others are found by the entry
 point `daedal.families`, whose name is the family's and whose value is `module:LINE`, a `Line`.
@@ -190,6 +190,12 @@ BUILT_IN = {
 }
 
 
+TUNINGS: dict[str, Line] = {}
+"""Ways to fine-tune what another family is, by `daedal train`: a line each, whose model is that of the family."""
+ALIGNMENTS: dict[str, Line] = {}
+"""Ways to align a GPT with what people prefer, by `daedal align`."""
+
+
 class Pipeline(NamedTuple):
     """Families that are trained in stages, by one command: what is trained, and where what begins it, its options and what was
     asked of its stages (`daedal.training.stages.Stages`) are."""
@@ -235,12 +241,12 @@ def table() -> dict[str, Line]:
 
 
 def line(family: str) -> Line:
-    """The line of a family.
+    """The line of a family, or of a way to go on with one.
 
     Raises:
         DaedalError: there is no such family.
     """
-    known = table()
+    known = table() | TUNINGS | ALIGNMENTS
     if family not in known:
         raise DaedalError(f"There is no family {family!r}", f"Use one of {', '.join(known)}")
     return known[family]

@@ -16,7 +16,7 @@ from daedal.cli import console, faults
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.watch import watching
 from daedal.config import Config
-from daedal.families import PIPELINES, line, part, table
+from daedal.families import ALIGNMENTS, PIPELINES, TUNINGS, line, part, table
 from daedal.training.plan import options_of, plan_classes
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Callable[..., None]:
         for family, pipeline in PIPELINES.items():
             if asked == family.replace("-", "_"):
                 return _train(family, pipeline.says, part(pipeline.options)())
-    if verb not in ("plan", "train") or asked not in table():
+    if verb not in ("plan", "train") or asked not in table() | TUNINGS | ALIGNMENTS:
         raise AttributeError(name)
     options = options_of(plan_classes(asked))
     return _plan(asked, options) if verb == "plan" else _train(asked, line(asked).says, options)

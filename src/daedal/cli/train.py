@@ -6,10 +6,10 @@ from cyclopts import App
 
 from daedal.cli.families import finish
 from daedal.errors import DaedalError
-from daedal.families import PIPELINES, table
+from daedal.families import PIPELINES, TUNINGS, table
 
 app = App(name="train", help_format="plaintext")
-_SAYS = {name: each.says for name, each in table().items()} | {name: each.says for name, each in PIPELINES.items()}
+_SAYS = {name: each.says for known in (table() | TUNINGS, PIPELINES) for name, each in known.items()}
 for _name, _says in _SAYS.items():
     app.command(f"daedal.cli.families:train_{_name.replace('-', '_')}", name=_name, help=f"Train {_says}.")
 

@@ -23,11 +23,11 @@ from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
 from daedal.models.film_model import FilmModel, Ids
 from daedal.models.film_sampling import FilmSampling
-from daedal.models.gpt import GPT, GPTConfig, earlier_vectors, token_table
+from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.image import Sketch
 from daedal.models.layout import TokenLayout
 from daedal.models.model import IGNORE, Capability, TokenBatch
-from daedal.models.token_tables import smooth_tables
+from daedal.models.token_tables import earlier_vectors, smooth_tables, token_table
 from daedal.models.vqvae3d import VQVAE3D
 from daedal.nn.causal_video import Video
 from daedal.nn.guidance import ClassifierFree

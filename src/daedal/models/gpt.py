@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.models.model import IGNORE, Loss, Model, TokenBatch, assembling
+from daedal.models.sequences import Sequences, TargetBatch
+from daedal.models.token_tables import earlier_vectors, token_table
 from daedal.nn.attention import CausalAttention, Frame, ValueEmbedding
 from daedal.nn.cache import KVCache
 from daedal.nn.fused import linear_cross_entropy
@@ -233,6 +235,31 @@ class GPT(Model):
         out: Tensor = self.transformer(x, frame)
         return out
 
+    def states(self, sequences: Sequences) -> Float[Tensor, "tokens width"]:
+        """The same of rows that lie one after the other, each of which sees itself alone.
+
+        Raises:
+            DaedalError: a row is longer than the context, or the model writes pictures.
+        """
+        config, packing, ids = self.config, sequences.packing, sequences.ids[None]
+        if config.grid is not None:
+            raise DaedalError("This model writes the tokens of pictures, whose rows are of one length", "Give it those")
+        if (longest := max(packing.lengths)) > config.context:
+            raise DaedalError(
+                f"{longest} tokens are more than this model's context of {config.context}", "Shorten the text"
+            )
+        x = self.embedding(ids)
+        if self.positions is not None:
+            x = x + self.positions(packing.positions)
+        turns = None if self.rotary is None else self.rotary.turns(packing.positions, longest)
+        if config.dropout and self.training:
+            x = F.dropout(x, config.dropout)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
+        frame = Frame(packing.tokens, turns=turns, device=x.device, dtype=x.dtype, ids=ids, origin=x, packing=packing)
+        out: Tensor = self.transformer(x, frame)[0]
+        return out
+
     def _places(self) -> Float[Tensor, "places width"]:
         """The vectors of the places of a grid."""
         assert self.rows is not None
@@ -291,9 +318,12 @@ class GPT(Model):
         """Logits of the token after each position; see `hidden`."""
         return self.head(self.hidden(ids, cache, first))
 
-    def loss(self, batch: TokenBatch, player: str = "model") -> Loss:
+    def loss(self, batch: TokenBatch | TargetBatch, player: str = "model") -> Loss:
         """Cross-entropy in nats, summed over the targets and divided by the count of the whole step."""
-        hidden = self.hidden(batch.inputs, first=batch.first).flatten(0, 1)
+        if isinstance(batch, TargetBatch):
+            hidden = self.states(batch.sequences)
+        else:
+            hidden = self.hidden(batch.inputs, first=batch.first).flatten(0, 1)
         total = linear_cross_entropy(hidden, self.head_weight, batch.targets.flatten(), IGNORE, 1 / batch.moment.count)
         return Loss(total)
 
@@ -367,17 +397,3 @@ def _block(config: GPTConfig, layer: int) -> Block:
         mlp(config.width, config.mlp_width, ACTIVATIONS[config.activation], config.mlp_bias),
         config.dropout,
     )
-
-
-def earlier_vectors(
-    table: nn.Embedding, ids: Int[Tensor, "batch total"], distance: int, there: Bool[Tensor, "*batch time"]
-) -> Float[Tensor, "batch time width"]:
-    """The vectors of the tokens so far before each of the last `time`, where they are `there`; none elsewhere."""
-    back = F.pad(ids, (distance, 0))[:, : ids.shape[1]][:, -there.shape[-1] :]
-    vectors: Tensor = table(back) * there[..., None]
-    return vectors
-
-
-def token_table(rows: int, width: int) -> nn.Embedding:
-    """An embedding that is not filled yet: filling one on the meta device makes PyTorch import for more than a second."""
-    return nn.Embedding(rows, width, _weight=torch.empty(rows, width))

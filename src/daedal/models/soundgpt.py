@@ -10,7 +10,7 @@ arXiv:2209.03143; Copet et al. 2023, arXiv:2306.05284).
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 from daedal.errors import DaedalError
 from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
-from daedal.models.gpt import GPT, GPTConfig, token_table
+from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.image import ImageSampling
 from daedal.models.layout import TokenLayout
 from daedal.models.model import IGNORE, Capability, Loss, Model, TokenBatch
 from daedal.models.sayable import Sayable
 from daedal.models.soundtokens import MOST_CODES, SoundTokens
-from daedal.models.token_tables import smooth_tables
+from daedal.models.token_tables import smooth_tables, token_table
 from daedal.nn.cache import KVCache
 from daedal.nn.delay import Pattern
 from daedal.nn.fused import linear_cross_entropy
@@ -123,7 +123,7 @@ class SoundGPT(GPT):
         """Logits of the next code of each book."""
         return torch.stack([F.linear(hidden, weight) for weight in self._heads], -2)
 
-    def loss(self, batch: TokenBatch, player: str = "model") -> Loss:
+    def loss(self, batch: Any, player: str = "model") -> Loss:
         """Cross-entropy in nats, summed over the targets of all books and divided by the count of the whole step."""
         hidden, scale = self.hidden(batch.inputs).flatten(0, 1), 1 / batch.moment.count
         found = [

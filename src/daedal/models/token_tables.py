@@ -1,14 +1,30 @@
-"""The first vectors of a tokenizer's tokens."""
+"""Tables with a vector for each token: how they are made, read a few places back, and begun."""
 
 import math
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
 from daedal.nn.quantizer import Quantizer
 
 _SMOOTH = 0.8  # of the variance
+
+
+def token_table(rows: int, width: int) -> nn.Embedding:
+    """An embedding that is not filled yet: filling one on the meta device makes PyTorch import for more than a second."""
+    return nn.Embedding(rows, width, _weight=torch.empty(rows, width))
+
+
+def earlier_vectors(
+    table: nn.Embedding, ids: Int[Tensor, "batch total"], distance: int, there: Bool[Tensor, "*batch time"]
+) -> Float[Tensor, "batch time width"]:
+    """The vectors of the tokens so far before each of the last `time`, where they are `there`; none elsewhere."""
+    back = F.pad(ids, (distance, 0))[:, : ids.shape[1]][:, -there.shape[-1] :]
+    vectors: Tensor = table(back) * there[..., None]
+    return vectors
 
 
 @torch.no_grad()

@@ -164,11 +164,13 @@ class Attention(nn.Module):
         frame: Frame,
     ) -> Float[Tensor, "1 heads tokens width"]:
         """The same of rows that lie one after the other."""
-        packing = frame.packing
+        packing, window = frame.packing, self.window
         assert packing is not None
+        if window is not None and self.causal:
+            window -= 1  # of a causal one each position is a part itself
         found = attend_packed(
             query[0].transpose(0, 1), key[0].transpose(0, 1), value[0], packing, packing, causal=self.causal,
-            window=self.window, bias=frame.bias, scale=self.scale, dropout=self.dropout if self.training else 0.0,
+            window=window, bias=frame.bias, scale=self.scale, dropout=self.dropout if self.training else 0.0,
         )  # fmt: skip
         return found.transpose(0, 1).unsqueeze(0)
 
