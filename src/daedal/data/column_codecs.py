@@ -12,13 +12,13 @@ from jaxtyping import Bool, Int64
 
 from daedal.codecs.chat import CHATML, TURNS, ChatTemplate
 from daedal.codecs.clip import ClipCodec
-from daedal.codecs.conversation import Conversation
 from daedal.codecs.items import END as END_OF_HISTORY
 from daedal.codecs.items import ItemCodec
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
 from daedal.codecs.tune import Tune
 from daedal.codecs.tune_codec import TuneCodec
+from daedal.codecs.turns import Turns
 from daedal.data.columns import Column, Ragged, Signal, Words
 from daedal.data.encode import Encoder, id_dtype
 from daedal.data.example_options import ExampleOptions
@@ -176,19 +176,15 @@ class ChatColumns:
         return f"{self.codec.kind}, {self.codec.vocab_size:,} tokens, {how}"
 
     def encode(self, values: Sequence[Any]) -> Rows:
-        counts: list[int] = []
-        ids: list[int] = []
-        learned: list[bool] = []
         assert self.codec.eos_id is not None
-        for value in values:
-            more = {"tools": value["tools"]} if value.get("tools") else {}
-            turns = Conversation(self.template, self.codec, value["messages"], False, **more).turns
-            pieces = [*turns, ([self.codec.eos_id], False)]
-            counts.append(sum(len(piece) for piece, _ in pieces))
-            ids += [id for piece, _ in pieces for id in piece]
-            learned += [own for piece, own in pieces for _ in piece]
-        dtype = id_dtype(self.vocab_size)
-        return Rows(np.array(counts, dtype=np.int64), np.array(ids, dtype=dtype), np.array(learned, dtype=bool))
+        turns, end = Turns(self.codec, self.template), np.array([self.codec.eos_id])
+        read = [turns.read(value) for value in values]
+        counts = np.array([len(each.ids) + 1 for each in read], dtype=np.int64)
+        if not read:
+            return Rows(counts, np.zeros(0, id_dtype(self.vocab_size)), np.zeros(0, dtype=bool))
+        ids = np.concatenate([part for each in read for part in (each.ids, end)])
+        said = np.concatenate([part for each in read for part in (each.said, [False])])
+        return Rows(counts, ids.astype(id_dtype(self.vocab_size)), said)
 
     def fingerprint(self) -> str:
         return hashlib.sha256(f"{self.codec.fingerprint()} {self.template.source}".encode()).hexdigest()

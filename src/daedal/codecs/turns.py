@@ -1,0 +1,61 @@
+"""Conversations as ids of a model's own tokenizer, by its own chat template; and which of these the assistant says."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from daedal.codecs.chat import ChatTemplate
+from daedal.codecs.conversation import Conversation
+from daedal.codecs.text import TextCodec
+
+Array = np.ndarray
+
+
+class Turned(NamedTuple):
+    """A conversation.
+
+    Attributes:
+        ids: of all its turns.
+        said: which of them the assistant says; what ends its turn is its own.
+    """
+
+    ids: Int64[Array, " tokens"]
+    said: Bool[Array, " tokens"]
+
+
+class Turns:
+    """Reads conversations as a model does.
+
+    Args:
+        codec, template: the model's.
+    """
+
+    def __init__(self, codec: TextCodec, template: ChatTemplate) -> None:
+        self.codec, self.template = codec, template
+
+    def read(self, conversation: Mapping[str, Any], after: int = 0) -> Turned:
+        """All turns of `{"messages": [...], "tools": [...]}`.
+
+        Args:
+            after: so many messages are a prompt: what the assistant says in them counts as told to it.
+
+        Raises:
+            DaedalError: the template is faulty or refuses these messages.
+        """
+        more = {"tools": conversation["tools"]} if conversation.get("tools") else {}
+        messages: Sequence[Mapping[str, Any]] = conversation["messages"]
+        pieces = Conversation(self.template, self.codec, messages, False, **more).turns
+        told = sum(message.get("role") == "assistant" for message in messages[:after])
+        ids: list[int] = []
+        said: list[bool] = []
+        for piece, own in pieces:
+            ids += piece
+            said += [own and not told] * len(piece)
+            told -= own and told > 0
+        return Turned(np.array(ids, dtype=np.int64), np.array(said, dtype=bool))
+
+    def prompt(self, messages: Sequence[Mapping[str, Any]], tools: Any = None) -> list[int]:
+        """What an answer to these messages follows."""
+        return Conversation(self.template, self.codec, messages, True, **({"tools": tools} if tools else {})).ids
