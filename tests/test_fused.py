@@ -4,7 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from daedal.nn.fused import linear_cross_entropy, relu_squared, rms_norm, smoothed_cross_entropy, swiglu
+from daedal.nn.fused import (
+    linear_cross_entropy,
+    linear_log_probabilities,
+    relu_squared,
+    rms_norm,
+    smoothed_cross_entropy,
+    swiglu,
+)
 from daedal.nn.position import rotate
 
 
@@ -110,3 +117,21 @@ def test_smoothed_targets_and_a_bias_have_the_gradients_of_the_plain_formula() -
         strict=True,
     ):
         assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 2**24])
+def test_log_probabilities_and_their_gradients_are_those_of_the_plain_formula(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daedal.nn.fused._LOGITS_AT_ONCE", at_once)
+    hidden, weight = random(300, 5), random(7, 5, seed=1)
+    targets = torch.randint(0, 7, (300,), generator=torch.Generator().manual_seed(2))
+    found, entropy = linear_log_probabilities(hidden, weight, targets)
+    logs = torch.log_softmax(hidden @ weight.t(), 1)
+    torch.testing.assert_close(found, logs.gather(1, targets[:, None])[:, 0])
+    torch.testing.assert_close(entropy, -(logs.exp() * logs).sum(1))
+    few = hidden[:4].detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, w: linear_log_probabilities(x, w, targets[:4])[0], (few, weight))
+    ours = torch.autograd.grad(found.square().sum(), (hidden, weight))
+    plain = torch.autograd.grad(logs.gather(1, targets[:, None]).square().sum(), (hidden, weight))
+    torch.testing.assert_close(ours, plain)

@@ -192,7 +192,27 @@ BUILT_IN = {
 
 TUNINGS: dict[str, Line] = {}
 """Ways to fine-tune what another family is, by `daedal train`: a line each, whose model is that of the family."""
-ALIGNMENTS: dict[str, Line] = {}
+ALIGNMENTS = {
+    name: Line(
+        says,
+        "tokens",
+        "daedal.models.gpt:GPT",
+        dict.fromkeys(
+            kinds, Learning(f"daedal.alignment.{learner}Learner", f"daedal.alignment.plans:{name.upper()}Plan")
+        ),
+    )
+    for name, says, kinds, learner in (
+        ("dpo", "by pairs of answers, of which one was preferred", ("preferences",), "offline:DPO"),
+        ("kto", "by answers that were liked or disliked", ("preferences",), "offline:KTO"),
+        ("ppo", "by a reward for its answers, with a network that foretells it", ("chat", "preferences"), "online:PPO"),
+        (
+            "grpo",
+            "by a reward for its answers, compared with others to the same prompt",
+            ("chat", "preferences"),
+            "online:GRPO",
+        ),
+    )
+}
 """Ways to align a GPT with what people prefer, by `daedal align`."""
 
 

@@ -44,10 +44,13 @@ def __getattr__(name: str) -> Callable[..., None]:
         for family, pipeline in PIPELINES.items():
             if asked == family.replace("-", "_"):
                 return _train(family, pipeline.says, part(pipeline.options)())
-    if verb not in ("plan", "train") or asked not in table() | TUNINGS | ALIGNMENTS:
+    known = {"plan": table() | TUNINGS, "train": table() | TUNINGS, "align": ALIGNMENTS}.get(verb, {})
+    if asked not in known:
         raise AttributeError(name)
-    options = options_of(plan_classes(asked))
-    return _plan(asked, options) if verb == "plan" else _train(asked, line(asked).says, options)
+    options, says = options_of(plan_classes(asked)), known[asked].says
+    if verb == "plan":
+        return _plan(asked, options)
+    return _train(asked, f"a model {says}" if verb == "align" else says, options, verb)
 
 
 def _values(options: type[Config]) -> Any:
@@ -82,7 +85,7 @@ def _plan(family: str, options: type[Config]) -> Callable[..., None]:
     return plan
 
 
-def _train(family: str, what: str, options: type[Config]) -> Callable[..., None]:
+def _train(family: str, what: str, options: type[Config], verb: str = "train") -> Callable[..., None]:
     def train(
         *,
         data: Path,
@@ -109,7 +112,7 @@ def _train(family: str, what: str, options: type[Config]) -> Callable[..., None]
         )
 
     opens = "; it opens in Hugging Face Transformers as it is" if family == "gpt" else ""
-    train.__doc__ = f"Train {what}.\n{_OPTIONS}    out\n        The run folder to write{opens}.\n"
+    train.__doc__ = f"{verb.capitalize()} {what}.\n{_OPTIONS}    out\n        The run folder to write{opens}.\n"
     return train
 
 

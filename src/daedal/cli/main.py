@@ -15,6 +15,7 @@ _GROUPS = {
     "data": "Build data from files, folders, archives, data sets and built-in sources, and look at it.",
     "plan": "Show what a training run would do, why, and how long it would take.",
     "train": "Train a model, or go on with a run that was stopped.",
+    "align": "Align a model with what people prefer: by preferences, or by a reward for its answers.",
     "keys": "Make and revoke the keys of a server.",
     "bench": "Measure how fast a model answers on this machine.",
 }

@@ -219,3 +219,58 @@ class _LinearCrossEntropy(torch.autograd.Function):
             gradient = gradient.to(hidden_gradient.dtype)
             hidden_gradient, weight_gradient = hidden_gradient * gradient, weight_gradient * gradient
         return hidden_gradient, weight_gradient, None, None, None, None, bias_gradient, None
+
+
+def linear_log_probabilities(
+    hidden: Float[Tensor, "tokens width"], weight: Float[Tensor, "vocab width"], targets: Int[Tensor, " tokens"]
+) -> tuple[Float[Tensor, " tokens"], Float[Tensor, " tokens"]]:
+    """`log softmax(hidden @ weight.T)[target]` of each token, in nats; and, to look at only, the entropy of each distribution.
+
+    The logits are made a few rows at a time, and again for the gradients, so they are never all in memory.
+    """
+    if torch.is_autocast_enabled(hidden.device.type):
+        dtype = torch.get_autocast_dtype(hidden.device.type)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+    out: tuple[Tensor, Tensor] = _LinearLogProbabilities.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _LinearLogProbabilities(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        found, entropies = [], []
+        with torch.autocast(hidden.device.type, enabled=False):
+            for part in _parts(hidden, weight):
+                logs = torch.log_softmax(_logits(hidden[part], weight), 1)
+                found.append(logs.gather(1, targets[part].unsqueeze(1))[:, 0])
+                entropies.append(-torch.linalg.vecdot(logs.exp(), logs))
+        ctx.save_for_backward(hidden, weight, targets)
+        entropy = torch.cat(entropies) if entropies else hidden.new_zeros(0)
+        ctx.mark_non_differentiable(entropy)
+        return torch.cat(found) if found else hidden.new_zeros(0), entropy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, targets = ctx.saved_tensors
+        to_hidden = torch.empty_like(hidden)
+        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        with torch.autocast(hidden.device.type, enabled=False):
+            for part in _parts(hidden, weight):
+                gain = gradient[part].unsqueeze(1)
+                to_logits = torch.softmax(_logits(hidden[part], weight), 1).mul_(-gain)
+                to_logits = to_logits.scatter_add_(1, targets[part].unsqueeze(1), gain).to(hidden.dtype)
+                to_hidden[part] = to_logits @ weight
+                if to_weight is not None:
+                    to_weight.addmm_(to_logits.t(), hidden[part])
+        return to_hidden, to_weight, None
+
+
+def _parts(hidden: Tensor, weight: Tensor) -> list[slice]:
+    """Rows whose logits are in memory together."""
+    rows = max(256, _LOGITS_AT_ONCE // weight.shape[0])
+    return [slice(first, first + rows) for first in range(0, len(hidden), rows)]
+
+
+def _logits(hidden: Tensor, weight: Tensor) -> Tensor:
+    return (hidden @ weight.t()).to(torch.promote_types(hidden.dtype, torch.float32))

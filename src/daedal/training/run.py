@@ -114,6 +114,11 @@ class RunFolder:
         return self.training / "tokens"
 
     @property
+    def reference(self) -> Path:
+        """The model that an alignment began as, from which it measures how far it went."""
+        return self.training / "reference"
+
+    @property
     def pretrained(self) -> Path:
         """The run of the first of two stages, which learns to fill in what is hidden of texts."""
         return self.training / "bert"

@@ -110,6 +110,7 @@ class Session:
         plan = plan if plan.data == home else plan.but(data=home)
         # what another model brought is in the run's own checkpoint by now, were the other to be gone
         init = str(folder.path) if plan.init is not None and folder.state is not None else plan.init
+        init = str(folder.reference) if folder.reference.is_dir() else init
         codec = next((str(path) for path in (folder.codec, folder.tokens) if path.is_dir()), plan.codec)
         return self._train(plan, open_learner(plan.family, plan.data, init, codec), folder, spent)
 

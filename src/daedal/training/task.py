@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from daedal.models.identity import Identity
 from daedal.training.groups import optimizer_of
 from daedal.training.optimizers import Optimizer
@@ -24,6 +26,8 @@ class Task(ABC):
     """
 
     unit: ClassVar[str]
+    ahead: ClassVar[int] = 3
+    """Steps whose batches may be made before their turn; 1 where what is learned depends on what was learned before."""
     model: Any
     fingerprint: str
     identity: Identity
@@ -35,6 +39,17 @@ class Task(ABC):
     @abstractmethod
     def batch(self, first: int, count: int) -> Any:
         """Examples `first` to `first + count` of an endless, seeded stream; they have `count`, `to`, `at`."""
+
+    def begin_step(self, step: int, processes: Processes) -> None:  # noqa: B027 (most have nothing to do)
+        """What comes before the batches of the step after `step` steps are made: where a model learns from what it writes
+        itself, it writes here."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next steps depend on besides the model, by name; saved with the state that resume needs."""
+        return {}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:  # noqa: B027
+        """Take over what `state` gave."""
 
     @abstractmethod
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:

@@ -98,10 +98,11 @@ class Trainer:
 
     def _loop(self, journal: Journal | None, signals: Signals) -> None:
         plan, pace = self.plan, self.pace
-        with Prefetch(self._micro_batches, self.step) as batches:
+        with Prefetch(self._micro_batches, self.step, self.task.ahead) as batches:
             while self.step < pace.steps(self.step):
-                examples = batches.get()
                 with pace.step(self.step):
+                    self.task.begin_step(self.step, self.processes)
+                    examples = batches.get()
                     parts, count = self._step(examples)
                 self.step += 1
                 self._told.append(parts)
@@ -263,6 +264,7 @@ class Trainer:
                 "average": {str(index): tensor for index, tensor in enumerate(self._average)},
                 "best": self._best.weights,
                 "random": random_state(self.processes.device),
+                "task": self.task.state(),
                 "told": {f"{at} {name}": part for at, parts in enumerate(self._told) for name, part in parts.items()},
                 **{f"optimizer-{name}": optimizer.state() for name, optimizer in self.optimizers.items()},
             }
@@ -296,6 +298,7 @@ class Trainer:
             for index, average in enumerate(self._average):
                 average.copy_(tensors["average"][str(index)])
             self._best.load(progress.get("best", {}), tensors.get("best", {}), self.processes.device)
+            self.task.load_state(tensors.get("task", {}))
             set_random_state(tensors["random"], self.processes.device)
             self.step, self._lowest = int(progress["step"]), float(progress["lowest"])
             self.pace.go_on(float(progress["elapsed"]))

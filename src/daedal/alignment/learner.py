@@ -1,0 +1,81 @@
+"""A GPT that is to be aligned, and the data for it: what all methods plan alike, and keep."""
+
+import copy
+from abc import ABC
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from daedal.alignment.plans import AlignmentPlan
+from daedal.alignment.subject import Subject
+from daedal.data.examples import ExampleDataset
+from daedal.models.checkpoint import save_model
+from daedal.models.gpt import GPT
+from daedal.models.identity import Identity
+from daedal.training.learner import Facts, Request
+from daedal.training.machine import Machine
+from daedal.training.planning import Choice, Time, largest_share
+from daedal.training.task import Task
+from daedal.training.transformer_learner import TransformerLearner
+
+_LONGEST = 1024  # tokens of a row, unless a context is given
+
+
+class AlignmentTask(Task, ABC):
+    """A policy and what it learns. What is saved for use is the GPT alone."""
+
+    plan: Any
+
+    def __init__(self, model: Any, subject: Subject, plan: AlignmentPlan, dataset: ExampleDataset) -> None:
+        self.model, self.subject, self.plan, self.dataset = model, subject, plan, dataset
+        self.fingerprint = dataset.split("train").fingerprint
+        self.identity = Identity.of("gpt", "chat", {"conversation": "tokenizer.json"}, model.gpt.capabilities)
+
+    def save(self, folder: Path) -> None:
+        """The GPT and its codec; and once, for a run that goes on, the one that it began as."""
+        save_model(self.model.gpt, folder, codec=self.subject.codec, habits=self.subject.habits)
+        first = folder / "training" / "reference"
+        if not first.is_dir():
+            save_model(self.subject.gpt, first, codec=self.subject.codec, habits=self.subject.habits)
+            self.identity.write(first)
+
+
+class AlignmentLearner(TransformerLearner, ABC):
+    """A GPT and data."""
+
+    dataset: Any
+    smaller = "a smaller --batch"
+    beta: ClassVar[float]
+
+    def __init__(self, asked: Request, dataset: ExampleDataset) -> None:
+        super().__init__(asked)
+        self.dataset, self.subject = dataset, Subject.open(asked.init)
+        self.initial = self.subject.gpt
+
+    def context(self, given: Mapping[str, Any]) -> int:
+        """Tokens of a row, at most, where these values of the plan are given."""
+        return int(given.get("context") or min(_LONGEST, self.subject.gpt.config.context))
+
+    def begun_gpt(self) -> GPT:
+        """A copy of the GPT to go on with, without dropout."""
+        config = self.subject.gpt.config
+        with torch.device("meta"):
+            made = GPT(config.but(dropout=0.0))
+        made.load_state_dict(copy.deepcopy(self.subject.gpt.state_dict()), assign=True)
+        return made
+
+    def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
+        choose.values.update(vocab_size=facts.vocab_size, length=facts.length)
+        self._take_shape(choose, self.subject.gpt)
+        width = choose.values["width"]
+        batch = choose("batch", max(1, min(32, facts.examples)))
+        choose("micro_batch", largest_share(batch, max(1, round(8192 / facts.length))))
+        choose("optimizer", "adamw")
+        choose("learning_rate", 1e-4 * (256 / width) ** 0.5)
+        choose("weight_decay", 0.0)
+        choose("warmup", 0.1)
+        choose("cooldown", 0.7)
+        choose("beta", self.beta)
+        choose("dropout", 0.0)

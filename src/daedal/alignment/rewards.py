@@ -1,0 +1,260 @@
+"""What an answer is worth: a rule, a reward model, a classifier, or a function of a person's own.
+
+`rule:NAME` or `rule:NAME:ARGUMENT`
+
+    length:N           -|characters - N| / N
+    contains:TEXT      1 where the answer has it, whatever the case
+    regex:PATTERN      1 where the whole answer matches
+    json               1 where it is JSON
+    arithmetic         1 where the last number of the answer is what the last sum of the prompt comes to
+    exact              1 where it is the data's own answer
+    class:LABEL:RUN    the log-odds that a classifier gives the label
+
+`RUN` is a reward model. `module:function` is called as `function(prompts, completions, answers)`: the messages before each
+answer, the answers, and the data's own; it gives a number for each.
+"""
+
+import ast
+import importlib
+import json
+import math
+import operator
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Late
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from daedal.errors import DaedalError
+
+_PATIENCE = 120.0  # seconds that a function may take over the answers of a rollout
+_PLAIN = re.compile(r"[\w.]+:\w+")
+_SUM = re.compile(r"\(?-?\d[\d\s.()+*/-]*[+*/-][\d\s.()+*/-]*\d\)?")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+class Asked(NamedTuple):
+    """An answer and what it answers.
+
+    Attributes:
+        messages: before it.
+        text: of the answer.
+        known: the data's own answer, where there is one.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    text: str
+    known: str | None = None
+
+
+class Reward(Protocol):
+    def __call__(self, answers: Sequence[Asked]) -> list[float]:
+        """What each is worth."""
+
+
+def reward_of(said: str) -> Reward:
+    """The reward that a person names.
+
+    Raises:
+        DaedalError: there is none of that name, or it cannot be opened.
+    """
+    if said.startswith("rule:"):
+        _, name, *rest = said.split(":", 2)
+        if name not in _RULES:
+            raise DaedalError(f"There is no rule {name!r}", f"Choose one of {', '.join(_RULES)}")
+        return checked(_RULES[name](rest[0] if rest else ""), said)
+    if Path(said).is_dir() or not _PLAIN.fullmatch(said):
+        return checked(_of_model(said), said)
+    return checked(_of_function(said), said)
+
+
+def checked(reward: Reward, said: str) -> Reward:
+    """A reward whose faults are told in a line: it raises, hangs, or gives what is no number for each answer."""
+
+    def found(answers: Sequence[Asked]) -> list[float]:
+        # a thread of its own each time: one that hangs is left behind
+        worker = ThreadPoolExecutor(1, thread_name_prefix="reward")
+        try:
+            values = worker.submit(reward, answers).result(_PATIENCE)
+        except Late:
+            raise DaedalError(
+                f"The reward {said} gave no answer in {_PATIENCE:.0f} s", "Make it faster; the last checkpoint is kept"
+            ) from None
+        except DaedalError:
+            raise
+        except Exception as error:  # a person's own function
+            raise DaedalError(
+                f"The reward {said} failed ({type(error).__name__}: {error})", "Mend it; the last checkpoint is kept"
+            ) from None
+        finally:
+            worker.shutdown(wait=False, cancel_futures=True)
+        return _numbers(values, len(answers), said)
+
+    return found
+
+
+def _numbers(values: Any, count: int, said: str) -> list[float]:
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != count:
+        raise DaedalError(f"The reward {said} does not give a number for each answer", "Let it return a list of them")
+    wrong = [place for place, number in enumerate(numbers) if not math.isfinite(number)]
+    if wrong:
+        raise DaedalError(
+            f"The reward {said} is {numbers[wrong[0]]} for an answer", "Let it return finite numbers alone"
+        )
+    return numbers
+
+
+# -- rules -----------------------------------------------------------------------------------------------------------------
+
+
+def _one_by_one(score: Callable[[Asked], float]) -> Reward:
+    return lambda answers: [score(each) for each in answers]
+
+
+def _length(argument: str) -> Reward:
+    if not argument.isdecimal() or int(argument) < 1:
+        raise DaedalError(f"rule:length needs a number of characters, and {argument!r} is none", "Say rule:length:80")
+    wanted = int(argument)
+    return _one_by_one(lambda each: -abs(len(each.text) - wanted) / wanted)
+
+
+def _contains(argument: str) -> Reward:
+    if not argument:
+        raise DaedalError("rule:contains needs a text", "Say rule:contains:please")
+    return _one_by_one(lambda each: float(argument.lower() in each.text.lower()))
+
+
+def _regex(argument: str) -> Reward:
+    try:
+        pattern = re.compile(argument, re.DOTALL)
+    except re.error as error:
+        raise DaedalError(f"rule:regex: {argument!r} is no regular expression ({error})", "Correct it") from None
+    return _one_by_one(lambda each: float(pattern.fullmatch(each.text.strip()) is not None))
+
+
+def _json(argument: str) -> Reward:
+    def score(each: Asked) -> float:
+        try:
+            json.loads(each.text)
+        except (ValueError, RecursionError):
+            return 0.0
+        return 1.0
+
+    return _one_by_one(score)
+
+
+def _exact(argument: str) -> Reward:
+    return _one_by_one(lambda each: float(each.known is not None and each.text.strip() == each.known.strip()))
+
+
+def _arithmetic(argument: str) -> Reward:
+    def score(each: Asked) -> float:
+        asked = " ".join(str(message.get("content") or "") for message in each.messages[-1:])
+        sums = _SUM.findall(asked)
+        wanted = _value(sums[-1]) if sums else None
+        said = _NUMBER.findall(each.text)
+        return float(wanted is not None and bool(said) and abs(float(said[-1]) - wanted) < 1e-6)
+
+    return _one_by_one(score)
+
+
+_OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.USub: operator.neg, ast.UAdd: operator.pos,
+}  # fmt: skip
+
+
+def _value(said: str) -> float | None:
+    """What a sum comes to; None where it is none."""
+
+    def of(node: ast.AST) -> float:
+        match node:
+            case ast.Constant(value=int() | float() as number):
+                return float(number)
+            case ast.BinOp():
+                return _OPERATORS[type(node.op)](of(node.left), of(node.right))
+            case ast.UnaryOp():
+                return _OPERATORS[type(node.op)](of(node.operand))
+        raise ValueError
+
+    try:
+        return of(ast.parse(said.strip(), mode="eval").body) if len(said) < 200 else None
+    except (ValueError, KeyError, SyntaxError, ArithmeticError, RecursionError):
+        return None
+
+
+def _class(argument: str) -> Reward:
+    label, _, run = argument.partition(":")
+    if not run:
+        raise DaedalError("rule:class needs a label and a classifier", "Say rule:class:positive:RUN")
+    from daedal.inference.generator import Generator
+
+    judge = Generator.open(run)
+    if "classify" not in judge.capabilities or label not in getattr(judge.model.config, "labels", ()):
+        labels = ", ".join(getattr(judge.model.config, "labels", ())[:20])
+        raise DaedalError(
+            f"{run} tells no class {label!r}", f"Name a classifier and one of its labels{labels and f': {labels}'}"
+        )
+
+    def score(answers: Sequence[Asked]) -> list[float]:
+        chances = [each.probabilities[label] for each in judge.classify([each.text or " " for each in answers])]
+        return [math.log(max(1e-6, chance) / max(1e-6, 1 - chance)) for chance in chances]
+
+    return score
+
+
+_RULES: dict[str, Callable[[str], Reward]] = {
+    "length": _length, "contains": _contains, "regex": _regex, "json": _json, "arithmetic": _arithmetic,
+    "exact": _exact, "class": _class,
+}  # fmt: skip
+
+
+# -- models and functions --------------------------------------------------------------------------------------------------
+
+
+def _of_model(said: str) -> Reward:
+    from daedal.inference.generator import Generator
+
+    judge = Generator.open(said)
+    if "reward" not in judge.capabilities:
+        raise DaedalError(
+            f"{said} is a {judge.model.family}, which tells no rewards", "Name a run of daedal train reward"
+        )
+
+    def score(answers: Sequence[Asked]) -> list[float]:
+        found: list[float] = judge.reward(
+            [[*each.messages, {"role": "assistant", "content": each.text}] for each in answers]
+        )
+        return found
+
+    return score
+
+
+def _of_function(said: str) -> Reward:
+    module, _, name = said.partition(":")
+    sys.path.insert(0, "")  # beside where the command is given
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except Exception as error:  # a person's own module
+        raise DaedalError(
+            f"The reward {said} cannot be imported ({type(error).__name__}: {error})",
+            "Name it as module:function, or a rule, or a run of daedal train reward",
+        ) from None
+    finally:
+        sys.path.remove("")
+
+    def score(answers: Sequence[Asked]) -> list[float]:
+        given: list[float] = function(
+            prompts=[list(each.messages) for each in answers],
+            completions=[each.text for each in answers],
+            answers=[each.known for each in answers],
+        )
+        return given
+
+    return score

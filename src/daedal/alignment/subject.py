@@ -1,0 +1,75 @@
+"""The model that is to be aligned, as it reads conversations and answers."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import torch
+
+from daedal.codecs.chat import ChatTemplate
+from daedal.codecs.text import TextCodec
+from daedal.codecs.turns import Turns
+from daedal.errors import DaedalError
+from daedal.models.checkpoint import load_model, resolve
+from daedal.models.gpt import GPT
+from daedal.models.habits import Habits, stop_ids
+
+
+class Subject(NamedTuple):
+    """A GPT, how it reads, and what ends its answers."""
+
+    gpt: GPT
+    turns: Turns
+    stop_ids: frozenset[int]
+    habits: Habits
+
+    @classmethod
+    def open(cls, init: str | None) -> Self:
+        """
+        Raises:
+            DaedalError: none is named, or it is no GPT over text.
+        """
+        if init is None:
+            raise DaedalError(
+                "There is nothing to align", "Name a trained GPT by --init, such as a run of daedal train chat"
+            )
+        folder = resolve(init)
+        gpt = load_model(folder, dtype=torch.float32)
+        if not isinstance(gpt, GPT) or gpt.family != "gpt" or gpt.config.grid is not None:
+            raise DaedalError(f"{init} is no GPT over text", "Name a run of daedal train chat or daedal train gpt")
+        codec, template = TextCodec.load(folder), ChatTemplate.load(folder)
+        ends = {*stop_ids(folder), *([] if codec.eos_id is None else [codec.eos_id])}
+        for stop in template.stops:
+            ids = codec.encode(stop, special=True)
+            ends |= {ids[0]} if len(ids) == 1 and ids[0] in codec.special_ids else set()
+        return cls(gpt, Turns(codec, template), frozenset(ends), Habits.of(folder))
+
+    @property
+    def codec(self) -> TextCodec:
+        return self.turns.codec
+
+    def reference(self) -> GPT:
+        """The same model, which stays as it is."""
+        frozen = copy.deepcopy(self.gpt).eval()
+        for parameter in frozen.parameters():
+            parameter.requires_grad_(False)
+        return frozen
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What an answer says, without what ends it."""
+        end = next((place for place, id in enumerate(ids) if id in self.stop_ids), len(ids))
+        return self.codec.decode(list(ids[:end]))
+
+    def fitting(self, messages: Sequence[Mapping[str, Any]], room: int) -> list[int] | None:
+        """The ids of a prompt of at most so many; its oldest messages are left out where it is longer, a system message last.
+        None where not even the newest fits."""
+        kept = list(messages)
+        while kept:
+            ids = self.turns.prompt(kept)
+            if len(ids) <= room:
+                return ids
+            spoken = [place for place, each in enumerate(kept) if each.get("role") != "system"]
+            if len(spoken) < 2:
+                return None
+            del kept[spoken[0]]
+        return None
