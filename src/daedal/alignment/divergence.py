@@ -20,7 +20,7 @@ def k1(policy: Float[Tensor, "*tokens"], reference: Float[Tensor, "*tokens"]) ->
 def k3(policy: Float[Tensor, "*tokens"], reference: Float[Tensor, "*tokens"]) -> Float[Tensor, "*tokens"]:
     """Of each token, in nats, from its log-probabilities."""
     away = reference - policy
-    return away.exp() - 1 - away
+    return away.expm1() - away
 
 
 class Controller:

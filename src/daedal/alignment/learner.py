@@ -70,7 +70,8 @@ class AlignmentLearner(TransformerLearner, ABC):
         choose.values.update(vocab_size=facts.vocab_size, length=facts.length)
         self._take_shape(choose, self.subject.gpt)
         width = choose.values["width"]
-        batch = choose("batch", max(1, min(32, facts.examples)))
+        choose("precision", "fp32")  # what was written, what the reference says and what is learned must agree
+        batch = choose("batch", choose.values.get("batch") or max(1, min(32, facts.examples)))
         choose("micro_batch", largest_share(batch, max(1, round(8192 / facts.length))))
         choose("optimizer", "adamw")
         choose("learning_rate", 1e-4 * (256 / width) ** 0.5)

@@ -1,7 +1,7 @@
 """Learning from preferences that are there: DPO from pairs of answers, KTO from thumbs."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -81,7 +81,7 @@ def thumbs_of(split: ExampleSplit, subject: Subject, context: int) -> Compared:
     return Compared(found, liked, dropped)
 
 
-def _answers(split: ExampleSplit) -> zip[tuple[Any, Any, Any]]:
+def _answers(split: ExampleSplit) -> Iterator[tuple[Any, Any, Any]]:
     return zip(split.values("prompt"), split.values("chosen"), split.values("rejected"), strict=True)
 
 

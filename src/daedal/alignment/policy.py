@@ -79,7 +79,12 @@ class RolloutBatch(Batch):
 
 
 class Policy(Model):
-    """A GPT and how it learns."""
+    """A GPT and how it learns.
+
+    Attributes:
+        told: of the answers that it learns from, for the log.
+        concern: what is wrong with them, in a line.
+    """
 
     family = "gpt"
 
@@ -88,9 +93,17 @@ class Policy(Model):
         self.gpt = gpt
         self.config = gpt.config
         self.capabilities = gpt.capabilities  # type: ignore[misc]
+        self.told: dict[str, float] = {}
+        self.concern: str | None = None
 
     def initialise(self, generator: torch.Generator) -> None:
         self.gpt.initialise(generator)
+
+    def health(self) -> dict[str, float]:
+        return self.told
+
+    def warning(self) -> str | None:
+        return self.concern
 
     def likelihoods(self, batch: Any) -> TokenLikelihoods:
         """Of the tokens that were said."""
@@ -163,8 +176,7 @@ class GroupPolicy(Policy):
             likely.log_probabilities, batch.old, batch.reference, batch.gains,
             beta=self.controller.beta, below=self.below, above=self.above,
         )  # fmt: skip
-        parts = {"clipped": found.clipped.float(), "entropy": likely.entropies}
-        return Loss(found.losses.sum() * share, {name: part.detach().sum() * share for name, part in parts.items()})
+        return Loss(found.losses.sum() * share, {"clipped": found.clipped.float().sum() * share})
 
 
 class ActorCritic(Policy):
@@ -189,7 +201,7 @@ class ActorCritic(Policy):
         policy = policy_losses(likely.log_probabilities, batch.old, batch.gains, self.clip, self.clip)
         value = value_losses(self.value(likely.states)[:, 0].float(), batch.values, batch.wanted, self.clip)
         total = (policy.losses + self.value_share * value.losses).sum() * share
-        parts = {"clipped": policy.clipped.float(), "entropy": likely.entropies, "value_loss": value.losses}
+        parts = {"clipped": policy.clipped.float(), "value_loss": value.losses}
         return Loss(total, {name: part.detach().sum() * share for name, part in parts.items()})
 
     @torch.no_grad()

@@ -48,10 +48,12 @@ def generate(
     most: int,
     stop_ids: frozenset[int],
     seed: int,
+    numbers: Sequence[int] | None = None,
 ) -> list[Answer]:
     """`samples` answers to each prompt, those to one side by side.
 
     Args:
+        numbers: of the first sample of each prompt, where some of the same prompt were asked for elsewhere.
         most: tokens of an answer, at most.
         stop_ids: tokens that end an answer.
 
@@ -63,8 +65,8 @@ def generate(
     options = SamplingOptions(max_tokens=most, seed=seed, logprobs=0)
     again: Counter[tuple[int, ...]] = Counter()
     rows = []
-    for prompt in prompts:
-        first = again[tuple(prompt)]
+    for place, prompt in enumerate(prompts):
+        first = again[tuple(prompt)] if numbers is None else numbers[place]
         again[tuple(prompt)] += samples
         rows += [engine.submit(Request(tuple(prompt), options, first + at, stop_ids)) for at in range(samples)]
     logs: dict[int, list[float]] = {id(row): [] for row in rows}
@@ -114,13 +116,11 @@ class TokenLikelihoods(NamedTuple):
 
     Attributes:
         log_probabilities: in nats.
-        entropies: of the distributions that they were drawn from; no gradient flows through them.
         states: above the last block, before each.
         rows: the row of each.
     """
 
     log_probabilities: Float[Tensor, " said"]
-    entropies: Float[Tensor, " said"]
     states: Float[Tensor, "said width"]
     rows: Int[Tensor, " said"]
 
@@ -129,8 +129,8 @@ def likelihoods(model: GPT, sequences: Sequences, targets: Int[Tensor, " tokens"
     """How likely a model finds what was said, as its gradients need it."""
     known = targets != IGNORE
     states = model.states(sequences)[known]
-    found, entropies = linear_log_probabilities(states, model.head_weight, targets[known])
-    return TokenLikelihoods(found, entropies, states, sequences.packing.rows[known])
+    found = linear_log_probabilities(states, model.head_weight, targets[known])
+    return TokenLikelihoods(found, states, sequences.packing.rows[known])
 
 
 @torch.no_grad()

@@ -223,35 +223,32 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 def linear_log_probabilities(
     hidden: Float[Tensor, "tokens width"], weight: Float[Tensor, "vocab width"], targets: Int[Tensor, " tokens"]
-) -> tuple[Float[Tensor, " tokens"], Float[Tensor, " tokens"]]:
-    """`log softmax(hidden @ weight.T)[target]` of each token, in nats; and, to look at only, the entropy of each distribution.
+) -> Float[Tensor, " tokens"]:
+    """`log softmax(hidden @ weight.T)[target]` of each token, in nats.
 
     The logits are made a few rows at a time, and again for the gradients, so they are never all in memory.
     """
     if torch.is_autocast_enabled(hidden.device.type):
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
-    out: tuple[Tensor, Tensor] = _LinearLogProbabilities.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
+    out: Tensor = _LinearLogProbabilities.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
     return out
 
 
 class _LinearLogProbabilities(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        found, entropies = [], []
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        found = []
         with torch.autocast(hidden.device.type, enabled=False):
             for part in _parts(hidden, weight):
                 logs = torch.log_softmax(_logits(hidden[part], weight), 1)
                 found.append(logs.gather(1, targets[part].unsqueeze(1))[:, 0])
-                entropies.append(-torch.linalg.vecdot(logs.exp(), logs))
         ctx.save_for_backward(hidden, weight, targets)
-        entropy = torch.cat(entropies) if entropies else hidden.new_zeros(0)
-        ctx.mark_non_differentiable(entropy)
-        return torch.cat(found) if found else hidden.new_zeros(0), entropy
+        return torch.cat(found) if found else hidden.new_zeros(0)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight, targets = ctx.saved_tensors
         to_hidden = torch.empty_like(hidden)
         to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None

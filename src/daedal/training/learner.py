@@ -127,6 +127,10 @@ class Learner(ABC):
         usual = partial(task.batch, 0, plan.micro_batch)
         return Trial(task.model, optimizers, usual, task.batch(0, 1), task.batch(0, 2))
 
+    def step_seconds(self, trial: Trial, plan: Plan) -> float:
+        """How long a step takes, with all that belongs to it."""
+        return step_seconds(trial, plan)
+
     @property
     def rule(self) -> str:
         """By which of `RULES` learning by heart is guarded against, if it is one of them."""
@@ -163,7 +167,7 @@ class Learner(ABC):
         require_state(lambda values: self._outlined(self._draft(facts, time, machine, values)[1]), given, sizes)
         trial = self.trial(draft)
         require_step(trial, draft)
-        per_step = step_seconds(trial, draft)
+        per_step = self.step_seconds(trial, draft)
         learned = draft.seen_per_step
         guards: dict[str, str] = {}
         if time.budget is not None:

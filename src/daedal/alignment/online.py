@@ -1,0 +1,426 @@
+"""Learning from a reward for the answers that a model gives: PPO and GRPO. How they are planned, answered and learned.
+
+A rollout is a number of answers that all are given before any is learned from. Where several processes train, each gives its
+share of them, and each then has all.
+"""
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from daedal.alignment.divergence import Controller, k1, k3
+from daedal.alignment.grpo import group_advantages
+from daedal.alignment.learner import AlignmentLearner, AlignmentTask
+from daedal.alignment.plans import GRPOPlan, OnlinePlan, PPOPlan
+from daedal.alignment.policy import ActorCritic, GroupPolicy, RolloutBatch
+from daedal.alignment.ppo import advantages, token_rewards, whitened
+from daedal.alignment.rewards import Asked, reward_of
+from daedal.alignment.rollout import Answer, generate, log_probabilities, said
+from daedal.alignment.subject import Subject
+from daedal.data.examples import ExampleSplit
+from daedal.data.windows import visit
+from daedal.errors import DaedalError
+from daedal.models.model import IGNORE
+from daedal.training.learner import Facts
+from daedal.training.machine import Machine
+from daedal.training.plan import Plan
+from daedal.training.planning import Choice, Time
+from daedal.training.processes import Processes
+from daedal.training.trial import Trial
+
+_FAR = 5.0  # nats a token from where it began, from which no run comes back
+_STILL = 0.02  # nats of entropy a token: always the same is said
+_HELD_SEED = 1
+
+
+class Prompt(NamedTuple):
+    """What a model is to answer.
+
+    Attributes:
+        messages, ids: what it is asked, and as the model reads it.
+        known: the data's own answer.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    ids: list[int]
+    known: str | None
+
+
+def prompts_of(split: ExampleSplit, subject: Subject, room: int) -> list[Prompt]:
+    """The prompts of preferences, or what is before the last answer of conversations, each once; those that do not fit are left
+    out."""
+    found: dict[tuple[int, ...], Prompt] = {}
+    for messages, known in _asked(split):
+        ids = subject.fitting(messages, room) if messages else None
+        if ids is not None:
+            found.setdefault(tuple(ids), Prompt(messages, ids, known))
+    return list(found.values())
+
+
+def _asked(split: ExampleSplit) -> list[tuple[list[Any], str | None]]:
+    if split.dataset.kind_name == "preferences":
+        pairs = zip(split.values("prompt"), split.values("chosen"), strict=True)
+        return [(prompt, None if chosen is None else chosen["messages"][-1]["content"]) for prompt, chosen in pairs]
+    found: list[tuple[list[Any], str | None]] = []
+    for conversation in split.values("conversation"):
+        messages = conversation["messages"]
+        ends = [place for place, each in enumerate(messages) if each["role"] == "assistant"]
+        if ends:
+            found.append((messages[: ends[-1]], messages[ends[-1]]["content"]))
+    return found
+
+
+class OnlineTask(AlignmentTask):
+    """Learns from its own answers.
+
+    Attributes:
+        rollout: what was answered and what it is worth, by name: tensors of `[answers, time]` or `[answers]`.
+    """
+
+    unit = "tokens"
+    ahead = 1
+    plan: OnlinePlan
+
+    def __init__(
+        self, model: Any, subject: Subject, prompts: list[Prompt], held: list[Prompt], plan: OnlinePlan, dataset: Any
+    ) -> None:
+        super().__init__(model, subject, plan, dataset)
+        self.prompts, self.held = prompts, held[: plan.held_prompts]
+        self.reward = reward_of(plan.reward)
+        self.gold = None if plan.gold is None else reward_of(plan.gold)
+        self.reference = subject.reference()
+        self.rollout: dict[str, Tensor] = {}
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def begin_step(self, step: int, processes: Processes) -> None:
+        """Answer, where the last answers have been learned from.
+
+        Raises:
+            DaedalError: the reward fails, or the model has gone too far from where it began.
+        """
+        number, rest = divmod(step, self.plan.steps_per_rollout)
+        if rest and self.rollout:
+            return
+        count = self.plan.rollout // self.plan.samples
+        asked, _ = visit(number * count, count, len(self.prompts), self.plan.seed)
+        chosen = [self.prompts[int(index)] for index in asked]
+        seed = (self.plan.seed * 1_000_003 + number) % 2**63
+        self.rollout = self.answered(chosen, self.plan.samples, seed, processes)
+        self.rollout["prompt"] = torch.from_numpy(asked.astype(np.int64)).repeat_interleave(self.plan.samples)
+        self._tell(step)
+        self.learn_from(self.rollout)
+
+    def answered(
+        self, prompts: Sequence[Prompt], samples: int, seed: int, processes: Processes, gold: bool = False
+    ) -> dict[str, Tensor]:
+        """Answers to prompts, of all processes: their ids (-1 behind their end), log-probabilities now and in the reference,
+        rewards, and whether the model ended them."""
+        gpt, plan, device = self.model.gpt, self.plan, processes.device
+        again: Counter[tuple[int, ...]] = Counter()
+        numbers = []
+        for prompt in prompts:
+            numbers.append(again[tuple(prompt.ids)])
+            again[tuple(prompt.ids)] += samples
+        own = range(processes.rank, len(prompts), processes.count)
+        answers = generate(
+            gpt, [prompts[at].ids for at in own], samples=samples, most=plan.answer,
+            stop_ids=self.subject.stop_ids, seed=seed, numbers=[numbers[at] for at in own],
+        )  # fmt: skip
+        asked = [
+            Asked(prompts[at].messages, self.subject.text(answers[row * samples + sample].ids), prompts[at].known)
+            for row, at in enumerate(own)
+            for sample in range(samples)
+        ]
+        size, rows = (len(prompts) * samples, plan.answer), [at * samples + n for at in own for n in range(samples)]
+        self.reference = self.reference.to(device)
+        reference = log_probabilities(self.reference, [(each.prompt, each.ids) for each in answers])
+        found = {name: torch.zeros(size) for name in ("ids", "old", "reference")}
+        found |= {name: torch.zeros(size[0]) for name in ("reward", "ended", *(["gold"] if gold else []))}
+        for row, answer, logs in zip(rows, answers, reference, strict=True):
+            length = len(answer.ids)
+            found["ids"][row, :length] = torch.tensor(answer.ids, dtype=torch.float32) + 1
+            found["old"][row, :length] = torch.tensor(answer.log_probabilities)
+            found["reference"][row, :length] = logs
+            found["ended"][row] = answer.ended
+        if rows:
+            found["reward"][rows] = torch.tensor(self.reward(asked))
+        if rows and gold and self.gold is not None:
+            found["gold"][rows] = torch.tensor(self.gold(asked))
+        found |= self.more(answers, rows, size)
+        shared = {name: processes.sum(tensor).cpu() for name, tensor in found.items()}
+        return {**shared, "ids": shared["ids"].long() - 1}
+
+    def more(self, answers: Sequence[Answer], rows: Sequence[int], size: tuple[int, int]) -> dict[str, Tensor]:
+        """What else a method must know of answers, in those rows."""
+        return {}
+
+    @abstractmethod
+    def learn_from(self, rollout: dict[str, Tensor]) -> None:
+        """Add to a rollout what its tokens are worth: `gains`."""
+
+    def _tell(self, step: int) -> None:
+        """What a rollout shows, for the log; and what is wrong with it."""
+        rollout = self.rollout
+        told = measures(rollout)
+        self.model.told = {f"rollout_{name}": value for name, value in told.items()}
+        self.model.told["beta"] = self.model.controller.beta
+        far = told["kl"] / max(1.0, told["length"])
+        if not far < _FAR:
+            raise DaedalError(
+                f"The model has gone too far from where it began: {far:.1f} nats a token at step {step}; "
+                "the last checkpoint is kept",
+                "Train again with a larger --beta or a smaller --learning-rate",
+            )
+        self.model.controller.see(told["kl"])
+        alike = len(rollout["ids"]) > 1 and told["distinct"] * len(rollout["ids"]) <= 1
+        self.model.concern = (
+            "all answers are alike: the model has collapsed" if alike
+            else "the entropy is gone: the model says but one thing" if told["entropy"] < _STILL
+            else None
+        )  # fmt: skip
+
+    # -- learning ------------------------------------------------------------------------------------------------------
+
+    def batch(self, first: int, count: int) -> RolloutBatch:
+        plan, step = self.plan, first // self.plan.batch
+        number, place = divmod(step, plan.steps_per_rollout)
+        rows, _ = visit(place * plan.batch + first % plan.batch, count, plan.rollout, plan.seed + number)
+        return self.some(rows.astype(np.int64).tolist())
+
+    def some(self, rows: Sequence[int]) -> RolloutBatch:
+        """Some answers of the rollout, to learn from."""
+        rollout = self.rollout
+        lengths = (rollout["ids"][rows] >= 0).sum(1).tolist()
+        answers = [
+            (self.prompts[int(rollout["prompt"][row])].ids, rollout["ids"][row, :length].tolist())
+            for row, length in zip(rows, lengths, strict=True)
+        ]
+        read = said(answers)
+
+        def of(name: str) -> Float[Tensor, " said"] | None:
+            if name not in rollout:
+                return None
+            return torch.cat([rollout[name][row, :length] for row, length in zip(rows, lengths, strict=True)])
+
+        old, reference, gains = (of(name) for name in ("old", "reference", "gains"))
+        assert old is not None
+        assert reference is not None
+        assert gains is not None
+        return RolloutBatch(read.sequences, read.targets, old, reference, gains, of("values"), of("wanted"))
+
+    def state(self) -> dict[str, Tensor]:
+        beta = torch.tensor(self.model.controller.beta, dtype=torch.float64)
+        return {**self.rollout, "beta": beta} if self.rollout else {}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        if tensors:
+            self.model.controller.beta = float(tensors["beta"])
+            self.rollout = {name: tensor for name, tensor in tensors.items() if name != "beta"}
+
+    # -- looking -------------------------------------------------------------------------------------------------------
+
+    def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
+        """The reward of answers to held-out prompts, and the second one, which is not learned."""
+        if not self.held:
+            return {}
+        found = self.answered(self.held, 1, _HELD_SEED, processes, gold=self.gold is not None)
+        return {f"validation_{name}": value for name, value in measures(found).items()}
+
+    def sample(self, seed: int, path: Path) -> str:
+        """An answer to a held-out prompt, and its reward."""
+        if not self.held:
+            return ""
+        prompt = self.held[0]
+        (answer,) = generate(
+            self.model.gpt, [prompt.ids], most=self.plan.answer, stop_ids=self.subject.stop_ids, seed=seed
+        )
+        text = self.subject.text(answer.ids)
+        (worth,) = self.reward([Asked(prompt.messages, text, prompt.known)])
+        asked = str(prompt.messages[-1].get("content") or "")
+        return f"{asked.strip()[-300:]}\n-> {text.strip()}\n   reward {worth:.3g}"
+
+
+def measures(answered: Mapping[str, Tensor]) -> dict[str, float]:
+    """What answers come to: their reward; KL to the reference (k3) and entropy, from their own tokens, in nats an answer and a
+    token; tokens; the share that the model ended, and that no other equals."""
+    known = answered["ids"] >= 0
+    tokens = known.sum(1).float()
+    rows = {tuple(row.tolist()) for row in answered["ids"]}
+    old, reference = answered["old"], answered["reference"]
+    found = {
+        "reward": float(answered["reward"].mean()),
+        "kl": float((k3(old, reference) * known).sum(1).mean()),
+        "entropy": float(-(old * known).sum() / tokens.sum().clamp_min(1)),
+        "length": float(tokens.mean()),
+        "ended": float(answered["ended"].mean()),
+        "distinct": len(rows) / len(answered["ids"]),
+    }
+    return found | ({"gold": float(answered["gold"].mean())} if "gold" in answered else {})
+
+
+class GRPOTask(OnlineTask):
+    """Compares the answers to a prompt with one another."""
+
+    plan: GRPOPlan
+
+    def learn_from(self, rollout: dict[str, Tensor]) -> None:
+        rewards = rollout["reward"].view(-1, self.plan.samples)
+        gains = group_advantages(rewards, self.plan.baseline).flatten()
+        rollout["gains"] = gains[:, None] * (rollout["ids"] >= 0)
+        alike = (rewards == rewards[:, :1]).all(1).float().mean()
+        self.model.told["groups_alike"] = float(alike)
+
+
+class PPOTask(OnlineTask):
+    """Compares what answers earned with what was thought to come."""
+
+    plan: PPOPlan
+    model: ActorCritic
+
+    def more(self, answers: Sequence[Answer], rows: Sequence[int], size: tuple[int, int]) -> dict[str, Tensor]:
+        values = torch.zeros(size)
+        device = next(self.model.parameters()).device
+        for start in range(0, len(rows), 64):
+            part = answers[start : start + 64]
+            read = said([(each.prompt, each.ids) for each in part])
+            batch = RolloutBatch(read.sequences, read.targets, *[torch.zeros(0)] * 3).to(device)
+            found = self.model.values(batch).cpu()
+            for row, piece in zip(
+                rows[start : start + 64], torch.split(found, [len(each.ids) for each in part]), strict=True
+            ):
+                values[row, : len(piece)] = piece
+        return {"values": values}
+
+    def learn_from(self, rollout: dict[str, Tensor]) -> None:
+        known, plan = rollout["ids"] >= 0, self.plan
+        away = k1(rollout["old"], rollout["reference"])
+        earned = token_rewards(rollout["reward"], away, known, self.model.controller.beta)
+        gains, wanted = advantages(earned, rollout["values"], known, plan.gamma, plan.decay)
+        rollout["gains"] = torch.zeros_like(gains).masked_scatter(known, whitened(gains[known]))
+        rollout["wanted"] = wanted
+        spread = wanted[known].var(correction=0)
+        missed = (wanted - rollout["values"])[known].var(correction=0)
+        self.model.told["value_explains"] = float(1 - missed / spread.clamp_min(1e-8))
+
+
+class OnlineLearner(AlignmentLearner):
+    """A GPT and prompts for it."""
+
+    passes_over: ClassVar[int]
+    samples: ClassVar[int]
+
+    def __init__(self, asked: Any, dataset: Any) -> None:
+        super().__init__(asked, dataset)
+        self._read: dict[tuple[str, int], list[Prompt]] = {}
+
+    def answer(self, given: Mapping[str, Any]) -> int:
+        """Tokens of an answer, at most."""
+        return int(given.get("answer") or min(128, max(1, self.context(given) // 2)))
+
+    def prompts(self, split: str, given: Mapping[str, Any]) -> list[Prompt]:
+        """
+        Raises:
+            DaedalError: none of the train split fits.
+        """
+        room = self.context(given) - self.answer(given)
+        if (split, room) not in self._read:
+            found = prompts_of(self.dataset.split(split), self.subject, room)
+            if not found and split == "train":
+                raise DaedalError(
+                    f"No prompt of {self.asked.data} fits {room} tokens", "Give a shorter --answer, or other prompts"
+                )
+            self._read[split, room] = found
+        return self._read[split, room]
+
+    def facts(self, given: Mapping[str, Any]) -> Facts:
+        train, held = self.prompts("train", given), self.prompts("validation", given)
+        length = float(np.mean([len(each.ids) for each in train])) + self.answer(given)
+        return Facts(
+            train=len(train), validated=max(1, len(held)), vocab_size=self.subject.codec.vocab_size, length=length,
+            longest=max(len(each.ids) for each in train) + self.answer(given), examples=len(train),
+        )  # fmt: skip
+
+    def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
+        if not choose.given.get("reward"):
+            raise DaedalError(
+                "There is no reward to learn from", "Name one by --reward: a run, rule:NAME or module:function"
+            )
+        choose("gold", None)
+        choose("reward", "")
+        choose("answer", self.answer(choose.given))
+        samples = choose("samples", self.samples)
+        rollout = choose("rollout", samples * max(1, -(-64 // samples)))
+        choose("passes", self.passes_over)
+        choose("batch", rollout // 2 if self.passes_over > 1 and rollout % 2 == 0 else rollout)
+        if rollout % samples:
+            raise DaedalError(f"A rollout of {rollout} answers cannot be {samples} to each prompt", "Give a multiple")
+        if rollout % choose.values["batch"]:
+            raise DaedalError(f"A rollout of {rollout} answers has no whole batches", "Give a --batch that divides it")
+        super().settle(choose, facts, time, machine)
+
+    def trial(self, plan: Plan) -> Trial:
+        """Answers of random tokens, as long as they may be."""
+        assert isinstance(plan, OnlinePlan)
+        task = self.task(plan)
+        assert isinstance(task, OnlineTask)
+        order = sorted(task.prompts, key=lambda each: -len(each.ids))
+
+        def batch(count: int) -> RolloutBatch:
+            answers = [
+                (order[row % len(order)].ids, torch.randint(plan.vocab_size, (plan.answer,)).tolist())
+                for row in range(count)
+            ]
+            read = said(answers)
+            zero = torch.zeros(int((read.targets != IGNORE).sum()))
+            return RolloutBatch(read.sequences, read.targets, *[zero] * 5)
+
+        optimizers = {"model": task.optimizer("model", plan)}
+        self._tried = task
+        return Trial(task.model, optimizers, lambda: batch(plan.micro_batch), batch(1), batch(2), plan.answer)
+
+    def step_seconds(self, trial: Trial, plan: Plan) -> float:
+        """A step, and its share of a rollout."""
+        import time
+
+        assert isinstance(plan, OnlinePlan)
+        learned = super().step_seconds(trial, plan)
+        group = Processes(torch.device(plan.device))
+        count = max(1, plan.rollout // plan.samples)
+        task, start = self._tried, time.perf_counter()
+        task.answered([task.prompts[at % len(task.prompts)] for at in range(count)], plan.samples, plan.seed, group)
+        return learned + (time.perf_counter() - start) / plan.steps_per_rollout
+
+
+class GRPOLearner(OnlineLearner):
+    """GRPO and its prompts."""
+
+    samples, passes_over, beta = 8, 1, 0.02
+
+    def task(self, plan: Plan) -> GRPOTask:
+        assert isinstance(plan, GRPOPlan)
+        values = plan.model_dump()
+        model = GroupPolicy(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.below, plan.above)
+        train, held = (self.prompts(split, values) for split in ("train", "validation"))
+        return GRPOTask(model, self.subject, train, held, plan, self.dataset)
+
+
+class PPOLearner(OnlineLearner):
+    """PPO and its prompts."""
+
+    samples, passes_over, beta = 1, 2, 0.05
+
+    def task(self, plan: Plan) -> PPOTask:
+        assert isinstance(plan, PPOPlan)
+        values = plan.model_dump()
+        model = ActorCritic(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.clipping, plan.value_share)
+        train, held = (self.prompts(split, values) for split in ("train", "validation"))
+        return PPOTask(model, self.subject, train, held, plan, self.dataset)
