@@ -23,7 +23,7 @@ from daedal.errors import DaedalError
 from daedal.training.learner import Facts
 from daedal.training.plan import Plan
 from daedal.training.processes import Processes
-from daedal.training.rows import together
+from daedal.training.rows import together, validated
 from daedal.training.trial import Trial
 
 Array = np.ndarray
@@ -152,18 +152,14 @@ class OfflineTask(AlignmentTask):
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """The loss over the held-out examples, or the first part of many, and what is told besides."""
-        groups = together(self.held.lengths)[processes.rank :: processes.count]
-        totals: dict[str, Tensor] = {}
-        count = 0
+
+        def judged(group: Int64[Array, " some"]) -> tuple[int, dict[str, Tensor]]:
+            batch = self.some(self.held, group).to(processes.device)
+            loss = self.model.loss(batch)
+            return batch.count, {"loss": loss.total, **loss.parts}
+
         with torch.no_grad(), autocast:
-            for group in groups:
-                batch = self.some(self.held, group).to(processes.device)
-                loss = self.model.loss(batch)
-                count += batch.count
-                for name, value in {"loss": loss.total, **loss.parts}.items():
-                    totals[name] = totals.get(name, torch.zeros((), dtype=torch.float64)) + value.double().cpu()
-        summed = processes.sum(torch.stack([torch.tensor(float(count)), *(each.float() for each in totals.values())]))
-        return {f"validation_{name}": float(value / summed[0]) for name, value in zip(totals, summed[1:], strict=True)}
+            return validated(together(self.held.lengths), judged, processes)
 
 
 class PairTask(OfflineTask):

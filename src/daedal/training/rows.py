@@ -2,7 +2,7 @@
 them. A BERT and what is made of one, and a translator, say what an example is (`Rows`) and what is judged."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -97,21 +97,13 @@ class RowTask(Task):
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """The loss over the validation split, or the first part of a large one."""
-        groups = together(self.held.lengths)[processes.rank :: processes.count]
-        totals: dict[str, torch.Tensor] = {}
-        count = torch.zeros((), dtype=torch.float64)
+
+        def judged(group: Int64[Array, " some"]) -> tuple[int, dict[str, torch.Tensor]]:
+            batch = self.held.batch(group, _noise(group)).to(processes.device)
+            return batch.count, {"loss": self.model.loss(batch).total, **self.judge(batch)}
+
         with torch.no_grad(), autocast:
-            for group in groups:
-                batch = self.held.batch(group, _noise(group)).to(processes.device)
-                found = {"loss": self.model.loss(batch).total, **self.judge(batch)}
-                count += batch.count
-                for name, value in found.items():
-                    totals[name] = totals.get(name, torch.zeros((), dtype=torch.float64)) + value.double().cpu()
-        names = list(totals) if groups else []
-        summed = processes.sum(torch.stack([count, *totals.values()]).float())
-        if not float(summed[0]):
-            return {}
-        return {f"validation_{name}": float(value / summed[0]) for name, value in zip(names, summed[1:], strict=True)}
+            return validated(together(self.held.lengths), judged, processes)
 
 
 class RowLearner(TransformerLearner):
@@ -276,6 +268,30 @@ def together(lengths: Int64[Array, " examples"]) -> list[Int64[Array, " some"]]:
     order = np.argsort(lengths[: max(1, first)], kind="stable")
     borders = np.cumsum(lengths[order]) // _TOGETHER
     return [group for group in np.split(order, np.flatnonzero(np.diff(borders)) + 1) if len(group)]
+
+
+def validated(
+    groups: Sequence[Int64[Array, " some"]],
+    judge: Callable[[Int64[Array, " some"]], tuple[int, dict[str, torch.Tensor]]],
+    processes: Processes,
+) -> dict[str, float]:
+    """Means over groups of examples, which the processes share.
+
+    Args:
+        judge: how many things a group counts, and sums over these by name.
+    """
+    own = groups[processes.rank :: processes.count]
+    share = 1.0 if own else 0.0  # a process that has none must know what is summed
+    total: dict[str, torch.Tensor] = {}
+    for group in own or groups[:1]:
+        count, sums = judge(group)
+        for name, value in {"count": torch.tensor(float(count)), **sums}.items():
+            total[name] = total.get(name, torch.zeros((), dtype=torch.float64)) + share * value.double().cpu()
+    if not total:
+        return {}
+    count, *means = processes.sum(torch.stack(list(total.values())).float()).tolist()
+    names = list(total)[1:]
+    return {f"validation_{name}": mean / count for name, mean in zip(names, means, strict=True)} if count else {}
 
 
 def _noise(indexes: Int64[Array, " some"]) -> Noise:
