@@ -192,27 +192,24 @@ BUILT_IN = {
 
 TUNINGS: dict[str, Line] = {}
 """Ways to fine-tune what another family is, by `daedal train`: a line each, whose model is that of the family."""
+
+
+def _aligned(method: str, says: str, by: str, *kinds: str, **others: str) -> Line:
+    plan = f"daedal.alignment.plans:{method.upper()}Plan"
+    learners = dict.fromkeys(kinds, f"{by}:{method.upper()}") | others
+    learns = {kind: Learning(f"daedal.alignment.{learner}Learner", plan) for kind, learner in learners.items()}
+    return Line(says, "tokens", "daedal.models.gpt:GPT", learns)
+
+
 ALIGNMENTS = {
-    name: Line(
-        says,
-        "tokens",
-        "daedal.models.gpt:GPT",
-        dict.fromkeys(
-            kinds, Learning(f"daedal.alignment.{learner}Learner", f"daedal.alignment.plans:{name.upper()}Plan")
-        ),
-    )
-    for name, says, kinds, learner in (
-        ("dpo", "by pairs of answers, of which one was preferred", ("preferences",), "offline:DPO"),
-        ("kto", "by answers that were liked or disliked", ("preferences",), "offline:KTO"),
-        ("ppo", "by a reward for its answers, with a network that foretells it", ("chat", "preferences"), "online:PPO"),
-        (
-            "grpo",
-            "by a reward for its answers, compared with others to the same prompt",
-            ("chat", "preferences"),
-            "online:GRPO",
-        ),
-    )
-}
+    "dpo": _aligned("dpo", "by pairs of answers, of which one was preferred", "offline", "preferences"),
+    "kto": _aligned("kto", "by answers that were liked or disliked", "offline", "preferences"),
+    "ppo": _aligned("ppo", "by a reward for its answers, which a network foretells", "online", "chat", "preferences"),
+    "grpo": _aligned(
+        "grpo", "by a reward for its answers, each compared with others to the same prompt", "online", "chat", "preferences",
+        pictures="pictures:PictureGRPO",
+    ),
+}  # fmt: skip
 """Ways to align a GPT with what people prefer, by `daedal align`."""
 
 

@@ -28,7 +28,7 @@ class AlignmentTask(Task, ABC):
 
     plan: Any
 
-    def __init__(self, model: Any, subject: Subject, plan: AlignmentPlan, dataset: ExampleDataset) -> None:
+    def __init__(self, model: Any, subject: Any, plan: AlignmentPlan, dataset: Any) -> None:
         self.model, self.subject, self.plan, self.dataset = model, subject, plan, dataset
         self.fingerprint = dataset.split("train").fingerprint
         self.identity = Identity.of("gpt", "chat", {"conversation": "tokenizer.json"}, model.gpt.capabilities)
@@ -51,8 +51,16 @@ class AlignmentLearner(TransformerLearner, ABC):
 
     def __init__(self, asked: Request, dataset: ExampleDataset) -> None:
         super().__init__(asked)
-        self.dataset, self.subject = dataset, Subject.open(asked.init)
+        self.dataset, self.subject = dataset, self.opened(asked.init)
         self.initial = self.subject.gpt
+
+    def opened(self, init: str | None) -> Any:
+        """The model to align, as it reads and answers."""
+        return Subject.open(init)
+
+    @property
+    def vocab_size(self) -> int:
+        return int(self.subject.codec.vocab_size)
 
     def context(self, given: Mapping[str, Any]) -> int:
         """Tokens of a row, at most, where these values of the plan are given."""

@@ -236,7 +236,7 @@ class OfflineLearner(AlignmentLearner):
     def facts(self, given: Mapping[str, Any]) -> Facts:
         train, held = self.compared("train", given), self.compared("validation", given)
         return Facts(
-            train=len(train.examples), validated=len(held.examples), vocab_size=self.subject.codec.vocab_size,
+            train=len(train.examples), validated=len(held.examples), vocab_size=self.vocab_size,
             length=float(train.lengths.mean()), longest=int(train.lengths.max()), examples=len(train.examples),
         )  # fmt: skip
 

@@ -46,12 +46,12 @@ class Prompt(NamedTuple):
 
     Attributes:
         messages, ids: what it is asked, and as the model reads it.
-        known: the data's own answer.
+        known: the data's own answer, or what a picture is to show.
     """
 
     messages: Sequence[Mapping[str, Any]]
     ids: list[int]
-    known: str | None
+    known: Any
 
 
 def prompts_of(split: ExampleSplit, subject: Subject, room: int) -> list[Prompt]:
@@ -90,7 +90,7 @@ class OnlineTask(AlignmentTask):
     plan: OnlinePlan
 
     def __init__(
-        self, model: Any, subject: Subject, prompts: list[Prompt], held: list[Prompt], plan: OnlinePlan, dataset: Any
+        self, model: Any, subject: Any, prompts: list[Prompt], held: list[Prompt], plan: OnlinePlan, dataset: Any
     ) -> None:
         super().__init__(model, subject, plan, dataset)
         self.prompts, self.held = prompts, held[: plan.held_prompts]
@@ -124,25 +124,19 @@ class OnlineTask(AlignmentTask):
     ) -> dict[str, Tensor]:
         """Answers to prompts, of all processes: their ids (-1 behind their end), log-probabilities now and in the reference,
         rewards, and whether the model ended them."""
-        gpt, plan, device = self.model.gpt, self.plan, processes.device
+        plan, device = self.plan, processes.device
         again: Counter[tuple[int, ...]] = Counter()
         numbers = []
         for prompt in prompts:
             numbers.append(again[tuple(prompt.ids)])
             again[tuple(prompt.ids)] += samples
         own = range(processes.rank, len(prompts), processes.count)
-        answers = generate(
-            gpt, [prompts[at].ids for at in own], samples=samples, most=plan.answer,
-            stop_ids=self.subject.stop_ids, seed=seed, numbers=[numbers[at] for at in own],
-        )  # fmt: skip
-        asked = [
-            Asked(prompts[at].messages, self.subject.text(answers[row * samples + sample].ids), prompts[at].known)
-            for row, at in enumerate(own)
-            for sample in range(samples)
-        ]
         size, rows = (len(prompts) * samples, plan.answer), [at * samples + n for at in own for n in range(samples)]
+        answers, asked = self.give([prompts[at] for at in own], samples, seed, [numbers[at] for at in own], rows)
         self.reference = self.reference.to(device)
-        reference = log_probabilities(self.reference, [(each.prompt, each.ids) for each in answers])
+        reference = log_probabilities(
+            self.reference, [(each.prompt, each.ids) for each in answers], allowed=self.model.allowed
+        )
         found = {name: torch.zeros(size) for name in ("ids", "old", "reference")}
         found |= {name: torch.zeros(size[0]) for name in ("reward", "ended", *(["gold"] if gold else []))}
         for row, answer, logs in zip(rows, answers, reference, strict=True):
@@ -158,6 +152,25 @@ class OnlineTask(AlignmentTask):
         found |= self.more(answers, rows, size)
         shared = {name: processes.sum(tensor).cpu() for name, tensor in found.items()}
         return {**shared, "ids": shared["ids"].long() - 1}
+
+    def give(
+        self, prompts: Sequence[Prompt], samples: int, seed: int, numbers: Sequence[int], rows: Sequence[int]
+    ) -> tuple[list[Answer], list[Asked]]:
+        """So many answers to each prompt, and as a reward sees them.
+
+        Args:
+            numbers: of the first sample of each prompt, among those of the same prompt.
+            rows: the place of each answer among all.
+        """
+        answers = generate(
+            self.model.gpt, [each.ids for each in prompts], samples=samples, most=self.plan.answer,
+            stop_ids=self.subject.stop_ids, seed=seed, numbers=numbers,
+        )  # fmt: skip
+        asked = [
+            Asked(prompts[place // samples].messages, self.subject.text(each.ids), prompts[place // samples].known)
+            for place, each in enumerate(answers)
+        ]
+        return answers, asked
 
     def more(self, answers: Sequence[Answer], rows: Sequence[int], size: tuple[int, int]) -> dict[str, Tensor]:
         """What else a method must know of answers, in those rows."""
@@ -239,14 +252,10 @@ class OnlineTask(AlignmentTask):
         """An answer to a held-out prompt, and its reward."""
         if not self.held:
             return ""
-        prompt = self.held[0]
-        (answer,) = generate(
-            self.model.gpt, [prompt.ids], most=self.plan.answer, stop_ids=self.subject.stop_ids, seed=seed
-        )
-        text = self.subject.text(answer.ids)
-        (worth,) = self.reward([Asked(prompt.messages, text, prompt.known)])
-        asked = str(prompt.messages[-1].get("content") or "")
-        return f"{asked.strip()[-300:]}\n-> {text.strip()}\n   reward {worth:.3g}"
+        _, asked = self.give(self.held[:1], 1, seed, [0], [0])
+        (worth,) = self.reward(asked)
+        said = str(asked[0].messages[-1].get("content") or "")
+        return f"{said.strip()[-300:]}\n-> {asked[0].text.strip()}\n   reward {worth:.3g}"
 
 
 def measures(answered: Mapping[str, Tensor]) -> dict[str, float]:
@@ -286,6 +295,25 @@ class PPOTask(OnlineTask):
     plan: PPOPlan
     model: ActorCritic
 
+    def give(
+        self, prompts: Sequence[Prompt], samples: int, seed: int, numbers: Sequence[int], rows: Sequence[int]
+    ) -> tuple[list[Answer], list[Asked]]:
+        """So many answers to each prompt, and as a reward sees them.
+
+        Args:
+            numbers: of the first sample of each prompt, among those of the same prompt.
+            rows: the place of each answer among all.
+        """
+        answers = generate(
+            self.model.gpt, [each.ids for each in prompts], samples=samples, most=self.plan.answer,
+            stop_ids=self.subject.stop_ids, seed=seed, numbers=numbers,
+        )  # fmt: skip
+        asked = [
+            Asked(prompts[place // samples].messages, self.subject.text(each.ids), prompts[place // samples].known)
+            for place, each in enumerate(answers)
+        ]
+        return answers, asked
+
     def more(self, answers: Sequence[Answer], rows: Sequence[int], size: tuple[int, int]) -> dict[str, Tensor]:
         values = torch.zeros(size)
         device = next(self.model.parameters()).device
@@ -320,7 +348,7 @@ class OnlineLearner(AlignmentLearner):
 
     def __init__(self, asked: Any, dataset: Any) -> None:
         super().__init__(asked, dataset)
-        self._read: dict[tuple[str, int], list[Prompt]] = {}
+        self._read: dict[tuple[str, int | bool], list[Prompt]] = {}
 
     def answer(self, given: Mapping[str, Any]) -> int:
         """Tokens of an answer, at most."""
@@ -345,7 +373,7 @@ class OnlineLearner(AlignmentLearner):
         train, held = self.prompts("train", given), self.prompts("validation", given)
         length = float(np.mean([len(each.ids) for each in train])) + self.answer(given)
         return Facts(
-            train=len(train), validated=max(1, len(held)), vocab_size=self.subject.codec.vocab_size, length=length,
+            train=len(train), validated=max(1, len(held)), vocab_size=self.vocab_size, length=length,
             longest=max(len(each.ids) for each in train) + self.answer(given), examples=len(train),
         )  # fmt: skip
 

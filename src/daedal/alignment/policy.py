@@ -15,7 +15,7 @@ from daedal.alignment.dpo import Form, dpo
 from daedal.alignment.grpo import grpo
 from daedal.alignment.kto import kto
 from daedal.alignment.ppo import policy_losses, value_losses
-from daedal.alignment.rollout import TokenLikelihoods, likelihoods
+from daedal.alignment.rollout import TokenLikelihoods, likelihoods, states_of
 from daedal.models.gpt import GPT
 from daedal.models.model import IGNORE, Loss, Model
 from daedal.models.sequences import Batch, Sequences
@@ -87,13 +87,16 @@ class Policy(Model):
     Attributes:
         told: of the answers that it learns from, for the log.
         concern: what is wrong with them, in a line.
+
+    Args:
+        allowed: the ids that it may say, from the first on.
     """
 
     family = "gpt"
 
-    def __init__(self, gpt: GPT) -> None:
+    def __init__(self, gpt: GPT, allowed: slice = slice(None)) -> None:
         super().__init__()
-        self.gpt = gpt
+        self.gpt, self.allowed = gpt, allowed
         self.config = gpt.config
         self.capabilities = gpt.capabilities  # type: ignore[misc]
         self.told: dict[str, float] = {}
@@ -110,7 +113,7 @@ class Policy(Model):
 
     def likelihoods(self, batch: Any) -> TokenLikelihoods:
         """Of the tokens that were said."""
-        return likelihoods(self.gpt, batch.sequences, batch.targets)
+        return likelihoods(self.gpt, batch.sequences, batch.targets, self.allowed)
 
     def answers(self, batch: SaidBatch, mean: bool = False) -> Float[Tensor, " rows"]:
         """log pi(y|x) - log pi_ref(y|x) of each answer, in nats; its mean a token where asked for."""
@@ -168,8 +171,10 @@ class GroupPolicy(Policy):
         controller: what a nat of divergence costs.
     """
 
-    def __init__(self, gpt: GPT, controller: Controller, below: float, above: float) -> None:
-        super().__init__(gpt)
+    def __init__(
+        self, gpt: GPT, controller: Controller, below: float, above: float, allowed: slice = slice(None)
+    ) -> None:
+        super().__init__(gpt, allowed)
         self.controller, self.below, self.above = controller, below, above
 
     def loss(self, batch: RolloutBatch, player: str = "model") -> Loss:
@@ -210,7 +215,7 @@ class ActorCritic(Policy):
     @torch.no_grad()
     def values(self, batch: Any) -> Float[Tensor, " said"]:
         """What is still to come before each token that was said."""
-        return self._tell(self.gpt.states(batch.sequences)[batch.targets != IGNORE])
+        return self._tell(states_of(self.gpt, batch.sequences)[batch.targets != IGNORE])
 
     def _tell(self, states: Float[Tensor, "said width"]) -> Float[Tensor, " said"]:
         found: Tensor = _SOONER * self.value(states)[:, 0].float()

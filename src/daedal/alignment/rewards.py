@@ -9,6 +9,7 @@
     arithmetic         1 where the last number of the answer is what the last sum of the prompt comes to
     exact              1 where it is the data's own answer
     class:LABEL:RUN    the log-odds that a classifier gives the label
+    scenes             of a picture: 1 where the exact judge finds in it what was asked for
 
 `RUN` is a reward model. `module:function` is called as `function(prompts, completions, answers)`: the messages before each
 answer, the answers, and the data's own; it gives a number for each.
@@ -27,8 +28,12 @@ from concurrent.futures import TimeoutError as Late
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from jaxtyping import UInt8
+
 from daedal.errors import DaedalError
 
+Picture = UInt8[np.ndarray, "height width channels"]
 _PATIENCE = 120.0  # seconds that a function may take over the answers of a rollout
 _PLAIN = re.compile(r"[\w.]+:\w+")
 _SUM = re.compile(r"\(?-?\d[\d\s.()+*/-]*[+*/-][\d\s.()+*/-]*\d\)?")
@@ -41,12 +46,14 @@ class Asked(NamedTuple):
     Attributes:
         messages: before it.
         text: of the answer.
-        known: the data's own answer, where there is one.
+        known: the data's own answer, where there is one; what a picture is to show.
+        picture: the answer, where it is one.
     """
 
     messages: Sequence[Mapping[str, Any]]
     text: str
-    known: str | None = None
+    known: Any = None
+    picture: Picture | None = None
 
 
 class Reward(Protocol):
@@ -189,6 +196,12 @@ def _value(said: str) -> float | None:
         return None
 
 
+def _scenes(argument: str) -> Reward:
+    from daedal.evaluation.worlds.composition import fits
+
+    return _one_by_one(lambda each: float(each.picture is not None and fits(each.known, each.picture)))
+
+
 def _class(argument: str) -> Reward:
     label, _, run = argument.partition(":")
     if not run:
@@ -211,7 +224,7 @@ def _class(argument: str) -> Reward:
 
 _RULES: dict[str, Callable[[str], Reward]] = {
     "length": _length, "contains": _contains, "regex": _regex, "json": _json, "arithmetic": _arithmetic,
-    "exact": _exact, "class": _class,
+    "exact": _exact, "class": _class, "scenes": _scenes,
 }  # fmt: skip
 
 
@@ -252,7 +265,7 @@ def _of_function(said: str) -> Reward:
     def score(answers: Sequence[Asked]) -> list[float]:
         given: list[float] = function(
             prompts=[list(each.messages) for each in answers],
-            completions=[each.text for each in answers],
+            completions=[each.text if each.picture is None else each.picture for each in answers],
             answers=[each.known for each in answers],
         )
         return given

@@ -125,22 +125,39 @@ class TokenLikelihoods(NamedTuple):
     rows: Int[Tensor, " said"]
 
 
-def likelihoods(model: GPT, sequences: Sequences, targets: Int[Tensor, " tokens"]) -> TokenLikelihoods:
-    """How likely a model finds what was said, as its gradients need it."""
+def states_of(model: GPT, sequences: Sequences) -> Float[Tensor, "tokens width"]:
+    """The states above the last block; of pictures, whose rows are of one length, all rows beside one another."""
+    if model.config.grid is None:
+        return model.states(sequences)
+    return model.hidden(sequences.ids.view(len(sequences), -1)).flatten(0, 1)
+
+
+def likelihoods(
+    model: GPT, sequences: Sequences, targets: Int[Tensor, " tokens"], allowed: slice = slice(None)
+) -> TokenLikelihoods:
+    """How likely a model finds what was said, as its gradients need it.
+
+    Args:
+        allowed: the ids that could be said, from the first on.
+    """
     known = targets != IGNORE
-    states = model.states(sequences)[known]
-    found = linear_log_probabilities(states, model.head_weight, targets[known])
+    states = states_of(model, sequences)[known]
+    found = linear_log_probabilities(states, model.head_weight[allowed], targets[known])
     return TokenLikelihoods(found, states, sequences.packing.rows[known])
 
 
 @torch.no_grad()
 def log_probabilities(
-    model: GPT, answers: Sequence[tuple[Sequence[int], Sequence[int]]], tokens: int = 8192
+    model: GPT,
+    answers: Sequence[tuple[Sequence[int], Sequence[int]]],
+    tokens: int = 8192,
+    allowed: slice = slice(None),
 ) -> list[Float[Tensor, " said"]]:
     """How likely a model finds each answer's tokens, in nats.
 
     Args:
         tokens: that are read together, about.
+        allowed: the ids that could be said, from the first on.
 
     Raises:
         DaedalError: an answer with its prompt is longer than the context.
@@ -155,7 +172,7 @@ def log_probabilities(
         longest = len(answers[at][0]) + len(answers[at][1])
         if longest * (len(group) + 1) > tokens or place == len(order) - 1:
             read = said([answers[each] for each in group])
-            likely = likelihoods(model, read.sequences.to(device), read.targets.to(device))
+            likely = likelihoods(model, read.sequences.to(device), read.targets.to(device), allowed)
             counts = torch.bincount(likely.rows, minlength=len(group)).tolist()
             for each, piece in zip(group, torch.split(likely.log_probabilities.cpu(), counts), strict=True):
                 found[each] = piece

@@ -50,10 +50,7 @@ class Subject(NamedTuple):
 
     def reference(self) -> GPT:
         """The same model, which stays as it is."""
-        frozen = copy.deepcopy(self.gpt).eval()
-        for parameter in frozen.parameters():
-            parameter.requires_grad_(False)
-        return frozen
+        return frozen(self.gpt)
 
     def text(self, ids: Sequence[int]) -> str:
         """What an answer says, without what ends it."""
@@ -73,3 +70,8 @@ class Subject(NamedTuple):
                 return None
             del kept[spoken[0]]
         return None
+
+
+def frozen(gpt: GPT) -> GPT:
+    """A copy that does not learn."""
+    return copy.deepcopy(gpt).eval().requires_grad_(False)

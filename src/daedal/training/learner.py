@@ -19,7 +19,7 @@ from daedal.data import open_data
 from daedal.data.images.dataset import ImageDataset
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
-from daedal.families import line, part, table
+from daedal.families import ALIGNMENTS, line, part, table
 from daedal.kinds import table as kinds
 from daedal.models.checkpoint import config_of
 from daedal.models.layout import TokenLayout
@@ -283,7 +283,7 @@ def _require_fit(asked: Request) -> None:
         )
     if asked.codec is not None and kind not in _CODED:
         raise DaedalError(f"--codec turns pictures into codes, and this data is {kind}", "Leave it away")
-    if asked.codec is None and kind in _CODED and chosen.over == "tokens":
+    if asked.codec is None and kind in _CODED and chosen.over == "tokens" and family not in ALIGNMENTS:
         raise DaedalError(
             f"A {family} learns tokens, and this data is {kind}",
             f"Train a tokenizer on it first (daedal train {chosen.codes_of}) and name its run folder by --codec",
