@@ -17,6 +17,7 @@ from daedal.alignment.divergence import Controller, k1, k3
 from daedal.alignment.dpo import dpo
 from daedal.alignment.grpo import group_advantages, grpo
 from daedal.alignment.kto import kto, mismatched_divergence, weights
+from daedal.alignment.loop import Loop
 from daedal.alignment.ppo import advantages, policy_losses, token_rewards, value_losses, whitened
 from daedal.alignment.rewards import Asked, reward_of
 from daedal.alignment.rollout import generate, likelihoods, log_probabilities, said
@@ -405,3 +406,17 @@ def test_a_model_that_leaves_where_it_began_is_stopped(assistant: Path, preferen
     )
     with pytest.raises(DaedalError, match=r"too far from where it began|diverged|not finite"):
         api.train("ppo", data=preferences, init=str(assistant), out=tmp_path / "run", **wild)
+
+
+def test_a_loop_of_ones_own_learns(assistant: Path, tmp_path: Path) -> None:
+    loop = Loop(assistant, learning_rate=1e-3)
+    prompts = [conversation(3000 + number)[0] for number in range(4)]
+    told = []
+    for number in range(12):
+        answers = loop.generate(prompts, samples=8, most=20, seed=number)
+        told.append(loop.step(answers, [float("nice" in answer.text) for answer in answers])["reward"])
+    assert sum(told[-3:]) > sum(told[:3]) + 0.3, told
+    with pytest.raises(DaedalError, match="cannot be compared"):
+        loop.step(answers, [1.0])
+    loop.save(tmp_path / "mine")
+    assert api.load(tmp_path / "mine").chat([{"role": "user", "content": prompts[0]}], max_tokens=20, seed=0).text
