@@ -27,7 +27,7 @@ FENCE = re.compile(r"^(?P<skip><!-- not run: [^\n]+ -->\n+)?```(?P<kind>bash|pyt
 LINK = re.compile(r"\[[^\]]+\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 QUICKER = {
-    r"^(daedal train .*)--budget \w+": r"\1--steps 4",
+    r"^(daedal (?:train|align) .*)--budget \w+": r"\1--steps 4",
     r"^(daedal train .*)--steps \d\d+": r"\1--steps 4",
     r'(daedal\.train\(.*)budget="\w+"': r"\1steps=4",
     r"^(daedal train (?:flow|text-to-image --prior flow) (?!.*--features).*)": r"\1 --features 16 --batch 8",

@@ -401,11 +401,11 @@ class OnlineLearner(AlignmentLearner):
         task = self.task(plan)
         assert isinstance(task, OnlineTask)
         order = sorted(task.prompts, key=lambda each: -len(each.ids))
+        words = task.model.allowed.stop or plan.vocab_size
 
         def batch(count: int) -> RolloutBatch:
             answers = [
-                (order[row % len(order)].ids, torch.randint(plan.vocab_size, (plan.answer,)).tolist())
-                for row in range(count)
+                (order[row % len(order)].ids, torch.randint(words, (plan.answer,)).tolist()) for row in range(count)
             ]
             read = said(answers)
             zero = torch.zeros(int((read.targets != IGNORE).sum()))

@@ -151,7 +151,7 @@ class PictureGRPOLearner(GRPOLearner):
 
     def prompts(self, split: str, given: Mapping[str, Any]) -> list[Prompt]:
         held = split != "train"
-        key = (split, given.get("reward") == _SCENES)
+        key = (split, str(given.get("reward")).startswith(_SCENES))
         if key not in self._read:
             if key[1]:
                 count, seed = (_HELD_OF_A_TASK, _HELD) if held else (_OF_A_TASK, _LEARNED)

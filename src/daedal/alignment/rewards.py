@@ -10,6 +10,7 @@
     exact              1 where it is the data's own answer
     class:LABEL:RUN    the log-odds that a classifier gives the label
     scenes             of a picture: 1 where the exact judge finds in it what was asked for
+    scenes:graded      the same; where not all is there, up to a half for what is
 
 `RUN` is a reward model. `module:function` is called as `function(prompts, completions, answers)`: the messages before each
 answer, the answers, and the data's own; it gives a number for each.
@@ -197,9 +198,12 @@ def _value(said: str) -> float | None:
 
 
 def _scenes(argument: str) -> Reward:
-    from daedal.evaluation.worlds.composition import fits
+    from daedal.evaluation.worlds.composition import fits, share_shown
 
-    return _one_by_one(lambda each: float(each.picture is not None and fits(each.known, each.picture)))
+    if argument not in ("", "graded"):
+        raise DaedalError(f"rule:scenes has no {argument!r}", "Say rule:scenes or rule:scenes:graded")
+    judge = share_shown if argument else fits
+    return _one_by_one(lambda each: 0.0 if each.picture is None else float(judge(each.known, each.picture)))
 
 
 def _class(argument: str) -> Reward:

@@ -190,6 +190,26 @@ def fits(prompt: Prompt, picture: Picture) -> bool:
     return any(_holds(prompt, things) for things in permutations(reading.things))
 
 
+def share_shown(prompt: Prompt, picture: Picture) -> float:
+    """1 where a picture `fits`; else up to a half: the share of what was said of the things that it shows, in the best order,
+    and no more for things beyond those."""
+    if fits(prompt, picture):
+        return 1.0
+    reading, asked = read(picture), prompt.scene.things
+    if not reading.valid or not reading.things:
+        return 0.0
+    said = ["shape", *(["colour"] if prompt.phrasing.colours else []), *(["size"] if prompt.phrasing.sizes else [])]
+    most: int = max(
+        sum(
+            getattr(one, name) == getattr(other, name)
+            for one, other in zip(asked, things, strict=False)
+            for name in said
+        )
+        for things in permutations(reading.things)
+    )
+    return most / (2 * len(said) * max(len(asked), len(reading.things)))
+
+
 def _holds(prompt: Prompt, things: Sequence[Thing]) -> bool:
     colours, sizes = prompt.phrasing.colours and prompt.task != "two_object", prompt.phrasing.sizes
     for asked, seen in zip(prompt.scene.things, things, strict=True):
