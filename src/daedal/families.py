@@ -186,6 +186,16 @@ BUILT_IN = {
         "daedal.models.music:Music",
         {"tunes": Learning("daedal.training.tunes:TuneLearner", "daedal.training.tune_plan:TunePlan")},
     ),
+    "recommender": Line(
+        "a recommender: it says what a person may like next, of what was taken before",
+        "tokens",
+        "daedal.models.recommender:Recommender",
+        {
+            "histories": Learning(
+                "daedal.training.histories:HistoryLearner", "daedal.training.row_plan:RecommenderPlan"
+            )
+        },
+    ),
     "clip": _of_pictures("clip", "CLIP", "a CLIP: it tells which text fits which picture, learned from captions"),
 }
 
