@@ -49,6 +49,7 @@ SUBJECTS = {
     "masked": _able("masked:MaskedSubject", "fill"),
     "pairs": _able("examples:PairSubject", "embed"),
     "tunes": _able("tunes:TuneSubject", "compose"),
+    "histories": _able("histories:HistorySubject", "recommend"),
     "clips": _able("clips:ClipSubject", "film"),
     "text": _able("text:TextSubject", "complete"),
     "pictures": _able(
@@ -76,6 +77,7 @@ EVALUATORS = {
         "daedal.evaluation.tunes.prediction:TunePrediction",
         "daedal.evaluation.tunes.composing:Composing",
     ),
+    "histories": ("daedal.evaluation.examples.recommending:Recommending",),
     "clips": (
         "daedal.evaluation.clips.filming:Filming",
         "daedal.evaluation.clips.motions:Motions",
