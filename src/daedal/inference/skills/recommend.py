@@ -80,11 +80,7 @@ class Recommend(Skill):
         """
         if (history is None) == (user is None):
             raise DaedalError("Whom to recommend to is not said, or twice", "Give a history, or a user")
-        if user is not None:
-            history = self.history_of(user, data)
-            names = [each for each in history if each in self._known]  # the rest is newer than the model
-        else:
-            names = self.named(history or ())
+        names = self.named(history or ()) if user is None else self.known_of(user, data)
         return self.recommend_all([names], n, again=again, exclude=[self.named(exclude)])[0]
 
     @torch.inference_mode()
@@ -151,6 +147,10 @@ class Recommend(Skill):
                 raise DaedalError(f"{what} {str(title)!r:.80}", fix)
             found += meant
         return found
+
+    def known_of(self, user: str, data: str | Path | None = None) -> list[str]:
+        """The items of somebody that the model knows; the rest is newer than it. See `history_of`."""
+        return [each for each in self.history_of(user, data) if each in self._known]
 
     def history_of(self, user: str, data: str | Path | None = None) -> Sequence[str]:
         """The items of somebody in the data that the model learned from, or in others; all of them, also held-out ones. A run
