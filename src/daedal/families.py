@@ -190,11 +190,7 @@ BUILT_IN = {
         "a recommender: it says what a person may like next, of what was taken before",
         "tokens",
         "daedal.models.recommender:Recommender",
-        {
-            "histories": Learning(
-                "daedal.training.histories:HistoryLearner", "daedal.training.row_plan:RecommenderPlan"
-            )
-        },
+        {"histories": Learning("daedal.training.histories:HistoryLearner", "daedal.training.row_plan:RecommenderPlan")},
     ),
     "clip": _of_pictures("clip", "CLIP", "a CLIP: it tells which text fits which picture, learned from captions"),
 }

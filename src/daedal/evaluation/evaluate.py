@@ -312,8 +312,8 @@ def _curve(folder: RunFolder | None) -> Curve | None:
     """Bits per byte, or the loss, as they were logged; of several players' the first."""
     records = folder.records("metrics.jsonl") if folder is not None else []
     names = {name for record in records for name in record}
-    wanted = ("bits_per_byte", "loss", *sorted(name for name in names if name.endswith("loss")))
-    name = next((name for name in wanted if name in names), "")
+    wanted = ("bits_per_byte", "lost_gain", "loss", *sorted(name for name in names if name.endswith("loss")))
+    name = next((name for name in wanted if not names.isdisjoint((name, f"validation_{name}"))), "")
     train, validation = (_points(records, each) for each in (name, f"validation_{name}"))
     return Curve(name=name, train=train, validation=validation) if train or validation else None
 

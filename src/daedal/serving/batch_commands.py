@@ -1,5 +1,5 @@
-"""What the process of a model that reads whole texts, or histories, does with commands: texts that wait when a batch ends are the next one, of
-whatever commands, up to a number of tokens. Nothing is padded, so that it does not matter how long they are.
+"""What the process of a model that reads whole texts, or histories, does with commands: texts that wait when a batch ends are
+the next one, of whatever commands, up to a number of tokens. Nothing is padded, so that it does not matter how long they are.
 
 Owners take turns, who has been given the fewest tokens comes next; so do the commands of an owner, text by text, so that a
 short one need not wait for the end of a long one.

@@ -4,7 +4,6 @@ Each place of a history is learned from. Of a long one a window is seen, elsewhe
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,9 @@ from daedal.training.row_plan import RecommenderPlan
 from daedal.training.rows import RowLearner, Rows, RowTask
 
 Array = np.ndarray
-_MOST = 200  # items of a history that are seen at once
-_ALL = 30_000  # items over which a softmax is taken whole
-_DRAWN = 2048  # of more
+_MOST = 50  # items of a history that are seen at once
+_ALL = 2000  # items over which a softmax is taken whole
+_DRAWN = 32  # for each window, of more
 _FIRST = 10  # places that count
 
 
@@ -72,12 +71,12 @@ class HistoryRows(Rows):
             targets.append(follows)
         order = by_length(windows)
         sequences = Sequences.of([windows[at] for at in order])
-        follows = torch.from_numpy(np.concatenate([targets[at] for at in order]))
+        known = torch.from_numpy(np.concatenate([targets[at] for at in order]))
         if not self._drawn:
-            return ItemBatch(sequences, follows)
+            return ItemBatch(sequences, known)
         others = np.searchsorted(self._sums, chances[:, 1 + self._context :].ravel(), side="right")
         drawn = torch.from_numpy(np.minimum(others, len(self._sums) - 1).astype(np.int64))
-        return ItemBatch(sequences, follows, drawn, self._rates)
+        return ItemBatch(sequences, known, drawn, self._rates)
 
     def _window(self, index: int, chance: float) -> Int64[Array, " some"]:
         """A history, or one of the parts of a long one: anywhere in it, and often enough at its ends."""
@@ -110,9 +109,7 @@ class HeldRows(Rows):
             follows = np.full(len(self._rows[at]), IGNORE, dtype=np.int64)
             follows[-1] = self._targets[at]
             targets.append(follows)
-        had = [
-            np.stack((np.full(len(self._histories[at]), row), self._histories[at])) for row, at in enumerate(chosen)
-        ]
+        had = [np.stack((np.full(len(self._histories[at]), row), self._histories[at])) for row, at in enumerate(chosen)]
         sequences, follows = Sequences.of([self._rows[at] for at in chosen]), np.concatenate(targets)
         return ItemBatch(sequences, torch.from_numpy(follows), had=torch.from_numpy(np.concatenate(had, 1)))
 
@@ -137,14 +134,17 @@ class HistoryTask(RowTask):
         self.codec.save(folder)
 
     def judge(self, batch: ItemBatch) -> dict[str, torch.Tensor]:
-        """The place of the item that follows, among all that the person did not have."""
+        """The gain of the place of the item that follows, among all that the person did not have (NDCG at 10), and what is lost
+        of it: by that the best weights are told. The loss rises while places still get better: it is of how sure a model is.
+        """
         logits = self.model.next_items(batch.sequences)
         targets = batch.targets[batch.targets != IGNORE][:, None]
         own = logits.gather(1, targets)
         assert batch.had is not None
         logits[batch.had[0], batch.had[1]] = float("-inf")
         places = 1 + (logits > own).sum(1)
-        return {f"ndcg_at_{_FIRST}": ((places <= _FIRST) / (places + 1.0).log2()).sum()}
+        gains = (places <= _FIRST) / (places + 1.0).log2()
+        return {f"ndcg_at_{_FIRST}": gains.sum(), "lost_gain": (1 - gains).sum()}
 
     def sample(self, seed: int, path: Any) -> str:
         """The end of a held-out history, and what the model says may follow, on a line."""
@@ -191,8 +191,9 @@ class HistoryLearner(RowLearner):
         context, left_out, item_dropout, negatives = values
         train = self._histories("train")
         if split == "train":
-            drawn = -(-negatives // 8)
-            return HistoryRows([learned(each, left_out) for each in train], self.codec.vocab_size, context, item_dropout, drawn)
+            return HistoryRows(
+                [learned(each, left_out) for each in train], self.codec.vocab_size, context, item_dropout, negatives
+            )
         pairs = [held(each, 2) for each in train] if left_out == 2 else []
         pairs += [(each[:-1], int(each[-1])) for each in self._histories("validation") if len(each) > 1]
         return HeldRows([pair for pair in pairs if pair is not None and pair[1] != UNKNOWN], context)
@@ -205,13 +206,13 @@ class HistoryLearner(RowLearner):
         choose("heads", max(1, width // 32))
         choose("mlp_width", 4 * width)
         choose("context", max(2, min(_MOST, facts.longest)))
-        choose("negatives", 0 if facts.vocab_size <= _ALL else _DRAWN)
 
     def choose_steps(self, choose: Choice, facts: Facts) -> None:
         tuned = self.initial is not None
-        batch = choose("batch", max(1, min(round(4096 / facts.length), facts.examples)))
+        batch = choose("batch", max(1, min(round(1024 / facts.length), facts.examples)))
+        choose("negatives", 0 if facts.vocab_size <= _ALL else _DRAWN)
         choose("optimizer", "adamw")
-        choose("learning_rate", 1e-4 if tuned else 1e-3)
+        choose("learning_rate", 1e-3 if tuned else 1e-2)
         choose("micro_batch", largest_share(batch, max(1, round(16384 / facts.length))))
 
     def configured(self, plan: Plan) -> Config:

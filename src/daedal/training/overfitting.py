@@ -39,6 +39,7 @@ RULES = {
     "masked": Rule(watched=40, dropout=0.1),
     "labelled": Rule(watched=2, most=10, dropout=0.3),
     "questions": Rule(watched=2, most=10, dropout=0.1),
+    "histories": Rule(watched=3, dropout=0.3),
     "pairs": Rule(watched=4, dropout=0.1),
 }
 """What was measured (`benchmarks/small_data.py` does it again, in full):

@@ -107,13 +107,16 @@ class RecommenderPlan(RowPlan):
 
     family: Literal["recommender"] = Field("recommender", description="what kind of model")
     kind: str = Field("histories", description="the kind of example that is learned")
-    architecture: Literal["gpt2", "qwen3", "swift"] = Field("gpt2", description="the Transformer's parts")
+    architecture: Literal["gpt2", "qwen3", "swift"] = Field("swift", description="the Transformer's parts")
     negatives: int = Field(
-        0, ge=0, le=2**20, description="items that are drawn to tell the next one from; 0 for all that there are"
+        0, ge=0, le=2**20, description="items drawn for each history, to tell from what follows; 0 for all"
     )
     item_dropout: float = Field(0.0, ge=0, lt=1, description="share of the items of a history hidden in training")
     left_out: int = Field(
-        2, ge=0, le=2, description="items at the end of a history that are held out: the last to measure, then to validate"
+        2,
+        ge=0,
+        le=2,
+        description="items at the end of a history that are held out: the last to measure, then to validate",
     )
 
     def of_model(self) -> str:

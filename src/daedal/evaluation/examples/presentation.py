@@ -85,8 +85,8 @@ WORDS = {
         "recommender", "histories", "other",
         'for each in model.recommend(["Alien (1979)"], n=5):\n    print(each.rank, each.item)', "",
         "It knows what the people of its training data took, and when: it recommends what is popular with them, tells nothing "
-        "of what is new, and learned nothing of why. Of its training histories it did not learn the last two items: by the last "
-        "it is measured, by the one before it was validated.",
+        "of what is new, and learned nothing of why. Of its training histories it did not learn the last two items: by the "
+        "last it is measured, by the one before it was validated.",
         ("ndcg-at-10", "hit-rate-at-10", "mean-reciprocal-rank", "coverage-at-10", "popularity-lift"),
     ),
     "speak": _Words(

@@ -58,14 +58,18 @@ class Recommending(Evaluator[HistorySubject]):
 
     def seconds(self, subject: HistorySubject, within: float) -> float:
         cases = sum(0 if each is None else len(each.targets) for each in (subject.by_time, subject.by_people))
-        return min(self.share * within, cases * self.each(subject)) + min(self._rest(subject), (1 - self.share) * within)
+        return min(self.share * within, cases * self.each(subject)) + min(
+            self._rest(subject), (1 - self.share) * within
+        )
 
     def _rest(self, subject: HistorySubject) -> float:
         """Seconds that simple predictors take to learn."""
         takings = sum(map(len, subject.learned_from))
         return _SECONDS_PER_TAKING * takings + _SECONDS_PER_ITEM * subject.codec.vocab_size if takings else 0.0
 
-    def _ask(self, subject: HistorySubject, histories: Sequence[Int[Array, " items"]]) -> Float[Array, "histories vocab"]:
+    def _ask(
+        self, subject: HistorySubject, histories: Sequence[Int[Array, " items"]]
+    ) -> Float[Array, "histories vocab"]:
         found: Array = subject.generator.logits(histories).numpy()
         return found
 
@@ -75,7 +79,9 @@ class Recommending(Evaluator[HistorySubject]):
         chosen = [(each.some(count, subject.asked.seed), name) for each, name in protocols if each is not None]
         tell(0.1, "learning simple predictors")
         predictors, missing = self._predictors(subject, within)
-        told = Popularities(Popularity.fit(subject.learned_from, subject.codec.vocab_size).counts) if predictors else None
+        told = (
+            Popularities(Popularity.fit(subject.learned_from, subject.codec.vocab_size).counts) if predictors else None
+        )
         findings = Findings(missing=missing)
         for number, (cases, ending) in enumerate(chosen):
             tell(0.3 + 0.6 * number / len(chosen), "recommending")
@@ -120,7 +126,9 @@ class Recommending(Evaluator[HistorySubject]):
         people = " of new people" if ending else ""
         among = {"among": "all-not-had", **how}
 
-        def mean(name: str, quantity: str, values: Float[Array, " cases"], better: Any = "higher", **more: Any) -> Measurement:
+        def mean(
+            name: str, quantity: str, values: Float[Array, " cases"], better: Any = "higher", **more: Any
+        ) -> Measurement:
             values = values[np.isfinite(values)]
             interval = _interval(values, subject.asked.seed)
             return Measurement(
@@ -194,7 +202,7 @@ def _interval(values: Float[Array, " people"], seed: int) -> tuple[float, float]
 
 
 def _differences(own: Found, beside: dict[str, Found], ending: str, seed: int) -> list[Block]:
-    """By how much the model is better than each, of the same people: an interval of differences is narrower than that of two."""
+    """By how much the model is better than each, of the same people: differences have narrower intervals."""
     rows = []
     for name, found in beside.items():
         away = own.gains - found.gains
@@ -203,6 +211,18 @@ def _differences(own: Found, beside: dict[str, Found], ending: str, seed: int) -
     if not rows:
         return []
     if ending:
-        return [Note(brief="NDCG of new people less that of " + ", ".join(f"{name}: {gap:+.4f} ({span})" for name, gap, span in rows))]
+        return [
+            Note(
+                brief="NDCG of new people less that of "
+                + ", ".join(f"{name}: {gap:+.4f} ({span})" for name, gap, span in rows)
+            )
+        ]
     says = f"NDCG at {FIRST} of the model less that of a simple predictor, of the same people."
-    return [Table(title="Beside simple predictors", says=says, head=("predictor", "difference", "95 % interval"), rows=tuple(rows))]
+    return [
+        Table(
+            title="Beside simple predictors",
+            says=says,
+            head=("predictor", "difference", "95 % interval"),
+            rows=tuple(rows),
+        )
+    ]

@@ -29,6 +29,11 @@ class Cases(NamedTuple):
     targets: Sequence[int]
     data: str
 
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[Int[Array, " items"], int]], data: str) -> "Cases | None":
+        """Pairs of a history and the item that followed; None where there is none."""
+        return cls([history for history, _ in pairs], [target for _, target in pairs], data) if pairs else None
+
     def some(self, count: int, seed: int) -> "Cases":
         """So many, drawn by the seed; all where there are not more."""
         if count >= len(self.targets):
@@ -80,13 +85,13 @@ class HistorySubject(ExampleSubject):
         if self.train is None or not self.model.config.left_out:
             return None
         pairs = [pair for pair in (held(each, 1) for each in self.ids(self.train)) if pair is not None]
-        return Cases(*zip(*pairs, strict=True), self.train.fingerprint) if pairs else None
+        return Cases.of(pairs, self.train.fingerprint)
 
     @cached_property
     def by_people(self) -> Cases | None:
         """The last item of each person that is held out."""
         pairs = [(each[:-1], int(each[-1])) for each in self.ids(self.held) if (each[:-1] != UNKNOWN).any()]
-        return Cases(*zip(*pairs, strict=True), self.held.fingerprint) if pairs else None
+        return Cases.of(pairs, self.held.fingerprint)
 
     @property
     def data_facts(self) -> DataFacts:

@@ -1,5 +1,5 @@
-"""Whether what is recommended is as popular as what people take: the lift of its popularity, and how its shares of popular and of
-rare items agree with each person's own (calibration; Steck 2018, doi:10.1145/3240323.3240372)."""
+"""Whether what is recommended is as popular as what people take: the lift of its popularity, and how its shares of popular and
+of rare items agree with each person's own (calibration; Steck 2018, doi:10.1145/3240323.3240372)."""
 
 from collections.abc import Sequence
 
@@ -38,12 +38,13 @@ class Popularities:
     ) -> Float[Array, " histories"]:
         """By how much the percentile of what is recommended is above that of what was taken, on average."""
         taken = np.array([self.percentile[each].mean() if len(each) else np.nan for each in histories])
-        return self.percentile[best].mean(1) - taken
+        lift: Float[Array, " histories"] = self.percentile[best].mean(1) - taken
+        return lift
 
     def miscalibration(
         self, best: Int[Array, "histories first"], histories: Sequence[Int[Array, " items"]]
     ) -> Float[Array, " histories"]:
-        """KL in nats from the shares of the bins in a history to those in what is recommended, with a hundredth of the former."""
+        """KL in nats from the shares of the bins in a history to those in what is recommended."""
         own = np.stack([np.bincount(self.bins[each], minlength=BINS) / max(1, len(each)) for each in histories])
         said = np.stack([np.bincount(self.bins[each], minlength=BINS) / len(each) for each in best])
         mixed = (1 - _MIXED) * said + _MIXED * own

@@ -1,7 +1,7 @@
 """Items that the same people took (item-kNN; Sarwar et al. 2001, doi:10.1145/371920.372071; shrinkage as Bell and Koren 2007).
 
-`similarity(i, j) = both(i, j) / (sqrt(taken(i) taken(j)) + shrink)`, of each item the nearest `neighbours` alone; the score of an
-item is the sum of its similarities to those of a history.
+`similarity(i, j) = both(i, j) / (sqrt(taken(i) taken(j)) + shrink)`, of each item the nearest `neighbours` alone; the score
+of an item is the sum of its similarities to those of a history.
 """
 
 from collections.abc import Sequence
