@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 import daedal
 from command_line import daedal as command
@@ -28,6 +29,10 @@ from daedal.models.model import IGNORE, Moment
 from daedal.models.recommender import ItemBatch, Recommender, RecommenderConfig
 from daedal.models.sequences import Sequences, TargetBatch
 from daedal.nn.noise import Noise
+from daedal.serving.batch_commands import BatchDesk
+from daedal.serving.commands import Refused
+from daedal.serving.schema.recommendations import RecommendationRequest
+from daedal.serving.supervisor import makes
 from daedal.training.histories import HeldRows, HistoryRows, seen
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
@@ -328,6 +333,66 @@ def test_a_mistake_is_told_in_a_line(run: Path, asked: tuple[str, ...], says: st
 def test_a_model_of_something_else_recommends_nothing(run: Path) -> None:
     with pytest.raises(DaedalError, match="cannot write"):
         daedal.load(run).generate("x")
+
+
+# -- what is served ----------------------------------------------------------------------------------------------------
+
+
+def served(generator: Generator, **asked: Any) -> dict[str, Any]:
+    """What comes of a command beside another one."""
+    desk, events = BatchDesk(generator), list[dict[str, Any]]()
+    usual = {"op": "recommend", "owner": "me", "history": [], "user": None, "n": 2, "again": False, "exclude": []}
+    for id, command in ((1, {**usual, **asked}), (2, {**usual, "history": FILMS[:3], "n": 4})):
+        desk.begin(desk.prepare({"id": id, **command}))
+    while desk.busy:
+        events += desk.step()
+    return next(event for event in events if event["id"] == 1)
+
+
+def test_a_server_recommends_as_the_library_does(run: Path) -> None:
+    model = daedal.load(run)
+    for asked in (
+        {"history": FILMS[:4]},
+        {"history": FILMS[:4], "again": True},
+        {"exclude": FILMS[:20]},
+        {"user": "u3"},
+    ):
+        known: dict[str, Any] = {"history": [], "n": 2, **asked}
+        if "user" in known:
+            known["history"] = None
+        alone = model.recommend(**known)
+        found = served(model, **known)["found"]
+        assert [each["item"] for each in found] == [each.item for each in alone]
+        assert [each["score"] for each in found] == pytest.approx([each.score for each in alone], rel=1e-4)
+
+
+def test_a_server_says_what_a_recommender_can(run: Path) -> None:
+    info = BatchDesk(daedal.load(run)).info
+    assert info["can"] == ["recommend"]
+    assert makes(str(run)) == "readings"
+
+
+@pytest.mark.parametrize(
+    ("asked", "param", "says"),
+    [
+        ({"history": ["nothing like it"]}, "history", "There is no item"),
+        ({"history": None, "user": "nobody"}, "user", "There is no user"),
+        ({"exclude": ["nothing like it"]}, "exclude", "There is no item"),
+    ],
+)
+def test_a_server_refuses_what_it_does_not_know(run: Path, asked: dict[str, Any], param: str, says: str) -> None:
+    with pytest.raises(Refused, match=says) as refused:
+        served(daedal.load(run), **asked)
+    assert refused.value.param == param
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"history": [], "user": "x"}, {"liked": []}, {"history": [""]}, {"user": ""}, {"history": [], "n": 0}]
+)
+def test_a_request_names_one_person(body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        RecommendationRequest.model_validate({"model": "m", **body})
 
 
 # -- bad data ----------------------------------------------------------------------------------------------------------
