@@ -13,6 +13,9 @@ from pydantic import ValidationError
 import daedal
 from command_line import daedal as command
 from command_line import mistake
+from daedal.alignment.dpo import dpo
+from daedal.alignment.slate_learner import slates_of
+from daedal.alignment.slates import slate_losses
 from daedal.codecs.items import END, UNKNOWN, ItemCodec
 from daedal.data.examples import ExampleDataset
 from daedal.data.next_items import held, items_of, learned
@@ -333,6 +336,38 @@ def test_a_mistake_is_told_in_a_line(run: Path, asked: tuple[str, ...], says: st
 def test_a_model_of_something_else_recommends_nothing(run: Path) -> None:
     with pytest.raises(DaedalError, match="cannot write"):
         daedal.load(run).generate("x")
+
+
+# -- what people rated -------------------------------------------------------------------------------------------------
+
+
+def test_a_slate_of_one_is_dpo_and_of_two_is_worked_out_by_hand() -> None:
+    liked, others = torch.tensor([0.5]), torch.tensor([[0.1, -0.3]])
+    one = slate_losses(liked, others, torch.tensor([[True, False]]), beta=2.0)
+    pair = dpo(liked, others[:, 0], beta=2.0).losses
+    assert float(one) == pytest.approx(float(pair)) == pytest.approx(np.log(1 + np.exp(-0.8)))
+    two = slate_losses(liked, others, torch.tensor([[True, True]]), beta=2.0)
+    assert float(two) == pytest.approx(np.log(1 + np.exp(-0.8) + np.exp(-1.6)))
+
+
+def test_slates_are_what_was_liked_above_what_the_same_person_liked_less_and_had_later() -> None:
+    items = np.array([2, 3, 4, 5, 6])
+    found = slates_of(items, [1.0, 5.0, 4.0, 1.0, None])
+    assert [(each.history.tolist(), each.liked, each.others.tolist()) for each in found] == [
+        ([2], 3, [5]),
+        ([2, 3], 4, [5]),
+    ]
+    assert slates_of(items, [4.0] * 5) == []
+    assert slates_of(items, [float("nan")] * 5) == []
+    assert slates_of(np.array([2, UNKNOWN, 4]), [3.0, 5.0, 1.0]) == []
+
+
+def test_a_recommender_is_aligned_with_ratings(films: Path, run: Path, tmp_path: Path) -> None:
+    daedal.train("dpo", data=films, init=str(run), out=tmp_path / "tuned", steps=30, threads=1)
+    accuracy = [r["accuracy"] for r in RunFolder(tmp_path / "tuned").records("metrics.jsonl") if "accuracy" in r]
+    assert accuracy[-1] > accuracy[0]
+    assert [each.item for each in daedal.load(tmp_path / "tuned").recommend(FILMS[:2], n=2)]
+    assert "There is no recommender to align" in mistake("align", "dpo", "--data", films, "--out", tmp_path / "x")
 
 
 # -- what is served ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int
 
 Array = np.ndarray
 BINS = 5
+EXPONENT = 0.5
+"""Of a count, whose power is how likely an item was seen (Saito et al. 2020, arXiv:1909.03601)."""
 _MIXED = 0.01  # of a person's own shares, in those of what is recommended: what lacks in these would be infinitely far
 
 
@@ -19,6 +21,7 @@ class Popularities:
 
     Attributes:
         percentile: of each, from 0 for the rarest to 1 for the most taken, equal of equal ones.
+        propensities: of each, up to a factor; an item that nobody took is as one that one did.
         bins: of each, from 0 for the rarest; each bin holds about as many takings.
     """
 
@@ -28,6 +31,7 @@ class Popularities:
         taken = counts > 0
         self.percentile = np.zeros(len(counts))
         self.percentile[taken] = (rankdata(counts[taken]) - 1) / max(1, taken.sum() - 1)
+        self.propensities = np.maximum(counts, 1.0) ** EXPONENT
         order = np.argsort(counts, kind="stable")
         before = np.cumsum(counts[order]) - counts[order] / 2
         self.bins = np.zeros(len(counts), dtype=np.int64)
