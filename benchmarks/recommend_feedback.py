@@ -3,12 +3,13 @@
     daedal data build ml-latest-small --out films
     python benchmarks/recommend_feedback.py films RUN --rounds 5 --seeds 1 2 3
 
-Who clicks is simulated by what is fitted to people that no recommender learned from (the validation and test splits): how likely
-somebody clicks on an item that is looked at is logistic in its affinity, by matrix factorisation of all histories of these people
-with the history that they have; how likely it is looked at falls with its place, `1 / log2(1 + place)`. In each round everybody of
-the training split is recommended ten items, drawn without replacement from the first fifty by their probability; what is clicked is
-liked above what was skipped before it (DPO over slates, `daedal.alignment.slates`). Then the expected clicks on the ten best items,
-of people that are held out of this tuning. The simulator knows nothing of what people really like.
+Who clicks is simulated by what is fitted to people that no recommender learned from (the validation and test splits): how
+likely somebody clicks on an item that is looked at is logistic in its affinity, by matrix factorisation of all histories of
+these people with the history that they have; how likely it is looked at falls with its place, `1 / log2(1 + place)`. In each
+round everybody of the training split is recommended ten items, drawn without replacement from the first fifty by their
+probability; what is clicked is liked above what was skipped before it (DPO over slates, `daedal.alignment.slates`). Then the
+expected clicks on the ten best items, of people that are held out of this tuning. The simulator knows nothing of what people
+really like.
 """
 
 import argparse
@@ -154,8 +155,7 @@ def main() -> None:
             tuned(model, slates, learning, asked.beta, asked.learning_rate, seed + number)
             now = expected()
             print(
-                f"seed {seed}, round {number + 1}: {hits.sum()} clicks, {len(slates)} slates; {now.mean():.3f} expected",
-                flush=True,
+                f"seed {seed}, round {number + 1}: {hits.sum()} clicks, {len(slates)} slates; {now.mean():.3f} expected"
             )
         after.append(now - before)
     gains = np.mean(after, 0)

@@ -1,11 +1,11 @@
 """SASRec's recipe as it was published, in plain PyTorch: the peer of `recommend.py`.
 
 From the paper (Kang and McAuley 2018, arXiv:1808.09781, sections III, IV-D): a learned place for each item of a history,
-`blocks` blocks of one causal attention head and a pointwise network of `hidden` features, each behind a layer norm with its input
-added back and dropout; a last norm; one table of items, read and told. Binary cross-entropy of the next item against one drawn
-item that the person did not have, at each place; Adam at 0.001, batches of 128 people, each seen by the last `maxlen` items. With
-`loss="ce"`, the cross-entropy over all items instead, which is known since to be better (Klenitskiy and Vasilev 2023,
-arXiv:2309.07602).
+`blocks` blocks of one causal attention head and a pointwise network of `hidden` features, each behind a layer norm with its
+input added back and dropout; a last norm; one table of items, read and told. Binary cross-entropy of the next item against
+one drawn item that the person did not have, at each place; Adam at 0.001, batches of 128 people, each seen by the last
+`maxlen` items. With `loss="ce"`, the cross-entropy over all items instead, which is known since to be better (Klenitskiy and
+Vasilev 2023, arXiv:2309.07602).
 """
 
 import time

@@ -377,8 +377,8 @@ def served(generator: Generator, **asked: Any) -> dict[str, Any]:
     """What comes of a command beside another one."""
     desk, events = BatchDesk(generator), list[dict[str, Any]]()
     usual = {"op": "recommend", "owner": "me", "history": [], "user": None, "n": 2, "again": False, "exclude": []}
-    for id, command in ((1, {**usual, **asked}), (2, {**usual, "history": FILMS[:3], "n": 4})):
-        desk.begin(desk.prepare({"id": id, **command}))
+    for id, one in ((1, {**usual, **asked}), (2, {**usual, "history": FILMS[:3], "n": 4})):
+        desk.begin(desk.prepare({"id": id, **one}))
     while desk.busy:
         events += desk.step()
     return next(event for event in events if event["id"] == 1)

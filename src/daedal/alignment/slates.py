@@ -4,8 +4,8 @@ After a history x somebody liked the item w, and not those of a slate D. With r(
 
     -log sigmoid(-log sum over d in D of exp(r(d) - r(w)))      (equation 9)
 
-which is DPO where D has one item. The softmax's normaliser is the same for all items after a history and leaves the differences:
-logits do in place of log-probabilities.
+which is DPO where D has one item. The softmax's normaliser is the same for all items after a history and leaves the
+differences: logits do in place of log-probabilities.
 """
 
 import torch.nn.functional as F

@@ -1,7 +1,7 @@
 """What of a history is learned, and what is held out: the last item to measure by, and the one before to validate by.
 
-So it is measured how well the next item is told of people whose history was learned from (leave-one-out by time); the splits of a
-data folder hold out whole people.
+So it is measured how well the next item is told of people whose history was learned from (leave-one-out by time); the splits
+of a data folder hold out whole people.
 """
 
 from collections.abc import Sequence

@@ -158,7 +158,7 @@ class Recommending(Evaluator[HistorySubject]):
                 seed=subject.asked.seed,
                 definition=define(f"ndcg-at-{FIRST}-snips", 1, propensity=f"count^{EXPONENT}", **among),
                 **about,
-            )  # fmt: skip
+            )
         )
         catalogue = int((told.percentile > 0).sum())
         covered = len(np.unique(found.best[told.percentile[found.best] > 0]))

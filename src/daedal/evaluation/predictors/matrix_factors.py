@@ -3,8 +3,8 @@ doi:10.1109/ICDM.2008.22), with the regularisation by frequency of Rendle et al.
 
     min  sum over taken (1 - u.v)^2  +  alpha sum over all (u.v)^2  +  reg (sum_u f(u) |u|^2 + sum_v f(v) |v|^2)
 
-with `f` how much was taken, and `alpha` times how much there is (`nu` = 1 in that paper). A person who was not learned from gets a
-vector from a history by the same least squares (folding in).
+with `f` how much was taken, and `alpha` times how much there is (`nu` = 1 in that paper). A person who was not learned from
+gets a vector from a history by the same least squares (folding in).
 """
 
 from collections.abc import Sequence
