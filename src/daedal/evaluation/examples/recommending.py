@@ -50,7 +50,7 @@ class Recommending(Evaluator[HistorySubject]):
     """What people took next, among all items."""
 
     needs, columns = frozenset({"recommend"}), frozenset({"items"})
-    sizes: ClassVar[Sequence[int]] = (50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 100_000)
+    sizes: ClassVar[Sequence[int]] = (1000, 2500, 5000, 10_000, 25_000, 100_000)
     share = 0.6
 
     def each(self, subject: HistorySubject) -> float:

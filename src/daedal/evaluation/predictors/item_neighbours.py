@@ -20,13 +20,21 @@ class ItemNeighbours:
 
     Args:
         similar: similarities, a row for each item of a history and a column for each that may follow.
+        recent: of a history the last so many count: taste changes (of MovieLens small 20 are better than all).
     """
 
-    def __init__(self, similar: Any) -> None:
-        self.similar = similar
+    def __init__(self, similar: Any, recent: int) -> None:
+        self.similar, self.recent = similar, recent
 
     @classmethod
-    def fit(cls, histories: Sequence[History], vocab_size: int, neighbours: int = 100, shrink: float = 10.0) -> Self:
+    def fit(
+        cls,
+        histories: Sequence[History],
+        vocab_size: int,
+        neighbours: int = 100,
+        shrink: float = 10.0,
+        recent: int = 20,
+    ) -> Self:
         from scipy.sparse import vstack
 
         taken = incidence(histories, vocab_size)
@@ -44,9 +52,10 @@ class ItemNeighbours:
             best = np.arange(len(row)) - starts[row] < neighbours
             rows.append(_table(near[best], row[best], column[best], (some.stop - first, vocab_size)))
         # a column for what may follow: its own nearest decide what counts for it
-        return cls(vstack(rows, format="csr").T.tocsr())
+        return cls(vstack(rows, format="csr").T.tocsr(), recent)
 
     def scores(self, histories: Sequence[History]) -> Float[Array, "histories vocab"]:
+        histories = [each[-self.recent :] for each in histories]
         found: Array = (incidence(histories, self.similar.shape[0]) @ self.similar).toarray()
         return found
 

@@ -37,8 +37,8 @@ class MatrixFactors:
         histories: Sequence[History],
         vocab_size: int,
         factors: int = 64,
-        alpha: float = 0.1,
-        reg: float = 0.003,
+        alpha: float = 0.3,
+        reg: float = 0.0003,
         rounds: int = 12,
         seed: int = 0,
     ) -> Self:
