@@ -1,9 +1,9 @@
 """A recommender: a GPT over items, which learns what a person takes next (SASRec; Kang and McAuley 2018, arXiv:1808.09781).
 
 - every place of a history is learned from: `loss = -log softmax(state @ items.T)[next item]`, in nats
-- over all items at once, as "A Systematic Review and Replicability Study of BERT4Rec" (Petrov and Macdonald 2022) and gSASRec
-  (2023) found to matter more than the network; where items are many, over those of the batch and some that are drawn, each
-  logit less the logarithm of how often it is drawn (Bengio and Senecal 2008; Yi et al. 2019)
+- over all items at once, and not against one that is drawn as in that paper (Klenitskiy and Vasilev 2023, arXiv:2309.07602);
+  where items are many, against some that are drawn, each logit less the logarithm of how often it is drawn (Bengio and Senecal
+  2008; Yi et al. 2019)
 - one table of items is read and told (tied): an item that is rare is learned by both
 """
 
