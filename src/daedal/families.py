@@ -186,6 +186,12 @@ BUILT_IN = {
         "daedal.models.music:Music",
         {"tunes": Learning("daedal.training.tunes:TuneLearner", "daedal.training.tune_plan:TunePlan")},
     ),
+    "recommender": Line(
+        "a recommender: it says what a person may like next, of what was taken before",
+        "tokens",
+        "daedal.models.recommender:Recommender",
+        {"histories": Learning("daedal.training.histories:HistoryLearner", "daedal.training.row_plan:RecommenderPlan")},
+    ),
     "clip": _of_pictures("clip", "CLIP", "a CLIP: it tells which text fits which picture, learned from captions"),
 }
 
@@ -201,8 +207,10 @@ def _aligned(method: str, says: str, by: str, *kinds: str, **others: str) -> Lin
     return Line(says, "tokens", "daedal.models.gpt:GPT", learns)
 
 
+_SLATES = Learning("daedal.alignment.slate_learner:SlateLearner", "daedal.alignment.plans:SlatePlan")
+_PAIRS = _aligned("dpo", "by pairs of answers, of which one was preferred, or by ratings", "offline", "preferences")
 ALIGNMENTS = {
-    "dpo": _aligned("dpo", "by pairs of answers, of which one was preferred", "offline", "preferences"),
+    "dpo": _PAIRS._replace(learns={**_PAIRS.learns, "histories": _SLATES}),
     "kto": _aligned("kto", "by answers that were liked or disliked", "offline", "preferences"),
     "ppo": _aligned("ppo", "by a reward for its answers, which a network foretells", "online", "chat", "preferences"),
     "grpo": _aligned(
@@ -210,7 +218,7 @@ ALIGNMENTS = {
         pictures="pictures:PictureGRPO",
     ),
 }  # fmt: skip
-"""Ways to align a GPT with what people prefer, by `daedal align`."""
+"""Ways to align a GPT, or a recommender, with what people prefer, by `daedal align`."""
 
 
 class Pipeline(NamedTuple):

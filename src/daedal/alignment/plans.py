@@ -101,3 +101,29 @@ class PPOPlan(OnlinePlan):
     gamma: float = Field(1.0, gt=0, le=1, description="what a reward is worth a token earlier")
     decay: float = Field(0.95, ge=0, le=1, description="lambda of the generalised advantages")
     value_share: float = Field(0.1, ge=0, le=100, description="weight of the value's loss")
+
+
+class SlatePlan(RowPlan):
+    """Of a recommender, by DPO over slates."""
+
+    derived = RowPlan.derived | {"vocab_size", "width", "depth", "heads", "mlp_width", "context", "left_out"}
+
+    family: Literal["dpo"] = Field("dpo", description="by which method")
+    kind: str = Field("histories", description="the kind of example that is learned")
+    beta: float = Field(ge=0, le=100, description="what a nat costs that the model is away from where it began")
+    slate: int = Field(4, ge=1, le=1000, description="items of a slate that were not liked, at most")
+    left_out: int = Field(2, ge=0, le=2, description="items at the end of a history that are held out")
+
+    @property
+    def unit(self) -> str:
+        return "slates"
+
+    @property
+    def seen_per_step(self) -> int:
+        return self.batch
+
+    def of_model(self) -> str:
+        return f"a recommender by dpo, {self.depth} layers of width {self.width}"
+
+    def of_batch(self) -> str:
+        return f"{self.batch} slates of {self.slate + 1} items"

@@ -32,6 +32,7 @@ _COMMANDS = {
     "fill": "Say what may stand where a text has [MASK], with a BERT.",
     "transcribe": "Say what is said in recordings, with a listener.",
     "translate": "Write texts in another language, with a translator.",
+    "recommend": "Say what people may like next, with a recommender.",
     "chat": "Talk with a model in the terminal.",
     "serve": "Serve models to whatever speaks the OpenAI API.",
     "evaluate": "Measure a model beside its baselines, and write the report.",

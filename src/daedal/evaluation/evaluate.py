@@ -49,6 +49,7 @@ SUBJECTS = {
     "masked": _able("masked:MaskedSubject", "fill"),
     "pairs": _able("examples:PairSubject", "embed"),
     "tunes": _able("tunes:TuneSubject", "compose"),
+    "histories": _able("histories:HistorySubject", "recommend"),
     "clips": _able("clips:ClipSubject", "film"),
     "text": _able("text:TextSubject", "complete"),
     "pictures": _able(
@@ -76,6 +77,7 @@ EVALUATORS = {
         "daedal.evaluation.tunes.prediction:TunePrediction",
         "daedal.evaluation.tunes.composing:Composing",
     ),
+    "histories": ("daedal.evaluation.examples.recommending:Recommending",),
     "clips": (
         "daedal.evaluation.clips.filming:Filming",
         "daedal.evaluation.clips.motions:Motions",
@@ -310,8 +312,8 @@ def _curve(folder: RunFolder | None) -> Curve | None:
     """Bits per byte, or the loss, as they were logged; of several players' the first."""
     records = folder.records("metrics.jsonl") if folder is not None else []
     names = {name for record in records for name in record}
-    wanted = ("bits_per_byte", "loss", *sorted(name for name in names if name.endswith("loss")))
-    name = next((name for name in wanted if name in names), "")
+    wanted = ("bits_per_byte", "lost_gain", "loss", *sorted(name for name in names if name.endswith("loss")))
+    name = next((name for name in wanted if not names.isdisjoint((name, f"validation_{name}"))), "")
     train, validation = (_points(records, each) for each in (name, f"validation_{name}"))
     return Curve(name=name, train=train, validation=validation) if train or validation else None
 

@@ -9,6 +9,7 @@ from daedal.codecs.caption import CAPTION_CODEC, CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
+from daedal.codecs.items import ItemCodec
 from daedal.codecs.mel_pictures import MEL_PICTURES, MelPictures
 from daedal.codecs.pronunciations import PRONUNCIATIONS, Pronunciations
 from daedal.codecs.sound import SoundCodec
@@ -31,6 +32,7 @@ from daedal.inference.skills.film import MakeClips
 from daedal.inference.skills.listen import Listen
 from daedal.inference.skills.match import Match
 from daedal.inference.skills.morph import Morph
+from daedal.inference.skills.recommend import Recommend
 from daedal.inference.skills.reconstruct import Reconstruct
 from daedal.inference.skills.reconstruct_clips import ReconstructClips
 from daedal.inference.skills.reconstruct_sounds import ReconstructSounds
@@ -52,7 +54,7 @@ class Generator(ModelAndCodec):
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
         Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, Vocode, ReconstructSounds, DrawSounds,
-        MakeClips, ReconstructClips,
+        MakeClips, ReconstructClips, Recommend,
     )  # fmt: skip
 
     @classmethod
@@ -82,6 +84,8 @@ class Generator(ModelAndCodec):
                 f"{folder / IDENTITY} says that the model is a {identity.family}, and its weights are of a {model.family}",
                 "Restore it from a copy",
             )
+        if identity.kind == "histories":
+            return cls(model, ItemCodec.load(folder), name, quantize=quantize)
         if identity.kind == "tunes":
             return cls(model, TuneCodec.load(folder), name, quantize=quantize)
         if identity.kind == "clips":

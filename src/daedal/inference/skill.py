@@ -17,6 +17,7 @@ from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.clip import ClipCodec
 from daedal.codecs.image import PixelCodec
+from daedal.codecs.items import ItemCodec
 from daedal.codecs.pronunciations import Pronunciations
 from daedal.codecs.sound import SoundCodec
 from daedal.codecs.text import TextCodec
@@ -36,6 +37,7 @@ from daedal.models.image import ImageModel
 from daedal.models.listener import Listener
 from daedal.models.model import Capability, Model
 from daedal.models.music import Music
+from daedal.models.recommender import Recommender
 from daedal.models.soundgpt import SoundModel
 from daedal.models.soundtokens import SoundTokens
 from daedal.models.speech import Speech
@@ -60,7 +62,7 @@ class ModelAndCodec:
     """A model, its codec, and what they can do together.
 
     Args:
-        codec: of the texts, pictures or tunes that the model knows.
+        codec: of the texts, pictures, tunes or items that the model knows.
         template: how conversations are written.
         stop_ids: tokens that end a text, besides the codec's own.
         quantize: "int8" reads a quarter of the bytes for each token and "int4" an eighth, at a loss of quality; "draft" lets
@@ -81,7 +83,7 @@ class ModelAndCodec:
     def __init__(
         self,
         model: Model,
-        codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec,
+        codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec | ItemCodec,
         name: str = "model",
         *,
         template: ChatTemplate | None = None,
@@ -224,7 +226,9 @@ def _rate_of(model: Any) -> int:
 
 
 def _require_fit(
-    model: Model, codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec, quantize: Quantize | None
+    model: Model,
+    codec: TextCodec | PixelCodec | TuneCodec | ClipCodec | SoundCodec | ItemCodec,
+    quantize: Quantize | None,
 ) -> None:
     """Make sure that a codec is a model's own, and its weights may be held so."""
     if quantize not in (None, *get_args(Quantize)):
@@ -254,6 +258,13 @@ def _require_fit(
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
                 "Use the tokenizer that the model was trained with",
             )
+        case Recommender(), ItemCodec() if codec.vocab_size != model.config.vocab_size:
+            raise DaedalError(
+                f"The codec has {codec.vocab_size} items and the model knows {model.config.vocab_size}",
+                "Use the codec that the model was trained with",
+            )
+        case Recommender(), ItemCodec() if quantize is not None:
+            raise DaedalError("A recommender has no quantized form", "Leave --quantize out")
         case Music(), TuneCodec() if codec.vocab_size != model.config.vocab_size:
             raise DaedalError(
                 f"The codec of tunes has {codec.vocab_size} ids and the model knows {model.config.vocab_size}",

@@ -38,6 +38,7 @@ ABILITIES = {
     "transcribe": Ability("listen to recordings", "/v1/audio/transcriptions", "transcripts"),
     "compose": Ability("compose tunes", "/v1/audio/music", "music"),
     "film": Ability("make clips", "/v1/videos", "videos"),
+    "recommend": Ability("recommend items", "/v1/recommendations"),
     "tokenize": Ability("read texts", "/tokenize", "text"),
 }
 """By the command that asks a process for it, in whose `can` it stands."""

@@ -1,5 +1,5 @@
-"""What the process of a model that reads whole texts does with commands: texts that wait when a batch ends are the next one, of
-whatever commands, up to a number of tokens. Nothing is padded, so that it does not matter how long they are.
+"""What the process of a model that reads whole texts, or histories, does with commands: texts that wait when a batch ends are
+the next one, of whatever commands, up to a number of tokens. Nothing is padded, so that it does not matter how long they are.
 
 Owners take turns, who has been given the fewest tokens comes next; so do the commands of an owner, text by text, so that a
 short one need not wait for the end of a long one.
@@ -19,9 +19,10 @@ from daedal.serving.commands import Command, Event, Refused
 from daedal.serving.embed_operation import Embed, Rank
 from daedal.serving.finding_operations import Answer, Fill, Tag
 from daedal.serving.operation import Operation
+from daedal.serving.recommend_operation import Recommend
 from daedal.serving.translate_operation import Translate
 
-OPERATIONS: tuple[type[Operation], ...] = (Classify, Tag, Answer, Fill, Embed, Rank, RankPairs, Translate)
+OPERATIONS: tuple[type[Operation], ...] = (Classify, Tag, Answer, Fill, Embed, Rank, RankPairs, Translate, Recommend)
 """Of those of one command the first that a model can."""
 
 
@@ -33,6 +34,7 @@ class BatchDesk:
 
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
+        self._reads = isinstance(generator.codec, TextCodec)  # and not items
         self._operations: dict[str, type[Operation]] = {}
         for operation in OPERATIONS:
             if operation.fits(generator):
@@ -50,8 +52,8 @@ class BatchDesk:
             told |= operation.told(generator)
         return {
             **told,
-            **codec_info(generator),
-            "can": [*self._operations, "tokenize"],
+            **(codec_info(generator) if self._reads else {}),
+            "can": [*self._operations, *(["tokenize"] if self._reads else [])],
             "context": generator.model.config.context,
             "vocab_size": generator.model.config.vocab_size,
             "parameters": sum(parameter.numel() for parameter in generator.model.parameters()),
@@ -71,9 +73,9 @@ class BatchDesk:
         codec: TextCodec = self._generator.codec
         try:
             match command["op"]:
-                case "tokenize":
+                case "tokenize" if self._reads:
                     return tokenized(codec, self._ids(command["prompt"]), bool(command.get("pieces")))
-                case "detokenize":
+                case "detokenize" if self._reads:
                     return detokenized(codec, command["ids"])
                 case op if op in self._operations:
                     return self._operations[op].of(self._generator, command)

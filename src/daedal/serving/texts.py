@@ -1,4 +1,4 @@
-"""The routes of everything that reads or writes text."""
+"""The routes of everything that reads or writes text, or what stands in its place: items."""
 
 from daedal.serving import (
     chat,
@@ -9,6 +9,7 @@ from daedal.serving import (
     messages,
     moderations,
     rankings,
+    recommendations,
     responses,
     tokens,
 )
@@ -20,6 +21,7 @@ routes = [
     *embeddings.routes,
     *classifications.routes,
     *rankings.routes,
+    *recommendations.routes,
     *inference_api.routes,
     *messages.routes,
     *moderations.routes,

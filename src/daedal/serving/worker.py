@@ -30,7 +30,10 @@ _LARGE = 2**17
 """Bytes of a command that is large."""
 _DESKS: tuple[tuple[str, Set[str]], ...] = (
     ("daedal.serving.text_commands:TextDesk", {"write"}),
-    ("daedal.serving.batch_commands:BatchDesk", {"classify", "embed", "tag", "answer", "fill", "translate"}),
+    (
+        "daedal.serving.batch_commands:BatchDesk",
+        {"classify", "embed", "tag", "answer", "fill", "translate", "recommend"},
+    ),
     ("daedal.serving.media_commands:MediaDesk", {"speak", "listen", "compose", "film"}),
     ("daedal.serving.image_commands:ImageDesk", set()),
 )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from daedal.training.overfitting import verdict
 
-_WATCHED = ("bits_per_byte", "loss")
+_WATCHED = ("bits_per_byte", "lost_gain", "loss")
 
 
 class Best:

@@ -39,6 +39,7 @@ RULES = {
     "masked": Rule(watched=40, dropout=0.1),
     "labelled": Rule(watched=2, most=10, dropout=0.3),
     "questions": Rule(watched=2, most=10, dropout=0.1),
+    "histories": Rule(watched=2, dropout=0.5),
     "pairs": Rule(watched=4, dropout=0.1),
 }
 """What was measured (`benchmarks/small_data.py` does it again, in full):
@@ -53,6 +54,8 @@ RULES = {
   after six; with dropout and hidden tokens ten passes came to the same accuracy, and more were not tried. A BERT of 2 x 64
   that had read for five minutes: 76 % of the test texts right without dropout and 80 with 0.3, best after four passes of
   ten. That of checkpoints of 256 features and more is what their papers give.
+- 81,000 films that 603 people took, a recommender (NDCG at 10 among all items, and nats): after 13 passes 0.075 with a dropout
+  of 0.3, its loss up from 7.49 to 7.72, and 0.080 with 0.5, its loss at 7.40 and still falling.
 - 28,994 pairs of Multi30k, six passes: BLEU 37.9 without dropout and 39.0 with it; 2.7 passes without came to 36.9.
 
 The others are watched, and end where the time does: for them no end was measured. A GAN has no validation loss:

@@ -1,4 +1,4 @@
-"""The plans of what learns rows of tokens of any length: a BERT and what is made of one, and a translator."""
+"""The plans of what learns rows of tokens of any length: a BERT and what is made of one, a translator, and a recommender."""
 
 from typing import Literal
 
@@ -100,3 +100,31 @@ class TranslatorPlan(RowPlan):
 
     def of_model(self) -> str:
         return f"{self.architecture}{super().of_model().removeprefix(self.family)}, decoder of {self.decoder_depth}"
+
+
+class RecommenderPlan(RowPlan):
+    """Of a GPT over the items of histories."""
+
+    family: Literal["recommender"] = Field("recommender", description="what kind of model")
+    kind: str = Field("histories", description="the kind of example that is learned")
+    architecture: Literal["gpt2", "qwen3", "swift"] = Field("swift", description="the Transformer's parts")
+    negatives: int = Field(
+        0, ge=0, le=2**20, description="items drawn for each history, to tell from what follows; 0 for all"
+    )
+    item_dropout: float = Field(0.0, ge=0, lt=1, description="share of the items of a history hidden in training")
+    left_out: int = Field(
+        2,
+        ge=0,
+        le=2,
+        description="items at the end of a history that are held out: the last to measure, then to validate",
+    )
+
+    def of_model(self) -> str:
+        return f"{self.architecture}{super().of_model().removeprefix(self.family)}"
+
+    def of_batch(self) -> str:
+        return f"{self.batch} histories of {self.length:.0f} items"
+
+    @property
+    def unit(self) -> str:
+        return "items"

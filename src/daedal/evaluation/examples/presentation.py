@@ -81,6 +81,14 @@ WORDS = {
         "copies are. It knows notes, and nothing of sound.",
         ("nats-per-step", "nats-per-event", "longest-copy-from-training-tunes"),
     ),
+    "recommend": _Words(
+        "recommender", "histories", "other",
+        'for each in model.recommend(["Alien (1979)"], n=5):\n    print(each.rank, each.item)', "",
+        "It knows what the people of its training data took, and when: it recommends what is popular with them, tells nothing "
+        "of what is new, and learned nothing of why. Of its training histories it did not learn the last two items: by the "
+        "last it is measured, by the one before it was validated.",
+        ("ndcg-at-10", "hit-rate-at-10", "mean-reciprocal-rank", "coverage-at-10", "popularity-lift"),
+    ),
     "speak": _Words(
         "speech model", "sounds", "text-to-speech", 'model.say("seven")[0].save("said.wav")', "",
         "It speaks as the recordings that it learned from, in the voices of those who spoke in them: ask these people before "
@@ -121,7 +129,7 @@ def presentation(model: Any, can: frozenset[str]) -> Presentation:
     """What the card says of a model that can some of these."""
     words = next(words for capability, words in WORDS.items() if capability in can)
     architecture = getattr(model.config, "architecture", model.family)
-    own = architecture in ("rotary", "swift", "listener", "speech", "vocoder")
+    own = model.family == "recommender" or architecture in ("rotary", "swift", "listener", "speech", "vocoder")
     use = f'```python\nimport daedal\n\nmodel = daedal.load("PATH/TO/THIS/FOLDER")\n{words.use}\n```\n\n'
     if own:
         use += "This architecture is Daedal's own: other programs do not open it."
