@@ -74,7 +74,7 @@ class Loss:
 
 Capability = Literal[
     "sample", "class", "complete", "interpolate", "reconstruct", "score", "edit", "stream", "prompt", "caption", "match",
-    "fill", "embed", "classify", "tag", "answer", "translate", "compose", "transcribe", "speak", "vocode", "film",
+    "fill", "embed", "classify", "tag", "answer", "translate", "compose", "transcribe", "speak", "vocode", "film", "reward",
 ]  # fmt: skip
 
 
