@@ -117,7 +117,7 @@ class RewardLearner(RowLearner):
     def __init__(self, asked: Request, dataset: Any) -> None:
         if not (dataset.has("chosen") and dataset.has("rejected")):
             raise _thumbs(asked.data)
-        folder = dataset.folder / "chat" if asked.init is None else resolve(asked.init)
+        folder = dataset.folder if asked.init is None else resolve(asked.init)
         self._habits, self._template = Habits.of(folder), ChatTemplate.load(folder)
         self._conversations: dict[str, list[tuple[Any, Any, float]]] = {}
         super().__init__(asked, dataset)
