@@ -1,8 +1,9 @@
 """A reward model over preferences: pairs of conversations that differ in their answer, read as the model to begin with reads
 conversations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +13,10 @@ from jaxtyping import Float64, Int64
 
 from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.text import TextCodec
-from daedal.codecs.turns import Turns, ending
+from daedal.codecs.turns import Turned, Turns, ending
 from daedal.config import Config
+from daedal.data.column_codecs import ChatColumns
+from daedal.data.examples import ExampleSplit
 from daedal.errors import DaedalError
 from daedal.models.checkpoint import load_model, resolve, save_model
 from daedal.models.gpt import GPT
@@ -111,6 +114,7 @@ class RewardLearner(RowLearner):
     columns = ("chosen", "rejected")
     tasks = RewardTask
     usual = _MOST
+    per_weight = 8.0  # a pair says one bit, of some hundred tokens; not searched
     plans: type[RewardPlan]
     initial: Reward | None
 
@@ -119,7 +123,7 @@ class RewardLearner(RowLearner):
             raise _thumbs(asked.data)
         folder = dataset.folder if asked.init is None else resolve(asked.init)
         self._habits, self._template = Habits.of(folder), ChatTemplate.load(folder)
-        self._conversations: dict[str, list[tuple[Any, Any, float]]] = {}
+        self._conversations: dict[str, list[tuple[Turned, Turned, float]]] = {}
         super().__init__(asked, dataset)
 
     def tokenizer(self) -> TextCodec:
@@ -148,25 +152,38 @@ class RewardLearner(RowLearner):
     def make_rows(self, split: str, *values: Any) -> PreferenceRows:
         longest, margin = values
         pairs, cut = [], 0
-        turns, first = Turns(self.codec, self._template), self.codec.bos_id
-        known = [row for row in self._read(split) if row[0] is not None and row[1] is not None]
-        if not known:
-            raise _thumbs(self.asked.data)
-        usual = self._usual_margin
-        for chosen, rejected, apart in known:
-            good, bad = turns.read(chosen), turns.read(rejected)
+        first, usual = self.codec.bos_id, self._usual_margin
+        for good, bad, apart in self._read(split):
             cut += (len(good.ids) > longest) + (len(bad.ids) > longest)
             margin_here = margin * apart / usual if usual else 0.0
             pairs.append(Pair(ending(good, longest, first), ending(bad, longest, first), margin_here))
+        if not pairs:
+            raise _thumbs(self.asked.data)
         return PreferenceRows(pairs, cut, bool(usual and margin) and split == "train")
 
-    def _read(self, split: str) -> list[tuple[Any, Any, float]]:
-        """The conversations of a split, and by how much the first of each pair is said to be better."""
+    def _read(self, split: str) -> list[tuple[Turned, Turned, float]]:
+        """The pairs of a split, and by how much the first of each is said to be better."""
         if split not in self._conversations:
             held = self.dataset.split(split)
+            columns = (self._turned(held, column) for column in self.columns)
             apart = (each or 0.0 for each in held.values("margin"))
-            self._conversations[split] = list(zip(held.values("chosen"), held.values("rejected"), apart, strict=True))
+            rows = zip(*columns, apart, strict=True)
+            self._conversations[split] = [
+                (one, two, by) for one, two, by in rows if one is not None and two is not None
+            ]
         return self._conversations[split]
+
+    def _turned(self, split: ExampleSplit, column: str) -> Iterator[Turned | None]:
+        """Conversations as the model reads them; None where an example has none."""
+        if self.dataset.codec("chat").fingerprint() == ChatColumns(self.codec, self._template).fingerprint():
+            rows = split.ragged(column)  # so they were built, each with an end of text behind it
+            assert rows.learned is not None
+            for begin, end in pairwise(rows.borders.tolist()):
+                ids = np.asarray(rows.ids[begin : end - 1], dtype=np.int64)
+                yield Turned(ids, rows.learned[begin : end - 1]) if end > begin else None
+        else:
+            turns = Turns(self.codec, self._template)
+            yield from (None if each is None else turns.read(each) for each in split.values(column))
 
     @property
     def _usual_margin(self) -> float:
@@ -181,7 +198,7 @@ class RewardLearner(RowLearner):
         return replace(super().facts(given), longest=longest)
 
     def choose_size(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
-        choose_shape(choose, time.computation(machine), facts, self.gated)
+        choose_shape(choose, time.computation(machine), facts, self.gated, self.per_weight)
         choose("context", min(_MOST, max(_SHORTEST, 1 << (facts.longest - 1).bit_length())))
 
     def gated(self, choose: Choice) -> bool:
@@ -204,7 +221,7 @@ class RewardLearner(RowLearner):
         """What of the data is not learned from as it stands."""
         rows = self.rows("train", plan.model_dump())
         assert isinstance(rows, PreferenceRows)
-        alone = len(self._read("train")) - len(rows)
+        alone = len(self.dataset.split("train")) - len(rows)
         lines = [f"{alone:,} answers stand alone, with a thumb, and are left out"] if alone else []
         lines += [f"of {rows.cut:,} of {2 * len(rows):,} conversations the end is read, as they are longer"] * bool(
             rows.cut
