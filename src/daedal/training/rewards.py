@@ -177,10 +177,10 @@ class RewardLearner(RowLearner):
         """Conversations as the model reads them; None where an example has none."""
         if self.dataset.codec("chat").fingerprint() == ChatColumns(self.codec, self._template).fingerprint():
             rows = split.ragged(column)  # so they were built, each with an end of text behind it
-            assert rows.learned is not None
+            said = np.zeros(0, dtype=bool) if rows.learned is None else rows.learned
             for begin, end in pairwise(rows.borders.tolist()):
                 ids = np.asarray(rows.ids[begin : end - 1], dtype=np.int64)
-                yield Turned(ids, rows.learned[begin : end - 1]) if end > begin else None
+                yield Turned(ids, said[begin : end - 1]) if end > begin else None
         else:
             turns = Turns(self.codec, self._template)
             yield from (None if each is None else turns.read(each) for each in split.values(column))

@@ -12,7 +12,7 @@ from daedal.evaluation.bootstrap import REPLICATES
 from daedal.evaluation.intervals import LEVEL
 
 Array = np.ndarray
-_ROUNDS = 25
+_ROUNDS, _STILL = 25, 1e-6
 _PRIOR = 1e-2  # of the squared weights, that verdicts without an exception leave them finite
 
 
@@ -56,6 +56,8 @@ def controlled_win_rate(
         step_a, step_b = (bb * slope_a - ab * slope_b) / size, (aa * slope_b - ab * slope_a) / size
         scale = np.minimum(1.0, 4.0 / np.maximum(np.hypot(step_a, step_b), 1e-12))
         a, b = a + scale * step_a, b + scale * step_b
+        if max(np.abs(step_a).max(), np.abs(step_b).max()) < _STILL:
+            break
     found: Float[Array, " times"] = 1 / (1 + np.exp(-a))
     return found
 
