@@ -13,7 +13,7 @@ from jaxtyping import Float
 from daedal import __version__
 from daedal.alignment.divergence import k3
 from daedal.alignment.prompts import Question, Questions, questions
-from daedal.alignment.rewards import Asked, Reward, reward_of
+from daedal.alignment.rewards import Asked, Reward, checked, reward_of
 from daedal.alignment.rollout import Answer, generate, log_probabilities
 from daedal.alignment.subject import Subject
 from daedal.errors import DaedalError
@@ -31,7 +31,7 @@ from daedal.training.machine import choose_device
 
 Array = np.ndarray
 JSON, PAGE = "comparison.json", "comparison.html"
-_NOTHING = "(nothing)"
+_NOTHING, _JUDGE = "(nothing)", "that was given"
 
 
 class Side(NamedTuple):
@@ -95,7 +95,7 @@ def compare(
     if n < 1 or answer < 1:
         raise DaedalError(f"{n} prompts with answers of {answer} tokens are none", "Ask for one at least")
     tell(0, "loading")
-    reward = reward_of(judge) if isinstance(judge, str) else judge
+    reward = reward_of(judge) if isinstance(judge, str) else judge and checked(judge, _JUDGE)
     subjects = [_placed(Subject.open(str(place))) for place in (one, other)]
     every = questions(prompts)
     asked, ids, left_out = _fitting(every, subjects, n, answer, seed)
