@@ -32,6 +32,7 @@ from daedal.models.bradley_terry import bradley_terry_loss, preferred
 from daedal.models.checkpoint import load_model, save_model
 from daedal.models.habits import Habits
 from daedal.models.huggingface_rewards import CLASSES
+from daedal.models.model import Moment
 from daedal.models.reward import Reward, RewardConfig
 from daedal.models.sequences import PreferenceBatch, Sequences
 from daedal.nn.noise import Noise
@@ -148,6 +149,20 @@ def test_swapping_chosen_and_rejected_turns_the_sign() -> None:
     # log sigmoid(x) - log sigmoid(-x) = x
     assert float(losses[1].total - losses[0].total) == pytest.approx(float(losses[0].parts["ahead"]), rel=1e-4)
     assert float(losses[0].parts["accuracy"] + losses[1].parts["accuracy"]) == 2
+
+
+def test_accumulated_equals_one_large_batch(pairs: ExampleDataset, judge: Path) -> None:
+    data: Any = open_learner("reward", pairs.folder).rows("train", {})  # type: ignore[attr-defined]
+    model, found = load_model(judge), []
+    for size in (8, 2):
+        model.zero_grad()
+        for first in range(0, 8, size):
+            batch = data.batch(np.arange(first, first + size), Noise(0, first, size))
+            model.loss(batch.at(Moment(8.0))).total.backward()
+        found.append([parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None])
+    assert len(found[0]) == len(list(model.parameters()))
+    for one, parts in zip(*found, strict=True):
+        torch.testing.assert_close(one, parts, atol=1e-6, rtol=1e-3)
 
 
 # -- what it reads -----------------------------------------------------------------------------------------------------

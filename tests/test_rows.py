@@ -125,7 +125,9 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(
     assert same(run, whole[family])
 
 
-@pytest.mark.parametrize("family", [each for each in FAMILIES if each != "embedder"])  # whose contrast is with a batch
+# an embedder's contrast is with a batch; for reward models see test_reward.py: new ones give equal rewards to all, and rounding
+# decides their first steps
+@pytest.mark.parametrize("family", [each for each in FAMILIES if each not in ("embedder", "reward")])
 def test_accumulated_equals_one_large_batch(family: str, house: dict[str, Path], tmp_path: Path) -> None:
     one = logged(trained(family, house[family], tmp_path / "one", dropout=0.0), "loss")
     parts = logged(trained(family, house[family], tmp_path / "parts", dropout=0.0, micro_batch=2), "loss")
