@@ -71,7 +71,7 @@ def share_of_pieces(
     return {"value": value, "interval": interval, "interval_method": method if interval else ""}
 
 
-def stratified(hits: Sequence[int], sizes: Sequence[int], weights: Sequence[float] | None = None) -> Interval | None:
+def stratified(hits: Sequence[float], sizes: Sequence[int], weights: Sequence[float] | None = None) -> Interval | None:
     """Of a weighted mean of shares of independent samples, never outside 0 to 1 and never a point: the weighted mean of
     Wilson's intervals at a level of their own, so that the mean has 95 % (Yan and Su 2010, doi:10.1198/sbr.2009.0073).
 

@@ -27,7 +27,7 @@ from daedal.nn.noise import Noise
 from daedal.training.learner import Facts, Request
 from daedal.training.machine import Machine
 from daedal.training.plan import Plan
-from daedal.training.planning import Choice, Time
+from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.row_plan import RewardPlan
 from daedal.training.rows import RowLearner, Rows, RowTask, chosen_tokenizer
 from daedal.training.transformer_learner import choose_shape
@@ -37,6 +37,7 @@ _MOST = 1024  # tokens of a conversation that are learned from
 _COVERED = 0.98  # of the conversations, that a new model's context is to hold whole
 _SHORTEST = 64
 _FEWEST = 8  # pairs of a step
+_TOGETHER = 16384  # tokens that are learned from at once
 _SHOWN = 3
 
 
@@ -205,8 +206,9 @@ class RewardLearner(RowLearner):
         return choose("architecture", "qwen3") not in ("gpt2", "swift")
 
     def choose_steps(self, choose: Choice, facts: Facts) -> None:
-        choose("batch", min(facts.examples, max(_FEWEST, round(4096 / facts.length))))
         super().choose_steps(choose, facts)
+        batch = choose("batch", min(facts.examples, max(_FEWEST, choose.values["batch"])))
+        choose("micro_batch", largest_share(batch, max(1, round(_TOGETHER / facts.length))))
 
     def configured(self, plan: Plan) -> Config:
         assert isinstance(plan, RewardPlan)

@@ -2,6 +2,7 @@
 which of them is longer."""
 
 from collections.abc import Sequence
+from operator import truediv
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from daedal.evaluation.examples.evaluator import ExampleEvaluator, copies, witho
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.examples.texts import short
 from daedal.evaluation.kinds.examples import ExampleSubject
-from daedal.evaluation.means import mean_interval, share_of, student
+from daedal.evaluation.means import STRATIFIED, mean_interval, share_of, stratified, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures import calibration
 from daedal.evaluation.measures.length_bias import aligned, without_length
@@ -147,16 +148,10 @@ class Preferences:
         sides = self.longer > 0, self.longer < 0
         if not all(side.any() for side in sides):
             return None
-        hits = right(ahead)
-        statistics = np.stack([array for side in sides for array in (hits * side, side.astype(np.float64))], axis=1)
-
-        def measure(sums: Any) -> Any:
-            return (sums[:, 0] / np.maximum(sums[:, 1], 1) + sums[:, 2] / np.maximum(sums[:, 3], 1)) / 2
-
-        seed = self.subject.asked.seed
+        hits, sizes = [float(right(ahead)[side].sum()) for side in sides], [int(side.sum()) for side in sides]
         return Measurement(
-            name="accuracy at equal length", value=float(measure(statistics.sum(0, keepdims=True))[0]), better="higher",
-            interval=bootstrap(statistics, measure, seed=seed), interval_method=method("pairs"), seed=seed,
+            name="accuracy at equal length", value=sum(map(truediv, hits, sizes)) / 2, better="higher",
+            interval=stratified(hits, sizes), interval_method=STRATIFIED,
             definition=define("preference-accuracy-at-equal-length", 1, ties="half", predictor=predictor), **about,
         )  # fmt: skip
 
