@@ -33,7 +33,7 @@ RUN: dict[str, Any] = {
     "steps": 12, "batch": 8, "micro_batch": 8, "threads": 1, "precision": "fp32", "device": "cpu", "seed": 3, "log_every": 2,
     "evaluate_every": 6, "sample_every": 6, "checkpoint_every": 100, "learning_rate": 3e-3, "optimizer": "adamw",
 }  # fmt: skip
-FAMILIES = ("bert", "classifier", "tagger", "answerer", "embedder", "translator")
+FAMILIES = ("bert", "classifier", "tagger", "answerer", "embedder", "translator", "reward")
 
 
 def _lines(count: int) -> list[tuple[str, str, str]]:
@@ -67,8 +67,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (home / "pairs.jsonl").write_text(
         "".join(json.dumps({"source": text, "target": f"{place} has {name}."}) + "\n" for name, place, text in lines)
     )
-    kinds = {"bert": "text", "classifier": "labels", "tagger": "tags", "answerer": "questions"}
-    for stem in ("text", "labels", "tags", "questions", "pairs"):
+    preferred = [
+        {"prompt": f"Where does {name} live?", "chosen": f"{name} lives in {place}.",
+         "rejected": f"I do not know {name}{also}."}
+        for (name, place, _), also in zip(lines, (" yet" * (number % 3) for number in range(len(lines))), strict=True)
+    ]  # fmt: skip
+    (home / "preferred.jsonl").write_text("".join(json.dumps(row) + "\n" for row in preferred))
+    kinds = {"reward": "preferred", "bert": "text", "classifier": "labels", "tagger": "tags", "answerer": "questions"}
+    for stem in ("text", "labels", "tags", "questions", "pairs", "preferred"):
         how: dict[str, Any] = {"near_duplicates": "off"}
         daedal.build_data([home / f"{stem}.jsonl"], home / stem, workers=1, codec="bpe", vocab_size=320, **how)
     return {family: home / kinds.get(family, "pairs") for family in FAMILIES}
@@ -119,14 +125,16 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(
     assert same(run, whole[family])
 
 
-@pytest.mark.parametrize("family", [each for each in FAMILIES if each != "embedder"])  # whose contrast is with a batch
+# an embedder's contrast is with a batch; for reward models see test_reward.py: new ones give equal rewards to all, and rounding
+# decides their first steps
+@pytest.mark.parametrize("family", [each for each in FAMILIES if each not in ("embedder", "reward")])
 def test_accumulated_equals_one_large_batch(family: str, house: dict[str, Path], tmp_path: Path) -> None:
     one = logged(trained(family, house[family], tmp_path / "one", dropout=0.0), "loss")
     parts = logged(trained(family, house[family], tmp_path / "parts", dropout=0.0, micro_batch=2), "loss")
     assert np.allclose(one, parts, rtol=2e-3)
 
 
-@pytest.mark.parametrize("family", [each for each in FAMILIES if each not in ("bert", "translator")])
+@pytest.mark.parametrize("family", [each for each in FAMILIES if each not in ("bert", "translator", "reward")])
 def test_a_head_begins_with_the_body_of_a_bert(
     family: str, house: dict[str, Path], whole: dict[str, Path], tmp_path: Path
 ) -> None:

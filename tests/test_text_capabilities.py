@@ -28,6 +28,7 @@ MORE: dict[str, dict[str, Any]] = {
     "classifier": {"labels": ("bad", "good")},
     "tagger": {"labels": ("O", "B-X", "I-X")},
     "translator": {"architecture": "t5", "start_id": CODEC.eos_id, "end_id": CODEC.eos_id},
+    "reward": {"architecture": "qwen3"},
     "music": {"architecture": "swift", "vocab_size": TUNES.vocab_size, "grid": (16, 4)},
 }
 """Of a family, what its toy has besides."""
@@ -45,6 +46,7 @@ DOES: dict[Capability, Callable[[Generator], Any]] = {
     "classify": lambda generator: [each.probabilities for each in generator.classify(TEXTS)],
     "tag": lambda generator: [[each.label for each in found] for found in generator.tag(TEXTS)],
     "answer": lambda generator: [each.text for each in generator.answer("Who sat?", TEXTS[0], top=3)],
+    "reward": lambda generator: generator.reward([[{"role": "user", "content": text}] for text in TEXTS]),
     "compose": lambda generator: [each.tune for each in generator.generate(2, seconds=3, seed=1)],
     "translate": lambda generator: [each.text for each in generator.translate(TEXTS, max_tokens=5)],
 }

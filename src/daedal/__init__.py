@@ -17,6 +17,7 @@ from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
     from daedal.api import build_data as build_data
+    from daedal.api import compare as compare
     from daedal.api import evaluate as evaluate
     from daedal.api import export as export
     from daedal.api import load as load
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from daedal.api import train as train
 
 __version__ = "0.1.0"
-__all__ = ["DaedalError", "build_data", "evaluate", "export", "load", "make_plan", "resume", "train"]
+__all__ = ["DaedalError", "build_data", "compare", "evaluate", "export", "load", "make_plan", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from daedal.alignment.rewards import Reward
     from daedal.data.examples import ExampleDataset
     from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
@@ -154,6 +155,16 @@ def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **option
     from daedal.evaluation.evaluate import evaluate as measure
 
     return measure(run_or_hub_id, data, **options)
+
+
+def compare(
+    one: str | Path, other: str | Path, prompts: str | Path, judge: "str | Reward | None" = None, **options: Any
+) -> "Report":
+    """What two language models answer to the same held-out prompts, which of them a judge prefers, and how far they are apart;
+    see `daedal.alignment.comparison.compare`."""
+    from daedal.alignment.comparison import compare as beside
+
+    return beside(one, other, prompts, judge, **options)
 
 
 def use_fastest_threads() -> int:

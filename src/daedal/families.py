@@ -100,6 +100,13 @@ BUILT_IN = {
         "pairs:TranslationLearner",
         "a translator: it reads a text and writes another",
     ),
+    "reward": _of_rows(
+        "reward",
+        "Reward",
+        "preferences",
+        "rewards:RewardLearner",
+        "a reward model: it says how good people find an answer, learned from what they preferred",
+    ),
     "vae": _of_pictures(
         "vae", "VAE", "a VAE: an encoder and a decoder that meet in a small space of latents", sounds=True
     ),

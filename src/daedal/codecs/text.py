@@ -153,6 +153,11 @@ class TextCodec:
         return Piece(text.replace(" ", "▁"), "normal", -float(id) if len(text) > 1 else 0.0)
 
     @property
+    def filler(self) -> int | None:
+        """The id that fills up rows: the end of texts, where there is none for that alone."""
+        return self.eos_id if self.pad_id is None else self.pad_id
+
+    @property
     def vocab_size(self) -> int:
         """One more than the greatest id."""
         return self._tokens[-1][0] + 1 if self._tokens else 0

@@ -59,3 +59,19 @@ class Turns:
     def prompt(self, messages: Sequence[Mapping[str, Any]], tools: Any = None) -> list[int]:
         """What an answer to these messages follows."""
         return Conversation(self.template, self.codec, messages, True, **({"tools": tools} if tools else {})).ids
+
+
+def ending(turned: Turned, most: int, first: int | None = None) -> Int64[Array, " tokens"]:
+    """The last turns of a conversation that fit into so many ids; of the last answer its end, where even that is longer.
+
+    Args:
+        first: what a conversation begins with, such as a mark of its beginning, stays.
+    """
+    ids, said = turned
+    if len(ids) <= most:
+        return ids
+    kept = ids[:1] if first is not None and ids[0] == first else ids[:0]
+    room = most - len(kept)
+    after_answers = np.flatnonzero(said[:-1] & ~said[1:]) + 1
+    fits = [begin for begin in after_answers if len(ids) - begin <= room and said[begin:].any()]
+    return np.concatenate([kept, ids[fits[0] if fits else len(ids) - room :]])

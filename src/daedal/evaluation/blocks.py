@@ -97,7 +97,31 @@ class Texts(Config):
         return [*[s for s in self.texts if not s.prompt][:1], *[s for s in self.texts if s.prompt][:1]]
 
 
-Block = Annotated[Note | Ranking | Numbers | Table | Sheet | Audio | Texts, Field(discriminator="kind")]
+class Pair(Config):
+    """What two models answered to a prompt, and what a judge says of the two."""
+
+    prompt: str
+    one: str
+    other: str
+    verdict: str = ""
+
+
+class Beside(Config):
+    """Answers of two models, side by side; the terminal shows the first ones.
+
+    Attributes:
+        one, other: what the models are called.
+    """
+
+    kind: Literal["beside"] = "beside"
+    title: str
+    says: str
+    one: str
+    other: str
+    pairs: tuple[Pair, ...]
+
+
+Block = Annotated[Note | Ranking | Numbers | Table | Sheet | Audio | Texts | Beside, Field(discriminator="kind")]
 
 
 def cell(value: str | int | float) -> str:

@@ -51,6 +51,7 @@ SUBJECTS = {
     "tunes": _able("tunes:TuneSubject", "compose"),
     "histories": _able("histories:HistorySubject", "recommend"),
     "clips": _able("clips:ClipSubject", "film"),
+    "preferences": _able("examples:PreferenceSubject", "reward"),
     "text": _able("text:TextSubject", "complete"),
     "pictures": _able(
         "pictures:PictureSubject", "sample", "match", "reconstruct", "score", "edit", "interpolate", "caption"
@@ -71,6 +72,7 @@ EVALUATORS = {
     "vocoders": ("daedal.evaluation.sounds.vocoding:Vocoding",),
     "questions": ("daedal.evaluation.examples.answering:Answering",),
     "translations": ("daedal.evaluation.examples.translating:Translating",),
+    "preferences": ("daedal.evaluation.examples.preferences:Preferring",),
     "masked": ("daedal.evaluation.masking:Masking",),
     "pairs": ("daedal.evaluation.examples.embedding:Embedding",),
     "tunes": (

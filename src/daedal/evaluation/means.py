@@ -29,7 +29,7 @@ def mean_interval(values: Float[np.ndarray, " pieces"], possible: Interval = (-m
     return min(mean, max(least, mean - half)), max(mean, min(most, mean + half))
 
 
-def wilson(hits: int, n: int) -> Interval | None:
+def wilson(hits: float, n: int) -> Interval | None:
     """Of a share, never outside 0 to 1 (Wilson 1927). Beside 0 and 1, where Wilson's ends come too near, the outer end is
     Poisson's one-sided one (Brown, Cai and DasGupta 2001, doi:10.1214/ss/1009213286, section 4.1.1)."""
     if n < 1:
@@ -43,7 +43,7 @@ def wilson(hits: int, n: int) -> Interval | None:
     return (0.0 if hits == 0 else low), (1.0 if hits == n else high)
 
 
-def share_of(hits: int, n: int) -> dict[str, Any]:
+def share_of(hits: float, n: int) -> dict[str, Any]:
     """A share as the fields of a measurement."""
     return {"value": hits / n, "interval": wilson(hits, n), "interval_method": WILSON, "n": n}
 
@@ -71,7 +71,7 @@ def share_of_pieces(
     return {"value": value, "interval": interval, "interval_method": method if interval else ""}
 
 
-def stratified(hits: Sequence[int], sizes: Sequence[int], weights: Sequence[float] | None = None) -> Interval | None:
+def stratified(hits: Sequence[float], sizes: Sequence[int], weights: Sequence[float] | None = None) -> Interval | None:
     """Of a weighted mean of shares of independent samples, never outside 0 to 1 and never a point: the weighted mean of
     Wilson's intervals at a level of their own, so that the mean has 95 % (Yan and Su 2010, doi:10.1198/sbr.2009.0073).
 
@@ -98,7 +98,7 @@ def _wilson(share: float, n: float, z: float) -> Interval:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _poisson_end(hits: int) -> float:
+def _poisson_end(hits: float) -> float:
     """The mean of a Poisson variable that is `hits` or more in one case of twenty."""
     from scipy.special import gammaincinv
 

@@ -7,7 +7,20 @@ from html import escape
 from typing import assert_never
 
 from daedal.evaluation import charts
-from daedal.evaluation.blocks import Audio, Block, Note, Numbers, Ranking, Sample, Sheet, Table, Texts, cell, sentence
+from daedal.evaluation.blocks import (
+    Audio,
+    Beside,
+    Block,
+    Note,
+    Numbers,
+    Ranking,
+    Sample,
+    Sheet,
+    Table,
+    Texts,
+    cell,
+    sentence,
+)
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import OWN, Report
 from daedal.evaluation.terminal import interval, named, value
@@ -138,8 +151,22 @@ def _block(report: Report, block: Block) -> list[str]:
             )
             shown = (f"<pre>{_marked(sample)}</pre>" for sample in block.texts)
             return [f"<h2>{escape(block.title)}</h2>", _soft(says), *shown]
+        case Beside():
+            return [f"<h2>{escape(block.title)}</h2>", _soft(block.says), _beside(block)]
         case _:
             assert_never(block)
+
+
+def _beside(block: Beside) -> str:
+    """Two answers in a row, under what was asked."""
+    lines = [f"<tr><th>{escape(harmless(block.one))}</th><th>{escape(harmless(block.other))}</th></tr>"]
+    for pair in block.pairs:
+        told = f' <span class="soft">{escape(pair.verdict)}</span>' if pair.verdict else ""
+        answers = "".join(f"<td><pre>{escape(harmless(said))}</pre></td>" for said in (pair.one, pair.other))
+        lines.append(
+            f'<tr><td colspan="2"><pre><b>{escape(harmless(pair.prompt))}</b></pre>{told}</td></tr><tr>{answers}</tr>'
+        )
+    return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 
 def _soft(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from daedal.evaluation.blocks import Ranking, Table, Texts, cell, sentence
+from daedal.evaluation.blocks import Beside, Ranking, Table, Texts, cell, sentence
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import OWN, Report
 from daedal.printable import harmless
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _BAR, _ROWS, _CHARACTERS = 30, 20, 600
 _BESIDE, _NAME = 2, 23  # columns of baselines that leave room for all digits and units; characters of names beside more
 _NOTHING = 1e-12  # of an end of an interval, which arithmetic leaves of 0
+_BESIDE_SHOWN = 4  # answers of two models
 _LINE = 88  # characters of a line, but for those between columns
 
 
@@ -42,6 +43,8 @@ def render(report: Report) -> "RenderableType":
                 text = sample.shown
                 cut = text[:_CHARACTERS] + ("…" if len(text) > _CHARACTERS else "")
                 parts.append(Text(cut + "\n", style="italic"))
+        elif isinstance(block, Beside):
+            parts += [Text.assemble((harmless(block.title), "bold"), f"\n{harmless(block.says)}"), _beside(block)]
     parts += [Text(f"Not measured: {harmless(line)}", style="yellow") for line in report.missing]
     parts.append(Text("Definitions: " + "; ".join(sorted({m.definition for m in report.measurements})), style="dim"))
     if report.written:
@@ -92,6 +95,22 @@ def _table(block: Table) -> "Grid":
     for row in block.rows[:_ROWS]:
         rows.add_row(*(harmless(cell(each)) for each in row))
     return rows
+
+
+def _beside(block: Beside) -> "Grid":
+    """The first answers of two models."""
+    rows = _grid("prompt", harmless(block.one), harmless(block.other), *(["judged"] if block.pairs[0].verdict else []))
+    for column in rows.columns:
+        column.justify, column.overflow = "left", "fold"
+    for pair in block.pairs[:_BESIDE_SHOWN]:
+        said = (_start(text) for text in (pair.prompt, pair.one, pair.other))
+        rows.add_row(*said, *([pair.verdict] if pair.verdict else []), end_section=True)
+    return rows
+
+
+def _start(text: str) -> str:
+    text = harmless(text)
+    return text if len(text) <= _CHARACTERS // 2 else f"{text[: _CHARACTERS // 2]}…"
 
 
 def _grid(first: str, *others: str) -> "Grid":

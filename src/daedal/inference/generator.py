@@ -36,6 +36,7 @@ from daedal.inference.skills.recommend import Recommend
 from daedal.inference.skills.reconstruct import Reconstruct
 from daedal.inference.skills.reconstruct_clips import ReconstructClips
 from daedal.inference.skills.reconstruct_sounds import ReconstructSounds
+from daedal.inference.skills.reward import RewardConversations
 from daedal.inference.skills.score import ScorePictures, ScoreTexts
 from daedal.inference.skills.speak import Speak
 from daedal.inference.skills.tag import Tag
@@ -54,7 +55,7 @@ class Generator(ModelAndCodec):
     table = (
         Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
         Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, Vocode, ReconstructSounds, DrawSounds,
-        MakeClips, ReconstructClips, Recommend,
+        MakeClips, ReconstructClips, Recommend, RewardConversations,
     )  # fmt: skip
 
     @classmethod

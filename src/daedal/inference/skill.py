@@ -38,6 +38,7 @@ from daedal.models.listener import Listener
 from daedal.models.model import Capability, Model
 from daedal.models.music import Music
 from daedal.models.recommender import Recommender
+from daedal.models.reward import Reward
 from daedal.models.soundgpt import SoundModel
 from daedal.models.soundtokens import SoundTokens
 from daedal.models.speech import Speech
@@ -50,6 +51,7 @@ P = TypeVar("P", bound=Provenance)
 _CALLED = {
     "FilmModel": "model of clips", "Music": "model of tunes", "SoundModel": "model of sounds",
     "SoundTokens": "tokenizer of sounds", "Speech": "model of speech", "VQVAE3D": "tokenizer of clips",
+    "Reward": "reward model",
 }  # fmt: skip
 """What a model is called where the name of its class is no name of one."""
 
@@ -253,7 +255,9 @@ def _require_fit(
             )
         case ImageModel(), PixelCodec() if quantize is not None:
             raise DaedalError("A model of images has no quantized form", "Leave --quantize out")
-        case GPT() | EncoderModel() | Translator(), TextCodec() if codec.vocab_size > model.config.vocab_size:
+        case GPT() | EncoderModel() | Translator() | Reward(), TextCodec() if (
+            codec.vocab_size > model.config.vocab_size
+        ):
             raise DaedalError(
                 f"The tokenizer has {codec.vocab_size} tokens and the model knows {model.config.vocab_size}",
                 "Use the tokenizer that the model was trained with",

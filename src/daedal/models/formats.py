@@ -26,12 +26,14 @@ _ENCODERS = {
         "ForQuestionAnswering": "answerer",
     }.items()
 }
+_REWARDS = {f"{name}ForSequenceClassification": "reward" for name in ("GPT2", "Llama", "Mistral", "Qwen2", "Qwen3")}
 CLASSES = {
     "GPT2LMHeadModel": "gpt",
     "LlamaForCausalLM": "gpt",
     "MistralForCausalLM": "gpt",
     "Qwen2ForCausalLM": "gpt",
     "Qwen3ForCausalLM": "gpt",
+    **_REWARDS,
     **_ENCODERS,
     "BertForPreTraining": "bert",
     "T5ForConditionalGeneration": "translator",
@@ -40,11 +42,13 @@ CLASSES = {
 """The families of Transformers' classes."""
 _UNNAMED = {
     "gpt2": "gpt", "llama": "gpt", "mistral": "gpt", "qwen2": "gpt", "qwen3": "gpt", "daedal_swift": "gpt",
+    "daedal_swift_reward": "reward",
     "bert": "bert", "roberta": "bert", "distilbert": "bert", "modernbert": "bert",
     "t5": "translator", "marian": "translator", "daedal_rotary": "translator",
 }  # fmt: skip
 _MODULES = {
     "gpt": "daedal.models.huggingface",
+    "reward": "daedal.models.huggingface_rewards",
     "translator": "daedal.models.huggingface_translators",
     **dict.fromkeys(_ENCODERS.values(), "daedal.models.huggingface_encoders"),
 }

@@ -33,6 +33,7 @@ _OF_TEXTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "answerer": ("questions", ("question", "context"), ("answers",)),
     "embedder": ("pairs", ("source", "target"), ()),
     "translator": ("pairs", ("source", "target"), ()),
+    "reward": ("preferences", ("chosen", "rejected"), ()),
 }
 # The same of families of other artifacts, with the file of the codec
 _OF_OTHERS: dict[str, tuple[str, dict[str, str | None]]] = {

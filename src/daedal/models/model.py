@@ -75,7 +75,7 @@ class Loss:
 Capability = Literal[
     "sample", "class", "complete", "interpolate", "reconstruct", "score", "edit", "stream", "prompt", "caption", "match",
     "fill", "embed", "classify", "tag", "answer", "translate", "compose", "transcribe", "speak", "vocode", "film",
-    "recommend",
+    "recommend", "reward",
 ]  # fmt: skip
 
 

@@ -112,6 +112,25 @@ class TwinBatch(Batch):
 
 
 @dataclass(frozen=True)
+class PreferenceBatch(Batch):
+    """Conversations, of which some are compared with others.
+
+    Attributes:
+        chosen, rejected: the rows of the two of each pair.
+        margins: by how much the chosen one is better; None where nothing says it.
+    """
+
+    sequences: Sequences
+    chosen: Int[Tensor, " pairs"]
+    rejected: Int[Tensor, " pairs"]
+    margins: Float[Tensor, " pairs"] | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.chosen)
+
+
+@dataclass(frozen=True)
 class PairBatch(Batch):
     """Rows, what a decoder has read of the row to write for each, and the token that follows each of those.
 

@@ -10,6 +10,7 @@ from daedal.models.clip import CLIP
 from daedal.models.encoder import EncoderModel
 from daedal.models.gpt import GPT
 from daedal.models.model import Model
+from daedal.models.reward import Reward
 from daedal.models.translator import Translator
 from daedal.nn.attention import Attention
 from daedal.nn.causal_video import VideoDecoder, VideoEncoder
@@ -27,7 +28,7 @@ def optimizer_of(model: Model, player: str, plan: Plan) -> Optimizer:
     decay."""
     splits = _kernels(model) if plan.optimizer == "muon" else {}
     rest = [parameter for parameter in model.players[player] if parameter not in splits]
-    decays = 3 if splits and isinstance(model, GPT | EncoderModel | Translator) else 2
+    decays = 3 if splits and isinstance(model, GPT | EncoderModel | Translator | Reward) else 2
     groups: list[dict[str, Any]] = []
     for factor, members in _by_layer(model, rest, getattr(plan, "layer_decay", 1.0)):
         rate = {"lr": factor * plan.learning_rate} if factor != 1.0 else {}

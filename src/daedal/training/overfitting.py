@@ -40,6 +40,7 @@ RULES = {
     "labelled": Rule(watched=2, most=10, dropout=0.3),
     "questions": Rule(watched=2, most=10, dropout=0.1),
     "histories": Rule(watched=2, dropout=0.5),
+    "reward": Rule(watched=1, most=5, dropout=0.1),
     "pairs": Rule(watched=4, dropout=0.1),
 }
 """What was measured (`benchmarks/small_data.py` does it again, in full):

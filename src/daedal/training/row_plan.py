@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from daedal.training.gpt_plan import SizePlan
+from daedal.training.gpt_plan import CausalPlan, SizePlan, TransformerPlan
 
 
 class RowPlan(SizePlan):
@@ -84,6 +84,26 @@ class EmbedderPlan(HeadPlan):
     derived = HeadPlan.derived | {"head_first"}
 
     family: Literal["embedder"] = Field("embedder", description="what kind of model")
+
+
+class RewardPlan(RowPlan, TransformerPlan, CausalPlan):
+    """Of one that says how good an answer is; an example is a pair of conversations."""
+
+    derived = RowPlan.derived | {"tied"}
+
+    family: Literal["reward"] = Field("reward", description="what kind of model")
+    margin: float = Field(
+        0.5,
+        ge=0,
+        lt=100,
+        description="by how much rewards are to differ where data say by how much answers do, on average",
+    )
+
+    def of_model(self) -> str:
+        return f"reward model of a {super().of_model()}"
+
+    def of_batch(self) -> str:
+        return f"{self.batch} pairs of {self.length:.0f} tokens"
 
 
 class TranslatorPlan(RowPlan):

@@ -95,12 +95,16 @@ class RowTask(Task):
         """What else is summed over a batch of the validation split, besides the loss; each is told as a mean."""
         return {}
 
+    def judged(self, batch: Any) -> dict[str, torch.Tensor]:
+        """The loss and all that."""
+        return {"loss": self.model.loss(batch).total, **self.judge(batch)}
+
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """The loss over the validation split, or the first part of a large one."""
 
         def judged(group: Int64[Array, " some"]) -> tuple[int, dict[str, torch.Tensor]]:
             batch = self.held.batch(group, _noise(group)).to(processes.device)
-            return batch.count, {"loss": self.model.loss(batch).total, **self.judge(batch)}
+            return batch.count, self.judged(batch)
 
         with torch.no_grad(), autocast:
             return validated(together(self.held.lengths), judged, processes)

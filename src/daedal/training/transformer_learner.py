@@ -44,7 +44,7 @@ class TransformerLearner(Learner):
     def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
         choose.values["vocab_size"] = facts.vocab_size
         if self.initial is None:
-            _choose_shape(choose, time.computation(machine), facts, self.gated)
+            choose_shape(choose, time.computation(machine), facts, self.gated)
         else:
             self._take_shape(choose, self.initial)
         _choose_optimisation(choose, machine, facts, fine_tuning=self.initial is not None)
@@ -107,9 +107,13 @@ def gpt_config(plan: Any) -> GPTConfig:
     return GPTConfig.of(plan.architecture, **plan.shape)
 
 
-def _choose_shape(choose: Choice, computation: float, facts: Facts, gated: Any) -> None:
-    """The shape of a new GPT, and how far it sees."""
-    best = nearest_size(computation, _OF_PICTURES if facts.layout else 1.0, facts)
+def choose_shape(choose: Choice, computation: float, facts: Facts, gated: Any, per_weight: float = 1.0) -> None:
+    """The shape of a new GPT, and how far it sees.
+
+    Args:
+        per_weight: times as many tokens to a weight as for text.
+    """
+    best = nearest_size(computation, _OF_PICTURES if facts.layout else per_weight, facts)
     width, _ = choose("width", best[0]), choose("depth", best[1])
     head_width = choose.given.get("head_width") or (32 if width < 512 else 64)
     heads = choose("heads", max(1, width // head_width))

@@ -1,11 +1,12 @@
 """Preferences: of two answers to a prompt the one that a person chose and the one that was rejected, as reward models and DPO
 learn from; or one answer with a thumb up or down, as KTO does."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from daedal.data.columns import Ragged, Strings
+from daedal.data.columns import Numbers, Ragged, Strings
 from daedal.data.dialogues import answer_of, messages_of, prompt_of
 from daedal.data.document import Example, Lost
 from daedal.data.example_options import ExampleOptions
@@ -24,6 +25,8 @@ _TWO = (  # two answers, what says which of them is better, and its values where
     ("response_a", "response_b", "winner", ("model_a", "a"), ("model_b", "b")),
 )
 _SCORES = ("overall_score", "score", "rating", "fine_grained_score")
+_GOOD_SCORES = ("score_chosen", "chosen_score", "chosen_rating", "chosen-rating")
+_BAD_SCORES = ("score_rejected", "rejected_score", "rejected_rating", "rejected-rating")
 _THUMBS = ("thumb", "thumbs", "feedback", "vote", "liked", "preferred", "desirable", "is_good", "label")
 _ANSWERS = ("completion", "response", "answer", "output", "messages")
 _UP = frozenset(("1", "true", "yes", "up", "good", "like", "liked", "positive", "desirable", "+1", "👍", "thumbs_up"))
@@ -63,6 +66,8 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
                     yield Lost(found.label, "no preference", why, broken=False)
                     continue
                 values = _pair(found.values, two, options.columns) if two else _thumbs(found.values)
+                if values and two:
+                    values["margin"] = two[2] if len(two) > 2 else _margin(found.values)
                 yield Example(found.label, found.number, values or {}, split_of_name(found.label))
             else:
                 yield found
@@ -72,7 +77,8 @@ def read(items: Sequence[Item], options: ExampleOptions) -> Iterator[Found]:
 
 
 def _two(row: Mapping[str, Any], asked: Mapping[str, str]) -> tuple[Any, ...] | None:
-    """The chosen answer and the rejected one; nothing where neither is better, None where there are no two."""
+    """The chosen answer and the rejected one, and the difference of their scores where they have some; nothing where neither is
+    better, None where there are no two."""
     chosen = row.get(asked.get("chosen") or named(row, ("chosen",)) or "")
     rejected = row.get(asked.get("rejected") or named(row, ("rejected",)) or "")
     if chosen is not None and rejected is not None:
@@ -94,12 +100,23 @@ def _scored(answers: Any) -> tuple[Any, ...] | None:
     if not all(isinstance(score, int | float) and isinstance(said, str) for score, said in scored):
         return None
     worst, best = min(scored, key=lambda each: each[0]), max(scored, key=lambda each: each[0])
-    return (best[1], worst[1]) if best[0] > worst[0] else ()
+    return (best[1], worst[1], float(best[0] - worst[0])) if best[0] > worst[0] else ()
+
+
+def _margin(row: Mapping[str, Any]) -> float | None:
+    """By how much the chosen answer is better, where a row says it: a margin, or the scores of both."""
+    said = row.get(named(row, ("margin",)) or "")
+    if said is None:
+        good, bad = (row.get(named(row, names) or "") for names in (_GOOD_SCORES, _BAD_SCORES))
+        if not all(isinstance(each, int | float) for each in (good, bad)):
+            return None
+        said = float(good) - float(bad)  # type: ignore[arg-type]
+    return float(said) if isinstance(said, int | float) and math.isfinite(said) and said >= 0 else None
 
 
 def _pair(row: Mapping[str, Any], two: Sequence[Any], asked: Mapping[str, str]) -> dict[str, Any] | None:
     """A prompt with two answers. Where each is a whole conversation, what both begin with is the prompt."""
-    good, bad = (answer_of(each) or answer_of(str(each)) or [] for each in map(_transcribed, two))
+    good, bad = (answer_of(each) or answer_of(str(each)) or [] for each in map(_transcribed, two[:2]))
     prompt = _prompt(row, asked)
     if prompt is None or (len(good) > 1 and good[: len(prompt)] == prompt) or len(good) > 1 < len(bad):
         common = 0
@@ -175,6 +192,7 @@ KIND = Kind(
         "prompt": Strings(structured=True, near=False),
         "chosen": Ragged(codec="chat", structured=True, optional=True),
         "rejected": Ragged(codec="chat", structured=True, optional=True),
+        "margin": Numbers(optional=True, omissible=True),
     },
     key=("prompt", "chosen", "rejected"),
     recognise=recognise,

@@ -106,6 +106,21 @@ WORDS = {
         "nearest training clips above. It was not filtered for safety.",
         ("motion-overall", "motion-overall-held-out-pairs", "fvd", "clip-token-nats"),
     ),
+    "reward": _Words(
+        "reward model", "preferences", "text-classification",
+        'question = {"role": "user", "content": "Where is the tower?"}\n'
+        'print(model.reward([[question, {"role": "assistant", "content": said}] for said in ("In Paris.", "No idea.")]))',
+        _with("SequenceClassification", "tokenizer.apply_chat_template(", (
+            '    [{"role": "user", "content": "Where is the tower?"}, {"role": "assistant", "content": "In Paris."}],',
+            '    return_tensors="pt", return_dict=True,',
+            ")",
+            "print(model(**inputs).logits)",
+        )),
+        "It says what the people preferred whose choices it learned from, with their prejudices, and only differences between "
+        "answers to one prompt mean anything. A model that is trained to please it will find answers that please it for no "
+        "good reason: look at them, and at their length.",
+        ("preference-accuracy", "preference-accuracy-at-equal-length", "expected-calibration-error"),
+    ),
     "fill": _Words(
         "masked language model", "text", "fill-mask", 'print(model.fill("The capital of France is [MASK].", top=5))',
         '"The capital of France is [MASK]."',

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from pydantic import Field
 
@@ -210,6 +211,26 @@ class PairSubject(ExampleSubject):
     """A translator or an embedder and pairs of texts."""
 
     kind = "pairs"
+
+
+class PreferenceSubject(ExampleSubject):
+    """A reward model and pairs of answers; those that stand alone are left out."""
+
+    kind = "preferences"
+
+    def __init__(self, model: Model, held: Examples, train: Examples | None, *more: Any, **others: Any) -> None:
+        train = None if train is None else _compared(train)
+        super().__init__(model, _compared(held), train if train else None, *more, **others)
+        if not len(self.held):
+            raise NotMeasurable(
+                f"{held.name} holds no pairs of answers", "Measure on pairs of a chosen and a rejected one"
+            )
+
+
+def _compared(examples: Examples) -> Examples:
+    """Those of which one answer is preferred to another."""
+    pairs = zip(examples["chosen"], examples["rejected"], strict=True)
+    return examples.at(np.array([at for at, two in enumerate(pairs) if None not in two], dtype=np.int64))
 
 
 @torch.no_grad()

@@ -29,7 +29,9 @@ class Bins:
         return float(self.count @ np.abs(self.sure - self.right) / self.count.sum())
 
 
-def bins(confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], most: int = BINS) -> Bins:
+def bins(
+    confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"] | Float[np.ndarray, " n"], most: int = BINS
+) -> Bins:
     """Up to `most` bins; of fewer examples than that each is its own."""
     order = np.argsort(confidence, kind="stable")
     parts = np.array_split(order, min(most, len(order)))

@@ -20,17 +20,17 @@ _TOGETHER = 4096
 
 
 class RowSkill(Skill):
-    """A skill of a model that reads both ways."""
+    """A skill of a model that reads rows at once: one that reads both ways, unless another is named."""
 
     learned: ClassVar[Any] = EncoderModel
 
     def __init__(self, subject: ModelAndCodec) -> None:
         super().__init__(subject)
-        assert isinstance(subject.model, EncoderModel)
+        assert isinstance(subject.model, self.learned)
         assert isinstance(subject.codec, TextCodec)
         self._model: Any = subject.running
         self._codec = subject.codec
-        self._context = subject.model.config.context
+        self._context: int = subject.model.config.context
 
     def _batches(self, rows: Sequence[Framed]) -> Iterator[tuple[list[int], Sequences]]:
         """The numbers of rows that are read together, and these rows on the model's device: from the shortest on, so that

@@ -1,0 +1,133 @@
+"""What an alignment came to: the model beside the one that it began as, on held-out prompts, with the way that it went."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from daedal.alignment.comparison import compare
+from daedal.alignment.learner import AlignmentTask
+from daedal.alignment.offline import PairTask
+from daedal.alignment.pictures import PictureTask
+from daedal.alignment.plans import AlignmentPlan, OnlinePlan
+from daedal.alignment.prompts import questions
+from daedal.alignment.rollout import generate
+from daedal.errors import DaedalError
+from daedal.evaluation.blocks import Block, Note, Table
+from daedal.evaluation.evaluate import plan_facts, write
+from daedal.evaluation.means import share_of
+from daedal.evaluation.measurement import Measurement, define
+from daedal.evaluation.report import Curve
+from daedal.training.metrics import Listener
+from daedal.training.run import RunFolder
+
+_SHARE = 0.1  # of a budget, for the answers of both models
+_FEWEST, _MOST, _TRIED = 16, 200, 8
+_ANSWER = 64
+_FALL = 0.1  # of the way that a gold reward rose, which it may lose again
+
+
+def measured(task: AlignmentTask, plan: AlignmentPlan, listener: Listener) -> tuple[float, Callable[[Path], str]]:
+    """The seconds of a budget to leave, and what then measures the run; see `daedal.training.session.Measure`."""
+    if isinstance(task, PictureTask):
+        return 0.0, lambda run: f"Measure what it draws by daedal evaluate {run}. Aligned"
+    most = plan.answer if isinstance(plan, OnlinePlan) else min(_ANSWER, max(1, plan.context // 2))
+    try:
+        seconds = _seconds_an_answer(task, plan, most)
+    except DaedalError as error:
+        why = str(error)
+        return 0.0, lambda run: f"Not measured: {why}\nAligned"
+    fit = int(_SHARE * plan.budget / seconds / 2) if plan.budget else _MOST
+    count = min(_MOST, max(_FEWEST, fit))
+
+    def report(run: Path) -> str:
+        listener.noted("measuring")
+        judge = plan.reward if isinstance(plan, OnlinePlan) else None
+        try:
+            found = compare(run / "training" / "reference", run, plan.data, judge, n=count, answer=most, seed=plan.seed)
+        except DaedalError as error:
+            return f"Not measured: {error}\nAligned"
+        folder = RunFolder(run)
+        found = found.model_copy(
+            update={
+                "measurements": (*found.measurements, *_preferred(task, found)),
+                "blocks": (*_way(folder), *found.blocks),
+                "plan": plan_facts(folder),
+                "curve": _curve(folder),
+            }
+        )
+        return f"{write(found, run).summary()}\nAligned and measured"
+
+    return 2 * count * seconds + 2.0 if plan.budget else 0.0, report
+
+
+def _seconds_an_answer(task: AlignmentTask, plan: AlignmentPlan, most: int) -> float:
+    """What an answer takes, told from a few."""
+    subject = task.subject
+    asked = (subject.fitting(each.messages, plan.context - most) for each in questions(plan.data).drawn(plan.seed))
+    some = [ids for ids, _ in zip((ids for ids in asked if ids is not None), range(_TRIED), strict=False)]
+    if not some:
+        raise DaedalError("no held-out prompt leaves room for an answer", "Give a longer context")
+    start = time.monotonic()
+    generate(subject.gpt, some, most=most, stop_ids=subject.stop_ids, seed=plan.seed)
+    return (time.monotonic() - start) / len(some)
+
+
+def _preferred(task: AlignmentTask, report: Any) -> tuple[Measurement, ...]:
+    """Of held-out pairs, how often the chosen answer has become likelier than the rejected one, beside the reference."""
+    if not isinstance(task, PairTask):
+        return ()
+    right, count = task.told_apart()
+    about = {"model_hash": report.model.hash, "data_hash": report.data.hash}
+    return (
+        Measurement(
+            name="preferences told apart", unit="", better="higher", pieces="pairs",
+            definition=define("preference-accuracy", 1, by="implicit-reward"), **share_of(right, count), **about,
+        ),
+    )  # fmt: skip
+
+
+def _way(folder: RunFolder) -> list[Block]:
+    """Reward and gold over the root of the divergence, as validation found them; and whether the reward was exploited."""
+    records = [each for each in folder.records("metrics.jsonl") if "validation_reward" in each]
+    if not records:
+        return []
+    gold = "validation_gold" in records[-1]
+    rows = tuple(
+        (each["step"], math.sqrt(max(0.0, each["validation_kl"])), each["validation_reward"])
+        + ((each["validation_gold"],) if gold else ())
+        for each in records
+    )
+    table = Table(
+        title="The way", says="On held-out prompts; the divergence in nats an answer.",
+        head=("step", "root of the divergence", "reward", *(("gold",) if gold else ())), rows=rows,
+    )  # fmt: skip
+    return [table, *_exploited(records)] if gold else [table]
+
+
+def _exploited(records: list[dict[str, Any]]) -> list[Block]:
+    best = max(records, key=lambda each: each["validation_gold"])
+    first, last = records[0], records[-1]
+    rose, fell = (best["validation_gold"] - each["validation_gold"] for each in (first, last))
+    if best is last or fell <= _FALL * max(rose, 1e-9) or last["validation_reward"] < best["validation_reward"]:
+        return []
+    return [
+        Note(
+            brief=f"the gold reward was best at step {best['step']} ({best['validation_gold']:.3f}) and is "
+            f"{last['validation_gold']:.3f} now, while the reward rose: it is exploited. Fewer steps, or a larger --beta"
+        )
+    ]
+
+
+def _curve(folder: RunFolder) -> Curve | None:
+    """What was learned by, over the steps."""
+    records = folder.records("metrics.jsonl")
+    for name, held in (("rollout_reward", "validation_reward"), ("loss", "validation_loss")):
+        train, validation = (
+            tuple((each["step"], float(each[which])) for each in records if math.isfinite(each.get(which, math.nan)))
+            for which in (name, held)
+        )
+        if train:
+            return Curve(name=name.removeprefix("rollout_"), train=train, validation=validation)
+    return None
