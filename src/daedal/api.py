@@ -193,7 +193,11 @@ def _measure(task: "Task", plan: "Plan", listener: "Listener") -> tuple[float, C
     from daedal.families import ALIGNMENTS
 
     if plan.family in ALIGNMENTS:
-        return 0.0, lambda run: "Aligned"
+        from daedal.alignment.learner import AlignmentTask
+        from daedal.alignment.measuring import measured
+
+        if isinstance(task, AlignmentTask):
+            return measured(task, listener)
 
     reserve, why = 0.0, None
     try:

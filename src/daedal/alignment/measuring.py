@@ -25,11 +25,12 @@ from daedal.training.run import RunFolder
 _SHARE = 0.1  # of a budget, for the answers of both models
 _FEWEST, _MOST, _TRIED = 16, 200, 8
 _ANSWER = 64
-_FALL = 0.1  # of the way that a gold reward rose, which it may lose again
+_CLEARLY = 2.0  # standard errors by which a gold reward fell
 
 
-def measured(task: AlignmentTask, plan: AlignmentPlan, listener: Listener) -> tuple[float, Callable[[Path], str]]:
+def measured(task: AlignmentTask, listener: Listener) -> tuple[float, Callable[[Path], str]]:
     """The seconds of a budget to leave, and what then measures the run; see `daedal.training.session.Measure`."""
+    plan: AlignmentPlan = task.plan
     if isinstance(task, PictureTask):
         return 0.0, lambda run: f"Measure what it draws by daedal evaluate {run}. Aligned"
     most = plan.answer if isinstance(plan, OnlinePlan) else min(_ANSWER, max(1, plan.context // 2))
@@ -107,10 +108,10 @@ def _way(folder: RunFolder) -> list[Block]:
 
 
 def _exploited(records: list[dict[str, Any]]) -> list[Block]:
-    best = max(records, key=lambda each: each["validation_gold"])
-    first, last = records[0], records[-1]
-    rose, fell = (best["validation_gold"] - each["validation_gold"] for each in (first, last))
-    if best is last or fell <= _FALL * max(rose, 1e-9) or last["validation_reward"] < best["validation_reward"]:
+    best, last = max(records, key=lambda each: each["validation_gold"]), records[-1]
+    fell = best["validation_gold"] - last["validation_gold"]
+    noise = math.hypot(best["validation_gold_error"], last["validation_gold_error"])
+    if fell <= _CLEARLY * noise or last["validation_reward"] < best["validation_reward"]:
         return []
     return [
         Note(
@@ -121,13 +122,10 @@ def _exploited(records: list[dict[str, Any]]) -> list[Block]:
 
 
 def _curve(folder: RunFolder) -> Curve | None:
-    """What was learned by, over the steps."""
+    """The loss over the steps, where it tells something: of preferences, and not of answers that are ever new."""
     records = folder.records("metrics.jsonl")
-    for name, held in (("rollout_reward", "validation_reward"), ("loss", "validation_loss")):
-        train, validation = (
-            tuple((each["step"], float(each[which])) for each in records if math.isfinite(each.get(which, math.nan)))
-            for which in (name, held)
-        )
-        if train:
-            return Curve(name=name.removeprefix("rollout_"), train=train, validation=validation)
-    return None
+    train, validation = (
+        tuple((each["step"], float(each[which])) for each in records if math.isfinite(each.get(which, math.nan)))
+        for which in ("loss", "validation_loss")
+    )
+    return Curve(name="loss", train=train, validation=validation) if validation else None

@@ -166,6 +166,17 @@ class PairTask(OfflineTask):
     """Learns from pairs."""
 
     unit = "pairs"
+    model: DirectPolicy
+
+    @torch.no_grad()
+    def told_apart(self) -> tuple[int, int]:
+        """Of how many held-out pairs the chosen answer has the higher implicit reward; and of how many."""
+        right, device = 0, next(self.model.parameters()).device
+        groups = together(self.held.lengths)
+        for group in groups:
+            chosen, rejected = self.model.answers(self.some(self.held, group).to(device)).chunk(2)
+            right += int((chosen > rejected).sum())
+        return right, sum(len(group) for group in groups)
 
     def made(self, compared: Compared, indexes: Array, sequences: Any, targets: Tensor, reference: Tensor) -> PairBatch:
         return PairBatch(sequences, targets, reference)

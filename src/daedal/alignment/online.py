@@ -260,7 +260,7 @@ class OnlineTask(AlignmentTask):
 
 def measures(answered: Mapping[str, Tensor]) -> dict[str, float]:
     """What answers come to: their reward; KL to the reference (k3) and entropy, from their own tokens, in nats an answer and a
-    token; tokens; the share that the model ended, and that no other equals."""
+    token; tokens; the share that the model ended, and that no other equals; the second reward and its standard error."""
     known = answered["ids"] >= 0
     tokens = known.sum(1).float()
     rows = {tuple(row.tolist()) for row in answered["ids"]}
@@ -273,7 +273,10 @@ def measures(answered: Mapping[str, Tensor]) -> dict[str, float]:
         "ended": float(answered["ended"].mean()),
         "distinct": len(rows) / len(answered["ids"]),
     }
-    return found | ({"gold": float(answered["gold"].mean())} if "gold" in answered else {})
+    if "gold" in answered:
+        gold = answered["gold"]
+        found |= {"gold": float(gold.mean()), "gold_error": float(gold.std(correction=0) / len(gold) ** 0.5)}
+    return found
 
 
 class GRPOTask(OnlineTask):

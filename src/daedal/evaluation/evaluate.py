@@ -163,7 +163,7 @@ def evaluate(
     report = Report(
         daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,
         measurements=findings.measurements, baselines=findings.baselines, blocks=blocks,
-        missing=findings.missing, sampling=dict(findings.sampling), plan=_plan_facts(folder),
+        missing=findings.missing, sampling=dict(findings.sampling), plan=plan_facts(folder),
         curve=_curve(folder), seconds=round(time.monotonic() - started, 2), files={**sheets, **findings.files},
     )  # fmt: skip
     tell(1, "done")
@@ -298,7 +298,7 @@ def _part(tell: Tell, begin: float, end: float) -> Tell:
     return lambda share, doing: tell(begin + (end - begin) * share, doing)
 
 
-def _plan_facts(folder: RunFolder | None) -> dict[str, Any] | None:
+def plan_facts(folder: RunFolder | None) -> dict[str, Any] | None:
     """The plan of a run, with the steps that its budget allowed in the end, in which a folder goes by its name."""
     if folder is None:
         return None
