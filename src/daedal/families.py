@@ -219,10 +219,10 @@ _PAIRS = _aligned("dpo", "by pairs of answers, of which one was preferred, or by
 ALIGNMENTS = {
     "dpo": _PAIRS._replace(learns={**_PAIRS.learns, "histories": _SLATES}),
     "kto": _aligned("kto", "by answers that were liked or disliked", "offline", "preferences"),
-    "ppo": _aligned("ppo", "by a reward for its answers, which a network foretells", "online", "chat", "preferences"),
+    "ppo": _aligned("ppo", "by a reward for its answers, which a network foretells", "online_learner", "chat", "preferences"),
     "grpo": _aligned(
-        "grpo", "by a reward for its answers, each compared with others to the same prompt", "online", "chat", "preferences",
-        pictures="pictures:PictureGRPO",
+        "grpo", "by a reward for its answers, each compared with others to the same prompt", "online_learner",
+        "chat", "preferences", pictures="pictures:PictureGRPO",
     ),
 }  # fmt: skip
 """Ways to align a GPT, or a recommender, with what people prefer, by `daedal align`."""

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, Self
 import torch
 
 from daedal.alignment.divergence import Controller
-from daedal.alignment.online import GRPOLearner, GRPOTask, Prompt
+from daedal.alignment.online import GRPOTask, Prompt
+from daedal.alignment.online_learner import GRPOLearner
 from daedal.alignment.plans import GRPOPlan
 from daedal.alignment.policy import GroupPolicy
 from daedal.alignment.rewards import Asked

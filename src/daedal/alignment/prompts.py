@@ -10,7 +10,7 @@ import numpy as np
 
 from daedal.data import open_data
 from daedal.data.dialogues import conversation_of, prompt_of
-from daedal.data.examples import ExampleDataset
+from daedal.data.examples import ExampleDataset, ExampleSplit
 from daedal.data.manifest import MANIFEST
 from daedal.errors import DaedalError
 
@@ -77,15 +77,20 @@ def _of_folder(path: Path) -> tuple[str, Iterator[Question]]:
     split = next((data.split(name) for name in ("test", "validation") if len(data.split(name))), None)
     if split is None:
         raise DaedalError(f"{path} holds out nothing", "Build the data with a larger --split for it")
-    return f"{split.name} of {path.resolve().name}", _of_preferences(split) if data.has("prompt") else _of_chats(split)
+    return f"{split.name} of {path.resolve().name}", of_split(split)
 
 
-def _of_preferences(split: Any) -> Iterator[Question]:
+def of_split(split: ExampleSplit) -> Iterator[Question]:
+    """What is asked in a split: the prompts of preferences, or what comes before the last answer of conversations."""
+    return _of_preferences(split) if split.dataset.has("prompt") else _of_chats(split)
+
+
+def _of_preferences(split: ExampleSplit) -> Iterator[Question]:
     for prompt, chosen in zip(split.values("prompt"), split.values("chosen"), strict=True):
         yield Question(prompt, None if chosen is None else chosen["messages"][-1]["content"])
 
 
-def _of_chats(split: Any) -> Iterator[Question]:
+def _of_chats(split: ExampleSplit) -> Iterator[Question]:
     for whole in split.values("conversation"):
         if (found := _before_the_last_answer(whole["messages"])) is not None:
             yield found

@@ -1,0 +1,149 @@
+"""How PPO and GRPO are planned: which prompts are answered, how many answers make a rollout, and how long a step takes."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from daedal.alignment.divergence import Controller
+from daedal.alignment.learner import AlignmentLearner
+from daedal.alignment.online import GRPOTask, OnlineTask, PPOTask, Prompt
+from daedal.alignment.plans import GRPOPlan, OnlinePlan, PPOPlan
+from daedal.alignment.policy import ActorCritic, GroupPolicy, RolloutBatch
+from daedal.alignment.prompts import of_split
+from daedal.alignment.rollout import said
+from daedal.alignment.subject import Subject
+from daedal.data.examples import ExampleSplit
+from daedal.errors import DaedalError
+from daedal.models.model import IGNORE
+from daedal.training.learner import Facts
+from daedal.training.machine import Machine
+from daedal.training.plan import Plan
+from daedal.training.planning import Choice, Time
+from daedal.training.processes import Processes
+from daedal.training.trial import Trial
+
+
+def prompts_of(split: ExampleSplit, subject: Subject, room: int) -> list[Prompt]:
+    """The prompts of preferences, or what is before the last answer of conversations, each once; those that do not fit are left
+    out."""
+    found: dict[tuple[int, ...], Prompt] = {}
+    for messages, known in of_split(split):
+        ids = subject.fitting(messages, room)
+        if ids is not None:
+            found.setdefault(tuple(ids), Prompt(messages, ids, known))
+    return list(found.values())
+
+
+class OnlineLearner(AlignmentLearner):
+    """A GPT and prompts for it."""
+
+    passes_over: ClassVar[int]
+    samples: ClassVar[int]
+
+    def __init__(self, asked: Any, dataset: Any) -> None:
+        super().__init__(asked, dataset)
+        self._read: dict[tuple[str, int | bool], list[Prompt]] = {}
+
+    def answer(self, given: Mapping[str, Any]) -> int:
+        """Tokens of an answer, at most."""
+        return int(given.get("answer") or min(128, max(1, self.context(given) // 2)))
+
+    def prompts(self, split: str, given: Mapping[str, Any]) -> list[Prompt]:
+        """
+        Raises:
+            DaedalError: none of the train split fits.
+        """
+        room = self.context(given) - self.answer(given)
+        if (split, room) not in self._read:
+            found = prompts_of(self.dataset.split(split), self.subject, room)
+            if not found and split == "train":
+                raise DaedalError(
+                    f"No prompt of {self.asked.data} fits {room} tokens", "Give a shorter --answer, or other prompts"
+                )
+            self._read[split, room] = found
+        return self._read[split, room]
+
+    def facts(self, given: Mapping[str, Any]) -> Facts:
+        train, held = self.prompts("train", given), self.prompts("validation", given)
+        length = float(np.mean([len(each.ids) for each in train])) + self.answer(given)
+        return Facts(
+            train=len(train), validated=max(1, len(held)), vocab_size=self.vocab_size, length=length,
+            longest=max(len(each.ids) for each in train) + self.answer(given), examples=len(train),
+        )  # fmt: skip
+
+    def settle(self, choose: Choice, facts: Facts, within: Time, machine: Machine) -> None:
+        if not choose.given.get("reward"):
+            raise DaedalError(
+                "There is no reward to learn from", "Name one by --reward: a run, rule:NAME or module:function"
+            )
+        choose("gold", None)
+        choose("reward", "")
+        choose("answer", self.answer(choose.given))
+        samples = choose("samples", self.samples)
+        rollout = choose("rollout", samples * max(1, -(-64 // samples)))
+        choose("passes", self.passes_over)
+        choose("batch", rollout // 2 if self.passes_over > 1 and rollout % 2 == 0 else rollout)
+        if rollout % samples:
+            raise DaedalError(f"A rollout of {rollout} answers cannot be {samples} to each prompt", "Give a multiple")
+        if rollout % choose.values["batch"]:
+            raise DaedalError(f"A rollout of {rollout} answers has no whole batches", "Give a --batch that divides it")
+        super().settle(choose, facts, within, machine)
+
+    def trial(self, plan: Plan) -> Trial:
+        """Answers of random tokens, as long as they may be."""
+        assert isinstance(plan, OnlinePlan)
+        task = self.task(plan)
+        assert isinstance(task, OnlineTask)
+        order = sorted(task.prompts, key=lambda each: -len(each.ids))
+        words = task.model.allowed.stop or plan.vocab_size
+
+        def batch(count: int) -> RolloutBatch:
+            answers = [
+                (order[row % len(order)].ids, torch.randint(words, (plan.answer,)).tolist()) for row in range(count)
+            ]
+            read = said(answers)
+            zero = torch.zeros(int((read.targets != IGNORE).sum()))
+            return RolloutBatch(read.sequences, read.targets, *[zero] * 5)
+
+        optimizers = {"model": task.optimizer("model", plan)}
+        self._tried = task
+        return Trial(task.model, optimizers, lambda: batch(plan.micro_batch), batch(1), batch(2), plan.answer)
+
+    def step_seconds(self, trial: Trial, plan: Plan) -> float:
+        """A step, and its share of a rollout."""
+        assert isinstance(plan, OnlinePlan)
+        learned = super().step_seconds(trial, plan)
+        group = Processes(torch.device(plan.device))
+        count = max(1, plan.rollout // plan.samples)
+        task, start = self._tried, time.perf_counter()
+        task.answered([task.prompts[at % len(task.prompts)] for at in range(count)], plan.samples, plan.seed, group)
+        return learned + (time.perf_counter() - start) / plan.steps_per_rollout
+
+
+class GRPOLearner(OnlineLearner):
+    """GRPO and its prompts."""
+
+    samples, passes_over, beta = 8, 1, 0.02
+
+    def task(self, plan: Plan) -> GRPOTask:
+        assert isinstance(plan, GRPOPlan)
+        values = plan.model_dump()
+        model = GroupPolicy(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.below, plan.above)
+        train, held = (self.prompts(split, values) for split in ("train", "validation"))
+        return GRPOTask(model, self.subject, train, held, plan, self.dataset)
+
+
+class PPOLearner(OnlineLearner):
+    """PPO and its prompts."""
+
+    samples, passes_over, beta = 1, 2, 0.05
+
+    def task(self, plan: Plan) -> PPOTask:
+        assert isinstance(plan, PPOPlan)
+        values = plan.model_dump()
+        model = ActorCritic(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.clipping, plan.value_share)
+        train, held = (self.prompts(split, values) for split in ("train", "validation"))
+        return PPOTask(model, self.subject, train, held, plan, self.dataset)
