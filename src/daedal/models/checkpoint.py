@@ -20,11 +20,13 @@ from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.families import line, part, table
 from daedal.files import atomic_folder, atomic_path, make_folder, read_json, write_json
+from daedal.models.adapter import is_adapter
 from daedal.models.coded import needs_codec, with_codec
 from daedal.models.formats import Format, TensorName, family_of, format_of
 from daedal.models.habits import Habits
 from daedal.models.identity import CODEC, IDENTITY, OWN, identify
 from daedal.models.model import Model
+from daedal.models.rotary_rows import apart, together
 from daedal.models.weights import check_header, require_kind, require_numbers, require_to_load, write_tensors
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -79,6 +81,19 @@ def save_model(
         index.unlink(missing_ok=True)
     for stale in set(folder.glob("model*.safetensors")) - {folder / name for name in names}:
         stale.unlink()  # of an earlier save with other shards
+    describe(model, folder, dtype, codec, notes, habits)
+
+
+def describe(
+    model: Model,
+    folder: Path,
+    dtype: torch.dtype,
+    codec: TextCodec | None = None,
+    notes: Mapping[str, Any] | None = None,
+    habits: Habits | None = None,
+) -> None:
+    """Write all of a checkpoint but its weights; see `save_model`."""
+    form = _format(model.family)
     special = {
         "bos_token_id": None if codec is None else codec.bos_id,
         "eos_token_id": None if codec is None else codec.eos_id,
@@ -154,6 +169,10 @@ def load_model(
         DaedalError: a file is missing, damaged, hostile, or of a kind that is not supported.
     """
     folder = resolve(folder_or_hub_id)
+    if is_adapter(folder):
+        from daedal.models.joined import load_joined  # which opens the base by this function
+
+        return load_joined(folder, dtype, device)
     if (folder / CODEC).is_dir():
         return with_codec(_load_one(folder, dtype, device), _load_one(folder / CODEC, dtype, device))
     model = _load_one(folder, dtype, device)
@@ -197,7 +216,7 @@ def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | st
         for entry in entries:
             source = tensors[entry.file][...]
             source = source.T if entry.transposed else source
-            source = _pair(source, entry)
+            source = together(source, entry)
             target = loaded[entry.parameter]
             (target if entry.rows is None else target[slice(*entry.rows)]).copy_(source)
         for name, tensor in loaded.items():
@@ -239,7 +258,7 @@ def resolve(folder_or_hub_id: Path | str) -> Path:
         DaedalError: there is no such folder, and no such id that can be reached; or the folder holds no model.
     """
     folder = Path(folder_or_hub_id)
-    if (folder / "config.json").is_file():
+    if (folder / "config.json").is_file() or is_adapter(folder):
         return folder
     if (folder / "training").is_dir() and not any(folder.glob("*.safetensors")):
         raise DaedalError(
@@ -287,31 +306,8 @@ def _extract(parameters: Mapping[str, Tensor], entry: TensorName, dtype: torch.d
     tensor = parameters[entry.parameter].detach()
     tensor = tensor if entry.rows is None else tensor[slice(*entry.rows)]
     tensor = tensor.T if entry.transposed else tensor
-    if entry.paired:
-        turned, rest = _turned(tensor, entry)
-        tensor = torch.cat((unpair(turned, entry.paired), rest))
-    tensor = tensor.to("cpu", dtype)
+    tensor = apart(tensor, entry).to("cpu", dtype)
     return tensor.clone(memory_format=torch.contiguous_format)  # safetensors refuses views of one storage
-
-
-def _pair(tensor: Tensor, entry: TensorName) -> Tensor:
-    """From Hugging Face's order of rotary channels (i, i + width / 2) to neighbours (2i, 2i + 1)."""
-    if not entry.paired:
-        return tensor
-    turned, rest = _turned(tensor, entry)
-    pairs = turned.view(-1, 2, entry.paired // 2, *turned.shape[1:]).transpose(1, 2).flatten(0, 2)
-    return torch.cat((pairs, rest))
-
-
-def unpair(tensor: Tensor, width: int) -> Tensor:
-    """From neighbours (2i, 2i + 1) to Hugging Face's order of rotary channels, in heads of this `width`; 0 for others."""
-    return tensor.view(-1, width // 2, 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2) if width else tensor
-
-
-def _turned(tensor: Tensor, entry: TensorName) -> tuple[Tensor, Tensor]:
-    """The rows that are rotary channels, and the rest."""
-    count = len(tensor) if entry.turned is None else entry.turned
-    return tensor[:count], tensor[count:]
 
 
 def _shape(entry: TensorName, shapes: dict[str, torch.Size]) -> torch.Size:
