@@ -6,10 +6,10 @@ from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder
 from daedal.models.adapter import Adapter, is_adapter
+from daedal.models.base_folder import base_folder, base_of
 from daedal.models.checkpoint import load_model, resolve, save_model
 from daedal.models.habits import Habits
 from daedal.models.identity import identify
-from daedal.models.joined import base_folder, base_of
 
 
 def merge(run: Path | str, out: Path | str) -> Path:

@@ -20,8 +20,11 @@ from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.families import line, part, table
 from daedal.files import atomic_folder, atomic_path, make_folder, read_json, write_json
-from daedal.models.adapter import is_adapter
+from daedal.models.adapter import Adapter, is_adapter
+from daedal.models.base_folder import base_folder, base_of
 from daedal.models.coded import needs_codec, with_codec
+from daedal.models.folders import resolve as resolve
+from daedal.models.folders import weight_files as weight_files
 from daedal.models.formats import Format, TensorName, family_of, format_of
 from daedal.models.habits import Habits
 from daedal.models.identity import CODEC, IDENTITY, OWN, identify
@@ -32,8 +35,6 @@ from daedal.models.weights import check_header, require_kind, require_numbers, r
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _OWN_DTYPES = {**_DTYPES, "I64": torch.int64, "BOOL": torch.bool}  # counts that our own networks keep
 _DTYPE_NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
-_WANTED = ("*.json", "*.safetensors", "merges.txt", "vocab.txt", "*.spm", "*.jinja", "tokenizer.model", "README.md")
-_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def save_model(
@@ -170,9 +171,10 @@ def load_model(
     """
     folder = resolve(folder_or_hub_id)
     if is_adapter(folder):
-        from daedal.models.joined import load_joined  # which opens the base by this function
-
-        return load_joined(folder, dtype, device)
+        adapter = Adapter.open(folder, base_of(folder))
+        joined = load_model(base_folder(adapter.base, folder), dtype, device)
+        adapter.join(joined)
+        return joined
     if (folder / CODEC).is_dir():
         return with_codec(_load_one(folder, dtype, device), _load_one(folder / CODEC, dtype, device))
     model = _load_one(folder, dtype, device)
@@ -251,43 +253,6 @@ def config_of(family: str) -> type[Config]:
     return found
 
 
-def resolve(folder_or_hub_id: Path | str) -> Path:
-    """The local folder of a checkpoint; a Hugging Face id is downloaded first.
-
-    Raises:
-        DaedalError: there is no such folder, and no such id that can be reached; or the folder holds no model.
-    """
-    folder = Path(folder_or_hub_id)
-    if (folder / "config.json").is_file() or is_adapter(folder):
-        return folder
-    if (folder / "training").is_dir() and not any(folder.glob("*.safetensors")):
-        raise DaedalError(
-            f"The run in {folder} has saved no model yet", f"Go on with it by daedal train --resume {folder}"
-        )
-    if folder.is_dir():
-        raise DaedalError(
-            f"{folder} holds no trained model: it has no config.json", "Name a folder that `daedal train` wrote"
-        )
-    name = str(folder_or_hub_id)
-    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
-        raise DaedalError(f"{name} is not a folder", "Give a run folder, or a Hugging Face id such as Qwen/Qwen3-0.6B")
-    import huggingface_hub
-
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                name,
-                allow_patterns=list(_WANTED),
-            )
-        )
-    except Exception as error:  # the hub library has dozens: no network, no such id, gated, cache not writable
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DaedalError(
-            f"{name} is neither a folder here nor a model that the Hugging Face hub gives ({reason})",
-            "Check the name and the connection",
-        ) from None
-
-
 def _shards(model: Model, form: Format, dtype: torch.dtype, max_shard_bytes: int) -> list[list[TensorName]]:
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     shards: list[list[TensorName]] = [[]]
@@ -330,31 +295,6 @@ def _open_tensors(
         except (SafetensorError, OSError, ValueError) as error:
             raise DaedalError(f"{path} is damaged ({error})", "Restore it from a copy, or download it again") from None
     return tensors
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that hold the weights: one, or the shards that the index names."""
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if single.exists():
-        return [single]
-    if not index.exists():
-        if any(any(folder.glob(pattern)) for pattern in _PICKLES):
-            raise DaedalError(
-                f"{folder} holds weights only as pickles, which can run code when they are read",
-                "Convert them to safetensors with Transformers in a place that you trust",
-            )
-        raise DaedalError(f"{single} is missing", "Check the path, or train the model again")
-    value = read_json(index)
-    names = value.get("weight_map") if isinstance(value, dict) else None
-    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
-        raise DaedalError(f"{index} has no weight_map", "Restore it from a copy")
-    files = sorted(set(names.values()))
-    for name in files:
-        if Path(name).name != name or not name.endswith(".safetensors"):
-            raise DaedalError(f"{index} names {name!r}, which is not a safetensors file beside it", "Do not trust it")
-        if not (folder / name).exists():
-            raise DaedalError(f"{folder / name} is missing", "Restore it from a copy, or download it again")
-    return [folder / name for name in files]
 
 
 def _require_layers(config: Any, tensors: Mapping[str, Any], folder: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from daedal.config import Config
 from daedal.duration import format_duration, parse_duration
 from daedal.files import absolute
-from daedal.models.joined import base_folder, base_of
+from daedal.models.base_folder import base_folder, base_of
 from daedal.training.learned_data import fingerprint_of, own_data
 from daedal.training.learner import Learner, open_learner
 from daedal.training.machine import keep_freed_memory, measure_machine

@@ -1,23 +1,12 @@
-"""A LoRA joined with its base: where the base lies, and whether it is still what the LoRA was put beside."""
+"""The base of a LoRA: where it lies, and whether it is still what the LoRA was put beside."""
 
 import os
 from pathlib import Path
 
-import torch
-
 from daedal.errors import DaedalError
-from daedal.models.adapter import CONFIG, Adapter, digest, is_adapter, places_of
-from daedal.models.checkpoint import load_model, resolve, weight_files
+from daedal.models.adapter import CONFIG, digest, is_adapter, places_of
+from daedal.models.folders import resolve, weight_files
 from daedal.models.identity import IDENTITY, Base, identify
-from daedal.models.model import Model
-
-
-def load_joined(folder: Path, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Model:
-    """The model that the LoRA in a folder and its base are together; see `daedal.models.checkpoint.load_model`."""
-    adapter = Adapter.open(folder, base_of(folder))
-    model = load_model(base_folder(adapter.base, folder), dtype, device)
-    adapter.join(model)
-    return model
 
 
 def base_of(folder: Path) -> Base | None:
