@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from daedal.api import export as export
     from daedal.api import load as load
     from daedal.api import make_plan as make_plan
+    from daedal.api import merge as merge
     from daedal.api import resume as resume
     from daedal.api import train as train
 
 __version__ = "0.1.0"
-__all__ = ["DaedalError", "build_data", "compare", "evaluate", "export", "load", "make_plan", "resume", "train"]
+__all__ = ["DaedalError", "build_data", "compare", "evaluate", "export", "load", "make_plan", "merge", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -186,6 +186,17 @@ def export(
     return write(run, to, quantize, progress)
 
 
+def merge(run: str | Path, out: str | Path) -> Path:
+    """Write the one model that a LoRA and its base are together: of a run that was tuned with `lora`, or of what PEFT wrote.
+
+    Raises:
+        DaedalError: there is no LoRA, its base is gone or another, or `out` is taken.
+    """
+    from daedal.interop.merge import merge as write
+
+    return write(run, out)
+
+
 def _measure(task: "Task", plan: "Plan", listener: "Listener") -> tuple[float, Callable[[Path], str]]:
     """What measures a run when it ends, where there is something to measure it with and by; see `daedal.training.session`."""
     from daedal.evaluation.evaluate import options_for, seconds_to_leave

@@ -203,7 +203,14 @@ BUILT_IN = {
 }
 
 
-TUNINGS: dict[str, Line] = {}
+TUNINGS: dict[str, Line] = {
+    "chat": Line(
+        "a GPT that has learned already to answer in conversations: all of its weights, or a LoRA",
+        "tokens",
+        "daedal.models.gpt:GPT",
+        {"chat": Learning("daedal.training.chats:ChatLearner", "daedal.training.chat_plan:ChatPlan")},
+    ),
+}
 """Ways to fine-tune what another family is, by `daedal train`: a line each, whose model is that of the family."""
 
 

@@ -37,6 +37,7 @@ _COMMANDS = {
     "serve": "Serve models to whatever speaks the OpenAI API.",
     "evaluate": "Measure a model beside its baselines, and write the report.",
     "compare": "Let two models answer the same prompts, and say which of them is preferred.",
+    "merge": "Write a LoRA and its base as one model.",
     "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",
 }
 

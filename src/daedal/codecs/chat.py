@@ -57,6 +57,39 @@ CHATML = (
 )
 """For models that learn conversations from nothing: ChatML, with tools as Hermes and Qwen write them."""
 
+LINES = (
+    "{%- macro called(message) %}"
+    "{%- for call in message['tool_calls'] or [] %}"
+    "{%- set function = call['function'] or call %}"
+    "{{ '\\n<tool_call>\\n{\"name\": ' + (function['name'] | tojson) + ', \"arguments\": ' }}"
+    "{%- if function['arguments'] is string %}{{ function['arguments'] }}"
+    "{%- else %}{{ function['arguments'] | tojson }}{%- endif %}"
+    "{{ '}\\n</tool_call>' }}"
+    "{%- endfor %}"
+    "{%- endmacro %}"
+    "{%- set names = {'user': 'User', 'system': 'System', 'tool': 'Tool'} %}"
+    "{%- if tools %}{{ 'System: ' }}"
+    "{%- if messages[0]['role'] == 'system' %}{{ (messages[0]['content'] | trim) + '\\n' }}{%- endif %}"
+    "{{ 'You may call these functions:\\n<tools>\\n' }}"
+    "{%- for tool in tools %}{{ (tool | tojson) + '\\n' }}{%- endfor %}"
+    '{{ \'</tools>\\nWrite a call so:\\n<tool_call>\\n{"name": ..., "arguments": ...}\\n</tool_call>\\n\' }}'
+    "{%- endif %}"
+    "{%- for message in messages %}"
+    "{%- if not loop.first and messages[loop.index0 - 1]['role'] == 'assistant' %}{{ '\\n' }}{%- endif %}"
+    "{%- if message['role'] == 'assistant' %}"
+    "{{ 'Assistant:' }}{%- if message['content'] %}{{ ' ' + (message['content'] | trim) }}{%- endif %}"
+    "{{ called(message) + eos_token }}"
+    "{%- elif not (tools and loop.first and message['role'] == 'system') %}"
+    "{{ names.get(message['role'], message['role']) + ': ' + (message['content'] | trim) + '\\n' }}"
+    "{%- endif %}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}"
+    "{%- if messages and messages[-1]['role'] == 'assistant' %}{{ '\\n' }}{%- endif %}{{ 'Assistant:' }}"
+    "{%- endif %}"
+)
+"""For models that have learned texts alone and are to learn conversations: a line a turn, an answer ended by the end of a text,
+and no token that is new to them."""
+
 _MAX_TEMPLATE = 2**20
 _MAX_REPEAT = 10**6
 _TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")

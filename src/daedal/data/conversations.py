@@ -2,11 +2,16 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
+from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.text import TextCodec
+from daedal.codecs.turns import Turns
+from daedal.data.column_codecs import ChatColumns
+from daedal.data.encode import id_dtype
 from daedal.data.examples import ExampleDataset, ExampleSplit
 from daedal.data.manifest import MANIFEST, CodecRecord, Manifest, SplitRecord
 from daedal.data.options import BuildOptions
@@ -24,11 +29,14 @@ class ConversationSplit(Split):
 
     Attributes:
         learned: which tokens a model is to learn to say.
+        refused: conversations that are left out, since the chat template refuses them.
     """
 
-    def __init__(self, examples: ExampleSplit, dataset: "ConversationDataset", sizes: Int64[Array, " vocab"]) -> None:
-        column = examples.ragged(COLUMN)
+    def __init__(self, examples: ExampleSplit, dataset: "ConversationDataset") -> None:
+        sizes = dataset.sizes
+        column = examples.ragged(COLUMN) if dataset.reader is None else _read(examples, dataset.reader)
         self.name, self.dataset = examples.name, dataset
+        self.refused = len(examples) - len(column.borders) + 1
         # where a split holds no answer at all, which are learned is not written
         self.learned = column.learned if column.learned is not None else np.zeros(len(column.ids), dtype=bool)
         self._shards = [column.ids] if len(column.ids) else []
@@ -42,7 +50,7 @@ class ConversationSplit(Split):
         said = np.asarray(column.ids)[self.learned]
         self.learnable = len(said), int(sizes[said].sum())
         self.record = SplitRecord(
-            documents=len(column),
+            documents=len(column.borders) - 1,
             tokens=len(column.ids),
             bytes=int(written[-1]),
             characters=int(written[-1]),
@@ -63,19 +71,17 @@ class ConversationSplit(Split):
 
 
 class ConversationDataset(Dataset):
-    """A data folder of conversations, as a data folder of text is used."""
+    """A data folder of conversations, as a data folder of text is used.
 
-    def __init__(self, examples: ExampleDataset) -> None:
-        self.folder, self.examples = examples.folder, examples
-        self._text: TextCodec = examples.codec("chat").codec  # type: ignore[attr-defined]
-        sizes = [len(self._text.token_bytes(id)) for id in range(self._text.vocab_size)]
-        self._splits = {
-            name: ConversationSplit(examples.split(name), self, np.array(sizes, dtype=np.int64))
-            for name in examples.manifest.splits
-        }
+    Args:
+        reader: reads the conversations anew, as a model does whose tokenizer or chat template is another.
+    """
+
+    def __init__(self, examples: ExampleDataset, reader: Turns | None = None) -> None:
+        self.folder, self.examples, self.reader = examples.folder, examples, reader
+        self._text: TextCodec = examples.codec("chat").codec if reader is None else reader.codec  # type: ignore[attr-defined]
+        self._splits = {name: ConversationSplit(examples.split(name), self) for name in examples.manifest.splits}
         made = examples.manifest
-        dtype = made.columns[COLUMN].dtype
-        assert dtype is not None
         assert self._text.eos_id is not None
         self.manifest = Manifest(
             fingerprint=made.fingerprint,
@@ -87,17 +93,61 @@ class ConversationDataset(Dataset):
                 kind=self._text.kind,
                 vocab_size=self._text.vocab_size,
                 eos_id=self._text.eos_id,
-                dtype=dtype,
+                dtype=id_dtype(self._text.vocab_size).name,
                 fingerprint=self._text.fingerprint(),
             ),
             splits={name: split.record for name, split in self._splits.items()},
             split_by=made.split_by,
         )
 
+    def split(self, name: str) -> ConversationSplit:
+        found = super().split(name)
+        assert isinstance(found, ConversationSplit)
+        return found
+
+    def read_by(self, codec: TextCodec, template: ChatTemplate) -> "ConversationDataset":
+        """The same as a model reads it that has this tokenizer and chat template: as they are stored where these are the data's
+        own, else read anew."""
+        if self.examples.manifest.codecs["chat"].fingerprint == ChatColumns(codec, template).fingerprint():
+            return self if self.reader is None else ConversationDataset(self.examples)
+        return ConversationDataset(self.examples, Turns(codec, template))
+
+    @cached_property
+    def sizes(self) -> Int64[Array, " vocab"]:
+        """Bytes of each token."""
+        return np.array([len(self._text.token_bytes(id)) for id in range(self._text.vocab_size)], dtype=np.int64)
+
     @cached_property
     def codec(self) -> TextCodec:
         """The codec of what is said; the turns are in its special tokens, or in its text."""
         return self._text
+
+
+class _Read(NamedTuple):
+    """Conversations as ids, end to end, as a `RaggedColumn` has them."""
+
+    ids: Int64[Array, " ids"]
+    borders: Int64[Array, " rows_and_one"]
+    learned: Bool[Array, " ids"]
+
+
+def _read(examples: ExampleSplit, reader: Turns) -> _Read:
+    """The conversations of a split as a model reads them, each with the end of a text; without those that its chat template
+    refuses."""
+    ids: list[Array] = []
+    learned: list[Array] = []
+    end = np.array([reader.codec.eos_id], dtype=np.int64)
+    for value in examples.values(COLUMN):
+        try:
+            turned = reader.read(value)
+        except DaedalError:
+            continue
+        ids.append(np.append(turned.ids, end))
+        learned.append(np.append(turned.said, False))
+    borders = np.cumsum([0, *map(len, ids)], dtype=np.int64)
+    if not ids:
+        return _Read(np.zeros(0, dtype=np.int64), borders, np.zeros(0, dtype=bool))
+    return _Read(np.concatenate(ids), borders, np.concatenate(learned))
 
 
 def open_stream(folder: str | Path) -> Dataset:
@@ -113,7 +163,7 @@ def open_stream(folder: str | Path) -> Dataset:
     return Dataset.open(folder)
 
 
-def stream_of(examples: ExampleDataset) -> Dataset:
+def stream_of(examples: ExampleDataset) -> ConversationDataset:
     """
     Raises:
         DaedalError: they are no conversations.

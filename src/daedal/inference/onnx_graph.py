@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import onnx
 import torch
-from jaxtyping import Float, Int8, UInt8
+from jaxtyping import Float, Int8
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
@@ -23,6 +23,7 @@ from daedal.errors import DaedalError
 from daedal.inference.prompt_lookup import AHEAD
 from daedal.models.gpt import GPT
 from daedal.nn.attention import CausalAttention, ValueEmbedding
+from daedal.nn.four_bit import block_length, quantized
 from daedal.nn.mlp import GatedMLP, PlainMLP
 from daedal.nn.norm import LayerNorm, QueryKeyNorm, RMSNorm
 from daedal.nn.position import Rotary
@@ -30,8 +31,6 @@ from daedal.nn.transformer import Block, OriginBlock
 
 Bits = Literal[32, 8, 4]
 
-BLOCK = 128
-"""Weights that share a scale: longer blocks are faster, shorter ones closer."""
 _OURS = "com.microsoft"
 _SPARE = AHEAD + 1
 """Positions beyond the context: guesses of the last tokens are read, and thrown away."""
@@ -123,27 +122,6 @@ class Graph:
         return self.add(
             "SimplifiedLayerNormalization", [x, self.weight(f"{name}.gain", gain)], name, axis=-1, epsilon=eps
         )
-
-
-def block_length(inputs: int, bits: Bits) -> int:
-    """Weights of a row that share a scale: twice as many in 8 bits where no block is left half empty, which is an eighth
-    faster with several rows."""
-    return 2 * BLOCK if bits == 8 and inputs % (2 * BLOCK) == 0 else BLOCK
-
-
-def quantized(
-    weight: Float[Tensor, "outputs inputs"], bits: Literal[8, 4]
-) -> tuple[UInt8[Tensor, "outputs blocks bytes"], Float[Tensor, "outputs blocks"]]:
-    """Each block of a row as whole numbers around the middle of their range, and what to multiply them by; in 4 bits two
-    numbers share a byte, the earlier in its lower half."""
-    outputs, inputs = weight.shape
-    middle, length = 1 << (bits - 1), block_length(inputs, bits)
-    blocks = nn.functional.pad(weight.float(), (0, -inputs % length)).view(outputs, -1, length)
-    scales = (blocks.abs().amax(2) / (middle - 1)).clamp_min_(torch.finfo(torch.float32).tiny)
-    codes = (blocks / scales[:, :, None]).round_().add_(middle).to(torch.uint8)
-    if bits == 4:
-        codes = codes[:, :, 0::2] | (codes[:, :, 1::2] << 4)
-    return codes, scales
 
 
 def by_output(

@@ -11,6 +11,8 @@ from typing import Any
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.files import atomic_folder, read_json
+from daedal.interop.merge import merge
+from daedal.models.adapter import is_adapter
 from daedal.models.checkpoint import load_model, resolve, weight_files
 from daedal.models.formats import format_of
 from daedal.models.gpt import GPT
@@ -79,6 +81,8 @@ def export(
         name = folder.resolve().name if Path(run).is_dir() else str(run).rpartition("/")[2]
         write_gguf(model, codec, folder, to, name, quantize or "f32", progress)
         return to
+    if is_adapter(folder):
+        return merge(folder, to)
     with atomic_folder(to) as temporary:
         for name in _FILES:
             if (folder / name).is_file():

@@ -26,11 +26,11 @@ from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.files import atomic_path
 from daedal.interop.gguf_vocabulary import Vocabulary, vocabulary
-from daedal.models.checkpoint import unpair
 from daedal.models.formats import TensorName
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.habits import stop_ids
 from daedal.models.huggingface import tensor_names
+from daedal.models.rotary_rows import unpair
 
 Quantize = Literal["f32", "f16", "bf16", "q8_0", "q4_0"]
 """The numbers of the matrices: q8_0 has 8.5 bits for each, q4_0 4.5."""

@@ -20,18 +20,21 @@ from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.families import line, part, table
 from daedal.files import atomic_folder, atomic_path, make_folder, read_json, write_json
+from daedal.models.adapter import Adapter, is_adapter
+from daedal.models.base_folder import base_folder, base_of
 from daedal.models.coded import needs_codec, with_codec
+from daedal.models.folders import resolve as resolve
+from daedal.models.folders import weight_files as weight_files
 from daedal.models.formats import Format, TensorName, family_of, format_of
 from daedal.models.habits import Habits
 from daedal.models.identity import CODEC, IDENTITY, OWN, identify
 from daedal.models.model import Model
+from daedal.models.rotary_rows import apart, together
 from daedal.models.weights import check_header, require_kind, require_numbers, require_to_load, write_tensors
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _OWN_DTYPES = {**_DTYPES, "I64": torch.int64, "BOOL": torch.bool}  # counts that our own networks keep
 _DTYPE_NAMES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
-_WANTED = ("*.json", "*.safetensors", "merges.txt", "vocab.txt", "*.spm", "*.jinja", "tokenizer.model", "README.md")
-_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def save_model(
@@ -79,6 +82,19 @@ def save_model(
         index.unlink(missing_ok=True)
     for stale in set(folder.glob("model*.safetensors")) - {folder / name for name in names}:
         stale.unlink()  # of an earlier save with other shards
+    describe(model, folder, dtype, codec, notes, habits)
+
+
+def describe(
+    model: Model,
+    folder: Path,
+    dtype: torch.dtype,
+    codec: TextCodec | None = None,
+    notes: Mapping[str, Any] | None = None,
+    habits: Habits | None = None,
+) -> None:
+    """Write all of a checkpoint but its weights; see `save_model`."""
+    form = _format(model.family)
     special = {
         "bos_token_id": None if codec is None else codec.bos_id,
         "eos_token_id": None if codec is None else codec.eos_id,
@@ -154,6 +170,11 @@ def load_model(
         DaedalError: a file is missing, damaged, hostile, or of a kind that is not supported.
     """
     folder = resolve(folder_or_hub_id)
+    if is_adapter(folder):
+        adapter = Adapter.open(folder, base_of(folder))
+        joined = load_model(base_folder(adapter.base, folder), dtype, device)
+        adapter.join(joined)
+        return joined
     if (folder / CODEC).is_dir():
         return with_codec(_load_one(folder, dtype, device), _load_one(folder / CODEC, dtype, device))
     model = _load_one(folder, dtype, device)
@@ -197,7 +218,7 @@ def _load_one(folder: Path, dtype: torch.dtype | None, device: torch.device | st
         for entry in entries:
             source = tensors[entry.file][...]
             source = source.T if entry.transposed else source
-            source = _pair(source, entry)
+            source = together(source, entry)
             target = loaded[entry.parameter]
             (target if entry.rows is None else target[slice(*entry.rows)]).copy_(source)
         for name, tensor in loaded.items():
@@ -232,43 +253,6 @@ def config_of(family: str) -> type[Config]:
     return found
 
 
-def resolve(folder_or_hub_id: Path | str) -> Path:
-    """The local folder of a checkpoint; a Hugging Face id is downloaded first.
-
-    Raises:
-        DaedalError: there is no such folder, and no such id that can be reached; or the folder holds no model.
-    """
-    folder = Path(folder_or_hub_id)
-    if (folder / "config.json").is_file():
-        return folder
-    if (folder / "training").is_dir() and not any(folder.glob("*.safetensors")):
-        raise DaedalError(
-            f"The run in {folder} has saved no model yet", f"Go on with it by daedal train --resume {folder}"
-        )
-    if folder.is_dir():
-        raise DaedalError(
-            f"{folder} holds no trained model: it has no config.json", "Name a folder that `daedal train` wrote"
-        )
-    name = str(folder_or_hub_id)
-    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
-        raise DaedalError(f"{name} is not a folder", "Give a run folder, or a Hugging Face id such as Qwen/Qwen3-0.6B")
-    import huggingface_hub
-
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                name,
-                allow_patterns=list(_WANTED),
-            )
-        )
-    except Exception as error:  # the hub library has dozens: no network, no such id, gated, cache not writable
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DaedalError(
-            f"{name} is neither a folder here nor a model that the Hugging Face hub gives ({reason})",
-            "Check the name and the connection",
-        ) from None
-
-
 def _shards(model: Model, form: Format, dtype: torch.dtype, max_shard_bytes: int) -> list[list[TensorName]]:
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     shards: list[list[TensorName]] = [[]]
@@ -287,31 +271,8 @@ def _extract(parameters: Mapping[str, Tensor], entry: TensorName, dtype: torch.d
     tensor = parameters[entry.parameter].detach()
     tensor = tensor if entry.rows is None else tensor[slice(*entry.rows)]
     tensor = tensor.T if entry.transposed else tensor
-    if entry.paired:
-        turned, rest = _turned(tensor, entry)
-        tensor = torch.cat((unpair(turned, entry.paired), rest))
-    tensor = tensor.to("cpu", dtype)
+    tensor = apart(tensor, entry).to("cpu", dtype)
     return tensor.clone(memory_format=torch.contiguous_format)  # safetensors refuses views of one storage
-
-
-def _pair(tensor: Tensor, entry: TensorName) -> Tensor:
-    """From Hugging Face's order of rotary channels (i, i + width / 2) to neighbours (2i, 2i + 1)."""
-    if not entry.paired:
-        return tensor
-    turned, rest = _turned(tensor, entry)
-    pairs = turned.view(-1, 2, entry.paired // 2, *turned.shape[1:]).transpose(1, 2).flatten(0, 2)
-    return torch.cat((pairs, rest))
-
-
-def unpair(tensor: Tensor, width: int) -> Tensor:
-    """From neighbours (2i, 2i + 1) to Hugging Face's order of rotary channels, in heads of this `width`; 0 for others."""
-    return tensor.view(-1, width // 2, 2, *tensor.shape[1:]).transpose(1, 2).flatten(0, 2) if width else tensor
-
-
-def _turned(tensor: Tensor, entry: TensorName) -> tuple[Tensor, Tensor]:
-    """The rows that are rotary channels, and the rest."""
-    count = len(tensor) if entry.turned is None else entry.turned
-    return tensor[:count], tensor[count:]
 
 
 def _shape(entry: TensorName, shapes: dict[str, torch.Size]) -> torch.Size:
@@ -334,31 +295,6 @@ def _open_tensors(
         except (SafetensorError, OSError, ValueError) as error:
             raise DaedalError(f"{path} is damaged ({error})", "Restore it from a copy, or download it again") from None
     return tensors
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that hold the weights: one, or the shards that the index names."""
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if single.exists():
-        return [single]
-    if not index.exists():
-        if any(any(folder.glob(pattern)) for pattern in _PICKLES):
-            raise DaedalError(
-                f"{folder} holds weights only as pickles, which can run code when they are read",
-                "Convert them to safetensors with Transformers in a place that you trust",
-            )
-        raise DaedalError(f"{single} is missing", "Check the path, or train the model again")
-    value = read_json(index)
-    names = value.get("weight_map") if isinstance(value, dict) else None
-    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
-        raise DaedalError(f"{index} has no weight_map", "Restore it from a copy")
-    files = sorted(set(names.values()))
-    for name in files:
-        if Path(name).name != name or not name.endswith(".safetensors"):
-            raise DaedalError(f"{index} names {name!r}, which is not a safetensors file beside it", "Do not trust it")
-        if not (folder / name).exists():
-            raise DaedalError(f"{folder / name} is missing", "Restore it from a copy, or download it again")
-    return [folder / name for name in files]
 
 
 def _require_layers(config: Any, tensors: Mapping[str, Any], folder: Path) -> None:

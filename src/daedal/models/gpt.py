@@ -320,12 +320,13 @@ class GPT(Model):
 
     def loss(self, batch: TokenBatch | TargetBatch, player: str = "model") -> Loss:
         """Cross-entropy in nats, summed over the targets and divided by the count of the whole step."""
+        targets = batch.targets.flatten()
         if isinstance(batch, TargetBatch):
-            hidden = self.states(batch.sequences)
+            learned = (targets != IGNORE).nonzero()[:, 0]  # of a conversation about half: the others need no logits
+            hidden, targets = self.states(batch.sequences).index_select(0, learned), targets.index_select(0, learned)
         else:
             hidden = self.hidden(batch.inputs, first=batch.first).flatten(0, 1)
-        total = linear_cross_entropy(hidden, self.head_weight, batch.targets.flatten(), IGNORE, 1 / batch.moment.count)
-        return Loss(total)
+        return Loss(linear_cross_entropy(hidden, self.head_weight, targets, IGNORE, 1 / batch.moment.count))
 
     @property
     def token_tables(self) -> list[nn.Embedding]:

@@ -43,6 +43,20 @@ _OF_OTHERS: dict[str, tuple[str, dict[str, str | None]]] = {
 _File = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=100)]
 
 
+class Base(Config):
+    """What a LoRA was put beside.
+
+    Attributes:
+        name: its folder, or its id on the Hugging Face Hub.
+        weights: SHA-256 of its weight files; None where nobody wrote it down.
+        bits: of a weight of its matrices, where they were 4.
+    """
+
+    name: str = Field(min_length=1, max_length=4096)
+    weights: str | None = None
+    bits: Literal[4] | None = None
+
+
 class Identity(Config):
     """What a model is.
 
@@ -53,6 +67,7 @@ class Identity(Config):
         columns: those that were learned, with the file of the codec of each; None where their values are numbers of classes.
         capabilities: what it can do with what it learned; none where the folder does not say.
         codec: the name of the run whose codes it learned, which is kept in `codec/`.
+        base: what the weights in the folder, a LoRA, belong to.
     """
 
     format: Literal[1] = _FORMAT
@@ -62,6 +77,7 @@ class Identity(Config):
     columns: dict[str, _File | None]
     capabilities: tuple[str, ...] = ()
     codec: str | None = None
+    base: Base | None = None
 
     @classmethod
     def of(
@@ -83,7 +99,7 @@ class Identity(Config):
         Raises:
             DaedalError: the disk is full or the folder cannot be written.
         """
-        write_json(folder / IDENTITY, self.model_dump())
+        write_json(folder / IDENTITY, self.model_dump(exclude=None if self.base else {"base"}))
 
 
 def identify(folder: Path) -> Identity:
@@ -107,6 +123,11 @@ def _recognised(folder: Path) -> Identity:
     """What a folder is that does not say so, by its configuration and its codec."""
     from daedal.codecs.raster import IMAGE_CODEC
 
+    if not (folder / "config.json").exists() and (folder / "adapter_config.json").exists():
+        raise DaedalError(
+            f"{folder} holds a LoRA that another program wrote, and no model",
+            f"Merge it with its base first: daedal merge {folder} --out MERGED",
+        )
     path = folder / "config.json"
     values = read_json(path)
     name = str(values.get("model_type", "")) if isinstance(values, dict) else ""

@@ -40,12 +40,13 @@ class _RMSNorm(torch.autograd.Function):
         if weight is None:
             along = product.sum(-1, keepdim=True)
             return torch.addcmul(gradient, x, along.mul_(scale * scale / -x.shape[-1])).mul_(scale), None, None
+        learns = ctx.needs_input_grad[1]
         if weight.ndim == 1:
             along = product @ weight
-            weight_gradient = product.view(-1, weight.numel()).t() @ scale.view(-1)
+            weight_gradient = product.view(-1, weight.numel()).t() @ scale.view(-1) if learns else None
         else:
             along = torch.linalg.vecdot(product, weight)
-            weight_gradient = product.mul_(scale).view(-1, *weight.shape).sum(0)
+            weight_gradient = product.mul_(scale).view(-1, *weight.shape).sum(0) if learns else None
         along = along.unsqueeze(-1).mul_(scale * scale / -x.shape[-1])
         return torch.mul(gradient, weight).addcmul_(x, along).mul_(scale), weight_gradient, None
 
@@ -136,7 +137,7 @@ def smoothed_cross_entropy(
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     out: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, targets, ignore, scale, smoothing, bias, torch.is_grad_enabled()
+        hidden, weight, targets, ignore, scale, smoothing, bias, torch.is_grad_enabled(), weight.requires_grad
     )
     return out
 
@@ -156,12 +157,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         smoothing: float,
         bias: Tensor | None,
         learns: bool,
+        weight_learns: bool,
     ) -> tuple[Tensor, Tensor]:
         rows = max(256, _LOGITS_AT_ONCE // weight.shape[0])
         nats = hidden.new_zeros((), dtype=torch.promote_types(hidden.dtype, torch.float32))
         evenly = torch.zeros_like(nats)
         hidden_gradient = torch.empty_like(hidden) if learns else None
-        weight_gradient = torch.zeros_like(weight) if learns else None
+        weight_gradient = torch.zeros_like(weight) if learns and weight_learns else None
         bias_gradient = torch.zeros_like(bias, dtype=nats.dtype) if learns and bias is not None else None
         with torch.autocast(hidden.device.type, enabled=False):
             mean = weight.mean(0, dtype=nats.dtype) if smoothing else None
@@ -184,7 +186,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     if bias is not None:
                         evenly -= bias.mean() * kept.sum()
                     states += (these * kept).sum(0)
-                if hidden_gradient is None or weight_gradient is None:
+                if hidden_gradient is None:
                     continue
                 gradient = log_probabilities.exp_()
                 gradient.scatter_add_(1, target, torch.full_like(target, smoothing - 1, dtype=gradient.dtype))
@@ -196,7 +198,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 gradient = gradient.to(hidden.dtype)
                 target_rows = hidden_gradient[part]
                 torch.addmm(target_rows, gradient, weight, beta=0, alpha=scale, out=target_rows)
-                weight_gradient.addmm_(gradient.t(), hidden[part], alpha=scale)
+                if weight_gradient is not None:
+                    weight_gradient.addmm_(gradient.t(), hidden[part], alpha=scale)
                 if mean is not None:
                     target_rows -= (kept * (mean * (smoothing * scale))).to(hidden.dtype)
             if weight_gradient is not None and states is not None:
@@ -217,8 +220,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if gradient.device.type != "cpu" or gradient.item() != 1.0:  # the usual 1 is not worth a pass over the weights
             bias_gradient = None if bias_gradient is None else (bias_gradient * gradient).to(bias_gradient.dtype)
             gradient = gradient.to(hidden_gradient.dtype)
-            hidden_gradient, weight_gradient = hidden_gradient * gradient, weight_gradient * gradient
-        return hidden_gradient, weight_gradient, None, None, None, None, bias_gradient, None
+            hidden_gradient = hidden_gradient * gradient
+            weight_gradient = None if weight_gradient is None else weight_gradient * gradient
+        return hidden_gradient, weight_gradient, None, None, None, None, bias_gradient, None, None
 
 
 def linear_log_probabilities(

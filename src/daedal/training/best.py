@@ -23,6 +23,7 @@ class Best:
     def __init__(self, keeps: bool) -> None:
         self._keeps = keeps
         self._best, self._last = (0, math.inf), (0, math.inf)
+        self._first: tuple[int, float] | None = None
         self._name = ""
         self.weights: dict[str, Tensor] = {}
 
@@ -32,6 +33,7 @@ class Best:
         if name is None:
             return
         self._name, self._last = name, (step, measured[f"validation_{name}"])
+        self._first = self._first or self._last
         if self._last[1] < self._best[1]:
             self._best = self._last
             if self._keeps:
@@ -57,9 +59,17 @@ class Best:
         return verdict((self._best, self._last), self._name, self._keeps)
 
     @property
+    def change(self) -> str:
+        """What the first validation found and the last, in a line."""
+        (_, before), (_, after) = self._first or self._last, self._best if self._keeps else self._last
+        unit = "nats a token" if self._name == "loss" else self._name.replace("_", " ")
+        return f"validation went from {before:.3f} to {after:.3f} {unit}"
+
+    @property
     def record(self) -> dict[str, Any]:
         """What `load` needs beside the weights, as JSON; nothing before the first validation."""
-        return {"name": self._name, "best": self._best, "last": self._last} if self._name else {}
+        points = {"best": self._best, "last": self._last, "first": self._first}
+        return {"name": self._name, **points} if self._name else {}
 
     def load(self, record: Mapping[str, Any], weights: Mapping[str, Tensor], device: torch.device) -> None:
         """Go on from a `record` and `weights` that were saved."""
@@ -67,6 +77,7 @@ class Best:
             return
         self._name = str(record["name"])
         self._best, self._last = (_point(record[name]) for name in ("best", "last"))
+        self._first = _point(record["first"]) if record.get("first") else None  # older versions have none
         self.weights = {name: tensor.to(device) for name, tensor in weights.items()}
 
 

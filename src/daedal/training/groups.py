@@ -26,7 +26,9 @@ def optimizer_of(model: Model, player: str, plan: Plan) -> Optimizer:
     """AdamW with decay of the matrices and convolution kernels alone; with `muon`, Muon takes those inside a Transformer's
     blocks, a flow's, a CLIP's or a tokenizer of clips' networks, and what a Transformer over tokens has besides does not
     decay."""
-    splits = _kernels(model) if plan.optimizer == "muon" else {}
+    learned = set(model.players[player])
+    kernels = _kernels(model) if plan.optimizer == "muon" else {}
+    splits = {weight: rows for weight, rows in kernels.items() if weight in learned}
     rest = [parameter for parameter in model.players[player] if parameter not in splits]
     decays = 3 if splits and isinstance(model, GPT | EncoderModel | Translator | Reward) else 2
     groups: list[dict[str, Any]] = []

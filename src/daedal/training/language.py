@@ -191,13 +191,19 @@ class LanguageTask(StreamTask):
 
     def sample(self, seed: int, path: Path) -> str:
         """What the model writes from nothing, or after how the first held-out conversation opens, at temperature 1."""
-        start = self.codec.bos_id if self.codec.bos_id is not None else 0
-        opening = self._validation.opening(0)[-self._context // 2 :] if self._validation.documents else []
-        network, count = TorchNetwork(self.model), min(_SAMPLE_TOKENS, self._context - 1 - len(opening))
-        codes = torch.full((1, 1 + len(opening) + count), UNKNOWN, device=network.device)
-        codes[0, : 1 + len(opening)] = torch.tensor([start, *opening])
-        chances = Noise(seed, 0, 1, network.device).uniform("tokens", count)
-        *_, written = write(network, codes, ByChance(chances))
-        ids = written[0, 1 + len(opening) :].tolist()
-        said = takewhile(lambda id: id not in self.codec.special_ids, ids) if opening else ids  # to the end of the turn
-        return self.codec.decode([*opening, *said])
+        opening = self._validation.opening(0) if self._validation.documents else []
+        return written_after(self.model, self.codec, opening, self._context, seed)
+
+
+def written_after(model: Any, codec: TextCodec, opening: list[int], context: int, seed: int) -> str:
+    """How a conversation opens, and what a model answers; without an opening, what it writes from nothing. At temperature 1."""
+    start = codec.bos_id if codec.bos_id is not None else 0
+    opening = opening[-context // 2 :] if opening else []
+    network, count = TorchNetwork(model), min(_SAMPLE_TOKENS, context - 1 - len(opening))
+    codes = torch.full((1, 1 + len(opening) + count), UNKNOWN, device=network.device)
+    codes[0, : 1 + len(opening)] = torch.tensor([start, *opening])
+    chances = Noise(seed, 0, 1, network.device).uniform("tokens", count)
+    *_, written = write(network, codes, ByChance(chances))
+    ids = written[0, 1 + len(opening) :].tolist()
+    said = takewhile(lambda id: id not in codec.special_ids, ids) if opening else ids  # to the end of the turn
+    return codec.decode([*opening, *said])

@@ -145,6 +145,10 @@ class Learner(ABC):
         """Why the model has its size, where that follows from the budget."""
         return None
 
+    def told(self, draft: Plan) -> dict[str, str]:
+        """What else is to be told of a plan before it is followed."""
+        return {}
+
     def expected_bits(self, model: Model, draft: Plan, seen: int, facts: Facts) -> float | None:
         """Bits per byte to expect when so much was learned from."""
         return None
@@ -188,7 +192,7 @@ class Learner(ABC):
         why = {} if size is None else {"Size": size}
         times = steps * learned / facts.train
         passes = self.passes.format(f"{times:.1f}" if times >= 0.1 else f"{times:.1g}")
-        why |= {"Length": f"a step took {per_step * 1000:.0f} ms when tried; {passes}", **guards}
+        why |= {"Length": f"a step took {per_step * 1000:.0f} ms when tried; {passes}", **guards, **self.told(draft)}
         return self.plans.parse({**choose.values, "predicted": prediction.model_dump(), "why": why}, "plan")
 
     def _draft(self, facts: Facts, time: Time, machine: Machine, given: Mapping[str, Any]) -> tuple[Choice, Plan]:

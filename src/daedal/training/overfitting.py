@@ -34,6 +34,7 @@ RULES = {
     "flow": Rule(watched=20),
     "clip": Rule(watched=10),
     "fine-tuning": Rule(watched=2),
+    "chat": Rule(watched=2),
     "head": Rule(watched=2, most=5, dropout=0.3),
     "wide head": Rule(watched=2, most=5, dropout=0.1),
     "masked": Rule(watched=40, dropout=0.1),

@@ -28,6 +28,8 @@ class Task(ABC):
     unit: ClassVar[str]
     ahead: ClassVar[int] = 3
     """Steps whose batches may be made before their turn; 1 where what is learned depends on what was learned before."""
+    learned_before: ClassVar[bool] = False
+    """Whether the model has learned already what validation measures: then it is validated before the first step too."""
     model: Any
     fingerprint: str
     identity: Identity

@@ -98,6 +98,9 @@ class Trainer:
 
     def _loop(self, journal: Journal | None, signals: Signals) -> None:
         plan, pace = self.plan, self.pace
+        if self.step == 0 and self.task.learned_before:
+            with pace.clock.paused():
+                pace.timed("validate", lambda: self._validate(journal))
         with Prefetch(self._micro_batches, self.step, self.task.ahead) as batches:
             while self.step < pace.steps(self.step):
                 with pace.step(self.step):
@@ -237,6 +240,8 @@ class Trainer:
             self.model.finish(self.task.examples())
             if self._best.weights:
                 self._best.take(self.model)
+        if self.task.learned_before and self._best.record:
+            self.listener.noted(self._best.change)
         if self._best.verdict is not None:
             self.listener.noted(self._best.verdict)
 

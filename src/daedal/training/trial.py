@@ -43,10 +43,11 @@ class Trial(NamedTuple):
 
 
 def state_bytes(model: nn.Module, plan: Plan) -> int:
-    """Bytes of weights, gradients, the optimizer's moments and the averaged weights. The model may be on the meta device."""
+    """Bytes of weights, gradients, the optimizer's moments and the averaged weights; of weights that are frozen, which are
+    buffers, themselves alone. The model may be on the meta device."""
     weights = sum(parameter.numel() for parameter in model.parameters())
     copies = 2 + (1 if plan.optimizer == "muon" else 2) + (1 if plan.ema else 0)
-    return 4 * weights * copies
+    return 4 * weights * copies + sum(buffer.nbytes for buffer in model.buffers())
 
 
 def require_state(
@@ -121,7 +122,7 @@ def _what_fits(plan: Plan, examples: float) -> str:
 def _kept_bytes(model: Model, batch: Any, player: str, plan: Plan) -> int:
     """Bytes that a forward pass keeps for the gradients."""
     kept: dict[int, int] = {}
-    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    weights = {weight.untyped_storage().data_ptr() for weight in (*model.parameters(), *model.buffers())}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()

@@ -66,13 +66,14 @@ class TextSubject(Subject):
     @classmethod
     def open(cls, generator: Generator, source: Source, options: TextOptions, tell: Tell) -> Self:
         codec = generator.codec
-        data, learned, notes = source.data, source.learned, tuple[str, ...]()
+        data, learned, notes = source.data, _read_by(source.learned, generator), tuple[str, ...]()
         if isinstance(data, ImageDataset):
             raise DaedalError(
                 f"A language model is measured on text, and {data.folder} holds pictures", "Name other data"
             )
         if isinstance(data, ExampleDataset):
             data = stream_of(data)  # which says what is learned of text, and what these are
+        data = _read_by(data, generator)
         if isinstance(data, Dataset):
             documents = _split(data, options.split or held_out(data), codec)
             if isinstance(data, ConversationDataset) and documents.answers is None:
@@ -228,6 +229,16 @@ def _size(documents: Documents | None) -> dict[str, int]:
 
 def _says(documents: int, bytes: int, tokens: int) -> str:
     return f"{documents:,} document{'s' * (documents != 1)}, {bytes:,} bytes, {tokens:,} tokens"
+
+
+def _read_by(data: Any, generator: Generator) -> Any:
+    """Conversations as the model reads them, where it has a chat template of its own; other data as they are."""
+    template = generator.template
+    return (
+        data.read_by(generator.codec, template)
+        if isinstance(data, ConversationDataset) and not template.plain
+        else data
+    )
 
 
 def _split(dataset: Dataset, name: str, codec: TextCodec) -> Documents:
