@@ -4,15 +4,12 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
-import torch
-
-from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.text import TextCodec
 from daedal.codecs.turns import Turns
 from daedal.errors import DaedalError
-from daedal.models.checkpoint import load_model, resolve
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits, stop_ids
+from daedal.training.tuning import Start
 
 
 class Subject(NamedTuple):
@@ -33,16 +30,13 @@ class Subject(NamedTuple):
             raise DaedalError(
                 "There is nothing to align", "Name a trained GPT by --init, such as a run of daedal train chat"
             )
-        folder = resolve(init)
-        gpt = load_model(folder, dtype=torch.float32)
-        if not isinstance(gpt, GPT) or gpt.family != "gpt" or gpt.config.grid is not None:
-            raise DaedalError(f"{init} is no GPT over text", "Name a run of daedal train chat or daedal train gpt")
-        codec, template = TextCodec.load(folder), ChatTemplate.load(folder)
-        ends = {*stop_ids(folder), *([] if codec.eos_id is None else [codec.eos_id])}
+        start = Start.open(init)
+        codec, template = start.codec, start.template
+        ends = {*stop_ids(start.folder), *([] if codec.eos_id is None else [codec.eos_id])}
         for stop in template.stops:
             ids = codec.encode(stop, special=True)
             ends |= {ids[0]} if len(ids) == 1 and ids[0] in codec.special_ids else set()
-        return cls(gpt, Turns(codec, template), frozenset(ends), Habits.of(folder))
+        return cls(start.model, Turns(codec, template), frozenset(ends), start.habits)
 
     @property
     def codec(self) -> TextCodec:

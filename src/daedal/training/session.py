@@ -10,6 +10,7 @@ import torch
 
 from daedal.config import Config
 from daedal.duration import format_duration, parse_duration
+from daedal.families import line
 from daedal.files import absolute
 from daedal.models.base_folder import base_folder, base_of
 from daedal.training.learned_data import fingerprint_of, own_data
@@ -114,7 +115,8 @@ class Session:
         init = str(folder.reference) if folder.reference.is_dir() else init
         if (base := base_of(folder.path)) is not None:  # of a LoRA the state holds that alone
             init = str(base_folder(base, folder.path))
-        codec = next((str(path) for path in (folder.codec, folder.tokens) if path.is_dir()), plan.codec)
+        kept = (folder.codec, folder.tokens) if line(plan.family).codes_of is not None else ()
+        codec = next((str(path) for path in kept if path.is_dir()), plan.codec)
         return self._train(plan, open_learner(plan.family, plan.data, init, codec), folder, spent)
 
     def _train(self, plan: Plan, learner: Learner, run: RunFolder, spent: float) -> TrainingResult:
