@@ -36,7 +36,9 @@ Array = np.ndarray
 _MOST = 1024  # tokens of a conversation that are learned from
 _COVERED = 0.98  # of the conversations, that a new model's context is to hold whole
 _SHORTEST = 64
-_FEWEST = 8  # pairs of a step
+_FEWEST = (
+    4  # pairs of a step; on hh-rlhf a pass in steps of 4, 8 and 16 came to 0.630, 0.648 and 0.658 nats (312 pairs)
+)
 _TOGETHER = 16384  # tokens that are learned from at once
 _SHOWN = 3
 
