@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from daedal.api import train as train
 
 __version__ = "0.1.0"
-__all__ = ["DaedalError", "build_data", "compare", "evaluate", "export", "load", "make_plan", "merge", "resume", "train"]
+__all__ = [
+    "DaedalError",
+    "build_data",
+    "compare",
+    "evaluate",
+    "export",
+    "load",
+    "make_plan",
+    "merge",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 
-from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.text import TextCodec
 from daedal.codecs.turns import Turned, Turns, ending
 from daedal.config import Config
@@ -31,6 +30,7 @@ from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.row_plan import RewardPlan
 from daedal.training.rows import RowLearner, Rows, RowTask, chosen_tokenizer
 from daedal.training.transformer_learner import choose_shape
+from daedal.training.tuning import conversing
 
 Array = np.ndarray
 _MOST = 1024  # tokens of a conversation that are learned from
@@ -125,7 +125,7 @@ class RewardLearner(RowLearner):
         if not (dataset.has("chosen") and dataset.has("rejected")):
             raise _thumbs(asked.data)
         folder = dataset.folder if asked.init is None else resolve(asked.init)
-        self._habits, self._template = Habits.of(folder), ChatTemplate.load(folder)
+        self._template, self._habits = conversing(folder)
         self._conversations: dict[str, list[tuple[Turned, Turned, float]]] = {}
         super().__init__(asked, dataset)
 
