@@ -14,7 +14,7 @@ import daedal
 from built import build, every
 from command_line import daedal as command
 from command_line import mistake
-from daedal.codecs.chat import ChatTemplate
+from daedal.codecs.chat import LINES, ChatTemplate
 from daedal.codecs.text import TextCodec
 from daedal.codecs.turns import Turned, Turns, ending
 from daedal.data.examples import ExampleDataset
@@ -263,10 +263,11 @@ def test_it_begins_with_the_body_of_a_gpt_and_reads_as_that_does(
     assert all(torch.equal(begun[name], value) for name, value in body.state_dict().items() if name in begun)
     rows = learner.rows("validation", {})
     first = pairs.split("validation").values("chosen")[0]
-    template = ChatTemplate.load(gpt)
+    template = ChatTemplate(LINES, ChatTemplate.load(gpt).tokens)  # it has none, and is given one
     assert rows.pairs[0].chosen.tolist() == Turns(TextCodec.load(gpt), template).read(first).ids.tolist()
     daedal.train("reward", data=pairs.folder, out=tmp_path / "run", init=str(gpt), **{**HOW, "steps": 2})
     assert TextCodec.load(tmp_path / "run").fingerprint() == TextCodec.load(gpt).fingerprint()
+    assert ChatTemplate.load(tmp_path / "run").source == LINES
     went_on: Any = open_learner("reward", pairs.folder, str(tmp_path / "run"))
     assert torch.equal(went_on.initial.score.weight, load_model(tmp_path / "run").score.weight)  # its head too
 

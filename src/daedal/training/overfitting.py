@@ -60,6 +60,8 @@ RULES = {
   of 0.3, its loss up from 7.49 to 7.72, and 0.080 with 0.5, its loss at 7.40 and still falling.
 - 28,994 pairs of Multi30k, six passes: BLEU 37.9 without dropout and 39.0 with it; 2.7 passes without came to 36.9.
 
+A reward model has the rule of heads, and is watched from its first pass on, as it is usual to learn preferences once.
+
 The others are watched, and end where the time does: for them no end was measured. A GAN has no validation loss:
 nothing is watched of it but its own players, which tell when they run away."""
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 
-from daedal.codecs.chat import ChatTemplate
 from daedal.codecs.text import TextCodec
 from daedal.codecs.turns import Turned, Turns, ending
 from daedal.config import Config
@@ -31,12 +30,15 @@ from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.row_plan import RewardPlan
 from daedal.training.rows import RowLearner, Rows, RowTask, chosen_tokenizer
 from daedal.training.transformer_learner import choose_shape
+from daedal.training.tuning import conversing
 
 Array = np.ndarray
 _MOST = 1024  # tokens of a conversation that are learned from
 _COVERED = 0.98  # of the conversations, that a new model's context is to hold whole
 _SHORTEST = 64
-_FEWEST = 8  # pairs of a step
+_FEWEST = (
+    4  # pairs of a step; on hh-rlhf a pass in steps of 4, 8 and 16 came to 0.630, 0.648 and 0.658 nats (312 pairs)
+)
 _TOGETHER = 16384  # tokens that are learned from at once
 _SHOWN = 3
 
@@ -123,7 +125,7 @@ class RewardLearner(RowLearner):
         if not (dataset.has("chosen") and dataset.has("rejected")):
             raise _thumbs(asked.data)
         folder = dataset.folder if asked.init is None else resolve(asked.init)
-        self._habits, self._template = Habits.of(folder), ChatTemplate.load(folder)
+        self._template, self._habits = conversing(folder)
         self._conversations: dict[str, list[tuple[Turned, Turned, float]]] = {}
         super().__init__(asked, dataset)
 

@@ -60,10 +60,7 @@ class Start(NamedTuple):
             )
         if codec.eos_id is None:
             raise DaedalError(f"The tokenizer of {init} has no end of text, by which answers end", "Start from another")
-        template, habits = ChatTemplate.load(folder), Habits.of(folder)
-        if template.plain:
-            template = ChatTemplate(LINES, template.tokens)
-            habits = habits._replace(jinja=LINES)
+        template, habits = conversing(folder)
         return cls(init, folder, model, codec, template, habits)
 
 
@@ -104,6 +101,19 @@ def base_of_init(init: str, plan: TuningPlan) -> Base | None:
             f"Merge it first: daedal merge {init} --out MERGED; or leave --lora away",
         )
     return Base(name=init, weights=digest(weight_files(folder)), bits=4 if plan.qlora else None)
+
+
+def conversing(folder: Path) -> tuple[ChatTemplate, Habits]:
+    """How the model in a folder reads conversations, and what its checkpoint says of its use; one that learned texts alone is
+    given a template.
+
+    Raises:
+        DaedalError: a file is damaged.
+    """
+    template, habits = ChatTemplate.load(folder), Habits.of(folder)
+    if template.plain:
+        template, habits = ChatTemplate(LINES, template.tokens), habits._replace(jinja=LINES)
+    return template, habits
 
 
 def save_tuned(model: GPT, folder: Path, plan: TuningPlan, codec: TextCodec, habits: Habits, base: Base | None) -> None:
