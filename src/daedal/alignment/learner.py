@@ -48,6 +48,8 @@ class AlignmentLearner(TransformerLearner, ABC):
     dataset: Any
     smaller = "a smaller --batch"
     beta: ClassVar[float]
+    rate: ClassVar[float] = 1e-4
+    """The learning rate at a width of 256."""
 
     def __init__(self, asked: Request, dataset: ExampleDataset) -> None:
         super().__init__(asked)
@@ -82,7 +84,7 @@ class AlignmentLearner(TransformerLearner, ABC):
         batch = choose("batch", choose.values.get("batch") or max(1, min(32, facts.examples)))
         choose("micro_batch", largest_share(batch, max(1, round(8192 / facts.length))))
         choose("optimizer", "adamw")
-        choose("learning_rate", 1e-4 * (256 / width) ** 0.5)
+        choose("learning_rate", self.rate * (256 / width) ** 0.5)
         choose("weight_decay", 0.0)
         choose("warmup", 0.1)
         choose("cooldown", 0.7)
