@@ -34,7 +34,7 @@ RULES = {
     "flow": Rule(watched=20),
     "clip": Rule(watched=10),
     "fine-tuning": Rule(watched=2),
-    "chat": Rule(watched=2),
+    "chat": Rule(watched=2, most=6),
     "head": Rule(watched=2, most=5, dropout=0.3),
     "wide head": Rule(watched=2, most=5, dropout=0.1),
     "masked": Rule(watched=40, dropout=0.1),
@@ -59,6 +59,8 @@ RULES = {
 - 81,000 films that 603 people took, a recommender (NDCG at 10 among all items, and nats): after 13 passes 0.075 with a dropout
   of 0.3, its loss up from 7.49 to 7.72, and 0.080 with 0.5, its loss at 7.40 and still falling.
 - 28,994 pairs of Multi30k, six passes: BLEU 37.9 without dropout and 39.0 with it; 2.7 passes without came to 36.9.
+- 315 conversations of Alpaca, a GPT of 3 x 128 that had read little, nats a token of the held-out answers: 6.40 before; all
+  weights: best at 4.85 after three passes and 5.04 after eight; a LoRA of rank 16: best at 5.47 after six and 5.48 after eight.
 
 A reward model has the rule of heads, and is watched from its first pass on, as it is usual to learn preferences once.
 
