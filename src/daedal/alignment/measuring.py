@@ -14,7 +14,7 @@ from daedal.alignment.plans import AlignmentPlan, OnlinePlan
 from daedal.alignment.prompts import questions
 from daedal.alignment.rollout import generate
 from daedal.errors import DaedalError
-from daedal.evaluation.blocks import Block, Note, Table
+from daedal.evaluation.blocks import Block, Lines, Note, Table
 from daedal.evaluation.evaluate import plan_facts, write
 from daedal.evaluation.means import share_of
 from daedal.evaluation.measurement import Measurement, define
@@ -100,11 +100,18 @@ def _way(folder: RunFolder) -> list[Block]:
         + ((each["validation_gold"],) if gold else ())
         for each in records
     )
+    names = ("gold", "reward") if gold else ("reward",)
     table = Table(
         title="The way", says="On held-out prompts; the divergence in nats an answer.",
-        head=("step", "root of the divergence", "reward", *(("gold",) if gold else ())), rows=rows,
+        head=("step", "root of the divergence", "reward", *names[:-1]), rows=rows,
     )  # fmt: skip
-    return [table, *_exploited(records)] if gold else [table]
+    chart = Lines(
+        title="Reward over how far it went",
+        says="A reward that still rises where the gold one falls is exploited (Gao et al. 2023).",
+        across="root of the divergence, nats an answer",
+        lines=tuple((name, tuple((row[1], row[2 if name == "reward" else 3]) for row in rows)) for name in names),
+    )
+    return [chart, table, *_exploited(records)] if gold else [chart, table]
 
 
 def _exploited(records: list[dict[str, Any]]) -> list[Block]:

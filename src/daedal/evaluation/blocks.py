@@ -51,6 +51,21 @@ class Table(Config):
         return bool(self.rows or self.brief)
 
 
+class Lines(Config):
+    """Lines over something, such as a reward over how far a model has gone; for the page alone.
+
+    Attributes:
+        across: what the points are over, in words.
+        lines: the name of each and its points.
+    """
+
+    kind: Literal["lines"] = "lines"
+    title: str
+    says: str
+    across: str
+    lines: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]
+
+
 class Sheet(Config):
     """Pictures on one sheet, in a grid or in pairs above one another, or clips: the PNG or WebP is in the report under the name
     of its file."""
@@ -121,7 +136,9 @@ class Beside(Config):
     pairs: tuple[Pair, ...]
 
 
-Block = Annotated[Note | Ranking | Numbers | Table | Sheet | Audio | Texts | Beside, Field(discriminator="kind")]
+Block = Annotated[
+    Note | Ranking | Numbers | Table | Lines | Sheet | Audio | Texts | Beside, Field(discriminator="kind")
+]
 
 
 def cell(value: str | int | float) -> str:

@@ -79,6 +79,41 @@ def curve(
     return _svg(left + width + right, top + height + 48, label, parts)
 
 
+def lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], across: str, label: str) -> str:
+    """Lines with a dot at each point, the first strong, each with its name at its end."""
+    left, right, top, width, height = 56, 150, 14, 560, 280
+    points = [point for _, line in series for point in line]
+    if not points:
+        return ""
+    below, beside = _ticks(0.0, max(x for x, _ in points)), _ticks(min(y for _, y in points), max(y for _, y in points))
+    last, low, high = below[-1] or 1.0, beside[0], beside[-1]
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        return left + width * point[0] / last, top + height * (high - point[1]) / ((high - low) or 1)
+
+    parts = []
+    for value in beside:
+        y = at((0, value))[1]
+        parts.append(f'<path d="M{left} {y:.1f}H{left + width}" class="grid"/>')
+        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end" class="tick">{value:g}</text>')
+    under = f'y="{top + height + 20}" text-anchor="middle" class="tick"'
+    parts += [f'<text x="{at((value, low))[0]:.1f}" {under}>{value:g}</text>' for value in below]
+    middle = f'x="{left + width / 2}" y="{top + height + 40}" text-anchor="middle" class="tick"'
+    parts.append(f"<text {middle}>{escape(across)}</text>")
+    labels = []
+    for place, (name, line) in enumerate(series):
+        places, kind = [at(point) for point in line], "validation" if place == 0 else "train"
+        parts.append(f'<path d="{_path(places)}" class="{kind}"/>')
+        parts += [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" class="{kind if place else "validation-dot"}"/>'
+            for x, y in places
+        ]
+        labels.append((places[-1][1], name, "tick" if place else "own"))
+    for at_height, name, kind in _spaced(labels, 15):
+        parts.append(f'<text x="{left + width + 8}" y="{at_height + 4:.1f}" class="{kind}">{escape(name)}</text>')
+    return _svg(left + width + right, top + height + 48, label, parts)
+
+
 def _ticks(low: float, high: float) -> list[float]:
     """Four to eight round numbers from about `low` to about `high`."""
     span = (high - low) or abs(high) or 1.0

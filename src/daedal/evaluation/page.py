@@ -11,6 +11,7 @@ from daedal.evaluation.blocks import (
     Audio,
     Beside,
     Block,
+    Lines,
     Note,
     Numbers,
     Ranking,
@@ -132,6 +133,12 @@ def _block(report: Report, block: Block) -> list[str]:
             return [f"<h2>Beside its baselines{escape(which)}</h2>", _soft(says), bars]
         case Table():
             return [f"<h2>{escape(block.title)}</h2>", _soft(block.says), _table(block.head, block.rows)]
+        case Lines():
+            return [
+                f"<h2>{escape(block.title)}</h2>",
+                _soft(block.says),
+                charts.lines(block.lines, block.across, block.title),
+            ]
         case Sheet():
             if block.file not in report.files:
                 return []
