@@ -16,9 +16,10 @@ from daedal.alignment.rollout import generate
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Block, Lines, Note, Table
 from daedal.evaluation.evaluate import plan_facts, write
+from daedal.evaluation.kinds.text import presentation
 from daedal.evaluation.means import share_of
 from daedal.evaluation.measurement import Measurement, define
-from daedal.evaluation.report import Curve
+from daedal.evaluation.report import Curve, Presentation
 from daedal.training.metrics import Listener
 from daedal.training.run import RunFolder
 
@@ -54,6 +55,10 @@ def measured(task: AlignmentTask, listener: Listener) -> tuple[float, Callable[[
             update={
                 "measurements": (*found.measurements, *_preferred(task, found)),
                 "blocks": (*_way(folder), *found.blocks),
+                "model": found.model.model_copy(
+                    update={"name": run.resolve().name, "says": f"aligned by {plan.family}"}
+                ),
+                "presentation": _presented(task, found.presentation),
                 "plan": plan_facts(folder),
                 "curve": _curve(folder),
             }
@@ -61,6 +66,13 @@ def measured(task: AlignmentTask, listener: Listener) -> tuple[float, Callable[[
         return f"{write(found, run).summary()}\nAligned and measured"
 
     return 2 * count * seconds + 2.0 if plan.budget else 0.0, report
+
+
+def _presented(task: AlignmentTask, beside: Presentation) -> Presentation:
+    """What the card says of the model: what it says of every GPT of conversations, with the numbers of the comparison first."""
+    gpt, method = task.model.gpt, task.plan.family.upper()
+    own = presentation(gpt.config.architecture, gpt.parameter_count, chats=True)
+    return own.model_copy(update={"what": f"{own.what} aligned by {method}", "headlines": beside.headlines})
 
 
 def _seconds_an_answer(task: AlignmentTask, plan: AlignmentPlan, most: int) -> float:
