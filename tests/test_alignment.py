@@ -420,3 +420,17 @@ def test_a_loop_of_ones_own_learns(assistant: Path, tmp_path: Path) -> None:
         loop.step(answers, [1.0])
     loop.save(tmp_path / "mine")
     assert api.load(tmp_path / "mine").chat([{"role": "user", "content": prompts[0]}], max_tokens=20, seed=0).text
+
+
+def test_what_was_aligned_is_measured_beside_what_it_began_as(aligned: dict[str, Path], preferences: Path) -> None:
+    for method in METHODS:
+        report = json.loads((aligned[method] / "evaluation.json").read_text())
+        names = [each["name"] for each in report["measurements"]]
+        assert ("win rate" in names) == (method in ("ppo", "grpo"))
+        assert ("preferences told apart" in names) == (method == "dpo")
+        assert report["model"]["says"] == f"aligned by {method}"
+    again = api.evaluate(aligned["grpo"])
+    assert {each.name for each in again.measurements} >= {"win rate", "reward"}
+    assert "says nothing of what was aligned" in mistake("evaluate", aligned["grpo"], "--split", "test")
+    page = (aligned["grpo"] / "report.html").read_text()
+    assert "Reward over how far it went" in page

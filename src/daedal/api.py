@@ -150,10 +150,19 @@ def of_pictures(folder: Path) -> bool:
 def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **options: Any) -> "Report":
     """Measure a model on a data folder's held-out split; on its own data unless `data` is given.
 
-    A model of images is measured against the pictures of `data`, by drawing some; a CLIP by what it finds among them.
+    A model of images is measured against the pictures of `data`, by drawing some; a CLIP by what it finds among them. What was
+    aligned on prompts or preferences is set beside the model that it began as.
     """
     from daedal.evaluation.evaluate import evaluate as measure
+    from daedal.families import ALIGNMENTS
+    from daedal.training.run import RunFolder
 
+    run = RunFolder(run_or_hub_id) if data is None and isinstance(run_or_hub_id, str | Path) else None
+    of_texts = run is not None and run.reference.is_dir() and run.plan.kind in ("chat", "preferences")
+    if run is not None and of_texts and run.plan.family in ALIGNMENTS:
+        from daedal.alignment.measuring import measured_again
+
+        return measured_again(run.path, **options)
     return measure(run_or_hub_id, data, **options)
 
 

@@ -19,10 +19,14 @@ from daedal.evaluation.evaluate import plan_facts, write
 from daedal.evaluation.kinds.text import presentation
 from daedal.evaluation.means import share_of
 from daedal.evaluation.measurement import Measurement, define
-from daedal.evaluation.report import Curve, Presentation
+from daedal.evaluation.report import Curve, Presentation, Report
+from daedal.files import read_json
+from daedal.models.huggingface import read_config
+from daedal.training.learned_data import own_data
 from daedal.training.metrics import Listener
 from daedal.training.run import RunFolder
 
+Progress = Callable[[float, float | None, str], None]
 _SHARE = 0.1  # of a budget, for the answers of both models
 _FEWEST, _MOST, _TRIED = 16, 200, 8
 _ANSWER = 64
@@ -34,7 +38,7 @@ def measured(task: AlignmentTask, listener: Listener) -> tuple[float, Callable[[
     plan: AlignmentPlan = task.plan
     if isinstance(task, PictureTask):
         return 0.0, lambda run: f"Measure what it draws by daedal evaluate {run}. Aligned"
-    most = plan.answer if isinstance(plan, OnlinePlan) else min(_ANSWER, max(1, plan.context // 2))
+    most = longest_answer(plan)
     try:
         seconds = _seconds_an_answer(task, plan, most)
     except DaedalError as error:
@@ -45,34 +49,68 @@ def measured(task: AlignmentTask, listener: Listener) -> tuple[float, Callable[[
 
     def report(run: Path) -> str:
         listener.noted("measuring")
-        judge = plan.reward if isinstance(plan, OnlinePlan) else None
         try:
-            found = compare(run / "training" / "reference", run, plan.data, judge, n=count, answer=most, seed=plan.seed)
+            found = measure(RunFolder(run), plan, plan.data, count)
         except DaedalError as error:
             return f"Not measured: {error}\nAligned"
-        folder = RunFolder(run)
-        found = found.model_copy(
-            update={
-                "measurements": (*found.measurements, *_preferred(task, found)),
-                "blocks": (*_way(folder), *found.blocks),
-                "model": found.model.model_copy(
-                    update={"name": run.resolve().name, "says": f"aligned by {plan.family}"}
-                ),
-                "presentation": _presented(task, found.presentation),
-                "plan": plan_facts(folder),
-                "curve": _curve(folder),
-            }
-        )
-        return f"{write(found, run).summary()}\nAligned and measured"
+        more = {"measurements": (*found.measurements, *_preferred(task, found))}
+        return f"{write(found.model_copy(update=more), run).summary()}\nAligned and measured"
 
     return 2 * count * seconds + 2.0 if plan.budget else 0.0, report
 
 
-def _presented(task: AlignmentTask, beside: Presentation) -> Presentation:
+def measure(folder: RunFolder, plan: AlignmentPlan, data: str | Path, count: int = _MOST, **how: Any) -> Report:
+    """A run beside the model that it began as.
+
+    Args:
+        data: of which held-out prompts are answered.
+        count: prompts, at most.
+
+    Raises:
+        DaedalError: there are no prompts that fit, or the reward fails.
+    """
+    judge, most = plan.reward if isinstance(plan, OnlinePlan) else None, longest_answer(plan)
+    found = compare(folder.reference, folder.path, data, judge, n=count, answer=most, seed=plan.seed, **how)
+    more = {
+        "blocks": (*_way(folder), *found.blocks),
+        "model": found.model.model_copy(
+            update={"name": folder.path.resolve().name, "says": f"aligned by {plan.family}"}
+        ),
+        "presentation": _presented(folder, plan, found),
+        "plan": plan_facts(folder),
+        "curve": _curve(folder),
+    }
+    return found.model_copy(update=more)
+
+
+def measured_again(run: str | Path, progress: Progress | None = None, **options: Any) -> Report:
+    """The same of a run that is done, on its own data; the report is written into its folder.
+
+    Raises:
+        DaedalError: its data are gone or have changed, an option is of other evaluations, or as `measure`.
+    """
+    if options:
+        raise DaedalError(
+            f"--{next(iter(options))} says nothing of what was aligned, which is set beside what it began as",
+            "Leave it out, or name other data by --data",
+        )
+    folder = RunFolder.open(run)
+    plan = folder.plan
+    assert isinstance(plan, AlignmentPlan)
+    return write(measure(folder, plan, own_data(folder).folder, progress=progress), folder.path)
+
+
+def longest_answer(plan: AlignmentPlan) -> int:
+    """Tokens of an answer, at most."""
+    return plan.answer if isinstance(plan, OnlinePlan) else min(_ANSWER, max(1, plan.context // 2))
+
+
+def _presented(folder: RunFolder, plan: AlignmentPlan, found: Report) -> Presentation:
     """What the card says of the model: what it says of every GPT of conversations, with the numbers of the comparison first."""
-    gpt, method = task.model.gpt, task.plan.family.upper()
-    own = presentation(gpt.config.architecture, gpt.parameter_count, chats=True)
-    return own.model_copy(update={"what": f"{own.what} aligned by {method}", "headlines": beside.headlines})
+    config: Any = read_config(read_json(folder.path / "config.json"), str(folder.path))
+    own = presentation(config.architecture, found.model.parameters, chats=True)
+    what = f"{own.what} aligned by {plan.family.upper()}"
+    return own.model_copy(update={"what": what, "headlines": found.presentation.headlines})
 
 
 def _seconds_an_answer(task: AlignmentTask, plan: AlignmentPlan, most: int) -> float:
