@@ -18,6 +18,9 @@ def test_a_cpu_that_learns_in_mixed_precision_attends_in_fp32() -> None:
     assert mixed.dtype == torch.float32
     assert torch.equal(mixed, exact)
     assert drawn.dtype == torch.bfloat16
+    mask = torch.zeros(5, 5, dtype=torch.bfloat16).masked_fill_(torch.ones(5, 5).triu(1).bool(), float("-inf"))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(dot_product_attention(query, key, value, attn_mask=mask), mixed)
     (gradient,) = torch.autograd.grad(mixed.sum(), query)
     assert gradient.dtype == torch.bfloat16
 

@@ -80,6 +80,12 @@ def test_frames_are_librosas_where_it_is_installed() -> None:
         assert librosa.griffinlim(size, **of) == pytest.approx(made.numpy(), abs=1e-4)
 
 
+def test_frames_are_the_same_within_what_learns_in_mixed_precision() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = CODEC.encode(voice(0.2))
+    assert torch.equal(mixed, CODEC.encode(voice(0.2)))
+
+
 def test_a_spectrum_gives_its_sound_back() -> None:
     sound = voice(0.48)
     assert torch.allclose(CODEC.samples(CODEC.spectrum(sound)), sound, atol=1e-5)

@@ -91,8 +91,9 @@ class MelCodec(Config):
         return torch.nn.functional.pad(samples, (0, max(0, self.hop - len(samples))))
 
     def encode(self, samples: Float[Tensor, "*batch samples"]) -> Float[Tensor, "*batch frames bands"]:
-        """The frames of a sound, from -1 to 1."""
-        mel: Tensor = _size(self.spectrum(samples)) @ self._filters.to(samples.device).mT
+        """The frames of a sound, from -1 to 1; in the type of its samples, also within what learns in mixed precision."""
+        with torch.autocast(samples.device.type, enabled=False):
+            mel: Tensor = _size(self.spectrum(samples)) @ self._filters.to(samples.device).mT
         return mel.clamp_min(self.floor).log()
 
     def encode_all(

@@ -19,6 +19,9 @@ def dot_product_attention(
     In fp32 where a CPU learns in mixed precision: backwards, PyTorch's kernel takes three to nine times as long in bf16.
     """
     if learns_in_mixed_precision(query):
+        mask = how.get("attn_mask")
+        if mask is not None and mask.is_floating_point():
+            how["attn_mask"] = mask.float()
         with torch.autocast("cpu", enabled=False):
             return F.scaled_dot_product_attention(query.float(), key.float(), value.float(), **how)
     return F.scaled_dot_product_attention(query, key, value, **how)
