@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from daedal.codecs.text import TextCodec
-from daedal.data.conversations import COLUMN, stream_of
+from daedal.data.conversations import COLUMN, ConversationDataset, stream_of
 from daedal.data.examples import ExampleDataset
 from daedal.data.shards import Dataset
 from daedal.data.windows import Windows
@@ -33,6 +33,7 @@ from daedal.training.task import Task
 from daedal.training.transformer_learner import GPTLearner, TransformerLearner
 
 _TEXT_TOKENS = 300_000
+_COVERED = 0.95  # of conversations, that a window is to hold whole
 
 
 class StreamLearner(TransformerLearner):
@@ -65,9 +66,11 @@ class StreamLearner(TransformerLearner):
         return model
 
     def facts(self, given: Mapping[str, Any]) -> Facts:
-        validation, codec = self.dataset.split("validation"), self.dataset.codec
+        train, validation, codec = self.dataset.split("train"), self.dataset.split("validation"), self.dataset.codec
+        lengths = np.diff(train.offsets) if isinstance(self.dataset, ConversationDataset) else ()
         return Facts(
-            train=self.dataset.split("train").tokens,
+            train=train.tokens,
+            longest=int(np.quantile(lengths, _COVERED, method="higher")) if len(lengths) else 0,
             validated=validation.tokens,
             vocab_size=codec.vocab_size,
             text=codec.decode(validation.read(0, min(validation.tokens, _TEXT_TOKENS)).tolist()).encode(),

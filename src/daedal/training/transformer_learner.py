@@ -25,6 +25,7 @@ _OF_PICTURES = 8.0  # times as many tokens to a weight where they are a picture'
 _PICTURES = 32  # a step
 _EPOCHS = 6.0  # more passes than this over a text teach little that is new: a short text wants a smaller model
 _EPOCHS_OF_PICTURES = 30.0  # with six a few thousand pictures would get one of the smallest models; not searched
+_WHOLE = 512  # tokens of a conversation that a new model is to hold whole, at most
 _FEW = 64  # tokens on which it is tried what a step keeps for each
 _LADDER = (
     (64, 2), (96, 2), (96, 3), (128, 3), (128, 4), (160, 4), (192, 4), (192, 5), (256, 5), (256, 6), (320, 6), (384, 6),
@@ -122,6 +123,8 @@ def choose_shape(choose: Choice, computation: float, facts: Facts, gated: Any, p
     choose("mlp_width", -(-8 * width // 3 // 32) * 32 if gated(choose) else 4 * width)
     choose("tied", True)
     longest = 64 if width < 160 else 128 if width < 256 else 256 if width < 512 else 512 if width < 1024 else 1024
+    if facts.longest:  # whole conversations are to be answered, and what is made of the model compares and judges them
+        longest = max(longest, min(_WHOLE, 1 << (facts.longest - 1).bit_length()))
     choose("context", facts.layout.length if facts.layout else max(2, min(longest, facts.train // 8)))
 
 
