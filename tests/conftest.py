@@ -1,4 +1,8 @@
-"""The order of the tests: the longest first, so that no process is left with one of them when the others are done."""
+"""The order of the tests: the longest first, so that no process is left with one of them when the others are done; and what
+is the same for all of them on every machine."""
+
+from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 
@@ -7,3 +11,13 @@ _LONGEST = ("test_what_a_page_shows_runs", "test_two_processes_train")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.name.startswith(_LONGEST))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def trainings_are_in_fp32_unless_a_test_says_otherwise() -> Iterator[None]:
+    """Which precision is the fastest is a matter of the machine, and of what else it does."""
+    from daedal.training import machine
+
+    fastest = machine._fastest_precision
+    with patch.object(machine, "_fastest_precision", lambda device, wanted: fastest(device, wanted or "fp32")):
+        yield

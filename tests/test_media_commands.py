@@ -90,7 +90,7 @@ def test_what_is_sent_is_what_the_library_says(voice: Generator, form: str, stre
             assert json.loads(told) == json.loads(whole.comment)
     assert len(samples) == len(whole.samples)
     if form in ("wav", "pcm", "flac"):
-        assert np.abs(samples / 32768 - whole.samples).max() < 1e-3
+        assert np.abs(samples / 32768 - whole.samples.clip(-1, 1)).max() < 1e-3  # what is louder than full is cut
     assert bool(pieces[0]) == (form in ("pcm", "opus", "ogg") or (form == "wav" and stream))
 
 
