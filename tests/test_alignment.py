@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -289,14 +290,14 @@ def test_a_function_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None
         "    rewards._PATIENCE = 0.1\n"
         "    rewards.reward_of('hanging:reward')([rewards.Asked([], 'x')])\n"
     )
-    ended = subprocess.run([python(), "hanging.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "hanging.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert "gave no answer" in ended.stderr
 
 
 def test_a_pattern_that_takes_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daedal.alignment.rewards._PATTERN_PATIENCE", 0.2)
     with pytest.raises(DaedalError, match="takes more than"):
-        reward_of("rule:regex:(.*)*b")([asked("a" * 20_000)])
+        reward_of("rule:regex:(a|aa)+b")([asked("a" * 80)])
 
 
 def test_texts_are_not_judged_as_pictures() -> None:

@@ -25,7 +25,7 @@ import operator
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from pathlib import Path
@@ -111,7 +111,8 @@ def checked(reward: Reward, said: str) -> Reward:
 def _give(given: Future[Any], reward: Reward, answers: Sequence[Asked]) -> None:
     """Ask a reward; a function that ends the process, or that a person stops, has failed too."""
     try:
-        given.set_result(list(reward(answers)))
+        values = reward(answers)
+        given.set_result(list(values) if isinstance(values, Iterable) else values)
     except BaseException as error:
         given.set_exception(error)
 
