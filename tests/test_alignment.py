@@ -3,8 +3,10 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +210,18 @@ def test_rules_tell_what_an_answer_is_worth(rule: str, answer: Asked, worth: flo
 
 @pytest.mark.parametrize(
     "named",
-    ["rule:none", "rule:length:x", "rule:contains", "rule:regex:(", "no_module:reward", "math:none", "rule:class:a"],
+    [
+        *(
+            "rule:none",
+            "rule:length:x",
+            "rule:contains",
+            "rule:regex:(",
+            "no_module:reward",
+            "math:none",
+            "rule:class:a",
+        ),
+        *(f"rule:length:{'9' * 5000}", f"rule:regex:{'(' * 5000}"),
+    ],
 )
 def test_a_reward_that_is_none_is_told(named: str) -> None:
     with pytest.raises(DaedalError):
@@ -222,6 +235,10 @@ def test_a_reward_that_is_none_is_told(named: str) -> None:
         ("return [float('nan')]", "is nan"),
         ("return [1, 2]", "a number for each answer"),
         ("return None", "a number for each answer"),
+        ("return [1e300]", "is 1e\\+300 for an answer"),
+        ("raise SystemExit(0)", "failed \\(SystemExit: 0\\)"),
+        ("raise KeyboardInterrupt", "failed \\(KeyboardInterrupt\\)"),
+        ("raise ValueError('one\\ntwo' + 1000 * 'x')", "ValueError: one.twox{200,300}\\)"),
         ("import time; time.sleep(2)", "gave no answer"),
     ],
 )
@@ -245,6 +262,47 @@ def test_a_function_is_told_prompts_answers_and_what_the_data_say(
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert reward_of("my_reward:reward")([asked("abc", "hi", "x"), asked("")]) == [6.0, 0.0]
+
+
+def test_a_function_may_change_what_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "changing_reward.py").write_text(
+        "def reward(prompts, completions, answers):\n    prompts[0][0]['content'] = ''\n    return [1]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    answer = asked("x", "What?")
+    assert reward_of("changing_reward:reward")([answer]) == [1.0]
+    assert answer.messages[0]["content"] == "What?"
+
+
+def test_a_module_that_ends_the_process_is_no_reward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ending_reward.py").write_text("import sys\nsys.exit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DaedalError, match="cannot be imported \\(SystemExit: 0\\)"):
+        reward_of("ending_reward:reward")
+
+
+def test_a_function_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
+    (tmp_path / "hanging.py").write_text(
+        "import time\n"
+        "from daedal.alignment import rewards\n"
+        "def reward(prompts, completions, answers):\n    time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        "    rewards._PATIENCE = 0.1\n"
+        "    rewards.reward_of('hanging:reward')([rewards.Asked([], 'x')])\n"
+    )
+    ended = subprocess.run([sys.executable, "hanging.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "gave no answer" in ended.stderr
+
+
+def test_a_pattern_that_takes_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daedal.alignment.rewards._PATTERN_PATIENCE", 0.2)
+    with pytest.raises(DaedalError, match="takes more than"):
+        reward_of("rule:regex:(a|aa)+b")([asked("a" * 80)])
+
+
+def test_texts_are_not_judged_as_pictures() -> None:
+    with pytest.raises(DaedalError, match="judges pictures"):
+        reward_of("rule:scenes")([asked("a red square")])
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------------
@@ -379,6 +437,13 @@ def test_a_gpt_over_anything_else_and_data_without_preferences_are_refused(
     assert "no reward" in mistake("align", "grpo", *line, "--init", assistant)
     odd = [*line, "--init", assistant, "--reward", "rule:contains:nice", "--rollout", "9"]
     assert "9 answers cannot be 8 to each prompt" in mistake("align", "grpo", *odd)
+    alone = [*odd[:-2], "--samples", "1"]
+    assert "--samples: input should be greater than or equal to 2" in mistake("align", "grpo", *alone)
+    long = [*odd[:-2], "--answer", "4000"]
+    assert "leaves room for an answer of 4000 tokens in a context of 96" in mistake("align", "grpo", *long)
+    for method in ("dpo", "kto"):
+        free = [*line, "--init", assistant, "--beta", "0"]
+        assert "--beta: input should be greater than 0" in mistake("align", method, *free)
     assert not (tmp_path / "run").exists()
 
 
@@ -434,3 +499,29 @@ def test_what_was_aligned_is_measured_beside_what_it_began_as(aligned: dict[str,
     assert "says nothing of what was aligned" in mistake("evaluate", aligned["grpo"], "--split", "test")
     page = (aligned["grpo"] / "report.html").read_text()
     assert "Reward over how far it went" in page
+
+
+def test_what_a_chat_template_refuses_is_left_out_and_counted(assistant: Path, tmp_path: Path) -> None:
+    shutil.copytree(assistant, tmp_path / "strict")
+    (tmp_path / "strict" / "chat_template.jinja").write_text(
+        "{% for each in messages %}{% if each.role == 'system' or loop.first and each.role != 'user' %}"
+        "{{ raise_exception('no system message') }}{% endif %}"
+        "{{ '<|im_start|>' + each.role + '\\n' + each.content + '<|im_end|>\\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+    )
+    rows = []
+    for number in range(80):
+        prompt, good, bad = conversation(number)
+        asked = [{"role": "user", "content": prompt}]
+        if number % 4 == 0:
+            asked.insert(0, {"role": "system", "content": "Be nice."})
+        if number % 4 == 1:  # too long, and an assistant's turn is the oldest that is left
+            asked = [*asked, {"role": "assistant", "content": 60 * "long "}, {"role": "user", "content": prompt}]
+        rows.append({"prompt": asked, "chosen": good, "rejected": bad})
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    api.build_data([tmp_path / "pairs.jsonl"], tmp_path / "data")
+    for method in ("dpo", "kto"):
+        plan = api.make_plan(method, data=tmp_path / "data", init=str(tmp_path / "strict"), **settings(method))
+        assert "are refused by the chat template, and are left out" in plan.why["Data"]
+    given = settings("grpo", steps=1)
+    api.train("grpo", data=tmp_path / "data", init=str(tmp_path / "strict"), out=tmp_path / "run", **given)

@@ -314,6 +314,8 @@ def test_what_cannot_be_tuned_is_told_in_one_line(home: Path, tmp_path: Path) ->
     assert "holds no trained model" in told(init=home / "data")
     assert "has no linear layer 'wq'" in told("--lora", "4", "--lora-targets", "q_proj,wq")
     assert "do not learn" in told("--qlora", "--lora", "0")
+    assert "--lora-targets is of a LoRA" in told("--lora-targets", "q_proj")
+    assert "--lora-alpha is of a LoRA" in told("--lora-alpha", "8")
     assert "an answer ends within 8 tokens" in told("--context", "8")
     assert "a context of 96" in told("--context", "512")
     assert not (tmp_path / "run").exists()

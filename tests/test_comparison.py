@@ -189,6 +189,19 @@ def test_mistakes_are_told_in_a_line(home: Path, tmp_path: Path) -> None:
     assert "tells no rewards" in mistake(*asked, home / "prompts.jsonl", "--judge", home / "one")
     assert "There is no rule 'taste'" in mistake(*asked, home / "prompts.jsonl", "--judge", "rule:taste")
     assert "are none" in mistake(*asked, home / "prompts.jsonl", "-n", "0")
+    for seed in ("-1", str(2**63)):
+        assert f"{seed} is no seed" in mistake(*asked, home / "prompts.jsonl", "--seed", seed)
+    assert "judges pictures" in mistake(*asked, home / "prompts.jsonl", "--judge", "rule:scenes", "--answer", "8")
+
+
+def test_where_no_report_can_be_written_nothing_is_answered(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+
+    def never(answers: Any) -> list[float]:
+        raise AssertionError
+
+    with pytest.raises(DaedalError, match="in the way"):
+        daedal.compare(home / "one", home / "other", home / "prompts.jsonl", never, answer=4, out=tmp_path / "taken")
 
 
 def test_a_judge_that_is_none_is_told(home: Path) -> None:

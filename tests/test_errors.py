@@ -11,6 +11,7 @@ from daedal.errors import DaedalError
         ("The file is empty", "Give another", "The file is empty. Give another."),
         ("The file is empty.", "Give another.", "The file is empty. Give another."),
         ("The file is empty", "", "The file is empty."),
+        ("There is none", "Did you mean 'one'?", "There is none. Did you mean 'one'?"),
         ("One\nand   two", "Mend\tit", "One and two. Mend it."),
     ],
 )

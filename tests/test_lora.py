@@ -236,6 +236,8 @@ def test_damaged_files_are_told_in_one_line(lora: Path) -> None:
         ({**good, name: good[name] * float("nan")}, "not finite numbers"),
         ({**good, "base_model.model.lm_head.lora_embedding_A": good[name].clone()}, "no part of a LoRA"),
         ({}, "holds no weights"),
+        ({each: tensor[:0] if "lora_A" in each else tensor[:, :0] for each, tensor in good.items()}, "has rank 0"),
+        ({each: 1e30 * tensor for each, tensor in good.items()}, "with its LoRA holds weights that are not finite"),
     ]
     for tensors, told in cases:
         with pytest.raises(DaedalError, match=told):
@@ -247,6 +249,25 @@ def test_damaged_files_are_told_in_one_line(lora: Path) -> None:
     (lora / "adapter_model.bin").write_bytes(b"")
     with pytest.raises(DaedalError, match="only as a pickle"):
         load_model(lora)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"r": 10**9}, "r cannot be so large"),
+        ({"r": 7}, "has rank 4, and adapter_config.json says 7"),
+        ({"r": None}, "r is missing"),
+        ({"r": "4"}, "r is no number"),
+        ({"lora_alpha": 10**400}, "lora_alpha cannot be so large"),
+        ({"lora_alpha": float("nan")}, "lora_alpha is no number"),
+        ({"lora_alpha": float("inf")}, "lora_alpha is no number"),
+        ({"base_model_name_or_path": "/" + "a" * 5000}, "does not say of which base"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_told(lora: Path, config: dict[str, Any], told: str) -> None:
+    (lora / "daedal.json").unlink()
+    with pytest.raises(DaedalError, match=told):
+        load_model(damaged(lora, **config))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from daedal.alignment.dpo import dpo
 from daedal.alignment.slate_learner import slates_of
 from daedal.alignment.slates import slate_losses
 from daedal.codecs.items import END, UNKNOWN, ItemCodec
+from daedal.codecs.text import TextCodec
 from daedal.data.examples import ExampleDataset
 from daedal.data.next_items import held, items_of, learned
 from daedal.errors import DaedalError
@@ -28,6 +29,7 @@ from daedal.evaluation.predictors.item_counts import Popularity, Successors
 from daedal.evaluation.predictors.item_neighbours import ItemNeighbours
 from daedal.evaluation.predictors.matrix_factors import MatrixFactors
 from daedal.inference.generator import Generator
+from daedal.models.checkpoint import save_model
 from daedal.models.model import IGNORE, Moment
 from daedal.models.recommender import ItemBatch, Recommender, RecommenderConfig
 from daedal.models.sequences import Sequences, TargetBatch
@@ -40,6 +42,7 @@ from daedal.training.histories import HeldRows, HistoryRows, seen
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
 from runs import logged, same, stop_at
+from tiny_models import tiny_gpt
 
 torch.set_num_threads(1)
 FILMS = [f"Film {number}, The ({1980 + number})" for number in range(24)]
@@ -333,6 +336,19 @@ def test_a_mistake_is_told_in_a_line(run: Path, asked: tuple[str, ...], says: st
     assert says in mistake("recommend", run, *asked)
 
 
+def test_where_nothing_is_left_that_is_said(run: Path) -> None:
+    ended = command("recommend", run, "--user", "u3", *(part for film in FILMS for part in ("--exclude", film)))
+    assert ended.code == 0
+    assert ended.err == "Nothing is left to recommend.\n"
+
+
+def test_a_model_of_another_family_is_no_beginning(run: Path, films: Path, tmp_path: Path) -> None:
+    other = tmp_path / "gpt"
+    save_model(tiny_gpt(TextCodec.train("byte", []), context=16, width=32), other, codec=TextCodec.train("byte", []))
+    asked = ("train", "recommender", "--data", films, "--steps", "1", "--out", tmp_path / "run", "--init", other)
+    assert "is a gpt, not a recommender" in mistake(*asked)
+
+
 def test_a_model_of_something_else_recommends_nothing(run: Path) -> None:
     with pytest.raises(DaedalError, match="cannot write"):
         daedal.load(run).generate("x")
@@ -474,6 +490,12 @@ def test_places_are_among_all_that_was_not_had() -> None:
     assert best[1].tolist() == [4, 3, 2]
     assert discounted(places, 10).tolist() == [0.5, 0.0]
     assert discounted(np.array([1.0, 10.0, 11.0]), 10).tolist() == pytest.approx([1.0, 1 / np.log2(11), 0.0])
+
+
+def test_where_there_are_fewer_items_than_places_all_are_ranked() -> None:
+    places, best = places_among(np.array([[-np.inf, -np.inf, 0.9, 0.8]]), [np.array([], dtype=np.int64)], [3], 10)
+    assert places.tolist() == [2.0]
+    assert best.tolist()[0][:2] == [2, 3]
 
 
 def test_popularity_is_lifted_by_what_is_recommended_beyond_what_is_taken() -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from daedal.models.bradley_terry import bradley_terry_loss, preferred
 from daedal.models.checkpoint import load_model, save_model
 from daedal.models.habits import Habits
 from daedal.models.huggingface_rewards import CLASSES
+from daedal.models.identity import Identity
 from daedal.models.model import Moment
 from daedal.models.reward import Reward, RewardConfig
 from daedal.models.sequences import PreferenceBatch, Sequences
@@ -430,6 +432,13 @@ def test_another_family_is_refused(judge: Path, pairs: ExampleDataset, gpt: Path
         daedal.load(gpt).reward(talk("a", "b"))
     with pytest.raises(DaedalError, match="cannot write on"):
         daedal.load(judge).generate("a")
+    Identity.of("recommender", "histories", {"items": "items.json"}, ["recommend"]).write(
+        Path(shutil.copytree(gpt, tmp_path / "other"))
+    )
+    begun = ("--init", tmp_path / "other", "--out", tmp_path / "run")
+    assert "is a recommender, which reads no conversations" in mistake(
+        "train", "reward", "--data", pairs.folder, *begun
+    )
     said = mistake("train", "gpt", "--data", pairs.folder, "--out", tmp_path / "run")
     assert "A gpt learns" in said
     assert "a reward" in said

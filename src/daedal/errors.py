@@ -12,4 +12,5 @@ class DaedalError(Exception):
     def __init__(self, what: str, fix: str = "") -> None:
         self.what = " ".join(what.split()).rstrip(".")
         self.fix = " ".join(fix.split()).rstrip(".")
-        super().__init__(f"{self.what}. {self.fix}." if self.fix else f"{self.what}.")
+        end = "" if self.fix.endswith("?") else "."
+        super().__init__(f"{self.what}. {self.fix}{end}" if self.fix else f"{self.what}.")

@@ -25,8 +25,9 @@ from daedal.evaluation.measures.diversity import distinct, repeated
 from daedal.evaluation.measures.length_bias import aligned, controlled_win_rate, controlled_win_rate_interval
 from daedal.evaluation.page import report_page
 from daedal.evaluation.report import Baseline, DataFacts, ModelFacts, Presentation, Report
-from daedal.files import make_folder, write_json, write_text
+from daedal.files import make_folder, require_place, write_json, write_text
 from daedal.inference.skill import fingerprint
+from daedal.printable import printable
 from daedal.training.machine import choose_device
 
 Array = np.ndarray
@@ -94,12 +95,18 @@ def compare(
 
     if n < 1 or answer < 1:
         raise DaedalError(f"{n} prompts with answers of {answer} tokens are none", "Ask for one at least")
+    if not 0 <= seed < 2**63:
+        raise DaedalError(f"{seed} is no seed", "Give a whole number from 0 to 2^63 - 1")
+    if out is not None:
+        require_place(Path(out) / PAGE)  # before anything is answered
     tell(0, "loading")
     reward = reward_of(judge) if isinstance(judge, str) else judge and checked(judge, _JUDGE)
     subjects = [_placed(Subject.open(str(place))) for place in (one, other)]
     every = questions(prompts)
     asked, ids, left_out = _fitting(every, subjects, n, answer, seed)
     if not asked.asked:
+        for subject in subjects:
+            subject.turns.prompt(every.asked[0].messages)  # a chat template that refuses it says so
         raise DaedalError(
             f"No prompt of {every.name} leaves room for an answer of {answer} tokens", "Ask for shorter answers"
         )
@@ -117,7 +124,7 @@ def compare(
             rewards = _judged(reward, asked, texts)
         sides.append(Side(name, subject, fingerprint(subject.gpt), written, texts, rewards))
     tell(90, "comparing")
-    judged = "" if judge is None else _name(judge) if isinstance(judge, str) and Path(judge).exists() else str(judge)
+    judged = "" if judge is None else _name(judge) if isinstance(judge, str) else str(judge)
     found = Comparison(sides[0], sides[1], asked, judged, seed).report(answer, left_out, started)
     if out is not None:
         found = write(found, Path(out))
@@ -145,7 +152,7 @@ class Comparison:
     """
 
     def __init__(self, one: Side, other: Side, asked: Questions, judge: str, seed: int) -> None:
-        self.one, self.other, self.asked, self.judge, self.seed = one, other, asked, judge, seed
+        self.one, self.other, self.asked, self.judge, self.seed = one, other, asked, printable(judge), seed
         self.hash = asked.fingerprint
 
     def report(self, answer: int, left_out: int, started: float) -> Report:

@@ -38,11 +38,13 @@ class Compared(NamedTuple):
         examples: pairs, the chosen answer first; or single answers.
         liked: of single answers.
         dropped: that do not fit the context.
+        refused: that the chat template refuses.
     """
 
     examples: list[tuple[Answer, ...]]
     liked: list[bool]
     dropped: int
+    refused: int
 
     @property
     def lengths(self) -> Int64[Array, " examples"]:
@@ -54,31 +56,39 @@ class Compared(NamedTuple):
 def pairs_of(split: ExampleSplit, subject: Subject, context: int) -> Compared:
     """Prompts with the answer that was chosen and the one that was rejected; those with only one of them are left out."""
     found: list[tuple[Answer, ...]] = []
-    dropped = 0
+    dropped = refused = 0
     for prompt, chosen, rejected in _answers(split):
         if chosen is None or rejected is None:
             continue
-        both = _fitting(subject, prompt, (chosen, rejected), context)
+        try:
+            both = _fitting(subject, prompt, (chosen, rejected), context)
+        except DaedalError:
+            refused += 1
+            continue
         dropped += both is None
         found += [] if both is None else [both]
-    return Compared(found, [], dropped)
+    return Compared(found, [], dropped, refused)
 
 
 def thumbs_of(split: ExampleSplit, subject: Subject, context: int) -> Compared:
     """Single answers; a pair is one that was liked and one that was not."""
     found: list[tuple[Answer, ...]] = []
     liked: list[bool] = []
-    dropped = 0
+    dropped = refused = 0
     for prompt, chosen, rejected in _answers(split):
         for answer, up in ((chosen, True), (rejected, False)):
             if answer is None:
                 continue
-            one = _fitting(subject, prompt, (answer,), context)
+            try:
+                one = _fitting(subject, prompt, (answer,), context)
+            except DaedalError:
+                refused += 1
+                continue
             dropped += one is None
             if one is not None:
                 found.append(one)
                 liked.append(up)
-    return Compared(found, liked, dropped)
+    return Compared(found, liked, dropped, refused)
 
 
 def _answers(split: ExampleSplit) -> Iterator[tuple[Any, Any, Any]]:
@@ -88,11 +98,21 @@ def _answers(split: ExampleSplit) -> Iterator[tuple[Any, Any, Any]]:
 def _fitting(
     subject: Subject, prompt: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]], context: int
 ) -> tuple[Answer, ...] | None:
-    """The answers after the prompt, of which the oldest messages are left out until all fit; None where they never do."""
+    """The answers after the prompt, of which the oldest messages are left out until all fit; None where they never do.
+
+    Raises:
+        DaedalError: the chat template refuses the whole.
+    """
     for first in range(len(prompt)):
-        read = [
-            subject.turns.read({**each, "messages": each["messages"][first:]}, len(prompt) - first) for each in answers
-        ]
+        try:
+            read = [
+                subject.turns.read({**each, "messages": each["messages"][first:]}, len(prompt) - first)
+                for each in answers
+            ]
+        except DaedalError:
+            if first:
+                continue  # such as a conversation that the assistant opens
+            raise
         if not all(each.said.any() for each in read):
             return None
         begins = [int(each.said.argmax()) for each in read]
@@ -234,6 +254,7 @@ class OfflineLearner(AlignmentLearner):
             found = self.read(self.dataset.split(split), context)
             if len(found.examples) < 2:
                 why = f"; {found.dropped} do not fit a context of {context}" if found.dropped else ""
+                why += f"; the chat template refuses {found.refused}" if found.refused else ""
                 raise DaedalError(
                     f"The {split} split has {len(found.examples)} {self.unit} to learn from{why}", self.instead
                 )
@@ -261,10 +282,18 @@ class OfflineLearner(AlignmentLearner):
         usual = partial(task.batch, 0, plan.micro_batch)
         return Trial(task.model, {"model": task.optimizer("model", plan)}, usual, little, more)
 
-    def why(self, plan: Plan) -> dict[str, str]:
+    def told(self, draft: Plan) -> dict[str, str]:
         """What of the data is not learned."""
-        dropped = self.compared("train", plan.model_dump()).dropped
-        return {"Data": f"{dropped:,} answers do not fit the context, and are left out"} if dropped else {}
+        read = self.compared("train", draft.model_dump())
+        told = [
+            f"{count:,} {self.unit} {what}, and are left out"
+            for count, what in (
+                (read.dropped, "do not fit the context"),
+                (read.refused, "are refused by the chat template"),
+            )
+            if count
+        ]
+        return {"Data": "; ".join(told)} if told else {}
 
 
 class DPOLearner(OfflineLearner):

@@ -30,6 +30,7 @@ from daedal.training.processes import Processes
 
 _FAR = 5.0  # nats a token from where it began, from which no run comes back
 _STILL = 0.02  # nats of entropy a token: always the same is said
+_ALIKE = 5  # rollouts in a row of which no reward tells one answer to a prompt from another
 _HELD_SEED = 1
 
 
@@ -251,13 +252,17 @@ class GRPOTask(OnlineTask):
     """Compares the answers to a prompt with one another."""
 
     plan: GRPOPlan
+    _alike = 0  # rollouts in a row from which nothing could be learned
 
     def learn_from(self, rollout: dict[str, Tensor]) -> None:
         rewards = rollout["reward"].view(-1, self.plan.samples)
         gains = group_advantages(rewards, self.plan.baseline).flatten()
         rollout["gains"] = gains[:, None] * (rollout["ids"] >= 0)
-        alike = (rewards == rewards[:, :1]).all(1).float().mean()
-        self.model.told["groups_alike"] = float(alike)
+        alike = float((rewards == rewards[:, :1]).all(1).float().mean())
+        self.model.told["groups_alike"] = alike
+        self._alike = self._alike + 1 if alike == 1 else 0
+        if self._alike >= _ALIKE and self.model.concern is None:
+            self.model.concern = "all answers to a prompt earn the same: there is nothing to learn from them"
 
 
 class PPOTask(OnlineTask):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,12 +57,16 @@ class OnlineLearner(AlignmentLearner):
         Raises:
             DaedalError: none of the train split fits.
         """
-        room = self.context(given) - self.answer(given)
+        context, answer = self.context(given), self.answer(given)
+        room = context - answer
         if (split, room) not in self._read:
             found = prompts_of(self.dataset.split(split), self.subject, room)
             if not found and split == "train":
+                for question in islice(of_split(self.dataset.split(split)), 1):
+                    self.subject.turns.prompt(question.messages)  # a chat template that refuses it says so
                 raise DaedalError(
-                    f"No prompt of {self.asked.data} fits {room} tokens", "Give a shorter --answer, or other prompts"
+                    f"No prompt of {self.asked.data} leaves room for an answer of {answer} tokens in a context of {context}",
+                    "Give a shorter --answer, or other prompts",
                 )
             self._read[split, room] = found
         return self._read[split, room]

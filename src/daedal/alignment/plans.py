@@ -31,6 +31,7 @@ class DPOPlan(AlignmentPlan):
 
     family: Literal["dpo"] = Field("dpo", description="by which method")
     kind: str = Field("preferences", description="the kind of example that is learned")
+    beta: float = Field(gt=0, le=100, description="what a nat costs that the model is away from where it began")
     form: Literal["dpo", "ipo"] = Field("dpo", description="ipo: a margin that is wanted, in place of one that grows")
     smoothing: float = Field(
         0.0, ge=0, lt=0.5, description="share of the pairs that are taken to be the wrong way round"
@@ -49,6 +50,7 @@ class KTOPlan(AlignmentPlan):
 
     family: Literal["kto"] = Field("kto", description="by which method")
     kind: str = Field("preferences", description="the kind of example that is learned")
+    beta: float = Field(gt=0, le=100, description="what a nat costs that the model is away from where it began")
 
     def of_batch(self) -> str:
         return f"{self.batch} answers of {self.length:.0f} tokens"
@@ -85,6 +87,7 @@ class GRPOPlan(OnlinePlan):
     """By group relative policy optimisation."""
 
     family: Literal["grpo"] = Field("grpo", description="by which method")
+    samples: int = Field(ge=2, le=2**12, description="answers to each prompt, which are compared with one another")
     baseline: Literal["group", "rloo", "mean"] = Field(
         "group",
         description="what an answer is compared with: the others of its group, in deviations, or left out itself",
@@ -110,7 +113,7 @@ class SlatePlan(RowPlan):
 
     family: Literal["dpo"] = Field("dpo", description="by which method")
     kind: str = Field("histories", description="the kind of example that is learned")
-    beta: float = Field(ge=0, le=100, description="what a nat costs that the model is away from where it began")
+    beta: float = Field(gt=0, le=100, description="what a nat costs that the model is away from where it began")
     slate: int = Field(4, ge=1, le=1000, description="items of a slate that were not liked, at most")
     left_out: int = Field(2, ge=0, le=2, description="items at the end of a history that are held out")
 

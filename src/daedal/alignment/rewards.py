@@ -17,25 +17,31 @@ answer, the answers, and the data's own; it gives a number for each.
 """
 
 import ast
+import copy
 import importlib
 import json
 import math
 import operator
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import regex
 from jaxtyping import UInt8
 
 from daedal.errors import DaedalError
+from daedal.printable import printable
 
 Picture = UInt8[np.ndarray, "height width channels"]
 _PATIENCE = 120.0  # seconds that a function may take over the answers of a rollout
+_PATTERN_PATIENCE = 5.0  # seconds that a pattern may take over an answer
+_MOST = 1e12  # a reward: the squares of a few more would be infinite in float32
 _PLAIN = re.compile(r"[\w.]+:\w+")
 _SUM = re.compile(r"\(?-?\d[\d\s.()+*/-]*[+*/-][\d\s.()+*/-]*\d\)?")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -82,25 +88,38 @@ def checked(reward: Reward, said: str) -> Reward:
     """A reward whose faults are told in a line: it raises, hangs, or gives what is no number for each answer."""
 
     def found(answers: Sequence[Asked]) -> list[float]:
-        # a thread of its own each time: one that hangs is left behind
-        worker = ThreadPoolExecutor(1, thread_name_prefix="reward")
+        given: Future[Any] = Future()
+        # a thread of its own each time: one that hangs is left behind, also by a process that ends
+        threading.Thread(target=_give, args=(given, reward, answers), name="reward", daemon=True).start()
         try:
-            values = worker.submit(reward, answers).result(_PATIENCE)
+            values = given.result(_PATIENCE)
         except Late:
             raise DaedalError(
                 f"The reward {said} gave no answer in {_PATIENCE:.0f} s", "Make it faster; the last checkpoint is kept"
             ) from None
         except DaedalError:
             raise
-        except Exception as error:  # a person's own function
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # a person's own function
             raise DaedalError(
-                f"The reward {said} failed ({type(error).__name__}: {error})", "Mend it; the last checkpoint is kept"
+                f"The reward {said} failed ({_told(error)})", "Mend it; the last checkpoint is kept"
             ) from None
-        finally:
-            worker.shutdown(wait=False, cancel_futures=True)
         return _numbers(values, len(answers), said)
 
     return found
+
+
+def _give(given: Future[Any], reward: Reward, answers: Sequence[Asked]) -> None:
+    """Ask a reward; a function that ends the process, or that a person stops, has failed too."""
+    try:
+        values = reward(answers)
+        given.set_result(list(values) if isinstance(values, Iterable) else values)
+    except BaseException as error:
+        given.set_exception(error)
+
+
+def _told(error: BaseException) -> str:
+    """What a person's own code says of its fault, in a line."""
+    return printable(f"{type(error).__name__}: {error}".rstrip(": "))[:300]
 
 
 def _numbers(values: Any, count: int, said: str) -> list[float]:
@@ -115,6 +134,10 @@ def _numbers(values: Any, count: int, said: str) -> list[float]:
         raise DaedalError(
             f"The reward {said} is {numbers[wrong[0]]} for an answer", "Let it return finite numbers alone"
         )
+    if numbers and max(map(abs, numbers)) > _MOST:
+        raise DaedalError(
+            f"The reward {said} is {max(numbers, key=abs):.3g} for an answer", f"Let it return at most {_MOST:.0e}"
+        )
     return numbers
 
 
@@ -126,7 +149,7 @@ def _one_by_one(score: Callable[[Asked], float]) -> Reward:
 
 
 def _length(argument: str) -> Reward:
-    if not argument.isdecimal() or int(argument) < 1:
+    if not argument.isdecimal() or len(argument) > 9 or int(argument) < 1:
         raise DaedalError(f"rule:length needs a number of characters, and {argument!r} is none", "Say rule:length:80")
     wanted = int(argument)
     return _one_by_one(lambda each: -abs(len(each.text) - wanted) / wanted)
@@ -140,10 +163,20 @@ def _contains(argument: str) -> Reward:
 
 def _regex(argument: str) -> Reward:
     try:
-        pattern = re.compile(argument, re.DOTALL)
-    except re.error as error:
-        raise DaedalError(f"rule:regex: {argument!r} is no regular expression ({error})", "Correct it") from None
-    return _one_by_one(lambda each: float(pattern.fullmatch(each.text.strip()) is not None))
+        pattern = regex.compile(argument, regex.DOTALL)
+    except (regex.error, RecursionError, OverflowError) as error:
+        raise DaedalError(f"rule:regex: {argument!r:.100} is no regular expression ({error})", "Correct it") from None
+
+    def score(each: Asked) -> float:
+        try:  # re would hold all threads, also the one that waits for it
+            return float(pattern.fullmatch(each.text.strip(), timeout=_PATTERN_PATIENCE) is not None)
+        except TimeoutError:
+            raise DaedalError(
+                f"rule:regex: {argument!r:.100} takes more than {_PATTERN_PATIENCE:.0f} s over an answer",
+                "Write it without repeats inside of repeats, as in (a+)+",
+            ) from None
+
+    return _one_by_one(score)
 
 
 def _json(argument: str) -> Reward:
@@ -203,7 +236,13 @@ def _scenes(argument: str) -> Reward:
     if argument not in ("", "graded"):
         raise DaedalError(f"rule:scenes has no {argument!r}", "Say rule:scenes or rule:scenes:graded")
     judge = share_shown if argument else fits
-    return _one_by_one(lambda each: 0.0 if each.picture is None else float(judge(each.known, each.picture)))
+
+    def score(each: Asked) -> float:
+        if each.picture is None:
+            raise DaedalError("rule:scenes judges pictures, and the answers are texts", "Choose another rule")
+        return float(judge(each.known, each.picture))
+
+    return _one_by_one(score)
 
 
 def _class(argument: str) -> Reward:
@@ -258,17 +297,18 @@ def _of_function(said: str) -> Reward:
     sys.path.insert(0, "")  # beside where the command is given
     try:
         function = getattr(importlib.import_module(module), name)
-    except Exception as error:  # a person's own module
+    except (Exception, SystemExit) as error:  # a person's own module
         raise DaedalError(
-            f"The reward {said} cannot be imported ({type(error).__name__}: {error})",
+            f"The reward {said} cannot be imported ({_told(error)})",
             "Name it as module:function, or a rule, or a run of daedal train reward",
         ) from None
     finally:
-        sys.path.remove("")
+        if "" in sys.path:
+            sys.path.remove("")
 
     def score(answers: Sequence[Asked]) -> list[float]:
         given: list[float] = function(
-            prompts=[list(each.messages) for each in answers],
+            prompts=[copy.deepcopy(list(each.messages)) for each in answers],  # it may change what it is given
             completions=[each.text if each.picture is None else each.picture for each in answers],
             answers=[each.known for each in answers],
         )

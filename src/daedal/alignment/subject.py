@@ -53,12 +53,17 @@ class Subject(NamedTuple):
 
     def fitting(self, messages: Sequence[Mapping[str, Any]], room: int) -> list[int] | None:
         """The ids of a prompt of at most so many; its oldest messages are left out where it is longer, a system message last.
-        None where not even the newest fits."""
+        None where not even the newest fits, or the chat template refuses them."""
         kept = list(messages)
         while kept:
-            ids = self.turns.prompt(kept)
-            if len(ids) <= room:
-                return ids
+            try:
+                ids = self.turns.prompt(kept)
+            except DaedalError:
+                if len(kept) == len(messages):
+                    return None
+            else:
+                if len(ids) <= room:
+                    return ids
             spoken = [place for place, each in enumerate(kept) if each.get("role") != "system"]
             if len(spoken) < 2:
                 return None

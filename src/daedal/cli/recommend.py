@@ -56,5 +56,7 @@ def recommend(
     if json:
         console.show_json([each.model_dump() for each in found])
         return
+    if not found:
+        console.note("Nothing is left to recommend.")
     for each in found:
         console.show(f"{each.rank:>3}  {each.score:6.2%}  {each.item}")

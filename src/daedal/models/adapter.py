@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.files import atomic_path, read_json, write_json
 from daedal.models.formats import TensorName, format_of
-from daedal.models.identity import Base
+from daedal.models.identity import LONGEST_NAME, Base
 from daedal.models.model import Model
 from daedal.models.rotary_rows import apart, together
 from daedal.models.weights import check_header, require_numbers, write_tensors
@@ -35,6 +35,8 @@ from daedal.nn.transformer import Transformer
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _BEFORE = "base_model.model."
 _DTYPES = ("F64", "F32", "F16", "BF16")
+_PICKLES = ("adapter_model.bin", "adapter_model.pt", "adapter_model.pth")
+_MOST_SCALE = 1e9  # of alpha and rank
 # What PEFT's configuration may say with which the mathematics is ours
 _ALLOWED: dict[str, tuple[Any, ...]] = {
     "peft_type": ("LORA",), "bias": ("none", None), "use_dora": (False, None), "modules_to_save": (None, []),
@@ -214,7 +216,12 @@ class Adapter:
                 raise DaedalError(f"{folder / WEIGHTS}: A and B of {layer} do not fit", "Restore it from a copy")
             found[layer] = pair["lora_A"], pair["lora_B"]
             rank = pair["lora_A"].shape[0]
-            scales[layer] = float(config["lora_alpha"]) / (rank**0.5 if config.get("use_rslora") else rank)
+            if not rank or rank != config["r"]:
+                raise DaedalError(
+                    f"{folder / WEIGHTS}: {layer} has rank {rank}, and {CONFIG} says {config['r']}",
+                    "Restore both from a copy",
+                )
+            scales[layer] = config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank)
         return cls(folder, base, found, scales)
 
     @torch.no_grad()
@@ -248,6 +255,7 @@ class Adapter:
                 )
             change = self.scales[name] * (together(b.float(), entry) @ a.float())
             rows.copy_(rows.float() + change.to(rows.device))
+            require_numbers(f"{path}.weight with its LoRA", weight, self.folder)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -260,16 +268,22 @@ def _config(folder: Path) -> dict[str, Any]:
             raise DaedalError(
                 f"{path}: {name} = {config[name]!r:.50} is not supported", "Merge it by the program that wrote it"
             )
-    alpha, base = config.get("lora_alpha"), config.get("base_model_name_or_path")
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not isinstance(base, str) or not base:
-        raise DaedalError(f"{path} does not say of which base and alpha it is", "Restore it from a copy")
+    base = config.get("base_model_name_or_path")
+    if not isinstance(base, str) or not 0 < len(base) <= LONGEST_NAME:
+        raise DaedalError(f"{path} does not say of which base it is", "Restore it from a copy")
+    for name in ("r", "lora_alpha"):
+        value = config.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST_SCALE:
+            said = "is missing" if value is None else "cannot be so large" if isinstance(value, int) else "is no number"
+            raise DaedalError(f"{path}: {name} {said}", "Restore it from a copy")
     return config
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
     path = folder / WEIGHTS
     if not path.is_file():
-        more = ", only as a pickle, which can run code when it is read" if any(folder.glob("adapter_model.*")) else ""
+        pickled = any((folder / name).is_file() for name in _PICKLES)
+        more = ", only as a pickle, which can run code when it is read" if pickled else ""
         raise DaedalError(f"{path} is missing{more}", "Restore it from a copy, or train again")
     check_header(path, _DTYPES)
     with ExitStack() as stack:

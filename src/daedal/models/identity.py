@@ -19,6 +19,8 @@ from daedal.files import read_json, write_json
 from daedal.models.formats import family_of
 
 IDENTITY = "daedal.json"
+LONGEST_NAME = 4096
+"""Characters of what names a base, at most."""
 CODEC = "codec"
 """The folder of a run that holds the model whose codes the run learned."""
 OWN = "daedal-"
@@ -52,7 +54,7 @@ class Base(Config):
         bits: of a weight of its matrices, where they were 4.
     """
 
-    name: str = Field(min_length=1, max_length=4096)
+    name: str = Field(min_length=1, max_length=LONGEST_NAME)
     weights: str | None = None
     bits: Literal[4] | None = None
 

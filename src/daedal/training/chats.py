@@ -108,6 +108,12 @@ class ChatLearner(TransformerLearner):
         rank = choose("lora", _RANK if choose("qlora", False) else 0)
         if choose.values["qlora"] and not rank:
             raise DaedalError("Matrices of four bits do not learn", "Give --lora a rank, or leave --qlora away")
+        for name in ("lora_targets", "lora_alpha"):
+            if not rank and choose.given.get(name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise DaedalError(
+                    f"{option} is of a LoRA, and all weights learn", f"Give --lora a rank, or leave {option} away"
+                )
         tokens = 2048 if width < 384 else 4096 if width < 768 else 8192
         batch = choose("batch", max(1, min(round(tokens / room), facts.examples)))
         choose("optimizer", "adamw")

@@ -16,7 +16,7 @@ from daedal.config import Config
 from daedal.data.next_items import held, items_of, learned
 from daedal.errors import DaedalError
 from daedal.models.checkpoint import load_model, resolve, save_own
-from daedal.models.identity import Identity
+from daedal.models.identity import Identity, identify
 from daedal.models.model import IGNORE, Model
 from daedal.models.recommender import ItemBatch, Recommender, RecommenderConfig
 from daedal.models.sequences import Sequences, by_length
@@ -168,7 +168,7 @@ class HistoryLearner(RowLearner):
     def tokenizer(self) -> Any:
         """The items of the model to begin with, or the data's."""
         own: ItemCodec = self.dataset.codec("items").codec
-        codec = own if self.asked.init is None else ItemCodec.load(resolve(self.asked.init))
+        codec = own if self.asked.init is None else _items_of(self.asked.init)
         self._known = np.array([UNKNOWN, END, *codec.encode(own.names)], dtype=np.int64)
         if not (self._known > END).any():
             raise DaedalError(
@@ -178,8 +178,7 @@ class HistoryLearner(RowLearner):
 
     def begin_from(self, init: str) -> Model:
         model = load_model(resolve(init), dtype=torch.float32)
-        if not isinstance(model, Recommender):
-            raise DaedalError(f"The model in {init} is a {model.family}, not a recommender", "Start from another")
+        assert isinstance(model, Recommender)  # its items are known by now
         return model
 
     def row_values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -219,3 +218,15 @@ class HistoryLearner(RowLearner):
         assert isinstance(plan, RecommenderPlan)
         names = ("vocab_size", "width", "depth", "heads", "mlp_width", "context", "dropout", "left_out")
         return RecommenderConfig.of(plan.architecture, **{name: getattr(plan, name) for name in names})
+
+
+def _items_of(init: str) -> ItemCodec:
+    """The items of a recommender to go on with.
+
+    Raises:
+        DaedalError: it is another model.
+    """
+    folder = resolve(init)
+    if (family := identify(folder).family) != "recommender":
+        raise DaedalError(f"The model in {init} is a {family}, not a recommender", "Start from another")
+    return ItemCodec.load(folder)

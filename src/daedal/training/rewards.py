@@ -20,6 +20,7 @@ from daedal.errors import DaedalError
 from daedal.models.checkpoint import load_model, resolve, save_model
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits
+from daedal.models.identity import identify
 from daedal.models.reward import Reward, RewardConfig
 from daedal.models.sequences import PreferenceBatch, Sequences, by_length
 from daedal.nn.noise import Noise
@@ -125,6 +126,10 @@ class RewardLearner(RowLearner):
         if not (dataset.has("chosen") and dataset.has("rejected")):
             raise _thumbs(asked.data)
         folder = dataset.folder if asked.init is None else resolve(asked.init)
+        if asked.init is not None and (begun := identify(folder).family) not in ("gpt", "reward"):
+            raise DaedalError(
+                f"The model in {asked.init} is a {begun}, which reads no conversations", "Start from a gpt"
+            )
         self._template, self._habits = conversing(folder)
         self._conversations: dict[str, list[tuple[Turned, Turned, float]]] = {}
         super().__init__(asked, dataset)

@@ -32,13 +32,14 @@ def places_among(
     first: int,
 ) -> tuple[Float[np.ndarray, " histories"], Int[np.ndarray, "histories first"]]:
     """The place of each target among all items that its history has not, behind those of an equal score, infinite of one that
-    is not ranked (score minus infinity); and the first so many of them. `scores` is overwritten."""
+    is not ranked (score minus infinity); and the first so many of them, or all that there are. `scores` is overwritten."""
     rows = np.repeat(np.arange(len(histories)), [len(each) for each in histories])
     at = np.arange(len(targets)), np.asarray(targets)
     own = scores[at].copy()
     scores[rows, np.concatenate(histories) if len(rows) else rows] = -np.inf
     scores[at] = own
     places = np.where(np.isfinite(own), (scores >= own[:, None]).sum(1), np.inf)
+    first = min(first, scores.shape[1])
     nearest = np.argpartition(-scores, first - 1, 1)[:, :first]
     order = np.argsort(-np.take_along_axis(scores, nearest, 1), 1, kind="stable")
     return places, np.take_along_axis(nearest, order, 1)
