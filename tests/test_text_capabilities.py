@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from daedal.codecs.both_ways import marked
+from daedal.codecs.items import ItemCodec
 from daedal.codecs.text import TextCodec
 from daedal.codecs.tune_codec import TuneCodec
 from daedal.codecs.voices import Voices
@@ -22,6 +23,7 @@ from daedal.models.model import Capability
 torch.set_num_threads(1)
 CODEC = marked(TextCodec.train("bpe", ["The cat sat on the mat. A dog lay by the door of the house. " * 30], 320))
 TUNES = TuneCodec(Voices(lowest=48, highest=80))
+ITEMS = ItemCodec([f"film {number}" for number in range(12)])
 SHAPE: dict[str, Any] = {"vocab_size": CODEC.vocab_size, "width": 32, "depth": 2, "heads": 2, "context": 64}
 MORE: dict[str, dict[str, Any]] = {
     "gpt": {"architecture": "qwen3"},
@@ -29,6 +31,7 @@ MORE: dict[str, dict[str, Any]] = {
     "tagger": {"labels": ("O", "B-X", "I-X")},
     "translator": {"architecture": "t5", "start_id": CODEC.eos_id, "end_id": CODEC.eos_id},
     "reward": {"architecture": "qwen3"},
+    "recommender": {"architecture": "qwen3", "vocab_size": ITEMS.vocab_size},
     "music": {"architecture": "swift", "vocab_size": TUNES.vocab_size, "grid": (16, 4)},
 }
 """Of a family, what its toy has besides."""
@@ -47,6 +50,7 @@ DOES: dict[Capability, Callable[[Generator], Any]] = {
     "tag": lambda generator: [[each.label for each in found] for found in generator.tag(TEXTS)],
     "answer": lambda generator: [each.text for each in generator.answer("Who sat?", TEXTS[0], top=3)],
     "reward": lambda generator: generator.reward([[{"role": "user", "content": text}] for text in TEXTS]),
+    "recommend": lambda generator: [each.item for each in generator.recommend(ITEMS.names[:2], n=4)],
     "compose": lambda generator: [each.tune for each in generator.generate(2, seconds=3, seed=1)],
     "translate": lambda generator: [each.text for each in generator.translate(TEXTS, max_tokens=5)],
 }
@@ -64,7 +68,7 @@ def toy(name: str) -> Generator:
 
 
 def codec_of(name: str) -> Any:
-    return TUNES if name == "music" else CODEC
+    return {"music": TUNES, "recommender": ITEMS}.get(name, CODEC)
 
 
 def declared(name: str) -> set[Capability]:

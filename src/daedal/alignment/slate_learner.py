@@ -187,8 +187,7 @@ class SlateLearner(Learner):
         if asked.init is None:
             raise DaedalError("There is no recommender to align", "Name one by --init")
         folder = resolve(asked.init)
-        first = folder / "training" / "reference"
-        loaded = load_model(first if first.is_dir() and self._resumed(folder) else folder, dtype=torch.float32)
+        loaded = load_model(folder, dtype=torch.float32)
         if not isinstance(loaded, Recommender):
             raise DaedalError(
                 f"The model in {asked.init} is a {loaded.family}, not a recommender", "Start from another"
@@ -201,12 +200,6 @@ class SlateLearner(Learner):
         self.reference: Recommender = loaded
         self.initial = loaded
         self.codec = ItemCodec.load(folder)
-
-    def _resumed(self, folder: Path) -> bool:
-        """Whether a folder is of a run of this kind, which goes on."""
-        from daedal.training.run import RunFolder
-
-        return (folder / "training" / "plan.json").is_file() and isinstance(RunFolder(folder).plan, SlatePlan)
 
     @cached_property
     def slates(self) -> dict[str, list[Slate]]:

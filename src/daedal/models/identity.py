@@ -40,6 +40,7 @@ _OF_TEXTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 # The same of families of other artifacts, with the file of the codec
 _OF_OTHERS: dict[str, tuple[str, dict[str, str | None]]] = {
     "music": ("tunes", {"tune": "tune_codec.json"}),
+    "recommender": ("histories", {"items": "items.json"}),
     "vqvae3d": ("clips", {"clip": "clip_codec.json"}),  # as the `codec/` of a film
 }
 _File = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=100)]

@@ -10,7 +10,7 @@ import torch
 
 from daedal.config import Config
 from daedal.duration import format_duration, parse_duration
-from daedal.families import line
+from daedal.families import ALIGNMENTS, line
 from daedal.files import absolute
 from daedal.models.base_folder import base_folder, base_of
 from daedal.training.learned_data import fingerprint_of, own_data
@@ -112,7 +112,8 @@ class Session:
         plan = plan if plan.data == home else plan.but(data=home)
         # what another model brought is in the run's own checkpoint by now, were the other to be gone
         init = str(folder.path) if plan.init is not None and folder.state is not None else plan.init
-        init = str(folder.reference) if folder.reference.is_dir() else init
+        if plan.family in ALIGNMENTS:  # which goes on from what it began as
+            init = str(folder.reference) if folder.reference.is_dir() else plan.init
         if (base := base_of(folder.path)) is not None:  # of a LoRA the state holds that alone
             init = str(base_folder(base, folder.path))
         kept = (folder.codec, folder.tokens) if line(plan.family).codes_of is not None else ()
