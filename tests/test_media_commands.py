@@ -90,7 +90,9 @@ def test_what_is_sent_is_what_the_library_says(voice: Generator, form: str, stre
             assert json.loads(told) == json.loads(whole.comment)
     assert len(samples) == len(whole.samples)
     if form in ("wav", "pcm", "flac"):
-        assert np.abs(samples / 32768 - whole.samples.clip(-1, 1)).max() < 1e-3  # what is louder than full is cut
+        away = np.abs(samples / 32768 - whole.samples)
+        assert away.mean() < 1e-4
+        assert away.max() < 1e-2  # phases that nobody told follow the rounding, which is another's in a batch
     assert bool(pieces[0]) == (form in ("pcm", "opus", "ogg") or (form == "wav" and stream))
 
 

@@ -96,7 +96,8 @@ def test_labels_are_the_same(tmp_path: Path) -> None:
     plain, folder = opened(Classifier, tmp_path)
     small = Generator.open(folder, quantize="int8")
     for found, expected in zip(small.classify(TEXTS), plain.classify(TEXTS), strict=True):
-        assert found.label == expected.label
+        first, second, *_ = expected.probabilities.values()
+        assert found.label == expected.label or first - second < 0.01
         assert found.probabilities == pytest.approx(expected.probabilities, abs=0.05)
     assert small.fingerprint == plain.fingerprint
 
