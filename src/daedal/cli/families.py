@@ -36,6 +36,10 @@ _OPTIONS = """
         A run folder whose codes to learn, in place of pixels or frames: of a vae for a flow, of a vqvae for a gpt, of
         soundtokens for a soundgpt; or which makes sound of frames: a vocoder for speech.
 """
+_ALIGNED = (
+    "A run folder or Hugging Face id to start from instead of random weights.",
+    "The model to align: a run folder or Hugging Face id.",
+)
 
 
 def __getattr__(name: str) -> Callable[..., None]:
@@ -112,7 +116,8 @@ def _train(family: str, what: str, options: type[Config], verb: str = "train") -
         )
 
     opens = "; it opens in Hugging Face Transformers as it is" if family == "gpt" else ""
-    train.__doc__ = f"{verb.capitalize()} {what}.\n{_OPTIONS}    out\n        The run folder to write{opens}.\n"
+    told = _OPTIONS.replace(*_ALIGNED) if verb == "align" else _OPTIONS
+    train.__doc__ = f"{verb.capitalize()} {what}.\n{told}    out\n        The run folder to write{opens}.\n"
     return train
 
 
