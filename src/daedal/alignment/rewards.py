@@ -81,18 +81,19 @@ def reward_of(said: str) -> Reward:
         return checked(_RULES[name](rest[0] if rest else ""), said)
     if Path(said).is_dir() or not _PLAIN.fullmatch(said):
         return checked(_of_model(said), said)
-    return checked(_of_function(said), said)
+    return checked(_of_function(said), said, patient=False)
 
 
-def checked(reward: Reward, said: str) -> Reward:
-    """A reward whose faults are told in a line: it raises, hangs, or gives what is no number for each answer."""
+def checked(reward: Reward, said: str, patient: bool = True) -> Reward:
+    """A reward whose faults are told in a line: it raises, or gives what is no number for each answer; or, where nobody is
+    `patient`, it hangs. A model takes as long as it takes."""
 
     def found(answers: Sequence[Asked]) -> list[float]:
         given: Future[Any] = Future()
         # a thread of its own each time: one that hangs is left behind, also by a process that ends
         threading.Thread(target=_give, args=(given, reward, answers), name="reward", daemon=True).start()
         try:
-            values = given.result(_PATIENCE)
+            values = given.result(None if patient else _PATIENCE)
         except Late:
             raise DaedalError(
                 f"The reward {said} gave no answer in {_PATIENCE:.0f} s", "Make it faster; the last checkpoint is kept"
