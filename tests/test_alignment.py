@@ -523,5 +523,7 @@ def test_what_a_chat_template_refuses_is_left_out_and_counted(assistant: Path, t
     for method in ("dpo", "kto"):
         plan = api.make_plan(method, data=tmp_path / "data", init=str(tmp_path / "strict"), **settings(method))
         assert "are refused by the chat template, and are left out" in plan.why["Data"]
+    plan = api.make_plan("reward", data=tmp_path / "data", init=str(tmp_path / "strict"), steps=2, threads=1)
+    assert "are refused by the chat template, and are left out" in plan.why["Pairs"]
     given = settings("grpo", steps=1)
     api.train("grpo", data=tmp_path / "data", init=str(tmp_path / "strict"), out=tmp_path / "run", **given)

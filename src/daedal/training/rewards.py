@@ -132,6 +132,7 @@ class RewardLearner(RowLearner):
             )
         self._template, self._habits = conversing(folder)
         self._conversations: dict[str, list[tuple[Turned, Turned, float]]] = {}
+        self._refused: dict[str, set[int]] = {}  # examples that the chat template refuses
         super().__init__(asked, dataset)
 
     def tokenizer(self) -> TextCodec:
@@ -165,6 +166,11 @@ class RewardLearner(RowLearner):
             cut += (len(good.ids) > longest) + (len(bad.ids) > longest)
             margin_here = margin * apart / usual if usual else 0.0
             pairs.append(Pair(ending(good, longest, first), ending(bad, longest, first), margin_here))
+        if not pairs and self._refused.get(split):
+            raise DaedalError(
+                f"The chat template of {self.asked.init} refuses all conversations of the {split} split",
+                "Start from another model, or mend the conversations",
+            )
         if not pairs:
             raise _thumbs(self.asked.data)
         return PreferenceRows(pairs, cut, bool(usual and margin) and split == "train")
@@ -190,8 +196,13 @@ class RewardLearner(RowLearner):
                 ids = np.asarray(rows.ids[begin : end - 1], dtype=np.int64)
                 yield Turned(ids, said[begin : end - 1]) if end > begin else None
         else:
-            turns = Turns(self.codec, self._template)
-            yield from (None if each is None else turns.read(each) for each in split.values(column))
+            turns, refused = Turns(self.codec, self._template), self._refused.setdefault(split.name, set())
+            for number, each in enumerate(split.values(column)):
+                try:
+                    yield None if each is None else turns.read(each)
+                except DaedalError:
+                    refused.add(number)
+                    yield None
 
     @property
     def _usual_margin(self) -> float:
@@ -230,8 +241,10 @@ class RewardLearner(RowLearner):
         """What of the data is not learned from as it stands."""
         rows = self.rows("train", plan.model_dump())
         assert isinstance(rows, PreferenceRows)
-        alone = len(self.dataset.split("train")) - len(rows)
+        refused = len(self._refused.get("train", ()))
+        alone = len(self.dataset.split("train")) - len(rows) - refused
         lines = [f"{alone:,} answers stand alone, with a thumb, and are left out"] if alone else []
+        lines += [f"{refused:,} are refused by the chat template, and are left out"] if refused else []
         lines += [f"of {rows.cut:,} of {2 * len(rows):,} conversations the end is read, as they are longer"] * bool(
             rows.cut
         )
