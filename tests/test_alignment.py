@@ -526,4 +526,6 @@ def test_what_a_chat_template_refuses_is_left_out_and_counted(assistant: Path, t
     plan = api.make_plan("reward", data=tmp_path / "data", init=str(tmp_path / "strict"), steps=2, threads=1)
     assert "are refused by the chat template, and are left out" in plan.why["Pairs"]
     given = settings("grpo", steps=1)
+    plan = api.make_plan("grpo", data=tmp_path / "data", init=str(tmp_path / "strict"), **given)
+    assert "refused by the chat template" in plan.why["Data"]
     api.train("grpo", data=tmp_path / "data", init=str(tmp_path / "strict"), out=tmp_path / "run", **given)

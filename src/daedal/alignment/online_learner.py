@@ -27,15 +27,17 @@ from daedal.training.processes import Processes
 from daedal.training.trial import Trial
 
 
-def prompts_of(split: ExampleSplit, subject: Subject, room: int) -> list[Prompt]:
-    """The prompts of preferences, or what is before the last answer of conversations, each once; those that do not fit are left
-    out."""
+def prompts_of(split: ExampleSplit, subject: Subject, room: int) -> tuple[list[Prompt], int]:
+    """The prompts of preferences, or what is before the last answer of conversations, each once; and how many do not fit, or
+    are refused by the chat template, and are left out."""
     found: dict[tuple[int, ...], Prompt] = {}
+    left_out = 0
     for messages, known in of_split(split):
         ids = subject.fitting(messages, room)
+        left_out += ids is None
         if ids is not None:
             found.setdefault(tuple(ids), Prompt(messages, ids, known))
-    return list(found.values())
+    return list(found.values()), left_out
 
 
 class OnlineLearner(AlignmentLearner):
@@ -47,6 +49,7 @@ class OnlineLearner(AlignmentLearner):
     def __init__(self, asked: Any, dataset: Any) -> None:
         super().__init__(asked, dataset)
         self._read: dict[tuple[str, int | bool], list[Prompt]] = {}
+        self._left_out = 0  # of the train split
 
     def answer(self, given: Mapping[str, Any]) -> int:
         """Tokens of an answer, at most."""
@@ -60,7 +63,8 @@ class OnlineLearner(AlignmentLearner):
         context, answer = self.context(given), self.answer(given)
         room = context - answer
         if (split, room) not in self._read:
-            found = prompts_of(self.dataset.split(split), self.subject, room)
+            found, left_out = prompts_of(self.dataset.split(split), self.subject, room)
+            self._left_out = left_out if split == "train" else self._left_out
             if not found and split == "train":
                 for question in islice(of_split(self.dataset.split(split)), 1):
                     self.subject.turns.prompt(question.messages)  # a chat template that refuses it says so
@@ -70,6 +74,12 @@ class OnlineLearner(AlignmentLearner):
                 )
             self._read[split, room] = found
         return self._read[split, room]
+
+    def told(self, draft: Plan) -> dict[str, str]:
+        """What of the data is not asked."""
+        if not self._left_out:
+            return {}
+        return {"Data": f"{self._left_out:,} prompts leave no room for an answer or are refused by the chat template"}
 
     def facts(self, given: Mapping[str, Any]) -> Facts:
         train, held = self.prompts("train", given), self.prompts("validation", given)
