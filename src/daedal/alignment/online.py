@@ -271,33 +271,13 @@ class PPOTask(OnlineTask):
     plan: PPOPlan
     model: ActorCritic
 
-    def give(
-        self, prompts: Sequence[Prompt], samples: int, seed: int, numbers: Sequence[int], rows: Sequence[int]
-    ) -> tuple[list[Answer], list[Asked]]:
-        """So many answers to each prompt, and as a reward sees them.
-
-        Args:
-            numbers: of the first sample of each prompt, among those of the same prompt.
-            rows: the place of each answer among all.
-        """
-        answers = generate(
-            self.model.gpt, [each.ids for each in prompts], samples=samples, most=self.plan.answer,
-            stop_ids=self.subject.stop_ids, seed=seed, numbers=numbers,
-        )  # fmt: skip
-        asked = [
-            Asked(prompts[place // samples].messages, self.subject.text(each.ids), prompts[place // samples].known)
-            for place, each in enumerate(answers)
-        ]
-        return answers, asked
-
     def more(self, answers: Sequence[Answer], rows: Sequence[int], size: tuple[int, int]) -> dict[str, Tensor]:
         values = torch.zeros(size)
         device = next(self.model.parameters()).device
         for start in range(0, len(rows), 64):
             part = answers[start : start + 64]
             read = said([(each.prompt, each.ids) for each in part])
-            batch = RolloutBatch(read.sequences, read.targets, *[torch.zeros(0)] * 3).to(device)
-            found = self.model.values(batch).cpu()
+            found = self.model.values(read.sequences.to(device), read.targets.to(device)).cpu()
             for row, piece in zip(
                 rows[start : start + 64], torch.split(found, [len(each.ids) for each in part]), strict=True
             ):

@@ -213,9 +213,9 @@ class ActorCritic(Policy):
         return Loss(total, {name: part.detach().sum() * share for name, part in parts.items()})
 
     @torch.no_grad()
-    def values(self, batch: Any) -> Float[Tensor, " said"]:
+    def values(self, sequences: Sequences, targets: Int[Tensor, " tokens"]) -> Float[Tensor, " said"]:
         """What is still to come before each token that was said."""
-        return self._tell(states_of(self.gpt, batch.sequences)[batch.targets != IGNORE])
+        return self._tell(states_of(self.gpt, sequences)[targets != IGNORE])
 
     def _tell(self, states: Float[Tensor, "said width"]) -> Float[Tensor, " said"]:
         found: Tensor = _SOONER * self.value(states)[:, 0].float()
