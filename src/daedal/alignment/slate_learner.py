@@ -94,10 +94,10 @@ def slate_logits(
     model: Recommender, sequences: Sequences, liked: Int[Tensor, " rows"], others: Int[Tensor, "rows some"]
 ) -> Float[Tensor, "rows all"]:
     """The logits of the liked items and of the others after each history."""
-    packing = sequences.packing
-    last = packing.first + torch.tensor(packing.lengths, device=sequences.ids.device) - 1
     items = torch.cat((liked[:, None], others), 1)
-    found: Tensor = torch.einsum("rw,raw->ra", model.states(sequences)[last], model.head_weight[items])
+    found: Tensor = torch.einsum(
+        "rw,raw->ra", model.states(sequences)[sequences.packing.last], model.head_weight[items]
+    )
     return found
 
 

@@ -73,7 +73,6 @@ class Recommender(GPT):
 
     def next_items(self, sequences: Sequences) -> Float[Tensor, "rows vocab"]:
         """Logits of what follows the last item of each row; minus infinity of what is no item."""
-        last = sequences.packing.first + torch.tensor(sequences.packing.lengths, device=sequences.ids.device) - 1
-        logits = self.head(self.states(sequences)[last]).float()
+        logits = self.head(self.states(sequences)[sequences.packing.last]).float()
         logits[:, [UNKNOWN, END]] = float("-inf")
         return logits

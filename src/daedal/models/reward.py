@@ -83,7 +83,7 @@ class Reward(Model):
         """The last token of each row that fills up nothing; the first, where all do."""
         packing, device = sequences.packing, sequences.ids.device
         if self.config.pad_id is None:
-            return packing.first + torch.tensor(packing.lengths, device=device) - 1
+            return packing.last
         place = torch.where(sequences.ids == self.config.pad_id, 0, packing.positions)
         last = torch.zeros(len(packing), dtype=place.dtype, device=device).scatter_reduce(
             0, packing.rows, place, "amax"

@@ -111,6 +111,11 @@ class Packing:
         return torch.tensor(self.starts[:-1], device=self.device, dtype=torch.long)
 
     @cached_property
+    def last(self) -> Int[Tensor, " rows"]:
+        """Where the last token of each row is."""
+        return torch.tensor(self.starts[1:], device=self.device, dtype=torch.long) - 1
+
+    @cached_property
     def positions(self) -> Int[Tensor, " tokens"]:
         """Of each token in its row."""
         return torch.arange(self.tokens, device=self.device) - self.first[self.rows]

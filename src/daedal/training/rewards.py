@@ -232,14 +232,9 @@ class RewardLearner(RowLearner):
         assert isinstance(plan, RewardPlan)
         return RewardConfig.of(plan.architecture, **plan.shape, pad_id=self.codec.filler)
 
-    def make_plan(self, budget: float | None, machine: Machine, given: dict[str, Any]) -> Plan:
-        plan = super().make_plan(budget, machine, given)
-        told = self._told(plan)
-        return plan.but(why={**plan.why, "Pairs": told}) if told else plan
-
-    def _told(self, plan: Plan) -> str:
+    def told(self, draft: Plan) -> dict[str, str]:
         """What of the data is not learned from as it stands."""
-        rows = self.rows("train", plan.model_dump())
+        rows = self.rows("train", draft.model_dump())
         assert isinstance(rows, PreferenceRows)
         refused = len(self._refused.get("train", ()))
         alone = len(self.dataset.split("train")) - len(rows) - refused
@@ -248,7 +243,7 @@ class RewardLearner(RowLearner):
         lines += [f"of {rows.cut:,} of {2 * len(rows):,} conversations the end is read, as they are longer"] * bool(
             rows.cut
         )
-        return "; ".join(lines)
+        return {"Pairs": "; ".join(lines)} if lines else {}
 
     def task(self, plan: Plan) -> RowTask:
         task = super().task(plan)
