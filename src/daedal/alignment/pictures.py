@@ -29,7 +29,6 @@ from daedal.models.checkpoint import load_model, resolve, save_codecs, save_mode
 from daedal.models.coded import TokenModel
 from daedal.models.gpt import GPT
 from daedal.nn.noise import Noise
-from daedal.training.learner import Request
 from daedal.training.picture_codes import identity_of
 from daedal.training.plan import Plan
 
@@ -132,23 +131,20 @@ class PictureGRPOLearner(GRPOLearner):
     """GRPO, and prompts for pictures."""
 
     dataset: ImageDataset
-
-    def __init__(self, asked: Request, dataset: Any) -> None:
-        self.painter = Painter.open(asked.init)
-        super().__init__(asked, dataset)
+    subject: Painter
 
     def opened(self, init: str | None) -> Any:
-        return self.painter
+        return Painter.open(init)
 
     @property
     def vocab_size(self) -> int:
-        return self.painter.gpt.config.vocab_size
+        return self.subject.gpt.config.vocab_size
 
     def context(self, given: Mapping[str, Any]) -> int:
-        return self.painter.gpt.config.context
+        return self.subject.gpt.config.context
 
     def answer(self, given: Mapping[str, Any]) -> int:
-        return self.painter.whole.layout.places
+        return self.subject.whole.layout.places
 
     def prompts(self, split: str, given: Mapping[str, Any]) -> list[Prompt]:
         held = split != "train"
@@ -157,11 +153,11 @@ class PictureGRPOLearner(GRPOLearner):
             if key[1]:
                 count, seed = (_HELD_OF_A_TASK, _HELD) if held else (_OF_A_TASK, _LEARNED)
                 asked = [each for task in MAIN_TASKS for each in prompts(task, "seen", count, seed)]
-                fit = [each for each in asked if not self.painter.captions.unknown(each.text)]
-                self._read[key] = self.painter.prompts([each.text for each in fit], fit)
+                fit = [each for each in asked if not self.subject.captions.unknown(each.text)]
+                self._read[key] = self.subject.prompts([each.text for each in fit], fit)
             else:
                 texts = [text for text in dict.fromkeys(self.dataset.split(split).captions) if text]
-                self._read[key] = self.painter.prompts(texts, [None] * len(texts))
+                self._read[key] = self.subject.prompts(texts, [None] * len(texts))
             if not self._read[key] and not held:
                 raise DaedalError(
                     "There is nothing to draw: no prompt is of words that the model knows",
@@ -172,9 +168,9 @@ class PictureGRPOLearner(GRPOLearner):
     def task(self, plan: Plan) -> PictureTask:
         assert isinstance(plan, GRPOPlan)
         values = plan.model_dump()
-        controller, allowed = Controller(plan.beta, plan.kl_target), slice(self.painter.whole.layout.tokens)
+        controller, allowed = Controller(plan.beta, plan.kl_target), slice(self.subject.whole.layout.tokens)
         model = GroupPolicy(self.begun_gpt(), controller, plan.below, plan.above, allowed)
         train, held = (self.prompts(split, values) for split in ("train", "validation"))
         return PictureTask(
-            model, self.painter, train, held[:: max(1, len(held) // plan.held_prompts)], plan, self.dataset
+            model, self.subject, train, held[:: max(1, len(held) // plan.held_prompts)], plan, self.dataset
         )
