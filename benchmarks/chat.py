@@ -1,7 +1,7 @@
 """Supervised fine-tuning beside TRL's SFTTrainer and PEFT: the same model, conversations, masks, batch and learning rate.
 
     python benchmarks/chat.py DATA INIT [--seconds 60]        speed, and the loss after equal seconds
-    python benchmarks/chat.py DATA INIT --memory              peak memory of a model of 12 layers of width 768
+    python benchmarks/chat.py DATA INIT --memory              peak memory of a model of 12 layers of width 768, a pack at once
 
 DATA is a folder that `daedal data build` made of ragged conversations, INIT a run of `daedal train gpt`. TRL is given the ids
 and masks that are learned here: packed (best fit, as here; without FlashAttention, which a CPU has not, its packed rows see one
@@ -38,7 +38,9 @@ from daedal.training.run import RunFolder
 from daedal.training.trainer import Trainer
 
 WAYS = ("daedal", "daedal lora", "trl packed", "trl padded", "trl packed lora", "trl padded lora")
-MEMORY = ("daedal", "daedal lora", "daedal qlora")
+MEMORY = (
+    "daedal", "daedal lora", "daedal qlora", "daedal recomputed", "daedal lora recomputed", "daedal qlora recomputed",
+)  # fmt: skip
 RANK, ALPHA = 16, 32
 WARM = 2  # steps that are not timed
 
@@ -167,12 +169,8 @@ def trl(plan: ChatPlan, packed: bool, lora: bool, seconds: float) -> dict[str, f
 
 def one(way: str, plan: ChatPlan, seconds: float, steps: int) -> dict[str, float]:
     name, *more = way.split()
-    rank = (
-        {}
-        if way in ("daedal", "trl packed", "trl padded")
-        else {"lora": RANK, "learning_rate": 10 * plan.learning_rate}
-    )
-    plan = plan.but(lora_alpha=float(ALPHA), qlora="qlora" in more, **rank)
+    rank = {} if "lora" not in way else {"lora": RANK, "learning_rate": 10 * plan.learning_rate}
+    plan = plan.but(lora_alpha=float(ALPHA), qlora="qlora" in more, recompute="recomputed" in more, **rank)
     found = daedal(plan, seconds, steps) if name == "daedal" else trl(plan, "packed" in more, "lora" in more, seconds)
     return found | {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10}
 
@@ -197,8 +195,8 @@ def main() -> None:
     parser.add_argument("--only", help="one of the ways, in this process")
     given = parser.parse_args()
     if given.only:
-        # of a large model two steps tell all: a step of one micro batch of 1,024 tokens
-        how = {"context": 512, "batch": 2, "micro_batch": 2} if given.memory else {}
+        # of a large model three steps tell all
+        how = {"context": 512, "batch": 2, "micro_batch": 1} if given.memory else {}
         plan = planned(given.data, given.init, **how)
         print(json.dumps(one(given.only, plan, given.seconds, 3 if given.memory else 10**9)))
         return
@@ -211,12 +209,13 @@ def main() -> None:
             ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             told[way] = found = json.loads(ended.stdout.splitlines()[-1])
             print(
-                f"{way:<17} {found['steps']:6.2f} steps/s  {found['answers']:8,.0f} tokens of answers/s  "
+                f"{way:<23} {found['steps']:6.2f} steps/s  {found['answers']:8,.0f} tokens of answers/s  "
                 f"held-out loss {found['loss']:.3f}  {found['memory']:,.0f} MiB", flush=True,
             )  # fmt: skip
         if given.memory:
-            for way in MEMORY[1:]:
-                print(f"{way}: {told[way]['memory'] / told['daedal']['memory']:.0%} of the memory of all weights")
+            for way in MEMORY:
+                whole = told["daedal recomputed" if "recomputed" in way else "daedal"]
+                print(f"{way}: {told[way]['memory'] / whole['memory']:.0%} of the memory of all weights")
         else:
             for way in WAYS[2:]:
                 mine = told["daedal lora" if "lora" in way else "daedal"]

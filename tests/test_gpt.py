@@ -15,6 +15,7 @@ from daedal.models.model import IGNORE, Moment, TokenBatch
 from daedal.models.sequences import Sequences, TargetBatch, line
 from daedal.nn.cache import KVCache
 from daedal.nn.noise import Noise
+from daedal.nn.transformer import recompute
 
 VOCAB, CONTEXT = 61, 48
 MODELS: dict[str, dict[str, Any]] = {
@@ -152,6 +153,25 @@ def test_an_accumulated_step_equals_one_large_batch(name: str) -> None:
     assert one == pytest.approx(three, abs=1e-5)
     for a, b in zip(whole, parts, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_blocks_that_are_computed_anew_have_the_same_gradients_bit_for_bit(name: str) -> None:
+    model = build(name, dropout=0.2).train()
+    rows = [ids(1, length)[0].tolist() for length in (9, 4, 9, 15)]
+    dense = TokenBatch(ids(2, 12), ids(2, 12, 1), Moment(24))
+    packed = TargetBatch(Sequences.of(rows), line([[*row[1:], IGNORE] for row in rows]), moment=Moment(33))
+
+    def gradients(batch: TokenBatch | TargetBatch, anew: bool) -> list[torch.Tensor]:
+        recompute(model, anew)
+        model.zero_grad()
+        torch.manual_seed(0)
+        model.loss(batch).total.backward()
+        return [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+
+    for batch in (dense,) if name == "swift-grid" else (dense, packed):
+        for kept, again in zip(gradients(batch, False), gradients(batch, True), strict=True):
+            assert torch.equal(kept, again)
 
 
 @pytest.mark.parametrize("name", MODELS)

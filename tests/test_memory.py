@@ -10,6 +10,7 @@ from daedal.errors import DaedalError
 from daedal.memory import free_memory, require_memory, size
 from daedal.models.gpt import GPT, GPTConfig
 from daedal.models.model import Moment, TokenBatch
+from daedal.nn.transformer import recompute
 from daedal.training.gpt_plan import GPTPlan
 from daedal.training.trial import _kept_bytes
 from test_runs import TINY, build
@@ -167,3 +168,16 @@ def test_what_a_step_keeps_grows_evenly_so_that_little_tells_of_much() -> None:
     kept = [_kept_bytes(model, TokenBatch(ids, ids, Moment(ids.numel())), "model", plan) for ids in rows]
     assert kept[2] == pytest.approx(kept[0] + 8 * (kept[1] - kept[0]), rel=0.01)
     assert kept[1] < 1.5 * kept[0]  # most is the same for every batch
+
+
+def test_of_blocks_that_are_computed_anew_little_is_kept() -> None:
+    plan = GPTPlan.parse({**SMALL, "precision": "fp32"}, "plan")
+    model = GPT(GPTConfig.of("qwen3", vocab_size=50, width=64, depth=12, heads=2, context=64))
+    model.initialise(torch.Generator().manual_seed(0))
+    ids = torch.zeros(8, 64, dtype=torch.long)
+    batch = TokenBatch(ids, ids, Moment(ids.numel()))
+    whole = _kept_bytes(model, batch, "model", plan)
+    recompute(model, on=True)
+    least = 12 * ids.numel() * 64 * 4  # what each block is given
+    assert least < _kept_bytes(model, batch, "model", plan) < whole / 5
+    assert all(block._forward_pre_hooks == {} for block in model.transformer.blocks)

@@ -77,18 +77,14 @@ class LoRA(nn.Module):
         inward = [
             self.a[part.name] for part in self.parts if part.adapted
         ]  # in their order, which the dictionary has not
-        low = nn.functional.linear(x, inward[0] if len(inward) == 1 else torch.cat(inward))
-        usual = self.linear(x)
+        flat = x.flatten(0, -2)
+        low = nn.functional.linear(flat, inward[0] if len(inward) == 1 else torch.cat(inward))
+        usual: Tensor = self.linear(flat)
         if torch.is_autocast_enabled(x.device.type):
-            out: Tensor = usual + nn.functional.linear(low, self._outward) * self.scale
-            return out
-        added = torch.addmm(
-            usual.flatten(0, -2),
-            low.flatten(0, -2).to(usual.dtype),
-            self._outward.t().to(usual.dtype),
-            alpha=self.scale,
-        )
-        return added.view(usual.shape)
+            usual = usual + nn.functional.linear(low, self._outward) * self.scale
+        else:  # in its place: nothing else has it, and no gradient needs it
+            usual.addmm_(low.to(usual.dtype), self._outward.t().to(usual.dtype), alpha=self.scale)
+        return usual.view(*x.shape[:-1], -1)
 
     @torch.no_grad()
     def difference(self) -> Float[Tensor, "outputs inputs"]:

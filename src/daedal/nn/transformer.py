@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from daedal.nn.attention import Attention, Frame
 
@@ -136,7 +137,14 @@ class AdaptiveBlock(Block):
 
 
 class Transformer(nn.Module):
-    """Blocks in order, then a final norm."""
+    """Blocks in order, then a final norm.
+
+    Attributes:
+        recomputes: whether in training no more is kept of a block than its input, and the rest computed anew for the gradients
+            (Chen et al. 2016, arXiv:1604.06174): a third more time, and most of the memory of long contexts saved.
+    """
+
+    recomputes = False
 
     def __init__(self, blocks: Iterable[nn.Module], norm: nn.Module) -> None:
         super().__init__()
@@ -144,11 +152,21 @@ class Transformer(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch time width"], frame: Frame) -> Float[Tensor, "batch time width"]:
         for layer, block in enumerate(self.blocks):
-            x = block(x, frame, layer)
+            if self.recomputes and self.training and torch.is_grad_enabled():
+                x = checkpoint(block, x, frame, layer, use_reentrant=False)
+            else:
+                x = block(x, frame, layer)
         if frame.cache is not None:
             frame.cache.advance(frame.time)
         out: Tensor = self.norm(x)
         return out
+
+
+def recompute(model: nn.Module, on: bool) -> None:
+    """Have all Transformers inside of a model compute anew what their blocks would keep for the gradients, or not."""
+    for module in model.modules():
+        if isinstance(module, Transformer):
+            module.recomputes = on
 
 
 def modulate(

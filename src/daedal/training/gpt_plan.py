@@ -48,6 +48,10 @@ class SizePlan(Plan):
     mlp_width: int = Field(ge=1, le=2**19, description="features inside the MLP")
     context: int = Field(ge=2, le=2**27, description="tokens that the model sees at once")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of features dropped in training")
+    recompute: bool = Field(
+        False,
+        description="keep no more of a block than its input for the gradients: a third more time, much less memory",
+    )
 
     @property
     def unit(self) -> str:
@@ -79,7 +83,7 @@ class TransformerPlan(SizePlan):
     def shape(self) -> dict[str, Any]:
         """The size of the network, by the names of its configuration."""
         names = (*SizePlan.__annotations__, *TransformerPlan.__annotations__)
-        return {name: getattr(self, name) for name in names if name != "derived"}
+        return {name: getattr(self, name) for name in names if name not in ("derived", "recompute")}
 
     @property
     def seen_per_step(self) -> int:

@@ -24,6 +24,7 @@ from daedal.kinds import table as kinds
 from daedal.models.checkpoint import config_of
 from daedal.models.layout import TokenLayout
 from daedal.models.model import Model
+from daedal.nn.transformer import recompute
 from daedal.training.machine import Machine
 from daedal.training.overfitting import RULES, choose_guards
 from daedal.training.plan import Plan, Prediction, plan_class
@@ -170,6 +171,7 @@ class Learner(ABC):
         sizes = list(config_of(self.asked.family).model_fields)
         require_state(lambda values: self._outlined(self._draft(facts, time, machine, values)[1]), given, sizes)
         trial = self.trial(draft)
+        recompute(trial.model, getattr(draft, "recompute", False))
         require_step(trial, draft)
         per_step = self.step_seconds(trial, draft)
         learned = draft.seen_per_step

@@ -6,6 +6,7 @@ resume live here and nowhere else. What is trained on, how it is validated and w
 
 import math
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from statistics import fmean as mean
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from daedal.errors import DaedalError
 from daedal.models.model import Model, Moment
-from daedal.nn.transformer import Block
+from daedal.nn.transformer import Block, recompute
 from daedal.training.best import Best
 from daedal.training.machine import deterministic
 from daedal.training.metrics import Journal, Listener, Silence
@@ -66,6 +67,7 @@ class Trainer:
         self.task, self.plan, self.run, self.processes = task, plan, run, processes
         self.model: Model = task.model.to(processes.device)
         self.listener: Listener = listener if listener is not None and processes.main else Silence()
+        recompute(self.model, getattr(plan, "recompute", False))
         self.players = self.model.players
         self.optimizers = {name: task.optimizer(name, plan) for name in self.players}
         self.pace = Pace(plan, run, processes, elapsed, reserve)
@@ -86,6 +88,7 @@ class Trainer:
         self._resume()
         journal = Journal(self.run, self.step) if self.processes.main else None
         if self.plan.compile:
+            warnings.filterwarnings("ignore", "Torchinductor does not support code generation for complex")  # turns
             for module in self.model.modules():
                 if isinstance(module, Block):
                     module.compile()
@@ -104,7 +107,8 @@ class Trainer:
         with Prefetch(self._micro_batches, self.step, self.task.ahead) as batches:
             while self.step < pace.steps(self.step):
                 with pace.step(self.step):
-                    self.task.begin_step(self.step, self.processes)
+                    with self._uncompiled():
+                        self.task.begin_step(self.step, self.processes)
                     examples = batches.get()
                     parts, count = self._step(examples)
                 self.step += 1
@@ -178,6 +182,10 @@ class Trainer:
             return torch.autocast(self.processes.device.type, torch.bfloat16)
         return nullcontext()
 
+    def _uncompiled(self) -> AbstractContextManager[Any]:
+        """For writing with a cache, whose every length would be compiled anew."""
+        return torch.compiler.set_stance("force_eager") if self.plan.compile else nullcontext()
+
     # -- telling -------------------------------------------------------------------------------------------------------
 
     def _log(self, journal: Journal | None) -> None:
@@ -226,7 +234,7 @@ class Trainer:
     def _sample(self, journal: Journal | None) -> None:
         if journal is None:
             return
-        with self._for_use(), self._autocast():
+        with self._for_use(), self._autocast(), self._uncompiled():
             self.model.eval()
             text = self.task.sample(self.plan.seed, self.run.training / "samples" / f"step-{self.step:09d}")
         if text:

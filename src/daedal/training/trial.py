@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.memory import free_memory, require_memory, size
 from daedal.models.model import Model
+from daedal.nn.transformer import Transformer, recompute
 from daedal.training.machine import deterministic
 from daedal.training.optimizers import Optimizer
 from daedal.training.plan import Plan
@@ -116,11 +117,30 @@ def _what_fits(plan: Plan, examples: float) -> str:
         option = "batch" if "micro_batch" in type(plan).derived else "micro-batch"
         return f"--{option} {largest_share(plan.batch, int(examples))} would fit"
     context = int(getattr(plan, "context", 0) * examples)
-    return f"--micro-batch 1 --context {context} would fit" if context > 1 else "Take a smaller model"
+    keeps_less = "" if getattr(plan, "recompute", True) else "With --recompute a step keeps less. "
+    return keeps_less + (f"--micro-batch 1 --context {context} would fit" if context > 1 else "Take a smaller model")
 
 
 def _kept_bytes(model: Model, batch: Any, player: str, plan: Plan) -> int:
-    """Bytes that a forward pass keeps for the gradients."""
+    """Bytes that a step holds for the gradients at once: where blocks are computed anew, of one block what it keeps, and of the
+    others what they are given."""
+    anew = [part for part in model.modules() if isinstance(part, Transformer) and part.recomputes]
+    blocks = [block for part in anew for block in part.blocks]
+    if not blocks:
+        return _saved_bytes(model, batch, player, plan)
+    given: list[int] = []
+    hooks = [block.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].nbytes)) for block in blocks]
+    outside = _saved_bytes(model, batch, player, plan)
+    for hook in hooks:
+        hook.remove()
+    recompute(model, on=False)
+    whole = _saved_bytes(model, batch, player, plan)
+    recompute(model, on=True)
+    return outside + sum(given) + (whole - outside) // len(blocks)
+
+
+def _saved_bytes(model: Model, batch: Any, player: str, plan: Plan) -> int:
+    """Bytes that a forward pass saves for the gradients, but for those of blocks that are computed anew."""
     kept: dict[int, int] = {}
     weights = {weight.untyped_storage().data_ptr() for weight in (*model.parameters(), *model.buffers())}
 
