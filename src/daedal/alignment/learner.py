@@ -11,12 +11,11 @@ import torch
 from daedal.alignment.plans import AlignmentPlan
 from daedal.alignment.subject import Subject
 from daedal.data.examples import ExampleDataset
-from daedal.models.checkpoint import save_model
 from daedal.models.gpt import GPT
-from daedal.models.identity import Identity
 from daedal.training.learner import Facts, Request
 from daedal.training.machine import Machine
 from daedal.training.planning import Choice, Time, largest_share
+from daedal.training.run import RunFolder
 from daedal.training.task import Task
 from daedal.training.transformer_learner import TransformerLearner
 
@@ -24,21 +23,25 @@ _LONGEST = 1024  # tokens of a row, unless a context is given
 
 
 class AlignmentTask(Task, ABC):
-    """A policy and what it learns. What is saved for use is the GPT alone."""
+    """A policy and what it learns. What is saved for use is the GPT alone.
+
+    Attributes:
+        reference: what it began as; the learner copied its weights.
+    """
 
     plan: Any
 
     def __init__(self, model: Any, subject: Any, plan: AlignmentPlan, dataset: Any) -> None:
         self.model, self.subject, self.plan, self.dataset = model, subject, plan, dataset
-        self.fingerprint = dataset.split("train").fingerprint
-        self.identity = Identity.of("gpt", "chat", {"conversation": "tokenizer.json"}, model.gpt.capabilities)
+        self.fingerprint, self.identity = dataset.split("train").fingerprint, subject.identity
+        self.reference: GPT = subject.gpt.eval().requires_grad_(False)
 
     def save(self, folder: Path) -> None:
-        """The GPT and its codec; and once, for a run that goes on, the one that it began as."""
-        save_model(self.model.gpt, folder, codec=self.subject.codec, habits=self.subject.habits)
-        first = folder / "training" / "reference"
+        """The GPT with what it reads by; and once, for a run that goes on, the one that it began as."""
+        self.subject.write(self.model.gpt, folder)
+        first = RunFolder(folder).reference
         if not first.is_dir():
-            save_model(self.subject.gpt, first, codec=self.subject.codec, habits=self.subject.habits)
+            self.subject.write(self.reference, first)
             self.identity.write(first)
 
 

@@ -10,6 +10,7 @@ By GRPO (`grpo.py`): answers to one prompt are compared with one another. `daeda
 a data folder, validation and resume.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +23,6 @@ from daedal.alignment.policy import GroupPolicy, RolloutBatch
 from daedal.alignment.rollout import generate, log_probabilities, said
 from daedal.alignment.subject import Subject
 from daedal.errors import DaedalError
-from daedal.models.checkpoint import save_model
-from daedal.models.identity import Identity
 from daedal.models.model import Moment
 
 Prompt = str | Sequence[Mapping[str, Any]]
@@ -64,7 +63,7 @@ class Loop:
         self, init: str | Path, *, learning_rate: float = 1e-4, beta: float = 0.02, baseline: Baseline = "group"
     ) -> None:
         self.subject, self.baseline = Subject.open(str(init)), baseline
-        self.reference = self.subject.reference()
+        self.reference = copy.deepcopy(self.subject.gpt).eval().requires_grad_(False)
         self.policy = GroupPolicy(self.subject.gpt, Controller(beta), below=0.2, above=0.28)
         self.optimizer = torch.optim.AdamW(self.policy.parameters(), learning_rate, (0.9, 0.95), weight_decay=0.0)
 
@@ -130,6 +129,5 @@ class Loop:
         Raises:
             DaedalError: the folder cannot be written.
         """
-        gpt, subject = self.policy.gpt, self.subject
-        save_model(gpt, folder, codec=subject.codec, habits=subject.habits)
-        Identity.of("gpt", "chat", {"conversation": "tokenizer.json"}, gpt.capabilities).write(Path(folder))
+        self.subject.write(self.policy.gpt, Path(folder))
+        self.subject.identity.write(Path(folder))

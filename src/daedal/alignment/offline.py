@@ -36,7 +36,7 @@ class Compared(NamedTuple):
 
     Attributes:
         examples: pairs, the chosen answer first; or single answers.
-        liked: of single answers.
+        liked: whether the first answer of each was.
         dropped: that do not fit the context.
         refused: that the chat template refuses.
     """
@@ -53,40 +53,29 @@ class Compared(NamedTuple):
         return np.array(sizes, dtype=np.int64)
 
 
-def pairs_of(split: ExampleSplit, subject: Subject, context: int) -> Compared:
-    """Prompts with the answer that was chosen and the one that was rejected; those with only one of them are left out."""
-    found: list[tuple[Answer, ...]] = []
-    dropped = refused = 0
-    for prompt, chosen, rejected in _answers(split):
-        if chosen is None or rejected is None:
-            continue
-        try:
-            both = _fitting(subject, prompt, (chosen, rejected), context)
-        except DaedalError:
-            refused += 1
-            continue
-        dropped += both is None
-        found += [] if both is None else [both]
-    return Compared(found, [], dropped, refused)
+def comparisons(split: ExampleSplit, subject: Subject, context: int, paired: bool) -> Compared:
+    """What people said of answers.
 
-
-def thumbs_of(split: ExampleSplit, subject: Subject, context: int) -> Compared:
-    """Single answers; a pair is one that was liked and one that was not."""
+    Args:
+        paired: prompts with the answer that was chosen and the one that was rejected, without those that have only one of them;
+            else each answer alone.
+    """
     found: list[tuple[Answer, ...]] = []
     liked: list[bool] = []
     dropped = refused = 0
     for prompt, chosen, rejected in _answers(split):
-        for answer, up in ((chosen, True), (rejected, False)):
-            if answer is None:
-                continue
+        single = [([answer], up) for answer, up in ((chosen, True), (rejected, False)) if answer is not None]
+        both = [([chosen, rejected], True)] if len(single) == 2 else []
+        for answers, up in both if paired else single:
             try:
-                one = _fitting(subject, prompt, (answer,), context)
+                fit = _fitting(subject, prompt, answers, context)
             except DaedalError:
                 refused += 1
                 continue
-            dropped += one is None
-            if one is not None:
-                found.append(one)
+            if fit is None:
+                dropped += 1
+            else:
+                found.append(fit)
                 liked.append(up)
     return Compared(found, liked, dropped, refused)
 
@@ -126,38 +115,31 @@ def _fitting(
 
 
 class OfflineTask(AlignmentTask):
-    """Learns from examples; what the reference says of them is asked once for each, and kept with the state."""
+    """Learns from examples; what the reference says of each is asked once, and of those to learn from kept with the state."""
 
     def __init__(self, model: Any, subject: Subject, train: Compared, held: Compared, plan: Any, dataset: Any) -> None:
         super().__init__(model, subject, plan, dataset)
         self.train, self.held = train, held
-        self.reference = subject.reference()
-        width = max((len(each) for each in train.examples), default=1)
-        self._known = torch.full((len(train.examples), width), torch.nan)
+        self._known, self._held_known = (
+            torch.full((len(each.examples), max(map(len, each.examples), default=1)), torch.nan)
+            for each in (train, held)
+        )
 
     def batch(self, first: int, count: int) -> Any:
         indexes, _ = visit(first, count, len(self.train.examples), self.plan.seed)
-        return self.some(self.train, indexes.astype(np.int64), self._known)
+        return self.some(self.train, indexes.astype(np.int64))
 
-    def some(self, compared: Compared, indexes: Int64[Array, " count"], known: Tensor | None = None) -> Any:
-        """Some of the examples, to learn from or to judge.
-
-        Args:
-            known: what the reference says of all, as far as it was asked.
-        """
-        sides = len(compared.examples[0])
+    def some(self, compared: Compared, indexes: Int64[Array, " count"]) -> Any:
+        """Some of the examples to learn from, or of those held out."""
+        sides, at = len(compared.examples[0]), torch.from_numpy(indexes)
         rows = [compared.examples[int(index)][side] for side in range(sides) for index in indexes]
-        at = torch.from_numpy(indexes)
-        if known is None or bool(known[at].isnan().any()):
-            device = next(self.model.parameters()).device
-            self.reference = self.reference.to(device)
-            found = torch.stack([each.sum() for each in log_probabilities(self.reference, rows)]).view(sides, -1).T
-            if known is not None:
-                known[at] = found
-        else:
-            found = known[at]
+        known = self._known if compared is self.train else self._held_known
+        if bool(known[at].isnan().any()):
+            self.reference = self.reference.to(next(self.model.parameters()).device)
+            found = torch.stack([each.sum() for each in log_probabilities(self.reference, rows)])
+            known[at] = found.view(sides, -1).T
         read = said(rows)
-        return self.made(compared, indexes, read.sequences, read.targets, found.T.flatten())
+        return self.made(compared, indexes, read.sequences, read.targets, known[at].T.flatten())
 
     @abstractmethod
     def made(self, compared: Compared, indexes: Array, sequences: Any, targets: Tensor, reference: Tensor) -> Any:
@@ -303,7 +285,7 @@ class DPOLearner(OfflineLearner):
     beta = 0.1
 
     def read(self, split: ExampleSplit, context: int) -> Compared:
-        return pairs_of(split, self.subject, context)
+        return comparisons(split, self.subject, context, paired=True)
 
     def task(self, plan: Plan) -> PairTask:
         assert isinstance(plan, DPOPlan)
@@ -320,7 +302,7 @@ class KTOLearner(OfflineLearner):
     beta = 0.1
 
     def read(self, split: ExampleSplit, context: int) -> Compared:
-        found = thumbs_of(split, self.subject, context)
+        found = comparisons(split, self.subject, context, paired=False)
         if split.name == "train" and len(set(found.liked)) == 1:
             only = "liked" if found.liked[0] else "disliked"
             raise DaedalError(f"All answers of {self.asked.data} are {only}: there is nothing to prefer", self.instead)

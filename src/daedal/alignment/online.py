@@ -5,7 +5,6 @@ share of them, and each then has all.
 """
 
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,7 +22,7 @@ from daedal.alignment.plans import GRPOPlan, OnlinePlan, PPOPlan
 from daedal.alignment.policy import ActorCritic, RolloutBatch
 from daedal.alignment.ppo import advantages, token_rewards, whitened
 from daedal.alignment.rewards import Asked, reward_of
-from daedal.alignment.rollout import Answer, generate, log_probabilities, said
+from daedal.alignment.rollout import Answer, first_samples, generate, log_probabilities, said
 from daedal.data.windows import visit
 from daedal.errors import DaedalError
 from daedal.training.processes import Processes
@@ -62,10 +61,9 @@ class OnlineTask(AlignmentTask):
         self, model: Any, subject: Any, prompts: list[Prompt], held: list[Prompt], plan: OnlinePlan, dataset: Any
     ) -> None:
         super().__init__(model, subject, plan, dataset)
-        self.prompts, self.held = prompts, held[: plan.held_prompts]
+        self.prompts, self.held = prompts, held
         self.reward = reward_of(plan.reward)
         self.gold = None if plan.gold is None else reward_of(plan.gold)
-        self.reference = subject.reference()
         self.rollout: dict[str, Tensor] = {}
 
     # -- answering -----------------------------------------------------------------------------------------------------
@@ -94,11 +92,7 @@ class OnlineTask(AlignmentTask):
         """Answers to prompts, of all processes: their ids (-1 behind their end), log-probabilities now and in the reference,
         rewards, and whether the model ended them."""
         plan, device = self.plan, processes.device
-        again: Counter[tuple[int, ...]] = Counter()
-        numbers = []
-        for prompt in prompts:
-            numbers.append(again[tuple(prompt.ids)])
-            again[tuple(prompt.ids)] += samples
+        numbers = first_samples([prompt.ids for prompt in prompts], samples)
         own = range(processes.rank, len(prompts), processes.count)
         size, rows = (len(prompts) * samples, plan.answer), [at * samples + n for at in own for n in range(samples)]
         answers, asked = self.give([prompts[at] for at in own], samples, seed, [numbers[at] for at in own], rows)

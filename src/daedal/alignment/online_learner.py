@@ -1,6 +1,7 @@
 """How PPO and GRPO are planned: which prompts are answered, how many answers make a rollout, and how long a step takes."""
 
 import time
+from abc import abstractmethod
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, ClassVar
@@ -11,14 +12,14 @@ import torch
 from daedal.alignment.divergence import Controller
 from daedal.alignment.learner import AlignmentLearner
 from daedal.alignment.online import GRPOTask, OnlineTask, PPOTask, Prompt
-from daedal.alignment.plans import GRPOPlan, OnlinePlan, PPOPlan
+from daedal.alignment.plans import OnlinePlan
 from daedal.alignment.policy import ActorCritic, GroupPolicy, RolloutBatch
 from daedal.alignment.prompts import of_split
 from daedal.alignment.rollout import said
 from daedal.alignment.subject import Subject
 from daedal.data.examples import ExampleSplit
 from daedal.errors import DaedalError
-from daedal.models.model import IGNORE
+from daedal.models.model import IGNORE, Model
 from daedal.training.learner import Facts
 from daedal.training.machine import Machine
 from daedal.training.plan import Plan
@@ -43,6 +44,7 @@ def prompts_of(split: ExampleSplit, subject: Subject, room: int) -> tuple[list[P
 class OnlineLearner(AlignmentLearner):
     """A GPT and prompts for it."""
 
+    tasks: ClassVar[type[OnlineTask]]
     passes_over: ClassVar[int]
     samples: ClassVar[int]
 
@@ -107,11 +109,20 @@ class OnlineLearner(AlignmentLearner):
             raise DaedalError(f"A rollout of {rollout} answers has no whole batches", "Give a --batch that divides it")
         super().settle(choose, facts, within, machine)
 
+    @abstractmethod
+    def policy(self, plan: Any) -> Model:
+        """The model of a plan with its first weights."""
+
+    def task(self, plan: Plan) -> OnlineTask:
+        assert isinstance(plan, OnlinePlan)
+        train, held = (self.prompts(split, plan.model_dump()) for split in ("train", "validation"))
+        few = held[:: max(1, len(held) // plan.held_prompts)][: plan.held_prompts]
+        return self.tasks(self.policy(plan), self.subject, train, few, plan, self.dataset)
+
     def trial(self, plan: Plan) -> Trial:
         """Answers of random tokens, as long as they may be."""
         assert isinstance(plan, OnlinePlan)
         task = self.task(plan)
-        assert isinstance(task, OnlineTask)
         order = sorted(task.prompts, key=lambda each: -len(each.ids))
         words = task.model.allowed.stop or plan.vocab_size
 
@@ -141,24 +152,16 @@ class OnlineLearner(AlignmentLearner):
 class GRPOLearner(OnlineLearner):
     """GRPO and its prompts."""
 
-    samples, passes_over, beta = 8, 1, 0.02
+    tasks, samples, passes_over, beta = GRPOTask, 8, 1, 0.02
 
-    def task(self, plan: Plan) -> GRPOTask:
-        assert isinstance(plan, GRPOPlan)
-        values = plan.model_dump()
-        model = GroupPolicy(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.below, plan.above)
-        train, held = (self.prompts(split, values) for split in ("train", "validation"))
-        return GRPOTask(model, self.subject, train, held, plan, self.dataset)
+    def policy(self, plan: Any) -> GroupPolicy:
+        return GroupPolicy(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.below, plan.above)
 
 
 class PPOLearner(OnlineLearner):
     """PPO and its prompts."""
 
-    samples, passes_over, beta = 1, 2, 0.05
+    tasks, samples, passes_over, beta = PPOTask, 1, 2, 0.05
 
-    def task(self, plan: Plan) -> PPOTask:
-        assert isinstance(plan, PPOPlan)
-        values = plan.model_dump()
-        model = ActorCritic(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.clipping, plan.value_share)
-        train, held = (self.prompts(split, values) for split in ("train", "validation"))
-        return PPOTask(model, self.subject, train, held, plan, self.dataset)
+    def policy(self, plan: Any) -> ActorCritic:
+        return ActorCritic(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.clipping, plan.value_share)

@@ -14,11 +14,9 @@ import torch
 from daedal.alignment.divergence import Controller
 from daedal.alignment.online import GRPOTask, Prompt
 from daedal.alignment.online_learner import GRPOLearner
-from daedal.alignment.plans import GRPOPlan
 from daedal.alignment.policy import GroupPolicy
 from daedal.alignment.rewards import Asked
 from daedal.alignment.rollout import Answer, log_probabilities
-from daedal.alignment.subject import frozen
 from daedal.codecs.caption import CaptionCodec
 from daedal.codecs.image import PixelCodec
 from daedal.data.images.dataset import ImageDataset
@@ -28,9 +26,9 @@ from daedal.models.autoregression import UNKNOWN, ByChance, TorchNetwork, write
 from daedal.models.checkpoint import load_model, resolve, save_codecs, save_model
 from daedal.models.coded import TokenModel
 from daedal.models.gpt import GPT
+from daedal.models.identity import Identity
 from daedal.nn.noise import Noise
 from daedal.training.picture_codes import identity_of
-from daedal.training.plan import Plan
 
 _SCENES = "rule:scenes"
 _OF_A_TASK, _HELD_OF_A_TASK = 500, 16
@@ -62,9 +60,15 @@ class Painter(NamedTuple):
     def gpt(self) -> GPT:
         return self.whole.inner
 
-    def reference(self) -> GPT:
-        """The GPT, which stays as it is."""
-        return frozen(self.gpt)
+    @property
+    def identity(self) -> Identity:
+        """What is written of it."""
+        return identity_of(self.whole, "pictures")
+
+    def write(self, gpt: GPT, folder: Path) -> None:
+        """A GPT that was made of it, with the codecs."""
+        save_model(gpt, folder, notes={"class_names": []})
+        save_codecs(folder, self.pixels, self.whole.codec, self.captions)
 
     def prompts(self, texts: Sequence[str], known: Sequence[Any]) -> list[Prompt]:
         """What is to be drawn."""
@@ -79,10 +83,6 @@ class PictureTask(GRPOTask):
     """Draws, and learns from what it drew."""
 
     subject: Any
-
-    def __init__(self, model: GroupPolicy, painter: Any, prompts: Any, held: Any, plan: GRPOPlan, dataset: Any) -> None:
-        super().__init__(model, painter, prompts, held, plan, dataset)
-        self.identity = identity_of(painter.whole, plan)
 
     def give(
         self, prompts: Sequence[Prompt], samples: int, seed: int, numbers: Sequence[int], rows: Sequence[int]
@@ -113,25 +113,13 @@ class PictureTask(GRPOTask):
         ]
         return answers, asked
 
-    def save(self, folder: Path) -> None:
-        """The GPT with its codecs, and once the one that it began as."""
-        self._save(self.model.gpt, folder)
-        first = folder / "training" / "reference"
-        if not first.is_dir():
-            self._save(self.subject.gpt, first)
-            self.identity.write(first)
-
-    def _save(self, gpt: GPT, folder: Path) -> None:
-        painter = self.subject
-        save_model(gpt, folder, notes={"class_names": []})
-        save_codecs(folder, painter.pixels, painter.whole.codec, painter.captions)
-
 
 class PictureGRPOLearner(GRPOLearner):
     """GRPO, and prompts for pictures."""
 
     dataset: ImageDataset
     subject: Painter
+    tasks = PictureTask
 
     def opened(self, init: str | None) -> Any:
         return Painter.open(init)
@@ -165,12 +153,6 @@ class PictureGRPOLearner(GRPOLearner):
                 )
         return self._read[key]
 
-    def task(self, plan: Plan) -> PictureTask:
-        assert isinstance(plan, GRPOPlan)
-        values = plan.model_dump()
+    def policy(self, plan: Any) -> GroupPolicy:
         controller, allowed = Controller(plan.beta, plan.kl_target), slice(self.subject.whole.layout.tokens)
-        model = GroupPolicy(self.begun_gpt(), controller, plan.below, plan.above, allowed)
-        train, held = (self.prompts(split, values) for split in ("train", "validation"))
-        return PictureTask(
-            model, self.subject, train, held[:: max(1, len(held) // plan.held_prompts)], plan, self.dataset
-        )
+        return GroupPolicy(self.begun_gpt(), controller, plan.below, plan.above, allowed)

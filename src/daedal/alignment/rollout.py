@@ -63,11 +63,8 @@ def generate(
     training = model.training
     engine = Engine(networks(model.eval())[0], rows=_ROWS, prefixes=0, lookup=False)
     options = SamplingOptions(max_tokens=most, seed=seed, logprobs=0)
-    again: Counter[tuple[int, ...]] = Counter()
     rows = []
-    for place, prompt in enumerate(prompts):
-        first = again[tuple(prompt)] if numbers is None else numbers[place]
-        again[tuple(prompt)] += samples
+    for prompt, first in zip(prompts, numbers or first_samples(prompts, samples), strict=True):
         rows += [engine.submit(Request(tuple(prompt), options, first + at, stop_ids)) for at in range(samples)]
     logs: dict[int, list[float]] = {id(row): [] for row in rows}
     ended: set[int] = set()
@@ -90,6 +87,16 @@ def generate(
         )
         for row in rows
     ]
+
+
+def first_samples(prompts: Sequence[Sequence[int]], samples: int) -> list[int]:
+    """The number of the first sample of each prompt: those of one that comes again go on from where it was."""
+    again: Counter[tuple[int, ...]] = Counter()
+    found = []
+    for prompt in map(tuple, prompts):
+        found.append(again[prompt])
+        again[prompt] += samples
+    return found
 
 
 class Said(NamedTuple):

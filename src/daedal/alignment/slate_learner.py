@@ -33,6 +33,7 @@ from daedal.training.machine import Machine
 from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time
 from daedal.training.rows import Rows
+from daedal.training.run import RunFolder
 
 Array = np.ndarray
 _APART = 1.0  # deviations of a person's ratings
@@ -167,7 +168,7 @@ class SlateTask(HistoryTask):
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        first = folder / "training" / "reference"
+        first = RunFolder(folder).reference
         if not first.is_dir():  # a run that goes on has the model that it began as
             save_own(self.train.reference, first)  # type: ignore[attr-defined]
             self.codec.save(first)

@@ -1,14 +1,16 @@
 """The model that is to be aligned, as it reads conversations and answers."""
 
-import copy
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from daedal.codecs.text import TextCodec
 from daedal.codecs.turns import Turns
 from daedal.errors import DaedalError
+from daedal.models.checkpoint import save_model
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits, stop_ids
+from daedal.models.identity import Identity
 from daedal.training.tuning import Start
 
 
@@ -31,20 +33,22 @@ class Subject(NamedTuple):
                 "There is nothing to align", "Name a trained GPT by --init, such as a run of daedal train chat"
             )
         start = Start.open(init)
-        codec, template = start.codec, start.template
-        ends = {*stop_ids(start.folder), *([] if codec.eos_id is None else [codec.eos_id])}
-        for stop in template.stops:
-            ids = codec.encode(stop, special=True)
-            ends |= {ids[0]} if len(ids) == 1 and ids[0] in codec.special_ids else set()
-        return cls(start.model, Turns(codec, template), frozenset(ends), start.habits)
+        turns, eos_id = Turns(start.codec, start.template), start.codec.eos_id
+        ends = {*turns.ends.ids, *stop_ids(start.folder), *(() if eos_id is None else (eos_id,))}
+        return cls(start.model, turns, frozenset(ends), start.habits)
 
     @property
     def codec(self) -> TextCodec:
         return self.turns.codec
 
-    def reference(self) -> GPT:
-        """The same model, which stays as it is."""
-        return frozen(self.gpt)
+    @property
+    def identity(self) -> Identity:
+        """What is written of it."""
+        return Identity.of("gpt", "chat", {"conversation": "tokenizer.json"}, self.gpt.capabilities)
+
+    def write(self, gpt: GPT, folder: Path) -> None:
+        """A GPT that was made of it, as a checkpoint."""
+        save_model(gpt, folder, codec=self.codec, habits=self.habits)
 
     def text(self, ids: Sequence[int]) -> str:
         """What an answer says, without what ends it."""
@@ -69,8 +73,3 @@ class Subject(NamedTuple):
                 return None
             del kept[spoken[0]]
         return None
-
-
-def frozen(gpt: GPT) -> GPT:
-    """A copy that does not learn."""
-    return copy.deepcopy(gpt).eval().requires_grad_(False)

@@ -1,6 +1,7 @@
 """Conversations as ids of a model's own tokenizer, by its own chat template; and which of these the assistant says."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,18 @@ from daedal.codecs.conversation import Conversation
 from daedal.codecs.text import TextCodec
 
 Array = np.ndarray
+
+
+class Ends(NamedTuple):
+    """What ends an answer in a conversation.
+
+    Attributes:
+        ids: special tokens.
+        texts: what is no token of its own.
+    """
+
+    ids: frozenset[int]
+    texts: tuple[str, ...]
 
 
 class Turned(NamedTuple):
@@ -55,6 +68,13 @@ class Turns:
             said += [own and not told] * len(piece)
             told -= own and told > 0
         return Turned(np.array(ids, dtype=np.int64), np.array(said, dtype=bool))
+
+    @cached_property
+    def ends(self) -> Ends:
+        """What the template ends an answer by."""
+        read = [(stop, self.codec.encode(stop, special=True)) for stop in self.template.stops]
+        special = frozenset(ids[0] for _, ids in read if len(ids) == 1 and ids[0] in self.codec.special_ids)
+        return Ends(special, tuple(stop for stop, ids in read if len(ids) != 1 or ids[0] not in special))
 
     def prompt(self, messages: Sequence[Mapping[str, Any]], tools: Any = None) -> list[int]:
         """What an answer to these messages follows."""

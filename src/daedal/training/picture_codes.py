@@ -17,7 +17,6 @@ from daedal.models.checkpoint import load_model
 from daedal.models.coded import Coded
 from daedal.models.identity import Identity
 from daedal.models.image import ImageModel
-from daedal.training.plan import Plan
 
 
 def coder(codec: ImageModel, encode: Callable[[Tensor], Tensor] | None = None) -> Callable[[Tensor], Tensor]:
@@ -47,11 +46,11 @@ def open_codec(path: str, family: str, dataset: ImageDataset) -> ImageModel:
     return model.requires_grad_(False)
 
 
-def identity_of(whole: ImageModel, plan: Plan) -> Identity:
-    """What a model of pictures is, together with that whose codes it learns."""
+def identity_of(whole: ImageModel, kind: str, codec: str | None = None) -> Identity:
+    """What a model of pictures is, together with that whose codes it learns; `codec` where that is a run of its own."""
     columns: dict[str, str | None] = {"picture": IMAGE_CODEC}
     columns |= {"caption": CAPTION_CODEC} if whole.config.words else {"class": None} if whole.config.classes else {}
-    return Identity.of(whole.family, plan.kind, columns, whole.learned_capabilities, plan.codec)
+    return Identity.of(whole.family, kind, columns, whole.learned_capabilities, codec)
 
 
 def classes_of(dataset: ImageDataset, condition: str | None) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class PictureTask(Task):
         whole: Any = model if codec is None else with_codec(model, codec)
         self.whole = whole
         self.fingerprint = fingerprint_of_pictures(dataset.split("train"), captions is not None)
-        self.identity = identity_of(self.whole, plan)
+        self.identity = identity_of(self.whole, plan.kind, plan.codec)
         self.classes = dataset.classes if self.whole.config.classes else ()
         code = None if codec is None else self.coder(codec)
         train, validation = dataset.split("train"), dataset.split("validation")

@@ -9,6 +9,7 @@ from typing import Any
 
 from daedal.codecs.conversation import Conversation
 from daedal.codecs.text import TextCodec
+from daedal.codecs.turns import Ends, Turns
 from daedal.errors import DaedalError
 from daedal.inference.completion import Chunk, Completion, TokenLogprob
 from daedal.inference.engine import Engine
@@ -133,11 +134,9 @@ class Write(TextSkill):
         return self._stream(*self._answering(messages, options))
 
     @cached_property
-    def turn_ends(self) -> tuple[frozenset[int], tuple[str, ...]]:
-        """What ends an answer in a conversation: special tokens, and texts."""
-        ends = [(stop, self._codec.encode(stop, special=True)) for stop in self._subject.template.stops]
-        special = {ids[0] for _, ids in ends if len(ids) == 1 and ids[0] in self._codec.special_ids}
-        return frozenset(special), tuple(stop for stop, ids in ends if len(ids) != 1 or ids[0] not in special)
+    def turn_ends(self) -> Ends:
+        """What ends an answer in a conversation."""
+        return Turns(self._codec, self._subject.template).ends
 
     def _write(self, rows: "list[_Writer]", options: SamplingOptions) -> "Iterator[tuple[_Writer, str]]":
         """Generate rows together; gives every new piece of text."""
