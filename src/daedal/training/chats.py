@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 
 from daedal.data.conversations import COLUMN, ConversationDataset, stream_of
 from daedal.data.examples import ExampleDataset
@@ -31,11 +32,13 @@ from daedal.training.packs import Packs
 from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.processes import Processes
-from daedal.training.rows import together
+from daedal.training.rows import together, validated
 from daedal.training.task import Task
 from daedal.training.transformer_learner import TransformerLearner
 from daedal.training.trial import Trial
 from daedal.training.tuning import Start, base_of_init, save_tuned, tuned
+
+Array = np.ndarray
 
 _COVERED = 0.995  # of the conversations, that a pack is to hold whole
 _ROOM = 512, 4096  # tokens of a pack that are chosen
@@ -203,18 +206,17 @@ class ChatTask(Task):
 
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """What each held-out conversation is learned for, on average over the tokens; or of the first part of many."""
-        groups = together(self.held.lengths)[processes.rank :: processes.count] if len(self.held) else []
-        totals = torch.zeros(3, dtype=torch.float64)
+
+        def judged(group: Int64[Array, " some"]) -> tuple[int, dict[str, torch.Tensor]]:
+            batch = self.held.rows(group.tolist()).to(processes.device)
+            said = batch.targets[batch.targets >= 0].cpu().numpy()
+            size = torch.tensor(float(self.dataset.sizes[said].sum()))
+            return batch.count, {"loss": self.model.loss(batch).total, "bytes": size}
+
         with torch.no_grad(), autocast:
-            for group in groups:
-                batch = self.held.rows(group.tolist()).to(processes.device)
-                said = batch.targets[batch.targets >= 0].cpu().numpy()
-                size = int(self.dataset.sizes[said].sum())
-                totals += torch.tensor([float(self.model.loss(batch).total), batch.count, size], dtype=torch.float64)
-        nats, count, size = processes.sum(totals.float() if processes.device.type == "mps" else totals).tolist()
-        if not count:
-            return {}
-        return {"validation_loss": nats / count, "validation_bits_per_byte": nats / np.log(2) / max(1.0, size)}
+            found = validated(together(self.held.lengths) if len(self.held) else [], judged, processes)
+        size = found.pop("validation_bytes", 0.0)  # on average over the tokens, as the loss is
+        return found | ({"validation_bits_per_byte": found["validation_loss"] / np.log(2) / size} if size else {})
 
     def sample(self, seed: int, path: Path) -> str:
         """The answer to how the first held-out conversation opens."""
