@@ -156,49 +156,61 @@ def run(method: str, seed: int, options: argparse.Namespace, held: list[str]) ->
 
 def plot(found: list[dict[str, Any]], path: Path) -> None:
     """Gold, filled, and reward, open, of each run against the root of its divergence; of PPO and GRPO the way there too."""
-    width, height, left, top = 560, 320, 50, 20
-    points = [
+    width, height, left, top = 520, 320, 44, 14
+    start, *runs = found
+    begin = (0.0, start["reward"][0], start["gold"][0])
+    ways = [
         (
             each["method"],
-            [(kl, reward, checked) for reward, checked, kl in each["curve"]]
-            + [(each["kl"][0], each["reward"][0], each["gold"][0])],
+            [
+                *([begin] if each["curve"] else []),
+                *((kl, reward, checked) for reward, checked, kl in each["curve"]),
+                (each["kl"][0], each["reward"][0], each["gold"][0]),
+            ],
         )
-        for each in found
+        for each in runs
     ]
-    far = max(math.sqrt(max(0, kl)) for _, line in points for kl, _, _ in line) or 1
-    values = [value for _, line in points for _, *both in line for value in both]
-    low, high = min(values), max(values)
+    places = [begin, *(place for _, way in ways for place in way)]
+    far = math.ceil(max(math.sqrt(max(0, kl)) for kl, _, _ in places)) or 1
+    low, high = (edge(value for _, *both in places for value in both) for edge in (min, max))
+    low, high = math.floor(2 * low) / 2, math.ceil(2 * high) / 2
 
-    def at(kl: float, value: float) -> str:
-        x = left + width * math.sqrt(max(0, kl)) / far
-        return f"{x:.1f} {top + height * (high - value) / (high - low or 1):.1f}"
+    def at(kl: float, value: float) -> tuple[float, float]:
+        return left + width * math.sqrt(max(0, kl)) / far, top + height * (high - value) / (high - low)
 
     parts = []
-    for method, line in points:
-        colour = COLOURS[method]
-        for which, dash in ((1, "4 3"), (2, "")):
-            path_of = "L".join(at(each[0], each[which]) for each in line)
-            parts.append(
-                f'<path d="M{path_of}" fill="none" stroke="{colour}" stroke-dasharray="{dash}" opacity="0.6"/>'
-            )
-            x, y = at(line[-1][0], line[-1][which]).split()
+    for tick in range(round(2 * (high - low)) + 1):
+        y = at(0, low + tick / 2)[1]
+        parts.append(f'<path d="M{left} {y:.1f}h{width}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{low + tick / 2:.1f}</text>')
+    below = f'y="{top + height + 18}" text-anchor="middle"'
+    parts += [f'<text x="{at(tick**2, 0)[0]:.1f}" {below}>{tick}</text>' for tick in range(far + 1)]
+    for which, dash in ((1, "4 3"), (2, "none")):
+        for method, way in [("start", [begin]), *ways]:
+            colour = COLOURS[method]
+            line = " ".join("{:.1f},{:.1f}".format(*at(each[0], each[which])) for each in way)
+            how = f'fill="none" stroke="{colour}" stroke-dasharray="{dash}" opacity="0.5"'
+            parts.append(f'<polyline points="{line}" {how}/>')
+            x, y = at(way[-1][0], way[-1][which])
             fill = colour if which == 2 else "white"
-            parts.append(f'<circle cx="{x}" cy="{y}" r="4" fill="{fill}" stroke="{colour}"/>')
-    parts += [
-        f'<text x="{left + width + 12}" y="{top + 14 + 18 * row}" fill="{colour}">{method}</text>'
-        for row, (method, colour) in enumerate(COLOURS.items())
-    ]
-    ticks = (low, (low + high) / 2, high)
-    parts += [f'<text x="4" y="{at(0, value).split()[1]}">{value:.1f}</text>' for value in ticks]
-    under = top + height + 24
-    parts.append(f'<text x="{left}" y="{under}">0</text><text x="{left + width - 20}" y="{under}">{far:.1f}</text>')
-    parts.append(
-        f'<text x="{left + 90}" y="{under}">root of the divergence in nats an answer; gold filled, reward open</text>'
-    )
-    size = f'width="{left + width + 90}" height="{under + 10}"'
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{colour}"/>')
+    aside = left + width + 14
+    for row, (method, colour) in enumerate(COLOURS.items()):
+        y = top + 10 + 18 * row
+        parts.append(f'<circle cx="{aside}" cy="{y - 4}" r="4" fill="{colour}"/>')
+        parts.append(
+            f'<text x="{aside + 10}" y="{y}" fill="{colour}">{method.replace("start", "the start").upper()}</text>'
+        )
+    for row, (name, fill) in enumerate((("reward", "white"), ("gold", "#333"))):
+        y = top + 24 + 18 * (len(COLOURS) + row)
+        parts.append(f'<circle cx="{aside}" cy="{y - 4}" r="4" fill="{fill}" stroke="#333"/>')
+        parts.append(f'<text x="{aside + 10}" y="{y}">{name}</text>')
+    across = "root of the divergence from the start, in nats an answer"
+    parts.append(f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">{across}</text>')
+    box = f'viewBox="0 0 {aside + 90} {top + height + 48}"'
     path.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
-        f'<rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="sans-serif" font-size="12" fill="#333">\n'
+        '<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n",
         encoding="utf-8",
     )
 
