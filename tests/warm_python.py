@@ -80,18 +80,20 @@ def started_warm() -> Iterator[None]:
 
 def main(address: str) -> None:
     """Serve, one child a command, until the standard input ends: who started this is gone."""
+    import importlib
+    import pkgutil
     import select
     import signal
 
-    import scipy.special  # noqa: F401
-    import torch
-    import torch._dynamo  # noqa: F401  # the first optimizer imports it
+    import pandas  # noqa: F401
+    import torch._dynamo  # the first optimizer imports it
+    import torch.utils.tensorboard  # noqa: F401
 
-    import daedal.cli.main
-    import daedal.data.any_build
-    import daedal.evaluation.evaluate
-    import daedal.inference.generator
-    import daedal.training.session  # noqa: F401
+    import daedal
+
+    for module in pkgutil.walk_packages(daedal.__path__, "daedal."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
