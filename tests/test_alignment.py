@@ -473,6 +473,25 @@ def test_a_model_that_leaves_where_it_began_is_stopped(assistant: Path, preferen
         api.train("ppo", data=preferences, init=str(assistant), out=tmp_path / "run", **wild)
 
 
+def test_where_a_reward_is_exploited_the_weights_are_kept_that_gold_finds_best(
+    assistant: Path, preferences: Path, tmp_path: Path
+) -> None:
+    given = settings("grpo", reward="rule:contains:nice", gold="rule:contains:bad", steps=12, evaluate_every=2)
+    said = {}
+    for keep in ({}, {"keep": "last"}):
+        run = tmp_path / f"run{len(said)}"
+        api.train("grpo", data=preferences, init=str(assistant), out=run, **given, **keep)
+        asked = [[{"role": "user", "content": conversation(3000 + number)[0]}] for number in range(24)]
+        model = api.load(run)
+        said[len(said)] = sum("bad" in model.chat(each, max_tokens=20, seed=1).text for each in asked)
+    found = [each for each in RunFolder(run).records("metrics.jsonl") if "validation_gold" in each]
+    best, last = max(found, key=lambda each: each["validation_gold"]), found[-1]
+    assert best["validation_gold"] > last["validation_gold"]
+    assert said[0] > said[1]
+    assert "exploited" in (run / "report.html").read_text()
+    assert "most gold" in RunFolder(tmp_path / "run0").plan.explain()
+
+
 def test_a_loop_of_ones_own_learns(assistant: Path, tmp_path: Path) -> None:
     loop = Loop(assistant, learning_rate=1e-3)
     prompts = [conversation(3000 + number)[0] for number in range(4)]

@@ -78,10 +78,13 @@ class OnlineLearner(AlignmentLearner):
         return self._read[split, room]
 
     def told(self, draft: Plan) -> dict[str, str]:
-        """What of the data is not asked."""
-        if not self._left_out:
-            return {}
-        return {"Data": f"{self._left_out:,} prompts leave no room for an answer or are refused by the chat template"}
+        """What of the data is not asked, and which weights are kept."""
+        told = {}
+        if draft.keep == "best":
+            told["Kept"] = f"the weights with the most {'gold' if draft.gold else 'reward'} on held-out prompts"  # type: ignore[attr-defined]
+        if self._left_out:
+            told["Data"] = f"{self._left_out:,} prompts leave no room for an answer or are refused by the chat template"
+        return told
 
     def facts(self, given: Mapping[str, Any]) -> Facts:
         train, held = self.prompts("train", given), self.prompts("validation", given)
@@ -96,7 +99,8 @@ class OnlineLearner(AlignmentLearner):
             raise DaedalError(
                 "There is no reward to learn from", "Name one by --reward: a run, rule:NAME or module:function"
             )
-        choose("gold", None)
+        if choose("gold", None):
+            choose("keep", "best")
         choose("reward", "")
         choose("answer", self.answer(choose.given))
         samples = choose("samples", self.samples)

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from daedal.training.overfitting import verdict
 
-_WATCHED = ("bits_per_byte", "lost_gain", "loss")
+_LESS = ("bits_per_byte", "lost_gain", "loss")
+_MORE = ("gold", "reward")  # is better; of several names the first is watched
 
 
 class Best:
-    """The lowest of the validations, and where `keeps` the weights that it was measured with.
+    """The best of the validations, and where `keeps` the weights that it was measured with. What is better when it is more is
+    remembered with its sign turned.
 
     Attributes:
         weights: all that the model's state holds, buffers included; empty while there is nothing to keep.
@@ -29,10 +31,11 @@ class Best:
 
     def offer(self, step: int, measured: Mapping[str, float], model: nn.Module) -> None:
         """Look at a validation of the weights that are in the model now."""
-        name = next((name for name in _WATCHED if f"validation_{name}" in measured), None)
+        name = next((name for name in (*_LESS, *_MORE) if f"validation_{name}" in measured), None)
         if name is None:
             return
-        self._name, self._last = name, (step, measured[f"validation_{name}"])
+        value = measured[f"validation_{name}"]
+        self._name, self._last = name, (step, -value if name in _MORE else value)
         self._first = self._first or self._last
         if self._last[1] < self._best[1]:
             self._best = self._last
@@ -56,6 +59,10 @@ class Best:
     @property
     def verdict(self) -> str | None:
         """What validation said of the run, in a line, where there is something to say."""
+        (step, best), (end, _) = self._best, self._last
+        if self._name in _MORE:
+            said = f"validation {self._name} was best at step {step} ({-best:.3f}); those weights are saved"
+            return said if self._keeps and step != end else None
         return verdict((self._best, self._last), self._name, self._keeps)
 
     @property

@@ -67,7 +67,7 @@ class Plan(Config):
     cooldown: float = Field(0.5, ge=0, le=1, description="share of the run in which it falls to nothing")
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights that are saved for use; 0 for none")
     keep: Literal["last", "best"] = Field(
-        "last", description="the weights that are saved for use: the last, or those of the lowest validation loss"
+        "last", description="the weights that are saved for use: the last, or those that did best on held-out data"
     )
     most_steps: int = Field(
         0, ge=0, le=MOST, description="of a time budget no more steps than these are used; 0 for all that fit"
