@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from command_line import mistake
 from daedal import api
@@ -24,6 +25,8 @@ from daedal.alignment.ppo import advantages, policy_losses, token_rewards, value
 from daedal.alignment.rewards import Asked, reward_of
 from daedal.alignment.rollout import generate, likelihoods, log_probabilities, said
 from daedal.errors import DaedalError
+from daedal.models.adapter import WEIGHTS, Settings, adapt, loras
+from daedal.models.checkpoint import load_model
 from daedal.training.metrics import Silence
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted
@@ -148,9 +151,14 @@ def test_where_the_model_is_what_answered_grpo_is_reinforce() -> None:
 # -- answers ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["gpt2", "qwen3", "mistral"])
-def test_log_probabilities_of_answers_are_the_trainers_own(name: str) -> None:
+@pytest.mark.parametrize(("name", "rank"), [("gpt2", 0), ("qwen3", 0), ("mistral", 0), ("qwen3", 4)])
+def test_log_probabilities_of_answers_are_the_trainers_own(name: str, rank: int) -> None:
     model = build(name)
+    if rank:
+        adapt(model, Settings(rank, 8.0), torch.Generator().manual_seed(0))
+        for lora in loras(model).values():
+            for b in lora.b.values():
+                torch.nn.init.normal_(b, std=0.1)
     prompts = [[1, 2, 3], [4, 5, 6, 7, 8, 9], [10]]
     answers = generate(model, prompts, samples=3, most=20, stop_ids=frozenset({0}), seed=7)
     assert [each.prompt for each in answers] == [tuple(prompt) for prompt in prompts for _ in range(3)]
@@ -383,6 +391,33 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(
     api.resume(tmp_path / "run")
     assert same(tmp_path / "run", aligned[method])
     assert not same(tmp_path / "run", assistant)
+
+
+@pytest.mark.parametrize("method", ["dpo", "ppo"])
+def test_a_lora_is_aligned_and_goes_on_bit_for_bit(
+    method: str, assistant: Path, preferences: Path, tmp_path: Path
+) -> None:
+    class Stop(Silence):
+        def step(self, record: dict[str, float], steps: int, seconds_left: float) -> None:
+            if record["step"] == 3:
+                signal.raise_signal(signal.SIGTERM)
+
+    how = {"data": preferences, "init": str(assistant), **settings(method, lora=4)}
+    api.train(method, out=tmp_path / "whole", **how)
+    with pytest.raises(Interrupted):
+        api.train(method, out=tmp_path / "run", progress=Stop(), **how)
+    api.resume(tmp_path / "run")
+    weights = [load_file(tmp_path / name / WEIGHTS) for name in ("whole", "run")]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+    assert any(tensor.any() for name, tensor in weights[0].items() if "lora_B" in name)
+    assert not list((tmp_path / "run").glob("model*.safetensors"))
+    assert same(RunFolder(tmp_path / "run").reference, assistant)
+    api.merge(tmp_path / "run", tmp_path / "merged")
+    ids = torch.arange(20)[None]
+    alone, merged, before = (load_model(tmp_path / "run"), load_model(tmp_path / "merged"), load_model(assistant))
+    torch.testing.assert_close(alone(ids), merged(ids), atol=1e-5, rtol=0)
+    assert not torch.allclose(alone(ids), before(ids), atol=1e-3)
+    assert "LoRA of rank 4" in RunFolder(tmp_path / "run").plan.explain()
 
 
 @pytest.mark.parametrize("method", METHODS)

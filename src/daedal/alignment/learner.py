@@ -12,13 +12,17 @@ from daedal.alignment.plans import AlignmentPlan
 from daedal.alignment.subject import Subject
 from daedal.data.examples import ExampleDataset
 from daedal.models.gpt import GPT
+from daedal.models.model import Model
 from daedal.training.learner import Facts, Request
 from daedal.training.machine import Machine
+from daedal.training.plan import Plan
 from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.run import RunFolder
 from daedal.training.task import Task
 from daedal.training.transformer_learner import TransformerLearner
+from daedal.training.tuning import base_of_init, choose_lora, tuned
 
+_OF_LORA = 10  # times the learning rate of all weights (Schulman et al. 2025)
 _LONGEST = 1024  # tokens of a row, unless a context is given
 
 
@@ -33,16 +37,18 @@ class AlignmentTask(Task, ABC):
 
     def __init__(self, model: Any, subject: Any, plan: AlignmentPlan, dataset: Any) -> None:
         self.model, self.subject, self.plan, self.dataset = model, subject, plan, dataset
-        self.fingerprint, self.identity = dataset.split("train").fingerprint, subject.identity
+        assert plan.init is not None
+        self.base = base_of_init(plan.init, plan)
+        self.fingerprint, self.identity = dataset.split("train").fingerprint, subject.identity.but(base=self.base)
         self.reference: GPT = subject.gpt.eval().requires_grad_(False)
 
     def save(self, folder: Path) -> None:
-        """The GPT with what it reads by; and once, for a run that goes on, the one that it began as."""
-        self.subject.write(self.model.gpt, folder)
+        """The GPT, or its LoRA, with what it reads by; and once, for a run that goes on, the one that it began as."""
+        self.subject.write(self.model.gpt, folder, self.plan, self.base)
         first = RunFolder(folder).reference
         if not first.is_dir():
             self.subject.write(self.reference, first)
-            self.identity.write(first)
+            self.subject.identity.write(first)
 
 
 class AlignmentLearner(TransformerLearner, ABC):
@@ -71,13 +77,19 @@ class AlignmentLearner(TransformerLearner, ABC):
         """Tokens of a row, at most, where these values of the plan are given."""
         return int(given.get("context") or min(_LONGEST, self.subject.gpt.config.context))
 
-    def begun_gpt(self) -> GPT:
-        """A copy of the GPT to go on with, without dropout."""
+    def begun_gpt(self, plan: AlignmentPlan) -> GPT:
+        """A copy of the GPT to go on with, without dropout; or a LoRA beside its weights, which are there once."""
+        if plan.lora:
+            return tuned(self.subject.gpt.to(plan.device), plan)
         config = self.subject.gpt.config
         with torch.device("meta"):
             made = GPT(config.but(dropout=0.0))
         made.load_state_dict(copy.deepcopy(self.subject.gpt.state_dict()), assign=True)
         return made
+
+    def _outlined(self, plan: Plan) -> tuple[Model, Plan]:
+        assert isinstance(plan, AlignmentPlan)
+        return (self.begun_gpt(plan), plan) if plan.lora else super()._outlined(plan)
 
     def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
         choose.values.update(vocab_size=facts.vocab_size, length=facts.length)
@@ -87,7 +99,8 @@ class AlignmentLearner(TransformerLearner, ABC):
         batch = choose("batch", choose.values.get("batch") or max(1, min(32, facts.examples)))
         choose("micro_batch", largest_share(batch, max(1, round(8192 / facts.length))))
         choose("optimizer", "adamw")
-        choose("learning_rate", self.rate * (256 / width) ** 0.5)
+        rank = choose_lora(choose)
+        choose("learning_rate", self.rate * (256 / width) ** 0.5 * (_OF_LORA if rank else 1))
         choose("weight_decay", 0.0)
         choose("warmup", 0.1)
         choose("cooldown", 0.7)

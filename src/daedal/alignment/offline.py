@@ -290,7 +290,7 @@ class DPOLearner(OfflineLearner):
     def task(self, plan: Plan) -> PairTask:
         assert isinstance(plan, DPOPlan)
         values = plan.model_dump()
-        model = DirectPolicy(self.begun_gpt(), plan.beta, plan.smoothing, plan.form)
+        model = DirectPolicy(self.begun_gpt(plan), plan.beta, plan.smoothing, plan.form)
         train, held = (self.compared(split, values) for split in ("train", "validation"))
         return PairTask(model, self.subject, train, held, plan, self.dataset)
 
@@ -314,5 +314,5 @@ class KTOLearner(OfflineLearner):
         train, held = (self.compared(split, values) for split in ("train", "validation"))
         up, down = weights(sum(train.liked), len(train.liked) - sum(train.liked))
         return ThumbTask(
-            ThumbPolicy(self.begun_gpt(), plan.beta, up, down), self.subject, train, held, plan, self.dataset
+            ThumbPolicy(self.begun_gpt(plan), plan.beta, up, down), self.subject, train, held, plan, self.dataset
         )

@@ -159,7 +159,7 @@ class GRPOLearner(OnlineLearner):
     tasks, samples, passes_over, beta = GRPOTask, 8, 1, 0.02
 
     def policy(self, plan: Any) -> GroupPolicy:
-        return GroupPolicy(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.below, plan.above)
+        return GroupPolicy(self.begun_gpt(plan), Controller(plan.beta, plan.kl_target), plan.below, plan.above)
 
 
 class PPOLearner(OnlineLearner):
@@ -168,4 +168,4 @@ class PPOLearner(OnlineLearner):
     tasks, samples, passes_over, beta = PPOTask, 1, 2, 0.05
 
     def policy(self, plan: Any) -> ActorCritic:
-        return ActorCritic(self.begun_gpt(), Controller(plan.beta, plan.kl_target), plan.clipping, plan.value_share)
+        return ActorCritic(self.begun_gpt(plan), Controller(plan.beta, plan.kl_target), plan.clipping, plan.value_share)

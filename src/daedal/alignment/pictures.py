@@ -28,7 +28,10 @@ from daedal.models.coded import TokenModel
 from daedal.models.gpt import GPT
 from daedal.models.identity import Identity
 from daedal.nn.noise import Noise
+from daedal.training.learner import Facts
+from daedal.training.machine import Machine
 from daedal.training.picture_codes import identity_of
+from daedal.training.planning import Choice, Time
 
 _SCENES = "rule:scenes"
 _OF_A_TASK, _HELD_OF_A_TASK = 500, 16
@@ -65,7 +68,7 @@ class Painter(NamedTuple):
         """What is written of it."""
         return identity_of(self.whole, "pictures")
 
-    def write(self, gpt: GPT, folder: Path) -> None:
+    def write(self, gpt: GPT, folder: Path, *_: Any) -> None:
         """A GPT that was made of it, with the codecs."""
         save_model(gpt, folder, notes={"class_names": []})
         save_codecs(folder, self.pixels, self.whole.codec, self.captions)
@@ -153,6 +156,11 @@ class PictureGRPOLearner(GRPOLearner):
                 )
         return self._read[key]
 
+    def settle(self, choose: Choice, facts: Facts, within: Time, machine: Machine) -> None:
+        if choose.given.get("lora"):
+            raise DaedalError("Of a model of pictures all weights learn", "Leave --lora away")
+        super().settle(choose, facts, within, machine)
+
     def policy(self, plan: Any) -> GroupPolicy:
         controller, allowed = Controller(plan.beta, plan.kl_target), slice(self.subject.whole.layout.tokens)
-        return GroupPolicy(self.begun_gpt(), controller, plan.below, plan.above, allowed)
+        return GroupPolicy(self.begun_gpt(plan), controller, plan.below, plan.above, allowed)

@@ -4,10 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from daedal.training.chat_plan import LoRAPlan
 from daedal.training.row_plan import RowPlan
 
 
-class AlignmentPlan(RowPlan):
+class AlignmentPlan(LoRAPlan, RowPlan):
     """Of a GPT that is aligned. Dropout would make what was written unlikely for no reason: there is none."""
 
     derived = RowPlan.derived | {"vocab_size", "width", "depth", "heads", "mlp_width", "dropout"}
@@ -23,7 +24,7 @@ class AlignmentPlan(RowPlan):
         return self.batch
 
     def of_model(self) -> str:
-        return f"a gpt by {self.family}, {self.depth} layers of width {self.width}"
+        return f"a gpt by {self.family}, {self.depth} layers of width {self.width}{self.of_lora()}"
 
 
 class DPOPlan(AlignmentPlan):

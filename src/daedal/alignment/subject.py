@@ -10,8 +10,9 @@ from daedal.errors import DaedalError
 from daedal.models.checkpoint import save_model
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits, stop_ids
-from daedal.models.identity import Identity
-from daedal.training.tuning import Start
+from daedal.models.identity import Base, Identity
+from daedal.training.chat_plan import LoRAPlan
+from daedal.training.tuning import Start, save_tuned
 
 
 class Subject(NamedTuple):
@@ -46,9 +47,12 @@ class Subject(NamedTuple):
         """What is written of it."""
         return Identity.of("gpt", "chat", {"conversation": "tokenizer.json"}, self.gpt.capabilities)
 
-    def write(self, gpt: GPT, folder: Path) -> None:
-        """A GPT that was made of it, as a checkpoint."""
-        save_model(gpt, folder, codec=self.codec, habits=self.habits)
+    def write(self, gpt: GPT, folder: Path, plan: LoRAPlan | None = None, base: Base | None = None) -> None:
+        """A GPT that was made of it, as a checkpoint; of a plan with a LoRA that alone."""
+        if plan is None:
+            save_model(gpt, folder, codec=self.codec, habits=self.habits)
+        else:
+            save_tuned(gpt, folder, plan, self.codec, self.habits, base)
 
     def text(self, ids: Sequence[int]) -> str:
         """What an answer says, without what ends it."""

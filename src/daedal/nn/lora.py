@@ -64,6 +64,15 @@ class LoRA(nn.Module):
         return self.a[part.name], self.b[part.name]
 
     @property
+    def weight(self) -> Float[Tensor, "outputs inputs"]:
+        """One matrix that does the same, for who reads the layer as one."""
+        return self.merged().weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        return self.linear.bias
+
+    @property
     def _outward(self) -> Float[Tensor, "outputs ranks"]:
         """All B, each in the rows of its part and the columns of its A."""
         blocks = [

@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from daedal.training.gpt_plan import CausalPlan, TransformerPlan
+from daedal.training.gpt_plan import CausalPlan, SizePlan, TransformerPlan
 from daedal.training.plan import Prediction
 
 
-class TuningPlan(TransformerPlan, CausalPlan):
-    """Of what a GPT is made into that has learned already."""
+class LoRAPlan(SizePlan):
+    """Of what may learn by thin matrices beside frozen ones."""
 
     lora: int = Field(
         0, ge=0, le=4096, description="rank of the thin matrices that learn beside frozen ones; 0: all weights learn"
@@ -20,22 +20,37 @@ class TuningPlan(TransformerPlan, CausalPlan):
         max_length=2000,
         description="the layers that have them, by name and with commas between; all of the blocks unless given",
     )
-    qlora: bool = Field(False, description="put the frozen matrices into four bits; --lora is 16 unless given")
 
     @property
     def targets(self) -> tuple[str, ...]:
         """The layers that are asked for; none for all."""
         return tuple(name.strip() for name in self.lora_targets.split(",") if name.strip())
 
+    @property
+    def four_bit(self) -> bool:
+        """Whether the frozen matrices are in four bits."""
+        return False
+
+    def of_lora(self) -> str:
+        """What is beside the model, if anything is."""
+        return f"; a LoRA of rank {self.lora} on {self.lora_targets or 'all layers of its blocks'}" if self.lora else ""
+
     def expects(self, predicted: Prediction) -> str:
         told = super().expects(predicted)
         return told.replace(" parameters,", " parameters that learn,", 1) if self.lora else told
 
+
+class TuningPlan(LoRAPlan, TransformerPlan, CausalPlan):
+    """Of what a GPT is made into that has learned already."""
+
+    qlora: bool = Field(False, description="put the frozen matrices into four bits; --lora is 16 unless given")
+
+    @property
+    def four_bit(self) -> bool:
+        return self.qlora
+
     def of_model(self) -> str:
-        if not self.lora:
-            return super().of_model()
-        beside = ", beside matrices of four bits" if self.qlora else ""
-        return f"{super().of_model()}; a LoRA of rank {self.lora} on {self.lora_targets or 'all layers of its blocks'}{beside}"
+        return super().of_model() + self.of_lora() + (", beside matrices of four bits" if self.qlora else "")
 
 
 class ChatPlan(TuningPlan):

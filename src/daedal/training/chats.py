@@ -36,7 +36,7 @@ from daedal.training.rows import together, validated
 from daedal.training.task import Task
 from daedal.training.transformer_learner import TransformerLearner
 from daedal.training.trial import Trial
-from daedal.training.tuning import Start, base_of_init, save_tuned, tuned
+from daedal.training.tuning import Start, base_of_init, choose_lora, save_tuned, tuned
 
 Array = np.ndarray
 
@@ -108,15 +108,9 @@ class ChatLearner(TransformerLearner):
         choose.values["vocab_size"], choose.values["length"] = facts.vocab_size, facts.length
         self._take_shape(choose, model)
         room, width = choose("context", facts.longest), model.config.width
-        rank = choose("lora", _RANK if choose("qlora", False) else 0)
+        rank = choose_lora(choose, _RANK if choose("qlora", False) else 0)
         if choose.values["qlora"] and not rank:
             raise DaedalError("Matrices of four bits do not learn", "Give --lora a rank, or leave --qlora away")
-        for name in ("lora_targets", "lora_alpha"):
-            if not rank and choose.given.get(name) is not None:
-                option = f"--{name.replace('_', '-')}"
-                raise DaedalError(
-                    f"{option} is of a LoRA, and all weights learn", f"Give --lora a rank, or leave {option} away"
-                )
         tokens = 2048 if width < 384 else 4096 if width < 768 else 8192
         batch = choose("batch", max(1, min(round(tokens / room), facts.examples)))
         choose("optimizer", "adamw")

@@ -126,8 +126,10 @@ class Plan(Config):
 
     def expects(self, predicted: Prediction) -> str:
         """What the run should come to."""
+        count = predicted.parameters
+        size = f"{count / 1e6:.2f} M" if count >= 10_000 else f"{count:,}"
         return (
-            f"{predicted.parameters / 1e6:.2f} M parameters, {_amount(predicted.seen)} {self.unit} in "
+            f"{size} parameters, {_amount(predicted.seen)} {self.unit} in "
             f"{format_duration(predicted.seconds_per_step * self.steps)} of training"
         )
 

@@ -17,7 +17,8 @@ from daedal.models.checkpoint import describe, load_model, resolve, save_model, 
 from daedal.models.gpt import GPT
 from daedal.models.habits import Habits
 from daedal.models.identity import Base, identify
-from daedal.training.chat_plan import TuningPlan
+from daedal.training.chat_plan import LoRAPlan
+from daedal.training.planning import Choice
 
 
 class Start(NamedTuple):
@@ -64,12 +65,28 @@ class Start(NamedTuple):
         return cls(init, folder, model, codec, template, habits)
 
 
-def settings_of(plan: TuningPlan) -> Settings | None:
+def choose_lora(choose: Choice, rank: int = 0) -> int:
+    """Choose the rank of a LoRA, or none.
+
+    Raises:
+        DaedalError: something is said of a LoRA, and there is none.
+    """
+    rank = int(choose("lora", rank))
+    for name in ("lora_targets", "lora_alpha"):
+        if not rank and choose.given.get(name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise DaedalError(
+                f"{option} is of a LoRA, and all weights learn", f"Give --lora a rank, or leave {option} away"
+            )
+    return rank
+
+
+def settings_of(plan: LoRAPlan) -> Settings | None:
     """The LoRA of a plan; None where all weights learn."""
     return Settings(plan.lora, plan.lora_alpha, plan.targets) if plan.lora else None
 
 
-def tuned(model: GPT, plan: TuningPlan) -> GPT:
+def tuned(model: GPT, plan: LoRAPlan) -> GPT:
     """A model as it is tuned by a plan: one with the same weights, and a LoRA beside them where the plan has one.
 
     Raises:
@@ -82,11 +99,11 @@ def tuned(model: GPT, plan: TuningPlan) -> GPT:
         made = GPT(model.config.but(dropout=plan.dropout))
     made.load_state_dict(model.state_dict(), assign=True)
     if settings is not None:
-        adapt(made, settings, torch.Generator().manual_seed(plan.seed), plan.qlora)
+        adapt(made, settings, torch.Generator().manual_seed(plan.seed), plan.four_bit)
     return made
 
 
-def base_of_init(init: str, plan: TuningPlan) -> Base | None:
+def base_of_init(init: str, plan: LoRAPlan) -> Base | None:
     """What the LoRA of a plan is put beside.
 
     Raises:
@@ -100,7 +117,7 @@ def base_of_init(init: str, plan: TuningPlan) -> Base | None:
             f"{init} is itself a LoRA, beside which there can be no other",
             f"Merge it first: daedal merge {init} --out MERGED; or leave --lora away",
         )
-    return Base(name=init, weights=digest(weight_files(folder)), bits=4 if plan.qlora else None)
+    return Base(name=init, weights=digest(weight_files(folder)), bits=4 if plan.four_bit else None)
 
 
 def conversing(folder: Path) -> tuple[ChatTemplate, Habits]:
@@ -116,7 +133,7 @@ def conversing(folder: Path) -> tuple[ChatTemplate, Habits]:
     return template, habits
 
 
-def save_tuned(model: GPT, folder: Path, plan: TuningPlan, codec: TextCodec, habits: Habits, base: Base | None) -> None:
+def save_tuned(model: GPT, folder: Path, plan: LoRAPlan, codec: TextCodec, habits: Habits, base: Base | None) -> None:
     """Write what was tuned: a checkpoint; or, of a LoRA, that alone, with all of a checkpoint but its weights.
 
     Raises:
