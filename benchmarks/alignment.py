@@ -27,6 +27,7 @@ import daedal
 from daedal.alignment.rewards import Asked, reward_of
 from daedal.alignment.rollout import generate, log_probabilities
 from daedal.alignment.subject import Subject
+from daedal.errors import DaedalError
 from daedal.evaluation.means import mean_interval
 from daedal.training.run import RunFolder
 
@@ -239,7 +240,11 @@ def main() -> None:
         }
     ]
     for seed in options.seeds:
-        found += [run(method, seed, options, held) for method in options.methods]
+        for method in options.methods:
+            try:
+                found.append(run(method, seed, options, held))
+            except DaedalError as error:  # one that was lost
+                print(f"{method}, seed {seed}: {error}", flush=True)
     plot(found, options.out / "alignment.svg")
     print("| | seed | steps | reward | gold | positive by gold | nats from the start | tokens | distinct 3-grams |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
