@@ -90,10 +90,16 @@ def main(address: str) -> None:
     import torch.utils.tensorboard  # noqa: F401
 
     import daedal
+    import daedal.families
+    import daedal.kinds
 
     for module in pkgutil.walk_packages(daedal.__path__, "daedal."):
-        if not module.name.endswith("__main__"):
+        if not module.name.startswith(
+            ("daedal.cli.", "daedal.__main__")
+        ):  # commands ask at once which families there are
             importlib.import_module(module.name)
+    daedal.families.table.cache_clear()  # each child may have others
+    daedal.kinds.table.cache_clear()
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
