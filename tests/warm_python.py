@@ -93,10 +93,9 @@ def main(address: str) -> None:
     import daedal.families
     import daedal.kinds
 
+    own = ("daedal.cli.", "daedal.__main__")  # commands ask at once which families there are
     for module in pkgutil.walk_packages(daedal.__path__, "daedal."):
-        if not module.name.startswith(
-            ("daedal.cli.", "daedal.__main__")
-        ):  # commands ask at once which families there are
+        if not module.name.startswith(own):
             importlib.import_module(module.name)
     daedal.families.table.cache_clear()  # each child may have others
     daedal.kinds.table.cache_clear()

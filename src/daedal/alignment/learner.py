@@ -20,9 +20,8 @@ from daedal.training.planning import Choice, Time, largest_share
 from daedal.training.run import RunFolder
 from daedal.training.task import Task
 from daedal.training.transformer_learner import TransformerLearner
-from daedal.training.tuning import base_of_init, choose_lora, tuned
+from daedal.training.tuning import OF_LORA, base_of_init, choose_lora, tuned
 
-_OF_LORA = 10  # times the learning rate of all weights (Schulman et al. 2025)
 _LONGEST = 1024  # tokens of a row, unless a context is given
 
 
@@ -100,7 +99,7 @@ class AlignmentLearner(TransformerLearner, ABC):
         choose("micro_batch", largest_share(batch, max(1, round(8192 / facts.length))))
         choose("optimizer", "adamw")
         rank = choose_lora(choose)
-        choose("learning_rate", self.rate * (256 / width) ** 0.5 * (_OF_LORA if rank else 1))
+        choose("learning_rate", self.rate * (256 / width) ** 0.5 * (OF_LORA if rank else 1))
         choose("weight_decay", 0.0)
         choose("warmup", 0.1)
         choose("cooldown", 0.7)

@@ -79,9 +79,10 @@ class OnlineLearner(AlignmentLearner):
 
     def told(self, draft: Plan) -> dict[str, str]:
         """What of the data is not asked, and which weights are kept."""
+        assert isinstance(draft, OnlinePlan)
         told = {}
         if draft.keep == "best":
-            told["Kept"] = f"the weights with the most {'gold' if draft.gold else 'reward'} on held-out prompts"  # type: ignore[attr-defined]
+            told["Kept"] = f"the weights with the most {'gold' if draft.gold else 'reward'} on held-out prompts"
         if self._left_out:
             told["Data"] = f"{self._left_out:,} prompts leave no room for an answer or are refused by the chat template"
         return told

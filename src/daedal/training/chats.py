@@ -36,7 +36,7 @@ from daedal.training.rows import together, validated
 from daedal.training.task import Task
 from daedal.training.transformer_learner import TransformerLearner
 from daedal.training.trial import Trial
-from daedal.training.tuning import Start, base_of_init, choose_lora, save_tuned, tuned
+from daedal.training.tuning import OF_LORA, Start, base_of_init, choose_lora, save_tuned, tuned
 
 Array = np.ndarray
 
@@ -115,7 +115,7 @@ class ChatLearner(TransformerLearner):
         batch = choose("batch", max(1, min(round(tokens / room), facts.examples)))
         choose("optimizer", "adamw")
         full = min(5e-3, 2e-3 * (128 / width) ** 1.5)  # at 128 twice as much is as good, at 768 it is what is usual
-        choose("learning_rate", min(_LORA_RATE, 10 * full) if rank else full)
+        choose("learning_rate", min(_LORA_RATE, OF_LORA * full) if rank else full)
         choose("weight_decay", 0.0)
         choose("cooldown", 0.7)
         at_once = 4096 if width < 512 else 2048 if machine.device.startswith("cpu") else 32768

@@ -20,6 +20,9 @@ from daedal.models.identity import Base, identify
 from daedal.training.chat_plan import LoRAPlan
 from daedal.training.planning import Choice
 
+OF_LORA = 10.0
+"""Times the learning rate of all weights that a LoRA has (Schulman et al. 2025, LoRA Without Regret)."""
+
 
 class Start(NamedTuple):
     """What tuning goes on with.
