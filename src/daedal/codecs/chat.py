@@ -13,11 +13,10 @@ from typing import Any, Self
 
 import jinja2
 from jinja2 import nodes
-from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from daedal.codecs.jinja import Sandbox
 from daedal.errors import DaedalError
 from daedal.files import read_json, regular_size
 
@@ -91,7 +90,6 @@ LINES = (
 and no token that is new to them."""
 
 _MAX_TEMPLATE = 2**20
-_MAX_REPEAT = 10**6
 _TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -194,9 +192,7 @@ class ChatTemplate:
     def _template(self) -> jinja2.Template:
         if len(self.source) > _MAX_TEMPLATE:
             raise DaedalError("The chat template is larger than 1 MiB", "It is not a template")
-        environment = _Sandbox(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
-        )
+        environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"])
         environment.filters["tojson"] = _tojson
         environment.globals["raise_exception"] = _raise_exception
         environment.globals["strftime_now"] = _strftime_now
@@ -204,18 +200,6 @@ class ChatTemplate:
             return environment.from_string(self.source)
         except (jinja2.TemplateError, RecursionError) as error:
             raise DaedalError(f"The chat template is faulty ({error})", "Restore it from a copy") from None
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, in which `"a" * 10**9` and `9 ** 10**9` are refused too."""
-
-    intercepted_binops = frozenset(["*", "**"])
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        sizes = [len(side) if isinstance(side, Sequence) else abs(side) for side in (left, right)]
-        if (operator == "**" and max(sizes) > 1000) or (operator == "*" and sizes[0] * sizes[1] > _MAX_REPEAT):
-            raise SecurityError(f"{operator} with operands this large")
-        return super().call_binop(context, operator, left, right)
 
 
 class _Generation(Extension):

@@ -1,0 +1,61 @@
+"""A model on this machine, asked."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from daedal.codecs.text import TextCodec
+from daedal.errors import DaedalError
+from daedal.inference.generator import Generator
+from daedal.inference.skill import fingerprint
+from daedal.models.gpt import GPT
+from daedal.prompting.respondent import Likelihood, Message, Question, Reply, Wording
+
+
+class LocalModel:
+    """A language model on this machine.
+
+    Raises:
+        DaedalError: it writes no texts.
+    """
+
+    def __init__(self, model: Generator | str | Path) -> None:
+        self.generator = model if isinstance(model, Generator) else Generator.open(model)
+        if not isinstance(self.generator.model, GPT) or not isinstance(self.generator.codec, TextCodec):
+            raise DaedalError(
+                f"{self.generator.name} is a {self.generator.model.family}, which writes no texts", "Name a GPT"
+            )
+        self.name = self.generator.name
+        self.identity = fingerprint(self.generator.model)
+
+    def answer(self, questions: Sequence[Question], wording: Wording) -> Iterator[tuple[int, Reply]]:
+        # One by one for now: together and constrained comes with `daedal ask`
+        for place, question in enumerate(questions):
+            began = time.monotonic()
+            options = {
+                "max_tokens": wording.max_tokens, "temperature": wording.temperature, "stop": wording.stop,
+                "seed": wording.seed + 1_000_003 * question.sample,
+            }  # fmt: skip
+            if isinstance(question.prompt, str):
+                (written,) = self.generator.generate(question.prompt, **options)
+            else:
+                written = self.generator.chat(list(question.prompt), **options)
+            yield (
+                place,
+                Reply(
+                    text=written.text,
+                    finish_reason=written.finish_reason,
+                    prompt_tokens=len(self.generator.codec.encode(written.prompt)),
+                    completion_tokens=len(written.ids),
+                    seconds=time.monotonic() - began,
+                ),
+            )
+
+    def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, Likelihood]]:
+        raise NotImplementedError
+
+    def rolling(self, texts: Sequence[str]) -> Iterator[tuple[int, Likelihood]]:
+        raise NotImplementedError
+
+    def rendered(self, messages: Sequence[Message]) -> str:
+        return self.generator.template.render(list(messages))
