@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from daedal.data.examples import ExampleDataset
     from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
+    from daedal.evaluation.prompt_tests.outcome import TestReport
     from daedal.evaluation.report import Report
     from daedal.inference.generator import Generator
     from daedal.training.metrics import Listener
@@ -174,6 +175,20 @@ def compare(
     from daedal.alignment.comparison import compare as beside
 
     return beside(one, other, prompts, judge, **options)
+
+
+def prompt_test(suite: str | Path, models: Sequence[str | Path] = (), **options: Any) -> "TestReport":
+    """Ask models the prompts of a YAML file of tests, and say what passes; see `daedal.evaluation.prompt_tests.run.run_tests`.
+
+    Args:
+        models: run folders, ids of the Hugging Face Hub, or URLs; those that the file names unless given.
+        options: those of `run_tests`.
+    """
+    from daedal.evaluation.prompt_tests.run import run_tests
+    from daedal.evaluation.prompt_tests.suite import Suite
+    from daedal.prompting.local import LocalModel
+
+    return run_tests(Suite.read(Path(suite)), LocalModel, models=[str(each) for each in models], **options)
 
 
 def use_fastest_threads() -> int:
