@@ -234,7 +234,9 @@ def check_schema(schema: Any) -> None:
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
 
-    if not isinstance(schema, dict | bool):
+    if isinstance(schema, bool):
+        return
+    if not isinstance(schema, dict):
         raise DaedalError("The value of is-json is no JSON schema", "Give an object, as {type: object}, or no value")
     try:
         validator_for(schema).check_schema(schema)

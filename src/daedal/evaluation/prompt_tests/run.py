@@ -1,6 +1,7 @@
 """Running tests of prompts: everything is rendered, each model is loaded once and asked all that concerns it, then the answers
 are held against the assertions, and those that ask judges ask them together."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -87,7 +88,7 @@ def run_tests(
             tell(done, total, f"loading {provider.label}")
         respondent = opened(provider.place)
         used[provider.label] = ModelUsed(name=provider.label, identity=respondent.identity)
-        answers.append(_answers(respondent, plan, lambda label=provider.label: answered(label)))
+        answers.append(_answers(respondent, plan, functools.partial(answered, provider.label)))
         del respondent  # before the next is loaded
     everyone = _Judging(opened, judge)
     held = _held(plans, answers, everyone, embedder, tell)
