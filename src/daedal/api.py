@@ -191,6 +191,51 @@ def prompt_test(suite: str | Path, models: Sequence[str | Path] = (), **options:
     return run_tests(Suite.read(Path(suite)), LocalModel, models=[str(each) for each in models], **options)
 
 
+def prompt_search(
+    task: str | Path,
+    model: str | Path,
+    *,
+    budget: str | float | None = None,
+    calls: int | None = None,
+    proposer: str | Path | None = None,
+    out: str | Path | None = None,
+    tell: Callable[[float, float | None, str], None] | None = None,
+    **options: Any,
+) -> "Report":
+    """Search for a better prompt of a task, and say honestly what it gains; see `daedal.evaluation.prompt_search.search`.
+
+    Args:
+        task: a built-in task or a file of one; its `instructions` are tried.
+        model: a run folder, an id of the Hugging Face Hub, or a URL.
+        budget: seconds, or a text such as "5m"; 5 minutes unless `calls` are given.
+        calls: of the search, at most.
+        proposer: whom to ask for instructions; the model itself unless given.
+        out: a folder for the winner as a prompt file, the report as a page and as JSON.
+        tell: of calls or seconds, of how many, and what is done.
+        options: those of `daedal.evaluation.prompt_search.search.SearchOptions`.
+    """
+    from daedal.duration import parse_duration
+    from daedal.errors import DaedalError
+    from daedal.evaluation.prompt_search.report import PAGE, report, write
+    from daedal.evaluation.prompt_search.search import Search, SearchOptions
+    from daedal.evaluation.tasks.library import find
+    from daedal.files import require_place
+    from daedal.prompting.local import LocalModel
+
+    tasks = find(task)
+    if len(tasks) != 1:
+        raise DaedalError(f"{task} has {len(tasks)} tasks, and a search is for one", "Name one of them")
+    if out is not None:
+        require_place(Path(out) / PAGE)
+    seconds = None if budget is None and calls is not None else parse_duration("5m" if budget is None else budget)
+    chosen = SearchOptions.parse({"calls": calls, "seconds": seconds, **options}, "the search")
+    respondent = LocalModel(model)
+    asked = None if proposer is None else LocalModel(proposer)
+    found = Search(tasks[0], respondent, chosen, tasks[0].definition.instructions, asked, tell).run()
+    told = report(found, respondent, chosen.seed)
+    return told if out is None else write(found, told, Path(out), chosen.chat)
+
+
 def use_fastest_threads() -> int:
     """Let PyTorch use as many CPU threads as are fastest now; see `daedal.training.machine`. For programs, not libraries."""
     from daedal.training.machine import use_fastest_threads as use

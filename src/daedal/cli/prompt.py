@@ -101,6 +101,93 @@ def run_tests(
         raise SystemExit(_FAILED)
 
 
+@app.command
+def search(
+    task: str,
+    /,
+    *,
+    model: str,
+    budget: str | None = None,
+    calls: int | None = None,
+    proposer: str | None = None,
+    candidates: int = 16,
+    shots: str = "0,1,2,4,8",
+    proposals: int = 4,
+    held_out: int = 500,
+    chat: Switch = False,
+    seed: int = 0,
+    out: Path | None = None,
+    json: Switch = False,
+) -> None:
+    """Search for a better prompt of a task: instructions, examples and strategies. What it gains is measured once, on items
+    that nothing has seen.
+
+    Parameters
+    ----------
+    task
+        A built-in task (daedal tasks), or a file of one; its instructions are tried beside its description.
+    model
+        A run folder, the id of a model on the Hugging Face Hub, or a URL.
+    budget
+        How long it may take: 5m unless --calls is given.
+    calls
+        Prompts that the search may put to the model, beside those that measure its end.
+    proposer
+        Who proposes instructions; the model itself unless given.
+    candidates
+        Prompts that are compared, the one that the task has among them.
+    shots
+        Numbers of examples that are tried.
+    proposals
+        Instructions to ask for; 0 asks for none.
+    held_out
+        Items that nothing sees until the end, at most.
+    chat
+        Put questions and answers as turns of a conversation.
+    seed
+        The same seed, model, task and calls give the same prompt on the same machine.
+    out
+        A folder for the winner as a prompt file, and the report as a page and as JSON.
+    json
+        Print the report as JSON.
+    """
+    from daedal import api
+    from daedal.evaluation.terminal import render
+
+    api.use_fastest_threads()
+    with console.progress() as progress:
+        report = api.prompt_search(
+            task,
+            model,
+            budget=budget,
+            calls=calls,
+            proposer=proposer,
+            out=out,
+            tell=lambda done, total, doing: progress("searching", done, total, doing),
+            count=candidates,
+            shots=_numbers(shots),
+            proposals=proposals,
+            held_out=held_out,
+            chat=chat,
+            seed=seed,
+        )
+    if json:
+        console.show_json(report)
+    else:
+        console.show(render(report))
+
+
+def _numbers(shots: str) -> tuple[int, ...]:
+    """Whole numbers with commas between."""
+    try:
+        found = tuple(int(each) for each in shots.split(","))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 0:
+        raise DaedalError(f"--shots {shots} are no numbers of examples", "Write them as --shots 0,1,4")
+    return found
+
+
 def _listed(models: str | None) -> list[str]:
     """Names with commas between."""
     if models is None:
