@@ -54,6 +54,7 @@ def report(found: Found, respondent: Respondent, seed: int) -> Report:
             ),
         ),
         blocks=tuple(_blocks(found)),
+        missing=(f"proposed instructions ({found.unproposed})",) if found.unproposed else (),
         seconds=round(found.seconds, 2),
     )  # fmt: skip
 

@@ -109,6 +109,7 @@ class Found(NamedTuple):
         start, winner: on the items to select on.
         held_start, held_winner: on the items that were held out; of the metric's own sign.
         calls: of the search, and of the measurements at its end.
+        unproposed: why no instructions were proposed, where some were to be.
     """
 
     task: Task
@@ -123,6 +124,7 @@ class Found(NamedTuple):
     calls: tuple[int, int]
     proposed: list[str]
     dropped: list[Standing]
+    unproposed: str
     seconds: float
 
     @property
@@ -184,6 +186,7 @@ class Search:
         self._began = time.monotonic()
         self._tell = tell
         self._dropped: list[Standing] = []
+        self._unproposed = ""
 
     def run(self) -> Found:
         """Search.
@@ -211,7 +214,7 @@ class Search:
         held.append(held[0] if winner is own else self._held_out(winner.candidate))
         return Found(
             self.task, self.metric, self.sign, self.splits, rounds, own, winner, held[0], held[1],
-            (searched, self.calls - searched), proposed, self._dropped, time.monotonic() - self._began,
+            (searched, self.calls - searched), proposed, self._dropped, self._unproposed, time.monotonic() - self._began,
         )  # fmt: skip
 
     # -- what is tried -------------------------------------------------------------------------------------------------
@@ -239,9 +242,13 @@ class Search:
             return []
         self._told("proposing")
         task = asked_by(self.task, Candidate(""), self.splits.rows, "selection")
-        found = propose(task, self.splits.examples, self.proposer, count, self.options.seed, self.options.chat)
         self.calls += count
-        return found
+        try:
+            return propose(task, self.splits.examples, self.proposer, count, self.options.seed, self.options.chat)
+        except DaedalError as error:
+            self._require_alive(error)
+            self._unproposed = error.what
+            return []
 
     # -- halving -------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ sides: what is held out is no near copy of anything that was seen, and what is s
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -14,9 +15,14 @@ from daedal.evaluation.tasks.task import Row, Task, digest
 
 LEAST = 8  # items to select on, and held out
 _MOST = {"examples": 1000, "selection": 2000}
-_COMMON = 100  # texts that have the same three words: these are the task's, and tell nothing
+_LITTLE = 200  # items of training data, too few to select on
 _ALIKE = 0.6  # of words in threes, by Jaccard
-_FROM = 5  # words that a text must have for likeness; shorter ones are copies where they are equal
+_COMMON, _LEAST_COMMON = (
+    0.01,
+    10,
+)  # a share of the texts, and a number of them: what more have is the task's own wording
+
+Grams = frozenset[tuple[str, ...]]
 
 
 class Splits(NamedTuple):
@@ -43,8 +49,9 @@ class Splits(NamedTuple):
 
 
 def split(task: Task, limit: int | None = None) -> Splits:
-    """The sides of a task: a third of its training data gives examples and the rest is selected on, where it has such; else a
-    fifth of its items gives examples, two fifths are selected on and two held out.
+    """The sides of a task. Of much training data a third gives examples and the rest is selected on; a little gives examples,
+    and half of the items are selected on. Without any, a fifth of the items gives examples, and two fifths are selected on.
+    What is left is held out.
 
     Args:
         limit: items that are held out, at most.
@@ -56,7 +63,11 @@ def split(task: Task, limit: int | None = None) -> Splits:
     training = task.splits.get(named, ()) if named and named != task.split else ()
     seen = {digest(row): row for row in training}
     measured = {digest(row): row for row in task.rows}
-    if seen:
+    if 0 < len(seen) < _LITTLE:
+        examples = list(seen)
+        selection = [key for key in measured if _share(key) < 0.5 and key not in seen]
+        held_out = [key for key in measured if _share(key) >= 0.5 and key not in seen]
+    elif seen:
         examples = [key for key in seen if _share(key) < 1 / 3]
         selection = [key for key in seen if _share(key) >= 1 / 3]
         held_out = [key for key in measured if key not in seen]
@@ -68,14 +79,17 @@ def split(task: Task, limit: int | None = None) -> Splits:
     sides = {"examples": examples, "selection": selection, "held-out": held_out}
     # in the order of their hashes, which says nothing of them
     cut = {name: [rows[key] for key in sorted(keys)][: _MOST.get(name)] for name, keys in sides.items()}
-    known, left_out = _Texts(cut["examples"]), 0
+    known, left_out = _Texts(row for side in cut.values() for row in side), 0
+    for row in cut["examples"]:
+        known.add(row)
     kept: list[Row] = []
     for row in cut["selection"]:
         if known.has(row):
             left_out += 1
         else:
             kept.append(row)
-    known.add(kept)
+    for row in kept:
+        known.add(row)
     fresh: list[Row] = []
     for row in cut["held-out"]:
         if len(fresh) == limit:
@@ -100,31 +114,42 @@ def _share(key: str) -> float:
 
 
 class _Texts:
-    """Texts that are known, to find near copies of them."""
+    """Texts that are known, to find near copies of them.
+
+    Args:
+        rows: all that may come, by which is known what is the task's own wording.
+    """
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        self._sets: list[frozenset[tuple[str, ...]]] = []
+        self._texts = {id(row): _words(row) for row in rows}
+        often = Counter(gram for words in self._texts.values() for gram in _threes(words))
+        most = max(_LEAST_COMMON, _COMMON * len(self._texts))
+        self._common = {gram for gram, count in often.items() if count > most}
+        self._sets: list[Grams] = []
         self._with: dict[tuple[str, ...], list[int]] = {}
-        self.add(rows)
 
-    def add(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            grams = _grams(row)
-            for gram in grams:
-                self._with.setdefault(gram, []).append(len(self._sets))
-            self._sets.append(grams)
+    def add(self, row: Row) -> None:
+        grams = self._grams(row)
+        for gram in grams:
+            self._with.setdefault(gram, []).append(len(self._sets))
+        self._sets.append(grams)
 
     def has(self, row: Row) -> bool:
         """Whether there is a near copy."""
-        grams = _grams(row)
-        near = {place for gram in grams for place in self._with.get(gram, [])[:_COMMON]}
+        grams = self._grams(row)
+        near = {place for gram in grams for place in self._with.get(gram, ())}
         return any(len(grams & self._sets[place]) >= _ALIKE * len(grams | self._sets[place]) for place in near)
 
+    def _grams(self, row: Row) -> Grams:
+        """The words in threes that are not the task's own; all words together where there are none."""
+        words = self._texts[id(row)]
+        return (_threes(words) - self._common) or frozenset([words])
 
-def _grams(row: Row) -> frozenset[tuple[str, ...]]:
-    """The words of all texts of an item in threes; all together where they are few."""
+
+def _words(row: Row) -> tuple[str, ...]:
     said = " ".join(str(value) for value in row.values() if isinstance(value, str | list | int | float))
-    words = re.findall(r"\w+|[^\w\s]", said.casefold())
-    if len(words) < _FROM:
-        return frozenset([tuple(words)])
+    return tuple(re.findall(r"\w+|[^\w\s]", said.casefold()))
+
+
+def _threes(words: tuple[str, ...]) -> Grams:
     return frozenset(zip(words, words[1:], words[2:], strict=False))
