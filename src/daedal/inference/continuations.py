@@ -73,9 +73,9 @@ def rolling(model: GPT, codec: TextCodec, texts: Sequence[str]) -> Iterator[tupl
     windows: list[Tokens] = []
     owners: list[int] = []
     for place, text in enumerate(texts):
-        found = _windows([*codec.prefix_ids, *codec.encode(text)], _prefix(codec), model.config.context)
-        windows += found
-        owners += [place] * len(found)
+        own = _windows([*codec.prefix_ids, *codec.encode(text)], _prefix(codec), model.config.context)
+        windows += own
+        owners += [place] * len(own)
     left = np.bincount(np.array(owners, dtype=np.int64), minlength=len(texts))
     sums = [Found(0.0, True, 0)] * len(texts)
     yield from ((place, sums[place]) for place in np.flatnonzero(left == 0).tolist())
@@ -132,7 +132,7 @@ def _windows(ids: Sequence[int], prefix: int, context: int) -> list[Tokens]:
     for start in range(0, len(ids), context):
         stop = min(len(ids), start + context)
         before = max(0, stop - context - 1) if start else 0
-        known = ids[before : start] if start else [prefix]
+        known = ids[before:start] if start else [prefix]
         found.append(Tokens(tuple(known), tuple(ids[start:stop])))
     return found
 
@@ -151,7 +151,9 @@ def score(model: GPT, texts: Sequence[Tokens]) -> Iterator[tuple[int, Found]]:
             f"A continuation of {longest:,} tokens exceeds the context of {context:,}",
             "Use a model with a longer context",
         )
-    rows: list[tuple[tuple[int, ...], int, int]] = []  # what is read, which text it is, and the first place that predicts
+    rows: list[
+        tuple[tuple[int, ...], int, int]
+    ] = []  # what is read, which text it is, and the first place that predicts
     for place, (before, continuation) in enumerate(texts):
         if not continuation:
             yield place, Found(0.0, True, 0)
