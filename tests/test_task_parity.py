@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,68 @@ pytest.importorskip("lm_eval")
 pytest.importorskip("datasets")
 
 YAML = Path(__file__).parents[1] / "benchmarks" / "tasks"
-WORDS = "fox dog sun rain stone river bread salt wind tree light iron wool smoke glass".split()
+WORDS = ("fox", "dog", "sun", "rain", "stone", "river", "bread", "salt", "wind", "tree", "light", "iron", "wool")
+
+BLIMP = """
+task: blimp_{name}
+tag: blimp
+dataset_path: json
+dataset_kwargs: {{data_files: {{train: blimp/{name}.jsonl}}}}
+output_type: multiple_choice
+validation_split: train
+doc_to_text: ""
+doc_to_target: 0
+doc_to_choice: "{{{{[sentence_good, sentence_bad]}}}}"
+num_fewshot: 0
+should_decontaminate: true
+doc_to_decontamination_query: "{{{{sentence_good}}}} {{{{sentence_bad}}}}"
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
+metadata:
+  version: 1.0
+"""
+LAST = """
+dataset_path: json
+dataset_kwargs: {data_files: {test: last.jsonl}}
+test_split: test
+fewshot_split: test
+"""
+LAST_WORD = """
+output_type: loglikelihood
+doc_to_text: "{{sentence}}"
+doc_to_target: "{{' ' + last}}"
+metric_list: [{metric: perplexity}, {metric: acc}]
+"""
+WHICH = """
+output_type: multiple_choice
+doc_to_text: 1
+doc_to_target: last
+doc_to_choice: "{{[sentence, other]}}"
+metric_list: [{metric: acc}]
+"""
+REWRITE = """
+output_type: generate_until
+doc_to_text: "{{sentence}}"
+doc_to_target: "{{sentence}}"
+description: "Say it again.\\n"
+gen_prefix: So
+fewshot_config: {sampler: first_n}
+fewshot_delimiter: "\\n"
+generation_kwargs: {until: ["."], max_gen_toks: 12, do_sample: false}
+metric_list:
+  - {metric: exact_match, ignore_case: true, ignore_punctuation: true}
+  - metric: bleu
+  - metric: chrf
+  - metric: chrf++
+  - metric: ter
+filter_list:
+  - name: low
+    filter: [{function: lowercase}, {function: remove_whitespace}, {function: take_first}]
+  - name: as-is
+    filter: [{function: take_first}]
+"""
 
 
 def _lines(path: Path, rows: list[Any]) -> None:
@@ -81,54 +141,39 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, count in (("train", 8), ("test", 5)):
         _lines(
             folder / f"gsm8k/{split}.jsonl",
-            [{"question": f"How many {_word(draw, 3)}?", "answer": f"So {n} + 1.\n#### {n + 1:,}"} for n in range(count)],
+            [
+                {"question": f"How many {_word(draw, 3)}?", "answer": f"So {n} + 1.\n#### {n + 1:,}"}
+                for n in range(count)
+            ],
         )
     text = [f" = {_word(draw, 3)} = ", "", *(f" {_word(draw, 60)} . " for _ in range(4))]
     (folder / "wikitext.txt").write_text("\n".join(text) + "\n", encoding="utf-8")
     for name in ("one", "two"):
-        pairs = [{"sentence_good": f"A {_word(draw, 4)} is.", "sentence_bad": f"A {_word(draw, 4)} are."} for _ in range(12)]
+        pairs = [
+            {"sentence_good": f"A {_word(draw, 4)} is.", "sentence_bad": f"A {_word(draw, 4)} are."} for _ in range(12)
+        ]
         _lines(folder / f"blimp/{name}.jsonl", pairs)
-        (folder / f"blimp_{name}.yaml").write_text(
-            f"task: blimp_{name}\ntag: blimp\ndataset_path: json\ndataset_kwargs: {{data_files: {{train: blimp/{name}.jsonl}}}}\n"
-            'output_type: multiple_choice\nvalidation_split: train\ndoc_to_text: ""\ndoc_to_target: 0\n'
-            'doc_to_choice: "{{[sentence_good, sentence_bad]}}"\nnum_fewshot: 0\nshould_decontaminate: true\n'
-            'doc_to_decontamination_query: "{{sentence_good}} {{sentence_bad}}"\n'
-            "metric_list:\n  - metric: acc\n    aggregation: mean\n    higher_is_better: true\nmetadata:\n  version: 1.0\n"
-        )
+        (folder / f"blimp_{name}.yaml").write_text(BLIMP.format(name=name), encoding="utf-8")
     rows = [{"sentence": f"{_word(draw, 4)} is", "last": _word(draw), "other": f"{_word(draw, 2)}"} for _ in range(10)]
     _lines(folder / "last.jsonl", rows)
-    files = "dataset_path: json\ndataset_kwargs: {data_files: {test: last.jsonl}}\ntest_split: test\nfewshot_split: test\n"
-    (folder / "last_word.yaml").write_text(
-        f'task: last_word\n{files}output_type: loglikelihood\ndoc_to_text: "{{{{sentence}}}}"\ndoc_to_target: "{{{{\' \'+last}}}}"\n'
-        "metric_list: [{metric: perplexity}, {metric: acc}]\n"
-    )
-    (folder / "which.yaml").write_text(  # the choices are the questions, as in Winogrande
-        f"task: which\n{files}output_type: multiple_choice\ndoc_to_text: 1\ndoc_to_target: last\n"
-        'doc_to_choice: "{{[sentence, other]}}"\nmetric_list: [{metric: acc}]\n'
-    )
-    (folder / "rewrite.yaml").write_text(
-        f'task: rewrite\n{files}output_type: generate_until\ndoc_to_text: "{{{{sentence}}}}"\ndoc_to_target: "{{{{sentence}}}}"\n'
-        "description: 'Say it again.\\n'\ngen_prefix: 'So'\nfewshot_config: {sampler: first_n}\nfewshot_delimiter: \"\\n\"\n"
-        "generation_kwargs: {until: ['.'], max_gen_toks: 12, do_sample: false}\n"
-        "metric_list: [{metric: exact_match, ignore_case: true, ignore_punctuation: true}, {metric: bleu}, {metric: chrf}, "
-        "{metric: chrf++}, {metric: ter}]\n"
-        "filter_list:\n  - name: low\n    filter: [{function: lowercase}, {function: remove_whitespace}, {function: take_first}]\n"
-        "  - name: as-is\n    filter: [{function: take_first}]\n"
-    )
+    for name, text in (("last_word", LAST_WORD), ("which", WHICH), ("rewrite", REWRITE)):
+        (folder / f"{name}.yaml").write_text(f"task: {name}\n{LAST}{text}", encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def model() -> Generator:
-    codec = TextCodec.train("bpe", [" ".join(WORDS), "Question: is it true? Answer: yes no True False Neither"] * 4, 340)
+    codec = TextCodec.train(
+        "bpe", [" ".join(WORDS), "Question: is it true? Answer: yes no True False Neither"] * 4, 340
+    )
     return Generator(tiny_gpt(codec, context=512).double(), codec, "tiny")
 
 
 @pytest.fixture
-def here(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Both take data files from where they run."""
     monkeypatch.chdir(data)
-    yield data
+    return data
 
 
 def _theirs(model: Generator, folder: Path, task: str, shots: int) -> dict[str, float]:
@@ -140,7 +185,12 @@ def _theirs(model: Generator, folder: Path, task: str, shots: int) -> dict[str, 
 
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     found = lm_eval.simple_evaluate(
-        model=DaedalLM(model), tasks=[task], num_fewshot=shots, task_manager=manager, bootstrap_iters=0, verbosity="ERROR"
+        model=DaedalLM(model),
+        tasks=[task],
+        num_fewshot=shots,
+        task_manager=manager,
+        bootstrap_iters=0,
+        verbosity="ERROR",
     )
     return {
         name: value

@@ -21,7 +21,7 @@ from daedal.errors import DaedalError
 from daedal.models.gpt import GPT
 from daedal.nn.cache import KVCache
 
-_BATCH_TOKENS = 4096
+_BATCH_TOKENS = {"cpu": 2048, "cuda": 2**15}  # what a CPU reads stays in its cache
 _LONGEST_ROW = 2048  # tokens of a tree; attention costs their square
 _SHARED = 0.25  # of a text that it must share with the one before, to be a branch of its tree
 _WORTH = 16  # tokens that all begin with, which are worth a cache
@@ -73,9 +73,9 @@ def rolling(model: GPT, codec: TextCodec, texts: Sequence[str]) -> Iterator[tupl
     windows: list[Tokens] = []
     owners: list[int] = []
     for place, text in enumerate(texts):
-        found = _windows([*codec.prefix_ids, *codec.encode(text)], _prefix(codec), model.config.context)
-        windows += found
-        owners += [place] * len(found)
+        own = _windows([*codec.prefix_ids, *codec.encode(text)], _prefix(codec), model.config.context)
+        windows += own
+        owners += [place] * len(own)
     left = np.bincount(np.array(owners, dtype=np.int64), minlength=len(texts))
     sums = [Found(0.0, True, 0)] * len(texts)
     yield from ((place, sums[place]) for place in np.flatnonzero(left == 0).tolist())
@@ -132,7 +132,7 @@ def _windows(ids: Sequence[int], prefix: int, context: int) -> list[Tokens]:
     for start in range(0, len(ids), context):
         stop = min(len(ids), start + context)
         before = max(0, stop - context - 1) if start else 0
-        known = ids[before : start] if start else [prefix]
+        known = ids[before:start] if start else [prefix]
         found.append(Tokens(tuple(known), tuple(ids[start:stop])))
     return found
 
@@ -151,7 +151,9 @@ def score(model: GPT, texts: Sequence[Tokens]) -> Iterator[tuple[int, Found]]:
             f"A continuation of {longest:,} tokens exceeds the context of {context:,}",
             "Use a model with a longer context",
         )
-    rows: list[tuple[tuple[int, ...], int, int]] = []  # what is read, which text it is, and the first place that predicts
+    rows: list[
+        tuple[tuple[int, ...], int, int]
+    ] = []  # what is read, which text it is, and the first place that predicts
     for place, (before, continuation) in enumerate(texts):
         if not continuation:
             yield place, Found(0.0, True, 0)
@@ -166,7 +168,8 @@ def score(model: GPT, texts: Sequence[Tokens]) -> Iterator[tuple[int, Found]]:
     prefix = _read(model, rows[0][0][:common]) if common >= _WORTH else None
     common = common if prefix is not None else 0
     trees = _trees(rows, texts, common, branching)
-    for batch in _batches(trees):
+    device = model.embedding.weight.device
+    for batch in _batches(trees, _BATCH_TOKENS.get(device.type, 2**13)):
         yield from _score(model, batch, texts, prefix)
 
 
@@ -252,12 +255,12 @@ def _trees(
     return trees
 
 
-def _batches(trees: list[_Tree]) -> Iterator[list[_Tree]]:
+def _batches(trees: list[_Tree], tokens: int) -> Iterator[list[_Tree]]:
     """Trees of about one length, the longest first."""
     trees = sorted(trees, key=lambda tree: -len(tree))
     first = 0
     while first < len(trees):
-        count = max(1, _BATCH_TOKENS // max(1, len(trees[first])))
+        count = max(1, tokens // max(1, len(trees[first])))
         yield trees[first : first + count]
         first += count
 

@@ -34,7 +34,10 @@ def _agreement(draw: Random) -> Iterator[Row]:
         several = draw.random() < 0.5
         subject = " ".join(part for part in ("The", plural if several else singular, draw.choice(_NEAR)) if part)
         right, wrong = (many, one) if several else (one, many)
-        yield {"sentence_good": f"{subject} {right} {_AFTER[one]}.", "sentence_bad": f"{subject} {wrong} {_AFTER[one]}."}
+        yield {
+            "sentence_good": f"{subject} {right} {_AFTER[one]}.",
+            "sentence_bad": f"{subject} {wrong} {_AFTER[one]}.",
+        }
 
 
 def _sums(draw: Random) -> Iterator[Row]:
@@ -50,7 +53,11 @@ def _series(draw: Random) -> Iterator[Row]:
         right = series[start + 3]
         choices = [right, *draw.sample([each for each in series if each not in series[start : start + 4]], 3)]
         draw.shuffle(choices)
-        yield {"question": ", ".join(series[start : start + 3]) + ",", "choices": choices, "answer": choices.index(right)}
+        yield {
+            "question": ", ".join(series[start : start + 3]) + ",",
+            "choices": choices,
+            "answer": choices.index(right),
+        }
 
 
 def _distinct(rows: Iterator[Row], count: int) -> list[Row]:

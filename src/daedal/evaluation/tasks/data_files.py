@@ -42,7 +42,9 @@ def splits(dataset: str, name: str | None, options: Mapping[str, Any], folder: P
             raise DaedalError(f"dataset_kwargs has no {option}", f"Use {', '.join(_KNOWN[:-1])}")
     files = options.get("data_files")
     if not files:
-        raise DaedalError(f"dataset_path is {dataset}, and no files are named", "Name them as dataset_kwargs.data_files")
+        raise DaedalError(
+            f"dataset_path is {dataset}, and no files are named", "Name them as dataset_kwargs.data_files"
+        )
     named = files if isinstance(files, Mapping) else {"train": files}
     return {
         split: uniform([row for file in _files(places, folder) for row in rows(file, dataset, options)])
@@ -187,7 +189,7 @@ def _numbers(values: Sequence[str]) -> list[Any]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
     from pyarrow import parquet
 
     try:

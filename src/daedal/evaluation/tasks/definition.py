@@ -1,5 +1,5 @@
 """What a task is, as data: the fields of lm-evaluation-harness's task YAML that are no Python. `yaml_file.py` reads them from
-YAML, `recognised.py` makes them for rows whose columns say enough, `builtin.py` for our own tasks; `task.py` does what they say.
+YAML, `recognised.py` makes them for rows whose columns say enough, `builtin.py` for our own tasks; `task.py` acts on them.
 """
 
 from typing import Any, Literal, Self

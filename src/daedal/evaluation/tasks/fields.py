@@ -157,7 +157,15 @@ class Fields:
         def ask(row: Row) -> Any:
             try:
                 return render(row)
-            except (jinja2.TemplateError, TypeError, ValueError, KeyError, IndexError, OverflowError, TimeoutError) as error:
+            except (
+                jinja2.TemplateError,
+                TypeError,
+                ValueError,
+                KeyError,
+                IndexError,
+                OverflowError,
+                TimeoutError,
+            ) as error:
                 shown = ", ".join(f"{name}={value!r:.40}" for name, value in row.items())[:120]
                 raise self._fault(
                     path, f"{'.'.join(path)} fails at an item ({error}): {shown}", "Correct the template or the item"

@@ -80,7 +80,9 @@ def _found(pattern: Any, answer: Any, place: int, names: Mapping[str, str] | Non
     try:
         matches = pattern.findall(answer if isinstance(answer, str) else "", timeout=SECONDS)
     except TimeoutError:
-        raise DaedalError(f"The pattern {pattern.pattern!r} takes too long", "Write one that does not backtrack") from None
+        raise DaedalError(
+            f"The pattern {pattern.pattern!r} takes too long", "Write one that does not backtrack"
+        ) from None
     if not matches:
         return ""
     try:

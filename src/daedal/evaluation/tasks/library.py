@@ -53,7 +53,7 @@ def groups() -> list[str]:
 
 def of_file(path: Path) -> list[Task]:
     """The tasks of a file."""
-    if path.suffix not in _YAML and path.name.removesuffix(".gz") != path.name or path.suffix in FORMATS:
+    if (path.suffix not in _YAML and path.name.removesuffix(".gz") != path.name) or path.suffix in FORMATS:
         return [recognised.read(path)]
     located = read(path)
     group = group_of(located)

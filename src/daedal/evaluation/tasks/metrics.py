@@ -26,7 +26,6 @@ from daedal.evaluation.tasks.fields import SECONDS
 
 Interval = tuple[float, float]
 Row = Float[np.ndarray, "items statistics"]
-_EVERY: tuple[OutputType, ...] = ("multiple_choice", "generate_until", "loglikelihood", "loglikelihood_rolling")
 
 
 class Chosen(NamedTuple):
@@ -339,7 +338,7 @@ def _ter(sums: Float[np.ndarray, "replicates statistics"]) -> Float[np.ndarray, 
 
 
 def _rouge(found: Sequence[Written], kind: str) -> Row:
-    from rouge_score import rouge_scorer
+    from rouge_score import rouge_scorer  # type: ignore[import-untyped, unused-ignore]
 
     scorer = rouge_scorer.RougeScorer([kind], use_stemmer=False)
     return _column(
@@ -473,15 +472,15 @@ def table() -> tuple[Metric, ...]:
         ),
         _of_texts("exact_match", "the answer is the right one", _exact, options=_IGNORE),
         _of_texts("f1", "F1 of words, as SQuAD has it", _token_f1),
-        _of_texts("bleu", "BLEU, by sacreBLEU", _bleu_counts, number=_sums(_bleu), aggregations=("bleu",), unit="points", **corpus),
-        _of_texts("chrf", "chrF2, by sacreBLEU", _chrf_counts, number=_sums(_chrf), aggregations=("chrf",), unit="points", **corpus),
+        _of_texts("bleu", "BLEU, by sacreBLEU", _bleu_counts, number=_sums(_bleu), aggregations=("bleu",), **corpus),
+        _of_texts("chrf", "chrF2, by sacreBLEU", _chrf_counts, number=_sums(_chrf), aggregations=("chrf",), **corpus),
         _of_texts(
             "chrf++", "chrF2++, by sacreBLEU", partial(_chrf_counts, words=2), number=_sums(_chrf), aggregations=("chrf++",),
-            unit="points", **corpus,
+            **corpus,
         ),
         _of_texts(
             "ter", "edits by the length of the reference, by sacreBLEU", _ter_counts, number=_sums(_ter), better="lower",
-            aggregations=("ter",), unit="points", **corpus,
+            aggregations=("ter",), **corpus,
         ),
         *(
             _of_texts(kind, f"{kind.upper().replace('ROUGE', 'ROUGE-')} F, by rouge-score", partial(_rouge, kind=kind))

@@ -14,7 +14,11 @@ _QUESTION = "Question: {{question}}\nAnswer:"
 _ACCURACY = [{"metric": name} for name in ("acc", "acc_norm", "acc_bytes")]
 _ANSWER = [{"metric": "exact_match", "ignore_case": True, "ignore_punctuation": True}, {"metric": "f1"}]
 _BALANCED = {"sampler": "balanced"}
-_LETTERS = "answer if answer is number else 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.index(answer) if answer|length == 1 and answer not in choices else choices.index(answer)"
+_RIGHT = (
+    "{{answer if answer is number else choices.index(answer) if answer in choices "
+    "else 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.find(answer) if answer | length == 1 else -1}}"
+)
+"""The number of the right choice, from its number, its text or its letter."""
 
 SHAPES: tuple[tuple[frozenset[str], str, dict[str, Any]], ...] = (
     (
@@ -28,7 +32,7 @@ SHAPES: tuple[tuple[frozenset[str], str, dict[str, Any]], ...] = (
         frozenset({"question", "choices", "answer"}), "questions with choices",
         {
             "output_type": "multiple_choice", "doc_to_text": _QUESTION, "doc_to_choice": "{{choices}}",
-            "doc_to_target": "{{%s}}" % _LETTERS, "metric_list": _ACCURACY, "fewshot_config": _BALANCED,
+            "doc_to_target": _RIGHT, "metric_list": _ACCURACY, "fewshot_config": _BALANCED,
         },
     ),
     (

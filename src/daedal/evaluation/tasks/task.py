@@ -66,10 +66,14 @@ class Task:
         self._read = read
         self.group = ""
         self.metrics: list[tuple[Metric, dict[str, Any], bool | None]] = []
-        wanted = definition.metric_list or tuple(MetricOptions(metric=name) for name in DEFAULTS[definition.output_type])
+        wanted = definition.metric_list or tuple(
+            MetricOptions(metric=name) for name in DEFAULTS[definition.output_type]
+        )
         for place, options in enumerate(wanted):
             try:
-                self.metrics.append((checked(options, definition.output_type), options.options, options.higher_is_better))
+                self.metrics.append(
+                    (checked(options, definition.output_type), options.options, options.higher_is_better)
+                )
             except DaedalError as error:
                 raise self._fault(("metric_list", place, "metric"), error) from None
         self.filters: list[tuple[Filters, Step]] = []
@@ -130,7 +134,7 @@ class Task:
     def pool_is_measured(self) -> bool:
         """Whether examples may be items."""
         shots, definition = self.definition.fewshot_config, self.definition
-        return shots.samples is None and self.pool is self.rows or (
+        return (shots.samples is None and self.pool is self.rows) or (
             (shots.split or definition.fewshot_split) == definition.test_split and shots.samples is None
         )  # fmt: skip
 
@@ -161,7 +165,8 @@ class Task:
         choices = fields.choices(row) or []
         if kind != "loglikelihood_rolling" and (empty := [n for n, each in enumerate(choices) if not each]):
             raise DaedalError(
-                f"{self._item(place)}: choice {empty[0] + 1} of {len(choices)} is empty", "Fill it, or take the item out"
+                f"{self._item(place)}: choice {empty[0] + 1} of {len(choices)} is empty",
+                "Fill it, or take the item out",
             )
         asked: Any = "" if kind == "loglikelihood_rolling" else fields.text(row)
         target = fields.target(row)
@@ -206,7 +211,9 @@ class Task:
         definition, fields = self.definition, self.fields
         prefix = fields.prefix(item.row)
         if chat and prefix:
-            raise DaedalError(f"{self.name} begins answers with gen_prefix, and conversations do not", "Leave --chat out")
+            raise DaedalError(
+                f"{self.name} begins answers with gen_prefix, and conversations do not", "Leave --chat out"
+            )
         turns: list[tuple[str, str, str]] = []  # role, what is said, what separates it from the next
         if description := fields.description(item.row):
             turns.append(("system", description, ""))

@@ -1,6 +1,6 @@
 """Task files in the YAML of lm-evaluation-harness, those that run no Python, so that its tasks run here as they are.
 
-Every mistake is told with the file, the line and the column. `!function` names Python that a task file would run: it is refused.
+Every mistake is told with the file, the line and the column. `!function`, which names Python to run, is refused.
 """
 
 import difflib
@@ -158,7 +158,7 @@ def _value(
         loader.flatten_mapping(node)
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = loader.construct_object(key_node, deep=True)
             key = key if isinstance(key, str) else str(key)
             inner = (*path, key)
             found[key] = _value(value_node, inner, marks, file, loader, above)
@@ -168,7 +168,7 @@ def _value(
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_value(each, (*path, place), marks, file, loader, above) for place, each in enumerate(node.value)]
-    return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node, deep=True)
 
 
 def group_of(found: Located) -> Group | None:
