@@ -337,7 +337,7 @@ def test_the_prompt_file_says_what_was_asked(instruction: str, places: list[int]
 def test_the_report_holds_both_gains() -> None:
     model = knows(ITEMS, lambda prompt: 0.9 if "<b>" in prompt else 0.5)
     found = Search(task_of(ITEMS), model, OPTIONS, ["<b>Name</b> it."]).run()
-    told = report(found, model, 0)
+    told = report(found, model, "a script", 0, 0)
     assert told.measured("prompt-gain").value == pytest.approx(found.honest[0])
     assert told.measured("optimistic-prompt-gain").n == len(found.winner.values)
     assert "<b>Name" not in report_page(told)

@@ -258,9 +258,8 @@ def prompt_test(suite: str | Path, models: Sequence[str | Path] = (), **options:
     """
     from daedal.evaluation.prompt_tests.run import run_tests
     from daedal.evaluation.prompt_tests.suite import Suite
-    from daedal.prompting.local import LocalModel
 
-    return run_tests(Suite.read(Path(suite)), LocalModel, models=[str(each) for each in models], **options)
+    return run_tests(Suite.read(Path(suite)), _respondent, models=[str(each) for each in models], **options)
 
 
 def prompt_search(
@@ -292,19 +291,18 @@ def prompt_search(
     from daedal.evaluation.prompt_search.search import Search, SearchOptions
     from daedal.evaluation.tasks.library import find
     from daedal.files import require_place
-    from daedal.prompting.local import LocalModel
 
-    tasks = find(task)
-    if len(tasks) != 1:
-        raise DaedalError(f"{task} has {len(tasks)} tasks, and a search is for one", "Name one of them")
+    named = find(task)
+    if len(named) != 1:
+        raise DaedalError(f"{task} has {len(named)} tasks, and a search is for one", "Name one of them")
     if out is not None:
         require_place(Path(out) / PAGE)
     seconds = None if budget is None and calls is not None else parse_duration("5m" if budget is None else budget)
     chosen = SearchOptions.parse({"calls": calls, "seconds": seconds, **options}, "the search")
-    respondent = LocalModel(model)
-    asked = None if proposer is None else LocalModel(proposer)
-    found = Search(tasks[0], respondent, chosen, tasks[0].definition.instructions, asked, tell).run()
-    told = report(found, respondent, chosen.seed)
+    respondent = _respondent(model)
+    asked = None if proposer is None else _respondent(proposer)
+    found = Search(named[0], respondent, chosen, named[0].definition.instructions, asked, tell).run()
+    told = report(found, respondent, *_said_of(respondent), chosen.seed)
     return told if out is None else write(found, told, Path(out), chosen.chat)
 
 

@@ -25,11 +25,16 @@ JSON, PAGE, PROMPT = "search.json", "search.html", "prompt.md"
 _POWER = 0.8
 
 
-def report(found: Found, respondent: Respondent, seed: int) -> Report:
-    """The report."""
+def report(found: Found, respondent: Respondent, says: str, parameters: int, seed: int) -> Report:
+    """The report.
+
+    Args:
+        says: what the model is, in a line.
+        parameters: of it; 0 where that is not known.
+    """
     task, splits = found.task, found.splits
     notes = [f"{splits.left_out:,} near copies across them are left out"] if splits.left_out else []
-    says = (
+    sides = (
         f"{task.title}: {len(splits.held_out):,} items held out, {len(splits.selection):,} to select on, "
         f"{len(splits.examples):,} for examples"
     )
@@ -37,11 +42,11 @@ def report(found: Found, respondent: Respondent, seed: int) -> Report:
     return Report(
         daedal=__version__,
         model=ModelFacts(
-            name=f"prompt search for {task.title} by {respondent.name}", parameters=0, hash=respondent.identity,
-            says=f"of {len(found.rounds[0].standings) + len(found.dropped):,} prompts in {found.calls[0]:,} calls, and "
+            name=f"prompt search for {task.title} by {respondent.name}", parameters=parameters, hash=respondent.identity,
+            says=f"{says}: {len(found.rounds[0].standings) + len(found.dropped):,} prompts in {found.calls[0]:,} calls, and "
             f"{found.calls[1]:,} to measure the end",
         ),
-        data=DataFacts(name=task.title, hash=splits.hash, says=says, notes=tuple(notes)),
+        data=DataFacts(name=task.title, hash=splits.hash, says=sides, notes=tuple(notes)),
         presentation=Presentation(
             what="A prompt search", data="prompts", task="text-generation", tag="prompt-search", use="", limits="",
             headlines=("prompt-gain", "optimistic-prompt-gain"),
