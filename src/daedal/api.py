@@ -1,9 +1,11 @@
 """What the command line can do, as functions: build data, plan, train, load, evaluate, export."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
     from daedal.alignment.rewards import Reward
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from daedal.evaluation.report import Report
     from daedal.evaluation.tasks.task import Task as PromptTask
     from daedal.inference.generator import Generator
+    from daedal.prompting.ask import Asked
     from daedal.prompting.respondent import Respondent
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
@@ -249,6 +252,60 @@ def compare(
     return beside(one, other, prompts, judge, **options)
 
 
+def ask(
+    model: "str | Path | Respondent",
+    prompt: str | Path | None = None,
+    values: Mapping[str, Any] | None = None,
+    *,
+    text: str | None = None,
+    schema: "str | Path | Mapping[str, Any] | None" = None,
+    n: int = 1,
+    chat: bool = False,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    seed: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> "Asked":
+    """Put a prompt to a model.
+
+    Args:
+        model: a run folder, an id of the Hugging Face Hub, a URL, or whoever answers.
+        prompt: a prompt file; or `text`, in which nothing is a variable.
+        values: of the file's variables; a text is read by the type of its variable.
+        schema: a JSON schema that answers must match, or a file of one.
+        n: answers.
+        chat: put a prompt without turns as a message of a user.
+        options: those of `daedal.prompting.open.open_respondent`.
+
+    Raises:
+        DaedalError: the prompt, a value or the schema makes no sense, or the model cannot be asked.
+    """
+    from daedal.prompting.ask import ask as put
+    from daedal.prompting.ask import read_schema
+    from daedal.prompting.open import open_respondent
+    from daedal.prompting.respondent import Prompt, Wording
+    from daedal.prompting.template import PromptTemplate
+
+    wanted = read_schema(Path(schema)) if isinstance(schema, str | Path) else schema
+    given = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed, "answer_schema": wanted}
+    put_prompt: Prompt
+    if prompt is not None:
+        template = PromptTemplate.read(prompt)
+        texts = {name: value for name, value in (values or {}).items() if isinstance(value, str)}
+        put_prompt = template.render({**(values or {}), **template.named(texts)})
+        wording, of = template.worded(**given), template.hash
+    else:
+        if values:
+            raise DaedalError("A text has no variables to set", "Write the prompt into a file, and name it by --prompt")
+        put_prompt, of = text or "", ""
+        wording = Wording.parse({name: each for name, each in given.items() if each is not None}, "the options")
+    if chat and isinstance(put_prompt, str):
+        put_prompt = ({"role": "user", "content": put_prompt},)
+    respondent = open_respondent(model, **options) if isinstance(model, str | Path) else model
+    return put(respondent, put_prompt, wording, n=n, template=of, progress=progress)
+
+
 def prompt_test(suite: str | Path, models: Sequence[str | Path] = (), **options: Any) -> "TestReport":
     """Ask models the prompts of a YAML file of tests, and say what passes; see `daedal.evaluation.prompt_tests.run.run_tests`.
 
@@ -286,7 +343,6 @@ def prompt_search(
         options: those of `daedal.evaluation.prompt_search.search.SearchOptions`.
     """
     from daedal.duration import parse_duration
-    from daedal.errors import DaedalError
     from daedal.evaluation.prompt_search.report import PAGE, report, write
     from daedal.evaluation.prompt_search.search import Search, SearchOptions
     from daedal.evaluation.tasks.library import find
