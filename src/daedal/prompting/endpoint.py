@@ -228,7 +228,13 @@ class Endpoint:
         whole, begins = context + text, len(context.rstrip())
 
         def send() -> Any:
-            fields = {"model": self.model, "prompt": whole, "echo": True, "logprobs": 1, "temperature": 0}
+            fields: dict[str, Any] = {
+                "model": self.model,
+                "prompt": whole,
+                "echo": True,
+                "logprobs": 1,
+                "temperature": 0,
+            }
             create = self._client.completions.with_raw_response.create
             if self._echo_tokens == 0:
                 try:
