@@ -288,6 +288,42 @@ def test_a_process_that_is_killed_loses_no_answer_that_it_gave(tmp_path: Path) -
     assert not inner.asked
 
 
+def test_where_the_disk_is_full_asking_goes_on(tmp_path: Path) -> None:
+    asked = Remembered(Scripted(lambda prompt, _: prompt * 5000), tmp_path / "m")
+    assert asked._memory._file is not None
+    asked._memory._file.execute("PRAGMA max_page_count = 4")
+    with pytest.warns(UserWarning, match="not kept"):
+        assert len(list(asked.answer([Question(str(number)) for number in range(20)], Wording()))) == 20
+
+
+def test_several_processes_share_a_memory(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-W", "error", "-c", _KILLED.replace("10**5", "400"), str(Path(__file__).parent)]
+    together = [subprocess.Popen([*arguments, str(tmp_path / "m")], stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [each.wait() for each in together] == [0, 0]
+    inner = Scripted(lambda prompt, _: prompt)
+    list(Remembered(inner, tmp_path / "m").answer([Question(str(number)) for number in range(400)], Wording()))
+    assert not inner.asked
+
+
+def test_ctrl_c_waits_for_no_answer() -> None:
+    came = threading.Event()
+
+    def never(handler: Handler, _: int) -> None:
+        came.set()
+        time.sleep(30)
+
+    with Remote(never) as remote:
+        remote.daemon_threads, remote.block_on_close = True, False
+        arguments = [sys.executable, "-m", "daedal", "ask", remote.url, "--text", "hi", "--no-memory"]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert came.wait(60)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=20)
+        assert (process.returncode, said.splitlines()[-1]) == (130, "stopped")
+        assert time.monotonic() - began < 10
+
+
 # -- a model here, and our own server ----------------------------------------------------------------------------------------
 
 

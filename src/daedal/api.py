@@ -226,11 +226,11 @@ def show_tasks(name: str | Path, shots: int | None = None) -> list[str]:
     return [shown(task, shots) for task in library.find(name)]
 
 
-def _respondent(model: "str | Path | Respondent") -> "Respondent":
-    """Whoever answers."""
+def _respondent(model: "str | Path | Respondent", **options: Any) -> "Respondent":
+    """Whoever answers; the options are those of `daedal.prompting.open.open_respondent`."""
     from daedal.prompting.open import open_respondent
 
-    return open_respondent(model) if isinstance(model, str | Path) else model
+    return open_respondent(model, **options) if isinstance(model, str | Path) else model
 
 
 def _said_of(respondent: "Respondent") -> tuple[str, int]:
@@ -284,7 +284,6 @@ def ask(
     """
     from daedal.prompting.ask import ask as put
     from daedal.prompting.ask import read_schema
-    from daedal.prompting.open import open_respondent
     from daedal.prompting.respondent import Prompt, Wording
     from daedal.prompting.template import PromptTemplate
 
@@ -303,8 +302,7 @@ def ask(
         wording = Wording.parse({name: each for name, each in given.items() if each is not None}, "the options")
     if chat and isinstance(put_prompt, str):
         put_prompt = ({"role": "user", "content": put_prompt},)
-    respondent = open_respondent(model, **options) if isinstance(model, str | Path) else model
-    return put(respondent, put_prompt, wording, n=n, template=of, progress=progress)
+    return put(_respondent(model, **options), put_prompt, wording, n=n, template=of, progress=progress)
 
 
 def distil(
@@ -329,13 +327,11 @@ def distil(
     """
     from daedal.prompting.distil import distil as make
     from daedal.prompting.memory import default_memory
-    from daedal.prompting.open import open_respondent
     from daedal.prompting.respondent import Wording
 
     wording = Wording.parse({"temperature": temperature, "max_tokens": max_tokens, "seed": seed}, "the options")
-    if isinstance(model, str | Path):
-        model = open_respondent(model, **{"memory": default_memory(), **options})
-    return make(model, prompts, out, wording, licence=licence, system=system, n=n, replace=replace, progress=progress)
+    asked = _respondent(model, **{"memory": default_memory(), **options})
+    return make(asked, prompts, out, wording, licence=licence, system=system, n=n, replace=replace, progress=progress)
 
 
 def judge(
@@ -359,12 +355,11 @@ def judge(
     from daedal.files import require_place
     from daedal.prompting.local import LocalModel
     from daedal.prompting.memory import Remembered
-    from daedal.prompting.open import open_respondent
 
     if out is not None:
         require_place(Path(out) / PAGE)
     pairs, left_out = compared(Path(one), Path(other))
-    respondent = open_respondent(model, **options) if isinstance(model, str | Path) else model
+    respondent = _respondent(model, **options)
     asked = respondent.inner if isinstance(respondent, Remembered) else respondent
     names = (Path(one).stem, Path(other).stem)
     if names[0] == names[1]:

@@ -59,8 +59,10 @@ def ask(
         raise DaedalError("There is no prompt, or there are two", "Give --prompt FILE or --text TEXT")
     values = texts_by_name(set or ())
     from daedal import api
+    from daedal.prompting.endpoint import is_url
 
-    api.use_fastest_threads()
+    if not is_url(model):
+        api.use_fastest_threads()
     with console.progress() as progress:
         asked = api.ask(
             model,

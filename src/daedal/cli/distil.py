@@ -55,8 +55,10 @@ def distil(
         Print what was asked and kept as JSON.
     """
     from daedal import api
+    from daedal.prompting.endpoint import is_url
 
-    api.use_fastest_threads()
+    if not is_url(model):
+        api.use_fastest_threads()
     with console.progress() as progress:
         found = api.distil(
             model,

@@ -41,8 +41,10 @@ def judge(
     """
     from daedal import api
     from daedal.evaluation.terminal import render
+    from daedal.prompting.endpoint import is_url
 
-    api.use_fastest_threads()
+    if not is_url(model):
+        api.use_fastest_threads()
     with console.progress() as progress:
         report = api.judge(
             one,

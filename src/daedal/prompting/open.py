@@ -4,7 +4,6 @@ from pathlib import Path
 
 from daedal.errors import DaedalError
 from daedal.prompting.endpoint import Endpoint, Prices, is_here, is_url, split_url
-from daedal.prompting.local import LocalModel
 from daedal.prompting.memory import Remembered
 from daedal.prompting.respondent import Respondent
 
@@ -43,6 +42,8 @@ def open_respondent(
     if not is_url(str(place)):
         if model is not None:
             raise DaedalError(f"{place} is one model, and {model} another", "Name one of them")
+        from daedal.prompting.local import LocalModel  # and with it PyTorch, which an endpoint needs not
+
         local = LocalModel(place)
         return Remembered(local, memory) if memory is not None and remember else local
     if most_requests is None and not is_here(split_url(str(place))[0]):
