@@ -23,8 +23,10 @@ from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
-from daedal.prompting import endpoint as module
-from daedal.prompting.endpoint import Endpoint, Prices
+from daedal.prompting import connection as module
+from daedal.prompting.address import key_of
+from daedal.prompting.connection import Prices
+from daedal.prompting.endpoint import Endpoint
 from daedal.prompting.local import LocalModel
 from daedal.prompting.memory import Remembered
 from daedal.prompting.open import open_respondent
@@ -209,9 +211,9 @@ def test_a_key_that_is_missing_is_told_before_anything_is_sent() -> None:
 
 def test_the_key_of_openai_is_not_sent_unencrypted_to_somewhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    assert module._key_of(None, "http://example.org/v1") == ""
-    assert module._key_of(None, "https://example.org/v1") == KEY
-    assert module._key_of(None, "http://127.0.0.1:1/v1") == KEY
+    assert key_of(None, "http://example.org/v1") == ""
+    assert key_of(None, "https://example.org/v1") == KEY
+    assert key_of(None, "http://127.0.0.1:1/v1") == KEY
 
 
 def test_no_more_requests_are_sent_than_are_allowed_and_it_is_said_how_many_would_be() -> None:

@@ -59,7 +59,7 @@ def ask(
         raise DaedalError("There is no prompt, or there are two", "Give --prompt FILE or --text TEXT")
     values = texts_by_name(set or ())
     from daedal import api
-    from daedal.prompting.endpoint import is_url
+    from daedal.prompting.address import is_url
 
     if not is_url(model):
         api.use_fastest_threads()

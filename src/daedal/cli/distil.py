@@ -55,7 +55,7 @@ def distil(
         Print what was asked and kept as JSON.
     """
     from daedal import api
-    from daedal.prompting.endpoint import is_url
+    from daedal.prompting.address import is_url
 
     if not is_url(model):
         api.use_fastest_threads()

@@ -41,7 +41,7 @@ def judge(
     """
     from daedal import api
     from daedal.evaluation.terminal import render
-    from daedal.prompting.endpoint import is_url
+    from daedal.prompting.address import is_url
 
     if not is_url(model):
         api.use_fastest_threads()

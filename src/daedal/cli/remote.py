@@ -46,7 +46,7 @@ def remote(flags: RemoteFlags | None) -> dict[str, Any]:
     given["remember"] = not given.pop("no_memory")
     prices = given.pop("price_in", None), given.pop("price_out", None)
     if prices != (None, None):
-        from daedal.prompting.endpoint import Prices
+        from daedal.prompting.connection import Prices
 
         if None in prices:
             raise DaedalError("Prompts and answers both have a price", "Give --price-in and --price-out")

@@ -13,7 +13,8 @@ from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.files import read_json
 from daedal.printable import printable
-from daedal.prompting.endpoint import Endpoint, Used
+from daedal.prompting.connection import Used
+from daedal.prompting.endpoint import Endpoint
 from daedal.prompting.memory import Remembered
 from daedal.prompting.respondent import Prompt, Question, Reply, Respondent, Wording
 

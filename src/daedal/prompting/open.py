@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from daedal.errors import DaedalError
-from daedal.prompting.endpoint import Endpoint, Prices, is_here, is_url, split_url
+from daedal.prompting.address import is_here, is_url, split_url
+from daedal.prompting.connection import Prices
+from daedal.prompting.endpoint import Endpoint
 from daedal.prompting.memory import Remembered
 from daedal.prompting.respondent import Respondent
 
