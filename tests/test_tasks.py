@@ -93,11 +93,11 @@ MISTAKES = [
     (
         TASK + "process_docs: !function utils.f\n",
         {},
-        r"line 15, column 15: !function utils.f is Python that process_docs",
+        r"line 15, column 15: !function is not read here. Task files run no Python",
     ),
     (TASK + "include: colours.yaml\n", {}, r"colours.yaml includes itself"),
-    (TASK + "  - a: [\n", {}, r"line \d+, column \d+: this is no YAML"),
-    (TASK.replace("test.jsonl", "best.jsonl"), {}, r"line 3, column 1: There is no file best.jsonl"),
+    (TASK + "  - a: [\n", {}, r"line \d+, column \d+: this is not YAML"),
+    (TASK.replace("test.jsonl", "best.jsonl"), {}, r"line 4, column 3: There is no file best.jsonl"),
     (TASK.replace("test_split: test", "test_split: best"), {}, r"has no items in its split best"),
     (TASK + "fewshot_config: {sampler: last_n}\n", {}, r"line 15, column 27: fewshot_config.sampler: Input should be"),
     (TASK + "filter_list: [{name: a, filter: [{function: shout}]}]\n", {}, r"There is no filter shout"),
@@ -114,13 +114,6 @@ def test_a_mistake_in_a_task_is_one_line_with_its_place(
         prepare(library.find(file), TaskOptions())
     assert re.search(said, str(error.value)), str(error.value)
     assert re.search(said, mistake("evaluate", model, "--task", file))
-
-
-def test_aliases_that_grow_without_end_are_refused(tmp_path: Path) -> None:
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
-    with pytest.raises(DaedalError, match="more than 200,000 values"):
-        library.find(task_file(tmp_path, "\n".join(lines)))
 
 
 def test_a_report_has_every_number_with_its_interval_and_baselines(tmp_path: Path, model: Path) -> None:
