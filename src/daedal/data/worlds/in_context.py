@@ -1,4 +1,5 @@
-"""Games to be learned from their examples: `in-context:N` is text of N documents, each a run of `input -> output` of one function.
+"""Games to be learned from their examples: `in-context:N` is text of N documents, each a run of
+`input -> output` of one function.
 
     linear    7 -> 24          a number times a, plus b: 200 pairs of a and b
     words     cow -> red       two kinds of things and a label for each
@@ -16,6 +17,7 @@ from random import Random
 from typing import NamedTuple
 
 from daedal.data.document import Raw
+from daedal.data.filetypes import words
 from daedal.errors import DaedalError
 
 IN_CONTEXT = "in-context"
@@ -37,10 +39,12 @@ _KINDS = {
     "cloth": "hat coat shoe glove scarf sock shirt belt cap boot dress cloak vest robe",
     "music": "drum harp flute horn bell lute organ fiddle pipe song hymn waltz tune chord",
 }
-_LABELS = (
-    "red blue green black white grey brown pink gold silver one two three four north south east west up down left right hot cold "
-    "big small old new fast slow"
-).split()
+_LABELS = sorted(
+    words(
+        "red blue green black white grey brown pink gold silver one two three four north south east west up down left right "
+        "hot cold big small old new fast slow"
+    )
+)
 _THINGS = {kind: names.split() for kind, names in _KINDS.items()}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ARRANGED: dict[str, Callable[[list[str]], list[str]]] = {

@@ -1,7 +1,7 @@
 """Built-in tasks of in-context learning: held-out functions of the games that the source `in-context` is text of.
 
-Each item has a function of its own, and brings examples of it; a function says nothing but by its examples. An item counts where
-every token of the output and the end of its line is the most likely one: what greedy generation would write.
+Each item has a function of its own, and brings examples of it; a function says nothing but by its examples. An item counts
+where every token of the output and the end of its line is the most likely one: what greedy generation would write.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,8 @@ def _made(game: str) -> Callable[[], Task]:
         definition = Definition.parse(
             {
                 "task": f"{IN_CONTEXT}/{game}", "test_split": "test", "output_type": "loglikelihood",
-                "doc_to_text": f"{{{{input}}}}{ARROW}", "doc_to_target": "output", "target_delimiter": "", "fewshot_delimiter": "",
+                "doc_to_text": f"{{{{input}}}}{ARROW}", "doc_to_target": "output", "target_delimiter": "",
+                "fewshot_delimiter": "",
                 "fewshot_config": {"sampler": "own"}, "metric_list": [{"metric": "acc"}], "metadata": {"says": _SAYS[game]},
             },
             f"{IN_CONTEXT}/{game}",

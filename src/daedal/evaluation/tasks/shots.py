@@ -95,7 +95,8 @@ def _own(task: Task, row: Row, count: int) -> list[Row]:
     if not isinstance(found, list) or len(found) < count:
         has = len(found) if isinstance(found, list) else 0
         raise DaedalError(
-            f"{task.name} has an item with {has:,} examples of its own, and {count:,} shots are more", "Ask for fewer shots"
+            f"{task.name} has an item with {has:,} examples of its own, and {count:,} shots are more",
+            "Ask for fewer shots",
         )
     return found[:count]
 
