@@ -246,6 +246,7 @@ class TaskReport:
         samplers = {job.task.definition.fewshot_config.sampler for job in self.jobs if job.shots}
         said = {
             "default": "drawn for each item as lm-eval draws them", "first_n": "the first of their split",
+            "own": "those that each item brings",
             "balanced": "balanced by class, the same for all items but where one is an item or nearly one",
         }  # fmt: skip
         notes += [f"examples: {said[each]}, seed {self.options.seed}" for each in sorted(samplers)]
