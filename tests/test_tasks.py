@@ -404,3 +404,39 @@ def test_a_run_that_was_stopped_goes_on(model: Path, tmp_path: Path, monkeypatch
     assert daedal("evaluate", model, "--task", "agreement", "--limit", "20", "--out", out).code == 0
     assert asked == [40, 30]
     assert sorted(each.name for each in out.iterdir()) == ["tasks.html", "tasks.json"]
+
+
+def test_how_much_the_examples_matter_is_told_apart_from_noise() -> None:
+    from daedal.evaluation.tasks.sensitivity import sensitivity
+
+    draw = np.random.default_rng(0)
+    noise = [(draw.random(1000) < 0.5).astype(float) for _ in range(30)]
+    shifted = [(draw.random(1000) < rate).astype(float) for rate in draw.normal(0.5, 0.1, 30)]
+    one, other = sensitivity(noise), sensitivity(shifted)
+    assert one.beyond < 0.01
+    assert other.beyond == pytest.approx(0.1, abs=0.04)
+    assert other.interval[0] < other.deviation < other.interval[1]
+    assert sensitivity([noise[0], noise[0]]).deviation == 0.0
+
+
+def test_draws_and_orders_are_rows_of_the_report(model: Path) -> None:
+    ended = daedal(
+        "evaluate",
+        model,
+        "--task",
+        "series",
+        "--shots",
+        "0,2",
+        "--limit",
+        "6",
+        "--draws",
+        "3",
+        "--orders",
+        "2",
+        "--json",
+    )
+    assert ended.code == 0, ended.err
+    report = json.loads(ended.out)
+    (rows,) = (each["rows"] for each in report["blocks"] if each.get("title") == "How much the examples matter")
+    assert [(row[1], row[2]) for row in rows] == [("which examples", 3)] * 2 + [("their order", 2)] * 2
+    assert len(report["measurements"]) == 4

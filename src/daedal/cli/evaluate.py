@@ -21,6 +21,8 @@ def evaluate(
     shots: str | None = None,
     limit: int | None = None,
     seed: int | None = None,
+    draws: int | None = None,
+    orders: int | None = None,
     chat: Switch = False,
     api_key_env: str | None = None,
     most_requests: int | None = None,
@@ -51,6 +53,10 @@ def evaluate(
         For tasks: ask the first so many items of each.
     seed
         For tasks: of the draw of examples; 1234 unless given, as lm-eval has it.
+    draws
+        For tasks: draw examples so often, to see how much it matters which they are.
+    orders
+        For tasks: put examples into so many orders, to see how much that matters.
     chat
         For tasks: ask in conversations, by the model's chat template.
     api_key_env
@@ -86,8 +92,8 @@ def evaluate(
     from daedal.prompting.endpoint import is_url
 
     of_tasks: dict[str, Any] = {
-        "shots": shots, "limit": limit, "seed": seed, "chat": chat or None, "out": out, "api_key_env": api_key_env,
-        "most_requests": most_requests,
+        "shots": shots, "limit": limit, "seed": seed, "draws": draws, "orders": orders, "chat": chat or None, "out": out,
+        "api_key_env": api_key_env, "most_requests": most_requests,
     }  # fmt: skip
     if task is not None:
         others: dict[str, object] = {
