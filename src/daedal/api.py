@@ -1,9 +1,11 @@
 """What the command line can do, as functions: build data, plan, train, load, evaluate, export."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
     from daedal.alignment.rewards import Reward
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from daedal.evaluation.report import Report
     from daedal.evaluation.tasks.task import Task as PromptTask
     from daedal.inference.generator import Generator
+    from daedal.prompting.ask import Asked
+    from daedal.prompting.distil import Distilled
     from daedal.prompting.respondent import Respondent
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
@@ -293,6 +297,128 @@ def compare(
     return beside(one, other, prompts, judge, **options)
 
 
+def ask(
+    model: "str | Path | Respondent",
+    prompt: str | Path | None = None,
+    values: Mapping[str, Any] | None = None,
+    *,
+    text: str | None = None,
+    schema: "str | Path | Mapping[str, Any] | None" = None,
+    n: int = 1,
+    chat: bool = False,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    seed: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> "Asked":
+    """Put a prompt to a model.
+
+    Args:
+        model: a run folder, an id of the Hugging Face Hub, a URL, or whoever answers.
+        prompt: a prompt file; or `text`, in which nothing is a variable.
+        values: of the file's variables; a text is read by the type of its variable.
+        schema: a JSON schema that answers must match, or a file of one.
+        n: answers.
+        chat: put a prompt without turns as a message of a user.
+        options: those of `daedal.prompting.open.open_respondent`.
+
+    Raises:
+        DaedalError: the prompt, a value or the schema makes no sense, or the model cannot be asked.
+    """
+    from daedal.prompting.ask import ask as put
+    from daedal.prompting.ask import read_schema
+    from daedal.prompting.open import open_respondent
+    from daedal.prompting.respondent import Prompt, Wording
+    from daedal.prompting.template import PromptTemplate
+
+    wanted = read_schema(Path(schema)) if isinstance(schema, str | Path) else schema
+    given = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed, "answer_schema": wanted}
+    put_prompt: Prompt
+    if prompt is not None:
+        template = PromptTemplate.read(prompt)
+        texts = {name: value for name, value in (values or {}).items() if isinstance(value, str)}
+        put_prompt = template.render({**(values or {}), **template.named(texts)})
+        wording, of = template.worded(**given), template.hash
+    else:
+        if values:
+            raise DaedalError("A text has no variables to set", "Write the prompt into a file, and name it by --prompt")
+        put_prompt, of = text or "", ""
+        wording = Wording.parse({name: each for name, each in given.items() if each is not None}, "the options")
+    if chat and isinstance(put_prompt, str):
+        put_prompt = ({"role": "user", "content": put_prompt},)
+    respondent = open_respondent(model, **options) if isinstance(model, str | Path) else model
+    return put(respondent, put_prompt, wording, n=n, template=of, progress=progress)
+
+
+def distil(
+    model: "str | Path | Respondent",
+    prompts: str | Path,
+    out: str | Path,
+    *,
+    licence: str | None = None,
+    system: str = "",
+    n: int = 1,
+    temperature: float = 0.0,
+    max_tokens: int = 512,
+    seed: int = 0,
+    replace: bool = False,
+    progress: Callable[[str, float, float | None], None] | None = None,
+    **options: Any,
+) -> "Distilled":
+    """Build a data folder of conversations of what a model answers to prompts; see `daedal.prompting.distil.distil`.
+
+    Args:
+        options: those of `daedal.prompting.open.open_respondent`; answers are kept unless `remember` is False.
+    """
+    from daedal.prompting.distil import distil as make
+    from daedal.prompting.memory import default_memory
+    from daedal.prompting.open import open_respondent
+    from daedal.prompting.respondent import Wording
+
+    wording = Wording.parse({"temperature": temperature, "max_tokens": max_tokens, "seed": seed}, "the options")
+    if isinstance(model, str | Path):
+        model = open_respondent(model, **{"memory": default_memory(), **options})
+    return make(model, prompts, out, wording, licence=licence, system=system, n=n, replace=replace, progress=progress)
+
+
+def judge(
+    one: str | Path,
+    other: str | Path,
+    model: "str | Path | Respondent",
+    *,
+    rubric: str | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> "Report":
+    """Which of two files of answers a model finds better, each pair in both orders; see `daedal.evaluation.judgement.judge`.
+
+    Args:
+        options: those of `daedal.prompting.open.open_respondent`.
+    """
+    from daedal.evaluation.judgement import PAGE, RUBRIC, compared
+    from daedal.evaluation.judgement import judge as let
+    from daedal.files import require_place
+    from daedal.prompting.local import LocalModel
+    from daedal.prompting.memory import Remembered
+    from daedal.prompting.open import open_respondent
+
+    if out is not None:
+        require_place(Path(out) / PAGE)
+    pairs, left_out = compared(Path(one), Path(other))
+    respondent = open_respondent(model, **options) if isinstance(model, str | Path) else model
+    asked = respondent.inner if isinstance(respondent, Remembered) else respondent
+    names = (Path(one).stem, Path(other).stem)
+    if names[0] == names[1]:
+        names = (str(one), str(other))
+    return let(
+        pairs, respondent, names=names, rubric=rubric or RUBRIC, by_likelihood=isinstance(asked, LocalModel),
+        left_out=left_out, seed=seed, out=None if out is None else Path(out), says=_said_of(asked), progress=progress,
+    )  # fmt: skip
+
+
 def prompt_test(suite: str | Path, models: Sequence[str | Path] = (), **options: Any) -> "TestReport":
     """Ask models the prompts of a YAML file of tests, and say what passes; see `daedal.evaluation.prompt_tests.run.run_tests`.
 
@@ -330,7 +456,6 @@ def prompt_search(
         options: those of `daedal.evaluation.prompt_search.search.SearchOptions`.
     """
     from daedal.duration import parse_duration
-    from daedal.errors import DaedalError
     from daedal.evaluation.prompt_search.report import PAGE, report, write
     from daedal.evaluation.prompt_search.search import Search, SearchOptions
     from daedal.evaluation.tasks.library import find

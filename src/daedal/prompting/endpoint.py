@@ -148,8 +148,8 @@ class Endpoint:
         yield from self._together([partial(self._reply, each, wording) for each in questions])
 
     def likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> Iterator[tuple[int, Likelihood]]:
-        """As `Respondent.likelihoods`: spaces that end a context begin the continuation, as in lm-eval, and a token that reaches
-        over from one to the other is of the continuation.
+        """As `Respondent.likelihoods`: spaces that end a context begin the continuation, as in lm-eval; so does a token that
+        reaches over.
 
         Raises:
             DaedalError: as `answer`; of an answer in a conversation, which this API does not tell; the API gives none.
@@ -409,7 +409,7 @@ class Endpoint:
         cost = ""
         if self.prices is not None:
             about = self.prices.of(sum(size // _CHARACTERS for size, _ in sizes), sum(most for _, most in sizes))
-            cost = f" and {about:.2f} dollars"
+            cost = f" and {about:.4f} dollars"
         sent = f" after {self.used.requests:,}" if self.used.requests else ""
         raise DaedalError(
             f"{len(sizes):,} requests of up to about {tokens:,} tokens{cost} would go to {self._host}{sent}, and "

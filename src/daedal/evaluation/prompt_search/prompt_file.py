@@ -14,7 +14,7 @@ _HERE = "\ue000"
 def prompt_file(task: Task, candidate: Candidate, splits: Splits, says: str, chat: bool = False) -> str | None:
     """The text of the file; None where each choice is a question of its own, so that no prompt stands before an answer.
 
-    Its text, with `question` filled in, is to the letter what the search asked.
+    Its text but for the newline at its end, with `question` filled in, is to the letter what the search asked.
     """
     own = asked_by(task, candidate, splits.rows, "selection")
     item = own.item(0)
@@ -34,7 +34,7 @@ def prompt_file(task: Task, candidate: Candidate, splits: Splits, says: str, cha
         body = _template(prompt)
     else:
         body = "\n".join(f"# {turn['role']}\n{_template(turn['content'])}" for turn in prompt)
-    return f"---\n{front}---\n{body}"
+    return f"---\n{front}---\n{body}\n"
 
 
 def _template(text: str) -> str:
