@@ -160,7 +160,8 @@ def test_built_in_tasks_make_sense_and_are_the_same_every_time() -> None:
         (one,), (other,) = prepare([make()], TaskOptions()), prepare([make()], TaskOptions())
         assert one.prompts == other.prompts, name
         assert len({str(item.row) for item in one.items}) == len(one)
-        assert not {str(row) for row in one.task.pool} & {str(item.row) for item in one.items}
+        if one.task.definition.fewshot_config.sampler != "own":
+            assert not {str(row) for row in one.task.pool} & {str(item.row) for item in one.items}
 
 
 @pytest.mark.parametrize(
