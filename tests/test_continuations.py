@@ -47,7 +47,7 @@ def one_by_one(model: GPT, text: TextCodec, pair: tuple[str, str]) -> float:
 def test_texts_read_together_are_as_likely_as_one_by_one(
     monkeypatch: pytest.MonkeyPatch, architecture: str, pairs: list[tuple[str, str]], trunk: int, common: int
 ) -> None:
-    monkeypatch.setattr("daedal.inference.continuations._TRUNK", trunk)
+    monkeypatch.setattr("daedal.inference.branching._TRUNK", trunk)
     monkeypatch.setattr("daedal.inference.continuations._WORTH", common)
     text = codec()
     model = tiny_gpt(text, architecture, context=128).double()

@@ -15,7 +15,8 @@ from daedal.evaluation.tasks import library
 from daedal.evaluation.tasks.builtin import BUILTIN
 from daedal.evaluation.tasks.definition import Filters, FilterStep, MetricOptions
 from daedal.evaluation.tasks.filters import pipeline
-from daedal.evaluation.tasks.metrics import Chosen, Predicted, Written, checked, find, table
+from daedal.evaluation.tasks.metrics import checked, find, table
+from daedal.evaluation.tasks.outcomes import Chosen, Predicted, Written
 from daedal.evaluation.tasks.run import TaskOptions, prepare
 from daedal.models.checkpoint import save_model
 from daedal.prompting.local import LocalModel

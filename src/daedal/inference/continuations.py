@@ -13,31 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float64, Int
 from torch import Tensor
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
+from daedal.inference.branching import Tokens, Tree, alike, read_trees, trees_of
 from daedal.models.gpt import GPT
 from daedal.nn.cache import KVCache
 
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 2**15}  # what a CPU reads stays in its cache
-_LONGEST_ROW = 2048  # tokens of a tree; attention costs their square
-_SHARED = 0.25  # of a text that it must share with the one before, to be a branch of its tree
-_TRUNK = 48  # tokens before the first branch that are worth a pass of their own
 _WORTH = 16  # tokens that all begin with, which are worth a cache
 _LOGITS = 2**17  # at once: 1 MiB of float64
-
-
-class Tokens(NamedTuple):
-    """A continuation and what it follows.
-
-    Attributes:
-        context: at least one id.
-    """
-
-    context: tuple[int, ...]
-    continuation: tuple[int, ...]
 
 
 class Found(NamedTuple):
@@ -168,7 +155,7 @@ def score(model: GPT, texts: Sequence[Tokens]) -> Iterator[tuple[int, Found]]:
     common = _common(rows) if branching and len(rows) > 1 else 0
     prefix = _read(model, rows[0][0][:common]) if common >= _WORTH else None
     common = common if prefix is not None else 0
-    trees = _trees(rows, texts, common, branching)
+    trees = trees_of(rows, texts, common, branching)
     device = model.embedding.weight.device
     for batch in _batches(trees, _BATCH_TOKENS.get(device.type, 2**13)):
         yield from _score(model, batch, texts, prefix)
@@ -176,15 +163,7 @@ def score(model: GPT, texts: Sequence[Tokens]) -> Iterator[tuple[int, Found]]:
 
 def _common(rows: Sequence[tuple[tuple[int, ...], int, int]]) -> int:
     """Tokens that all begin with, before the first place of any that predicts. Rows are sorted."""
-    return _alike(rows[0][0], rows[-1][0], min(first for _, _, first in rows))
-
-
-def _alike(one: Sequence[int], other: Sequence[int], most: int) -> int:
-    """How many tokens two texts begin with together, at most."""
-    most = min(most, len(one), len(other))
-    if one[:most] == other[:most]:
-        return most
-    return next(place for place in range(most) if one[place] != other[place])
+    return alike(rows[0][0], rows[-1][0], min(first for _, _, first in rows))
 
 
 def _read(model: GPT, ids: Sequence[int]) -> KVCache:
@@ -194,72 +173,7 @@ def _read(model: GPT, ids: Sequence[int]) -> KVCache:
     return cache
 
 
-class _Tree:
-    """Texts that begin alike, as a row of tokens.
-
-    Attributes:
-        ids, positions: of its tokens, those before which are in a cache left out.
-        ends: where the branch of each ends, 0 where it goes on to the end of the row.
-        path: the places of the tokens of the last text.
-        nodes, targets: where something is predicted, and what.
-        owners: the numbers of texts, each with how many predictions it has.
-    """
-
-    def __init__(self, skipped: int) -> None:
-        self.skipped = skipped
-        self.ids: list[int] = []
-        self.positions: list[int] = []
-        self.ends: list[int] = []
-        self.path: list[int] = []
-        self.last: Sequence[int] = ()
-        self.nodes: list[int] = []
-        self.targets: list[int] = []
-        self.owners: list[tuple[int, int]] = []
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def trunk(self) -> int:
-        """Tokens before the first branch."""
-        return next((place for place, end in enumerate(self.ends) if end), len(self.ids))
-
-    def add(self, read: Sequence[int], shared: int, owner: int, first: int, continuation: Sequence[int]) -> None:
-        """Add a text that begins like the last one, `shared` tokens after those left out."""
-        count = len(self.ids)
-        for node in self.path[shared:]:
-            self.ends[node] = count
-        new = read[self.skipped + shared :]
-        self.ids += new
-        self.positions += range(self.skipped + shared, self.skipped + shared + len(new))
-        self.ends += [0] * len(new)
-        self.path[shared:] = range(count, count + len(new))
-        self.last = read
-        self.nodes += self.path[first - self.skipped :]
-        self.targets += continuation
-        self.owners.append((owner, len(continuation)))
-
-
-def _trees(
-    rows: Sequence[tuple[tuple[int, ...], int, int]], texts: Sequence[Tokens], skipped: int, branching: bool
-) -> list[_Tree]:
-    """Neighbours that share enough, together."""
-    trees: list[_Tree] = []
-    for read, owner, first in rows:
-        shared = 0
-        if branching and trees:
-            tree = trees[-1]
-            shared = _alike(tree.last, read, len(read)) - skipped
-            new = len(read) - skipped - shared
-            if shared < _SHARED * (len(read) - skipped) or len(tree) + new > max(_LONGEST_ROW, len(read)):
-                shared = 0
-        if not shared:
-            trees.append(_Tree(skipped))
-        trees[-1].add(read, shared, owner, first, texts[owner].continuation)
-    return trees
-
-
-def _batches(trees: list[_Tree], tokens: int) -> Iterator[list[_Tree]]:
+def _batches(trees: list[Tree], tokens: int) -> Iterator[list[Tree]]:
     """Trees of about one length, the longest first."""
     trees = sorted(trees, key=lambda tree: -len(tree))
     first = 0
@@ -270,9 +184,9 @@ def _batches(trees: list[_Tree], tokens: int) -> Iterator[list[_Tree]]:
 
 
 def _score(
-    model: GPT, trees: Sequence[_Tree], texts: Sequence[Tokens], prefix: KVCache | None
+    model: GPT, trees: Sequence[Tree], texts: Sequence[Tokens], prefix: KVCache | None
 ) -> Iterator[tuple[int, Found]]:
-    hidden, nodes = _read_trees(model, trees, prefix)
+    hidden, nodes = read_trees(model, trees, prefix)
     targets = np.concatenate([np.array(tree.targets) for tree in trees])
     nats, greedy = _judge(model, hidden, nodes, targets)
     if not np.isfinite(nats).all():
@@ -285,84 +199,6 @@ def _score(
     sums, all_greedy = np.add.reduceat(nats, starts), np.logical_and.reduceat(greedy, starts)
     for (owner, count), total, likeliest in zip(owners, sums.tolist(), all_greedy.tolist(), strict=True):
         yield owner, Found(total, likeliest, count)
-
-
-def _read_trees(
-    model: GPT, trees: Sequence[_Tree], prefix: KVCache | None
-) -> tuple[Float[Tensor, "places width"], Int[np.ndarray, " predictions"]]:
-    """States of the tokens of some trees, and the places of those that predict.
-
-    Long trunks are read first, as plain causal attention costs half, and their branches on top of them.
-    """
-    device, rows = model.embedding.weight.device, len(trees)
-    trunks = np.array([tree.trunk for tree in trees])
-    past = 0 if prefix is None else prefix.length
-    trunk = int(trunks.max())
-    if trunks.min() < min(_TRUNK, trunk) and not all(tree.trunk == len(tree) for tree in trees):
-        trunks[:], trunk = 0, 0
-    more = max(len(tree) - int(first) for tree, first in zip(trees, trunks, strict=True))
-    cache = None if past == 0 and (trunk == 0 or more == 0) else _repeated(model, prefix, rows, trunk + more)
-    parts = []
-    if trunk:
-        ids = _padded([tree.ids[:first] for tree, first in zip(trees, trunks, strict=True)], trunk)
-        parts.append(model.hidden(torch.from_numpy(ids).to(device), cache))
-    if more:
-        above = [slice(first, None) for first in trunks.tolist()]
-        ids = _padded([tree.ids[some] for tree, some in zip(trees, above, strict=True)], more)
-        positions = _padded([tree.positions[some] for tree, some in zip(trees, above, strict=True)], more)
-        ends = [
-            [(end or len(tree)) - first for end in tree.ends[first:]]
-            for tree, first in zip(trees, trunks.tolist(), strict=True)
-        ]
-        before = torch.from_numpy(past + trunks).to(device)
-        seen = _seen(torch.from_numpy(_padded(ends, more, more)).to(device), before, model)
-        if cache is not None:
-            cache.lengths = before.tolist()
-        read, at = torch.from_numpy(ids).to(device), torch.from_numpy(positions).to(device)
-        parts.append(model.branching(read, at, seen, cache))
-    wide = trunk + more
-    places = []
-    for row, (tree, first) in enumerate(zip(trees, trunks.tolist(), strict=True)):
-        nodes = np.array(tree.nodes)
-        places.append(row * wide + np.where(nodes < first, nodes, nodes - first + trunk))
-    hidden = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-    return hidden.flatten(0, 1), np.concatenate(places)
-
-
-def _padded(rows: Sequence[Sequence[int]], wide: int, filler: int = 0) -> Int[np.ndarray, "rows wide"]:
-    found = np.full((len(rows), wide), filler, dtype=np.int64)
-    for row, values in enumerate(rows):
-        found[row, : len(values)] = values
-    return found
-
-
-def _seen(ends: Int[Tensor, "batch time"], before: Int[Tensor, " batch"], model: GPT) -> Tensor:
-    """What is added to the logits of attention: a token sees what stands before the branches of its row, and of these those
-    before it that have not ended.
-
-    Args:
-        before: columns of each row that lie in the cache.
-    """
-    rows, time = ends.shape
-    total = int(before.max()) + time
-    places = torch.arange(time, device=ends.device)
-    seen = (places <= places[:, None]) & (places[:, None] < ends[:, None, :])
-    mask = torch.full((rows, time, total), float("-inf"), dtype=model.embedding.weight.dtype, device=ends.device)
-    mask.masked_fill_(torch.arange(total, device=ends.device) < before[:, None, None], 0.0)
-    columns = (before[:, None, None] + places).expand(rows, time, time)
-    mask.scatter_(2, columns, torch.where(seen, 0.0, float("-inf")).to(mask.dtype))
-    return mask[:, None]
-
-
-def _repeated(model: GPT, prefix: KVCache | None, rows: int, more: int) -> KVCache:
-    """A cache of many rows that begin alike, with room for more tokens."""
-    length = 0 if prefix is None else prefix.length
-    cache = model.new_cache(rows, length + more)
-    if prefix is not None:
-        for stored, known in zip((*cache.keys, *cache.values), (*prefix.keys, *prefix.values), strict=True):
-            stored[:, :, :length] = known[:, :, :length]
-        cache.lengths = [length] * rows
-    return cache
 
 
 def _judge(

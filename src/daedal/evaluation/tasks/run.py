@@ -10,7 +10,7 @@ from pydantic import Field
 
 from daedal.config import Config
 from daedal.evaluation.tasks.items import ItemResults, Scored
-from daedal.evaluation.tasks.metrics import Chosen, Outcome, Predicted, Written
+from daedal.evaluation.tasks.outcomes import Chosen, Outcome, Predicted, Written
 from daedal.evaluation.tasks.shots import examples
 from daedal.evaluation.tasks.task import Item, Row, Task, digest
 from daedal.prompting.respondent import Likelihood, Prompt, Question, Respondent, Wording

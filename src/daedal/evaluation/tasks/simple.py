@@ -9,7 +9,8 @@ import numpy as np
 
 from daedal.evaluation.ngram import KneserNey
 from daedal.evaluation.tasks.items import ItemResults, Scored
-from daedal.evaluation.tasks.metrics import Chosen, Number, Outcome, Written
+from daedal.evaluation.tasks.metrics import Number
+from daedal.evaluation.tasks.outcomes import Chosen, Outcome, Written
 from daedal.evaluation.tasks.run import Job
 from daedal.evaluation.tasks.task import Item
 
