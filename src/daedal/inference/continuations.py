@@ -18,25 +18,13 @@ from torch import Tensor
 
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
+from daedal.inference.branching import Tokens, Tree, alike, read_trees, trees_of
 from daedal.models.gpt import GPT
 from daedal.nn.cache import KVCache
 
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 2**15}  # what a CPU reads stays in its cache
-_LONGEST_ROW = 2048  # tokens of a tree; attention costs their square
-_SHARED = 0.25  # of a text that it must share with the one before, to be a branch of its tree
 _WORTH = 16  # tokens that all begin with, which are worth a cache
 _LOGITS = 2**17  # at once: 1 MiB of float64
-
-
-class Tokens(NamedTuple):
-    """A continuation and what it follows.
-
-    Attributes:
-        context: at least one id.
-    """
-
-    context: tuple[int, ...]
-    continuation: tuple[int, ...]
 
 
 class Found(NamedTuple):
@@ -167,7 +155,7 @@ def score(model: GPT, texts: Sequence[Tokens]) -> Iterator[tuple[int, Found]]:
     common = _common(rows) if branching and len(rows) > 1 else 0
     prefix = _read(model, rows[0][0][:common]) if common >= _WORTH else None
     common = common if prefix is not None else 0
-    trees = _trees(rows, texts, common, branching)
+    trees = trees_of(rows, texts, common, branching)
     device = model.embedding.weight.device
     for batch in _batches(trees, _BATCH_TOKENS.get(device.type, 2**13)):
         yield from _score(model, batch, texts, prefix)
@@ -175,15 +163,7 @@ def score(model: GPT, texts: Sequence[Tokens]) -> Iterator[tuple[int, Found]]:
 
 def _common(rows: Sequence[tuple[tuple[int, ...], int, int]]) -> int:
     """Tokens that all begin with, before the first place of any that predicts. Rows are sorted."""
-    return _alike(rows[0][0], rows[-1][0], min(first for _, _, first in rows))
-
-
-def _alike(one: Sequence[int], other: Sequence[int], most: int) -> int:
-    """How many tokens two texts begin with together, at most."""
-    most = min(most, len(one), len(other))
-    if one[:most] == other[:most]:
-        return most
-    return next(place for place in range(most) if one[place] != other[place])
+    return alike(rows[0][0], rows[-1][0], min(first for _, _, first in rows))
 
 
 def _read(model: GPT, ids: Sequence[int]) -> KVCache:
@@ -193,69 +173,7 @@ def _read(model: GPT, ids: Sequence[int]) -> KVCache:
     return cache
 
 
-class _Tree:
-    """Texts that begin alike, as a row of tokens.
-
-    Attributes:
-        ids, positions: of its tokens, those before which are in a cache left out.
-        ends: where the branch of each ends, 0 where it goes on to the end of the row.
-        path: the places of the tokens of the last text.
-        nodes, targets: where something is predicted, and what.
-        owners: the numbers of texts, each with how many predictions it has.
-    """
-
-    def __init__(self, skipped: int) -> None:
-        self.skipped = skipped
-        self.ids: list[int] = []
-        self.positions: list[int] = []
-        self.ends: list[int] = []
-        self.path: list[int] = []
-        self.last: Sequence[int] = ()
-        self.nodes: list[int] = []
-        self.targets: list[int] = []
-        self.owners: list[tuple[int, int]] = []
-        self.branches = False
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def add(self, read: Sequence[int], shared: int, owner: int, first: int, continuation: Sequence[int]) -> None:
-        """Add a text that begins like the last one, `shared` tokens after those left out."""
-        count = len(self.ids)
-        for node in self.path[shared:]:
-            self.ends[node] = count
-            self.branches = True
-        new = read[self.skipped + shared :]
-        self.ids += new
-        self.positions += range(self.skipped + shared, self.skipped + shared + len(new))
-        self.ends += [0] * len(new)
-        self.path[shared:] = range(count, count + len(new))
-        self.last = read
-        self.nodes += self.path[first - self.skipped :]
-        self.targets += continuation
-        self.owners.append((owner, len(continuation)))
-
-
-def _trees(
-    rows: Sequence[tuple[tuple[int, ...], int, int]], texts: Sequence[Tokens], skipped: int, branching: bool
-) -> list[_Tree]:
-    """Neighbours that share enough, together."""
-    trees: list[_Tree] = []
-    for read, owner, first in rows:
-        shared = 0
-        if branching and trees:
-            tree = trees[-1]
-            shared = _alike(tree.last, read, len(read)) - skipped
-            new = len(read) - skipped - shared
-            if shared < _SHARED * (len(read) - skipped) or len(tree) + new > max(_LONGEST_ROW, len(read)):
-                shared = 0
-        if not shared:
-            trees.append(_Tree(skipped))
-        trees[-1].add(read, shared, owner, first, texts[owner].continuation)
-    return trees
-
-
-def _batches(trees: list[_Tree], tokens: int) -> Iterator[list[_Tree]]:
+def _batches(trees: list[Tree], tokens: int) -> Iterator[list[Tree]]:
     """Trees of about one length, the longest first."""
     trees = sorted(trees, key=lambda tree: -len(tree))
     first = 0
@@ -266,27 +184,11 @@ def _batches(trees: list[_Tree], tokens: int) -> Iterator[list[_Tree]]:
 
 
 def _score(
-    model: GPT, trees: Sequence[_Tree], texts: Sequence[Tokens], prefix: KVCache | None
+    model: GPT, trees: Sequence[Tree], texts: Sequence[Tokens], prefix: KVCache | None
 ) -> Iterator[tuple[int, Found]]:
-    device, widest = model.embedding.weight.device, max(map(len, trees))
-    ids = np.zeros((len(trees), widest), dtype=np.int64)
-    for row, tree in enumerate(trees):
-        ids[row, : len(tree)] = tree.ids
-    read = torch.from_numpy(ids).to(device)
-    cache = None if prefix is None else _repeated(prefix, len(trees), widest)
-    if any(tree.branches for tree in trees):
-        positions = np.zeros((len(trees), widest), dtype=np.int64)
-        ends = np.full((len(trees), widest), widest, dtype=np.int64)
-        for row, tree in enumerate(trees):
-            positions[row, : len(tree)] = tree.positions
-            ends[row, : len(tree)] = [end or widest for end in tree.ends]
-        seen = _seen(torch.from_numpy(ends).to(device), 0 if prefix is None else prefix.length, model)
-        hidden = model.branching(read, torch.from_numpy(positions).to(device), seen, cache)
-    else:
-        hidden = model.hidden(read, cache)
-    nodes = np.concatenate([np.array(tree.nodes) + row * widest for row, tree in enumerate(trees)])
+    hidden, nodes = read_trees(model, trees, prefix)
     targets = np.concatenate([np.array(tree.targets) for tree in trees])
-    nats, greedy = _judge(model, hidden.flatten(0, 1), nodes, targets)
+    nats, greedy = _judge(model, hidden, nodes, targets)
     if not np.isfinite(nats).all():
         raise DaedalError(
             "The model's predictions are not finite numbers",
@@ -297,27 +199,6 @@ def _score(
     sums, all_greedy = np.add.reduceat(nats, starts), np.logical_and.reduceat(greedy, starts)
     for (owner, count), total, likeliest in zip(owners, sums.tolist(), all_greedy.tolist(), strict=True):
         yield owner, Found(total, likeliest, count)
-
-
-def _seen(ends: Int[Tensor, "batch time"], past: int, model: GPT) -> Tensor:
-    """What is added to the logits of attention: a token sees those before it whose branch has not ended, and the cache."""
-    places = torch.arange(ends.shape[1], device=ends.device)
-    seen = (places <= places[:, None]) & (places[:, None] < ends[:, None, :])
-    mask = torch.zeros(
-        (len(ends), 1, ends.shape[1], past + ends.shape[1]), dtype=model.embedding.weight.dtype, device=ends.device
-    )
-    mask[:, 0, :, past:].masked_fill_(~seen, float("-inf"))
-    return mask
-
-
-def _repeated(prefix: KVCache, rows: int, more: int) -> KVCache:
-    """A cache of many rows that begin alike, with room for more tokens."""
-    keys, length = prefix.keys[0], prefix.length
-    cache = KVCache(len(prefix.keys), rows, keys.shape[1], length + more, keys.shape[3], keys.dtype, keys.device)
-    for stored, known in zip((*cache.keys, *cache.values), (*prefix.keys, *prefix.values), strict=True):
-        stored[:, :, :length] = known[:, :, :length]
-    cache.lengths = [length] * rows
-    return cache
 
 
 def _judge(
