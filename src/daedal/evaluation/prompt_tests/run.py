@@ -2,6 +2,7 @@
 are held against the assertions, and those that ask judges ask them together."""
 
 import functools
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -150,20 +151,22 @@ def _plan(
 
 
 def _answers(respondent: Respondent, plan: Sequence[_Asked], answered: Callable[[], None]) -> list[list[Reply]]:
-    """The replies to each question, sample by sample; questions that are worded alike are put together."""
+    """The replies to each question, sample by sample; questions that are worded alike are put together, equal ones once."""
     replies: list[list[Reply | None]] = [[None] * asked.samples for asked in plan]
     for wording in {asked.wording.model_dump_json(): asked.wording for asked in plan}.values():
-        places = [
-            (number, sample)
-            for number, asked in enumerate(plan)
-            if asked.wording == wording
-            for sample in range(asked.samples)
-        ]
-        questions = [Question(plan[number].prompt, sample) for number, sample in places]
+        places: dict[str, list[tuple[int, int]]] = {}
+        questions: list[Question] = []
+        for number, asked in enumerate(plan):
+            for sample in range(asked.samples if asked.wording == wording else 0):
+                equal = places.setdefault(json.dumps([asked.prompt, sample]), [])
+                if not equal:
+                    questions.append(Question(asked.prompt, sample))
+                equal.append((number, sample))
+        askers = list(places.values())
         for place, reply in respondent.answer(questions, wording):
-            number, sample = places[place]
-            replies[number][sample] = reply
-            answered()
+            for number, sample in askers[place]:
+                replies[number][sample] = reply
+                answered()
     return [[each for each in samples if each is not None] for samples in replies]
 
 
