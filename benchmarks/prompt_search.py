@@ -17,6 +17,7 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -121,10 +122,15 @@ class Asked:
 
             def forward(self, prompt: Any = None, messages: Any = None, **options: Any) -> Any:
                 counted.calls += 1
-                said = client.completions.create(
-                    model=model, prompt=prompt or messages[-1]["content"], max_tokens=6, stop=["\n"],
-                    temperature=options.get("temperature") or 0.0, seed=counted.calls,
-                )  # fmt: skip
+                try:
+                    said = client.completions.create(
+                        model=model, prompt=prompt or messages[-1]["content"], max_tokens=6, stop=["\n"],
+                        temperature=options.get("temperature") or 0.0, seed=counted.calls,
+                    )  # fmt: skip
+                except openai.BadRequestError:  # too long for the model: a wrong answer
+                    return SimpleNamespace(
+                        choices=[SimpleNamespace(text="?", finish_reason="stop")], usage={}, model=model
+                    )
                 if not said.choices[0].text.strip():
                     said.choices[0].text = "?"  # DSPy takes an empty answer for a fault
                 return said
