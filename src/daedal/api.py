@@ -224,9 +224,9 @@ def show_tasks(name: str | Path, shots: int | None = None) -> list[str]:
 
 def _respondent(model: "str | Path | Respondent") -> "Respondent":
     """Whoever answers."""
-    from daedal.prompting.local import LocalModel
+    from daedal.prompting.open import open_respondent
 
-    return LocalModel(model) if isinstance(model, str | Path) else model
+    return open_respondent(model) if isinstance(model, str | Path) else model
 
 
 def _said_of(respondent: "Respondent") -> tuple[str, int]:
