@@ -1,7 +1,7 @@
 """What the command line can do, as functions: build data, plan, train, load, evaluate, export."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,9 +202,25 @@ def evaluate_tasks(
     asked, other = _respondent(model), None if against is None else _respondent(against)
     says, parameters = _said_of(asked)
     return measure(
-        asked, found, chosen, says=says, parameters=parameters, against=other, out=None if out is None else Path(out),
+        asked, found, chosen, says=says, parameters=parameters, against=other, train=_learned(model),
+        out=None if out is None else Path(out),
         progress=progress, told=told,
     )  # fmt: skip
+
+
+def _learned(model: "str | Path | Respondent") -> "Callable[[], Iterable[str]] | None":
+    """The texts that a run learned from, where its data are still there."""
+    from daedal.training.run import RunFolder
+
+    if not isinstance(model, str | Path) or not RunFolder(model).training.is_dir():
+        return None
+    from daedal.data.shards import Dataset
+
+    plan = RunFolder(model).plan
+    if plan.kind != "text" or not (folder := Path(plan.data)).is_dir():
+        return None
+    split = Dataset.open(folder).split("train")
+    return lambda: (split.text(number) for number in range(split.documents))
 
 
 def tasks() -> "list[PromptTask]":
