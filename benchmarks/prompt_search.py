@@ -165,16 +165,17 @@ class Asked:
         trained = items["examples"] + items["selection"]
         random.Random(seed).shuffle(trained)
         some = dspy.BootstrapFewShot(metric=metric, max_bootstrapped_demos=4, max_labeled_demos=8)
-        of = max(8, (calls - 40) // 11)  # 8 sets and the 3 that it begins with, and what bootstrapping takes
+        sets, few = 8, calls // 25  # few to bootstrap from, as each set asks for each of them until enough are right
+        of = max(8, (calls - (sets + 1) * few) // (sets + 3))  # the sets, and three that it begins with, are measured
         many = dspy.BootstrapFewShotWithRandomSearch(
-            metric=metric, max_bootstrapped_demos=4, max_labeled_demos=8, num_candidate_programs=8, num_threads=1
+            metric=metric, max_bootstrapped_demos=4, max_labeled_demos=8, num_candidate_programs=sets, num_threads=1
         )
-        for name, optimizer, more in (
-            ("BootstrapFewShot", some, {}),
-            ("with random search", many, {"valset": trained[-of:]}),
+        for name, optimizer, shown, more in (
+            ("BootstrapFewShot", some, trained, {}),
+            ("with random search", many, trained[:few], {"valset": trained[-of:]}),
         ):
             self.calls = 0
-            program = optimizer.compile(student.deepcopy(), trainset=trained[:-of], **more)
+            program = optimizer.compile(student.deepcopy(), trainset=shown, **more)
             spent = self.calls
             got = [metric(each, program(text=each.text)) for each in items["held-out"]]
             results[name] = (spent, np.array(got, dtype=np.float64))

@@ -26,6 +26,10 @@ def run_tests(
     judge: str | None = None,
     embedder: str | None = None,
     chat: Switch = False,
+    api_key_env: str | None = None,
+    most_requests: int | None = None,
+    price_in: float | None = None,
+    price_out: float | None = None,
     seed: int = 0,
     html: Path | None = None,
     junit: Path | None = None,
@@ -53,6 +57,14 @@ def run_tests(
         A run folder or id of an embedder, by which similar goes; letters' trigrams unless given.
     chat
         Put prompts that are texts as a message of a user.
+    api_key_env
+        The environment variable that holds the key of an API; OPENAI_API_KEY unless given, if it is set.
+    most_requests
+        Send an API so many requests at most; 1,000 unless given, and any number to this machine.
+    price_in
+        What an API takes for a million tokens that it reads, in dollars, for cost.
+    price_out
+        The same of tokens that it writes.
     seed
         The same seed, models and tests give the same answers on the same machine.
     html
@@ -85,6 +97,9 @@ def run_tests(
             embedder=embedder,
             wording=wording,
             chat=chat,
+            api_key_env=api_key_env,
+            most_requests=most_requests,
+            prices=_prices(price_in, price_out),
             seed=seed,
             tell=lambda done, total, doing: progress("asking", done, total, doing),
         )
@@ -115,6 +130,8 @@ def search(
     proposals: int = 4,
     held_out: int = 500,
     chat: Switch = False,
+    api_key_env: str | None = None,
+    most_requests: int | None = None,
     seed: int = 0,
     out: Path | None = None,
     json: Switch = False,
@@ -144,10 +161,15 @@ def search(
         Items that nothing sees until the end, at most.
     chat
         Put questions and answers as turns of a conversation.
+    api_key_env
+        The environment variable that holds the key of an API; OPENAI_API_KEY unless given, if it is set.
+    most_requests
+        Send an API so many requests at most; 1,000 unless given, and any number to this machine.
     seed
         The same seed, model, task and calls give the same prompt on the same machine.
     out
-        A folder for the winner as a prompt file, and the report as a page and as JSON.
+        A folder for the winner as a prompt file, the report as a page and as JSON, and what the model has said: run again with
+        the same folder, a search that was stopped goes on.
     json
         Print the report as JSON.
     """
@@ -163,6 +185,8 @@ def search(
             calls=calls,
             proposer=proposer,
             out=out,
+            api_key_env=api_key_env,
+            most_requests=most_requests,
             tell=lambda done, total, doing: progress("searching", done, total, doing),
             count=candidates,
             shots=_numbers(shots),
@@ -186,6 +210,15 @@ def _numbers(shots: str) -> tuple[int, ...]:
     if not found or min(found) < 0:
         raise DaedalError(f"--shots {shots} are no numbers of examples", "Write them as --shots 0,1,4")
     return found
+
+
+def _prices(price_in: float | None, price_out: float | None) -> tuple[float, float] | None:
+    """Both or none."""
+    if price_in is None and price_out is None:
+        return None
+    if price_in is None or price_out is None:
+        raise DaedalError("One of --price-in and --price-out is missing", "Give both")
+    return price_in, price_out
 
 
 def _listed(models: str | None) -> list[str]:

@@ -13,6 +13,7 @@ from daedal.evaluation.prompt_tests import judges
 from daedal.evaluation.prompt_tests.assertions import JUDGED, NOT, Answer, Check, Judges, check
 from daedal.evaluation.prompt_tests.outcome import ModelUsed, Outcome, Sample, TestReport, measured
 from daedal.evaluation.prompt_tests.suite import Case, Provider, Suite, Template, render
+from daedal.prompting.endpoint import is_url
 from daedal.prompting.respondent import Prompt, Question, Reply, Respondent, Wording
 
 Open = Callable[[str], Respondent]
@@ -138,7 +139,7 @@ def _plan(
     suite: Suite, provider: Provider, wording: Mapping[str, Any], count: int, chat: bool, seed: int
 ) -> list[_Asked]:
     """What a model is asked. Greedy answers of a model on this machine are all the same: one is asked for."""
-    here = "://" not in provider.place
+    here = not is_url(provider.place)
     plan = []
     for template in suite.templates:
         how = Wording.parse({"seed": seed, **wording, **provider.wording, **template.wording}, template.where)
@@ -247,7 +248,7 @@ def _transformed(transform: str, text: str, case: Case) -> tuple[str | None, str
 
 
 def _outcome(provider: Provider, asked: _Asked, samples: Sequence[Sample], target: float) -> Outcome:
-    here = "://" not in provider.place
+    here = not is_url(provider.place)
     return Outcome(
         model=provider.label, prompt=asked.template.label, case=asked.case.name, values=dict(asked.case.values),
         asked=asked.prompt, target=target if asked.case.target is None else asked.case.target, samples=tuple(samples),
