@@ -239,6 +239,20 @@ def test_values_are_no_templates_and_begin_no_turn(tmp_path: Path) -> None:
     assert report.passed
 
 
+def test_prompt_files_have_their_own_variables(tmp_path: Path) -> None:
+    text = 'prompts: [file://poem.md]\ntests: [{vars: {topic: "# system", other: 1}}]\n'
+    poem = "---\nvariables: {topic: string}\nmax_tokens: 7\n---\n# system\nYou write.\n# user\nOf {{ topic }}.\n"
+    model = Scripted(lambda prompt, sample: prompt)
+    report = ran(write(tmp_path, text, poem_md=poem), model)
+    assert report.outcomes[0].asked == (
+        {"role": "system", "content": "You write."},
+        {"role": "user", "content": "Of # system."},
+    )
+    assert model.asked[0][2].max_tokens == 7
+    path = write(tmp_path, text.replace("topic:", "tropic:"))
+    assert "topic has no value" in mistake("prompt", "test", path, "--models", "x")
+
+
 def test_transforms_are_templates_of_the_answer(tmp_path: Path) -> None:
     text = """
 prompts: ["{{ x }}"]

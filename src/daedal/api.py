@@ -1,9 +1,11 @@
 """What the command line can do, as functions: build data, plan, train, load, evaluate, export."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
     from daedal.alignment.rewards import Reward
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from daedal.evaluation.report import Report
     from daedal.evaluation.tasks.task import Task as PromptTask
     from daedal.inference.generator import Generator
+    from daedal.prompting.ask import Asked
     from daedal.prompting.respondent import Respondent
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
@@ -265,32 +268,80 @@ def compare(
     return beside(one, other, prompts, judge, **options)
 
 
+def ask(
+    model: "str | Path | Respondent",
+    prompt: str | Path | None = None,
+    values: Mapping[str, Any] | None = None,
+    *,
+    text: str | None = None,
+    schema: "str | Path | Mapping[str, Any] | None" = None,
+    n: int = 1,
+    chat: bool = False,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    seed: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> "Asked":
+    """Put a prompt to a model.
+
+    Args:
+        model: a run folder, an id of the Hugging Face Hub, a URL, or whoever answers.
+        prompt: a prompt file; or `text`, in which nothing is a variable.
+        values: of the file's variables; a text is read by the type of its variable.
+        schema: a JSON schema that answers must match, or a file of one.
+        n: answers.
+        chat: put a prompt without turns as a message of a user.
+        options: those of `daedal.prompting.open.open_respondent`.
+
+    Raises:
+        DaedalError: the prompt, a value or the schema makes no sense, or the model cannot be asked.
+    """
+    from daedal.prompting.ask import ask as put
+    from daedal.prompting.ask import read_schema
+    from daedal.prompting.open import open_respondent
+    from daedal.prompting.respondent import Prompt, Wording
+    from daedal.prompting.template import PromptTemplate
+
+    wanted = read_schema(Path(schema)) if isinstance(schema, str | Path) else schema
+    given = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed, "answer_schema": wanted}
+    put_prompt: Prompt
+    if prompt is not None:
+        template = PromptTemplate.read(prompt)
+        texts = {name: value for name, value in (values or {}).items() if isinstance(value, str)}
+        put_prompt = template.render({**(values or {}), **template.named(texts)})
+        wording, of = template.worded(**given), template.hash
+    else:
+        if values:
+            raise DaedalError("A text has no variables to set", "Write the prompt into a file, and name it by --prompt")
+        put_prompt, of = text or "", ""
+        wording = Wording.parse({name: each for name, each in given.items() if each is not None}, "the options")
+    if chat and isinstance(put_prompt, str):
+        put_prompt = ({"role": "user", "content": put_prompt},)
+    respondent = open_respondent(model, **options) if isinstance(model, str | Path) else model
+    return put(respondent, put_prompt, wording, n=n, template=of, progress=progress)
+
+
 def prompt_test(
     suite: str | Path,
     models: Sequence[str | Path] = (),
     *,
-    api_key_env: str | None = None,
-    most_requests: int | None = None,
-    prices: tuple[float, float] | None = None,
+    remote: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> "TestReport":
     """Ask models the prompts of a YAML file of tests, and say what passes; see `daedal.evaluation.prompt_tests.run.run_tests`.
 
     Args:
         models: run folders, ids of the Hugging Face Hub, or URLs; those that the file names unless given.
-        api_key_env, most_requests: of an API; see `daedal.prompting.open`.
-        prices: of an API, in dollars a million tokens that are read and written.
+        remote: options of `daedal.prompting.open.open_respondent`.
         options: those of `run_tests`.
     """
     from daedal.evaluation.prompt_tests.run import run_tests
     from daedal.evaluation.prompt_tests.suite import Suite
-    from daedal.prompting.endpoint import Prices
     from daedal.prompting.open import open_respondent
 
-    paid = None if prices is None else Prices.parse(dict(zip(("prompt", "completion"), prices, strict=True)), "prices")
-
     def opened(place: str) -> "Respondent":
-        return open_respondent(place, api_key_env=api_key_env, most_requests=most_requests, prices=paid)
+        return open_respondent(place, **(remote or {}))
 
     return run_tests(Suite.read(Path(suite)), opened, models=[str(each) for each in models], **options)
 
@@ -303,8 +354,7 @@ def prompt_search(
     calls: int | None = None,
     proposer: str | Path | None = None,
     out: str | Path | None = None,
-    api_key_env: str | None = None,
-    most_requests: int | None = None,
+    remote: Mapping[str, Any] | None = None,
     tell: Callable[[float, float | None, str], None] | None = None,
     **options: Any,
 ) -> "Report":
@@ -318,12 +368,11 @@ def prompt_search(
         proposer: whom to ask for instructions; the model itself unless given.
         out: a folder for the winner as a prompt file, the report as a page and as JSON, and what the model has said, so that a
             search which was stopped goes on.
-        api_key_env, most_requests: of an API; see `daedal.prompting.open`.
+        remote: options of `daedal.prompting.open.open_respondent`.
         tell: of calls or seconds, of how many, and what is done.
         options: those of `daedal.evaluation.prompt_search.search.SearchOptions`.
     """
     from daedal.duration import parse_duration
-    from daedal.errors import DaedalError
     from daedal.evaluation.prompt_search.report import PAGE, report, write
     from daedal.evaluation.prompt_search.search import Search, SearchOptions
     from daedal.evaluation.tasks.library import find
@@ -337,10 +386,10 @@ def prompt_search(
         require_place(Path(out) / PAGE)
     seconds = None if budget is None and calls is not None else parse_duration("5m" if budget is None else budget)
     chosen = SearchOptions.parse({"calls": calls, "seconds": seconds, **options}, "the search")
-    kept = None if out is None else Path(out) / "answers.sqlite"
+    kept = {"memory": None if out is None else Path(out) / "answers.sqlite", **(remote or {})}
 
     def opened(place: str | Path) -> "Respondent":
-        return open_respondent(place, memory=kept, api_key_env=api_key_env, most_requests=most_requests)
+        return open_respondent(place, **kept)
 
     respondent = opened(model)
     asked = None if proposer is None else opened(proposer)

@@ -39,3 +39,20 @@ def named_values(pairs: Iterable[str]) -> dict[str, Any]:
         except ValueError:
             values[name.replace("-", "_")] = value
     return values
+
+
+def texts_by_name(pairs: Iterable[str]) -> dict[str, str]:
+    """The texts of `--set NAME=TEXT`, by name, as they are.
+
+    Raises:
+        DaedalError: one is no such text, or a name stands twice.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise DaedalError(f"--set {pair}: there is no =", "Write it as --set topic=sheep")
+        if name in values:
+            raise DaedalError(f"--set gives {name} twice", "Give it once")
+        values[name] = value
+    return values

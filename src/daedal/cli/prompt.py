@@ -6,6 +6,7 @@ from cyclopts import App
 
 from daedal.cli import console
 from daedal.cli.options import Switch
+from daedal.cli.remote import Remote, remote
 from daedal.errors import DaedalError
 
 app = App(name="prompt", help_format="plaintext")
@@ -26,14 +27,11 @@ def run_tests(
     judge: str | None = None,
     embedder: str | None = None,
     chat: Switch = False,
-    api_key_env: str | None = None,
-    most_requests: int | None = None,
-    price_in: float | None = None,
-    price_out: float | None = None,
     seed: int = 0,
     html: Path | None = None,
     junit: Path | None = None,
     json: Switch = False,
+    behind: Remote = None,
 ) -> None:
     """Ask models the prompts of a YAML file of tests, and say what passes. Exit code 1 where a test fails.
 
@@ -57,14 +55,6 @@ def run_tests(
         A run folder or id of an embedder, by which similar goes; letters' trigrams unless given.
     chat
         Put prompts that are texts as a message of a user.
-    api_key_env
-        The environment variable that holds the key of an API; OPENAI_API_KEY unless given, if it is set.
-    most_requests
-        Send an API so many requests at most; 1,000 unless given, and any number to this machine.
-    price_in
-        What an API takes for a million tokens that it reads, in dollars, for cost.
-    price_out
-        The same of tokens that it writes.
     seed
         The same seed, models and tests give the same answers on the same machine.
     html
@@ -97,9 +87,7 @@ def run_tests(
             embedder=embedder,
             wording=wording,
             chat=chat,
-            api_key_env=api_key_env,
-            most_requests=most_requests,
-            prices=_prices(price_in, price_out),
+            remote=remote(behind),
             seed=seed,
             tell=lambda done, total, doing: progress("asking", done, total, doing),
         )
@@ -130,11 +118,10 @@ def search(
     proposals: int = 4,
     held_out: int = 500,
     chat: Switch = False,
-    api_key_env: str | None = None,
-    most_requests: int | None = None,
     seed: int = 0,
     out: Path | None = None,
     json: Switch = False,
+    behind: Remote = None,
 ) -> None:
     """Search for a better prompt of a task: instructions, examples and strategies. What it gains is measured once, on items
     that nothing has seen.
@@ -161,10 +148,6 @@ def search(
         Items that nothing sees until the end, at most.
     chat
         Put questions and answers as turns of a conversation.
-    api_key_env
-        The environment variable that holds the key of an API; OPENAI_API_KEY unless given, if it is set.
-    most_requests
-        Send an API so many requests at most; 1,000 unless given, and any number to this machine.
     seed
         The same seed, model, task and calls give the same prompt on the same machine.
     out
@@ -185,8 +168,7 @@ def search(
             calls=calls,
             proposer=proposer,
             out=out,
-            api_key_env=api_key_env,
-            most_requests=most_requests,
+            remote=remote(behind),
             tell=lambda done, total, doing: progress("searching", done, total, doing),
             count=candidates,
             shots=_numbers(shots),
@@ -210,15 +192,6 @@ def _numbers(shots: str) -> tuple[int, ...]:
     if not found or min(found) < 0:
         raise DaedalError(f"--shots {shots} are no numbers of examples", "Write them as --shots 0,1,4")
     return found
-
-
-def _prices(price_in: float | None, price_out: float | None) -> tuple[float, float] | None:
-    """Both or none."""
-    if price_in is None and price_out is None:
-        return None
-    if price_in is None or price_out is None:
-        raise DaedalError("One of --price-in and --price-out is missing", "Give both")
-    return price_in, price_out
 
 
 def _listed(models: str | None) -> list[str]:

@@ -31,17 +31,13 @@ class LocalModel:
         self.identity = fingerprint(self.generator.model)
 
     def answer(self, questions: Sequence[Question], wording: Wording) -> Iterator[tuple[int, Reply]]:
-        # One by one for now: together and constrained comes with `daedal ask`
-        for place, question in enumerate(questions):
-            began = time.monotonic()
-            options = {
-                "max_tokens": wording.max_tokens, "temperature": wording.temperature, "stop": wording.stop,
-                "seed": wording.seed + 1_000_003 * question.sample,
-            }  # fmt: skip
-            if isinstance(question.prompt, str):
-                (written,) = self.generator.generate(question.prompt, **options)
-            else:
-                written = self.generator.chat(list(question.prompt), **options)
+        options = {"max_tokens": wording.max_tokens, "temperature": wording.temperature, "stop": wording.stop}
+        prompts = [each.prompt if isinstance(each.prompt, str) else list(each.prompt) for each in questions]
+        samples = [each.sample for each in questions]
+        began = time.monotonic()
+        for place, written in self.generator.answers(
+            prompts, samples, wording.answer_schema, seed=wording.seed, **options
+        ):
             yield (
                 place,
                 Reply(

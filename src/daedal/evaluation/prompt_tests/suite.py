@@ -27,6 +27,7 @@ from daedal.evaluation.prompt_tests.assertions import KINDS, NOT, check_pattern,
 from daedal.files import read_bytes
 from daedal.marked_yaml import Document, Place, read
 from daedal.prompting.respondent import Prompt, Wording
+from daedal.prompting.template import PromptTemplate
 
 _MOST_BYTES = 64 * 2**20
 _MOST_CASES = 100_000
@@ -105,12 +106,14 @@ class Template(NamedTuple):
         turns: roles and texts; one text without a role is a text to go on with.
         wording: what it sets of how answers are worded.
         where: it stands.
+        file: a prompt file, whose turns and variables are its own.
     """
 
     label: str
     turns: tuple[tuple[str | None, str], ...]
     wording: Mapping[str, Any]
     where: str
+    file: PromptTemplate | None = None
 
     def render(self, values: Mapping[str, Any], before: str = "", after: str = "") -> Prompt:
         """The prompt with values.
@@ -118,6 +121,13 @@ class Template(NamedTuple):
         Raises:
             DaedalError: a variable has none, or the template fails.
         """
+        if self.file is not None:
+            own = {name: value for name, value in values.items() if name in self.file.variables}
+            prompt = self.file.render(own)
+            if isinstance(prompt, str):
+                return before + prompt + after
+            last = {**prompt[-1], "content": before + str(prompt[-1]["content"]) + after}
+            return (*prompt[:-1], last)
         said = [render(text, values, self.where) for _, text in self.turns]
         said[-1] = before + said[-1] + after
         roles = [role for role, _ in self.turns]
@@ -275,6 +285,11 @@ class _Reader:
         if path.suffix == ".json":
             turns = tuple((each.role, each.content) for each in self._messages(path, said))
             yield Template(entry.label or path.name, _some(turns, str(path)), wording, str(path))
+            return
+        if path.suffix == ".md":
+            file = PromptTemplate.read(path)
+            schema = {} if file.answer_schema is None else {"answer_schema": file.answer_schema}
+            yield Template(entry.label or path.name, (), {**file.wording, **schema, **wording}, str(path), file)
             return
         texts = re.split(r"(?m)^---\s*\n", said) if path.suffix == ".txt" else [said]
         for number, each in enumerate(texts, 1):

@@ -12,6 +12,7 @@ from daedal.codecs.text import TextCodec
 from daedal.codecs.turns import Ends, Turns
 from daedal.errors import DaedalError
 from daedal.inference.completion import Chunk, Completion, TokenLogprob
+from daedal.inference.constraint import Constraint, ConstraintCompiler
 from daedal.inference.engine import Engine
 from daedal.inference.engine_request import Event, Fault, FinishReason, Request, Row, Token
 from daedal.inference.network import networks
@@ -24,6 +25,8 @@ from daedal.memory import require_memory
 from daedal.models.gpt import GPT
 
 Messages = Sequence[Mapping[str, Any]]
+_TOGETHER = 256
+"""Texts that are given to the engine at a time."""
 _HELD = 4000
 """Bytes that a text takes, at least, until all are written."""
 
@@ -129,6 +132,46 @@ class Write(TextSkill):
             pass
         return row.completion()
 
+    def answers(
+        self,
+        prompts: Sequence[str | Messages],
+        samples: Sequence[int] | None = None,
+        schema: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Iterator[tuple[int, Completion]]:
+        """What `generate` and `chat` give, of many texts and conversations together, each with its place, as they are ready.
+
+        Args:
+            samples: the number of each one's sample; 0 unless given.
+            schema: a JSON schema that all match.
+
+        Raises:
+            DaedalError: as `generate` and `chat`, or nothing can be made to match the schema.
+        """
+        chosen = SamplingOptions.parse(options, "generate").seeded()
+        options = {**options, "seed": chosen.seed}
+        constraint = None
+        if schema is not None:
+            compiler = ConstraintCompiler(
+                self._codec, self._model.config.vocab_size, sorted(self._subject.stop_ids | self.turn_ends.ids)
+            )
+            constraint = compiler.compile("json_schema", schema)
+        for first in range(0, len(prompts), _TOGETHER):
+            rows: dict[_Writer, int] = {}
+            for place in range(first, min(first + _TOGETHER, len(prompts))):
+                prompt = prompts[place]
+                if isinstance(prompt, str):
+                    row = _Writer(self._subject, self._codec, prompt, self.read(prompt), 0, chosen)
+                else:
+                    row, _ = self._answering(prompt, options)
+                row.sample = samples[place] if samples is not None else 0
+                if constraint is not None:
+                    row.keep_to(constraint.copy())
+                rows[row] = place
+            for row, _ in self._write(list(rows), chosen):
+                if row.finish_reason is not None:
+                    yield rows[row], row.completion()
+
     def stream_chat(self, messages: Messages, **options: Any) -> Iterator[Chunk]:
         """As `chat`, piece by piece."""
         return self._stream(*self._answering(messages, options))
@@ -144,7 +187,7 @@ class Write(TextSkill):
         try:
             for writer in rows:
                 with self._turn:
-                    row = self._engine.submit(Request(writer.ids, options, writer.sample, writer.stop_ids))
+                    row = self._engine.submit(writer.request(options))
                     written[row], self._inboxes[row] = writer, deque()
             while True:
                 for row, writer in written.items():
@@ -217,10 +260,19 @@ class _Writer:
         self._options = options
         self.stop_ids = subject.stop_ids
         self.forgotten = 0
+        self._constraint: Constraint | None = None
         self.finish_reason: FinishReason | None = None
         self._stream = TextStream(codec, options.stop, not prompt and codec.kind == "other")
         self._pieces: list[str] = []
         self._tokens: list[Token] = []
+
+    def keep_to(self, constraint: Constraint) -> None:
+        """Have the text match something, which no stop text may cut."""
+        self._constraint = constraint
+        self._stream = TextStream(self._codec, self._options.stop, hidden="")
+
+    def request(self, options: SamplingOptions) -> Request:
+        return Request(self.ids, options, self.sample, self.stop_ids, constraint=self._constraint)
 
     def take(self, token: Token) -> str:
         """Add a token; gives the text that is certain with it."""

@@ -1,0 +1,54 @@
+"""How endpoints are asked, as options that commands share which ask models behind URLs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from daedal.cli.options import fields
+from daedal.config import Config
+from daedal.errors import DaedalError
+
+
+class RemoteFlags(Config):
+    """How endpoints are asked.
+
+    Attributes:
+        api_key_env: the environment variable that holds the key; OPENAI_API_KEY unless given, if it is set. The key is never
+            written anywhere.
+        requests_per_minute: requests to a URL, at most.
+        most_requests: requests to a URL that may be sent in all; 1,000 unless given, any number to this machine.
+        price_in: dollars for a million tokens of prompts.
+        price_out: dollars for a million tokens of answers.
+        memory: a file to keep answers in; those of URLs are kept in the cache folder unless given.
+        no_memory: keep no answers, and take none that were kept.
+    """
+
+    api_key_env: str | None = None
+    requests_per_minute: float | None = Field(None, gt=0)
+    most_requests: int | None = Field(None, ge=1)
+    price_in: float | None = Field(None, ge=0)
+    price_out: float | None = Field(None, ge=0)
+    memory: Path | None = None
+    no_memory: bool = False
+
+
+Remote = Annotated[RemoteFlags | None, fields("Models behind a URL")]
+
+
+def remote(flags: RemoteFlags | None) -> dict[str, Any]:
+    """The options of `open_respondent`.
+
+    Raises:
+        DaedalError: one price is given without the other.
+    """
+    given = (flags or RemoteFlags()).model_dump(exclude_none=True)
+    given["remember"] = not given.pop("no_memory")
+    prices = given.pop("price_in", None), given.pop("price_out", None)
+    if prices != (None, None):
+        from daedal.prompting.endpoint import Prices
+
+        if None in prices:
+            raise DaedalError("Prompts and answers both have a price", "Give --price-in and --price-out")
+        given["prices"] = Prices(prompt=prices[0], completion=prices[1])
+    return given
