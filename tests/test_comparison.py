@@ -12,9 +12,9 @@ import daedal
 from command_line import daedal as command
 from command_line import mistake
 from daedal.alignment.comparison import JSON, PAGE
-from daedal.alignment.prompts import questions
 from daedal.alignment.rewards import Asked
 from daedal.codecs.text import TextCodec
+from daedal.data.prompts import questions
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Beside
 from daedal.evaluation.measures.diversity import distinct, repeated

@@ -1,4 +1,4 @@
-"""Models behind URLs are asked as those on this machine are: what goes wrong is tried again or told, and the key stays secret."""
+"""Models behind URLs are asked as those on this machine are: what goes wrong is tried again or told, and keys stay secret."""
 
 import json
 import os
@@ -34,7 +34,10 @@ from scripted_respondent import Scripted
 from tiny_models import tiny_gpt
 
 KEY = "sk-very-secret-0123456789"
-SAID = {"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}  # fmt: skip
+SAID = {
+    "choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 1},
+}
 HELLO = Question(({"role": "user", "content": "hello"},))
 
 
@@ -134,9 +137,9 @@ def test_redirects_and_huge_answers_are_refused(monkeypatch: pytest.MonkeyPatch)
             list(Endpoint(remote.url).answer([HELLO], Wording()))
         assert len(remote.asked) == 1
     monkeypatch.setattr(module, "_MOST_BYTES", 1000)
-    with Remote(lambda h, _: h.body(b" " * 5000, **{"content-type": "application/json"})) as remote:
-        with pytest.raises(DaedalError, match="more than"):
-            list(Endpoint(remote.url).answer([HELLO], Wording()))
+    huge = Remote(lambda h, _: h.body(b" " * 5000, **{"content-type": "application/json"}))
+    with huge as remote, pytest.raises(DaedalError, match="more than"):
+        list(Endpoint(remote.url).answer([HELLO], Wording()))
 
 
 def test_a_server_that_is_slow_or_not_there_is_told() -> None:
@@ -240,7 +243,7 @@ def test_greedy_answers_are_asked_once_and_samples_by_their_number(tmp_path: Pat
     assert len(inner.asked) == 2
     warm = Wording(temperature=1.0)
     first = {place: reply.text for place, reply in asked.answer(questions, warm)}
-    again = {place: reply for place, reply in asked.answer(questions, warm)}
+    again = dict(asked.answer(questions, warm))
     assert {place: reply.text for place, reply in again.items()} == first
     assert all(reply.remembered for reply in again.values())
     assert len(inner.asked) == 5
@@ -331,7 +334,7 @@ def test_answers_match_a_schema_and_one_that_nothing_matches_is_told(local: Loca
 
 def test_our_own_server_says_the_same_as_the_model_here(local: LocalModel, folder: Path, tmp_path: Path) -> None:
     pairs = [("The fox", " jumps"), ("The quick ", "dog"), ("The lazy", " dog jumps over")]
-    with serve(tmp_path, models={"tiny": str(folder)}) as url:
+    with serve(tmp_path, models={"tiny": str(folder)}, aliases={}) as url:
         remote = open_respondent(url)
         greedy = Wording(max_tokens=8)
         questions = [each for each in MIXED if each.sample == 0]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from daedal.evaluation.tasks.task import Task as PromptTask
     from daedal.inference.generator import Generator
     from daedal.prompting.ask import Asked
+    from daedal.prompting.distil import Distilled
     from daedal.prompting.respondent import Respondent
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
@@ -320,6 +321,74 @@ def ask(
         put_prompt = ({"role": "user", "content": put_prompt},)
     respondent = open_respondent(model, **options) if isinstance(model, str | Path) else model
     return put(respondent, put_prompt, wording, n=n, template=of, progress=progress)
+
+
+def distil(
+    model: "str | Path | Respondent",
+    prompts: str | Path,
+    out: str | Path,
+    *,
+    licence: str | None = None,
+    system: str = "",
+    n: int = 1,
+    temperature: float = 0.0,
+    max_tokens: int = 512,
+    seed: int = 0,
+    replace: bool = False,
+    progress: Callable[[str, float, float | None], None] | None = None,
+    **options: Any,
+) -> "Distilled":
+    """Build a data folder of conversations of what a model answers to prompts; see `daedal.prompting.distil.distil`.
+
+    Args:
+        options: those of `daedal.prompting.open.open_respondent`; answers are kept unless `remember` is False.
+    """
+    from daedal.prompting.distil import distil as make
+    from daedal.prompting.memory import default_memory
+    from daedal.prompting.open import open_respondent
+    from daedal.prompting.respondent import Wording
+
+    wording = Wording.parse({"temperature": temperature, "max_tokens": max_tokens, "seed": seed}, "the options")
+    if isinstance(model, str | Path):
+        model = open_respondent(model, **{"memory": default_memory(), **options})
+    return make(model, prompts, out, wording, licence=licence, system=system, n=n, replace=replace, progress=progress)
+
+
+def judge(
+    one: str | Path,
+    other: str | Path,
+    model: "str | Path | Respondent",
+    *,
+    rubric: str | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> "Report":
+    """Which of two files of answers a model finds better, each pair in both orders; see `daedal.evaluation.judgement.judge`.
+
+    Args:
+        options: those of `daedal.prompting.open.open_respondent`.
+    """
+    from daedal.evaluation.judgement import PAGE, RUBRIC, compared
+    from daedal.evaluation.judgement import judge as let
+    from daedal.files import require_place
+    from daedal.prompting.local import LocalModel
+    from daedal.prompting.memory import Remembered
+    from daedal.prompting.open import open_respondent
+
+    if out is not None:
+        require_place(Path(out) / PAGE)
+    pairs, left_out = compared(Path(one), Path(other))
+    respondent = open_respondent(model, **options) if isinstance(model, str | Path) else model
+    asked = respondent.inner if isinstance(respondent, Remembered) else respondent
+    names = (Path(one).stem, Path(other).stem)
+    if names[0] == names[1]:
+        names = (str(one), str(other))
+    return let(
+        pairs, respondent, names=names, rubric=rubric or RUBRIC, by_likelihood=isinstance(asked, LocalModel),
+        left_out=left_out, seed=seed, out=None if out is None else Path(out), says=_said_of(asked), progress=progress,
+    )  # fmt: skip
 
 
 def prompt_test(

@@ -12,10 +12,10 @@ from jaxtyping import Float
 
 from daedal import __version__
 from daedal.alignment.divergence import k3
-from daedal.alignment.prompts import Question, Questions, questions
 from daedal.alignment.rewards import Asked, Reward, checked, reward_of
 from daedal.alignment.rollout import Answer, generate, log_probabilities
 from daedal.alignment.subject import Subject
+from daedal.data.prompts import Question, Questions, questions
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Beside, Block, Note, Pair
 from daedal.evaluation.bootstrap import bootstrap, method

@@ -11,8 +11,8 @@ from daedal.alignment.learner import AlignmentTask
 from daedal.alignment.offline import PairTask
 from daedal.alignment.pictures import PictureTask
 from daedal.alignment.plans import AlignmentPlan, OnlinePlan
-from daedal.alignment.prompts import questions
 from daedal.alignment.rollout import generate
+from daedal.data.prompts import questions
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Block, Lines, Note, Table
 from daedal.evaluation.evaluate import plan_facts, write

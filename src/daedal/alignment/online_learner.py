@@ -14,10 +14,10 @@ from daedal.alignment.learner import AlignmentLearner
 from daedal.alignment.online import GRPOTask, OnlineTask, PPOTask, Prompt
 from daedal.alignment.plans import OnlinePlan
 from daedal.alignment.policy import ActorCritic, GroupPolicy, RolloutBatch
-from daedal.alignment.prompts import of_split
 from daedal.alignment.rollout import said
 from daedal.alignment.subject import Subject
 from daedal.data.examples import ExampleSplit
+from daedal.data.prompts import of_split
 from daedal.errors import DaedalError
 from daedal.models.model import IGNORE, Model
 from daedal.training.learner import Facts

@@ -148,8 +148,8 @@ class Endpoint:
         yield from self._together([partial(self._reply, each, wording) for each in questions])
 
     def likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> Iterator[tuple[int, Likelihood]]:
-        """As `Respondent.likelihoods`: spaces that end a context begin the continuation, as in lm-eval, and so does a token that
-        reaches over from one to the other.
+        """As `Respondent.likelihoods`: spaces that end a context begin the continuation, as in lm-eval; so does a token that
+        reaches over.
 
         Raises:
             DaedalError: as `answer`; of an answer in a conversation, which this API does not tell; the API gives none.

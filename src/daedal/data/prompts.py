@@ -1,4 +1,4 @@
-"""Prompts to compare models on: held-out ones of a data folder, or a file's."""
+"""Prompts that models are asked: held-out ones of a data folder, or a file's."""
 
 import hashlib
 import json
@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from daedal.data import open_data
 from daedal.data.dialogues import conversation_of, prompt_of
 from daedal.data.examples import ExampleDataset, ExampleSplit
+from daedal.data.folder import open_data
 from daedal.data.manifest import MANIFEST
 from daedal.errors import DaedalError
 
@@ -61,7 +61,7 @@ def questions(source: str | Path) -> Questions:
     if (path / MANIFEST).is_file():
         name, found = _of_folder(path)
     elif path.is_file():
-        name, found = path.name, _of_file(path)
+        name, found = path.name, of_file(path)
     else:
         raise DaedalError(f"There are no prompts at {source}", "Name a file of prompts, or a data folder")
     unique = {json.dumps(each.messages, sort_keys=True): each for each in found}
@@ -101,7 +101,13 @@ def _before_the_last_answer(messages: list[Any]) -> Question | None:
     return Question(messages[: places[-1]], messages[places[-1]]["content"]) if places else None
 
 
-def _of_file(path: Path) -> Iterator[Question]:
+def of_file(path: Path) -> Iterator[Question]:
+    """What is asked in a file: of JSON Lines the `prompt` or `messages` of each, with the answer that they end with; of another
+    each line.
+
+    Raises:
+        DaedalError: it cannot be read, or a line is no prompt.
+    """
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise DaedalError(f"{path} is larger than {_MOST_BYTES >> 20} MiB", "Give fewer prompts")
