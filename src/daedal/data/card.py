@@ -83,7 +83,7 @@ def blocks_of(dataset: DataFolder[Any, Any]) -> list[Block]:
     sources = (
         (
             "source" if each.split == "train" else each.split,
-            f"{each.source}: drawn by Daedal"
+            f"{each.source}: made by Daedal"
             if not each.bytes and each.source.partition(":")[0] in BUILTINS
             else f"{each.source}: {each.files:,} file{'s' * (each.files != 1)}, {each.bytes:,} bytes,"
             f" licence {each.licence or 'unknown'}",

@@ -3,8 +3,9 @@
 - a model on this machine judges by how likely it finds the letters A and B after the question, which small models do better
   than saying so; one behind a URL by a JSON answer
 - a pair is won only where both orders say so; otherwise it is a tie. By likelihoods there is a win rate of the mean over both
-  orders too, from which the preference for a letter or a place drops out. How often the orders agree, beyond chance (Cohen's kappa,
-  1960), and how often whatever is shown first is preferred, are numbers of the report
+  orders too, from which a preference for a letter or a place drops out
+- how often the orders agree, beyond chance (Cohen's kappa, 1960), and how often whatever is shown first is preferred, are
+  numbers of the report
 - answers are shown as JSON strings, and the judge is told that they are data
 """
 
@@ -240,12 +241,12 @@ def _report(
         ),
         Measurement(
             name="Cohen's kappa between orders", value=float(kappa(cells.sum(0).reshape(3, 3))), n=n, better="higher",
-            interval=bootstrap(cells, lambda sums: kappa(sums.reshape(-1, 3, 3)), seed=seed), seed=seed,
+            interval=_told(bootstrap(cells, lambda sums: kappa(sums.reshape(-1, 3, 3)), seed=seed)), seed=seed,
             interval_method=method("prompts"), definition=define("judge-kappa", 1, **told), **about,
         ),
         Measurement(
             name="preference for the first answer", value=float(first.mean()), n=n, better="neither",
-            interval=mean_interval(first, (-1.0, 1.0)), interval_method=student("prompts"),
+            interval=_told(mean_interval(first, (-1.0, 1.0))), interval_method=student("prompts"),
             definition=define("judge-position-bias", 1, **told), **about,
         ),
     )  # fmt: skip
@@ -280,6 +281,11 @@ def _rate(won: Float[np.ndarray, " pairs"]) -> dict[str, Any]:
         "value": float(won.mean()), "interval": mean_interval(won, (0.0, 1.0)), "interval_method": student("prompts"),
         "n": len(won),
     }  # fmt: skip
+
+
+def _told(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    """None where all pairs came out alike: their spread says nothing."""
+    return interval if interval is not None and interval[0] < interval[1] else None
 
 
 def _blocks(

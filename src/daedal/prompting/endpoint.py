@@ -409,7 +409,7 @@ class Endpoint:
         cost = ""
         if self.prices is not None:
             about = self.prices.of(sum(size // _CHARACTERS for size, _ in sizes), sum(most for _, most in sizes))
-            cost = f" and {about:.2f} dollars"
+            cost = f" and {about:.4f} dollars"
         sent = f" after {self.used.requests:,}" if self.used.requests else ""
         raise DaedalError(
             f"{len(sizes):,} requests of up to about {tokens:,} tokens{cost} would go to {self._host}{sent}, and "

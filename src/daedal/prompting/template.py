@@ -64,13 +64,17 @@ class Variable(Config):
         if (self.type == "enum") != bool(self.values):
             raise ValueError("an enum has values, and no other type has them")
         if self.default is not None and not self.takes(self.default):
-            raise ValueError(f"the default is no {self.says}")
+            raise ValueError(f"the default is {self.says_not}")
         return self
 
     @property
     def says(self) -> str:
         """The type, in words."""
         return f"one of {', '.join(self.values)}" if self.type == "enum" else self.type
+
+    @property
+    def says_not(self) -> str:
+        return f"not {self.says}" if self.type == "enum" else f"no {self.says}"
 
     def takes(self, value: Any) -> bool:
         """Whether it may be this."""
@@ -230,7 +234,7 @@ class PromptTemplate:
                 raise DaedalError(f"{self.name} has no variable {printable(name)[:60]}", f"It has {known}")
             if not variable.takes(value):
                 shown = printable(repr(value))[:60]
-                raise DaedalError(f"{self.name}: {name} is {shown}, which is no {variable.says}", "Give another value")
+                raise DaedalError(f"{self.name}: {name} is {shown}, which is {variable.says_not}", "Give another value")
         filled = {}
         for name, variable in self.variables.items():
             value = values.get(name, variable.default)

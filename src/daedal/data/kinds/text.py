@@ -13,12 +13,13 @@ from daedal.data.peek import Peek, Sources
 from daedal.data.readers import Reading
 from daedal.data.recognise import modality
 from daedal.data.sources import Item, read_item
+from daedal.data.worlds.in_context import IN_CONTEXT
 
 
 def recognise(sources: Sources) -> float:
     """Sure of little: what anybody can read is text, but other kinds may know better. Of what says hardly anything but numbers
     it is not sure at all, nor of two texts a row of which something else is said."""
-    if all(source in BUILTINS for source in sources.given):
+    if all(source.partition(":")[0] in (*BUILTINS, IN_CONTEXT) for source in sources.given):
         return 1.0
     if modality(sources) == "images":
         return 0.0

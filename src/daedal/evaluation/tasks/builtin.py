@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 
 from daedal.evaluation.tasks.definition import Definition
+from daedal.evaluation.tasks.games import GAME_TASKS
 from daedal.evaluation.tasks.task import Row, Task
 
 _COUNT = 300
@@ -91,6 +92,7 @@ def _made(name: str, rows: Callable[[Random], Iterator[Row]], count: int, **fiel
 
 
 BUILTIN: dict[str, Callable[[], Task]] = {
+    **GAME_TASKS,
     "agreement": _made(
         "agreement", _agreement, _COUNT, output_type="multiple_choice", doc_to_text="", doc_to_target=0,
         doc_to_choice="{{[sentence_good, sentence_bad]}}", metric_list=[{"metric": "acc"}],

@@ -90,11 +90,12 @@ class FewShot(Config):
 
     Attributes:
         sampler: "default" draws anew for each item as lm-eval does, "first_n" takes the first of the split, "balanced" draws
-            once, balanced by class, and never a near copy of an item.
+            once, balanced by class, and never a near copy of an item; "own" takes those that each item brings, a list in its
+            column `examples`: each item then has a function of its own to be learned from them.
         samples: examples themselves, in place of a split.
     """
 
-    sampler: Literal["default", "first_n", "balanced"] = "default"
+    sampler: Literal["default", "first_n", "balanced", "own"] = "default"
     split: str | None = None
     samples: tuple[dict[str, Any], ...] | None = None
     fewshot_indices: tuple[int, ...] | None = None

@@ -20,6 +20,7 @@ from daedal.evaluation.tasks.group import mean_of_group
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.paired import POWER, Difference, difference, holm, verdict
 from daedal.evaluation.tasks.run import Job, TaskOptions, prepare, run
+from daedal.evaluation.tasks.sensitivity import sensitivity
 from daedal.evaluation.tasks.simple import simple_baselines
 from daedal.evaluation.tasks.task import Task
 from daedal.files import make_folder, require_place, write_json, write_text
@@ -69,8 +70,11 @@ def evaluate_tasks(
         progress(0, None, "reading")
     jobs = prepare(tasks, options)
     results = _ask(respondent, jobs, 0, 2 if against is not None else 1, progress, told)
+    own = [place for place, job in enumerate(jobs) if not job.variant]
+    variants = [(job, result) for job, result in zip(jobs, results, strict=True) if job.variant]
+    jobs, results = [jobs[place] for place in own], [results[place] for place in own]
     others = [] if against is None else _ask(against, jobs, 1, 2, progress, told)
-    found = TaskReport(respondent, jobs, results, options, train)
+    found = TaskReport(respondent, jobs, results, options, train, variants)
     report = found.report(says, parameters, against, others, started)
     return report if out is None else write(report, out)
 
@@ -99,7 +103,7 @@ def _ask(
     total, done = of * sum(map(len, jobs)), number * sum(map(len, jobs))
     results = []
     for job in jobs:
-        name = f"{job.task.title}, {job.shots} shots"
+        name = f"{job.task.title}, {job.shots} shots" + (f", another {job.variant}" if job.variant else "")
 
         def tell(count: int, before: int = done, doing: str = name) -> None:
             if progress is not None:
@@ -130,8 +134,10 @@ class TaskReport:
         results: Sequence[ItemResults],
         options: TaskOptions,
         train: Callable[[], Iterable[str]] | None = None,
+        variants: Sequence[tuple[Job, ItemResults]] = (),
     ) -> None:
         self.respondent, self.jobs, self.results, self.options, self.train = respondent, jobs, results, options, train
+        self.variants = variants
 
     def report(
         self, says: str, parameters: int, against: Respondent | None, others: Sequence[ItemResults], started: float
@@ -246,6 +252,7 @@ class TaskReport:
         samplers = {job.task.definition.fewshot_config.sampler for job in self.jobs if job.shots}
         said = {
             "default": "drawn for each item as lm-eval draws them", "first_n": "the first of their split",
+            "own": "those that each item brings",
             "balanced": "balanced by class, the same for all items but where one is an item or nearly one",
         }  # fmt: skip
         notes += [f"examples: {said[each]}, seed {self.options.seed}" for each in sorted(samplers)]
@@ -259,7 +266,33 @@ class TaskReport:
 
     def _blocks(self, against: Respondent | None, others: Sequence[ItemResults]) -> list[Block]:
         paired = [] if against is None else self._paired(against, others)
-        return [*paired, *self._contaminated(), *self._warnings(), *self._curves(), *self._said()]
+        return [*paired, *self._sensitivity(), *self._contaminated(), *self._warnings(), *self._curves(), *self._said()]
+
+    def _sensitivity(self) -> list[Block]:
+        """How much the examples matter."""
+        rows = []
+        for job, own in zip(self.jobs, self.results, strict=True):
+            for variant, of in (("draw", "which examples"), ("order", "their order")):
+                others = [
+                    result
+                    for each, result in self.variants
+                    if (each.task.name, each.shots, each.variant) == (job.task.name, job.shots, variant)
+                ]
+                for name, scored in own.scores.items() if others else ():
+                    if scored.metric.mean:
+                        found = sensitivity([scored.values, *(each.values(name) for each in others)])
+                        rows.append(
+                            (
+                                self._of(job, scored)["name"], of, 1 + len(others), found.deviation, *found.interval,
+                                found.beyond, found.least, found.most,
+                            )
+                        )  # fmt: skip
+        says = (
+            "Over draws of examples, or orders of the same ones, of the same items: the standard deviation of the number with "
+            "its 95 % interval, what of it is not single items going this way or that, and the worst and the best."
+        )
+        head = ("", "of", "draws", "deviation", "from", "to", "beyond items", "worst", "best")
+        return [Table(title="How much the examples matter", says=says, head=head, rows=tuple(rows))] if rows else []
 
     def _paired(self, against: Respondent, others: Sequence[ItemResults]) -> list[Block]:
         """The model beside another, item by item."""

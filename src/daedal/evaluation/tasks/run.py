@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from daedal.config import Config
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.metrics import Chosen, Outcome, Predicted, Written
 from daedal.evaluation.tasks.shots import examples
-from daedal.evaluation.tasks.task import Item, Task, digest
+from daedal.evaluation.tasks.task import Item, Row, Task, digest
 from daedal.prompting.respondent import Likelihood, Prompt, Question, Respondent, Wording
 
 _SHOWN = 200
@@ -25,12 +26,15 @@ class TaskOptions(Config):
         shots: numbers of examples before each item, each measured by itself; as the task says unless given.
         limit: items of each task, the first ones.
         seed: of the draw of examples.
+        draws, orders: how often examples are drawn, and put into another order, to see how much that matters.
         chat: questions and answers as turns of a conversation, by the model's own chat template.
     """
 
     shots: tuple[int, ...] | None = None
     limit: int | None = Field(None, ge=1)
     seed: int = Field(1234, ge=0, lt=2**31)
+    draws: int = Field(1, ge=1, le=100)
+    orders: int = Field(1, ge=1, le=100)
     chat: bool = False
 
 
@@ -40,6 +44,7 @@ class Job:
 
     Attributes:
         prompts: of each item, one for each of its questions.
+        variant: "draw" or "order" where it is asked after other examples than the task's own, or after these in another order.
     """
 
     task: Task
@@ -47,6 +52,7 @@ class Job:
     items: list[Item]
     prompts: list[list[Prompt]]
     chat: bool
+    variant: str = ""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -63,10 +69,23 @@ def prepare(tasks: Sequence[Task], options: TaskOptions) -> list[Job]:
         places = range(min(len(task.rows), options.limit or len(task.rows)))
         items = [task.item(place) for place in places]
         for count in options.shots or (task.definition.num_fewshot or 0,):
-            chosen = examples(task, count, places, options.seed)
-            prompts = [task.prompt(item, rows, options.chat) for item, rows in zip(items, chosen, strict=True)]
-            jobs.append(Job(task, count, items, prompts, options.chat))
+            for variant, chosen in _chosen(task, count, places, options):
+                prompts = [task.prompt(item, rows, options.chat) for item, rows in zip(items, chosen, strict=True)]
+                jobs.append(Job(task, count, items, prompts, options.chat, variant))
     return jobs
+
+
+def _chosen(
+    task: Task, count: int, places: Sequence[int], options: TaskOptions
+) -> Iterator[tuple[str, list[list[Row]]]]:
+    """The examples of the items, and then other draws and orders of them."""
+    own = list(examples(task, count, places, options.seed))
+    yield "", own
+    for number in range(1, options.draws if count else 1):
+        yield "draw", list(examples(task, count, places, options.seed + number))
+    for number in range(1, options.orders if count > 1 else 1):
+        order = Random(options.seed + number).sample(range(count), count)
+        yield "order", [[rows[place] for place in order] for rows in own]
 
 
 def run(respondent: Respondent, job: Job, tell: Tell | None = None) -> ItemResults:

@@ -25,7 +25,10 @@ def examples(task: Task, count: int, places: Sequence[int], seed: int) -> Iterat
         return
     if task.definition.output_type == "loglikelihood_rolling":
         raise DaedalError(f"{task.name} measures whole texts, before which no examples stand", "Ask for 0 shots")
-    pool, sampler = list(task.pool), task.definition.fewshot_config.sampler
+    if (sampler := task.definition.fewshot_config.sampler) == "own":
+        yield from (_own(task, task.rows[place], count) for place in places)
+        return
+    pool = list(task.pool)
     drawn = Random(seed)
     balanced = _Balanced(task, pool, seed) if sampler == "balanced" else None
     for place in places:
@@ -84,6 +87,18 @@ class _Balanced:
         """The words of an item and its answer; of one without words itself."""
         text = f"{self.task.fields.text(row, True)} {self.task.answer_of(row)}"
         return frozenset(_WORD.findall(text.lower())) or frozenset([text])
+
+
+def _own(task: Task, row: Row, count: int) -> list[Row]:
+    """The first of the examples that an item brings."""
+    found = row.get("examples")
+    if not isinstance(found, list) or len(found) < count:
+        has = len(found) if isinstance(found, list) else 0
+        raise DaedalError(
+            f"{task.name} has an item with {has:,} examples of its own, and {count:,} shots are more",
+            "Ask for fewer shots",
+        )
+    return found[:count]
 
 
 def _first(pool: Sequence[Row], count: int, own: Row | None) -> list[Row]:
