@@ -21,7 +21,7 @@ from daedal.evaluation.prompt_tests.junit import junit
 from daedal.evaluation.prompt_tests.outcome import Outcome, Sample, TestReport
 from daedal.evaluation.prompt_tests.page import page
 from daedal.evaluation.prompt_tests.run import run_tests
-from daedal.evaluation.prompt_tests.suite import Suite
+from daedal.evaluation.prompt_tests.suite_file import read_suite
 from daedal.models.checkpoint import save_model
 from daedal.prompting.respondent import Reply
 from scripted_respondent import Scripted
@@ -167,7 +167,7 @@ def write(folder: Path, text: str, **files: str) -> Path:
 
 def ran(path: Path, says: Any = lambda prompt, sample: prompt, **options: Any) -> TestReport:
     options = {"models": ["http://x"], **options}
-    return run_tests(Suite.read(path), lambda place: says if isinstance(says, Scripted) else Scripted(says), **options)
+    return run_tests(read_suite(path), lambda place: says if isinstance(says, Scripted) else Scripted(says), **options)
 
 
 WHOLE = """
@@ -294,7 +294,7 @@ tests:
 
     judge, model = Scripted(judging), Scripted(lambda prompt, sample: prompt)
     report = run_tests(
-        Suite.read(path),
+        read_suite(path),
         lambda place: judge if place == "judge" else model,
         models=["http://x"],
         judge="judge",

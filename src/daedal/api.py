@@ -434,13 +434,13 @@ def prompt_test(
         options: those of `run_tests`.
     """
     from daedal.evaluation.prompt_tests.run import run_tests
-    from daedal.evaluation.prompt_tests.suite import Suite
+    from daedal.evaluation.prompt_tests.suite_file import read_suite
     from daedal.prompting.open import open_respondent
 
     def opened(place: str) -> "Respondent":
         return open_respondent(place, **(remote or {}))
 
-    return run_tests(Suite.read(Path(suite)), opened, models=[str(each) for each in models], **options)
+    return run_tests(read_suite(Path(suite)), opened, models=[str(each) for each in models], **options)
 
 
 def prompt_search(
