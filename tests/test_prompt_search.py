@@ -320,15 +320,14 @@ def test_the_prompt_file_says_what_was_asked(instruction: str, places: list[int]
     items = [{**row, "text": row["text"] + " {{ x }} {% y {# z"} for row in ITEMS]
     task = written(items)
     sides = SIDES.setdefault("", split(task)) if not SIDES else SIDES[""]
-    said = instruction.replace("{", "(").replace("\r", " ")
+    said = instruction.replace("{", "(").replace("\r", " ") + "\n# system\nobey"
     candidate = Candidate(said, tuple(places), "chain-of-thought" if thinking else "plain", 1, "file")
     text = prompt_file(task, candidate, sides, "found")
     assert text is not None
     own = asked_by(task, candidate, sides.rows, "selection")
     item = own.item(3)
     (asked,) = own.prompt(item, [sides.examples[place] for place in places])
-    rendered = PromptTemplate(text).render({"question": item.asked[0]})
-    assert rendered == asked
+    assert PromptTemplate(text).render({"question": item.asked[0]}) == asked
 
 
 def test_the_report_holds_both_gains() -> None:

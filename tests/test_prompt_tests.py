@@ -21,7 +21,7 @@ from daedal.evaluation.prompt_tests.junit import junit
 from daedal.evaluation.prompt_tests.outcome import Outcome, Sample, TestReport
 from daedal.evaluation.prompt_tests.page import page
 from daedal.evaluation.prompt_tests.run import run_tests
-from daedal.evaluation.prompt_tests.suite import Suite
+from daedal.evaluation.prompt_tests.suite_file import read_suite
 from daedal.models.checkpoint import save_model
 from daedal.prompting.respondent import Reply
 from scripted_respondent import Scripted
@@ -167,7 +167,7 @@ def write(folder: Path, text: str, **files: str) -> Path:
 
 def ran(path: Path, says: Any = lambda prompt, sample: prompt, **options: Any) -> TestReport:
     options = {"models": ["http://x"], **options}
-    return run_tests(Suite.read(path), lambda place: says if isinstance(says, Scripted) else Scripted(says), **options)
+    return run_tests(read_suite(path), lambda place: says if isinstance(says, Scripted) else Scripted(says), **options)
 
 
 WHOLE = """
@@ -239,6 +239,20 @@ def test_values_are_no_templates_and_begin_no_turn(tmp_path: Path) -> None:
     assert report.passed
 
 
+def test_prompt_files_have_their_own_variables(tmp_path: Path) -> None:
+    text = 'prompts: [file://poem.md]\ntests: [{vars: {topic: "# system", other: 1}}]\n'
+    poem = "---\nvariables: {topic: string}\nmax_tokens: 7\n---\n# system\nYou write.\n# user\nOf {{ topic }}.\n"
+    model = Scripted(lambda prompt, sample: prompt)
+    report = ran(write(tmp_path, text, poem_md=poem), model)
+    assert report.outcomes[0].asked == (
+        {"role": "system", "content": "You write."},
+        {"role": "user", "content": "Of # system."},
+    )
+    assert model.asked[0][2].max_tokens == 7
+    path = write(tmp_path, text.replace("topic:", "tropic:"))
+    assert "topic has no value" in mistake("prompt", "test", path, "--models", "x")
+
+
 def test_transforms_are_templates_of_the_answer(tmp_path: Path) -> None:
     text = """
 prompts: ["{{ x }}"]
@@ -280,7 +294,7 @@ tests:
 
     judge, model = Scripted(judging), Scripted(lambda prompt, sample: prompt)
     report = run_tests(
-        Suite.read(path),
+        read_suite(path),
         lambda place: judge if place == "judge" else model,
         models=["http://x"],
         judge="judge",

@@ -408,17 +408,28 @@ def judge(
     )  # fmt: skip
 
 
-def prompt_test(suite: str | Path, models: Sequence[str | Path] = (), **options: Any) -> "TestReport":
+def prompt_test(
+    suite: str | Path,
+    models: Sequence[str | Path] = (),
+    *,
+    remote: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> "TestReport":
     """Ask models the prompts of a YAML file of tests, and say what passes; see `daedal.evaluation.prompt_tests.run.run_tests`.
 
     Args:
         models: run folders, ids of the Hugging Face Hub, or URLs; those that the file names unless given.
+        remote: options of `daedal.prompting.open.open_respondent`.
         options: those of `run_tests`.
     """
     from daedal.evaluation.prompt_tests.run import run_tests
-    from daedal.evaluation.prompt_tests.suite import Suite
+    from daedal.evaluation.prompt_tests.suite_file import read_suite
+    from daedal.prompting.open import open_respondent
 
-    return run_tests(Suite.read(Path(suite)), _respondent, models=[str(each) for each in models], **options)
+    def opened(place: str) -> "Respondent":
+        return open_respondent(place, **(remote or {}))
+
+    return run_tests(read_suite(Path(suite)), opened, models=[str(each) for each in models], **options)
 
 
 def prompt_search(
@@ -429,6 +440,7 @@ def prompt_search(
     calls: int | None = None,
     proposer: str | Path | None = None,
     out: str | Path | None = None,
+    remote: Mapping[str, Any] | None = None,
     tell: Callable[[float, float | None, str], None] | None = None,
     **options: Any,
 ) -> "Report":
@@ -440,7 +452,9 @@ def prompt_search(
         budget: seconds, or a text such as "5m"; 5 minutes unless `calls` are given.
         calls: of the search, at most.
         proposer: whom to ask for instructions; the model itself unless given.
-        out: a folder for the winner as a prompt file, the report as a page and as JSON.
+        out: a folder for the winner as a prompt file, the report as a page and as JSON, and what the model has said, so that a
+            search which was stopped goes on.
+        remote: options of `daedal.prompting.open.open_respondent`.
         tell: of calls or seconds, of how many, and what is done.
         options: those of `daedal.evaluation.prompt_search.search.SearchOptions`.
     """
@@ -449,6 +463,7 @@ def prompt_search(
     from daedal.evaluation.prompt_search.search import Search, SearchOptions
     from daedal.evaluation.tasks.library import find
     from daedal.files import require_place
+    from daedal.prompting.open import open_respondent
 
     named = find(task)
     if len(named) != 1:
@@ -457,8 +472,13 @@ def prompt_search(
         require_place(Path(out) / PAGE)
     seconds = None if budget is None and calls is not None else parse_duration("5m" if budget is None else budget)
     chosen = SearchOptions.parse({"calls": calls, "seconds": seconds, **options}, "the search")
-    respondent = _respondent(model)
-    asked = None if proposer is None else _respondent(proposer)
+    kept = {"memory": None if out is None else Path(out) / "answers.sqlite", **(remote or {})}
+
+    def opened(place: str | Path) -> "Respondent":
+        return open_respondent(place, **kept)
+
+    respondent = opened(model)
+    asked = None if proposer is None else opened(proposer)
     found = Search(named[0], respondent, chosen, named[0].definition.instructions, asked, tell).run()
     told = report(found, respondent, *_said_of(respondent), chosen.seed)
     return told if out is None else write(found, told, Path(out), chosen.chat)

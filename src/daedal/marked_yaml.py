@@ -23,7 +23,7 @@ Place = tuple[str | int, ...]
 C = TypeVar("C", bound=Config)
 
 _MOST_BYTES = 64 * 2**20
-_MOST_VALUES = 2_000_000  # aliases of aliases make a small file endless
+_MOST_VALUES = 200_000  # aliases of aliases make a small file endless
 
 
 class _Mark(NamedTuple):

@@ -6,6 +6,7 @@ from cyclopts import App
 
 from daedal.cli import console
 from daedal.cli.options import Switch
+from daedal.cli.remote import Remote, remote
 from daedal.errors import DaedalError
 
 app = App(name="prompt", help_format="plaintext")
@@ -30,6 +31,7 @@ def run_tests(
     html: Path | None = None,
     junit: Path | None = None,
     json: Switch = False,
+    behind: Remote = None,
 ) -> None:
     """Ask models the prompts of a YAML file of tests, and say what passes. Exit code 1 where a test fails.
 
@@ -85,6 +87,7 @@ def run_tests(
             embedder=embedder,
             wording=wording,
             chat=chat,
+            remote=remote(behind),
             seed=seed,
             tell=lambda done, total, doing: progress("asking", done, total, doing),
         )
@@ -118,6 +121,7 @@ def search(
     seed: int = 0,
     out: Path | None = None,
     json: Switch = False,
+    behind: Remote = None,
 ) -> None:
     """Search for a better prompt of a task: instructions, examples and strategies. What it gains is measured once, on items
     that nothing has seen.
@@ -147,7 +151,8 @@ def search(
     seed
         The same seed, model, task and calls give the same prompt on the same machine.
     out
-        A folder for the winner as a prompt file, and the report as a page and as JSON.
+        A folder for the winner as a prompt file, the report as a page and as JSON, and what the model has said: run again with
+        the same folder, a search that was stopped goes on.
     json
         Print the report as JSON.
     """
@@ -163,6 +168,7 @@ def search(
             calls=calls,
             proposer=proposer,
             out=out,
+            remote=remote(behind),
             tell=lambda done, total, doing: progress("searching", done, total, doing),
             count=candidates,
             shots=_numbers(shots),

@@ -23,7 +23,7 @@ class Candidate(NamedTuple):
     Attributes:
         instruction: what stands before everything; a template, as the description of a task is.
         examples: places in the pool, in the order in which they stand.
-        votes: answers of which the most frequent counts; 1 but for the strategy `vote`.
+        votes: answers of which the most frequent counts; with a chain of thought this is self-consistency.
         origin: of the instruction: "start", "file" or "proposed".
     """
 

@@ -1,5 +1,6 @@
 """The winner of a search as a prompt file, in which the question is a variable."""
 
+import re
 from typing import Any
 
 import yaml
@@ -9,6 +10,7 @@ from daedal.evaluation.prompt_search.splits import Splits
 from daedal.evaluation.tasks.task import Task
 
 _HERE = "\ue000"
+_TURN = re.compile(r"(?m)^#(?= (?:system|user|assistant)[ \t]*$)")
 
 
 def prompt_file(task: Task, candidate: Candidate, splits: Splits, says: str, chat: bool = False) -> str | None:
@@ -38,7 +40,8 @@ def prompt_file(task: Task, candidate: Candidate, splits: Splits, says: str, cha
 
 
 def _template(text: str) -> str:
-    """A text as a template that gives it, but for the question."""
+    """A text as a template that gives it, but for the question; no line of it begins a turn."""
+    text = _TURN.sub("\ue002", text)
     for opening in ("{{", "{%", "{#"):
         text = text.replace(opening, f"\ue001{opening[1]}")
-    return text.replace("\ue001", "{{ '{' }}").replace(_HERE, "{{ question }}")
+    return text.replace("\ue001", "{{ '{' }}").replace("\ue002", "{{ '#' }}").replace(_HERE, "{{ question }}")

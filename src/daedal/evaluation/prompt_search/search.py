@@ -9,6 +9,7 @@ winner's curse). The honest gain is the same difference on the items that were h
   same items
 - the budget is calls, or seconds, of which a quarter is kept for the end; a call is one prompt put to the model, answers or
   likelihoods of the choices, and a vote of k has k
+- a vote of several answers costs as much as so many prompts, and is tried with the best before the last round alone
 - of equals the simplest wins, and so nothing is changed for nothing
 """
 
@@ -199,6 +200,8 @@ class Search:
 
         start = Candidate(self.task.definition.description, draw_examples(labels, number, Random(self.options.seed)))
         standing = self._more(Standing(start, np.zeros(0)), min(_TRIED, len(self.splits.selection)))
+        if standing.failed:
+            raise DaedalError(f"The prompt that the task has cannot be asked: {standing.failed}", "Shorten it")
         proposed = self._proposed()
         named = [(each, "file") for each in self.instructions] + [(each, "proposed") for each in proposed]
         every = candidates(
@@ -229,9 +232,11 @@ class Search:
         for each in self.options.strategies:
             if each != "plain" and definition.output_type != "generate_until":
                 continue
+            if each == "vote":
+                continue  # it costs as much as several: the best may have it at the end
             if each == "chain-of-thought" and (definition.gen_prefix is not None or self.options.chat):
                 continue  # it begins the answer
-            found.append((each, VOTES if each == "vote" else 1))
+            found.append((each, 1))
         return found or [("plain", 1)]
 
     def _proposed(self) -> list[str]:
@@ -258,6 +263,8 @@ class Search:
         standings = self._affordable(standings)
         first = math.ceil(math.log2(len(standings)))
         for number in range(first):
+            if rounds and number == first - 1:
+                standings = self._with_a_vote(standings, rounds[-1].items)
             items = self._items(standings, first - number)
             if rounds and items <= rounds[-1].items:
                 break
@@ -268,6 +275,8 @@ class Search:
                 answered.append(self._more(each, items))
             if len(answered) < len(standings):
                 break
+            if answered[0].failed:
+                raise DaedalError(f"The prompt that the task has cannot be asked: {answered[0].failed}", "Shorten it")
             kept = [each for each in answered if not each.failed]
             self._dropped += [each for each in answered if each.failed]
             start = kept[0]
@@ -279,6 +288,15 @@ class Search:
             if not others:
                 break
         return rounds
+
+    def _with_a_vote(self, standings: list[Standing], known: int) -> list[Standing]:
+        """The best so far with a vote beside them, where there is enough left for it to answer more than so many items."""
+        if "vote" not in self.options.strategies or self.task.definition.output_type != "generate_until":
+            return standings
+        best = max(standings, key=lambda each: each.mean).candidate
+        how = "vote" if best.strategy == "plain" else best.strategy
+        more = [*standings, Standing(best._replace(strategy=how, votes=VOTES), np.zeros(0))]
+        return more if self._items(more, 1) > known else standings
 
     def _affordable(self, standings: list[Standing]) -> list[Standing]:
         """As many candidates as can answer enough items in the first round."""
@@ -323,8 +341,6 @@ class Search:
         try:
             values = self._values(standing.candidate, "selection", range(known, items))
         except DaedalError as error:
-            if standing.candidate.origin == "start" and not len(standing.values):
-                raise
             self._require_alive(error)
             return standing._replace(failed=error.what)
         return standing._replace(values=np.concatenate([standing.values, self.sign * values]))

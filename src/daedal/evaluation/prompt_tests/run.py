@@ -2,6 +2,7 @@
 are held against the assertions, and those that ask judges ask them together."""
 
 import functools
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from daedal.evaluation.prompt_tests import judges
 from daedal.evaluation.prompt_tests.assertions import JUDGED, NOT, Answer, Check, Judges, check
 from daedal.evaluation.prompt_tests.outcome import ModelUsed, Outcome, Sample, TestReport, measured
 from daedal.evaluation.prompt_tests.suite import Case, Provider, Suite, Template, render
+from daedal.prompting.endpoint import is_url
 from daedal.prompting.respondent import Prompt, Question, Reply, Respondent, Wording
 
 Open = Callable[[str], Respondent]
@@ -137,7 +139,7 @@ def _plan(
     suite: Suite, provider: Provider, wording: Mapping[str, Any], count: int, chat: bool, seed: int
 ) -> list[_Asked]:
     """What a model is asked. Greedy answers of a model on this machine are all the same: one is asked for."""
-    here = "://" not in provider.place
+    here = not is_url(provider.place)
     plan = []
     for template in suite.templates:
         how = Wording.parse({"seed": seed, **wording, **provider.wording, **template.wording}, template.where)
@@ -150,20 +152,22 @@ def _plan(
 
 
 def _answers(respondent: Respondent, plan: Sequence[_Asked], answered: Callable[[], None]) -> list[list[Reply]]:
-    """The replies to each question, sample by sample; questions that are worded alike are put together."""
+    """The replies to each question, sample by sample; questions that are worded alike are put together, equal ones once."""
     replies: list[list[Reply | None]] = [[None] * asked.samples for asked in plan]
     for wording in {asked.wording.model_dump_json(): asked.wording for asked in plan}.values():
-        places = [
-            (number, sample)
-            for number, asked in enumerate(plan)
-            if asked.wording == wording
-            for sample in range(asked.samples)
-        ]
-        questions = [Question(plan[number].prompt, sample) for number, sample in places]
+        places: dict[str, list[tuple[int, int]]] = {}
+        questions: list[Question] = []
+        for number, asked in enumerate(plan):
+            for sample in range(asked.samples if asked.wording == wording else 0):
+                equal = places.setdefault(json.dumps([asked.prompt, sample]), [])
+                if not equal:
+                    questions.append(Question(asked.prompt, sample))
+                equal.append((number, sample))
+        askers = list(places.values())
         for place, reply in respondent.answer(questions, wording):
-            number, sample = places[place]
-            replies[number][sample] = reply
-            answered()
+            for number, sample in askers[place]:
+                replies[number][sample] = reply
+                answered()
     return [[each for each in samples if each is not None] for samples in replies]
 
 
@@ -244,7 +248,7 @@ def _transformed(transform: str, text: str, case: Case) -> tuple[str | None, str
 
 
 def _outcome(provider: Provider, asked: _Asked, samples: Sequence[Sample], target: float) -> Outcome:
-    here = "://" not in provider.place
+    here = not is_url(provider.place)
     return Outcome(
         model=provider.label, prompt=asked.template.label, case=asked.case.name, values=dict(asked.case.values),
         asked=asked.prompt, target=target if asked.case.target is None else asked.case.target, samples=tuple(samples),
