@@ -1,0 +1,421 @@
+"""Programs that nobody has read, run so that they can do no harm: the side of the sandbox that is outside.
+
+A `Sandbox` has some servers (`server.py`), processes of which each runs one program at a time. Where the kernel allows it they are
+in namespaces of their own, by their own calls (`confinement.py`) or by bubblewrap; what a program may ask of the kernel is
+filtered (`system_calls.py`), and its time, memory, processes, files and output are limited. Where that is not to be had, it
+refuses, unless it is told to run programs as they are: then the limits and the time still hold.
+
+Whether a program passed is found by another process than its own (`judge.py`): it cannot claim it.
+"""
+
+import ast
+import builtins
+import contextlib
+import json
+import os
+import queue
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from pydantic import Field
+
+import daedal
+from daedal.config import Config
+from daedal.errors import DaedalError
+from daedal.evaluation.code import confinement
+from daedal.evaluation.code.server import BUBBLEWRAP, NAMESPACES, NONE
+
+UNSAFE = "--unsafe-sandbox"
+_PATIENCE = 20.0  # seconds beyond a program's own until its server is taken for dead
+_START = 30.0
+_SERVER = "daedal.evaluation.code.server"
+
+Ending = Literal["passed", "failed", "raised", "no Python", "ended", "timeout"]
+
+
+class Limits(Config):
+    """What a program may use.
+
+    Attributes:
+        seconds: by the clock, its tests included, and of processor time for each of its processes.
+        memory: bytes of address space of each of its processes.
+        processes: and threads, all together.
+        files: that are open at once in a process.
+        file_bytes: of a file, and of all that it prints.
+        scratch_bytes: of all files together.
+        output_bytes: of what it prints that are kept.
+    """
+
+    seconds: float = Field(5.0, gt=0, le=3600)
+    memory: int = Field(2**29, ge=2**26)
+    processes: int = Field(8, ge=1, le=1000)
+    files: int = Field(64, ge=16, le=1000)
+    file_bytes: int = Field(2**24, ge=2**12)
+    scratch_bytes: int = Field(2**25, ge=2**12)
+    output_bytes: int = Field(2**14, ge=0)
+
+
+class Tests(Config):
+    """What a program has to pass.
+
+    Attributes:
+        steps: statements, each a test: an `assert`, or a call of a function that `setup` defines.
+        setup: what is run before them, in their process.
+        names: what the program is to define; its own functions and classes are called from the tests' process.
+        imports: statements; those of what is not installed are left out.
+        modules: of the standard library, under their names.
+    """
+
+    __test__ = False  # it is none of pytest's
+    steps: tuple[str, ...] = ()
+    setup: str = ""
+    names: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, steps: Sequence[str], setup: str = "", reference: str = "", names: Sequence[str] = ()) -> Self:
+        """Tests that say only what they say: what they use and do not define themselves is the program's.
+
+        A name of Python's own, of a module, or that the reference imports never is the program's, or else a program could say
+        what `set` and `math.isclose` do.
+
+        Args:
+            reference: a program that passes, if there is one: tests may use what it imports.
+            names: the program's for sure, also where Python has them too.
+
+        Raises:
+            SyntaxError: they are no Python.
+        """
+        imports = _imports(reference)
+        known = {name for each in imports for name in _bound(ast.parse(each))}
+        trees = [ast.parse(each) for each in (setup, *steps)]
+        bound = {name for tree in trees for name in _bound(tree)}
+        used = {n.id for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        free = used - bound - known - set(vars(builtins))
+        defined = {name for each in _statements(reference) for name in _bound(ast.Module([each], []))} - known
+        modules = {name for name in free if name in sys.stdlib_module_names and name not in defined}
+        return cls(
+            steps=tuple(steps), setup=setup, names=tuple(sorted((free - modules) | set(names))), imports=imports,
+            modules=tuple(sorted(modules)),
+        )  # fmt: skip
+
+
+class Program(NamedTuple):
+    """A program and its tests."""
+
+    source: str
+    tests: Tests = Tests()
+
+
+class Outcome(Config):
+    """How a program fared.
+
+    Attributes:
+        ending: "passed"; "failed" an assertion; "raised" an exception; "no Python" where it does not parse; "ended" of itself, or
+            killed by a limit; "timeout".
+        passed: how many steps of its tests.
+        message: what went wrong.
+        seconds: by the clock.
+        output: what it printed, cut.
+    """
+
+    ending: Ending
+    passed: int = 0
+    message: str = ""
+    seconds: float = 0.0
+    output: str = ""
+
+
+class Sandbox:
+    """Runs programs.
+
+    Args:
+        limits: of each.
+        workers: how many at once; as many as there are processors unless given.
+        unsafe: run them also where they cannot be isolated.
+
+    Attributes:
+        isolation: "namespaces", "bubblewrap" or "none".
+
+    Raises:
+        DaedalError: they cannot be isolated here.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, workers: int | None = None, unsafe: bool = False) -> None:
+        self.limits = limits or Limits()
+        self._workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 1
+        first, self.isolation = _first_server(unsafe)
+        self._idle: queue.SimpleQueue[_Server | None] = queue.SimpleQueue()
+        self._idle.put(first)
+        for _ in range(self._workers - 1):
+            self._idle.put(None)
+        self._closed = False
+
+    @property
+    def says(self) -> str:
+        """How programs are isolated, in a line."""
+        if self.isolation == NONE:
+            return (
+                "programs are NOT isolated: they can read what this user can read and write what this user can write; "
+                "time, memory, processes and the size of files are limited"
+            )
+        by = "by bubblewrap" if self.isolation == BUBBLEWRAP else "in namespaces of their own"
+        return f"programs run {by}, with no network, no files of this machine's users, and filtered system calls"
+
+    def run(self, programs: Sequence[Program]) -> Iterator[tuple[int, Outcome]]:
+        """Outcomes as they come, each with the place of its program."""
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="sandbox") as pool:
+            places: dict[Future[Outcome], int] = {pool.submit(self.one, each): i for i, each in enumerate(programs)}
+            try:
+                for done in as_completed(places):
+                    yield places[done], done.result()
+            finally:
+                for each in places:
+                    each.cancel()
+
+    def one(self, program: Program) -> Outcome:
+        """The outcome of one; several threads may ask at once."""
+        server = self._idle.get()
+        try:
+            if server is None:
+                server = _Server(self.isolation)
+                server.require_ready()
+            outcome, fit = server.run(program, self.limits)
+            if not fit:
+                server.end()
+                server = None
+            return outcome
+        except BaseException:  # stopped, or its server is gone
+            if server is not None:
+                server.end()
+                server = None
+            raise
+        finally:
+            if self._closed and server is not None:
+                server.end()
+                server = None
+            self._idle.put(server)
+
+    def close(self) -> None:
+        """End its processes."""
+        self._closed = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                server = self._idle.get_nowait()
+                if server is not None:
+                    server.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def isolation_here() -> str:
+    """How programs can be isolated on this machine.
+
+    Raises:
+        DaedalError: they cannot.
+    """
+    server, found = _first_server(unsafe=False)
+    server.end()
+    return found
+
+
+def _first_server(unsafe: bool) -> tuple["_Server", str]:
+    """A server by the best way that there is."""
+    why = f"{sys.platform} has no namespaces"
+    ways = [NAMESPACES, BUBBLEWRAP] if sys.platform == "linux" else []
+    for way in ways:
+        if way == BUBBLEWRAP and shutil.which("bwrap") is None:
+            continue
+        server = _Server(way)
+        refused = server.refused()
+        if refused is None:
+            return server, way
+        server.end()
+        why = refused if way == NAMESPACES else f"{why}; bubblewrap: {refused}"
+    if not unsafe or sys.platform == "win32":
+        raise DaedalError(
+            f"Programs cannot be isolated here ({why})",
+            "Run it on Linux with user namespaces or bubblewrap"
+            + ("" if sys.platform == "win32" else f", or say {UNSAFE} where you trust what the model writes"),
+        )
+    server = _Server(NONE)
+    server.require_ready()
+    return server, NONE
+
+
+class _Server:
+    """A process that runs one program after another."""
+
+    def __init__(self, way: str) -> None:
+        reads, self._tests = os.pipe()
+        try:
+            home = str(Path(daedal.__file__).parent.parent)
+            kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+            command = [sys.executable, "-s", "-P", "-S", "-B", "-m", _SERVER, way, str(reads)]
+            if way == BUBBLEWRAP:
+                command = [*_bubblewrap(home), *command]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(reads,),
+                env={**kept, "PYTHONPATH": home, "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
+                start_new_session=True, cwd="/",
+            )  # fmt: skip
+        finally:
+            os.close(reads)
+        self._said = b""
+        self._faults: list[bytes] = []
+        threading.Thread(target=self._read_faults, daemon=True).start()
+
+    def refused(self) -> str | None:
+        """Why it cannot isolate, or None."""
+        answer = self._answer(_START)
+        if answer is not None and "ready" in answer:
+            return None
+        if answer is not None:
+            return str(answer["refused"])
+        return " ".join(b"".join(self._faults).decode("utf-8", "replace").split())[-200:] or "it does not start"
+
+    def require_ready(self) -> None:
+        """
+        Raises:
+            DaedalError: it does not start.
+        """
+        why = self.refused()
+        if why is not None:
+            raise DaedalError(f"The sandbox does not start ({why})", "Look whether memory or processes are used up")
+
+    def run(self, program: Program, limits: Limits) -> tuple[Outcome, bool]:
+        """How a program fared, and whether this server can be used again."""
+        assert self._process.stdin is not None
+        tests = program.tests.model_dump_json().encode("utf-8", "surrogatepass")
+        request = json.dumps({"source": program.source, **limits.model_dump()}).encode()
+        try:
+            self._process.stdin.write(request + b"\n")
+            self._process.stdin.flush()
+            _write(self._tests, struct.pack("=I", len(tests)) + tests, limits.seconds + _PATIENCE)
+        except OSError:
+            return Outcome(ending="ended", message="the sandbox was gone"), False
+        answer = self._answer(limits.seconds + _PATIENCE)
+        if answer is None:
+            return Outcome(ending="ended", message="the sandbox did not answer", seconds=limits.seconds), False
+        output = answer["output"]
+        cut = len(output) > limits.output_bytes
+        outcome = Outcome(
+            ending=answer["outcome"], passed=answer["passed"], message=answer["message"], seconds=answer["seconds"],
+            output=output[: limits.output_bytes] + (" [cut]" if cut else ""),
+        )  # fmt: skip
+        return outcome, "broken" not in answer
+
+    def end(self) -> None:
+        """Kill it, and with it all that it runs."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        with contextlib.suppress(OSError):
+            os.close(self._tests)
+
+    def _answer(self, seconds: float) -> dict[str, Any] | None:
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + seconds
+        descriptor = self._process.stdout.fileno()
+        while b"\n" not in self._said:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+                return None
+            part = os.read(descriptor, 2**16)
+            if not part:
+                return None
+            self._said += part
+        line, _, self._said = self._said.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _read_faults(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as stream:
+            for line in stream:
+                self._faults = [*self._faults[-20:], line]
+
+
+def _write(pipe: int, data: bytes, seconds: float) -> None:
+    """Write all of it.
+
+    Raises:
+        OSError: nobody reads it in time.
+    """
+    deadline = time.monotonic() + seconds
+    os.set_blocking(pipe, False)
+    while data:
+        if not select.select([], [pipe], [], max(0.0, deadline - time.monotonic()))[1]:
+            raise OSError("nobody reads")
+        data = data[os.write(pipe, data) :]
+
+
+def _bubblewrap(home: str) -> list[str]:
+    """The command before the server's own: what is in its view, and that it is the first process there."""
+    command = ["bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--cap-drop", "ALL", "--tmpfs", "/"]
+    for path in (*confinement.shown(), sys.executable, os.path.realpath(sys.executable), home, *_environment()):
+        if os.path.islink(path) and os.path.isdir(path):
+            command += ["--symlink", os.readlink(path), path]
+        elif path.startswith("/dev/"):
+            command += ["--dev-bind", path, path]
+        else:
+            command += ["--ro-bind", path, path]
+    return [*command, "--size", str(2**26), "--tmpfs", confinement.SCRATCH, "--remount-ro", "/", "--chdir", "/"]
+
+
+def _environment() -> list[str]:
+    """What says where Python's library is, in a virtual environment."""
+    marker = os.path.join(sys.prefix, "pyvenv.cfg")
+    return [marker] if os.path.exists(marker) else []
+
+
+# -- what tests use --------------------------------------------------------------------------------------------------------
+
+
+def _statements(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+
+
+def _imports(source: str) -> tuple[str, ...]:
+    """The imports of a program, each as a statement."""
+    found = []
+    for each in _statements(source):
+        if isinstance(each, ast.Import) or (isinstance(each, ast.ImportFrom) and each.module != "__future__"):
+            found.append(ast.unparse(each))
+    return tuple(found)
+
+
+def _bound(tree: ast.AST) -> Iterator[str]:
+    """Names that something defines or sets."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for each in node.names:
+                yield (each.asname or each.name).split(".")[0]
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name
