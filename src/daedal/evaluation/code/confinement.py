@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from daedal.evaluation.code.system_calls import die_with_parent
+from daedal.evaluation.code.system_calls import bound_privileges, die_with_parent
 
 SCRATCH = "/scratch"
 NOBODY = 65534
@@ -74,6 +74,7 @@ def enter() -> int | None:
     die_with_parent()
     _libc.sethostname(b"sandbox", 7)
     _build_view(shown())
+    bound_privileges()
     return _INSIDE_USER if root else None
 
 

@@ -9,6 +9,7 @@ They run inside of the sandbox, so they need the standard library alone.
 """
 
 import builtins
+import contextlib
 import importlib
 import sys
 import traceback
@@ -40,11 +41,14 @@ def run_program(source: str, line: Line) -> None:
     try:
         exec(code, namespace)
     except SystemExit:
+        _flush()
         line.say([ENDED, "the program ended itself"])
         return
     except BaseException as error:
+        _flush()
         line.say([RAISED, _said(error)])
         return
+    _flush()
     line.say(["ready"])
     _Kept(namespace, line).answer()
 
@@ -63,10 +67,12 @@ class _Kept:
             except EOFError:
                 return
             try:
-                self._line.say(self._do(*request))
+                answer = self._do(*request)
+                _flush()
+                self._line.say(answer)
             except Exception as error:
-                names = [each.__name__ for each in type(error).__mro__]
-                self._line.say(["raised", names, _said(error)])
+                _flush()
+                self._line.say(["raised", [each.__name__ for each in type(error).__mro__], _text(error)])
 
     def _do(self, what: str, *rest: Any) -> list[Any]:
         if what == "name":
@@ -230,8 +236,21 @@ def judge(tests: dict[str, Any], line: Line) -> list[Any]:
     return [PASSED, passed, ""]
 
 
+def _flush() -> None:
+    """Have written what the program printed: it may be killed at any time."""
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+
+
 def _step(tests: dict[str, Any], passed: int) -> str:
     return str(tests["steps"][passed]).strip() if passed < len(tests["steps"]) else "the setup of the tests"
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:_SHOWN]
+    except Exception:
+        return ""
 
 
 def _said(error: BaseException) -> str:

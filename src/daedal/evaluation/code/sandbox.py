@@ -86,8 +86,8 @@ class Tests(Config):
     def of(cls, steps: Sequence[str], setup: str = "", reference: str = "", names: Sequence[str] = ()) -> Self:
         """Tests that say only what they say: what they use and do not define themselves is the program's.
 
-        A name of Python's own, of a module, or that the reference imports never is the program's, or else a program could say
-        what `set` and `math.isclose` do.
+        A name of Python's own or of a module never is the program's unless the reference defines it, or else a program could
+        say what `set` and `math.isclose` do.
 
         Args:
             reference: a program that passes, if there is one: tests may use what it imports.
@@ -101,11 +101,12 @@ class Tests(Config):
         trees = [ast.parse(each) for each in (setup, *steps)]
         bound = {name for tree in trees for name in _bound(tree)}
         used = {n.id for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        free = used - bound - known - set(vars(builtins))
-        defined = {name for each in _statements(reference) for name in _bound(ast.Module([each], []))} - known
-        modules = {name for name in free if name in sys.stdlib_module_names and name not in defined}
+        free = used - bound - known
+        defined = (free & set(_defined(reference))) | set(names)
+        modules = (free & sys.stdlib_module_names) - defined
+        rest = free - modules - set(vars(builtins))
         return cls(
-            steps=tuple(steps), setup=setup, names=tuple(sorted((free - modules) | set(names))), imports=imports,
+            steps=tuple(steps), setup=setup, names=tuple(sorted(rest | defined)), imports=imports,
             modules=tuple(sorted(modules)),
         )  # fmt: skip
 
@@ -403,6 +404,15 @@ def _imports(source: str) -> tuple[str, ...]:
         if isinstance(each, ast.Import) or (isinstance(each, ast.ImportFrom) and each.module != "__future__"):
             found.append(ast.unparse(each))
     return tuple(found)
+
+
+def _defined(source: str) -> Iterator[str]:
+    """Functions, classes and names that a program has at its top."""
+    for each in _statements(source):
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield each.name
+        elif isinstance(each, ast.Assign | ast.AnnAssign):
+            yield from _bound(each)
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:

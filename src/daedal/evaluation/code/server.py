@@ -157,8 +157,8 @@ class _Server:
             (length,) = struct.unpack("=I", _exactly(_TESTS, 4))
             tests = json.loads(_exactly(_TESTS, length))
             _set_descriptors({0: _null(), 1: _null(), 2: _null(), _CHANNEL: reads, _CHANNEL + 1: writes, _VERDICT: verdict})
-            os.write(_VERDICT, _DONE)
             self._give_up({**asked, "memory": _JUDGE_MEMORY})
+            os.write(_VERDICT, _DONE)
             found = judge(tests, Line(_CHANNEL, _CHANNEL + 1))
             os.write(_VERDICT, json.dumps(found).encode())
         finally:
@@ -178,8 +178,8 @@ class _Server:
         os.setsid()
         os.chdir(self._scratch)
         os.environ["HOME"] = os.environ["TMPDIR"] = self._scratch
-        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
-        sys.stderr = open(2, "w", closefd=False)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdout, sys.stderr = (open(each, "w", errors="backslashreplace", closefd=False) for each in (1, 2))
         processes = asked["processes"] + _SPARE if self._confined != NONE else _processes_now() + asked["processes"]
         system_calls.limit(asked["seconds"], asked["memory"], processes, asked["files"], asked["file_bytes"])
         if self._confined == NONE and not system_calls.has_filter():

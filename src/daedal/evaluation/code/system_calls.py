@@ -8,6 +8,7 @@ another architecture ends the process.
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 import resource
@@ -56,6 +57,7 @@ _MACHINES = {
     "x86_64": _Machine(0, 0xC000003E, 56, 62, 234),
     "aarch64": _Machine(1, 0xC00000B7, 220, 129, 131),
 }
+_MACHINE = platform.machine()
 _CLONE3 = 435
 _NAMESPACES = 0x7E020080  # what a clone may not ask for
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -65,15 +67,16 @@ _NUMBER, _ARCHITECTURE, _FIRST, _FIRST_HIGH = 0, 4, 16, 20  # where in the call'
 
 def has_filter() -> bool:
     """Whether there is a filter for this machine."""
-    return platform.system() == "Linux" and platform.machine() in _MACHINES
+    return platform.system() == "Linux" and _MACHINE in _MACHINES
 
 
-def call_filter(machine: str, alone: bool) -> bytes:
+@functools.cache
+def call_filter(machine: str, alone: int | None = None) -> bytes:
     """The filter, as instructions of the kernel's packet filter.
 
     Args:
         machine: as `platform.machine()` says.
-        alone: signals may go to this very process only: where no namespace hides the others.
+        alone: the only process that signals may go to, where no namespace hides the others.
     """
     kind = _MACHINES[machine]
     code = [
@@ -82,15 +85,15 @@ def call_filter(machine: str, alone: bool) -> bytes:
         (_ABOVE, 0, 1, _NEWEST), (_RETURN, 0, 0, _FAIL | errno.ENOSYS),
         (_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _FAIL | errno.ENOSYS),  # its flags are out of sight: the C library asks clone then
     ]  # fmt: skip
-    refused = {**_REFUSED, **_SIGNALS} if alone else _REFUSED
+    refused = {**_REFUSED, **_SIGNALS} if alone is not None else _REFUSED
     for numbers in refused.values():
         if numbers[kind.column] >= 0:
             code += [(_EQUAL, 0, 1, numbers[kind.column]), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
     code += [(_EQUAL, 0, 3, kind.clone), (_LOAD, 0, 0, _FIRST), (_ANY_BIT, 0, 1, _NAMESPACES)]
     code += [(_RETURN, 0, 0, _FAIL | errno.EPERM), (_LOAD, 0, 0, _NUMBER)]
-    if alone:
+    if alone is not None:
         for number in (kind.kill, kind.tgkill):
-            code += [(_EQUAL, 0, 4, number), (_LOAD, 0, 0, _FIRST), (_EQUAL, 1, 0, os.getpid())]
+            code += [(_EQUAL, 0, 4, number), (_LOAD, 0, 0, _FIRST), (_EQUAL, 1, 0, alone)]
             code += [(_RETURN, 0, 0, _FAIL | errno.EPERM), (_LOAD, 0, 0, _NUMBER)]
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *each) for each in code)
@@ -103,13 +106,24 @@ class _Program(ctypes.Structure):
 def refuse_calls(alone: bool) -> None:
     """Put the filter on this process and all that it starts.
 
+    Args:
+        alone: signals may go to this very process only.
+
     Raises:
         OSError: the kernel has no filters.
     """
-    code = call_filter(platform.machine(), alone)
+    code = call_filter(_MACHINE, os.getpid() if alone else None)
     program = _Program(len(code) // 8, code)
     _prctl(_NO_NEW_PRIVILEGES, 1)
     _prctl(_SET_SECCOMP, 2, ctypes.addressof(program))
+
+
+def bound_privileges() -> None:
+    """Let no process gain privileges by a program that it starts."""
+    number = 0
+    while _libc.prctl(_DROP_BOUNDING, number, 0, 0, 0) == 0:
+        number += 1
+    _prctl(_NO_NEW_PRIVILEGES, 1)
 
 
 def give_up_privileges(user: int | None) -> None:
@@ -118,14 +132,10 @@ def give_up_privileges(user: int | None) -> None:
     Args:
         user: whose number to take, where this process may choose.
     """
-    number = 0
-    while _libc.prctl(_DROP_BOUNDING, number, 0, 0, 0) == 0:
-        number += 1
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
-    _prctl(_NO_NEW_PRIVILEGES, 1)
     head = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0))
     if _libc.capset(head, ctypes.create_string_buffer(24)) != 0:
         raise OSError(ctypes.get_errno(), "capabilities cannot be dropped")
