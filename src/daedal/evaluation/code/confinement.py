@@ -1,12 +1,11 @@
 """A place of its own for the sandbox: new user, mount, process, network, IPC and host name namespaces (Linux).
 
-The file system in it is a read-only view of the system's and Python's libraries and five devices, under a root that is in memory;
-there is no /proc, no home, no /etc. `SCRATCH` is the one place to write to: a file system in memory, of limited size. It runs
-inside (`server.py`), so it needs the standard library alone.
+The file system in it is a read-only view of the system's and Python's libraries and five devices, under a root that is in
+memory; there is no /proc, no home, no /etc. `SCRATCH` is the one place to write to: a file system in memory, of limited size.
+It runs inside (`server.py`), so it needs the standard library alone.
 
-A plain user becomes the owner of a new user namespace and needs no right for it but that the kernel allows it. Root keeps its
-files readable to the view by the same way, but what runs in it is another user (`NOBODY`), for the kernel holds root to no number
-of processes.
+A plain user becomes the owner of a new user namespace and needs no right for it but that the kernel allows it. Root goes the
+same way, but what runs there is another user (`NOBODY`), for the kernel holds root to no number of processes.
 """
 
 import ctypes
@@ -19,8 +18,19 @@ from daedal.evaluation.code.system_calls import bound_privileges, die_with_paren
 SCRATCH = "/scratch"
 NOBODY = 65534
 _INSIDE_USER = 1  # NOBODY's number in the namespace
-_NEW = 0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000  # user, mount, process, net, ipc, host name
-_READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_EXEC, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+_NEW = (
+    0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000
+)  # user, mount, process, net, ipc, host name
+_READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_EXEC, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = (
+    1,
+    2,
+    4,
+    8,
+    32,
+    4096,
+    16384,
+    1 << 18,
+)
 _DETACH = 2
 _LOCKED = _READ_ONLY | _NO_SETUID | _NO_DEVICES | _NO_EXEC | 1024 | 2048  # flags of a mount that may not be taken off
 _RELATIVE_TIMES, _HAS_RELATIVE_TIMES = 1 << 21, 4096
@@ -113,7 +123,6 @@ def shown() -> list[str]:
         if os.path.lexists(path) and not any(path == other or path.startswith(other + "/") for other in kept):
             kept.append(path)
     return kept
-
 
 
 def _build_view(paths: Iterable[str]) -> None:

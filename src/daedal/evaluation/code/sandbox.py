@@ -1,7 +1,7 @@
 """Programs that nobody has read, run so that they can do no harm: the side of the sandbox that is outside.
 
-A `Sandbox` has some servers (`server.py`), processes of which each runs one program at a time. Where the kernel allows it they are
-in namespaces of their own, by their own calls (`confinement.py`) or by bubblewrap; what a program may ask of the kernel is
+A `Sandbox` has some servers (`server.py`), processes of which each runs one program at a time. Where the kernel allows it they
+are in namespaces of their own, by their own calls (`confinement.py`) or by bubblewrap; what a program may ask of the kernel is
 filtered (`system_calls.py`), and its time, memory, processes, files and output are limited. Where that is not to be had, it
 refuses, unless it is told to run programs as they are: then the limits and the time still hold.
 
@@ -31,8 +31,7 @@ from pydantic import Field
 import daedal
 from daedal.config import Config
 from daedal.errors import DaedalError
-from daedal.evaluation.code import confinement
-from daedal.evaluation.code.server import BUBBLEWRAP, NAMESPACES, NONE
+from daedal.evaluation.code import BUBBLEWRAP, NAMESPACES, NONE
 
 UNSAFE = "--unsafe-sandbox"
 _PATIENCE = 20.0  # seconds beyond a program's own until its server is taken for dead
@@ -100,7 +99,9 @@ class Tests(Config):
         known = {name for each in imports for name in _bound(ast.parse(each))}
         trees = [ast.parse(each) for each in (setup, *steps)]
         bound = {name for tree in trees for name in _bound(tree)}
-        used = {n.id for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        used = {
+            n.id for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+        }
         free = used - bound - known
         defined = (free & set(_defined(reference))) | set(names)
         modules = (free & sys.stdlib_module_names) - defined
@@ -122,8 +123,8 @@ class Outcome(Config):
     """How a program fared.
 
     Attributes:
-        ending: "passed"; "failed" an assertion; "raised" an exception; "no Python" where it does not parse; "ended" of itself, or
-            killed by a limit; "timeout".
+        ending: "passed"; "failed" an assertion; "raised" an exception; "no Python" where it does not parse; "ended" of itself,
+            or killed by a limit; "timeout".
         passed: how many steps of its tests.
         message: what went wrong.
         seconds: by the clock.
@@ -147,6 +148,7 @@ class Sandbox:
 
     Attributes:
         isolation: "namespaces", "bubblewrap" or "none".
+        workers: how many programs run at once.
 
     Raises:
         DaedalError: they cannot be isolated here.
@@ -154,11 +156,11 @@ class Sandbox:
 
     def __init__(self, limits: Limits | None = None, *, workers: int | None = None, unsafe: bool = False) -> None:
         self.limits = limits or Limits()
-        self._workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 1
+        self.workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 1
         first, self.isolation = _first_server(unsafe)
         self._idle: queue.SimpleQueue[_Server | None] = queue.SimpleQueue()
         self._idle.put(first)
-        for _ in range(self._workers - 1):
+        for _ in range(self.workers - 1):
             self._idle.put(None)
         self._closed = False
 
@@ -175,7 +177,7 @@ class Sandbox:
 
     def run(self, programs: Sequence[Program]) -> Iterator[tuple[int, Outcome]]:
         """Outcomes as they come, each with the place of its program."""
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="sandbox") as pool:
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox") as pool:
             places: dict[Future[Outcome], int] = {pool.submit(self.one, each): i for i, each in enumerate(programs)}
             try:
                 for done in as_completed(places):
@@ -370,6 +372,8 @@ def _write(pipe: int, data: bytes, seconds: float) -> None:
 
 def _bubblewrap(home: str) -> list[str]:
     """The command before the server's own: what is in its view, and that it is the first process there."""
+    from daedal.evaluation.code import confinement  # of Linux alone
+
     command = ["bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--cap-drop", "ALL", "--tmpfs", "/"]
     for path in (*confinement.shown(), sys.executable, os.path.realpath(sys.executable), home, *_environment()):
         if os.path.islink(path) and os.path.isdir(path):
@@ -399,11 +403,11 @@ def _statements(source: str) -> list[ast.stmt]:
 
 def _imports(source: str) -> tuple[str, ...]:
     """The imports of a program, each as a statement."""
-    found = []
-    for each in _statements(source):
-        if isinstance(each, ast.Import) or (isinstance(each, ast.ImportFrom) and each.module != "__future__"):
-            found.append(ast.unparse(each))
-    return tuple(found)
+    return tuple(
+        ast.unparse(each)
+        for each in _statements(source)
+        if isinstance(each, ast.Import) or (isinstance(each, ast.ImportFrom) and each.module != "__future__")
+    )
 
 
 def _defined(source: str) -> Iterator[str]:

@@ -11,6 +11,8 @@ time is over, every other process of the namespace is killed and the scratch fol
 
 import contextlib
 import gc
+import importlib
+import io
 import json
 import os
 import select
@@ -22,15 +24,15 @@ import tempfile
 import time
 from typing import Any, NoReturn
 
-# What programs import most, so that each finds it there
-import bisect, cmath, collections, copy, datetime, decimal, fractions, functools, heapq, itertools, math  # noqa: E401, F401, I001
-import operator, random, re, statistics, string, typing  # noqa: E401, F401
-
-from daedal.evaluation.code import confinement, system_calls
+from daedal.evaluation.code import NAMESPACES, NONE, confinement, system_calls
 from daedal.evaluation.code.judge import judge, run_program
 from daedal.evaluation.code.values import Line
 
-NAMESPACES, BUBBLEWRAP, NONE = "namespaces", "bubblewrap", "none"
+_OFTEN = (
+    "bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools", "math",
+    "operator", "random", "re", "statistics", "string", "typing",
+)  # fmt: skip
+"""What programs import most: each finds it there."""
 _TESTS = 3  # the pipe that the tests come by
 _CHANNEL, _VERDICT = 4, 6
 _SPARE = 3  # processes that are not the program's: this one, the judge, and the program's first
@@ -47,6 +49,8 @@ def main(confined: str, tests: int) -> None:
         tests: the pipe that the tests come by.
     """
     user = None
+    for name in _OFTEN:
+        importlib.import_module(name)
     if tests != _TESTS:
         os.dup2(tests, _TESTS)
         os.close(tests)
@@ -136,7 +140,9 @@ class _Server:
         if not has_tests:
             return {**answer, "outcome": "ended", "passed": 0, "message": "the tests could not be read", "broken": True}
         late = found is None
-        outcome, passed, message = ["timeout", 0, ""] if late else json.loads(found or b'["ended", 0, "the judge ended"]')
+        outcome, passed, message = (
+            ["timeout", 0, ""] if late else json.loads(found or b'["ended", 0, "the judge ended"]')
+        )
         return {**answer, "outcome": outcome, "passed": passed, "message": message}
 
     def _wait(self, pipe: int, deadline: float, most: int) -> bytes | None:
@@ -156,7 +162,9 @@ class _Server:
         try:
             (length,) = struct.unpack("=I", _exactly(_TESTS, 4))
             tests = json.loads(_exactly(_TESTS, length))
-            _set_descriptors({0: _null(), 1: _null(), 2: _null(), _CHANNEL: reads, _CHANNEL + 1: writes, _VERDICT: verdict})
+            _set_descriptors(
+                {0: _null(), 1: _null(), 2: _null(), _CHANNEL: reads, _CHANNEL + 1: writes, _VERDICT: verdict}
+            )
             self._give_up({**asked, "memory": _JUDGE_MEMORY})
             os.write(_VERDICT, _DONE)
             found = judge(tests, Line(_CHANNEL, _CHANNEL + 1))
@@ -178,8 +186,9 @@ class _Server:
         os.setsid()
         os.chdir(self._scratch)
         os.environ["HOME"] = os.environ["TMPDIR"] = self._scratch
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115
-        sys.stdout, sys.stderr = (open(each, "w", errors="backslashreplace", closefd=False) for each in (1, 2))
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            assert isinstance(stream, io.TextIOWrapper)
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
         processes = asked["processes"] + _SPARE if self._confined != NONE else _processes_now() + asked["processes"]
         system_calls.limit(asked["seconds"], asked["memory"], processes, asked["files"], asked["file_bytes"])
         if self._confined == NONE and not system_calls.has_filter():

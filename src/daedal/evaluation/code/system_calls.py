@@ -16,7 +16,14 @@ import struct
 from typing import NamedTuple
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_SET_DEATH_SIGNAL, _SET_DUMPABLE, _SET_SECCOMP, _DROP_BOUNDING, _SET_SUBREAPER, _NO_NEW_PRIVILEGES = 1, 4, 22, 24, 36, 38
+_SET_DEATH_SIGNAL, _SET_DUMPABLE, _SET_SECCOMP, _DROP_BOUNDING, _SET_SUBREAPER, _NO_NEW_PRIVILEGES = (
+    1,
+    4,
+    22,
+    24,
+    36,
+    38,
+)
 _NEWEST = 448  # of the calls that this list knows: later ones do not exist here
 
 # name: number on x86-64, number on aarch64 (-1: it has none)
@@ -81,9 +88,9 @@ def call_filter(machine: str, alone: int | None = None) -> bytes:
     kind = _MACHINES[machine]
     code = [
         (_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, kind.audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER),
-        # numbers of the x32 calls too are above
+        # the numbers of the x32 calls too are above; of clone3 the flags are out of sight, and without it libraries ask clone
         (_ABOVE, 0, 1, _NEWEST), (_RETURN, 0, 0, _FAIL | errno.ENOSYS),
-        (_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _FAIL | errno.ENOSYS),  # its flags are out of sight: the C library asks clone then
+        (_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _FAIL | errno.ENOSYS),
     ]  # fmt: skip
     refused = {**_REFUSED, **_SIGNALS} if alone is not None else _REFUSED
     for numbers in refused.values():

@@ -24,7 +24,7 @@ Receive = Callable[[list[Any]], object]
 MOST = 2**24  # bytes of a message
 _LARGEST_INT = 2**1000
 _NAMED = {id(value): name for name, value in vars(builtins).items() if isinstance(value, type)}
-_TIMES = {"date": datetime.date, "datetime": datetime.datetime, "time": datetime.time}
+_TIMES: dict[str, Any] = {"datetime": datetime.datetime, "date": datetime.date, "time": datetime.time}
 
 
 def encode(value: Any, send: Send) -> Any:
@@ -64,7 +64,7 @@ def encode(value: Any, send: Send) -> Any:
         case fractions.Fraction():
             return ["fraction", hex(value.numerator), hex(value.denominator)]
         case datetime.datetime() | datetime.date() | datetime.time():
-            kind = next(name for name in ("datetime", "date", "time") if isinstance(value, _TIMES[name]))
+            kind = next(name for name, each in _TIMES.items() if isinstance(value, each))
             return [kind, value.isoformat()]
         case datetime.timedelta():
             return ["timedelta", value.days, value.seconds, value.microseconds]
