@@ -18,10 +18,11 @@ from daedal.errors import DaedalError
 from daedal.families import part
 
 Role = Literal["train", "validation", "test"]
-BUILTINS = (*library.BUILTINS, *PICTURES, "moving-scenes")
+BUILTINS = (*library.BUILTINS, library.PYTHON_FUNCTIONS, *PICTURES, "moving-scenes")
 _RESOLVED = {  # made by name, and resolved by what makes them
     "emoji-scenes": "daedal.data.worlds.emoji_scenes:resolve_emoji_scenes",
     "moving-scenes": "daedal.data.worlds.moving_source:resolve_moving_scenes",
+    library.PYTHON_FUNCTIONS: "daedal.data.worlds.functions:resolve_python_functions",
 }
 _ABOUT = frozenset(f"dataset_{what}.json" for what in ("info", "infos", "dict"))  # of Hugging Face, beside its tables
 _SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "__MACOSX"))
@@ -32,7 +33,7 @@ T = TypeVar("T")
 class Item(Config):
     """One file, or one thing that is read like a file."""
 
-    kind: Literal["file", "docstrings", "topics", "hub", "pictures"] = "file"
+    kind: Literal["file", "docstrings", "topics", "hub", "pictures", "functions"] = "file"
     label: str
     path: str = ""
     bytes: int = 0
@@ -167,6 +168,9 @@ def read_item(item: Item, reading: Reading) -> Iterator[Event]:
         yield Lost(item.label, "pictures", "made by name", broken=False)
     elif item.kind == "docstrings":
         yield from library.read_docstrings(item.label, Path(item.path))
+    elif item.kind == "functions":
+        read: Callable[[Item], Iterator[Event]] = part("daedal.data.worlds.functions:read_functions")
+        yield from read(item)
     elif item.kind == "topics":
         yield from library.read_topics(item.label)
     else:
