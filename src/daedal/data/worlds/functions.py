@@ -11,8 +11,8 @@
   families where one follows the other: what they do is seen, but never together
 - of every other family that has parameters one function in eight is held out, by a hash of its steps and their parameters,
   whatever it is called and however it is told
-- function `number` of a seed is a pure function of both. The source `python-functions:N` gives documents of `DOCUMENT` functions
-  that are not held out; `problems` gives those that are, with tests
+- function `number` of a seed is a pure function of both. The source `python-functions:N` gives N documents of functions that
+  are not held out; `problems` gives those that are, with tests
 '''
 
 import hashlib
@@ -41,7 +41,8 @@ Part = Literal["seen families", "new families"]
 
 _NAMES = ("f", "g", "solve", "compute", "make", "change", "run", "work", "answer", "result")
 _ARGUMENTS: dict[Type, tuple[str, ...]] = {
-    "number": ("n", "x", "number", "value"), "text": ("s", "text", "word", "line"), "list": ("items", "values", "numbers", "xs"),
+    "number": ("n", "x", "number", "value"), "text": ("s", "text", "word", "line"),
+    "list": ("items", "values", "numbers", "xs"),
 }  # fmt: skip
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _WORDS = (
@@ -94,7 +95,8 @@ STEPS: dict[str, Step] = {
     "at least": Step("number", "number", ("keep it at least {p}",), "max({v}, {p})", lambda v, p: max(v, p), _up_to(60, 5)),
     "square": Step("number", "number", ("square it",), "{v} ** 2", lambda v: v**2),
     "digit sum": Step(
-        "number", "number", ("sum its digits",), "sum(int(d) for d in str(abs({v})))", lambda v: sum(int(d) for d in str(abs(v)))
+        "number", "number", ("sum its digits",), "sum(int(d) for d in str(abs({v})))",
+        lambda v: sum(int(d) for d in str(abs(v))),
     ),
     "as text": Step("number", "text", ("write it as text",), "str({v})", str),
     "divisible": Step(
@@ -213,7 +215,8 @@ def function(number: int, seed: int) -> Function:
     """A function by chance."""
     random = Random(f"{PYTHON_FUNCTIONS}/{seed}/{number}")
     type_: Type = random.choice(("number", "text", "list"))
-    argument, steps = random.choice(_ARGUMENTS[type_]), []
+    argument = random.choice(_ARGUMENTS[type_])
+    steps: list[tuple[str, tuple[Any, ...]]] = []
     for _ in range(random.choices((1, 2, 3), (2, 5, 3))[0]):
         kind = random.choice([each for each in _from(type_) if not steps or each != steps[-1][0]])
         steps.append((kind, STEPS[kind].draw(random)))
@@ -252,7 +255,7 @@ def problems(count: int, seed: int = 0) -> list[FunctionProblem]:
 
 
 def _tests(made: Function, random: Random) -> tuple[str, ...] | None:
-    """Asserts; None where a function that does nothing, or always the same, would pass them, or where leaving out a step does."""
+    """Asserts that a function fails which always gives the same, or leaves out a step; None where none were found."""
     for _ in range(20):
         inputs = [_input(STEPS[made.steps[0][0]].takes, made, random) for _ in range(_TESTS)]
         outputs = [made(each) for each in inputs]
@@ -282,8 +285,8 @@ def _input(type_: Type, made: Function, random: Random) -> Any:
         )
     if type_ == "list":
         near = [each + random.randint(-1, 1) for each in numbers]
-        drawn = [random.randint(-20, 80) for _ in range(random.randint(3, 9))] + near
-        return random.sample(drawn, len(drawn))
+        near += [random.randint(-20, 80) for _ in range(random.randint(3, 9))]
+        return random.sample(near, len(near))
     letters = [letter for each in parameters if isinstance(each, str) for letter in each]
     drawn = [random.choice(_LETTERS) for _ in range(random.randint(4, 10))] + random.choices(
         letters, k=3 * bool(letters)
@@ -301,7 +304,7 @@ def resolve_python_functions(source: str, role: Role, leave_out: Path | None) ->
         DaedalError: it is misspelt.
     """
     _, _, said = source.partition(":")
-    if said and not (said.isdecimal() and 1 <= int(said[:8]) <= _MOST) or source.endswith(":"):
+    if source.endswith(":") or (said and not (said.isdecimal() and 1 <= int(said[:8]) <= _MOST)):
         raise DaedalError(
             f"{source}: {said or 'nothing'} is no number of documents from 1 to {_MOST:,}",
             f"Write {PYTHON_FUNCTIONS}:{_DOCUMENTS}",

@@ -18,7 +18,8 @@ from daedal.config import Config
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Block, Note, Sample, Table, Texts
 from daedal.evaluation.code.problems import CodeTask, Problem
-from daedal.evaluation.code.sandbox import Ending, Outcome, Program, Sandbox
+from daedal.evaluation.code.program import Ending, Outcome, Program
+from daedal.evaluation.code.sandbox import Sandbox
 from daedal.evaluation.means import share_of_pieces
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.pass_at_k import measured

@@ -1,11 +1,10 @@
-"""The built-in code task `functions`: held-out functions of `daedal.data.worlds.functions`, of families that were seen and of new ones.
-
-A model that was trained on `python-functions` has seen none of them.
+"""The built-in code task `functions`: held-out functions of `daedal.data.worlds.functions`, of families that were seen and of
+new ones. A model that was trained on `python-functions` has seen none of them.
 """
 
 from daedal.data.worlds import functions
 from daedal.evaluation.code.problems import CodeTask, Problem
-from daedal.evaluation.code.sandbox import Tests
+from daedal.evaluation.code.program import Tests
 
 FUNCTIONS = "functions"
 _EACH = 100
@@ -17,7 +16,9 @@ def function_task(count: int = _EACH) -> CodeTask:
     """So many problems of either part, in turns."""
     found = functions.problems(count)
     problems = [_problem(number, each) for number, each in enumerate(found)]
-    names = {part: frozenset(p.name for p, f in zip(problems, found, strict=True) if f.part == part) for part in _PARTS}
+    names: dict[str, frozenset[str]] = {
+        part: frozenset(p.name for p, f in zip(problems, found, strict=True) if f.part == part) for part in _PARTS
+    }
     in_turns = tuple(each for pair in zip(problems[:count], problems[count:], strict=True) for each in pair)
     return CodeTask(
         FUNCTIONS,

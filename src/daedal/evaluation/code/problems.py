@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from daedal.config import Config
 from daedal.errors import DaedalError
-from daedal.evaluation.code.sandbox import Tests
+from daedal.evaluation.code.program import Tests
 from daedal.prompting.respondent import Message, Prompt
 
 Layout = Literal["mbpp", "humaneval"]
