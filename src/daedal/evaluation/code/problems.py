@@ -152,6 +152,32 @@ def code_task(name: str, rows: Sequence[Mapping[str, Any]], where: str = "") -> 
     )  # fmt: skip
 
 
+def problem_of_tests(asked: str, tests: str) -> Problem:
+    """The problem of a prompt whose known answer is tests.
+
+    Args:
+        asked: the prompt; a program may begin in it with the function that is tested, for the answer to go on.
+        tests: statements of Python; those that are asserts, or stand alone, are the steps.
+
+    Raises:
+        DaedalError: they are none.
+    """
+    try:
+        body = ast.parse(tests.replace("\r\n", "\n")).body
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise DaedalError(f"The tests {tests[:60]!r} are no Python ({error})", "Write asserts, one a line") from None
+    steps = [ast.unparse(each) for each in body if isinstance(each, ast.Assert | ast.Expr)]
+    if not steps:
+        raise DaedalError(f"The answer {tests[:60]!r} has no tests", "Write asserts, one a line")
+    setup = "\n".join(ast.unparse(each) for each in body if not isinstance(each, ast.Assert | ast.Expr))
+    found = Tests.of(steps, setup)
+    entry = found.names[0] if len(found.names) == 1 else ""
+    begun = ""
+    if entry and (at := re.search(rf"^def {re.escape(entry)}\b", asked, re.MULTILINE)):
+        begun = asked[at.start() :].split("\n```", 1)[0].rstrip() + "\n"
+    return Problem(name=entry, asked=asked, prompt=asked, begun=begun, entry=entry, tests=found)
+
+
 def _wrong(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else "a column is of the wrong type"
 

@@ -42,6 +42,7 @@ class Sandbox:
         limits: of each.
         workers: how many at once; as many as there are processors unless given.
         unsafe: run them also where they cannot be isolated.
+        option: of the command, that says so; empty where there is none.
 
     Attributes:
         isolation: "namespaces", "bubblewrap" or "none".
@@ -51,10 +52,12 @@ class Sandbox:
         DaedalError: they cannot be isolated here.
     """
 
-    def __init__(self, limits: Limits | None = None, *, workers: int | None = None, unsafe: bool = False) -> None:
+    def __init__(
+        self, limits: Limits | None = None, *, workers: int | None = None, unsafe: bool = False, option: str = UNSAFE
+    ) -> None:
         self.limits = limits or Limits()
         self.workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 1
-        first, self.isolation = _first_server(unsafe)
+        first, self.isolation = _first_server(unsafe, option)
         self._idle: queue.SimpleQueue[_Server | None] = queue.SimpleQueue()
         self._idle.put(first)
         for _ in range(self.workers - 1):
@@ -128,18 +131,18 @@ def isolation_here() -> str:
     Raises:
         DaedalError: they cannot.
     """
-    server, found = _first_server(unsafe=False)
+    server, found = _first_server(False, UNSAFE)
     server.end()
     return found
 
 
-def _first_server(unsafe: bool) -> tuple["_Server", str]:
+def _first_server(unsafe: bool, option: str) -> tuple["_Server", str]:
     """A server by the best way that there is."""
     why = f"{sys.platform} has no namespaces"
     ways = [NAMESPACES, BUBBLEWRAP] if sys.platform == "linux" else []
     for way in ways:
-        if way == BUBBLEWRAP and shutil.which("bwrap") is None:
-            continue
+        if way == BUBBLEWRAP and (shutil.which("bwrap") is None or os.geteuid() == 0):
+            continue  # root would be root in it, whom the kernel holds to no number of processes
         server = _Server(way)
         refused = server.refused()
         if refused is None:
@@ -150,7 +153,9 @@ def _first_server(unsafe: bool) -> tuple["_Server", str]:
         raise DaedalError(
             f"Programs cannot be isolated here ({why})",
             "Run it on Linux with user namespaces or bubblewrap"
-            + ("" if sys.platform == "win32" else f", or say {UNSAFE} where you trust what the model writes"),
+            + (
+                f", or say {option} where you trust what the model writes" if option and sys.platform != "win32" else ""
+            ),
         )
     server = _Server(NONE)
     server.require_ready()

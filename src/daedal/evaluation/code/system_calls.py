@@ -1,9 +1,9 @@
 """What a program in the sandbox may ask of the Linux kernel: a seccomp filter, and what else a process gives up for good.
 
 It runs inside of the sandbox (`server.py`), so it needs the standard library alone. The filter names what is refused: the
-network, other programs, other processes' memory, mounts and namespaces, keys, BPF, io_uring, shared memory that no limit
-counts, and every call that is newer than this list. A refused call fails (EPERM), so that a program may tell of it; one of
-another architecture ends the process.
+network, other programs, other processes' memory and limits, mounts and namespaces, keys, BPF, io_uring, shared memory that no
+limit counts, and every call that is newer than this list. A refused call fails (EPERM), so that a program may tell of it; a
+call of another architecture ends the process.
 """
 
 import ctypes
@@ -47,7 +47,9 @@ _REFUSED = {
     "syslog": (103, 116), "reboot": (169, 142), "kexec_load": (246, 104), "kexec_file_load": (320, 294),
     "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106), "sethostname": (170, 161),
     "setdomainname": (171, 162), "settimeofday": (164, 170), "clock_settime": (227, 112), "adjtimex": (159, 171),
-    "clock_adjtime": (305, 266), "lookup_dcookie": (212, 18), "vhangup": (153, 58),
+    "clock_adjtime": (305, 266), "setpriority": (141, 140), "sched_setattr": (314, 274),
+    "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setaffinity": (203, 122), "ioprio_set": (251, 30),
+    "lookup_dcookie": (212, 18), "vhangup": (153, 58),
 }  # fmt: skip
 _SIGNALS = {"tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240)}
 
@@ -58,18 +60,19 @@ class _Machine(NamedTuple):
     clone: int
     kill: int
     tgkill: int
+    prlimit: int
 
 
 _MACHINES = {
-    "x86_64": _Machine(0, 0xC000003E, 56, 62, 234),
-    "aarch64": _Machine(1, 0xC00000B7, 220, 129, 131),
+    "x86_64": _Machine(0, 0xC000003E, 56, 62, 234, 302),
+    "aarch64": _Machine(1, 0xC00000B7, 220, 129, 131, 261),
 }
 _MACHINE = platform.machine()
 _CLONE3 = 435
 _NAMESPACES = 0x7E020080  # what a clone may not ask for
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _ABOVE, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST, _FIRST_HIGH = 0, 4, 16, 20  # where in the call's record they stand
+_NUMBER, _ARCHITECTURE, _FIRST = 0, 4, 16  # where in the call's record they stand
 
 
 def has_filter() -> bool:
@@ -97,6 +100,9 @@ def call_filter(machine: str, alone: int | None = None) -> bytes:
         if numbers[kind.column] >= 0:
             code += [(_EQUAL, 0, 1, numbers[kind.column]), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
     code += [(_EQUAL, 0, 3, kind.clone), (_LOAD, 0, 0, _FIRST), (_ANY_BIT, 0, 1, _NAMESPACES)]
+    code += [(_RETURN, 0, 0, _FAIL | errno.EPERM), (_LOAD, 0, 0, _NUMBER)]
+    # a process may lower its own limits only, not those of the one that it is judged by
+    code += [(_EQUAL, 0, 4, kind.prlimit), (_LOAD, 0, 0, _FIRST), (_EQUAL, 1, 0, 0)]
     code += [(_RETURN, 0, 0, _FAIL | errno.EPERM), (_LOAD, 0, 0, _NUMBER)]
     if alone is not None:
         for number in (kind.kill, kind.tgkill):
