@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
     from daedal.evaluation.report import Report
+    from daedal.evaluation.tasks.task import Task as PromptTask
     from daedal.inference.generator import Generator
+    from daedal.prompting.respondent import Respondent
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
     from daedal.training.session import TrainingResult
@@ -164,6 +166,76 @@ def evaluate(run_or_hub_id: str | Path, data: str | Path | None = None, **option
 
         return measured_again(run.path, **options)
     return measure(run_or_hub_id, data, **options)
+
+
+def evaluate_tasks(
+    model: "str | Path | Respondent",
+    tasks: "str | Path | Sequence[str | Path | PromptTask]",
+    *,
+    against: "str | Path | Respondent | None" = None,
+    out: str | Path | None = None,
+    progress: Callable[[float, float | None, str], None] | None = None,
+    told: Callable[[str], None] | None = None,
+    **options: Any,
+) -> "Report":
+    """Measure a model on tasks, zero- and few-shot, beside simple baselines; see `daedal.evaluation.tasks.evaluate`.
+
+    Args:
+        model: a run folder, the id of a model on the Hugging Face Hub, or whoever answers prompts.
+        tasks: names of built-in tasks, files, or tasks.
+        against: another model, which is asked the same.
+        out: a folder for the report.
+        options: the fields of `TaskOptions`.
+
+    Raises:
+        DaedalError: there is no such model or task, or one makes no sense.
+    """
+    from daedal.evaluation.tasks import library
+    from daedal.evaluation.tasks.evaluate import evaluate_tasks as measure
+    from daedal.evaluation.tasks.run import TaskOptions
+    from daedal.evaluation.tasks.task import Task
+
+    chosen = TaskOptions.parse(options, "evaluate")
+    named = [tasks] if isinstance(tasks, str | Path) else tasks
+    found = [task for each in named for task in ([each] if isinstance(each, Task) else library.find(each))]
+    asked, other = _respondent(model), None if against is None else _respondent(against)
+    says, parameters = _said_of(asked)
+    return measure(
+        asked, found, chosen, says=says, parameters=parameters, against=other, out=None if out is None else Path(out),
+        progress=progress, told=told,
+    )  # fmt: skip
+
+
+def tasks() -> "list[PromptTask]":
+    """The built-in tasks."""
+    from daedal.evaluation.tasks.builtin import BUILTIN
+
+    return [make() for make in BUILTIN.values()]
+
+
+def show_tasks(name: str | Path, shots: int | None = None) -> list[str]:
+    """What the tasks of a name ask; see `daedal.evaluation.tasks.shown`."""
+    from daedal.evaluation.tasks import library
+    from daedal.evaluation.tasks.shown import shown
+
+    return [shown(task, shots) for task in library.find(name)]
+
+
+def _respondent(model: "str | Path | Respondent") -> "Respondent":
+    """Whoever answers."""
+    from daedal.prompting.local import LocalModel
+
+    return LocalModel(model) if isinstance(model, str | Path) else model
+
+
+def _said_of(respondent: "Respondent") -> tuple[str, int]:
+    """What is known of whoever answers, in a line, and its number of parameters, 0 where that is not known."""
+    from daedal.prompting.local import LocalModel
+
+    if not isinstance(respondent, LocalModel):
+        return "asked through its API", 0
+    model = respondent.generator.model
+    return f"a {model.config.architecture} of {model.parameter_count:,} parameters", model.parameter_count
 
 
 def compare(

@@ -1,6 +1,8 @@
-"""`daedal evaluate`: measure a model beside its baselines."""
+"""`daedal evaluate`: measure a model beside its baselines, on data or on tasks."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from daedal.cli import console
 from daedal.cli.options import Switch
@@ -15,16 +17,22 @@ def evaluate(
     /,
     *,
     data: Path | None = None,
-    against: Path | None = None,
+    task: str | None = None,
+    shots: str | None = None,
+    limit: int | None = None,
+    seed: int | None = None,
+    chat: Switch = False,
+    against: str | None = None,
     samples: int | None = None,
     extractor: str | None = None,
     resize: str | None = None,
     split: str | None = None,
     judge: str | None = None,
     seconds: float | None = None,
+    out: Path | None = None,
     json: Switch = False,
 ) -> None:
-    """Measure a model beside its baselines, and write the report into the run folder.
+    """Measure a model beside its baselines, on data or on tasks, and write the report.
 
     Parameters
     ----------
@@ -32,9 +40,19 @@ def evaluate(
         A run folder, or the id of a model on the Hugging Face Hub.
     data
         A data folder or files to measure on, in place of the data that the run was trained on.
+    task
+        Tasks to ask a language model: built-in ones (see daedal tasks), files of YAML or of rows, with commas between.
+    shots
+        For tasks: how many examples stand before each item, such as 0,1,5; as each task says unless given.
+    limit
+        For tasks: ask the first so many items of each.
+    seed
+        For tasks: of the draw of examples; 1234 unless given, as lm-eval has it.
+    chat
+        For tasks: ask in conversations, by the model's chat template.
     against
-        For models of images: a data folder or a folder of pictures to measure against, in place of the held-out pictures of
-        the run's own data.
+        For tasks: another model, which is asked the same. For models of images: a data folder or a folder of pictures to
+        measure against, in place of the held-out pictures of the run's own data.
     samples
         For models of images: how many pictures to draw; as many as there is time for unless given.
     extractor
@@ -49,6 +67,8 @@ def evaluate(
         For models that speak: the run folder of a listener, which says what it hears.
     seconds
         About how long it may take; a minute for models of images, two for others, and a GPT takes what it takes.
+    out
+        For tasks: a folder for the report; the run folder unless given.
     json
         Print the report as JSON.
     """
@@ -57,6 +77,20 @@ def evaluate(
     from daedal.models.checkpoint import resolve
     from daedal.models.identity import identify
 
+    of_tasks: dict[str, Any] = {"shots": shots, "limit": limit, "seed": seed, "chat": chat or None, "out": out}
+    if task is not None:
+        others: dict[str, object] = {
+            "data": data, "samples": samples, "extractor": extractor, "resize": resize, "split": split, "judge": judge,
+            "seconds": seconds,
+        }  # fmt: skip
+        for name, other in others.items():
+            if other is not None:
+                raise DaedalError(f"--{name} is not for tasks", "Leave it out")
+        _on_tasks(run, task, against, of_tasks, json)
+        return
+    for name, value in of_tasks.items():
+        if value is not None:
+            raise DaedalError(f"--{name} is for tasks", "Name one with --task, or leave it out")
     pictures = {"against": against, "samples": samples, "extractor": extractor, "resize": resize}
     texts: dict[str, object] = {"split": split, "judge": judge}
     folder = resolve(run)
@@ -77,7 +111,7 @@ def evaluate(
     with console.progress() as progress:
         report = api.evaluate(
             run,
-            data=data if against is None else against,
+            data=data if against is None else Path(against),
             progress=lambda done, total, doing="": progress("evaluating", done, total, doing),
             **options,
         )
@@ -87,3 +121,40 @@ def evaluate(
         console.show(render(report))
     if report.unwritten is not None:
         raise DaedalError(report.unwritten, "The numbers above are all there is of it")
+
+
+def _on_tasks(run: str, task: str, against: str | None, given: dict[str, Any], json: bool) -> None:
+    """Ask a language model tasks."""
+    from daedal import api
+    from daedal.evaluation.terminal import render
+
+    options = {name: value for name, value in given.items() if value is not None}
+    if "shots" in options:
+        options["shots"] = _numbers(options["shots"])
+    if "out" not in options and Path(run).is_dir():
+        options["out"] = Path(run)
+    api.use_fastest_threads()
+    with console.progress() as progress:
+        report = api.evaluate_tasks(
+            run,
+            [name.strip() for name in task.split(",") if name.strip()],
+            against=against,
+            progress=partial(progress, "asking"),
+            told=console.note,
+            **options,
+        )
+    if json:
+        console.show_json(report)
+    else:
+        console.show(render(report))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Numbers with commas between."""
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = (-1,)
+    if min(found) < 0 or len(set(found)) < len(found):
+        raise DaedalError(f"--shots {text}: these are no different numbers of examples", "Write them as 0,1,5")
+    return found

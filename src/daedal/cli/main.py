@@ -18,6 +18,7 @@ _GROUPS = {
     "align": "Align a model with what people prefer: by preferences, or by a reward for its answers.",
     "keys": "Make and revoke the keys of a server.",
     "bench": "Measure how fast a model answers on this machine.",
+    "tasks": "List the tasks that a model can be asked, and show what they ask.",
 }
 _COMMANDS = {
     "generate": "Write text, draw pictures, compose tunes, speak or make clips, with a trained model.",
@@ -35,7 +36,7 @@ _COMMANDS = {
     "recommend": "Say what people may like next, with a recommender.",
     "chat": "Talk with a model in the terminal.",
     "serve": "Serve models to whatever speaks the OpenAI API.",
-    "evaluate": "Measure a model beside its baselines, and write the report.",
+    "evaluate": "Measure a model beside its baselines or on tasks, and write the report.",
     "compare": "Let two models answer the same prompts, and say which of them is preferred.",
     "merge": "Write a LoRA and its base as one model.",
     "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",

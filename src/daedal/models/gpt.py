@@ -235,6 +235,36 @@ class GPT(Model):
         out: Tensor = self.transformer(x, frame)
         return out
 
+    def branching(
+        self,
+        ids: Int[Tensor, "batch time"],
+        positions: Int[Tensor, "batch time"],
+        seen: Float[Tensor, "batch 1 time total"],
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "batch time width"]:
+        """The same of rows that branch: texts that begin alike, whose common beginning is read once.
+
+        Args:
+            positions: of each token in its text.
+            seen: 0 where a token sees another, those of the cache first; minus infinity elsewhere.
+            cache: what stands before all of them; the rows are added to it.
+
+        Raises:
+            DaedalError: the model sees only a window, or writes pictures.
+        """
+        if self.config.grid is not None or self.config.sliding_window is not None:
+            raise DaedalError("This model reads texts one by one", "Do not let them branch")
+        past = 0 if cache is None else cache.length
+        x = self.embedding(ids)
+        if self.positions is not None:
+            x = x + self.positions(positions)
+        turns = None if self.rotary is None else self.rotary.turns(positions, int(positions.max()) + 1)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
+        frame = Frame(ids.shape[1], past, None, turns, cache, x.device, x.dtype, ids, x, seen=seen)
+        out: Tensor = self.transformer(x, frame)
+        return out
+
     def states(self, sequences: Sequences) -> Float[Tensor, "tokens width"]:
         """The same of rows that lie one after the other, each of which sees itself alone.
 

@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from daedal.codecs.conversation import Conversation
 from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
+from daedal.inference.continuations import likelihoods, rolling
 from daedal.inference.generator import Generator
 from daedal.inference.skill import fingerprint
 from daedal.models.gpt import GPT
-from daedal.prompting.respondent import Likelihood, Message, Question, Reply, Wording
+from daedal.prompting.respondent import Likelihood, Message, Prompt, Question, Reply, Wording
 
 
 class LocalModel:
@@ -51,11 +53,18 @@ class LocalModel:
                 ),
             )
 
-    def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, Likelihood]]:
-        raise NotImplementedError
+    def likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> Iterator[tuple[int, Likelihood]]:
+        codec, template = self.generator.codec, self.generator.template
+        asked: list[tuple[str | list[int], str]] = []
+        for context, text in pairs:
+            known = context if isinstance(context, str) else Conversation(template, codec, list(context)).ids
+            asked.append((known, text))
+        for place, found in likelihoods(self.generator.model, codec, asked):
+            yield place, Likelihood(*found)
 
     def rolling(self, texts: Sequence[str]) -> Iterator[tuple[int, Likelihood]]:
-        raise NotImplementedError
+        for place, found in rolling(self.generator.model, self.generator.codec, texts):
+            yield place, Likelihood(*found)
 
     def rendered(self, messages: Sequence[Message]) -> str:
         return self.generator.template.render(list(messages))

@@ -99,11 +99,12 @@ class Respondent(Protocol):
         """
         ...
 
-    def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, Likelihood]]:
-        """Of each second text after the first, with its place; tokens are counted as lm-eval does (`continuations.py`).
+    def likelihoods(self, pairs: Sequence[tuple[Prompt, str]]) -> Iterator[tuple[int, Likelihood]]:
+        """Of each text after a text or as the answer in a conversation, with its place; tokens are counted as lm-eval does
+        (`continuations.py`).
 
         Raises:
-            DaedalError: the model gives no likelihoods of texts.
+            DaedalError: the model gives no likelihoods of texts, or none of answers.
         """
         ...
 

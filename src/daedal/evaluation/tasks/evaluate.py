@@ -1,0 +1,320 @@
+"""Measure a model on tasks: ask, score, set baselines beside, and report. It is what `daedal evaluate --task` does."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from daedal import __version__
+from daedal.errors import DaedalError
+from daedal.evaluation.blocks import Block, Lines, Table
+from daedal.evaluation.measurement import Measurement, define
+from daedal.evaluation.page import report_page
+from daedal.evaluation.report import Baseline, DataFacts, ModelFacts, Presentation, Report
+from daedal.evaluation.tasks.group import mean_of_group
+from daedal.evaluation.tasks.items import ItemResults, Scored
+from daedal.evaluation.tasks.run import Job, TaskOptions, prepare, run
+from daedal.evaluation.tasks.simple import simple_baselines
+from daedal.evaluation.tasks.task import Task
+from daedal.files import make_folder, require_place, write_json, write_text
+from daedal.prompting.respondent import Respondent
+
+JSON, PAGE = "tasks.json", "tasks.html"
+_SHOWN = 8
+_CHARACTERS = 400
+
+Progress = Callable[[float, float | None, str], None]
+
+
+def evaluate_tasks(
+    respondent: Respondent,
+    tasks: Sequence[Task],
+    options: TaskOptions | None = None,
+    *,
+    says: str = "",
+    parameters: int = 0,
+    against: Respondent | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    told: Callable[[str], None] | None = None,
+) -> Report:
+    """A model's numbers on tasks, each with its interval, beside simple baselines.
+
+    Args:
+        says: what the model is, in a line.
+        against: another model, asked the same; the two are compared item by item.
+        out: a folder for the report, as a page and as JSON.
+        progress: told how many items are done, of how many, and what is asked.
+        told: given a line for each task that is done.
+
+    Raises:
+        DaedalError: a task or an item makes no sense, which is said before anything is asked; or the model cannot be asked.
+    """
+    options, started = options or TaskOptions(), time.monotonic()
+    if not tasks:
+        raise DaedalError("There are no tasks", "Name one: daedal tasks lists them")
+    if len({task.name for task in tasks}) < len(tasks):
+        raise DaedalError("Two tasks have the same name", "Give each a name of its own")
+    if out is not None:
+        require_place(out / PAGE)  # before anything is asked
+    if progress is not None:
+        progress(0, None, "reading")
+    jobs = prepare(tasks, options)
+    results = _ask(respondent, jobs, 0, 2 if against is not None else 1, progress, told)
+    others = [] if against is None else _ask(against, jobs, 1, 2, progress, told)
+    found = TaskReport(respondent, jobs, results, options)
+    report = found.report(says, parameters, against, others, started)
+    return report if out is None else write(report, out)
+
+
+def write(report: Report, folder: Path) -> Report:
+    """Write the page and the record; gives the report that knows where they are.
+
+    Raises:
+        DaedalError: the disk is full or the folder cannot be written.
+    """
+    make_folder(folder)
+    write_json(folder / JSON, report.model_dump(mode="json"))
+    write_text(folder / PAGE, report_page(report))
+    return report.model_copy(update={"written": (str(folder / PAGE), str(folder / JSON))})
+
+
+def _ask(
+    respondent: Respondent,
+    jobs: Sequence[Job],
+    number: int,
+    of: int,
+    progress: Progress | None,
+    told: Callable[[str], None] | None,
+) -> list[ItemResults]:
+    """The results of all jobs of one model."""
+    total, done = of * sum(map(len, jobs)), number * sum(map(len, jobs))
+    results = []
+    for job in jobs:
+        name = f"{job.task.title}, {job.shots} shots"
+
+        def tell(count: int, before: int = done, doing: str = name) -> None:
+            if progress is not None:
+                progress(before + count, total, doing)
+
+        tell(0)
+        results.append(run(respondent, job, tell))
+        done += len(job)
+        if told is not None:
+            numbers = (f"{scored.name} {_short(scored)}" for scored in results[-1].scores.values())
+            told(f"{respondent.name}: {name}: {', '.join(numbers)}")
+    return results
+
+
+def _short(scored: Scored) -> str:
+    found = scored.number()
+    ends = "" if found.interval is None else f" [{found.interval[0]:.3g}, {found.interval[1]:.3g}]"
+    return f"{found.value:.3g}{ends}"
+
+
+class TaskReport:
+    """What a model did on tasks, as measurements and blocks."""
+
+    def __init__(
+        self, respondent: Respondent, jobs: Sequence[Job], results: Sequence[ItemResults], options: TaskOptions
+    ) -> None:
+        self.respondent, self.jobs, self.results, self.options = respondent, jobs, results, options
+
+    def report(
+        self, says: str, parameters: int, against: Respondent | None, others: Sequence[ItemResults], started: float
+    ) -> Report:
+        tasks = list(dict.fromkeys(job.task.title for job in self.jobs))
+        items = sum(len(job) for job in {job.task.name: job for job in self.jobs}.values())
+        named = ", ".join(tasks[:6]) + (f" and {len(tasks) - 6} more" if len(tasks) > 6 else "")
+        every = hashlib.sha256("".join(_hash(each.hashes) for each in self.results).encode()).hexdigest()
+        measurements = [
+            self._measurement(job, scored, self.respondent)
+            for job, result in zip(self.jobs, self.results, strict=True)
+            for scored in result.scores.values()
+        ]
+        headline = tuple(each.quantity.split("/")[0] for each in measurements[:3])
+        return Report(
+            daedal=__version__,
+            model=ModelFacts(
+                name=self.respondent.name, parameters=parameters, hash=self.respondent.identity, says=says or "a language model"
+            ),
+            data=DataFacts(
+                name=named, hash=every, says=f"{named}: {items:,} items", notes=tuple(self._notes()),
+            ),
+            presentation=Presentation(
+                what="A language model, asked", data="tasks", task="text-generation", tag="tasks", use="", limits="",
+                headlines=headline,
+            ),
+            measurements=(*self._groups(), *measurements), baselines=tuple(self._baselines()),
+            blocks=tuple(self._blocks(against, others)), seconds=round(time.monotonic() - started, 2),
+            sampling={"seed": self.options.seed, "chat": self.options.chat, "limit": self.options.limit},
+        )  # fmt: skip
+
+    def _measurement(self, job: Job, scored: Scored, of: Respondent) -> Measurement:
+        found = scored.number(self.options.seed)
+        return Measurement(
+            **self._of(job, scored),
+            value=found.value,
+            interval=found.interval,
+            interval_method=found.how if found.interval else "",
+            model_hash=of.identity,
+        )
+
+    def _of(self, job: Job, scored: Scored) -> dict[str, Any]:
+        """What is the same of a number, whoever it is of."""
+        place = self.jobs.index(job)
+        return {
+            "name": f"{job.task.title} {scored.name}" + (f", {job.shots} shots" if self._shown_shots else ""),
+            "unit": scored.metric.unit,
+            "n": len(job),
+            "pieces": "items",
+            "definition": definition(job, scored, self.options),
+            "data_hash": _hash(self.results[place].hashes),
+            "seed": self.options.seed if job.shots else None,
+            "better": scored.better,
+        }
+
+    @property
+    def _shown_shots(self) -> bool:
+        return any(job.shots for job in self.jobs)
+
+    def _groups(self) -> list[Measurement]:
+        """Means over the tasks of a group."""
+        found = []
+        members: dict[tuple[str, int], list[int]] = {}
+        for place, job in enumerate(self.jobs):
+            if job.task.group:
+                members.setdefault((job.task.group, job.shots), []).append(place)
+        for (group, shots), places in members.items():
+            if len(places) < 2:
+                continue
+            names = [
+                name for name in self.results[places[0]].scores if all(name in self.results[p].scores for p in places)
+            ]
+            for name in names:
+                scores = [self.results[place].scores[name] for place in places]
+                if not all(each.metric.mean for each in scores):
+                    continue
+                number = mean_of_group([each.values for each in scores])
+                found.append(
+                    Measurement(
+                        name=f"{group} {name}, mean of {len(places)}" + (f", {shots} shots" if self._shown_shots else ""),
+                        value=number.value, unit=scores[0].metric.unit, interval=number.interval, interval_method=number.how,
+                        n=sum(len(each.values) for each in scores), pieces="items", better=scores[0].better,
+                        definition=define(_slug(f"{group}-{name}-{shots}-shots"), 1, mean=f"{len(places)}-tasks",
+                            chat="yes" if self.options.chat else "no"),
+                        model_hash=self.respondent.identity,
+                        data_hash=_hash([_hash(self.results[place].hashes) for place in places]),
+                    )
+                )  # fmt: skip
+        return found
+
+    def _baselines(self) -> list[Baseline]:
+        """Simple answers to the same items, scored in the same way."""
+        found: dict[str, tuple[str, list[Measurement]]] = {}
+        for job, result in zip(self.jobs, self.results, strict=True):
+            for baseline in simple_baselines(job, result):
+                measurements = found.setdefault(baseline.name, (baseline.why, []))[1]
+                for name, number in baseline.numbers.items():
+                    ends = {"interval": number.interval, "interval_method": number.how if number.interval else ""}
+                    measurements.append(
+                        Measurement(**self._of(job, result.scores[name]), value=number.value, **ends, model_hash="")
+                    )
+        return [Baseline(name=name, why=why, measurements=tuple(each)) for name, (why, each) in found.items()]
+
+    def _notes(self) -> list[str]:
+        """What was done with the prompts."""
+        chat = (
+            "as turns of the model's own chat template"
+            if self.options.chat
+            else "as plain text, without a chat template"
+        )
+        notes = [f"asked {chat}"]
+        samplers = {job.task.definition.fewshot_config.sampler for job in self.jobs if job.shots}
+        said = {
+            "default": "drawn for each item as lm-eval draws them", "first_n": "the first of their split",
+            "balanced": "balanced by class, the same for all items but where one is an item or nearly one",
+        }  # fmt: skip
+        notes += [f"examples: {said[each]}, seed {self.options.seed}" for each in sorted(samplers)]
+        for job, result in zip(self.jobs, self.results, strict=True):
+            if result.truncated:
+                notes.append(
+                    f"{job.task.title}, {job.shots} shots: {result.truncated:,} of {len(job) * job.task.definition.repeats:,} "
+                    f"answers were cut at {job.task.definition.generation_kwargs.max_gen_toks} tokens"
+                )
+        return notes
+
+    def _blocks(self, against: Respondent | None, others: Sequence[ItemResults]) -> list[Block]:
+        return [*self._curves(), *self._said()]
+
+    def _curves(self) -> list[Block]:
+        """Values over shots, where there are several."""
+        blocks: list[Block] = []
+        for name in dict.fromkeys(job.task.name for job in self.jobs):
+            places = [place for place, job in enumerate(self.jobs) if job.task.name == name]
+            if len(places) < 2:
+                continue
+            lines = []
+            for metric in self.results[places[0]].scores:
+                numbers = [self.results[place].scores[metric].number(self.options.seed) for place in places]
+                shots = [float(self.jobs[place].shots) for place in places]
+                lines.append((metric, tuple(zip(shots, (each.value for each in numbers), strict=True))))
+                ends = [each.interval for each in numbers if each.interval is not None]
+                if len(ends) == len(numbers):
+                    lines += [
+                        (f"{metric}, {which}", tuple(zip(shots, (each[end] for each in ends), strict=True)))
+                        for end, which in enumerate(("lower end", "upper end"))
+                    ]
+            title = f"{self.jobs[places[0]].task.title} by shots"
+            blocks.append(
+                Lines(title=title, says="With the ends of the 95 % intervals.", across="shots", lines=tuple(lines))
+            )
+        return blocks
+
+    def _said(self) -> list[Block]:
+        """The first items of each task, and what the model said."""
+        rows = []
+        for job, result in zip(self.jobs, self.results, strict=True):
+            for place, said in enumerate(result.answers[: max(1, _SHOWN // len(self.jobs))]):
+                item, prompt = job.items[place], job.prompts[place][0] if job.prompts[place] else ""
+                asked = prompt if isinstance(prompt, str) else "\n".join(f"{m['role']}: {m['content']}" for m in prompt)
+                right = ", ".join(item.choices[each] for each in item.gold) or ", ".join(item.targets)
+                rows.append((f"{job.task.title}, {job.shots} shots", _cut(asked, end=True), _cut(said), _cut(right)))
+        brief = "the page shows the first items and what was said of them"
+        head = ("task", "asked", "said", "right")
+        return (
+            [Table(title="The first items", says="Not chosen.", head=head, rows=tuple(rows), brief=brief)]
+            if rows
+            else []
+        )
+
+
+def definition(job: Job, scored: Scored, options: TaskOptions) -> str:
+    """What a number is, so that two of the same definition may be compared."""
+    task = job.task.definition
+    state = json.dumps(task.model_dump(mode="json", exclude={"dataset_kwargs"}), sort_keys=True, default=str)
+    conditions: dict[str, object] = {"task": hashlib.sha256(state.encode()).hexdigest()[:12]}
+    if task.output_type != "loglikelihood_rolling":
+        conditions["prompt"] = "chat-template" if options.chat else "text"
+    if job.shots:
+        conditions |= {"examples": task.fewshot_config.sampler, "seed": options.seed}
+    if options.limit is not None:
+        conditions["items"] = f"first-{len(job)}"
+    return define(_slug(f"{job.task.name}-{scored.name}-{job.shots}-shots"), 1, **conditions)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "task"
+
+
+def _hash(hashes: Sequence[str]) -> str:
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _cut(text: str, end: bool = False) -> str:
+    if len(text) <= _CHARACTERS:
+        return text
+    return f"…{text[-_CHARACTERS:]}" if end else f"{text[:_CHARACTERS]}…"

@@ -1,0 +1,182 @@
+"""Asking a model the items of tasks: everything is prepared, and so checked, before anything is asked."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from daedal.config import Config
+from daedal.evaluation.tasks.items import ItemResults, Scored
+from daedal.evaluation.tasks.metrics import Chosen, Outcome, Predicted, Written
+from daedal.evaluation.tasks.shots import examples
+from daedal.evaluation.tasks.task import Item, Task, digest
+from daedal.prompting.respondent import Likelihood, Prompt, Question, Respondent, Wording
+
+_SHOWN = 200
+Tell = Callable[[int], None]
+
+
+class TaskOptions(Config):
+    """How tasks are put to a model.
+
+    Attributes:
+        shots: numbers of examples before each item, each measured by itself; as the task says unless given.
+        limit: items of each task, the first ones.
+        seed: of the draw of examples.
+        chat: questions and answers as turns of a conversation, by the model's own chat template.
+    """
+
+    shots: tuple[int, ...] | None = None
+    limit: int | None = Field(None, ge=1)
+    seed: int = Field(1234, ge=0, lt=2**31)
+    chat: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task with so many shots, ready to be asked.
+
+    Attributes:
+        prompts: of each item, one for each of its questions.
+    """
+
+    task: Task
+    shots: int
+    items: list[Item]
+    prompts: list[list[Prompt]]
+    chat: bool
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def prepare(tasks: Sequence[Task], options: TaskOptions) -> list[Job]:
+    """All that is to be asked.
+
+    Raises:
+        DaedalError: a task, an item or a number of shots makes no sense.
+    """
+    jobs = []
+    for task in tasks:
+        places = range(min(len(task.rows), options.limit or len(task.rows)))
+        items = [task.item(place) for place in places]
+        for count in options.shots or (task.definition.num_fewshot or 0,):
+            chosen = examples(task, count, places, options.seed)
+            prompts = [task.prompt(item, rows, options.chat) for item, rows in zip(items, chosen, strict=True)]
+            jobs.append(Job(task, count, items, prompts, options.chat))
+    return jobs
+
+
+def run(respondent: Respondent, job: Job, tell: Tell | None = None) -> ItemResults:
+    """Ask the items of a job and score the answers.
+
+    Args:
+        tell: told how many items are done.
+
+    Raises:
+        DaedalError: as the respondent.
+    """
+    kind = job.task.definition.output_type
+    if kind == "generate_until":
+        return _written(respondent, job, tell)
+    asked, owners = _pairs(job) if kind != "loglikelihood_rolling" else ([], list(range(len(job))))
+    texts = [item.targets[0] if item.targets else "" for item in job.items]
+    answers = respondent.rolling(texts) if kind == "loglikelihood_rolling" else respondent.likelihoods(asked)
+    found: list[Likelihood | None] = [None] * len(owners)
+    for place, each in _counted(answers, owners, len(job), tell):
+        found[place] = each
+    known = [each for each in found if each is not None]
+    outcomes: list[Outcome] = []
+    if kind != "multiple_choice":
+        outcomes = [Predicted(each.nats, each.greedy, text) for each, text in zip(known, texts, strict=True)]
+    else:
+        start = 0
+        for item, count in zip(job.items, np.bincount(owners, minlength=len(job)).tolist(), strict=True):
+            own, choices = known[start : start + count], len(item.choices)
+            start += count
+            nats = np.array([each.nats for each in own])
+            alone = nats[choices:] if count > choices else None
+            greedy = [each.greedy for each in own[:choices]]
+            outcomes.append(Chosen(item.choices, nats[:choices], greedy, item.gold, alone))
+    scores = {}
+    for metric, options, higher in job.task.metrics:
+        scores[metric.name] = Scored(metric, metric.score(outcomes, **options), better=_better(metric.better, higher))
+    said = tuple(
+        each.choices[int(np.argmax(each.nats))] if isinstance(each, Chosen) else f"{each.nats:.4f} nats"
+        for each in outcomes
+        if isinstance(each, Chosen | Predicted)
+    )
+    return ItemResults(job.task.name, job.shots, _hashes(job), scores, answers=said)
+
+
+def _better(own: str, higher: bool | None) -> str:
+    """Which way is better, as the task says, or the metric."""
+    return own if higher is None else "higher" if higher else "lower"
+
+
+def _hashes(job: Job) -> tuple[str, ...]:
+    return tuple(digest(item.row) for item in job.items)
+
+
+def _counted(answers: Any, owners: Sequence[int], items: int, tell: Tell | None) -> Iterator[tuple[int, Any]]:
+    """The answers, while items are counted whose answers are all there."""
+    left, done = np.bincount(owners, minlength=items) if len(owners) else np.zeros(items, dtype=int), 0
+    for place, each in answers:
+        left[owners[place]] -= 1
+        if left[owners[place]] == 0:
+            done += 1
+            if tell is not None:
+                tell(done)
+        yield place, each
+
+
+def _pairs(job: Job) -> tuple[list[tuple[Prompt, str]], list[int]]:
+    """What is asked for its likelihood, and the item of each."""
+    task = job.task
+    delimiter = "" if job.chat else task.definition.target_delimiter
+    alone = any(metric.name == "acc_mutual_info" for metric, _, _ in task.metrics)
+    pairs: list[tuple[Prompt, str]] = []
+    owners: list[int] = []
+    for place, (item, prompts) in enumerate(zip(job.items, job.prompts, strict=True)):
+        if task.definition.output_type == "loglikelihood":
+            own: list[tuple[Prompt, str]] = [(prompts[0], item.targets[0])]
+        elif item.several_questions:
+            own = [(prompt, f"{delimiter}{item.targets[0]}") for prompt in prompts]
+        else:
+            own = [(prompts[0], f"{delimiter}{choice}") for choice in item.choices]
+        if alone:
+            own += [("", f"{delimiter}{choice}") for choice in item.choices]
+        pairs += own
+        owners += [place] * len(own)
+    return pairs, owners
+
+
+def _written(respondent: Respondent, job: Job, tell: Tell | None) -> ItemResults:
+    """The same of answers that are written."""
+    task, how = job.task, job.task.definition.generation_kwargs
+    repeats = task.definition.repeats
+    wording = Wording(max_tokens=how.max_gen_toks, temperature=how.sampled, stop=task.stops)
+    questions, owners = [], []
+    for place, prompts in enumerate(job.prompts):
+        questions += [Question(prompts[0], sample) for sample in range(repeats)]
+        owners += [place] * repeats
+    said: list[list[str]] = [[""] * repeats for _ in job.items]
+    cut = 0
+    for number, reply in _counted(respondent.answer(questions, wording), owners, len(job), tell):
+        said[owners[number]][number % repeats] = reply.text
+        cut += reply.finish_reason != "stop"
+    scores = {}
+    for filters, apply in task.filters:
+        outcomes = [
+            Written(apply(list(answers), item.row), item.targets, item.row)
+            for answers, item in zip(said, job.items, strict=True)
+        ]
+        for metric, options, higher in task.metrics:
+            scored = Scored(
+                metric, metric.score(outcomes, **options), filters.name if len(task.filters) > 1 else "",
+                _better(metric.better, higher),
+            )  # fmt: skip
+            scores[scored.name] = scored
+    return ItemResults(task.name, job.shots, _hashes(job), scores, cut, tuple(each[0] for each in said))
