@@ -3,8 +3,8 @@
 python benchmarks/lm_eval_parity.py DATA RUN [--limit N] [--tasks arc_easy,blimp,...] [--batch 16]
 
 DATA is a folder with the authors' files as `arc/`, `blimp/BLiMP.zip`, `gsm8k/`, `superglue/`, `truthfulqa/` and
-`../text/wikitext-2/test.txt`; RUN a GPT that transformers opens. Both run on one thread; opening the model is not timed, reading
-the data and building the prompts is.
+`../text/wikitext-2/test.txt`; RUN a GPT that transformers opens. Both run on one thread. Opening the model is not
+timed; reading the data and building the prompts is.
 """
 
 import argparse
@@ -90,7 +90,13 @@ def theirs(
     started = time.perf_counter()
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     results = lm_eval.simple_evaluate(
-        model=model, tasks=names, num_fewshot=shots, limit=limit, task_manager=manager, bootstrap_iters=0, verbosity="ERROR"
+        model=model,
+        tasks=names,
+        num_fewshot=shots,
+        limit=limit,
+        task_manager=manager,
+        bootstrap_iters=0,
+        verbosity="ERROR",
     )["results"]
     seconds = time.perf_counter() - started
     found = {

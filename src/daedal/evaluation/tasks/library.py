@@ -11,7 +11,8 @@ from daedal.evaluation.tasks import recognised
 from daedal.evaluation.tasks.builtin import BUILTIN
 from daedal.evaluation.tasks.data_files import FORMATS, splits
 from daedal.evaluation.tasks.task import Task
-from daedal.evaluation.tasks.yaml_file import Located, definition_of, group_of, read, siblings
+from daedal.evaluation.tasks.yaml_file import Located, Mark, definition_of, group_of, read, siblings
+from daedal.marked_yaml import Place
 
 _YAML = (".yaml", ".yml")
 
@@ -70,7 +71,8 @@ def of_file(path: Path) -> list[Task]:
             below = of_file(near[name])
             found += below if not changes else [_task(read(near[name]), near[name], {**changes, "task": name})]
         elif not isinstance(each, str) and len(changes) > 1:
-            inline = Located(dict(changes), _below(located, ("task", place)), located.texts)
+            at = ("task", place)
+            inline = Located(dict(changes), _below(located.keys, at), _below(located.marks, at), located.texts)
             found.append(_task(inline, path, {}))
         else:
             raise located.fault(("task", place), f"there is no task {name} beside {path.name}", "Put its file there")
@@ -79,9 +81,9 @@ def of_file(path: Path) -> list[Task]:
     return found
 
 
-def _below(located: Located, path: tuple[str | int, ...]) -> dict[tuple[str | int, ...], Any]:
+def _below(marks: Mapping[Place, Mark], path: Place) -> dict[Place, Mark]:
     """The marks below a value."""
-    return {each[len(path) :]: mark for each, mark in located.marks.items() if each[: len(path)] == path}
+    return {each[len(path) :]: mark for each, mark in marks.items() if each[: len(path)] == path}
 
 
 def _is_group(path: Path) -> bool:

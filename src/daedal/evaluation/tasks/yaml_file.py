@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from pydantic import ValidationError
 
+from daedal import marked_yaml
 from daedal.errors import DaedalError
 from daedal.evaluation.tasks.definition import Definition
 from daedal.files import read_bytes
+from daedal.marked_yaml import Place
 
 _MOST = 2**24
-_VALUES = 200_000  # of a file, aliases written out
 _PYTHON = {
     "process_docs": "prepare the rows in the file", "process_results": "name a built-in metric",
     "custom_dataset": "name a file in dataset_kwargs", "use_prompt": "write the prompt as doc_to_text",
@@ -26,8 +26,6 @@ _PYTHON = {
 _OF_GROUPS = ("group", "group_alias", "task", "tag", "aggregate_metric_list", "metadata", "include")
 _IGNORED = ("unsafe_code", "group_alias", "task_alias")
 _TASK_FILES = (".yaml", ".yml")
-
-Path_ = tuple[str | int, ...]
 
 
 class Mark(NamedTuple):
@@ -42,23 +40,24 @@ class Mark(NamedTuple):
 
 
 class Located:
-    """The values of a file, and where each stands.
+    """The values of a file and of those that it includes, and where each stands.
 
     Attributes:
+        keys, marks: where the name of a value stands, and itself.
         texts: of the files, to find a word behind a place.
     """
 
-    def __init__(self, values: dict[str, Any], marks: dict[Path_, Mark], texts: dict[Path, str]) -> None:
-        self.values, self.marks, self.texts = values, marks, texts
+    def __init__(
+        self, values: dict[str, Any], keys: dict[Place, Mark], marks: dict[Place, Mark], texts: dict[Path, str]
+    ) -> None:
+        self.values, self.keys, self.marks, self.texts = values, keys, marks, texts
 
-    def mark(self, path: Path_) -> Mark | None:
+    def mark(self, path: Place, key: bool = False) -> Mark | None:
         """Where a value stands, or what it is part of."""
-        for length in range(len(path), -1, -1):
-            if (found := self.marks.get(path[:length])) is not None:
-                return found
-        return None
+        known = self.keys if key else self.marks
+        return next((known[path[:length]] for length in range(len(path), -1, -1) if path[:length] in known), None)
 
-    def word(self, path: Path_, word: str) -> Mark | None:
+    def word(self, path: Place, word: str) -> Mark | None:
         """Where a word stands in a value, or the value."""
         mark = self.mark(path)
         if mark is None:
@@ -72,7 +71,7 @@ class Located:
         before = text[: start + found.start()]
         return Mark(mark.file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
 
-    def fault(self, path: Path_, what: str, fix: str, word: str | None = None) -> DaedalError:
+    def fault(self, path: Place, what: str, fix: str, word: str | None = None) -> DaedalError:
         """A mistake at a value, or at a word of it."""
         mark = self.mark(path) if word is None else self.word(path, word)
         return DaedalError(f"{mark}: {what}" if mark else what, fix)
@@ -101,74 +100,27 @@ def read(path: Path) -> Located:
 def _read(path: Path, above: tuple[Path, ...]) -> Located:
     if path.resolve() in above:
         raise DaedalError(f"{path} includes itself", "Break the circle of include")
-    try:
-        text = read_bytes(path, _MOST).decode("utf-8")
-    except UnicodeDecodeError:
-        raise DaedalError(f"{path} is not UTF-8", "Save it as UTF-8") from None
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if not isinstance(node, yaml.MappingNode):
-            raise DaedalError(f"{path} is no task: its YAML is no mapping of fields", "Begin with task: NAME")
-        marks: dict[Path_, Mark] = {}
-        values = _value(node, (), marks, path, loader, frozenset())
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or "cannot be read"
-        raise DaedalError(f"{where}: this is no YAML: {problem}", "Correct it there") from None
-    except RecursionError:
-        raise DaedalError(f"{path} is nested too deeply", "Write it flatter") from None
-    finally:
-        loader.dispose()
-    texts = {path: text}
+    document = marked_yaml.read(
+        path, refused={"!function": "Task files run no Python: use Jinja, or a built-in metric"}
+    )
+    if not isinstance(document.value, dict):
+        raise DaedalError(f"{path} is no task: its YAML is no mapping of fields", "Begin with task: NAME")
+    values = dict(document.value)
+    keys = {place: Mark(path, mark.line + 1, mark.column + 1) for place, mark in document.marks.items()}
+    marks = {place: Mark(path, mark.text_line + 1, mark.text_column + 1) for place, mark in document.marks.items()}
+    texts = {path: read_bytes(path, _MOST).decode("utf-8-sig")}
     included = values.pop("include", None)
     for name in [included] if isinstance(included, str) else included or ():
         if not isinstance(name, str):
-            raise DaedalError(f"{marks[('include',)]}: {name!r} is no file", "Include a file by its name")
+            raise document.error(("include",), f"{name!r} is no file", "Include a file by its name")
         below = _read(path.parent / name, (*above, path.resolve()))
         for field, value in below.values.items():
             if field not in values:
                 values[field] = value
+                keys |= {each: mark for each, mark in below.keys.items() if each[:1] == (field,)}
                 marks |= {each: mark for each, mark in below.marks.items() if each[:1] == (field,)}
         texts |= below.texts
-    return Located(values, marks, texts)
-
-
-def _value(
-    node: yaml.Node, path: Path_, marks: dict[Path_, Mark], file: Path, loader: yaml.SafeLoader, above: frozenset[int]
-) -> Any:
-    """A value, with the marks of all that is in it."""
-    marks[path] = Mark(file, node.start_mark.line + 1, node.start_mark.column + 1)
-    if len(marks) > _VALUES:
-        raise DaedalError(f"{file} says more than {_VALUES:,} values", "Make it smaller")
-    if id(node) in above:
-        raise DaedalError(f"{marks[path]}: an alias contains itself", "Write the value out")
-    if node.tag == "!function" or node.tag.startswith(("!", "tag:yaml.org,2002:python")):
-        if node.tag == "!function":
-            name = path[-1] if path else "a field"
-            fix = _PYTHON.get(str(name), "Write it as Jinja, or name a built-in metric")
-            raise DaedalError(
-                f"{marks[path]}: !function {node.value} is Python that {name} would run, and task files run none here",
-                fix[:1].upper() + fix[1:],
-            )
-        raise DaedalError(f"{marks[path]}: the tag {node.tag} is not known", "Write a plain value")
-    above = above | {id(node)}
-    if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)
-        found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
-            key = key if isinstance(key, str) else str(key)
-            inner = (*path, key)
-            found[key] = _value(value_node, inner, marks, file, loader, above)
-            start = key_node.start_mark
-            if not isinstance(value_node, yaml.ScalarNode):
-                marks[inner] = Mark(file, start.line + 1, start.column + 1)
-        return found
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(each, (*path, place), marks, file, loader, above) for place, each in enumerate(node.value)]
-    return loader.construct_object(node, deep=True)
+    return Located(values, keys, marks, texts)
 
 
 def group_of(found: Located) -> Group | None:
@@ -218,7 +170,7 @@ def definition_of(found: Located, changes: Mapping[str, Any] | None = None) -> D
         raise found.fault(path, f"{name}: {message}", "Correct that value") from None
 
 
-def _known(path: Path_) -> tuple[str, ...]:
+def _known(path: Place) -> tuple[str, ...]:
     """The fields where an unknown one was found."""
     model: Any = Definition
     for part in path[:-1]:
@@ -238,17 +190,11 @@ def _model_in(annotation: Any) -> Any:
     return next((found for each in getattr(annotation, "__args__", ()) if (found := _model_in(each))), None)
 
 
-def _unknown(found: Located, path: Path_, known: tuple[str, ...], of: str) -> DaedalError:
+def _unknown(found: Located, path: Place, known: tuple[str, ...], of: str) -> DaedalError:
     name = str(path[-1])
     near = difflib.get_close_matches(name, known, n=1)
-    mark = found.mark(path)
-    # The mark of a scalar is that of the value: the name stands before it
-    if mark is not None:
-        line = found.texts[mark.file].splitlines()[mark.line - 1]
-        if (at := line.find(f"{name}:")) >= 0:
-            mark = Mark(mark.file, mark.line, at + 1)
     fix = f"Did you mean {near[0]}?" if near else "Remove it"
-    return DaedalError(f"{mark}: {of} has no field {name}", fix)
+    return DaedalError(f"{found.mark(path, key=True)}: {of} has no field {name}", fix)
 
 
 def siblings(folder: Path) -> dict[str, Path]:
