@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daedal.errors import DaedalError
+
 if TYPE_CHECKING:
     from daedal.alignment.rewards import Reward
     from daedal.data.examples import ExampleDataset
     from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
+    from daedal.evaluation.code.problems import CodeTask
     from daedal.evaluation.report import Report
     from daedal.evaluation.tasks.task import Task as PromptTask
     from daedal.inference.generator import Generator
@@ -185,18 +188,27 @@ def evaluate_tasks(
         tasks: names of built-in tasks, files, or tasks.
         against: another model, which is asked the same.
         out: a folder for the report.
-        options: the fields of `TaskOptions`.
+        options: the fields of `TaskOptions`; of tasks that ask for programs those of `CodeOptions`, and `unsafe_sandbox`.
 
     Raises:
         DaedalError: there is no such model or task, or one makes no sense.
     """
+    from daedal.evaluation.code import library as code
     from daedal.evaluation.tasks import library
     from daedal.evaluation.tasks.evaluate import evaluate_tasks as measure
     from daedal.evaluation.tasks.run import TaskOptions
     from daedal.evaluation.tasks.task import Task
 
-    chosen = TaskOptions.parse(options, "evaluate")
     named = [tasks] if isinstance(tasks, str | Path) else tasks
+    of_code = [task for each in named if not isinstance(each, Task) and (task := code.find(each)) is not None]
+    if of_code:
+        if len(of_code) < len(named):
+            raise DaedalError("Some of these tasks ask for programs and some do not", "Measure either by itself")
+        return _evaluate_code(model, of_code, against, None if out is None else Path(out), progress, told, options)
+    for name, says in (("samples", "--samples"), ("unsafe_sandbox", "--unsafe-sandbox")):
+        if options.pop(name, None):
+            raise DaedalError(f"{says} is for tasks that ask for programs", "Leave it out")
+    chosen = TaskOptions.parse(options, "evaluate")
     found = [task for each in named for task in ([each] if isinstance(each, Task) else library.find(each))]
     asked, other = _respondent(model), None if against is None else _respondent(against)
     says, parameters = _said_of(asked)
@@ -204,6 +216,40 @@ def evaluate_tasks(
         asked, found, chosen, says=says, parameters=parameters, against=other, out=None if out is None else Path(out),
         progress=progress, told=told,
     )  # fmt: skip
+
+
+def _evaluate_code(
+    model: "str | Path | Respondent",
+    tasks: "Sequence[CodeTask]",
+    against: "str | Path | Respondent | None",
+    out: Path | None,
+    progress: Callable[[float, float | None, str], None] | None,
+    told: Callable[[str], None] | None,
+    options: dict[str, Any],
+) -> "Report":
+    """Measure a model on tasks that ask for programs; see `daedal.evaluation.code`."""
+    from daedal.evaluation.code.evaluate import CodeOptions
+    from daedal.evaluation.code.report import evaluate_code_tasks
+    from daedal.evaluation.code.sandbox import Sandbox
+
+    unsafe = bool(options.pop("unsafe_sandbox", False))
+    if options.pop("shots", None) is not None:
+        raise DaedalError("Tasks that ask for programs have their own examples", "Leave --shots out")
+    chosen = CodeOptions.parse(options, "evaluate")
+    with Sandbox(unsafe=unsafe) as sandbox:  # first: without it there is nothing to ask for
+        asked, other = _respondent(model), None if against is None else _respondent(against)
+        says, parameters = _said_of(asked)
+        return evaluate_code_tasks(
+            asked, tasks, chosen, sandbox, says=says, parameters=parameters, against=other, out=out, progress=progress,
+            told=told,
+        )  # fmt: skip
+
+
+def code_tasks() -> "list[CodeTask]":
+    """The built-in tasks that ask for programs."""
+    from daedal.evaluation.code.library import BUILTIN
+
+    return [make() for make in BUILTIN.values()]
 
 
 def tasks() -> "list[PromptTask]":
@@ -215,9 +261,12 @@ def tasks() -> "list[PromptTask]":
 
 def show_tasks(name: str | Path, shots: int | None = None) -> list[str]:
     """What the tasks of a name ask; see `daedal.evaluation.tasks.shown`."""
+    from daedal.evaluation.code import library as code
     from daedal.evaluation.tasks import library
     from daedal.evaluation.tasks.shown import shown
 
+    if (found := code.find(name)) is not None:
+        return [code.shown(found)]
     return [shown(task, shots) for task in library.find(name)]
 
 

@@ -24,6 +24,7 @@ def evaluate(
     chat: Switch = False,
     against: str | None = None,
     samples: int | None = None,
+    unsafe_sandbox: Switch = False,
     extractor: str | None = None,
     resize: str | None = None,
     split: str | None = None,
@@ -54,7 +55,10 @@ def evaluate(
         For tasks: another model, which is asked the same. For models of images: a data folder or a folder of pictures to
         measure against, in place of the held-out pictures of the run's own data.
     samples
-        For models of images: how many pictures to draw; as many as there is time for unless given.
+        For models of images: how many pictures to draw; as many as there is time for unless given. For tasks that ask for
+        programs: how many for each problem.
+    unsafe_sandbox
+        For tasks that ask for programs: run them also where they cannot be isolated from this machine.
     extractor
         For models of images: what sees the pictures: inception, inception@FILE, mobilenet@FOLDER, classifier or random. A
         classifier of the data's own labels, or random features where it has none, unless given.
@@ -77,20 +81,23 @@ def evaluate(
     from daedal.models.checkpoint import resolve
     from daedal.models.identity import identify
 
-    of_tasks: dict[str, Any] = {"shots": shots, "limit": limit, "seed": seed, "chat": chat or None, "out": out}
+    of_tasks: dict[str, Any] = {
+        "shots": shots, "limit": limit, "seed": seed, "chat": chat or None, "out": out,
+        "unsafe_sandbox": unsafe_sandbox or None,
+    }  # fmt: skip
     if task is not None:
         others: dict[str, object] = {
-            "data": data, "samples": samples, "extractor": extractor, "resize": resize, "split": split, "judge": judge,
+            "data": data, "extractor": extractor, "resize": resize, "split": split, "judge": judge,
             "seconds": seconds,
         }  # fmt: skip
         for name, other in others.items():
             if other is not None:
                 raise DaedalError(f"--{name} is not for tasks", "Leave it out")
-        _on_tasks(run, task, against, of_tasks, json)
+        _on_tasks(run, task, against, {**of_tasks, "samples": samples}, json)
         return
     for name, value in of_tasks.items():
         if value is not None:
-            raise DaedalError(f"--{name} is for tasks", "Name one with --task, or leave it out")
+            raise DaedalError(f"--{name.replace('_', '-')} is for tasks", "Name one with --task, or leave it out")
     pictures = {"against": against, "samples": samples, "extractor": extractor, "resize": resize}
     texts: dict[str, object] = {"split": split, "judge": judge}
     folder = resolve(run)

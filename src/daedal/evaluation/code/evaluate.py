@@ -190,9 +190,11 @@ def _blocks(
         brief=f"of {len(every):,} programs " + ", ".join(f"{count:,} {says}" for says, count, _ in rows),
     )  # fmt: skip
     samples = len(outcomes[0])
+    solved_once = sum(any(each.ending == "passed" for each in own) for own in outcomes)
     solved = Table(
         title="Problems", says="the first of them, with what was wrong with the first program",
         head=("problem", "passed", "fault"),
+        brief=f"{solved_once:,} of {len(problems):,} problems were solved by one of {samples} programs or more",
         rows=tuple(
             (problem.name, f"{sum(each.ending == 'passed' for each in own)} of {samples}", _fault(own[0]))
             for problem, own in list(zip(problems, outcomes, strict=True))[:200]
