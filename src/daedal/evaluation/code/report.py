@@ -97,7 +97,7 @@ def _asked(
             progress(done, of, name)
 
     if progress is not None:
-        progress(0, None, name)
+        progress(0, None, f"{task.name}'s own solutions")
     return evaluate_code(respondent, task, options, sandbox, tell)
 
 
