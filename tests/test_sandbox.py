@@ -221,6 +221,17 @@ def f(): return 7
     assert (outcome.ending, outcome.output) == ("passed", "False\n")
 
 
+def test_hostile_tests_harm_nobody_either(sandbox: Sandbox) -> None:
+    for said in (b"x", b"[1]", b'["won", 1, ""]', b'["passed", "x", []]', b"[" * 10_000):
+        steps = [f"import os\nos.write(6, {said!r})\nos._exit(0)"]
+        assert run(sandbox, "def f(): return 7", Tests.of(steps)).ending == "ended"
+    assert run(sandbox, "def f(): return 7", Tests.of(["while True: pass"])).ending == "timeout"
+    assert (
+        run(sandbox, "x = 1", Tests.of(["assert not __import__('os').path.exists('/etc/passwd')"])).ending == "passed"
+    )
+    assert run(sandbox, "def f(): raise ValueError('\x1b[2J')").message.isprintable()
+
+
 def test_objects_of_a_program_can_be_tested(sandbox: Sandbox) -> None:
     source = """
 class Node:

@@ -24,10 +24,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 import daedal
 from daedal.errors import DaedalError
 from daedal.evaluation.code import BUBBLEWRAP, NAMESPACES, NONE
 from daedal.evaluation.code.program import Limits, Outcome, Program
+from daedal.printable import printable
 
 UNSAFE = "--unsafe-sandbox"
 _PATIENCE = 20.0  # seconds beyond a program's own until its server is taken for dead
@@ -216,12 +219,15 @@ class _Server:
         answer = self._answer(limits.seconds + _PATIENCE)
         if answer is None:
             return Outcome(ending="ended", message="the sandbox did not answer", seconds=limits.seconds), False
-        output = answer["output"]
-        cut = len(output) > limits.output_bytes
-        outcome = Outcome(
-            ending=answer["outcome"], passed=answer["passed"], message=answer["message"], seconds=answer["seconds"],
-            output=output[: limits.output_bytes] + (" [cut]" if cut else ""),
-        )  # fmt: skip
+        try:
+            output = answer["output"]
+            cut = " [cut]" if len(output) > limits.output_bytes else ""
+            outcome = Outcome(
+                ending=answer["outcome"], passed=answer["passed"], message=printable(answer["message"]),
+                seconds=answer["seconds"], output=output[: limits.output_bytes] + cut,
+            )  # fmt: skip
+        except (ValidationError, KeyError, TypeError, AttributeError):  # what hostile tests said
+            return Outcome(ending="ended", message="the tests gave no verdict"), False
         return outcome, "broken" not in answer
 
     def end(self) -> None:
