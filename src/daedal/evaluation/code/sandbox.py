@@ -14,6 +14,7 @@ import os
 import queue
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -93,6 +94,9 @@ class Sandbox:
         """The outcome of one; several threads may ask at once."""
         server = self._idle.get()
         try:
+            if server is not None and not server.is_alive():
+                server.end()
+                server = None
             if server is None:
                 server = _Server(self.isolation)
                 server.require_ready()
@@ -230,9 +234,14 @@ class _Server:
             return Outcome(ending="ended", message="the tests gave no verdict"), False
         return outcome, "broken" not in answer
 
+    def is_alive(self) -> bool:
+        """Whether it is there to be asked."""
+        return self._process.poll() is None
+
     def end(self) -> None:
         """Kill it, and with it all that it runs."""
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # what led into its namespaces, and their first process
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
@@ -282,7 +291,7 @@ def _bubblewrap(home: str) -> list[str]:
     """The command before the server's own: what is in its view, and that it is the first process there."""
     from daedal.evaluation.code import confinement  # of Linux alone
 
-    command = ["bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--cap-drop", "ALL", "--tmpfs", "/"]
+    command = ["bwrap", "--unshare-all", "--as-pid-1", "--cap-drop", "ALL", "--tmpfs", "/"]
     for path in (*confinement.shown(), sys.executable, os.path.realpath(sys.executable), home, *_environment()):
         if os.path.islink(path) and os.path.isdir(path):
             command += ["--symlink", os.readlink(path), path]

@@ -197,6 +197,8 @@ class _Server:
             return
         if self._confined == NAMESPACES:
             system_calls.give_up_privileges(self._user)
+        if self._confined == NONE:
+            system_calls.die_with_parent()  # in a namespace all die with its first process
         system_calls.refuse_calls(alone=self._confined == NONE)
 
     def _end(self, children: list[int]) -> None:
