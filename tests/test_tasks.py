@@ -315,3 +315,73 @@ def test_every_metric_says_what_it_is_and_has_an_interval() -> None:
         assert metric.says
         assert number.interval is not None, metric.name
         assert number.interval[0] - 1e-9 <= number.value <= number.interval[1] + 1e-9, metric.name
+
+
+def test_balanced_examples_take_turns_of_classes_and_are_no_near_copies(tmp_path: Path) -> None:
+    text = TASK + "fewshot_config: {sampler: balanced}\n"
+    train = [{**ITEM, "question": f"What is thing number {n} of these?", "answer": int(n % 10 == 0)} for n in range(40)]
+    near = {**ITEM, "question": "What is thing number 7 of these ? ?"}
+    (job,) = prepare(library.find(task_file(tmp_path, text, test=[near, ITEM], train=train)), TaskOptions(shots=(6,)))
+    for prompts in job.prompts:
+        assert str(prompts[0]).count("A: grass") == str(prompts[0]).count("A: snow") == 3
+    assert "number 7 of" not in str(job.prompts[0][0]).removesuffix(f"Q: {near['question']}\nA:")
+
+
+def test_a_baseline_that_cannot_tell_choices_apart_is_right_by_chance() -> None:
+    from daedal.evaluation.tasks.simple import _expected
+
+    assert _expected([0.0, 0.0], (0,)) == 0.5
+    assert _expected([1.0, 2.0], (0,)) == 0.0
+    assert _expected([2.0, 2.0, 1.0], (1, 2)) == 0.5
+
+
+def test_differences_are_tested_item_by_item() -> None:
+    from scipy.stats import binomtest, ttest_1samp
+
+    from daedal.evaluation.tasks.paired import difference, holm, mcnemar, verdict
+
+    draw = np.random.default_rng(0)
+    hard = draw.random(400)
+    one, other = ((draw.random(400) * 0.5 + hard * 0.5 < rate).astype(float) for rate in (0.6, 0.45))
+    found = difference("a", one, other)
+    better, worse = int((one > other).sum()), int((one < other).sum())
+    assert found.p == pytest.approx(binomtest(better, better + worse).pvalue)
+    assert found.interval is not None
+    assert found.interval[0] < found.value < found.interval[1]
+    assert verdict(found, found.p) == "better"
+    assert verdict(difference("a", one, one), 1.0) == "within noise"
+    values = draw.normal(size=50)
+    assert difference("b", values, np.zeros(50)).p == pytest.approx(ttest_1samp(values, 0).pvalue)
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert mcnemar(0, 0) == 1.0
+
+
+def test_what_is_detectable_is_found_in_four_of_five_trials() -> None:
+    from scipy.stats import ttest_1samp
+
+    from daedal.evaluation.tasks.paired import detectable
+
+    draw = np.random.default_rng(1)
+    size = detectable(draw.normal(size=2000))
+    found = ttest_1samp(draw.normal(size=(2000, 400)) + size, 0).pvalue < 0.05
+    assert 0.75 < found.mean() < 0.85
+
+
+def test_items_that_stand_in_the_training_data_are_counted(model: Path) -> None:
+    from daedal.evaluation.blocks import Note, Table
+    from daedal.evaluation.tasks.evaluate import evaluate_tasks
+    from daedal.prompting.local import LocalModel
+
+    (task,) = library.find("agreement")
+    known = [str(row["sentence_good"]) + " " + str(row["sentence_bad"]) for row in task.rows[:5]]
+    report = evaluate_tasks(LocalModel(model), [task], TaskOptions(limit=20), train=lambda: [*known, "something else"])
+    assert any(isinstance(each, Note) and each.brief.startswith("5 of 20 items stand in") for each in report.blocks)
+    (table_of,) = (each for each in report.blocks if isinstance(each, Table) and each.title.startswith("Without items"))
+    assert table_of.rows[0][1] == 5
+
+
+def test_two_models_are_set_beside_one_another(model: Path) -> None:
+    ended = daedal("evaluate", model, "--task", "agreement", "--limit", "20", "--against", model)
+    assert ended.code == 0, ended.err
+    assert "within noise" in ended.out
+    assert "1 of 1 differences" in ended.out

@@ -1,7 +1,7 @@
 """What the command line can do, as functions: build data, plan, train, load, evaluate, export."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
     from daedal.evaluation.code.problems import CodeTask
+    from daedal.evaluation.prompt_tests.outcome import TestReport
     from daedal.evaluation.report import Report
     from daedal.evaluation.tasks.task import Task as PromptTask
     from daedal.inference.generator import Generator
@@ -213,7 +214,8 @@ def evaluate_tasks(
     asked, other = _respondent(model), None if against is None else _respondent(against)
     says, parameters = _said_of(asked)
     return measure(
-        asked, found, chosen, says=says, parameters=parameters, against=other, out=None if out is None else Path(out),
+        asked, found, chosen, says=says, parameters=parameters, against=other, train=_learned(model),
+        out=None if out is None else Path(out),
         progress=progress, told=told,
     )  # fmt: skip
 
@@ -252,6 +254,21 @@ def code_tasks() -> "list[CodeTask]":
     return [make() for make in BUILTIN.values()]
 
 
+def _learned(model: "str | Path | Respondent") -> "Callable[[], Iterable[str]] | None":
+    """The texts that a run learned from, where its data are still there."""
+    from daedal.training.run import RunFolder
+
+    if not isinstance(model, str | Path) or not RunFolder(model).training.is_dir():
+        return None
+    from daedal.data.shards import Dataset
+
+    plan = RunFolder(model).plan
+    if plan.kind != "text" or not (folder := Path(plan.data)).is_dir():
+        return None
+    split = Dataset.open(folder).split("train")
+    return lambda: (split.text(number) for number in range(split.documents))
+
+
 def tasks() -> "list[PromptTask]":
     """The built-in tasks."""
     from daedal.evaluation.tasks.builtin import BUILTIN
@@ -272,9 +289,9 @@ def show_tasks(name: str | Path, shots: int | None = None) -> list[str]:
 
 def _respondent(model: "str | Path | Respondent") -> "Respondent":
     """Whoever answers."""
-    from daedal.prompting.local import LocalModel
+    from daedal.prompting.open import open_respondent
 
-    return LocalModel(model) if isinstance(model, str | Path) else model
+    return open_respondent(model) if isinstance(model, str | Path) else model
 
 
 def _said_of(respondent: "Respondent") -> tuple[str, int]:
@@ -295,6 +312,63 @@ def compare(
     from daedal.alignment.comparison import compare as beside
 
     return beside(one, other, prompts, judge, **options)
+
+
+def prompt_test(suite: str | Path, models: Sequence[str | Path] = (), **options: Any) -> "TestReport":
+    """Ask models the prompts of a YAML file of tests, and say what passes; see `daedal.evaluation.prompt_tests.run.run_tests`.
+
+    Args:
+        models: run folders, ids of the Hugging Face Hub, or URLs; those that the file names unless given.
+        options: those of `run_tests`.
+    """
+    from daedal.evaluation.prompt_tests.run import run_tests
+    from daedal.evaluation.prompt_tests.suite import Suite
+
+    return run_tests(Suite.read(Path(suite)), _respondent, models=[str(each) for each in models], **options)
+
+
+def prompt_search(
+    task: str | Path,
+    model: str | Path,
+    *,
+    budget: str | float | None = None,
+    calls: int | None = None,
+    proposer: str | Path | None = None,
+    out: str | Path | None = None,
+    tell: Callable[[float, float | None, str], None] | None = None,
+    **options: Any,
+) -> "Report":
+    """Search for a better prompt of a task, and say honestly what it gains; see `daedal.evaluation.prompt_search.search`.
+
+    Args:
+        task: a built-in task or a file of one; its `instructions` are tried.
+        model: a run folder, an id of the Hugging Face Hub, or a URL.
+        budget: seconds, or a text such as "5m"; 5 minutes unless `calls` are given.
+        calls: of the search, at most.
+        proposer: whom to ask for instructions; the model itself unless given.
+        out: a folder for the winner as a prompt file, the report as a page and as JSON.
+        tell: of calls or seconds, of how many, and what is done.
+        options: those of `daedal.evaluation.prompt_search.search.SearchOptions`.
+    """
+    from daedal.duration import parse_duration
+    from daedal.errors import DaedalError
+    from daedal.evaluation.prompt_search.report import PAGE, report, write
+    from daedal.evaluation.prompt_search.search import Search, SearchOptions
+    from daedal.evaluation.tasks.library import find
+    from daedal.files import require_place
+
+    named = find(task)
+    if len(named) != 1:
+        raise DaedalError(f"{task} has {len(named)} tasks, and a search is for one", "Name one of them")
+    if out is not None:
+        require_place(Path(out) / PAGE)
+    seconds = None if budget is None and calls is not None else parse_duration("5m" if budget is None else budget)
+    chosen = SearchOptions.parse({"calls": calls, "seconds": seconds, **options}, "the search")
+    respondent = _respondent(model)
+    asked = None if proposer is None else _respondent(proposer)
+    found = Search(named[0], respondent, chosen, named[0].definition.instructions, asked, tell).run()
+    told = report(found, respondent, *_said_of(respondent), chosen.seed)
+    return told if out is None else write(found, told, Path(out), chosen.chat)
 
 
 def use_fastest_threads() -> int:

@@ -209,6 +209,13 @@ def read_bytes(path: Path, most: int) -> bytes:
         raise DaedalError(f"{path} cannot be read ({said})", "Check the path and its permissions") from None
 
 
+def cache_folder() -> Path:
+    """Where is kept what can be fetched, trained or asked again: `$DAEDAL_CACHE`, else the user's cache."""
+    given = os.environ.get("DAEDAL_CACHE")
+    home = os.environ.get("XDG_CACHE_HOME")
+    return Path(given) if given else (Path(home) if home else Path.home() / ".cache") / "daedal"
+
+
 def absolute(path: str | Path) -> str:
     """A path that means the same from every working directory."""
     return os.path.abspath(Path(path).expanduser())

@@ -16,6 +16,7 @@ _GROUPS = {
     "plan": "Show what a training run would do, why, and how long it would take.",
     "train": "Train a model, or go on with a run that was stopped.",
     "align": "Align a model with what people prefer: by preferences, or by a reward for its answers.",
+    "prompt": "Test prompts, and search for better ones.",
     "keys": "Make and revoke the keys of a server.",
     "bench": "Measure how fast a model answers on this machine.",
     "tasks": "List the tasks that a model can be asked, and show what they ask.",

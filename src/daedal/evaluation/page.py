@@ -106,12 +106,22 @@ def report_page(report: Report) -> str:
         body += [
             "<details><summary><h2 style='display:inline-block'>Plan</h2></summary>", _table((), values), "</details>",
         ]  # fmt: skip
+    return html_page(f"{model.name}: evaluation", body)
+
+
+def html_page(title: str, body: Iterable[str], style: str = "") -> str:
+    """A page that loads nothing and runs nothing.
+
+    Args:
+        body: HTML, in which everything that came from outside is escaped.
+        style: beside that of all pages.
+    """
     allowed = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
     return harmless(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{allowed}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(model.name)}: evaluation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n"
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )

@@ -54,7 +54,7 @@ class Reply(Config):
         prompt_tokens, completion_tokens: as the model counts them.
         seconds: until it was complete.
         cost: in dollars, where prices were given.
-        remembered: it was asked before, and nothing was sent or computed.
+        remembered: it was asked before, and nothing was sent or computed; the seconds are those of then.
     """
 
     text: str

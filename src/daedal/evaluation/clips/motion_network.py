@@ -25,8 +25,7 @@ from torch import Tensor, nn
 from daedal.errors import DaedalError
 from daedal.evaluation.examples.held_out import Examples
 from daedal.evaluation.images.features import Features
-from daedal.evaluation.images.weights import cache_folder
-from daedal.files import atomic_path
+from daedal.files import atomic_path, cache_folder
 
 Clips = UInt8[np.ndarray, "clips frames height width 3"]
 RECIPE = 1

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from daedal.errors import DaedalError
 from daedal.evaluation.images.features import Features, Pictures, Request, as_planes
-from daedal.evaluation.images.weights import cache_folder
-from daedal.files import atomic_path
+from daedal.files import atomic_path, cache_folder
 
 if TYPE_CHECKING:
     from daedal.data.images.dataset import ImageDataset

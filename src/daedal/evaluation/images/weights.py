@@ -5,7 +5,6 @@ is fetched must have the published SHA-256; `torch_file.py` reads the tensors in
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from daedal.errors import DaedalError
 from daedal.evaluation.images.inception import shapes
 from daedal.evaluation.images.torch_file import read_tensors
-from daedal.files import atomic_path, make_folder
+from daedal.files import atomic_path, cache_folder, make_folder
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 URLS = (
@@ -26,13 +25,6 @@ URLS = (
 _KEPT = "inception-2015-12-05-6726825d.safetensors"
 _TIMEOUT = 60
 _MOST_BYTES = 200 * 2**20
-
-
-def cache_folder() -> Path:
-    """Where fetched weights and trained classifiers are kept: `$DAEDAL_CACHE`, else the user's cache."""
-    given = os.environ.get("DAEDAL_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME")
-    return Path(given) if given else (Path(home) if home else Path.home() / ".cache") / "daedal"
 
 
 def inception_weights(path: Path | None = None) -> tuple[dict[str, Tensor], str]:

@@ -119,6 +119,7 @@ class Definition(Config):
         fewshot_delimiter: between examples.
         gen_prefix: with which the answer begins.
         repeats: how often each question is asked.
+        instructions: that a prompt search tries beside the description.
     """
 
     task: str
@@ -136,6 +137,7 @@ class Definition(Config):
     doc_to_target: Template = ""
     doc_to_choice: Template | None = None
     description: str = ""
+    instructions: tuple[str, ...] = ()
     target_delimiter: str = " "
     fewshot_delimiter: str = "\n\n"
     gen_prefix: str | None = None

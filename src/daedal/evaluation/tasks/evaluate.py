@@ -4,18 +4,21 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from daedal import __version__
+from daedal.data.contamination import contaminated
 from daedal.errors import DaedalError
-from daedal.evaluation.blocks import Block, Lines, Table
+from daedal.evaluation.blocks import Block, Lines, Note, Table
+from daedal.evaluation.intervals import LEVEL, normal
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.page import report_page
 from daedal.evaluation.report import Baseline, DataFacts, ModelFacts, Presentation, Report
 from daedal.evaluation.tasks.group import mean_of_group
 from daedal.evaluation.tasks.items import ItemResults, Scored
+from daedal.evaluation.tasks.paired import POWER, Difference, difference, holm, verdict
 from daedal.evaluation.tasks.run import Job, TaskOptions, prepare, run
 from daedal.evaluation.tasks.simple import simple_baselines
 from daedal.evaluation.tasks.task import Task
@@ -37,6 +40,7 @@ def evaluate_tasks(
     says: str = "",
     parameters: int = 0,
     against: Respondent | None = None,
+    train: Callable[[], Iterable[str]] | None = None,
     out: Path | None = None,
     progress: Progress | None = None,
     told: Callable[[str], None] | None = None,
@@ -46,6 +50,7 @@ def evaluate_tasks(
     Args:
         says: what the model is, in a line.
         against: another model, asked the same; the two are compared item by item.
+        train: gives the texts that the model learned from, where they are known.
         out: a folder for the report, as a page and as JSON.
         progress: told how many items are done, of how many, and what is asked.
         told: given a line for each task that is done.
@@ -65,7 +70,7 @@ def evaluate_tasks(
     jobs = prepare(tasks, options)
     results = _ask(respondent, jobs, 0, 2 if against is not None else 1, progress, told)
     others = [] if against is None else _ask(against, jobs, 1, 2, progress, told)
-    found = TaskReport(respondent, jobs, results, options)
+    found = TaskReport(respondent, jobs, results, options, train)
     report = found.report(says, parameters, against, others, started)
     return report if out is None else write(report, out)
 
@@ -119,9 +124,14 @@ class TaskReport:
     """What a model did on tasks, as measurements and blocks."""
 
     def __init__(
-        self, respondent: Respondent, jobs: Sequence[Job], results: Sequence[ItemResults], options: TaskOptions
+        self,
+        respondent: Respondent,
+        jobs: Sequence[Job],
+        results: Sequence[ItemResults],
+        options: TaskOptions,
+        train: Callable[[], Iterable[str]] | None = None,
     ) -> None:
-        self.respondent, self.jobs, self.results, self.options = respondent, jobs, results, options
+        self.respondent, self.jobs, self.results, self.options, self.train = respondent, jobs, results, options, train
 
     def report(
         self, says: str, parameters: int, against: Respondent | None, others: Sequence[ItemResults], started: float
@@ -216,7 +226,7 @@ class TaskReport:
         """Simple answers to the same items, scored in the same way."""
         found: dict[str, tuple[str, list[Measurement]]] = {}
         for job, result in zip(self.jobs, self.results, strict=True):
-            for baseline in simple_baselines(job, result):
+            for baseline in simple_baselines(job, result, self.options.seed):
                 measurements = found.setdefault(baseline.name, (baseline.why, []))[1]
                 for name, number in baseline.numbers.items():
                     ends = {"interval": number.interval, "interval_method": number.how if number.interval else ""}
@@ -248,7 +258,98 @@ class TaskReport:
         return notes
 
     def _blocks(self, against: Respondent | None, others: Sequence[ItemResults]) -> list[Block]:
-        return [*self._curves(), *self._said()]
+        paired = [] if against is None else self._paired(against, others)
+        return [*paired, *self._contaminated(), *self._warnings(), *self._curves(), *self._said()]
+
+    def _paired(self, against: Respondent, others: Sequence[ItemResults]) -> list[Block]:
+        """The model beside another, item by item."""
+        found: list[tuple[str, Difference]] = []
+        for job, own, other in zip(self.jobs, self.results, others, strict=True):
+            for name, scored in own.scores.items():
+                if scored.metric.mean:
+                    sign = 1.0 if scored.better == "higher" else -1.0
+                    both = sign * scored.values, sign * other.values(name)
+                    found.append((self._of(job, scored)["name"], difference(name, *both, self.options.seed)))
+        corrected = holm([each.p for _, each in found])
+        rows = tuple(
+            (
+                name, float(each.value), *((float(end) for end in each.interval) if each.interval else ("", "")), float(p),
+                float(each.detectable), verdict(each, p),
+            )
+            for (name, each), p in zip(found, corrected, strict=True)
+        )  # fmt: skip
+        says = (
+            f"{self.respondent.name} minus {against.name} over the same items, more is better: the ends of the paired "
+            "bootstrap's 95 % interval, p by McNemar's exact test (paired t where answers are not right or wrong) and Holm "
+            "over all rows, and the smallest difference that so many items show with a power of 80 %."
+        )
+        head = ("", "difference", "from", "to", "p", "detectable", "verdict")
+        noise = sum(row[-1] == "within noise" for row in rows)
+        told = Note(brief=f"{noise} of {len(rows)} differences to {against.name} are within noise")
+        return [Table(title=f"Beside {against.name}", says=says, head=head, rows=rows), told] if rows else []
+
+    def _contaminated(self) -> list[Block]:
+        """How many items stand in the training data, and the numbers without them."""
+        if self.train is None:
+            return [
+                Note(brief="the training data are not known here, so whether items stand in them is not known either")
+            ]
+        every = [
+            (job, result, place)
+            for job, result in zip(self.jobs, self.results, strict=True)
+            for place in range(len(job))
+        ]
+        tasks = {job.task.name: job for job, _, _ in every}
+        texts = [text for job in tasks.values() for text in job.task.queries(len(job))]
+        flags = contaminated(self.train(), texts)
+        found, start = {}, 0
+        for name, job in tasks.items():
+            found[name] = flags[start : start + len(job)]
+            start += len(job)
+        if not flags.any():
+            return [Note(brief=f"none of the {len(flags):,} items stands in the training data (13 words in a row)")]
+        rows = []
+        for job, result in zip(self.jobs, self.results, strict=True):
+            clean = ~found[job.task.name]
+            if clean.all() or not clean.any():
+                continue
+            for scored in result.scores.values():
+                number = scored.metric.number(scored.statistics[clean], self.options.seed)
+                ends = number.interval or ("", "")
+                rows.append(
+                    (self._of(job, scored)["name"], int((~clean).sum()), scored.number().value, number.value, *ends)
+                )
+        told = f"{int(flags.sum()):,} of {len(flags):,} items stand in the training data (13 words in a row)"
+        head = ("", "items in it", "all items", "without them", "from", "to")
+        return [
+            Note(brief=told),
+            Table(title="Without items that stand in the training data", head=head, rows=tuple(rows)),
+        ]
+
+    def _warnings(self) -> list[Block]:
+        """What these items cannot show."""
+        notes: list[Block] = []
+        alike = []
+        for job, result in zip(self.jobs, self.results, strict=True):
+            chance = next(
+                (each for each in simple_baselines(job, result, self.options.seed) if each.name == "chance"), None
+            )
+            for name, number in chance.numbers.items() if chance else ():
+                ends = result.scores[name].number(self.options.seed).interval
+                if ends is not None and ends[0] <= number.value <= ends[1]:
+                    alike.append(self._of(job, result.scores[name])["name"])
+        if alike:
+            shown = "; ".join(alike[:4]) + (f"; and {len(alike) - 4} more" if len(alike) > 4 else "")
+            notes.append(Note(brief=f"within noise of chance: {shown}"))
+        fewest = min(self.jobs, key=len)
+        if len(fewest) > 1:
+            half = (normal((1 + LEVEL) / 2) + normal(POWER)) * (2 * 0.25 / len(fewest)) ** 0.5
+            told = (
+                f"{len(fewest):,} items ({fewest.task.title}) tell apart two models, each right on items of its own, whose "
+                f"accuracies near one half differ by {half:.2g} or more; --against compares item by item, which needs less"
+            )
+            notes.append(Note(brief=told))
+        return notes
 
     def _curves(self) -> list[Block]:
         """Values over shots, where there are several."""

@@ -258,6 +258,16 @@ class Task:
         until = self.definition.generation_kwargs.until
         return tuple(each for each in ((self.definition.fewshot_delimiter,) if until is None else until) if each)
 
+    def queries(self, count: int) -> list[str]:
+        """The texts of the first items that may stand in training data: what the task says, else the question, and the choices
+        where nothing is asked."""
+        found = []
+        for place in range(count):
+            row = self.rows[place]
+            text = self.fields.query(row)
+            found.append(text if text.strip() else " ".join(self.fields.choices(row) or [self.answer_of(row)]))
+        return found
+
     def answer_of(self, row: Row) -> str:
         """The right answer to an item as a text."""
         turns = self._example(row)
