@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import struct
 import sys
 import time
@@ -325,6 +326,19 @@ def test_bubblewrap_isolates_as_well() -> None:
             assert server.run(Program(source, SEVEN), LIMITS)[0].ending == ending
     finally:
         server.end()
+
+
+def test_whoever_ignores_the_ends_of_children_has_a_sandbox_too() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with Sandbox(LIMITS, workers=1) as sandbox:
+            assert run(sandbox, "def f(): return 7").ending == "passed"
+    except DaedalError as error:
+        if "does not start" in str(error):
+            raise
+        pytest.skip(str(error))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_a_server_that_is_gone_is_replaced(sandbox: Sandbox) -> None:

@@ -49,6 +49,9 @@ def main(confined: str, tests: int) -> None:
         tests: the pipe that the tests come by.
     """
     user = None
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # whoever started this may ignore it, and then nothing can be waited for
     for name in _OFTEN:
         importlib.import_module(name)
     if tests != _TESTS:
