@@ -177,7 +177,7 @@ class _Server:
         try:
             home = str(Path(daedal.__file__).parent.parent)
             kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-            command = [sys.executable, "-s", "-P", "-S", "-B", "-m", _SERVER, way, str(reads)]
+            command = [_python(), "-s", "-P", "-S", "-B", "-m", _SERVER, way, str(reads)]
             if way == BUBBLEWRAP:
                 command = [*_bubblewrap(home), *command]
             self._process = subprocess.Popen(
@@ -292,7 +292,7 @@ def _bubblewrap(home: str) -> list[str]:
     from daedal.evaluation.code import confinement  # of Linux alone
 
     command = ["bwrap", "--unshare-all", "--as-pid-1", "--cap-drop", "ALL", "--tmpfs", "/"]
-    for path in (*confinement.shown(), sys.executable, os.path.realpath(sys.executable), home, *_environment()):
+    for path in (*confinement.shown(), _python(), os.path.realpath(_python()), home):
         if os.path.islink(path) and os.path.isdir(path):
             command += ["--symlink", os.readlink(path), path]
         elif path.startswith("/dev/"):
@@ -302,7 +302,6 @@ def _bubblewrap(home: str) -> list[str]:
     return [*command, "--size", str(2**26), "--tmpfs", confinement.SCRATCH, "--remount-ro", "/", "--chdir", "/"]
 
 
-def _environment() -> list[str]:
-    """What says where Python's library is, in a virtual environment."""
-    marker = os.path.join(sys.prefix, "pyvenv.cfg")
-    return [marker] if os.path.exists(marker) else []
+def _python() -> str:
+    """The interpreter itself, not that of a virtual environment: it needs no more than the standard library."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
