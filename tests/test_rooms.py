@@ -17,6 +17,7 @@ BY_PATH = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.rel
 HEAVY = ("torch", "transformers", "datasets", "pyarrow", "tokenizers", "numpy")
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 UNSAFE_CALLS = {"eval", "exec", "torch.load", "torch.save", "torch.hub.load", "os.system", "yaml.load"}
+SANDBOXED = Path("evaluation/code/judge.py")  # which is there to run programs, in the sandbox
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +51,7 @@ def test_no_module_imports_itself_over_others() -> None:
 
 @BY_PATH
 def test_nothing_is_unpickled_or_evaluated(path: Path) -> None:
+    allowed = {"exec"} if path.relative_to(ROOT / "src" / "daedal") == SANDBOXED else set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             assert not UNSAFE_MODULES & {name.name.partition(".")[0] for name in node.names}, ast.unparse(node)
@@ -58,7 +60,7 @@ def test_nothing_is_unpickled_or_evaluated(path: Path) -> None:
             names = {f"{node.module}.{name.name}" for name in node.names}
             assert not UNSAFE_CALLS & names, ast.unparse(node)
         elif isinstance(node, ast.Call):
-            assert dotted(node.func) not in UNSAFE_CALLS, ast.unparse(node)
+            assert dotted(node.func) not in UNSAFE_CALLS - allowed, ast.unparse(node)
             for keyword in node.keywords:
                 if keyword.arg in {"allow_pickle", "trust_remote_code", "shell"}:
                     assert ast.unparse(keyword.value) == "False", ast.unparse(node)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from daedal.data.examples import ExampleDataset
     from daedal.data.images.dataset import ImageDataset
     from daedal.data.shards import Dataset
+    from daedal.evaluation.code.problems import CodeTask
     from daedal.evaluation.prompt_tests.outcome import TestReport
     from daedal.evaluation.report import Report
     from daedal.evaluation.tasks.task import Task as PromptTask
@@ -179,13 +180,13 @@ def evaluate_tasks(
     *,
     against: "str | Path | Respondent | None" = None,
     out: str | Path | None = None,
+    remote: Mapping[str, Any] | None = None,
     progress: Callable[[float, float | None, str], None] | None = None,
     told: Callable[[str], None] | None = None,
-    api_key_env: str | None = None,
-    most_requests: int | None = None,
     **options: Any,
 ) -> "Report":
-    """Measure a model on tasks, zero- and few-shot, beside simple baselines; see `daedal.evaluation.tasks.evaluate`.
+    """Measure a model on tasks, zero- and few-shot, beside simple baselines; see `daedal.evaluation.tasks.evaluate`, and
+    `daedal.evaluation.code` for tasks that ask for programs.
 
     Args:
         model: a run folder, the id of a model on the Hugging Face Hub, the URL of an API, or whoever answers prompts.
@@ -193,35 +194,95 @@ def evaluate_tasks(
         against: another model, which is asked the same.
         out: a folder for the report. What a model on this machine has said is kept there until the report is whole, so that a
             run which was stopped goes on; what an API has said is kept for good (`daedal.prompting.memory`).
-        api_key_env, most_requests: of an API; see `daedal.prompting.open`.
-        options: the fields of `TaskOptions`.
+        remote: options of `daedal.prompting.open.open_respondent`.
+        options: the fields of `TaskOptions`; of tasks that ask for programs those of `CodeOptions`, and `unsafe_sandbox`.
 
     Raises:
         DaedalError: there is no such model or task, or one makes no sense.
     """
-    from daedal.evaluation.tasks import library
-    from daedal.evaluation.tasks.evaluate import evaluate_tasks as measure
-    from daedal.evaluation.tasks.run import TaskOptions
+    from daedal.evaluation.code import library as code
     from daedal.evaluation.tasks.task import Task
     from daedal.files import require_place
 
-    chosen = TaskOptions.parse(options, "evaluate")
     named = [tasks] if isinstance(tasks, str | Path) else tasks
-    found = [task for each in named for task in ([each] if isinstance(each, Task) else library.find(each))]
-    kept = None if out is None else Path(out) / "answers.sqlite"
+    of_code = [task for each in named if not isinstance(each, Task) and (task := code.find(each)) is not None]
+    if of_code and len(of_code) < len(named):
+        raise DaedalError("Some of these tasks ask for programs and some do not", "Measure either by itself")
+    folder = None if out is None else Path(out)
+    kept = None if folder is None else folder / "answers.sqlite"
     if kept is not None:
         require_place(kept)
-    how: dict[str, Any] = {"api_key_env": api_key_env, "most_requests": most_requests, "kept": kept}
-    asked, other = _respondent(model, **how), None if against is None else _respondent(against, **how)
-    says, parameters = _said_of(asked)
-    report = measure(
-        asked, found, chosen, says=says, parameters=parameters, against=other, train=_learned(model),
-        out=None if out is None else Path(out), progress=progress, told=told,
-    )  # fmt: skip
+
+    def opened(place: "str | Path | Respondent") -> "Respondent":
+        return _respondent(place, kept=kept, **(remote or {}))
+
+    if of_code:
+        report = _evaluate_code(model, of_code, against, opened, options, out=folder, progress=progress, told=told)
+    else:
+        report = _evaluate_prompts(model, named, against, opened, options, out=folder, progress=progress, told=told)
     if kept is not None:
         for name in (kept.name, f"{kept.name}-wal", f"{kept.name}-shm"):
             kept.with_name(name).unlink(missing_ok=True)
     return report
+
+
+_Open = Callable[["str | Path | Respondent"], "Respondent"]
+
+
+def _evaluate_prompts(
+    model: "str | Path | Respondent",
+    named: "Sequence[str | Path | PromptTask]",
+    against: "str | Path | Respondent | None",
+    opened: _Open,
+    options: dict[str, Any],
+    **how: Any,
+) -> "Report":
+    """Measure a model on tasks whose answers are compared; see `daedal.evaluation.tasks`."""
+    from daedal.evaluation.tasks import library
+    from daedal.evaluation.tasks.evaluate import evaluate_tasks as measure
+    from daedal.evaluation.tasks.run import TaskOptions
+    from daedal.evaluation.tasks.task import Task
+
+    for name, says in (("samples", "--samples"), ("unsafe_sandbox", "--unsafe-sandbox")):
+        if options.pop(name, None):
+            raise DaedalError(f"{says} is for tasks that ask for programs", "Leave it out")
+    chosen = TaskOptions.parse(options, "evaluate")
+    found = [task for each in named for task in ([each] if isinstance(each, Task) else library.find(each))]
+    asked, other = opened(model), None if against is None else opened(against)
+    says, parameters = _said_of(asked)
+    return measure(asked, found, chosen, says=says, parameters=parameters, against=other, train=_learned(model), **how)
+
+
+def _evaluate_code(
+    model: "str | Path | Respondent",
+    tasks: "Sequence[CodeTask]",
+    against: "str | Path | Respondent | None",
+    opened: _Open,
+    options: dict[str, Any],
+    **how: Any,
+) -> "Report":
+    """Measure a model on tasks that ask for programs; see `daedal.evaluation.code`."""
+    from daedal.evaluation.code.evaluate import CodeOptions
+    from daedal.evaluation.code.report import evaluate_code_tasks
+    from daedal.evaluation.code.sandbox import Sandbox
+
+    unsafe = bool(options.pop("unsafe_sandbox", False))
+    if options.pop("shots", None) is not None:
+        raise DaedalError("Tasks that ask for programs have their own examples", "Leave --shots out")
+    chosen = CodeOptions.parse(options, "evaluate")
+    with Sandbox(unsafe=unsafe) as sandbox:  # first: without it there is nothing to ask for
+        asked, other = opened(model), None if against is None else opened(against)
+        says, parameters = _said_of(asked)
+        return evaluate_code_tasks(
+            asked, tasks, chosen, sandbox, says=says, parameters=parameters, against=other, **how
+        )
+
+
+def code_tasks() -> "list[CodeTask]":
+    """The built-in tasks that ask for programs."""
+    from daedal.evaluation.code.library import BUILTIN
+
+    return [make() for make in BUILTIN.values()]
 
 
 def _learned(model: "str | Path | Respondent") -> "Callable[[], Iterable[str]] | None":
@@ -248,9 +309,12 @@ def tasks() -> "list[PromptTask]":
 
 def show_tasks(name: str | Path, shots: int | None = None) -> list[str]:
     """What the tasks of a name ask; see `daedal.evaluation.tasks.shown`."""
+    from daedal.evaluation.code import library as code
     from daedal.evaluation.tasks import library
     from daedal.evaluation.tasks.shown import shown
 
+    if (found := code.find(name)) is not None:
+        return [code.shown(found)]
     return [shown(task, shots) for task in library.find(name)]
 
 
@@ -260,7 +324,7 @@ def _respondent(model: "str | Path | Respondent", *, kept: Path | None = None, *
     Args:
         kept: a file for the answers of a model on this machine, where no other is named.
     """
-    from daedal.prompting.endpoint import is_url
+    from daedal.prompting.address import is_url
     from daedal.prompting.open import open_respondent
 
     if not isinstance(model, str | Path):

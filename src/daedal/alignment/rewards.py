@@ -8,6 +8,8 @@
     json               1 where it is JSON
     arithmetic         1 where the last number of the answer is what the last sum of the prompt comes to
     exact              1 where it is the data's own answer
+    tests              1 where the program that it is passes the data's own answer, which is Python's asserts; in the sandbox
+    tests:share        the share of them that it passes, up to the first that it fails
     class:LABEL:RUN    the log-odds that a classifier gives the label
     scenes             of a picture: 1 where the exact judge finds in it what was asked for
     scenes:graded      the same; where not all is there, up to a half for what is
@@ -246,6 +248,30 @@ def _scenes(argument: str) -> Reward:
     return _one_by_one(score)
 
 
+def _tests(argument: str) -> Reward:
+    from daedal.evaluation.code.problems import problem_of_tests
+    from daedal.evaluation.code.program import Program
+    from daedal.evaluation.code.sandbox import Sandbox
+
+    if argument not in ("", "share"):
+        raise DaedalError(f"rule:tests has no {argument!r}", "Say rule:tests or rule:tests:share")
+    sandbox = Sandbox(option="")
+
+    def score(answers: Sequence[Asked]) -> list[float]:
+        programs = []
+        for each in answers:
+            asked = str(each.messages[-1].get("content") or "") if each.messages else ""
+            problem = problem_of_tests(asked, str(each.known or ""))
+            programs.append(Program(problem.program(each.text), problem.tests))
+        found = [0.0] * len(programs)
+        for place, outcome in sandbox.run(programs):
+            steps = len(programs[place].tests.steps)
+            found[place] = outcome.passed / steps if argument else float(outcome.ending == "passed")
+        return found
+
+    return score
+
+
 def _class(argument: str) -> Reward:
     label, _, run = argument.partition(":")
     if not run:
@@ -268,7 +294,7 @@ def _class(argument: str) -> Reward:
 
 _RULES: dict[str, Callable[[str], Reward]] = {
     "length": _length, "contains": _contains, "regex": _regex, "json": _json, "arithmetic": _arithmetic,
-    "exact": _exact, "class": _class, "scenes": _scenes,
+    "exact": _exact, "tests": _tests, "class": _class, "scenes": _scenes,
 }  # fmt: skip
 
 

@@ -40,7 +40,8 @@ def build(
     Parameters
     ----------
     sources
-        Files, folders, archives, hf:NAME[:SPLIT], python-docs, python-code, in-context:N, digits, scenes,
+        Files, folders, archives, hf:NAME[:SPLIT], python-docs, python-code, python-functions[:N], in-context[:N], digits,
+        scenes,
         emoji-scenes:N,from=PATH or moving-scenes:N.
         What kind of example they hold is seen from them, and told.
     out

@@ -6,6 +6,7 @@ from typing import Any
 
 from daedal.cli import console
 from daedal.cli.options import Switch
+from daedal.cli.remote import Remote, remote
 from daedal.errors import DaedalError
 
 _SECONDS = 60.0
@@ -24,16 +25,16 @@ def evaluate(
     draws: int | None = None,
     orders: int | None = None,
     chat: Switch = False,
-    api_key_env: str | None = None,
-    most_requests: int | None = None,
     against: str | None = None,
     samples: int | None = None,
+    unsafe_sandbox: Switch = False,
     extractor: str | None = None,
     resize: str | None = None,
     split: str | None = None,
     judge: str | None = None,
     seconds: float | None = None,
     out: Path | None = None,
+    behind: Remote = None,
     json: Switch = False,
 ) -> None:
     """Measure a model beside its baselines, on data or on tasks, and write the report.
@@ -59,15 +60,14 @@ def evaluate(
         For tasks: put examples into so many orders, to see how much that matters.
     chat
         For tasks: ask in conversations, by the model's chat template.
-    api_key_env
-        For tasks: the environment variable that holds the key of an API; OPENAI_API_KEY unless given, if it is set.
-    most_requests
-        For tasks: send an API so many requests at most; 1,000 unless given, and any number to this machine.
     against
         For tasks: another model, which is asked the same. For models of images: a data folder or a folder of pictures to
         measure against, in place of the held-out pictures of the run's own data.
     samples
-        For models of images: how many pictures to draw; as many as there is time for unless given.
+        For models of images: how many pictures to draw; as many as there is time for unless given. For tasks that ask for
+        programs: how many for each problem.
+    unsafe_sandbox
+        For tasks that ask for programs: run them also where they cannot be isolated from this machine.
     extractor
         For models of images: what sees the pictures: inception, inception@FILE, mobilenet@FOLDER, classifier or random. A
         classifier of the data's own labels, or random features where it has none, unless given.
@@ -89,26 +89,28 @@ def evaluate(
     from daedal.evaluation.terminal import render
     from daedal.models.checkpoint import resolve
     from daedal.models.identity import identify
-    from daedal.prompting.endpoint import is_url
+    from daedal.prompting.address import is_url
 
     of_tasks: dict[str, Any] = {
         "shots": shots, "limit": limit, "seed": seed, "draws": draws, "orders": orders, "chat": chat or None, "out": out,
-        "api_key_env": api_key_env, "most_requests": most_requests,
+        "unsafe_sandbox": unsafe_sandbox or None,
     }  # fmt: skip
     if task is not None:
         others: dict[str, object] = {
-            "data": data, "samples": samples, "extractor": extractor, "resize": resize, "split": split, "judge": judge,
+            "data": data, "extractor": extractor, "resize": resize, "split": split, "judge": judge,
             "seconds": seconds,
         }  # fmt: skip
         for name, other in others.items():
             if other is not None:
                 raise DaedalError(f"--{name} is not for tasks", "Leave it out")
-        _on_tasks(run, task, against, of_tasks, json)
+        _on_tasks(run, task, against, {**of_tasks, "samples": samples}, remote(behind), json)
         return
     for name, value in of_tasks.items():
         if value is not None:
             option = name.replace("_", "-")
             raise DaedalError(f"--{option} is for tasks", "Name one with --task, or leave it out")
+    if behind is not None:
+        raise DaedalError("How an API is asked is for tasks", "Name one with --task, or leave it out")
     if is_url(run):
         raise DaedalError(f"{run} is an API, which can be asked tasks alone", "Name some with --task")
     pictures = {"against": against, "samples": samples, "extractor": extractor, "resize": resize}
@@ -143,22 +145,27 @@ def evaluate(
         raise DaedalError(report.unwritten, "The numbers above are all there is of it")
 
 
-def _on_tasks(run: str, task: str, against: str | None, given: dict[str, Any], json: bool) -> None:
+def _on_tasks(
+    run: str, task: str, against: str | None, given: dict[str, Any], endpoint: dict[str, Any], json: bool
+) -> None:
     """Ask a language model tasks."""
     from daedal import api
     from daedal.evaluation.terminal import render
+    from daedal.prompting.address import is_url
 
     options = {name: value for name, value in given.items() if value is not None}
     if "shots" in options:
         options["shots"] = _numbers(options["shots"])
     if "out" not in options and Path(run).is_dir():
         options["out"] = Path(run)
-    api.use_fastest_threads()
+    if not is_url(run):
+        api.use_fastest_threads()
     with console.progress() as progress:
         report = api.evaluate_tasks(
             run,
             [name.strip() for name in task.split(",") if name.strip()],
             against=against,
+            remote=endpoint,
             progress=partial(progress, "asking"),
             told=console.note,
             **options,

@@ -18,9 +18,12 @@ def show_all() -> None:
     for each in api.tasks():
         says = str((each.definition.metadata or {}).get("says", ""))
         console.show(f"{each.name:<{width}}  {each.definition.output_type:<21}  {says}".rstrip())
+    for programs in api.code_tasks():
+        console.show(f"{programs.name:<{width}}  {'code':<21}  {programs.title}")
     console.show(
         "\nA task is also a file: YAML as lm-evaluation-harness has it, or JSON, JSON Lines, CSV or Parquet whose columns say "
-        "what is asked (question, choices, answer; question, answer; prompt, answer; sentence_good, sentence_bad; text)."
+        "what is asked (question, choices, answer; question, answer; prompt, answer; sentence_good, sentence_bad; text; "
+        "or those of MBPP and HumanEval)."
     )
 
 

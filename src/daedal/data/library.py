@@ -10,8 +10,15 @@ from daedal.data.document import Lost, Raw
 from daedal.errors import DaedalError
 
 BUILTINS = ("python-docs", "python-code")
+MADE = ("python-functions", "in-context")
+"""Made by name (`made_text.py`); how many documents may follow, as `python-functions:1000`."""
 LICENCE = "PSF-2.0"
 _NOT_LIBRARY = frozenset(("site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__", "__phello__"))
+
+
+def is_builtin_text(source: str) -> bool:
+    """Whether a source is text that is built in."""
+    return source in BUILTINS or source.partition(":")[0] in MADE
 
 
 def library_files() -> list[tuple[str, Path]]:

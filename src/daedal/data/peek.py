@@ -78,7 +78,7 @@ class Sources:
     def names(self) -> list[str]:
         """The labels of the files and of what is in archives, without an end that says that they are compressed: the first ones
         of very many."""
-        files = (item for item in self.items if item.kind not in ("hub", "pictures"))
+        files = (item for item in self.items if item.kind not in ("hub", "pictures", "functions"))
         return list(islice((_plain(name) for item in files for name in _members(item)), _NAMES))
 
     @cached_property

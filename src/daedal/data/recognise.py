@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from daedal.data.filetypes import file_type
-from daedal.data.library import BUILTINS
+from daedal.data.library import is_builtin_text
 from daedal.data.peek import Sources
 from daedal.data.sources import resolve
-from daedal.data.worlds.in_context import IN_CONTEXT
 from daedal.errors import DaedalError
 
 Modality = Literal["text", "images"]
@@ -36,8 +35,8 @@ def modality(sources: Sources | Sequence[str | Path] | str | Path, otherwise: Mo
 
 def _kinds(sources: Sources) -> Iterator[str]:
     """What each file in the sources holds: `images`, `text` or `other`."""
-    given = {source.partition(":")[0] for source in sources.given}
-    if named := given.intersection((*BUILTINS, IN_CONTEXT)):  # each is one, however many files it has
+    if named := {source.partition(":")[0] for source in sources.given if is_builtin_text(source)}:
+        # each is one, however many files it has
         yield from ("text" for _ in named)
         sources = Sources.of([item for item in sources.items if item.label.partition("/")[0] not in named])
     stems: set[str] = set()

@@ -14,15 +14,15 @@ from daedal.data.filetypes import readable_name
 from daedal.data.hub import parse_hub_name, read_hub
 from daedal.data.images.builtin import BUILTINS as PICTURES
 from daedal.data.readers import Reading, read_stream
-from daedal.data.worlds.in_context import IN_CONTEXT, PART, count_of, read_in_context
 from daedal.errors import DaedalError
 from daedal.families import part
 
 Role = Literal["train", "validation", "test"]
-BUILTINS = (*library.BUILTINS, IN_CONTEXT, *PICTURES, "moving-scenes")
+BUILTINS = (*library.BUILTINS, *library.MADE, *PICTURES, "moving-scenes")
 _RESOLVED = {  # made by name, and resolved by what makes them
     "emoji-scenes": "daedal.data.worlds.emoji_scenes:resolve_emoji_scenes",
     "moving-scenes": "daedal.data.worlds.moving_source:resolve_moving_scenes",
+    **dict.fromkeys(library.MADE, "daedal.data.made_text:resolve_made"),
 }
 _ABOUT = frozenset(f"dataset_{what}.json" for what in ("info", "infos", "dict"))  # of Hugging Face, beside its tables
 _SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "__MACOSX"))
@@ -33,7 +33,7 @@ T = TypeVar("T")
 class Item(Config):
     """One file, or one thing that is read like a file."""
 
-    kind: Literal["file", "docstrings", "topics", "in-context", "hub", "pictures"] = "file"
+    kind: Literal["file", "docstrings", "topics", "made", "hub", "pictures"] = "file"
     label: str
     path: str = ""
     bytes: int = 0
@@ -79,10 +79,6 @@ def resolve(source: str, role: Role, leave_out: Path | None = None) -> Named:
     if source in library.BUILTINS:
         return Named(source=source, role=role, items=tuple(_builtin_items(source)))
     name = source.partition(":")[0]
-    if name == IN_CONTEXT:
-        labels = (f"{IN_CONTEXT}/{first:09d}" for first in range(0, count_of(source), PART))
-        made = tuple(Item(kind="in-context", label=label, path=source) for label in labels)
-        return Named(source=source, role=role, items=made)
     if name in _RESOLVED:
         found: Named = part(_RESOLVED[name])(source, role, leave_out)
         return found
@@ -172,10 +168,11 @@ def read_item(item: Item, reading: Reading) -> Iterator[Event]:
         yield Lost(item.label, "pictures", "made by name", broken=False)
     elif item.kind == "docstrings":
         yield from library.read_docstrings(item.label, Path(item.path))
+    elif item.kind == "made":
+        read: Callable[[Item], Iterator[Event]] = part("daedal.data.made_text:read_made")
+        yield from read(item)
     elif item.kind == "topics":
         yield from library.read_topics(item.label)
-    elif item.kind == "in-context":
-        yield from read_in_context(item.label, item.path)
     else:
         yield from read_file(item, lambda stream: read_stream(item.label, stream, item.bytes, reading))
 

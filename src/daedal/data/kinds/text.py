@@ -7,19 +7,18 @@ from daedal.data.columns import Ragged
 from daedal.data.document import Event
 from daedal.data.fields import both_of
 from daedal.data.kind import InOrder, Kind
-from daedal.data.library import BUILTINS
+from daedal.data.library import is_builtin_text
 from daedal.data.options import BuildOptions
 from daedal.data.peek import Peek, Sources
 from daedal.data.readers import Reading
 from daedal.data.recognise import modality
 from daedal.data.sources import Item, read_item
-from daedal.data.worlds.in_context import IN_CONTEXT
 
 
 def recognise(sources: Sources) -> float:
     """Sure of little: what anybody can read is text, but other kinds may know better. Of what says hardly anything but numbers
     it is not sure at all, nor of two texts a row of which something else is said."""
-    if all(source.partition(":")[0] in (*BUILTINS, IN_CONTEXT) for source in sources.given):
+    if all(map(is_builtin_text, sources.given)):
         return 1.0
     if modality(sources) == "images":
         return 0.0

@@ -12,22 +12,17 @@
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from daedal.data.document import Raw
 from daedal.data.filetypes import words
-from daedal.errors import DaedalError
 
 IN_CONTEXT = "in-context"
 GAMES = ("linear", "words", "letters")
 ARROW = " ->"
 """Behind an input; a space and the output follow."""
 
-DOCUMENTS = 100_000
-PART = 2000
-_MOST_DOCUMENTS = 10_000_000
 _EXAMPLES = 10  # of a document
 _ONE_IN = 10
 _FACTORS, _OFFSETS, _NUMBERS = range(10), range(20), range(20)
@@ -140,26 +135,3 @@ def document(number: int) -> str:
     draw = Random(f"{IN_CONTEXT}/{number}")
     found = function(draw.choice(GAMES), draw)
     return "".join(f"{one}{ARROW} {other}\n" for one, other in found.examples(_EXAMPLES, draw))
-
-
-def count_of(source: str) -> int:
-    """How many documents a source's name asks for.
-
-    Raises:
-        DaedalError: it is misspelt.
-    """
-    name, colon, count = source.partition(":")
-    if not colon:
-        return DOCUMENTS
-    if not count.isascii() or not count.isdigit() or not 1 <= int(count[:9]) <= _MOST_DOCUMENTS or len(count) > 9:
-        raise DaedalError(
-            f"{source!r} is no number of documents", f"Write {name} or {name}:N with N from 1 to {_MOST_DOCUMENTS:,}"
-        )
-    return int(count)
-
-
-def read_in_context(label: str, source: str) -> Iterator[Raw]:
-    """The documents of a part of the source, whose label ends in the number of its first."""
-    first = int(label.rpartition("/")[2])
-    for number in range(first, min(first + PART, count_of(source))):
-        yield Raw(label, number - first, document(number), "prose", "in-context games")

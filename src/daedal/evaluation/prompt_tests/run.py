@@ -13,7 +13,7 @@ from daedal.evaluation.prompt_tests import judges
 from daedal.evaluation.prompt_tests.assertions import JUDGED, NOT, Answer, Check, Judges, check
 from daedal.evaluation.prompt_tests.outcome import ModelUsed, Outcome, Sample, TestReport, measured
 from daedal.evaluation.prompt_tests.suite import Case, Provider, Suite, Template, render
-from daedal.prompting.endpoint import is_url
+from daedal.prompting.address import is_url
 from daedal.prompting.respondent import Prompt, Question, Reply, Respondent, Wording
 
 Open = Callable[[str], Respondent]
