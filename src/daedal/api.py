@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from daedal.data.shards import Dataset
     from daedal.evaluation.report import Report
     from daedal.inference.generator import Generator
+    from daedal.inference.skills.complete import Middle
     from daedal.training.metrics import Listener
     from daedal.training.plan import Plan
     from daedal.training.session import TrainingResult
@@ -138,6 +139,22 @@ def load(run_or_hub_id: str | Path, **options: Any) -> "Generator":
     from daedal.inference.generator import Generator
 
     return Generator.open(run_or_hub_id, **options)
+
+
+def complete(
+    run_or_hub_id: str | Path, before: str, after: str = "", n: int = 1, *, quantize: str | None = None, **options: Any
+) -> "list[Middle]":
+    """What may stand between two texts, by a model that learned to fill in the middle.
+
+    Args:
+        options: `path`, `until` and `order`, as `daedal.inference.skills.complete.Complete.complete` has them, and how to sample.
+
+    Raises:
+        DaedalError: the model did not learn to fill in, or an option makes no sense.
+    """
+    use_fastest_threads()
+    found: list[Middle] = load(run_or_hub_id, quantize=quantize).complete(before, after, n, **options)
+    return found
 
 
 def of_pictures(folder: Path) -> bool:

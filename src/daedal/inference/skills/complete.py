@@ -11,10 +11,11 @@ from daedal.errors import DaedalError
 from daedal.inference.completion import Chunk, Completion
 from daedal.inference.skill import ModelAndCodec
 from daedal.inference.skills.write import TextSkill, Write
+from daedal.models.model import Capability
 
 Until = Literal["end", "line", "block"]
-ROOM = 64
-"""Tokens of a middle, unless said."""
+_USUAL = 64
+"""Tokens of a middle at most, unless said; in a short context half of it."""
 
 
 class Middle(Config):
@@ -42,7 +43,12 @@ class Complete(TextSkill):
 
     name = "complete"
     needs = ("complete",)
-    verb = ""
+    verb = "fill the hole between two texts"
+
+    @classmethod
+    def words(cls) -> dict[Capability, str]:
+        """None: it is a capability of the tokenizer besides the model's."""
+        return {}
 
     @classmethod
     def fits(cls, subject: ModelAndCodec) -> bool:
@@ -59,8 +65,7 @@ class Complete(TextSkill):
         order: Order = "psm",
         **options: Any,
     ) -> list[Middle]:
-        """`n` middles between two texts. Of what does not fit the context beside `max_tokens`, 64 unless given, `before` loses its
-        beginning and `after` its end.
+        """`n` middles between two texts. Of what does not fit the context beside `max_tokens`, `before` loses its beginning and `after` its end.
 
         Args:
             path: of the file, for models that learned to be told it.
@@ -72,7 +77,7 @@ class Complete(TextSkill):
         Raises:
             DaedalError: an option makes no sense, or the context has no room.
         """
-        options = {"max_tokens": ROOM, **options}
+        options = self._bounded(options)
         ids, left_out = self._fitted(before, after, options["max_tokens"], path, order)
         written = self._write.go_on(before, ids, n, self.middle_ends, **options)
         return [
@@ -88,7 +93,7 @@ class Complete(TextSkill):
         Raises:
             DaedalError: as `complete`, at once and not with the first piece.
         """
-        options = {"max_tokens": ROOM, **options}
+        options = self._bounded(options)
         ids, _ = self._fitted(before, after, options["max_tokens"], path, "psm")
         return self._write.stream_on(before, ids, self.middle_ends, **options)
 
@@ -114,15 +119,21 @@ class Complete(TextSkill):
         assert isinstance(write, Write)
         return write
 
+    def _bounded(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Sampling options with a bound of tokens."""
+        if options.get("max_tokens") is not None:
+            return options
+        return {**options, "max_tokens": min(_USUAL, self._model.config.context // 2)}
+
     def _fitted(
-        self, before: str, after: str, most: int | None, path: str | None, order: Order
+        self, before: str, after: str, most: int, path: str | None, order: Order
     ) -> tuple[list[int], tuple[int, int]]:
         """The ids to write after, and how many characters of both texts did not fit."""
         codec, context = self._codec, self._model.config.context
         begin = [*codec.prefix_ids]
         if len(self._marks.named(path)) > context // 4:
             path = None
-        room = context - (most or ROOM) - len(begin) - len(self._marks.arranged([], [], path, order))
+        room = context - most - len(begin) - len(self._marks.arranged([], [], path, order))
         if room < 1:
             raise DaedalError(
                 f"The context of {context} tokens has no room for text beside {most} tokens to write",
