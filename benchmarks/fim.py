@@ -27,7 +27,7 @@ from daedal.codecs.infilling import with_marks
 from daedal.data.paths import paths_of
 from daedal.data.shards import Dataset
 from daedal.evaluation.documents import Documents
-from daedal.evaluation.infilling import fill_lines, hole_nats, line_holes, measurements, prompt
+from daedal.evaluation.infilling import fill_lines, hole_nats, line_holes, longest, measurements, prompt
 from daedal.evaluation.likelihood import evaluate_documents
 from daedal.models.model import IGNORE
 from daedal.training.infilling import InfillingWindows
@@ -104,7 +104,7 @@ def measure(data: Path, run: Path, holes: int, orders: tuple[Any, ...]) -> dict[
         "parameters": generator.model.parameter_count,
         "left to right, validation": measured.bits_per_byte.shown(),
     }
-    drawn = line_holes(documents, holes, 0)
+    drawn = line_holes(documents, holes, 0, longest(generator.model))
     for order in orders:
         rows = [prompt(generator.codec, hole, generator.model.config.context, order) for hole in drawn]
         nats, written = hole_nats(generator.model, generator.codec, rows), fill_lines(generator, rows)

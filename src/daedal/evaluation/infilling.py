@@ -49,8 +49,9 @@ class Hole(NamedTuple):
     after: str
 
 
-def line_holes(documents: Documents, count: int, seed: int) -> list[Hole]:
-    """Holes from lines that are drawn from all of the documents, each of another document as far as there are so many."""
+def line_holes(documents: Documents, count: int, seed: int, most: int) -> list[Hole]:
+    """Holes of at most `most` tokens from lines that are drawn from all of the documents, each of another document as far as
+    there are so many."""
     chance = np.random.default_rng(seed)
     found: list[Hole] = []
     order = chance.permutation(len(documents))
@@ -66,15 +67,22 @@ def line_holes(documents: Documents, count: int, seed: int) -> list[Hole]:
         line = fit[int(chance.integers(len(fit)))]
         begin = sum(len(each) + 1 for each in lines[:line]) + len(lines[line]) - len(lines[line].lstrip())
         end = begin + len(lines[line].strip())
+        if len(documents.codec.encode(text[begin:end])) > most:
+            continue
         found.append(Hole(document, text[:begin], text[begin:end], text[end:]))
     return found
+
+
+def longest(model: GPT) -> int:
+    """Tokens of the longest hole beside which a model sees something."""
+    return model.config.context // 2 - 2 * _SPARE
 
 
 class FillingIn(Evaluator[TextSubject]):
     """Exact match and bits per byte of holes."""
 
     needs, columns, weight = frozenset({"infill"}), frozenset({"text"}), 3.0
-    sizes = (64, 128, 256, 512)
+    sizes = (64, 128, 256)
     share = 0.3
 
     def each(self, subject: TextSubject) -> float:
@@ -84,7 +92,7 @@ class FillingIn(Evaluator[TextSubject]):
 
     def measure(self, subject: TextSubject, within: float, tell: Tell) -> Findings:
         seed = subject.asked.seed
-        holes = line_holes(subject.documents, self.count(subject, within), seed)
+        holes = line_holes(subject.documents, self.count(subject, within), seed, longest(subject.model))
         if len(holes) < 2:
             return Findings(missing=("Filling in: the held-out text has too few lines",))
         tell(0.0, "filling holes")
