@@ -69,7 +69,9 @@ def transformers(data: Path, out: Path, seconds: float) -> None:
     torch.set_num_threads(1)
     dataset = Dataset.open(data)
     codec, paths = with_marks(dataset.codec), paths_of(data, "train")
-    windows = InfillingWindows(dataset.split("train"), SHAPE["context"], 0, codec, 0.5, lambda document: paths[document])
+    windows = InfillingWindows(
+        dataset.split("train"), SHAPE["context"], 0, codec, 0.5, lambda document: paths[document]
+    )
     config = GPT2Config(
         vocab_size=codec.vocab_size, n_positions=SHAPE["context"], n_embd=SHAPE["width"], n_layer=SHAPE["depth"],
         n_head=SHAPE["heads"], resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, bos_token_id=codec.eos_id, eos_token_id=codec.eos_id,
@@ -131,7 +133,9 @@ def main() -> None:
         train, orders = arms[name]
         (asked.out / name).mkdir(parents=True, exist_ok=True)
         train(asked.out / name)
-        print(json.dumps({name: measure(asked.data, asked.out / name / "run", asked.holes, orders)}, indent=2), flush=True)
+        print(
+            json.dumps({name: measure(asked.data, asked.out / name / "run", asked.holes, orders)}, indent=2), flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Filling in the middle: rearranged documents are the documents, runs are the same to the bit, holes are filled, mistakes told."""
+"""Filling in the middle: rearranged documents are the documents, runs repeat to the bit, holes are filled, mistakes are told."""
 
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,9 @@ def pieces_of(codec: TextCodec, ids: list[int]) -> tuple[str | None, str, str, s
 
 @settings(max_examples=40, deadline=None)
 @given(TEXTS, TEXTS, TEXTS, st.sampled_from(["psm", "spm"]), st.sampled_from([None, "json/decoder.py"]))
-def test_rearranged_pieces_joined_are_the_document(codec: TextCodec, one: str, two: str, three: str, order: Any, path: Any) -> None:
+def test_rearranged_pieces_joined_are_the_document(
+    codec: TextCodec, one: str, two: str, three: str, order: Any, path: Any
+) -> None:
     prefix, middle, suffix = codec.encode_batch([one, two, three])
     marks = Infilling.of(codec)
     assert marks is not None
@@ -156,7 +158,10 @@ def test_every_rearranged_document_is_whole_in_its_window_and_stands_in_the_data
     assert marks is not None
     texts = [split.text(number) for number in range(split.documents)]
     inputs, targets = stream.batch(0, 60)
-    whole = [[*row[:1], *(target if target != IGNORE else -1 for target in said)] for row, said in zip(inputs.tolist(), targets.tolist(), strict=True)]
+    whole = [
+        [*row[:1], *(target if target != IGNORE else -1 for target in said)]
+        for row, said in zip(inputs.tolist(), targets.tolist(), strict=True)
+    ]
     orders, paths, rearranged = set(), set(), 0
     for row in whole:
         ids = [id for id in row if id >= 0]
@@ -283,7 +288,9 @@ def test_what_cannot_be_learned_so_is_refused(data: Path, tmp_path: Path) -> Non
     assert daedal("train", "gpt", "--data", data, "--out", plain, *SMALL, "--steps", "1").code == 0
     said = mistake("train", "gpt", "--data", data, "--out", tmp_path / "out", "--fim", "--init", plain, "--steps", "2")
     assert "no tokens for filling in the middle" in said
-    assert "no room" in mistake("train", "gpt", "--data", data, "--out", tmp_path / "out", "--fim", "--context", "8", "--steps", "2")
+    assert "no room" in mistake(
+        "train", "gpt", "--data", data, "--out", tmp_path / "out", "--fim", "--context", "8", "--steps", "2"
+    )
     said = mistake("complete", plain, Path(__file__).as_posix() + ":1")
     assert "cannot fill the hole between two texts" in said
     assert not (tmp_path / "out").exists()
@@ -389,7 +396,14 @@ def client(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
 
 
-ASKED: dict[str, Any] = {"model": "coder", "prompt": "def add(", "suffix": "\n    return", "max_tokens": 8, "seed": 1, "temperature": 0}
+ASKED: dict[str, Any] = {
+    "model": "coder",
+    "prompt": "def add(",
+    "suffix": "\n    return",
+    "max_tokens": 8,
+    "seed": 1,
+    "temperature": 0,
+}
 
 
 def test_openais_client_fills_a_hole(client: OpenAI, run: Path) -> None:
@@ -409,7 +423,10 @@ def test_openais_client_fills_a_hole(client: OpenAI, run: Path) -> None:
 
 def test_a_suffix_that_asks_for_nothing_changes_nothing(client: OpenAI) -> None:
     plain = {name: value for name, value in ASKED.items() if name != "suffix"}
-    assert client.completions.create(**plain).choices[0].text == client.completions.create(**plain, suffix="").choices[0].text
+    assert (
+        client.completions.create(**plain).choices[0].text
+        == client.completions.create(**plain, suffix="").choices[0].text
+    )
 
 
 @pytest.mark.parametrize(

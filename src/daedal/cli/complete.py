@@ -128,7 +128,9 @@ def _split(text: str, name: str, line: int, column: int | None) -> tuple[str, st
     lines = text.split("\n")
     said = "The text" if name == "-" else name
     if line > len(lines):
-        raise DaedalError(f"{said} has {len(lines):,} line{'s' * (len(lines) != 1)}, and no line {line:,}", "Name another line")
+        raise DaedalError(
+            f"{said} has {len(lines):,} line{'s' * (len(lines) != 1)}, and no line {line:,}", "Name another line"
+        )
     here = lines[line - 1].removesuffix("\r")
     if column is not None and column > len(here) + 1:
         raise DaedalError(

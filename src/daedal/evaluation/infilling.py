@@ -23,8 +23,8 @@ from daedal.evaluation.documents import Documents
 from daedal.evaluation.evaluator import Evaluator, Findings, Tell
 from daedal.evaluation.intervals import RATIO, ratio
 from daedal.evaluation.kinds.text import TextSubject
-from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.means import share_of_pieces
+from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.report import Baseline
 from daedal.inference.generator import Generator
 from daedal.models.gpt import GPT

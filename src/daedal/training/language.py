@@ -98,9 +98,7 @@ class StreamTask(Task):
 
     unit = "tokens"
 
-    def __init__(
-        self, model: Any, dataset: Dataset, plan: TransformerPlan, codec: TextCodec | None = None
-    ) -> None:
+    def __init__(self, model: Any, dataset: Dataset, plan: TransformerPlan, codec: TextCodec | None = None) -> None:
         self.model, self.dataset, self.codec = model, dataset, codec or dataset.codec
         self.fingerprint = dataset.split("train").fingerprint
         column = COLUMN if plan.kind == "chat" else "text"

@@ -65,7 +65,8 @@ class Complete(TextSkill):
         order: Order = "psm",
         **options: Any,
     ) -> list[Middle]:
-        """`n` middles between two texts. Of what does not fit the context beside `max_tokens`, `before` loses its beginning and `after` its end.
+        """`n` middles between two texts. Where both do not fit the context beside `max_tokens`, `before` loses its
+        beginning and `after` its end.
 
         Args:
             path: of the file, for models that learned to be told it.
@@ -87,7 +88,9 @@ class Complete(TextSkill):
             for each in written
         ]  # fmt: skip
 
-    def stream_middle(self, before: str, after: str = "", *, path: str | None = None, **options: Any) -> Iterator[Chunk]:
+    def stream_middle(
+        self, before: str, after: str = "", *, path: str | None = None, **options: Any
+    ) -> Iterator[Chunk]:
         """A middle piece by piece, to where the model ends it.
 
         Raises:

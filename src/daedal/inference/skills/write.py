@@ -116,9 +116,7 @@ class Write(TextSkill):
         chosen = SamplingOptions.parse(options, "generate").seeded()
         return self._stream(_Writer(self._subject, self._codec, prompt, self.read(prompt), 0, chosen), chosen)
 
-    def go_on(
-        self, prompt: str, ids: Sequence[int], n: int, ends: frozenset[int], **options: Any
-    ) -> list[Completion]:
+    def go_on(self, prompt: str, ids: Sequence[int], n: int, ends: frozenset[int], **options: Any) -> list[Completion]:
         """`n` texts after ids that were made of a prompt, which `ends` end too.
 
         Raises:

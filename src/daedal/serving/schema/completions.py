@@ -59,8 +59,8 @@ class CompletionRequest(Sampled):
     max_tokens: int = Field(16, ge=0, description="tokens at most; 0 only with `echo`")
     suffix: str | None = Field(
         None,
-        description="what comes after the text, which then fills the hole between `prompt` and this: for models that learned to "
-        "fill in (`daedal train gpt --fim`, Qwen2.5-Coder, StarCoder2); others refuse it unless it is empty",
+        description="what comes after the text, which then fills the hole between `prompt` and this: for models that learned "
+        "to fill in (`daedal train gpt --fim`, Qwen2.5-Coder, StarCoder2); others refuse it unless it is empty",
     )
 
     @field_validator("prompt", mode="before")
