@@ -1,6 +1,6 @@
 """What filling in the middle costs and brings, on Python's own library: a GPT trained with --fim, the same trained from left to
-right only, and a GPT-2 of Hugging Face Transformers with the same windows by the usual recipe (AdamW, cosine), each with as many
-seconds of CPU time on one thread.
+right only, and a GPT-2 of Hugging Face Transformers with the same windows by the usual recipe (AdamW, cosine), each with as
+many seconds of CPU time on one thread.
 
     daedal data build python-code --out DATA
     python benchmarks/fim.py DATA OUT [--seconds 300] [--arms left-to-right,fim,transformers] [--holes 512]

@@ -1,4 +1,4 @@
-"""Filling in the middle: rearranged documents are the documents, runs repeat to the bit, holes are filled, mistakes are told."""
+"""Filling in: rearranged documents are the documents, runs repeat to the bit, holes are filled, mistakes are told."""
 
 from pathlib import Path
 from typing import Any

@@ -147,7 +147,8 @@ def complete(
     """What may stand between two texts, by a model that learned to fill in the middle.
 
     Args:
-        options: `path`, `until` and `order`, as `daedal.inference.skills.complete.Complete.complete` has them, and how to sample.
+        options: `path`, `until` and `order`, as `daedal.inference.skills.complete.Complete.complete` has them, and how to
+            sample.
 
     Raises:
         DaedalError: the model did not learn to fill in, or an option makes no sense.

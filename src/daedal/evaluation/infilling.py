@@ -1,8 +1,8 @@
 """How well a model fills holes in held-out text, one line each, given what stands before and after; beside what the same model
 makes of them from left to right.
 
-- a hole is what stands on a line, without its indentation; the lines are drawn from all documents, as in the single-line task of
-  HumanEval-infilling (Bavarian et al. 2022, arXiv:2207.14255), which draws them from the bodies of functions
+- a hole is what stands on a line, without its indentation; the lines are drawn from all documents, as in the single-line task
+  of HumanEval-infilling (Bavarian et al. 2022, arXiv:2207.14255), which draws them from the bodies of functions
 - exact match: the likeliest tokens, as far as the end of the line, are the line
 - bits per byte of the hole, not of what ends it: the tokens of the hole by itself
 - both predictors have the whole context: from left to right all of it is text before the hole, where there is so much
@@ -103,7 +103,9 @@ class FillingIn(Evaluator[TextSubject]):
             tell((part + 1) / 3, "filling holes")
         written, both = found["psm"]
         baselines = (
-            Baseline(name="suffix first", why="the same model, which reads what stands after first", measurements=found["spm"][1]),
+            Baseline(
+                name="suffix first", why="the same model, which reads what stands after first", measurements=found["spm"][1]
+            ),
             Baseline(
                 name="left to right", why="the same model, which sees what stands before",
                 measurements=found["left to right"][1],
@@ -114,7 +116,8 @@ class FillingIn(Evaluator[TextSubject]):
             above, below = _beside(hole)
             rows.append((above, hole.text, said, below))
         table = Table(
-            title="What it fills in", says="The first holes that were drawn, not chosen.", head=("above", "it is", "the model says", "below"),
+            title="What it fills in", says="The first holes that were drawn, not chosen.",
+            head=("above", "it is", "the model says", "below"),
             rows=tuple(rows),
         )  # fmt: skip
         of = f"Lines of the {subject.documents.name} text filled in exactly, more is better"

@@ -54,8 +54,8 @@ class Generator(ModelAndCodec):
     """A model and its codec, and the skills that the model has: what they offer, it offers."""
 
     table = (
-        Write, Complete, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, Vocode, ReconstructSounds, DrawSounds,
+        Write, Complete, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers,
+        Fill, Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, Vocode, ReconstructSounds, DrawSounds,
         MakeClips, ReconstructClips, Recommend, RewardConversations,
     )  # fmt: skip
 

@@ -8,8 +8,8 @@ by itself, so that no window begins or ends inside of a rearranged one, and none
 - cut at two characters that are drawn evenly; both orders, prefix-suffix-middle and suffix-prefix-middle, by halves
 - each piece is encoded by itself; the middle ends with the end of text, which says that the hole is full
 - half of the rearranged have the path of their file before them, where the data knows it
-- the marks take room: what no longer fits is taken from the end of the suffix; one at the end of a window that would lose all of
-  it is learned from left to right as far as it fits
+- the marks take room: what no longer fits is taken from the end of the suffix; one at the end of a window that would lose all
+  of it is learned from left to right as far as it fits
 - a window is a function of the seed and its number alone, as the windows of `data/windows.py` are
 """
 
