@@ -377,7 +377,7 @@ def test_holes_are_lines_and_prompts_fit_the_context(data: Path) -> None:
         assert hole.before + hole.text + hole.after == documents.text(hole.document)
         assert "\n" not in hole.text
         for order in ("psm", "spm", None):
-            row = prompt(codec, hole, 64, order)  # type: ignore[arg-type]
+            row = prompt(codec, hole, 64, order)
             assert codec.decode(row.hole) == hole.text
             assert len(row.ids) + len(row.hole) <= 64
 

@@ -88,7 +88,7 @@ class FillingIn(Evaluator[TextSubject]):
     def each(self, subject: TextSubject) -> float:
         """Seconds of a hole: it is read four times and written twice, a token at a time."""
         config = subject.model.config
-        return 4 * config.context * subject.model.flops_per_token(config.context) / 3 / 2e10 + 0.02
+        return float(4 * config.context * subject.model.flops_per_token(config.context) / 3 / 2e10 + 0.02)
 
     def measure(self, subject: TextSubject, within: float, tell: Tell) -> Findings:
         seed = subject.asked.seed
