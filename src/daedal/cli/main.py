@@ -32,6 +32,7 @@ _COMMANDS = {
     "tag": "Find names and other marked words in texts, with a tagger.",
     "answer": "Find in a text what answers a question, with an answerer.",
     "fill": "Say what may stand where a text has [MASK], with a BERT.",
+    "complete": "Fill the hole at a cursor in a file, with a model that was trained with --fim.",
     "transcribe": "Say what is said in recordings, with a listener.",
     "translate": "Write texts in another language, with a translator.",
     "recommend": "Say what people may like next, with a recommender.",

@@ -4,7 +4,7 @@
   has those that join the bytes of one character, `bpe` has learned ones besides (Sennrich et al. 2016)
 - saved as `tokenizer.json` and `tokenizer_config.json`, which `transformers.AutoTokenizer` opens; reads those of others
 - the same vocabulary is also saved as SentencePiece's `tokenizer.model`, for llama.cpp's converter; see `sentencepiece.py`
-- the last id ends a document; text that looks like its name stays text
+- the last id ends a document, unless marks were put on top; text that looks like its name stays text
 """
 
 import hashlib
@@ -231,6 +231,11 @@ class TextCodec:
     def piece(self, id: int) -> str:
         """A token as its vocabulary spells it."""
         return self._tokenizer.id_to_token(id) or ""
+
+    def id_of(self, piece: str) -> int | None:
+        """The id of a token that its vocabulary spells so."""
+        id: int | None = self._tokenizer.token_to_id(piece)
+        return id
 
     def name(self, id: int) -> str:
         """What to call a token: its text, and for a special one its mark."""

@@ -88,7 +88,11 @@ EVALUATORS = {
         "daedal.evaluation.clips.prediction:ClipPrediction",
         "daedal.evaluation.clips.steady:Steadiness",
     ),
-    "text": ("daedal.evaluation.prediction:Prediction", "daedal.evaluation.writing:Writing"),
+    "text": (
+        "daedal.evaluation.prediction:Prediction",
+        "daedal.evaluation.infilling:FillingIn",
+        "daedal.evaluation.writing:Writing",
+    ),
     "pictures": (
         "daedal.evaluation.images.distances:Distances",
         "daedal.evaluation.worlds.scene_scores:SceneScores",

@@ -22,6 +22,7 @@ from daedal.inference.skill import ModelAndCodec
 from daedal.inference.skills.answer import FindAnswers
 from daedal.inference.skills.caption import Caption
 from daedal.inference.skills.classify import Classify
+from daedal.inference.skills.complete import Complete
 from daedal.inference.skills.compose import Compose
 from daedal.inference.skills.draw import Draw
 from daedal.inference.skills.draw_sounds import DrawSounds
@@ -53,8 +54,8 @@ class Generator(ModelAndCodec):
     """A model and its codec, and the skills that the model has: what they offer, it offers."""
 
     table = (
-        Write, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers, Fill,
-        Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, Vocode, ReconstructSounds, DrawSounds,
+        Write, Complete, Draw, Caption, Morph, Reconstruct, Edit, Vary, ScoreTexts, ScorePictures, Classify, Tag, FindAnswers,
+        Fill, Translate, Match, Embed, EmbedRows, Compose, Listen, Speak, Vocode, ReconstructSounds, DrawSounds,
         MakeClips, ReconstructClips, Recommend, RewardConversations,
     )  # fmt: skip
 

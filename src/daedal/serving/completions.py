@@ -14,7 +14,7 @@ from daedal.serving.abilities import able
 from daedal.serving.access import owner
 from daedal.serving.answers import Head, json_answer, usage
 from daedal.serving.chunks import DONE, TextChunks
-from daedal.serving.errors import ApiError, parse
+from daedal.serving.errors import ApiError, parse, shown
 from daedal.serving.generation import (
     Events,
     Generated,
@@ -36,6 +36,11 @@ async def completions(request: Request) -> Response:
     """`n` texts for each prompt."""
     body = parse(CompletionRequest, await read_json(request))
     model = await able(request, body.model, "generate")
+    if body.suffix and "infill" not in model.info["can"]:
+        raise ApiError(
+            400, f"The model '{shown(model.name)}' was not trained to fill a gap: leave the suffix out", param="suffix",
+            code="unsupported_parameter",
+        )  # fmt: skip
     if len(body.prompts) * body.samples > MAX_SEQUENCES:
         message = f"{len(body.prompts)} prompts of {body.samples} texts are more than {MAX_SEQUENCES} texts"
         raise ApiError(400, message, param="n" if body.best_of is None else "best_of", code="invalid_value")
@@ -75,8 +80,9 @@ def command(body: CompletionRequest, prompt: Prompt) -> dict[str, Any]:
     best = body.samples > body.n
     logprobs = 0 if best and body.logprobs is None else body.logprobs
     reads = body.echo and (body.logprobs is not None or body.max_tokens == 0)
+    between = {"suffix": body.suffix} if body.suffix else {}
     return {
-        "prompt": as_prompt(prompt),
+        "prompt": as_prompt(prompt) | between,
         "n": body.samples,
         "options": {**body.sampling(), "max_tokens": body.max_tokens, "logprobs": logprobs},
         "constraint": None,

@@ -78,7 +78,7 @@ class TextDesk:
         return {
             "kind": "text",
             **codec_info(self._generator),
-            "can": ["generate", "embed", "tokenize"],
+            "can": ["generate", "embed", "tokenize", *(["infill"] if "complete" in self._generator.skills else [])],
             "context": config.context,
             "vocab_size": config.vocab_size,
             "width": config.width,
@@ -192,6 +192,13 @@ class TextDesk:
         self, prompt: Mapping[str, Any], bounded: bool
     ) -> tuple[list[int], frozenset[int], tuple[str, ...]]:
         stop_ids = self._generator.stop_ids
+        if prompt.get("suffix"):
+            if bounded:
+                self._bound(prompt.get("text", ""))
+                self._bound(prompt["suffix"])
+            before = prompt["ids"] if "ids" in prompt else prompt["text"]
+            around = self._generator.around(before, prompt["suffix"])
+            return around, stop_ids | self._generator.middle_ends, ()
         if "ids" in prompt:
             return self._generator.known(prompt["ids"]), stop_ids, ()
         if "raw" in prompt:

@@ -101,6 +101,8 @@ class GPTPlan(TransformerPlan, CausalPlan):
     """The training of a GPT on text."""
 
     family: Literal["gpt"] = Field("gpt", description="what kind of model")
+    fim: bool = Field(False, description="learn to fill in the middle of texts too, such as source code")
+    fim_share: float = Field(0.5, ge=0, le=1, description="share of the documents whose middle is filled in")
 
 
 class GridPlan(TransformerPlan, ConditionPlan, CausalPlan):

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from daedal.codecs.infilling import Infilling, with_marks
 from daedal.codecs.text import TextCodec
 from daedal.data.conversations import COLUMN, ConversationDataset, stream_of
 from daedal.data.examples import ExampleDataset
+from daedal.data.paths import paths_of
 from daedal.data.shards import Dataset
 from daedal.data.windows import Windows
 from daedal.errors import DaedalError
@@ -25,7 +27,8 @@ from daedal.models.habits import Habits
 from daedal.models.identity import Identity
 from daedal.models.model import IGNORE, Model, TokenBatch
 from daedal.nn.noise import Noise
-from daedal.training.gpt_plan import TransformerPlan
+from daedal.training.gpt_plan import GPTPlan, TransformerPlan
+from daedal.training.infilling import InfillingWindows, require_room
 from daedal.training.learner import Facts, Request
 from daedal.training.plan import Plan
 from daedal.training.processes import Processes
@@ -45,12 +48,16 @@ class StreamLearner(TransformerLearner):
     def __init__(self, asked: Request, dataset: Dataset | ExampleDataset) -> None:
         super().__init__(asked)
         self.dataset = stream_of(dataset) if isinstance(dataset, ExampleDataset) else dataset
+        self.codec = self.dataset.codec
         self.initial = self._load(asked.init) if asked.init is not None else None
 
     def _load(self, init: str) -> Model:
         """The model to start from. Its tokens must be the data's."""
         folder, codec = resolve(init), self.dataset.codec
-        if TextCodec.load(folder).fingerprint() != codec.fingerprint():
+        own = TextCodec.load(folder)
+        if codec.byte_level and own.fingerprint() == with_marks(codec).fingerprint():
+            self.codec = codec = own
+        elif own.fingerprint() != codec.fingerprint():
             raise DaedalError(
                 f"The data was encoded with another tokenizer than that of {init}",
                 f"Build the data again with --tokenizer {init}",
@@ -66,7 +73,7 @@ class StreamLearner(TransformerLearner):
         return model
 
     def facts(self, given: Mapping[str, Any]) -> Facts:
-        train, validation, codec = self.dataset.split("train"), self.dataset.split("validation"), self.dataset.codec
+        train, validation, codec = self.dataset.split("train"), self.dataset.split("validation"), self.codec
         lengths = np.diff(train.offsets) if isinstance(self.dataset, ConversationDataset) else ()
         return Facts(
             train=train.tokens,
@@ -78,7 +85,7 @@ class StreamLearner(TransformerLearner):
 
     def task(self, plan: Plan) -> "StreamTask":
         assert isinstance(plan, TransformerPlan)
-        return StreamTask(self.initial or self.begun(plan), self.dataset, plan)
+        return StreamTask(self.initial or self.begun(plan), self.dataset, plan, self.codec)
 
 
 class StreamTask(Task):
@@ -86,12 +93,13 @@ class StreamTask(Task):
 
     Args:
         model: its loss takes a `TokenBatch`.
+        codec: that of the data, or one that has marks besides.
     """
 
     unit = "tokens"
 
-    def __init__(self, model: Any, dataset: Dataset, plan: TransformerPlan) -> None:
-        self.model, self.dataset, self.codec = model, dataset, dataset.codec
+    def __init__(self, model: Any, dataset: Dataset, plan: TransformerPlan, codec: TextCodec | None = None) -> None:
+        self.model, self.dataset, self.codec = model, dataset, codec or dataset.codec
         self.fingerprint = dataset.split("train").fingerprint
         column = COLUMN if plan.kind == "chat" else "text"
         self.identity = Identity.of(model.family, plan.kind, {column: "tokenizer.json"}, model.capabilities)
@@ -153,6 +161,27 @@ class LanguageLearner(GPTLearner, StreamLearner):
         own = habits if habits.jinja is not None else None
         self._habits = Habits.of(resolve(asked.init)) if asked.init is not None else own
 
+    def facts(self, given: Mapping[str, Any]) -> Facts:
+        if given.get("fim"):
+            self._take_marks()
+            require_room(given.get("context", 16))
+        return super().facts(given)
+
+    def _take_marks(self) -> None:
+        """Add the marks of filling in to the tokens of the data.
+
+        Raises:
+            DaedalError: conversations are learned, or the model to start from does not know the marks.
+        """
+        if self.asked.kind == "chat":
+            raise DaedalError("--fim is for text, and this data is chat", "Leave it away")
+        if self.initial is not None and Infilling.of(self.codec) is None:
+            raise DaedalError(
+                f"{self.asked.init} has no tokens for filling in the middle",
+                "Start from a model that has them, or leave --init away",
+            )
+        self.codec = with_marks(self.codec)
+
     def expected_bits(self, model: Model, draft: Plan, seen: int, facts: Facts) -> float | None:
         """From how well zlib does on the validation text and what share of that our sweeps came to."""
         assert isinstance(model, GPT)
@@ -164,8 +193,10 @@ class LanguageLearner(GPTLearner, StreamLearner):
         return float(compressed * 0.72 * (1e12 / max(computation, 1e10)) ** 0.05)
 
     def task(self, plan: Plan) -> "LanguageTask":
-        assert isinstance(plan, TransformerPlan)
-        return LanguageTask(self.initial or self.begun(plan), self.dataset, plan, self._habits)
+        assert isinstance(plan, GPTPlan)
+        if plan.fim:
+            self._take_marks()  # a run that goes on has no facts
+        return LanguageTask(self.initial or self.begun(plan), self.dataset, plan, self._habits, self.codec)
 
 
 class LanguageTask(StreamTask):
@@ -175,9 +206,18 @@ class LanguageTask(StreamTask):
         habits: of the model that it is begun from, for the checkpoint.
     """
 
-    def __init__(self, model: Any, dataset: Dataset, plan: TransformerPlan, habits: Habits | None = None) -> None:
-        super().__init__(model, dataset, plan)
+    def __init__(
+        self, model: Any, dataset: Dataset, plan: TransformerPlan, habits: Habits | None = None,
+        codec: TextCodec | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(model, dataset, plan, codec)
         self._habits = habits
+        if isinstance(plan, GPTPlan) and plan.fim:
+            paths = paths_of(dataset.folder, "train")
+            self._windows = InfillingWindows(
+                dataset.split("train"), plan.context, plan.seed, self.codec, plan.fim_share,
+                lambda document: paths[document] if document < len(paths) else None,
+            )  # fmt: skip
         tokens, size = self._windows.split.learnable
         self._tokens_per_byte = tokens / max(1, size)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from daedal.codecs.infilling import Infilling, with_marks
 from daedal.codecs.text import TextCodec
 from daedal.config import Config
 from daedal.data.clean import text_of
@@ -87,13 +88,13 @@ class TextSubject(Subject):
         return cls(generator.model, documents, train, options, generator, manifest, notes)
 
     @classmethod
-    def of(cls, model: GPT, dataset: Dataset) -> Self:
-        """A model that is being trained, and its data.
+    def of(cls, model: GPT, dataset: Dataset, codec: TextCodec | None = None) -> Self:
+        """A model that is being trained, and its data; with the codec that it learns by, where it is not the data's own.
 
         Raises:
             NotMeasurable: nothing is held out.
         """
-        documents = Documents.of_split(dataset.split(held_out(dataset)), dataset.codec)
+        documents = Documents.of_split(dataset.split(held_out(dataset)), codec or dataset.codec)
         return cls(model, documents, Documents.of_split(dataset.split("train"), dataset.codec), TextOptions())
 
     @classmethod
@@ -102,12 +103,12 @@ class TextSubject(Subject):
 
     @classmethod
     def of_task(cls, task: Any, seconds: float) -> Self:
-        return cls.of(task.model, task.dataset)
+        return cls.of(task.model, task.dataset, getattr(task, "codec", None))
 
     @property
     def can(self) -> frozenset[str]:
         found: frozenset[str] = self.model.capabilities
-        return found
+        return found | {"infill"} if Infilling.of(self.documents.codec) is not None else found
 
     @property
     def has(self) -> frozenset[str]:
@@ -241,11 +242,16 @@ def _read_by(data: Any, generator: Generator) -> Any:
     )
 
 
+def _marked(codec: TextCodec) -> str:
+    """The fingerprint of a codec with marks for filling in, beside which its ids stay as they are."""
+    return with_marks(codec).fingerprint() if codec.byte_level else codec.fingerprint()
+
+
 def _split(dataset: Dataset, name: str, codec: TextCodec) -> Documents:
     """A split in the model's own tokens: encoded anew where the dataset has others. Of held-out conversations the answers are
     counted."""
     split = dataset.split(name)
-    if dataset.manifest.codec.fingerprint == codec.fingerprint():
+    if codec.fingerprint() in (dataset.manifest.codec.fingerprint, _marked(dataset.codec)):
         documents = Documents.of_split(split, codec)
         if isinstance(split, ConversationSplit) and name != "train":
             return documents.of_answers(split.learned)

@@ -119,6 +119,33 @@ class Write(TextSkill):
         chosen = SamplingOptions.parse(options, "generate").seeded()
         return self._stream(_Writer(self._subject, self._codec, prompt, self.read(prompt), 0, chosen), chosen)
 
+    def go_on(self, prompt: str, ids: Sequence[int], n: int, ends: frozenset[int], **options: Any) -> list[Completion]:
+        """`n` texts after ids that were made of a prompt, which `ends` end too.
+
+        Raises:
+            DaedalError: as `generate`.
+        """
+        if n < 1:
+            raise DaedalError(f"n is {n}: there is nothing to generate", "Ask for at least one continuation")
+        require_memory(f"Writing {n:,} texts", n * _HELD, "Ask for fewer")
+        chosen = SamplingOptions.parse(options, "generate").seeded()
+        rows = [self._ended_by(ends, prompt, ids, sample, chosen) for sample in range(n)]
+        for _ in self._write(rows, chosen):
+            pass
+        return [row.completion() for row in rows]
+
+    def stream_on(self, prompt: str, ids: Sequence[int], ends: frozenset[int], **options: Any) -> Iterator[Chunk]:
+        """As `go_on` one text, piece by piece."""
+        chosen = SamplingOptions.parse(options, "generate").seeded()
+        return self._stream(self._ended_by(ends, prompt, ids, 0, chosen), chosen)
+
+    def _ended_by(
+        self, ends: frozenset[int], prompt: str, ids: Sequence[int], sample: int, options: SamplingOptions
+    ) -> "_Writer":
+        row = _Writer(self._subject, self._codec, prompt, self.known(ids), sample, options)
+        row.stop_ids = row.stop_ids | ends
+        return row
+
     def chat(self, messages: Messages, **options: Any) -> Completion:
         """The model's answer to a conversation: messages with `role` and `content`.
 

@@ -1,10 +1,10 @@
 """The body of POST /v1/completions."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from daedal.serving.schema.base import Refused, fault
+from daedal.serving.schema.base import fault
 from daedal.serving.schema.sampling import MAX_TOP, Sampled
 
 MAX_PROMPTS, MAX_BEST_OF, MAX_SEQUENCES = 256, 20, 512
@@ -57,7 +57,11 @@ class CompletionRequest(Sampled):
         description="log-probabilities of the tokens and of this many likely ones",
     )
     max_tokens: int = Field(16, ge=0, description="tokens at most; 0 only with `echo`")
-    suffix: Annotated[Any, Refused("no model here was trained to fill a gap", ("",))] = None
+    suffix: str | None = Field(
+        None,
+        description="what comes after the text, which then fills the hole between `prompt` and this: for models that learned "
+        "to fill in (`daedal train gpt --fim`, Qwen2.5-Coder, StarCoder2); others refuse it unless it is empty",
+    )
 
     @field_validator("prompt", mode="before")
     @classmethod
@@ -84,6 +88,12 @@ class CompletionRequest(Sampled):
         if value == 0 and max(info.data.get("n", 1), info.data.get("best_of") or 1) > 1:
             raise fault("Texts of no tokens are all alike: with max_tokens: 0, n is 1")
         return value
+
+    @model_validator(mode="after")
+    def _written_between(self) -> Self:
+        if self.suffix and self.echo and (self.logprobs is not None or self.max_tokens == 0):
+            raise fault("The prompt's own log-probabilities, by echo, are told without a suffix only")
+        return self
 
     @property
     def prompts(self) -> list[Prompt]:
