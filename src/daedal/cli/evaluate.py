@@ -22,6 +22,7 @@ def evaluate(
     limit: int | None = None,
     seed: int | None = None,
     chat: Switch = False,
+    sensitivity: int | None = None,
     against: str | None = None,
     samples: int | None = None,
     extractor: str | None = None,
@@ -50,6 +51,9 @@ def evaluate(
         For tasks: of the draw of examples; 1234 unless given, as lm-eval has it.
     chat
         For tasks: ask in conversations, by the model's chat template.
+    sensitivity
+        For tasks: ask again in so many other orders of the examples, with so many other draws of them, and with the choices in
+        every place, and tell how much that changes.
     against
         For tasks: another model, which is asked the same. For models of images: a data folder or a folder of pictures to
         measure against, in place of the held-out pictures of the run's own data.
@@ -77,7 +81,14 @@ def evaluate(
     from daedal.models.checkpoint import resolve
     from daedal.models.identity import identify
 
-    of_tasks: dict[str, Any] = {"shots": shots, "limit": limit, "seed": seed, "chat": chat or None, "out": out}
+    of_tasks: dict[str, Any] = {
+        "shots": shots,
+        "limit": limit,
+        "seed": seed,
+        "chat": chat or None,
+        "sensitivity": sensitivity,
+        "out": out,
+    }
     if task is not None:
         others: dict[str, object] = {
             "data": data, "samples": samples, "extractor": extractor, "resize": resize, "split": split, "judge": judge,

@@ -20,6 +20,7 @@ from daedal.evaluation.tasks.group import mean_of_group
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.paired import POWER, Difference, difference, holm, verdict
 from daedal.evaluation.tasks.run import Job, TaskOptions, prepare, run
+from daedal.evaluation.tasks.sensitivity import sensitivity_table
 from daedal.evaluation.tasks.simple import simple_baselines
 from daedal.evaluation.tasks.task import Task
 from daedal.files import make_folder, require_place, write_json, write_text
@@ -70,7 +71,16 @@ def evaluate_tasks(
     jobs = prepare(tasks, options)
     results = _ask(respondent, jobs, 0, 2 if against is not None else 1, progress, told)
     others = [] if against is None else _ask(against, jobs, 1, 2, progress, told)
-    found = TaskReport(respondent, jobs, results, options, train)
+    arranged: list[Block] = []
+    if options.sensitivity is not None:
+        arranged = sensitivity_table(
+            respondent,
+            jobs,
+            options,
+            options.sensitivity,
+            None if progress is None else lambda doing: progress(0, None, doing),
+        )
+    found = TaskReport(respondent, jobs, results, options, train, arranged)
     report = found.report(says, parameters, against, others, started)
     return report if out is None else write(report, out)
 
@@ -130,8 +140,10 @@ class TaskReport:
         results: Sequence[ItemResults],
         options: TaskOptions,
         train: Callable[[], Iterable[str]] | None = None,
+        arranged: Sequence[Block] = (),
     ) -> None:
         self.respondent, self.jobs, self.results, self.options, self.train = respondent, jobs, results, options, train
+        self.arranged = arranged
 
     def report(
         self, says: str, parameters: int, against: Respondent | None, others: Sequence[ItemResults], started: float
@@ -260,7 +272,7 @@ class TaskReport:
 
     def _blocks(self, against: Respondent | None, others: Sequence[ItemResults]) -> list[Block]:
         paired = [] if against is None else self._paired(against, others)
-        return [*paired, *self._contaminated(), *self._warnings(), *self._curves(), *self._said()]
+        return [*paired, *self._contaminated(), *self._warnings(), *self._curves(), *self.arranged, *self._said()]
 
     def _paired(self, against: Respondent, others: Sequence[ItemResults]) -> list[Block]:
         """The model beside another, item by item."""

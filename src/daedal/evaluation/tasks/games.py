@@ -21,7 +21,8 @@ _SAYS = {
 
 
 def _rows(game: str) -> list[Row]:
-    draw, rows = Random(f"{IN_CONTEXT} {game}"), []
+    draw = Random(f"{IN_CONTEXT} {game}")
+    rows: list[Row] = []
     for _ in range(_COUNT):
         learned = function(game, draw, held_out=True)
         *examples, (asked, right) = learned.examples(_MOST_SHOTS + 1, draw)

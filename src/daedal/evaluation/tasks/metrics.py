@@ -21,6 +21,7 @@ from daedal.errors import DaedalError
 from daedal.evaluation.bootstrap import bootstrap, method
 from daedal.evaluation.intervals import RATIO, ratio_interval
 from daedal.evaluation.means import WILSON, mean_interval, student, wilson
+from daedal.evaluation.tasks.calibration import calibrated
 from daedal.evaluation.tasks.definition import MetricOptions, OutputType
 from daedal.evaluation.tasks.fields import SECONDS
 
@@ -34,6 +35,7 @@ class Chosen(NamedTuple):
     Attributes:
         nats: log-likelihood of each choice.
         alone: the same without the question, where a metric needs it.
+        free: the same after questions without content, where a metric needs it.
         gold: the numbers of the right ones.
     """
 
@@ -42,6 +44,7 @@ class Chosen(NamedTuple):
     greedy: Sequence[bool]
     gold: tuple[int, ...]
     alone: Float[np.ndarray, " choices"] | None = None
+    free: Float[np.ndarray, "inputs choices"] | None = None
 
 
 class Written(NamedTuple):
@@ -182,6 +185,11 @@ def _information(each: Chosen) -> Float[np.ndarray, " choices"]:
     assert each.alone is not None
     found: Float[np.ndarray, " choices"] = each.nats - each.alone
     return found
+
+
+def _without_prejudice(each: Chosen) -> Float[np.ndarray, " choices"]:
+    assert each.free is not None
+    return calibrated(each.nats, each.free)
 
 
 def _shares(each: Chosen) -> Float[np.ndarray, " choices"]:
@@ -455,6 +463,10 @@ def table() -> tuple[Metric, ...]:
         _of_choices("acc_bytes", "the choice is right that is likeliest by byte", lambda f: _accuracy(f, _by_bytes)),
         _of_choices(
             "acc_mutual_info", "the choice is right that the question makes likelier most", lambda f: _accuracy(f, _information)
+        ),
+        _of_choices(
+            "acc_calibrated", "the choice is right that is likeliest beside questions without content",
+            lambda f: _accuracy(f, _without_prejudice),
         ),
         _of_choices(
             "brier_score", "squared distance of the choices' probabilities from the right one", _brier, better="lower",

@@ -8,10 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from daedal.config import Config
+from daedal.errors import DaedalError
+from daedal.evaluation.tasks.calibration import CONTENT_FREE, emptied
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.metrics import Chosen, Outcome, Predicted, Written
 from daedal.evaluation.tasks.shots import examples
-from daedal.evaluation.tasks.task import Item, Task, digest
+from daedal.evaluation.tasks.task import Item, Row, Task, digest
 from daedal.prompting.respondent import Likelihood, Prompt, Question, Respondent, Wording
 
 _SHOWN = 200
@@ -26,12 +28,15 @@ class TaskOptions(Config):
         limit: items of each task, the first ones.
         seed: of the draw of examples.
         chat: questions and answers as turns of a conversation, by the model's own chat template.
+        sensitivity: ask in so many other orders of the examples, and with so many other draws of them, and with the choices in
+            every place.
     """
 
     shots: tuple[int, ...] | None = None
     limit: int | None = Field(None, ge=1)
     seed: int = Field(1234, ge=0, lt=2**31)
     chat: bool = False
+    sensitivity: int | None = Field(None, ge=2, le=100)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Job:
 
     Attributes:
         prompts: of each item, one for each of its questions.
+        free: of each item, the same with nothing in its texts, for calibration.
     """
 
     task: Task
@@ -47,6 +53,7 @@ class Job:
     items: list[Item]
     prompts: list[list[Prompt]]
     chat: bool
+    free: list[list[Prompt]] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -63,10 +70,40 @@ def prepare(tasks: Sequence[Task], options: TaskOptions) -> list[Job]:
         places = range(min(len(task.rows), options.limit or len(task.rows)))
         items = [task.item(place) for place in places]
         for count in options.shots or (task.definition.num_fewshot or 0,):
-            chosen = examples(task, count, places, options.seed)
-            prompts = [task.prompt(item, rows, options.chat) for item, rows in zip(items, chosen, strict=True)]
-            jobs.append(Job(task, count, items, prompts, options.chat))
+            chosen = list(examples(task, count, places, options.seed))
+            jobs.append(job_of(task, count, items, chosen, options.chat))
     return jobs
+
+
+def job_of(task: Task, shots: int, items: list[Item], chosen: Sequence[Sequence[Row]], chat: bool) -> Job:
+    """Items after their examples.
+
+    Raises:
+        DaedalError: an item makes no sense.
+    """
+    prompts = [task.prompt(item, rows, chat) for item, rows in zip(items, chosen, strict=True)]
+    free = None
+    if any(metric.name == "acc_calibrated" for metric, _, _ in task.metrics):
+        free = [
+            [task.prompt(_emptied(task, item, text), rows, chat)[0] for text in CONTENT_FREE]
+            for item, rows in zip(items, chosen, strict=True)
+        ]
+    return Job(task, shots, items, prompts, chat, free)
+
+
+def _emptied(task: Task, item: Item, text: str) -> Item:
+    """An item that asks nothing.
+
+    Raises:
+        DaedalError: its choices are its questions.
+    """
+    if item.several_questions:
+        raise DaedalError(
+            f"{task.name} asks a question for each choice, and there is nothing to calibrate",
+            "Leave acc_calibrated out",
+        )
+    row = emptied(item.row, text)
+    return item._replace(row=row, asked=(str(task.fields.text(row)),))
 
 
 def run(respondent: Respondent, job: Job, tell: Tell | None = None) -> ItemResults:
@@ -97,9 +134,11 @@ def run(respondent: Respondent, job: Job, tell: Tell | None = None) -> ItemResul
             own, choices = known[start : start + count], len(item.choices)
             start += count
             nats = np.array([each.nats for each in own])
-            alone = nats[choices:] if count > choices else None
+            rest = nats[choices:].reshape(-1, choices)
+            free = rest[len(rest) - len(CONTENT_FREE) :] if job.free is not None else None
+            alone = rest[0] if len(rest) > (0 if free is None else len(free)) else None
             greedy = [each.greedy for each in own[:choices]]
-            outcomes.append(Chosen(item.choices, nats[:choices], greedy, item.gold, alone))
+            outcomes.append(Chosen(item.choices, nats[:choices], greedy, item.gold, alone, free))
     scores = {}
     for metric, options, higher in job.task.metrics:
         scores[metric.name] = Scored(metric, metric.score(outcomes, **options), better=_better(metric.better, higher))
@@ -148,6 +187,8 @@ def _pairs(job: Job) -> tuple[list[tuple[Prompt, str]], list[int]]:
             own = [(prompts[0], f"{delimiter}{choice}") for choice in item.choices]
         if alone:
             own += [("", f"{delimiter}{choice}") for choice in item.choices]
+        if job.free is not None:
+            own += [(prompt, f"{delimiter}{choice}") for prompt in job.free[place] for choice in item.choices]
         pairs += own
         owners += [place] * len(own)
     return pairs, owners
