@@ -16,7 +16,7 @@ from daedal.evaluation.tasks.calibration import calibrated
 from daedal.evaluation.tasks.paired import detectable, difference, holm, mcnemar
 from daedal.evaluation.tasks.rotation import moved, rotated
 from daedal.evaluation.tasks.run import TaskOptions, prepare
-from daedal.evaluation.tasks.sensitivity import draws, orders, places, rotations, spread
+from daedal.evaluation.tasks.sensitivity import preferred_places, sensitivity
 from daedal.models.checkpoint import save_model
 from tiny_models import tiny_gpt
 
@@ -46,41 +46,33 @@ def letters(tmp_path: Path) -> Path:
     return file
 
 
-# -- spread of arrangements --------------------------------------------------------------------------------------------
+# -- orders and draws --------------------------------------------------------------------------------------------------
 
 
-def test_the_interval_of_a_spread_holds_the_truth_and_none_is_seen_where_there_is_none() -> None:
-    held, false = 0, 0
+def test_arrangements_that_do_not_matter_are_not_told_apart() -> None:
+    false, seen = 0, 0
     for time in range(300):
         draw = np.random.default_rng(time)
         items = draw.uniform(0.2, 0.8, 100)
-        moved_by = draw.normal(0, 0.08, (6, 1))
-        found = spread((draw.random((6, 100)) < items + moved_by).astype(float))
-        assert found.interval is not None
-        held += found.interval[0] <= 0.08 <= found.interval[1]
-        false += spread((draw.random((6, 100)) < items).astype(float)).p < 0.05
-    assert 0.91 <= held / 300 <= 0.98
+        false += sensitivity(list((draw.random((6, 100)) < items).astype(float))).p < 0.05
+        apart = items + draw.normal(0, 0.2, (6, 1))
+        seen += sensitivity(list((draw.random((6, 100)) < apart).astype(float))).p < 0.05
     assert false / 300 < 0.09
-
-
-def test_arrangements_that_change_nothing_have_no_spread() -> None:
-    found = spread(np.tile(np.array([1.0, 0.0, 1.0]), (4, 1)))
-    assert (found.value, found.interval, found.p, found.least) == (0.0, (0.0, 0.0), 1.0, found.most)
+    assert seen / 300 > 0.9
 
 
 def test_orders_show_the_same_examples_and_draws_others(letters: Path) -> None:
-    (task,), options = library.find(letters), TaskOptions(shots=(4,), seed=3)
-    (job,) = prepare([task], options)
+    jobs = prepare(library.find(letters), TaskOptions(shots=(4,), seed=3, draws=3, orders=3))
 
-    def shown(each: str) -> list[str]:
-        return sorted(each.split("\n\n")[:-1])
+    def shown(each: object) -> list[str]:
+        return sorted(str(each).split("\n\n")[:-1])
 
-    before = [prompts[0] for prompts in job.prompts]
-    for other in orders(job, options, 3):
-        after = [prompts[0] for prompts in other.prompts]
-        assert after != before
-        assert [shown(str(one)) for one in after] == [shown(str(one)) for one in before]
-    assert all(other.prompts != job.prompts for other in draws(job, options, 3))
+    own, rest = jobs[0], jobs[1:]
+    assert [each.variant for each in rest] == ["draw", "draw", "order", "order"]
+    for other in rest:
+        assert other.prompts != own.prompts
+        if other.variant == "order":
+            assert [shown(p[0]) for p in other.prompts] == [shown(p[0]) for p in own.prompts]
 
 
 # -- places of choices -------------------------------------------------------------------------------------------------
@@ -97,12 +89,10 @@ def test_a_choice_is_right_wherever_it_stands(letters: Path) -> None:
 
 
 def test_choices_that_are_not_shown_are_not_rotated(letters: Path) -> None:
-    letters.write_text(
-        LETTERS.replace(letters.read_text(encoding="utf-8").split("\n")[5], 'doc_to_text: "{{question}}"')
-    )
-    (task,) = library.find(letters)
-    (job,) = prepare([task], TaskOptions())
-    assert rotations(job, TaskOptions()) == []
+    assert [job.variant for job in prepare(library.find(letters), TaskOptions(rotate=True))] == ["", "place", "place"]
+    text = letters.read_text(encoding="utf-8")
+    letters.write_text(text.replace(text.split("\n")[5], 'doc_to_text: "{{question}}"'), encoding="utf-8")
+    assert [job.variant for job in prepare(library.find(letters), TaskOptions(rotate=True))] == [""]
 
 
 @given(st.lists(st.text(min_size=2), min_size=2, max_size=5), st.integers(0, 4))
@@ -115,10 +105,10 @@ def test_rotating_on_brings_back(texts: list[str], by: int) -> None:
 
 def test_a_model_that_always_says_the_first_is_seen_and_one_that_knows_is_steady() -> None:
     right = np.array([[0, 1, 2], [2, 0, 1], [1, 2, 0]])  # moved to the front by 0, 1, 2
-    first = places(np.zeros((3, 3), dtype=int), right, 3)
+    first = preferred_places(np.zeros((3, 3), dtype=int), 3)
     assert first.chosen.tolist() == [1, 0, 0]
     assert first.steady == 0
-    knows = places(right, right, 3)
+    knows = preferred_places(right, 3)
     assert knows.steady == 1
     assert np.allclose(knows.chosen, 1 / 3)
 
@@ -137,12 +127,24 @@ def test_all_of_it_from_one_command(letters: Path, tmp_path: Path) -> None:
     codec = TextCodec.train("bpe", ["thing one two three A B C = 0123456789?"] * 4, 300)
     codec.save(tmp_path / "model")
     save_model(tiny_gpt(codec, context=256), tmp_path / "model", codec=codec)
-    command = ("evaluate", tmp_path / "model", "--task", letters, "--shots", "2", "--sensitivity", "2", "--limit", "5")
+    command = (
+        "evaluate",
+        tmp_path / "model",
+        "--task",
+        letters,
+        "--shots",
+        "2",
+        "--orders",
+        "2",
+        "--rotate",
+        "--limit",
+        "5",
+    )
     assert daedal(*command, "--out", tmp_path / "out").code == 0
     said = (tmp_path / "out" / "tasks.json").read_text(encoding="utf-8")
-    for what in ("acc_calibrated", "order of examples", "choice of examples", "place of the right choice", "chosen in"):
+    for what in ("acc_calibrated", "their order", "the place of the right choice", "chosen in"):
         assert what in said
-    assert "--sensitivity" in mistake("evaluate", tmp_path / "model", "--sensitivity", "2")
+    assert "--rotate" in mistake("evaluate", tmp_path / "model", "--rotate")
 
 
 # -- two models --------------------------------------------------------------------------------------------------------

@@ -42,8 +42,13 @@ def one_by_one(model: GPT, text: TextCodec, pair: tuple[str, str]) -> float:
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "gpt2", "swift"])
-@pytest.mark.parametrize("pairs", [PAIRS, PAIRS[:6], PAIRS[:1], PAIRS[7:9]])
-def test_texts_read_together_are_as_likely_as_one_by_one(architecture: str, pairs: list[tuple[str, str]]) -> None:
+@pytest.mark.parametrize("pairs", [PAIRS, PAIRS[:6], PAIRS[:3], PAIRS[:1], PAIRS[7:9]])
+@pytest.mark.parametrize(("trunk", "common"), [(48, 16), (2, 10**6), (2, 2)])
+def test_texts_read_together_are_as_likely_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, architecture: str, pairs: list[tuple[str, str]], trunk: int, common: int
+) -> None:
+    monkeypatch.setattr("daedal.inference.continuations._TRUNK", trunk)
+    monkeypatch.setattr("daedal.inference.continuations._WORTH", common)
     text = codec()
     model = tiny_gpt(text, architecture, context=128).double()
     found = dict(likelihoods(model, text, pairs))

@@ -18,6 +18,7 @@ from daedal.evaluation.tasks.filters import pipeline
 from daedal.evaluation.tasks.metrics import Chosen, Predicted, Written, checked, find, table
 from daedal.evaluation.tasks.run import TaskOptions, prepare
 from daedal.models.checkpoint import save_model
+from daedal.prompting.local import LocalModel
 from tiny_models import tiny_gpt
 
 TASK = """\
@@ -159,7 +160,8 @@ def test_built_in_tasks_make_sense_and_are_the_same_every_time() -> None:
         (one,), (other,) = prepare([make()], TaskOptions()), prepare([make()], TaskOptions())
         assert one.prompts == other.prompts, name
         assert len({str(item.row) for item in one.items}) == len(one)
-        assert not {str(row) for row in one.task.pool} & {str(item.row) for item in one.items}
+        if one.task.definition.fewshot_config.sampler != "own":
+            assert not {str(row) for row in one.task.pool} & {str(item.row) for item in one.items}
 
 
 @pytest.mark.parametrize(
@@ -300,7 +302,9 @@ def test_perplexities_are_counted_by_words_and_bytes() -> None:
 
 def test_every_metric_says_what_it_is_and_has_an_interval() -> None:
     chosen = [
-        Chosen(("ab", "c"), np.array([-1.0, -2.0 + n]), (True, False), (n % 2,), np.array([-1.0, -1.0]))
+        Chosen(
+            ("ab", "c"), np.array([-1.0, -2.0 + n]), (True, False), (n % 2,), np.array([-1.0, -1.0]), np.zeros((3, 2))
+        )
         for n in range(4)
     ]
     answers = [written("a cat 1", "a cat 1"), written("no 2", "a dog 1"), written("the cat 3", "a cat 3")]
@@ -370,7 +374,6 @@ def test_what_is_detectable_is_found_in_four_of_five_trials() -> None:
 def test_items_that_stand_in_the_training_data_are_counted(model: Path) -> None:
     from daedal.evaluation.blocks import Note, Table
     from daedal.evaluation.tasks.evaluate import evaluate_tasks
-    from daedal.prompting.local import LocalModel
 
     (task,) = library.find("agreement")
     known = [str(row["sentence_good"]) + " " + str(row["sentence_bad"]) for row in task.rows[:5]]
@@ -385,3 +388,58 @@ def test_two_models_are_set_beside_one_another(model: Path) -> None:
     assert ended.code == 0, ended.err
     assert "within noise" in ended.out
     assert "1 of 1 differences" in ended.out
+
+
+def test_a_run_that_was_stopped_goes_on(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    whole = LocalModel.likelihoods
+
+    def stopped(self: LocalModel, pairs: Any) -> Any:
+        asked.append(len(pairs))
+        for number, found in enumerate(whole(self, pairs)):
+            if len(asked) == 1 and number == 10:
+                raise KeyboardInterrupt
+            yield found
+
+    monkeypatch.setattr(LocalModel, "likelihoods", stopped)
+    out = tmp_path / "report"
+    assert daedal("evaluate", model, "--task", "agreement", "--limit", "20", "--out", out).code == 130
+    assert daedal("evaluate", model, "--task", "agreement", "--limit", "20", "--out", out).code == 0
+    assert asked == [40, 30]
+    assert sorted(each.name for each in out.iterdir()) == ["tasks.html", "tasks.json"]
+
+
+def test_how_much_the_examples_matter_is_told_apart_from_noise() -> None:
+    from daedal.evaluation.tasks.sensitivity import sensitivity
+
+    draw = np.random.default_rng(0)
+    noise = [(draw.random(1000) < 0.5).astype(float) for _ in range(30)]
+    shifted = [(draw.random(1000) < rate).astype(float) for rate in draw.normal(0.5, 0.1, 30)]
+    one, other = sensitivity(noise), sensitivity(shifted)
+    assert one.beyond < 0.01
+    assert other.beyond == pytest.approx(0.1, abs=0.04)
+    assert other.interval[0] < other.deviation < other.interval[1]
+    assert sensitivity([noise[0], noise[0]]).deviation == 0.0
+
+
+def test_draws_and_orders_are_rows_of_the_report(model: Path) -> None:
+    ended = daedal(
+        "evaluate",
+        model,
+        "--task",
+        "series",
+        "--shots",
+        "0,2",
+        "--limit",
+        "6",
+        "--draws",
+        "3",
+        "--orders",
+        "2",
+        "--json",
+    )
+    assert ended.code == 0, ended.err
+    report = json.loads(ended.out)
+    (rows,) = (each["rows"] for each in report["blocks"] if each.get("title") == "How much the examples matter")
+    assert [(row[1], row[2]) for row in rows] == [("which examples", 3)] * 2 + [("their order", 2)] * 2
+    assert len(report["measurements"]) == 4

@@ -177,15 +177,19 @@ def evaluate_tasks(
     out: str | Path | None = None,
     progress: Callable[[float, float | None, str], None] | None = None,
     told: Callable[[str], None] | None = None,
+    api_key_env: str | None = None,
+    most_requests: int | None = None,
     **options: Any,
 ) -> "Report":
     """Measure a model on tasks, zero- and few-shot, beside simple baselines; see `daedal.evaluation.tasks.evaluate`.
 
     Args:
-        model: a run folder, the id of a model on the Hugging Face Hub, or whoever answers prompts.
+        model: a run folder, the id of a model on the Hugging Face Hub, the URL of an API, or whoever answers prompts.
         tasks: names of built-in tasks, files, or tasks.
         against: another model, which is asked the same.
-        out: a folder for the report.
+        out: a folder for the report. What a model on this machine has said is kept there until the report is whole, so that a
+            run which was stopped goes on; what an API has said is kept for good (`daedal.prompting.memory`).
+        api_key_env, most_requests: of an API; see `daedal.prompting.open`.
         options: the fields of `TaskOptions`.
 
     Raises:
@@ -195,17 +199,25 @@ def evaluate_tasks(
     from daedal.evaluation.tasks.evaluate import evaluate_tasks as measure
     from daedal.evaluation.tasks.run import TaskOptions
     from daedal.evaluation.tasks.task import Task
+    from daedal.files import require_place
 
     chosen = TaskOptions.parse(options, "evaluate")
     named = [tasks] if isinstance(tasks, str | Path) else tasks
     found = [task for each in named for task in ([each] if isinstance(each, Task) else library.find(each))]
-    asked, other = _respondent(model), None if against is None else _respondent(against)
+    kept = None if out is None else Path(out) / "answers.sqlite"
+    if kept is not None:
+        require_place(kept)
+    how: dict[str, Any] = {"api_key_env": api_key_env, "most_requests": most_requests, "kept": kept}
+    asked, other = _respondent(model, **how), None if against is None else _respondent(against, **how)
     says, parameters = _said_of(asked)
-    return measure(
+    report = measure(
         asked, found, chosen, says=says, parameters=parameters, against=other, train=_learned(model),
-        out=None if out is None else Path(out),
-        progress=progress, told=told,
+        out=None if out is None else Path(out), progress=progress, told=told,
     )  # fmt: skip
+    if kept is not None:
+        for name in (kept.name, f"{kept.name}-wal", f"{kept.name}-shm"):
+            kept.with_name(name).unlink(missing_ok=True)
+    return report
 
 
 def _learned(model: "str | Path | Respondent") -> "Callable[[], Iterable[str]] | None":
@@ -238,20 +250,36 @@ def show_tasks(name: str | Path, shots: int | None = None) -> list[str]:
     return [shown(task, shots) for task in library.find(name)]
 
 
-def _respondent(model: "str | Path | Respondent") -> "Respondent":
-    """Whoever answers."""
+def _respondent(
+    model: "str | Path | Respondent",
+    *,
+    kept: Path | None = None,
+    api_key_env: str | None = None,
+    most_requests: int | None = None,
+) -> "Respondent":
+    """Whoever answers.
+
+    Args:
+        kept: a file for the answers of a model on this machine.
+    """
+    from daedal.prompting.endpoint import is_url
     from daedal.prompting.open import open_respondent
 
-    return open_respondent(model) if isinstance(model, str | Path) else model
+    if not isinstance(model, str | Path):
+        return model
+    if is_url(str(model)):
+        return open_respondent(model, api_key_env=api_key_env, most_requests=most_requests)
+    return open_respondent(model, memory=kept)
 
 
 def _said_of(respondent: "Respondent") -> tuple[str, int]:
     """What is known of whoever answers, in a line, and its number of parameters, 0 where that is not known."""
     from daedal.prompting.local import LocalModel
 
-    if not isinstance(respondent, LocalModel):
+    inner = getattr(respondent, "inner", respondent)
+    if not isinstance(inner, LocalModel):
         return "asked through its API", 0
-    model = respondent.generator.model
+    model = inner.generator.model
     return f"a {model.config.architecture} of {model.parameter_count:,} parameters", model.parameter_count
 
 

@@ -21,8 +21,12 @@ def evaluate(
     shots: str | None = None,
     limit: int | None = None,
     seed: int | None = None,
+    draws: int | None = None,
+    orders: int | None = None,
+    rotate: Switch = False,
     chat: Switch = False,
-    sensitivity: int | None = None,
+    api_key_env: str | None = None,
+    most_requests: int | None = None,
     against: str | None = None,
     samples: int | None = None,
     extractor: str | None = None,
@@ -38,7 +42,8 @@ def evaluate(
     Parameters
     ----------
     run
-        A run folder, or the id of a model on the Hugging Face Hub.
+        A run folder, the id of a model on the Hugging Face Hub, or for tasks the URL of an API, such as
+        http://127.0.0.1:8000/v1.
     data
         A data folder or files to measure on, in place of the data that the run was trained on.
     task
@@ -49,11 +54,18 @@ def evaluate(
         For tasks: ask the first so many items of each.
     seed
         For tasks: of the draw of examples; 1234 unless given, as lm-eval has it.
+    draws
+        For tasks: draw examples so often, to see how much it matters which they are.
+    orders
+        For tasks: put examples into so many orders, to see how much that matters.
+    rotate
+        For tasks: put the choices that a question shows into every place, to see whether one is preferred.
     chat
         For tasks: ask in conversations, by the model's chat template.
-    sensitivity
-        For tasks: ask again in so many other orders of the examples, with so many other draws of them, and with the choices in
-        every place, and tell how much that changes.
+    api_key_env
+        For tasks: the environment variable that holds the key of an API; OPENAI_API_KEY unless given, if it is set.
+    most_requests
+        For tasks: send an API so many requests at most; 1,000 unless given, and any number to this machine.
     against
         For tasks: another model, which is asked the same. For models of images: a data folder or a folder of pictures to
         measure against, in place of the held-out pictures of the run's own data.
@@ -80,15 +92,12 @@ def evaluate(
     from daedal.evaluation.terminal import render
     from daedal.models.checkpoint import resolve
     from daedal.models.identity import identify
+    from daedal.prompting.endpoint import is_url
 
     of_tasks: dict[str, Any] = {
-        "shots": shots,
-        "limit": limit,
-        "seed": seed,
-        "chat": chat or None,
-        "sensitivity": sensitivity,
-        "out": out,
-    }
+        "shots": shots, "limit": limit, "seed": seed, "draws": draws, "orders": orders, "rotate": rotate or None,
+        "chat": chat or None, "out": out, "api_key_env": api_key_env, "most_requests": most_requests,
+    }  # fmt: skip
     if task is not None:
         others: dict[str, object] = {
             "data": data, "samples": samples, "extractor": extractor, "resize": resize, "split": split, "judge": judge,
@@ -101,7 +110,10 @@ def evaluate(
         return
     for name, value in of_tasks.items():
         if value is not None:
-            raise DaedalError(f"--{name} is for tasks", "Name one with --task, or leave it out")
+            option = name.replace("_", "-")
+            raise DaedalError(f"--{option} is for tasks", "Name one with --task, or leave it out")
+    if is_url(run):
+        raise DaedalError(f"{run} is an API, which can be asked tasks alone", "Name some with --task")
     pictures = {"against": against, "samples": samples, "extractor": extractor, "resize": resize}
     texts: dict[str, object] = {"split": split, "judge": judge}
     folder = resolve(run)

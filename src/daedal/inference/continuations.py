@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from daedal.codecs.text import TextCodec
@@ -24,6 +24,7 @@ from daedal.nn.cache import KVCache
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 2**15}  # what a CPU reads stays in its cache
 _LONGEST_ROW = 2048  # tokens of a tree; attention costs their square
 _SHARED = 0.25  # of a text that it must share with the one before, to be a branch of its tree
+_TRUNK = 48  # tokens before the first branch that are worth a pass of their own
 _WORTH = 16  # tokens that all begin with, which are worth a cache
 _LOGITS = 2**17  # at once: 1 MiB of float64
 
@@ -214,17 +215,20 @@ class _Tree:
         self.nodes: list[int] = []
         self.targets: list[int] = []
         self.owners: list[tuple[int, int]] = []
-        self.branches = False
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def trunk(self) -> int:
+        """Tokens before the first branch."""
+        return next((place for place, end in enumerate(self.ends) if end), len(self.ids))
 
     def add(self, read: Sequence[int], shared: int, owner: int, first: int, continuation: Sequence[int]) -> None:
         """Add a text that begins like the last one, `shared` tokens after those left out."""
         count = len(self.ids)
         for node in self.path[shared:]:
             self.ends[node] = count
-            self.branches = True
         new = read[self.skipped + shared :]
         self.ids += new
         self.positions += range(self.skipped + shared, self.skipped + shared + len(new))
@@ -268,25 +272,9 @@ def _batches(trees: list[_Tree], tokens: int) -> Iterator[list[_Tree]]:
 def _score(
     model: GPT, trees: Sequence[_Tree], texts: Sequence[Tokens], prefix: KVCache | None
 ) -> Iterator[tuple[int, Found]]:
-    device, widest = model.embedding.weight.device, max(map(len, trees))
-    ids = np.zeros((len(trees), widest), dtype=np.int64)
-    for row, tree in enumerate(trees):
-        ids[row, : len(tree)] = tree.ids
-    read = torch.from_numpy(ids).to(device)
-    cache = None if prefix is None else _repeated(prefix, len(trees), widest)
-    if any(tree.branches for tree in trees):
-        positions = np.zeros((len(trees), widest), dtype=np.int64)
-        ends = np.full((len(trees), widest), widest, dtype=np.int64)
-        for row, tree in enumerate(trees):
-            positions[row, : len(tree)] = tree.positions
-            ends[row, : len(tree)] = [end or widest for end in tree.ends]
-        seen = _seen(torch.from_numpy(ends).to(device), 0 if prefix is None else prefix.length, model)
-        hidden = model.branching(read, torch.from_numpy(positions).to(device), seen, cache)
-    else:
-        hidden = model.hidden(read, cache)
-    nodes = np.concatenate([np.array(tree.nodes) + row * widest for row, tree in enumerate(trees)])
+    hidden, nodes = _read_trees(model, trees, prefix)
     targets = np.concatenate([np.array(tree.targets) for tree in trees])
-    nats, greedy = _judge(model, hidden.flatten(0, 1), nodes, targets)
+    nats, greedy = _judge(model, hidden, nodes, targets)
     if not np.isfinite(nats).all():
         raise DaedalError(
             "The model's predictions are not finite numbers",
@@ -299,24 +287,81 @@ def _score(
         yield owner, Found(total, likeliest, count)
 
 
-def _seen(ends: Int[Tensor, "batch time"], past: int, model: GPT) -> Tensor:
-    """What is added to the logits of attention: a token sees those before it whose branch has not ended, and the cache."""
-    places = torch.arange(ends.shape[1], device=ends.device)
+def _read_trees(
+    model: GPT, trees: Sequence[_Tree], prefix: KVCache | None
+) -> tuple[Float[Tensor, "places width"], Int[np.ndarray, " predictions"]]:
+    """States of the tokens of some trees, and the places of those that predict.
+
+    Long trunks are read first, as plain causal attention costs half, and their branches on top of them.
+    """
+    device, rows = model.embedding.weight.device, len(trees)
+    trunks = np.array([tree.trunk for tree in trees])
+    past = 0 if prefix is None else prefix.length
+    trunk = int(trunks.max())
+    if trunks.min() < min(_TRUNK, trunk) and not all(tree.trunk == len(tree) for tree in trees):
+        trunks[:], trunk = 0, 0
+    more = max(len(tree) - int(first) for tree, first in zip(trees, trunks, strict=True))
+    cache = None if past == 0 and (trunk == 0 or more == 0) else _repeated(model, prefix, rows, trunk + more)
+    parts = []
+    if trunk:
+        ids = _padded([tree.ids[:first] for tree, first in zip(trees, trunks, strict=True)], trunk)
+        parts.append(model.hidden(torch.from_numpy(ids).to(device), cache))
+    if more:
+        above = [slice(first, None) for first in trunks.tolist()]
+        ids = _padded([tree.ids[some] for tree, some in zip(trees, above, strict=True)], more)
+        positions = _padded([tree.positions[some] for tree, some in zip(trees, above, strict=True)], more)
+        ends = [
+            [(end or len(tree)) - first for end in tree.ends[first:]]
+            for tree, first in zip(trees, trunks.tolist(), strict=True)
+        ]
+        before = torch.from_numpy(past + trunks).to(device)
+        seen = _seen(torch.from_numpy(_padded(ends, more, more)).to(device), before, model)
+        if cache is not None:
+            cache.lengths = before.tolist()
+        read, at = torch.from_numpy(ids).to(device), torch.from_numpy(positions).to(device)
+        parts.append(model.branching(read, at, seen, cache))
+    wide = trunk + more
+    places = []
+    for row, (tree, first) in enumerate(zip(trees, trunks.tolist(), strict=True)):
+        nodes = np.array(tree.nodes)
+        places.append(row * wide + np.where(nodes < first, nodes, nodes - first + trunk))
+    hidden = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+    return hidden.flatten(0, 1), np.concatenate(places)
+
+
+def _padded(rows: Sequence[Sequence[int]], wide: int, filler: int = 0) -> Int[np.ndarray, "rows wide"]:
+    found = np.full((len(rows), wide), filler, dtype=np.int64)
+    for row, values in enumerate(rows):
+        found[row, : len(values)] = values
+    return found
+
+
+def _seen(ends: Int[Tensor, "batch time"], before: Int[Tensor, " batch"], model: GPT) -> Tensor:
+    """What is added to the logits of attention: a token sees what stands before the branches of its row, and of these those
+    before it that have not ended.
+
+    Args:
+        before: columns of each row that lie in the cache.
+    """
+    rows, time = ends.shape
+    total = int(before.max()) + time
+    places = torch.arange(time, device=ends.device)
     seen = (places <= places[:, None]) & (places[:, None] < ends[:, None, :])
-    mask = torch.zeros(
-        (len(ends), 1, ends.shape[1], past + ends.shape[1]), dtype=model.embedding.weight.dtype, device=ends.device
-    )
-    mask[:, 0, :, past:].masked_fill_(~seen, float("-inf"))
-    return mask
+    mask = torch.full((rows, time, total), float("-inf"), dtype=model.embedding.weight.dtype, device=ends.device)
+    mask.masked_fill_(torch.arange(total, device=ends.device) < before[:, None, None], 0.0)
+    columns = (before[:, None, None] + places).expand(rows, time, time)
+    mask.scatter_(2, columns, torch.where(seen, 0.0, float("-inf")).to(mask.dtype))
+    return mask[:, None]
 
 
-def _repeated(prefix: KVCache, rows: int, more: int) -> KVCache:
+def _repeated(model: GPT, prefix: KVCache | None, rows: int, more: int) -> KVCache:
     """A cache of many rows that begin alike, with room for more tokens."""
-    keys, length = prefix.keys[0], prefix.length
-    cache = KVCache(len(prefix.keys), rows, keys.shape[1], length + more, keys.shape[3], keys.dtype, keys.device)
-    for stored, known in zip((*cache.keys, *cache.values), (*prefix.keys, *prefix.values), strict=True):
-        stored[:, :, :length] = known[:, :, :length]
-    cache.lengths = [length] * rows
+    length = 0 if prefix is None else prefix.length
+    cache = model.new_cache(rows, length + more)
+    if prefix is not None:
+        for stored, known in zip((*cache.keys, *cache.values), (*prefix.keys, *prefix.values), strict=True):
+            stored[:, :, :length] = known[:, :, :length]
+        cache.lengths = [length] * rows
     return cache
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from daedal import __version__
 from daedal.data.contamination import contaminated
 from daedal.errors import DaedalError
@@ -20,7 +22,7 @@ from daedal.evaluation.tasks.group import mean_of_group
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.paired import POWER, Difference, difference, holm, verdict
 from daedal.evaluation.tasks.run import Job, TaskOptions, prepare, run
-from daedal.evaluation.tasks.sensitivity import sensitivity_table
+from daedal.evaluation.tasks.sensitivity import preferred_places, sensitivity
 from daedal.evaluation.tasks.simple import simple_baselines
 from daedal.evaluation.tasks.task import Task
 from daedal.files import make_folder, require_place, write_json, write_text
@@ -70,17 +72,11 @@ def evaluate_tasks(
         progress(0, None, "reading")
     jobs = prepare(tasks, options)
     results = _ask(respondent, jobs, 0, 2 if against is not None else 1, progress, told)
+    own = [place for place, job in enumerate(jobs) if not job.variant]
+    variants = [(job, result) for job, result in zip(jobs, results, strict=True) if job.variant]
+    jobs, results = [jobs[place] for place in own], [results[place] for place in own]
     others = [] if against is None else _ask(against, jobs, 1, 2, progress, told)
-    arranged: list[Block] = []
-    if options.sensitivity is not None:
-        arranged = sensitivity_table(
-            respondent,
-            jobs,
-            options,
-            options.sensitivity,
-            None if progress is None else lambda doing: progress(0, None, doing),
-        )
-    found = TaskReport(respondent, jobs, results, options, train, arranged)
+    found = TaskReport(respondent, jobs, results, options, train, variants)
     report = found.report(says, parameters, against, others, started)
     return report if out is None else write(report, out)
 
@@ -109,7 +105,7 @@ def _ask(
     total, done = of * sum(map(len, jobs)), number * sum(map(len, jobs))
     results = []
     for job in jobs:
-        name = f"{job.task.title}, {job.shots} shots"
+        name = f"{job.task.title}, {job.shots} shots" + (f", another {job.variant}" if job.variant else "")
 
         def tell(count: int, before: int = done, doing: str = name) -> None:
             if progress is not None:
@@ -140,10 +136,10 @@ class TaskReport:
         results: Sequence[ItemResults],
         options: TaskOptions,
         train: Callable[[], Iterable[str]] | None = None,
-        arranged: Sequence[Block] = (),
+        variants: Sequence[tuple[Job, ItemResults]] = (),
     ) -> None:
         self.respondent, self.jobs, self.results, self.options, self.train = respondent, jobs, results, options, train
-        self.arranged = arranged
+        self.variants = variants
 
     def report(
         self, says: str, parameters: int, against: Respondent | None, others: Sequence[ItemResults], started: float
@@ -272,7 +268,61 @@ class TaskReport:
 
     def _blocks(self, against: Respondent | None, others: Sequence[ItemResults]) -> list[Block]:
         paired = [] if against is None else self._paired(against, others)
-        return [*paired, *self._contaminated(), *self._warnings(), *self._curves(), *self.arranged, *self._said()]
+        return [*paired, *self._sensitivity(), *self._contaminated(), *self._warnings(), *self._curves(), *self._said()]
+
+    def _sensitivity(self) -> list[Block]:
+        """How much the examples matter."""
+        rows = []
+        for job, own in zip(self.jobs, self.results, strict=True):
+            whats = (("draw", "which examples"), ("order", "their order"), ("place", "the place of the right choice"))
+            for variant, of in whats:
+                others = [
+                    result
+                    for each, result in self.variants
+                    if (each.task.name, each.shots, each.variant) == (job.task.name, job.shots, variant)
+                ]
+                for name, scored in own.scores.items() if others else ():
+                    if scored.metric.mean:
+                        found = sensitivity([scored.values, *(each.values(name) for each in others)])
+                        rows.append(
+                            (
+                                self._of(job, scored)["name"], of, 1 + len(others), found.deviation, *found.interval,
+                                found.beyond, found.p, found.least, found.most,
+                            )
+                        )  # fmt: skip
+        says = (
+            "Over draws of examples, or orders of the same ones, of the same items: the standard deviation of the number with "
+            "its 95 % interval, what of it is not single items going this way or that, how often as much comes by chance, and "
+            "the worst and the best."
+        )
+        head = ("", "of", "draws", "deviation", "from", "to", "beyond items", "p", "worst", "best")
+        table = Table(title="How much the examples matter", says=says, head=head, rows=tuple(rows))
+        return [table, *self._places()] if rows else []
+
+    def _places(self) -> list[Block]:
+        """Which places are chosen when every choice has stood in each."""
+        notes: list[Block] = []
+        for job, own in zip(self.jobs, self.results, strict=True):
+            rotated = [
+                (each, result)
+                for each, result in self.variants
+                if (each.task.name, each.shots, each.variant) == (job.task.name, job.shots, "place")
+            ]
+            if not rotated:
+                continue
+            said = [
+                [list(item.choices).index(text) for item, text in zip(each.items, result.answers, strict=True)]
+                for each, result in ((job, own), *rotated)
+            ]
+            found = preferred_places(np.array(said), len(said))
+            shares = ", ".join(f"{share:.0%}" for share in found.chosen)
+            notes.append(
+                Note(
+                    brief=f"{job.task.title}, {job.shots} shots: with every choice once in each place, the places are chosen "
+                    f"in {shares} of cases, and {found.steady:.0%} of items have the same choice wherever it stands"
+                )
+            )
+        return notes
 
     def _paired(self, against: Respondent, others: Sequence[ItemResults]) -> list[Block]:
         """The model beside another, item by item."""

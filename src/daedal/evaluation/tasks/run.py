@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from daedal.errors import DaedalError
 from daedal.evaluation.tasks.calibration import CONTENT_FREE, emptied
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.metrics import Chosen, Outcome, Predicted, Written
+from daedal.evaluation.tasks.rotation import rotated
 from daedal.evaluation.tasks.shots import examples
 from daedal.evaluation.tasks.task import Item, Row, Task, digest
 from daedal.prompting.respondent import Likelihood, Prompt, Question, Respondent, Wording
@@ -27,16 +29,18 @@ class TaskOptions(Config):
         shots: numbers of examples before each item, each measured by itself; as the task says unless given.
         limit: items of each task, the first ones.
         seed: of the draw of examples.
+        draws, orders: how often examples are drawn, and put into another order, to see how much that matters.
+        rotate: ask with the choices in every place too, where they are shown, to see whether a place is preferred.
         chat: questions and answers as turns of a conversation, by the model's own chat template.
-        sensitivity: ask in so many other orders of the examples, and with so many other draws of them, and with the choices in
-            every place.
     """
 
     shots: tuple[int, ...] | None = None
     limit: int | None = Field(None, ge=1)
     seed: int = Field(1234, ge=0, lt=2**31)
+    draws: int = Field(1, ge=1, le=100)
+    orders: int = Field(1, ge=1, le=100)
+    rotate: bool = False
     chat: bool = False
-    sensitivity: int | None = Field(None, ge=2, le=100)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Job:
 
     Attributes:
         prompts: of each item, one for each of its questions.
+        variant: "draw" or "order" where it is asked after other examples than the task's own, or after these in another order;
+            "place" where its choices stand in other places.
         free: of each item, the same with nothing in its texts, for calibration.
     """
 
@@ -53,6 +59,7 @@ class Job:
     items: list[Item]
     prompts: list[list[Prompt]]
     chat: bool
+    variant: str = ""
     free: list[list[Prompt]] | None = None
 
     def __len__(self) -> int:
@@ -70,17 +77,17 @@ def prepare(tasks: Sequence[Task], options: TaskOptions) -> list[Job]:
         places = range(min(len(task.rows), options.limit or len(task.rows)))
         items = [task.item(place) for place in places]
         for count in options.shots or (task.definition.num_fewshot or 0,):
-            chosen = list(examples(task, count, places, options.seed))
-            jobs.append(job_of(task, count, items, chosen, options.chat))
+            for variant, chosen in _chosen(task, count, places, options):
+                jobs.append(_job(task, count, items, chosen, options.chat, variant))
+                if options.rotate and not variant:
+                    jobs += _rotations(jobs[-1], chosen)
     return jobs
 
 
-def job_of(task: Task, shots: int, items: list[Item], chosen: Sequence[Sequence[Row]], chat: bool) -> Job:
-    """Items after their examples.
-
-    Raises:
-        DaedalError: an item makes no sense.
-    """
+def _job(
+    task: Task, shots: int, items: list[Item], chosen: Sequence[Sequence[Row]], chat: bool, variant: str = ""
+) -> Job:
+    """Items after their examples."""
     prompts = [task.prompt(item, rows, chat) for item, rows in zip(items, chosen, strict=True)]
     free = None
     if any(metric.name == "acc_calibrated" for metric, _, _ in task.metrics):
@@ -88,15 +95,11 @@ def job_of(task: Task, shots: int, items: list[Item], chosen: Sequence[Sequence[
             [task.prompt(_emptied(task, item, text), rows, chat)[0] for text in CONTENT_FREE]
             for item, rows in zip(items, chosen, strict=True)
         ]
-    return Job(task, shots, items, prompts, chat, free)
+    return Job(task, shots, items, prompts, chat, variant, free)
 
 
 def _emptied(task: Task, item: Item, text: str) -> Item:
-    """An item that asks nothing.
-
-    Raises:
-        DaedalError: its choices are its questions.
-    """
+    """An item that asks nothing."""
     if item.several_questions:
         raise DaedalError(
             f"{task.name} asks a question for each choice, and there is nothing to calibrate",
@@ -104,6 +107,34 @@ def _emptied(task: Task, item: Item, text: str) -> Item:
         )
     row = emptied(item.row, text)
     return item._replace(row=row, asked=(str(task.fields.text(row)),))
+
+
+def _rotations(job: Job, chosen: Sequence[Sequence[Row]]) -> list[Job]:
+    """A job with its choices moved by 1, 2, ... places; nothing where its rows do not say which they are, where they are not
+    shown, or where items have different numbers of them."""
+    counts = {len(item.choices) for item in job.items}
+    if job.task.definition.output_type != "multiple_choice" or len(counts) != 1 or min(counts) < 2:
+        return []
+    found = []
+    for by in range(1, counts.pop()):
+        items = [other for item in job.items if (other := rotated(job.task, item, by)) is not None]
+        if len(items) < len(job.items):
+            return []
+        found.append(_job(job.task, job.shots, items, chosen, job.chat, "place"))
+    return found if found[0].prompts != job.prompts else []
+
+
+def _chosen(
+    task: Task, count: int, places: Sequence[int], options: TaskOptions
+) -> Iterator[tuple[str, list[list[Row]]]]:
+    """The examples of the items, and then other draws and orders of them."""
+    own = list(examples(task, count, places, options.seed))
+    yield "", own
+    for number in range(1, options.draws if count else 1):
+        yield "draw", list(examples(task, count, places, options.seed + number))
+    for number in range(1, options.orders if count > 1 else 1):
+        order = Random(options.seed + number).sample(range(count), count)
+        yield "order", [[rows[place] for place in order] for rows in own]
 
 
 def run(respondent: Respondent, job: Job, tell: Tell | None = None) -> ItemResults:
@@ -135,7 +166,7 @@ def run(respondent: Respondent, job: Job, tell: Tell | None = None) -> ItemResul
             start += count
             nats = np.array([each.nats for each in own])
             rest = nats[choices:].reshape(-1, choices)
-            free = rest[len(rest) - len(CONTENT_FREE) :] if job.free is not None else None
+            free = None if job.free is None else rest[len(rest) - len(CONTENT_FREE) :]
             alone = rest[0] if len(rest) > (0 if free is None else len(free)) else None
             greedy = [each.greedy for each in own[:choices]]
             outcomes.append(Chosen(item.choices, nats[:choices], greedy, item.gold, alone, free))
