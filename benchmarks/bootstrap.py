@@ -1,9 +1,9 @@
-"""How long intervals take: 10,000 bootstrap replicates of 1,000 items of accuracy, F1 and BLEU, beside sacreBLEU's and lm-eval's.
+"""How long intervals take: 10,000 bootstrap replicates of 1,000 items of accuracy, F1 and BLEU, beside sacreBLEU and lm-eval.
 
     python benchmarks/bootstrap.py [--replicates 10000] [--items 1000]
 
-Processor seconds of one core, the counts of BLEU included. sacreBLEU's is `BLEU().corpus_score(..., n_bootstrap=...)`; lm-eval's
-`bootstrap_stderr` is run for `--theirs` replicates and told for as many as ours.
+Processor seconds of one core, the counts of BLEU included. sacreBLEU's is `BLEU().corpus_score(..., n_bootstrap=...)`;
+lm-eval's bootstrap is run for `--theirs` replicates and told for as many as ours.
 """
 
 import argparse
