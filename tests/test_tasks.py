@@ -303,7 +303,9 @@ def test_perplexities_are_counted_by_words_and_bytes() -> None:
 
 def test_every_metric_says_what_it_is_and_has_an_interval() -> None:
     chosen = [
-        Chosen(("ab", "c"), np.array([-1.0, -2.0 + n]), (True, False), (n % 2,), np.array([-1.0, -1.0]))
+        Chosen(
+            ("ab", "c"), np.array([-1.0, -2.0 + n]), (True, False), (n % 2,), np.array([-1.0, -1.0]), np.zeros((3, 2))
+        )
         for n in range(4)
     ]
     answers = [written("a cat 1", "a cat 1"), written("no 2", "a dog 1"), written("the cat 3", "a cat 3")]

@@ -24,6 +24,7 @@ def evaluate(
     seed: int | None = None,
     draws: int | None = None,
     orders: int | None = None,
+    rotate: Switch = False,
     chat: Switch = False,
     against: str | None = None,
     samples: int | None = None,
@@ -58,6 +59,8 @@ def evaluate(
         For tasks: draw examples so often, to see how much it matters which they are.
     orders
         For tasks: put examples into so many orders, to see how much that matters.
+    rotate
+        For tasks: put the choices that a question shows into every place, to see whether one is preferred.
     chat
         For tasks: ask in conversations, by the model's chat template.
     against
@@ -92,8 +95,8 @@ def evaluate(
     from daedal.prompting.address import is_url
 
     of_tasks: dict[str, Any] = {
-        "shots": shots, "limit": limit, "seed": seed, "draws": draws, "orders": orders, "chat": chat or None, "out": out,
-        "unsafe_sandbox": unsafe_sandbox or None,
+        "shots": shots, "limit": limit, "seed": seed, "draws": draws, "orders": orders, "rotate": rotate or None,
+        "chat": chat or None, "out": out, "unsafe_sandbox": unsafe_sandbox or None,
     }  # fmt: skip
     if task is not None:
         others: dict[str, object] = {

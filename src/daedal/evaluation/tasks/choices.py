@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from daedal.evaluation.tasks.calibration import calibrated
 from daedal.evaluation.tasks.outcomes import Chosen, Row, column
 
 
@@ -31,6 +32,11 @@ def information(each: Chosen) -> Float[np.ndarray, " choices"]:
     assert each.alone is not None
     found: Float[np.ndarray, " choices"] = each.nats - each.alone
     return found
+
+
+def without_prejudice(each: Chosen) -> Float[np.ndarray, " choices"]:
+    assert each.free is not None
+    return calibrated(each.nats, each.free)
 
 
 def shares(each: Chosen) -> Float[np.ndarray, " choices"]:

@@ -144,6 +144,11 @@ def table() -> tuple[Metric, ...]:
             lambda f: choices.accuracy(f, choices.information),
         ),
         _of_choices(
+            "acc_calibrated",
+            "the choice is right that is likeliest beside questions without content",
+            lambda f: choices.accuracy(f, choices.without_prejudice),
+        ),
+        _of_choices(
             "brier_score",
             "squared distance of the choices' probabilities from the right one",
             choices.brier,

@@ -16,6 +16,7 @@ class Chosen(NamedTuple):
     Attributes:
         nats: log-likelihood of each choice.
         alone: the same without the question, where a metric needs it.
+        free: the same after questions without content, where a metric needs it.
         gold: the numbers of the right ones.
     """
 
@@ -24,6 +25,7 @@ class Chosen(NamedTuple):
     greedy: Sequence[bool]
     gold: tuple[int, ...]
     alone: Float[np.ndarray, " choices"] | None = None
+    free: Float[np.ndarray, "inputs choices"] | None = None
 
 
 class Written(NamedTuple):

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from daedal import __version__
 from daedal.data.contamination import contaminated
 from daedal.evaluation.blocks import Block, Lines, Note, Table
@@ -17,7 +19,7 @@ from daedal.evaluation.tasks.group import mean_of_group
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.paired import POWER, Difference, difference, holm, verdict
 from daedal.evaluation.tasks.run import Job, TaskOptions
-from daedal.evaluation.tasks.sensitivity import sensitivity
+from daedal.evaluation.tasks.sensitivity import preferred_places, sensitivity
 from daedal.evaluation.tasks.simple import simple_baselines
 from daedal.prompting.respondent import Respondent
 
@@ -173,7 +175,8 @@ class TaskReport:
         """How much the examples matter."""
         rows = []
         for job, own in zip(self.jobs, self.results, strict=True):
-            for variant, of in (("draw", "which examples"), ("order", "their order")):
+            whats = (("draw", "which examples"), ("order", "their order"), ("place", "the place of the right choice"))
+            for variant, of in whats:
                 others = [
                     result
                     for each, result in self.variants
@@ -185,15 +188,42 @@ class TaskReport:
                         rows.append(
                             (
                                 self._of(job, scored)["name"], of, 1 + len(others), found.deviation, *found.interval,
-                                found.beyond, found.least, found.most,
+                                found.beyond, found.p, found.least, found.most,
                             )
                         )  # fmt: skip
         says = (
             "Over draws of examples, or orders of the same ones, of the same items: the standard deviation of the number with "
-            "its 95 % interval, what of it is not single items going this way or that, and the worst and the best."
+            "its 95 % interval, what of it is not single items going this way or that, how often as much comes by chance, and "
+            "the worst and the best."
         )
-        head = ("", "of", "draws", "deviation", "from", "to", "beyond items", "worst", "best")
-        return [Table(title="How much the examples matter", says=says, head=head, rows=tuple(rows))] if rows else []
+        head = ("", "of", "draws", "deviation", "from", "to", "beyond items", "p", "worst", "best")
+        table = Table(title="How much the examples matter", says=says, head=head, rows=tuple(rows))
+        return [table, *self._places()] if rows else []
+
+    def _places(self) -> list[Block]:
+        """Which places are chosen when every choice has stood in each."""
+        notes: list[Block] = []
+        for job, own in zip(self.jobs, self.results, strict=True):
+            rotated = [
+                (each, result)
+                for each, result in self.variants
+                if (each.task.name, each.shots, each.variant) == (job.task.name, job.shots, "place")
+            ]
+            if not rotated:
+                continue
+            said = [
+                [list(item.choices).index(text) for item, text in zip(each.items, result.answers, strict=True)]
+                for each, result in ((job, own), *rotated)
+            ]
+            found = preferred_places(np.array(said), len(said))
+            shares = ", ".join(f"{share:.0%}" for share in found.chosen)
+            notes.append(
+                Note(
+                    brief=f"{job.task.title}, {job.shots} shots: with every choice once in each place, the places are chosen "
+                    f"in {shares} of cases, and {found.steady:.0%} of items have the same choice wherever it stands"
+                )
+            )
+        return notes
 
     def _paired(self, against: Respondent, others: Sequence[ItemResults]) -> list[Block]:
         """The model beside another, item by item."""

@@ -9,8 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from daedal.config import Config
+from daedal.errors import DaedalError
+from daedal.evaluation.tasks.calibration import CONTENT_FREE, emptied
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.outcomes import Chosen, Outcome, Predicted, Written
+from daedal.evaluation.tasks.rotation import rotated
 from daedal.evaluation.tasks.shots import examples
 from daedal.evaluation.tasks.task import Item, Row, Task, digest
 from daedal.prompting.respondent import Likelihood, Prompt, Question, Respondent, Wording
@@ -27,6 +30,7 @@ class TaskOptions(Config):
         limit: items of each task, the first ones.
         seed: of the draw of examples.
         draws, orders: how often examples are drawn, and put into another order, to see how much that matters.
+        rotate: ask with the choices in every place too, where they are shown, to see whether a place is preferred.
         chat: questions and answers as turns of a conversation, by the model's own chat template.
     """
 
@@ -35,6 +39,7 @@ class TaskOptions(Config):
     seed: int = Field(1234, ge=0, lt=2**31)
     draws: int = Field(1, ge=1, le=100)
     orders: int = Field(1, ge=1, le=100)
+    rotate: bool = False
     chat: bool = False
 
 
@@ -44,7 +49,9 @@ class Job:
 
     Attributes:
         prompts: of each item, one for each of its questions.
-        variant: "draw" or "order" where it is asked after other examples than the task's own, or after these in another order.
+        variant: "draw" or "order" where it is asked after other examples than the task's own, or after these in another order;
+            "place" where its choices stand in other places.
+        free: of each item, the same with nothing in its texts, for calibration.
     """
 
     task: Task
@@ -53,6 +60,7 @@ class Job:
     prompts: list[list[Prompt]]
     chat: bool
     variant: str = ""
+    free: list[list[Prompt]] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -70,9 +78,50 @@ def prepare(tasks: Sequence[Task], options: TaskOptions) -> list[Job]:
         items = [task.item(place) for place in places]
         for count in options.shots or (task.definition.num_fewshot or 0,):
             for variant, chosen in _chosen(task, count, places, options):
-                prompts = [task.prompt(item, rows, options.chat) for item, rows in zip(items, chosen, strict=True)]
-                jobs.append(Job(task, count, items, prompts, options.chat, variant))
+                jobs.append(_job(task, count, items, chosen, options.chat, variant))
+                if options.rotate and not variant:
+                    jobs += _rotations(jobs[-1], chosen)
     return jobs
+
+
+def _job(
+    task: Task, shots: int, items: list[Item], chosen: Sequence[Sequence[Row]], chat: bool, variant: str = ""
+) -> Job:
+    """Items after their examples."""
+    prompts = [task.prompt(item, rows, chat) for item, rows in zip(items, chosen, strict=True)]
+    free = None
+    if any(metric.name == "acc_calibrated" for metric, _, _ in task.metrics):
+        free = [
+            [task.prompt(_emptied(task, item, text), rows, chat)[0] for text in CONTENT_FREE]
+            for item, rows in zip(items, chosen, strict=True)
+        ]
+    return Job(task, shots, items, prompts, chat, variant, free)
+
+
+def _emptied(task: Task, item: Item, text: str) -> Item:
+    """An item that asks nothing."""
+    if item.several_questions:
+        raise DaedalError(
+            f"{task.name} asks a question for each choice, and there is nothing to calibrate",
+            "Leave acc_calibrated out",
+        )
+    row = emptied(item.row, text)
+    return item._replace(row=row, asked=(str(task.fields.text(row)),))
+
+
+def _rotations(job: Job, chosen: Sequence[Sequence[Row]]) -> list[Job]:
+    """A job with its choices moved by 1, 2, ... places; nothing where its rows do not say which they are, where they are not
+    shown, or where items have different numbers of them."""
+    counts = {len(item.choices) for item in job.items}
+    if job.task.definition.output_type != "multiple_choice" or len(counts) != 1 or min(counts) < 2:
+        return []
+    found = []
+    for by in range(1, counts.pop()):
+        items = [other for item in job.items if (other := rotated(job.task, item, by)) is not None]
+        if len(items) < len(job.items):
+            return []
+        found.append(_job(job.task, job.shots, items, chosen, job.chat, "place"))
+    return found if found[0].prompts != job.prompts else []
 
 
 def _chosen(
@@ -116,9 +165,11 @@ def run(respondent: Respondent, job: Job, tell: Tell | None = None) -> ItemResul
             own, choices = known[start : start + count], len(item.choices)
             start += count
             nats = np.array([each.nats for each in own])
-            alone = nats[choices:] if count > choices else None
+            rest = nats[choices:].reshape(-1, choices)
+            free = None if job.free is None else rest[len(rest) - len(CONTENT_FREE) :]
+            alone = rest[0] if len(rest) > (0 if free is None else len(free)) else None
             greedy = [each.greedy for each in own[:choices]]
-            outcomes.append(Chosen(item.choices, nats[:choices], greedy, item.gold, alone))
+            outcomes.append(Chosen(item.choices, nats[:choices], greedy, item.gold, alone, free))
     scores = {}
     for metric, options, higher in job.task.metrics:
         scores[metric.name] = Scored(metric, metric.score(outcomes, **options), better=_better(metric.better, higher))
@@ -167,6 +218,8 @@ def _pairs(job: Job) -> tuple[list[tuple[Prompt, str]], list[int]]:
             own = [(prompts[0], f"{delimiter}{choice}") for choice in item.choices]
         if alone:
             own += [("", f"{delimiter}{choice}") for choice in item.choices]
+        if job.free is not None:
+            own += [(prompt, f"{delimiter}{choice}") for prompt in job.free[place] for choice in item.choices]
         pairs += own
         owners += [place] * len(own)
     return pairs, owners
