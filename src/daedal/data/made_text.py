@@ -46,7 +46,8 @@ def resolve_made(source: str, role: Role, leave_out: object = None) -> Named:
     if colon:
         if not (said.isascii() and said.isdecimal() and len(said) <= 9 and 1 <= int(said) <= _MOST):
             raise DaedalError(
-                f"{source}: {said or 'nothing'} is no number of documents from 1 to {_MOST:,}", f"Write {name}:{count}"
+                f"{source}: {said or 'nothing'} is no number of documents from 1 to {_MOST:,}",
+                f"Write {name} or {name}:N",
             )
         count = int(said)
     starts = range(0, count, _PART)
