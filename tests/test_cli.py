@@ -34,9 +34,9 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         ("trian gpt", "Unknown command 'trian'. Did you mean 'train'? See daedal --help."),
         (
             "dance",
-            "Unknown command 'dance'. Choose data, plan, train, align, keys, bench, generate, interpolate, edit, reconstruct, "
-            "caption, match, classify, tag, answer, fill, transcribe, translate, recommend, chat, serve, evaluate, compare, "
-            "merge or export. See daedal --help.",
+            "Unknown command 'dance'. Choose data, plan, train, align, prompt, keys, bench, tasks, generate, interpolate, "
+            "edit, reconstruct, caption, match, classify, tag, answer, fill, complete, transcribe, translate, recommend, ask, "
+            "distil, judge, chat, serve, evaluate, compare, merge or export. See daedal --help.",
         ),
         ("train gtp", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
         ("train gtp --data d --out r", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),

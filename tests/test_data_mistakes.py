@@ -30,7 +30,7 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
     refused(
         tmp_path,
         tmp_path / "nothing",
-        "nothing does not exist.*python-docs, python-code, python-functions, digits, scenes, emoji-scenes, "
+        "nothing does not exist.*python-docs, python-code, python-functions, in-context, digits, scenes, emoji-scenes, "
         "moving-scenes, hf:NAME",
     )
     refused(tmp_path, "hf:", "names no dataset")

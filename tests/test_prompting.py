@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -317,7 +318,10 @@ def test_ctrl_c_waits_for_no_answer() -> None:
     with Remote(never) as remote:
         remote.daemon_threads, remote.block_on_close = True, False
         arguments = [sys.executable, "-m", "daedal", "ask", remote.url, "--text", "hi", "--no-memory"]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
+        with subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeding
+        ) as process:
             assert came.wait(60)
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
