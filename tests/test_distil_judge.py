@@ -58,6 +58,8 @@ def test_a_run_that_was_stopped_asks_only_what_is_left(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
     distil(Remembered(said, tmp_path / "m"), asked, tmp_path / "data", HOW)
     assert len(said.asked) == 40
+    again = distil(Remembered(said, tmp_path / "m"), asked, tmp_path / "data", HOW)  # finds what is there
+    assert (again.kept, len(said.asked)) == (60, 40)
 
 
 def test_answers_that_are_cut_are_not_learned_from(tmp_path: Path) -> None:

@@ -389,7 +389,7 @@ def test_our_own_server_says_the_same_as_the_model_here(local: LocalModel, folde
             assert theirs[place].nats == pytest.approx(ours[place].nats, abs=1e-4)
             assert theirs[place][1:] == ours[place][1:]
         ended = daedal("ask", url, "--text", "The fox", "--max-tokens", "5")
-        assert (ended.code, "1 requests" in ended.err) == (0, True), ended
+        assert (ended.code, "1 request," in ended.err) == (0, True), ended
         again = daedal("ask", url, "--text", "The fox", "--max-tokens", "5")
         assert again.out == ended.out
         assert "were there already" in again.err

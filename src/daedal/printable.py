@@ -12,3 +12,8 @@ def harmless(text: str) -> str:
     if text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words: `1 shot`, `2,000 shots`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

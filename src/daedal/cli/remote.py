@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+from cyclopts import Parameter
 from pydantic import Field
 
 from daedal.cli.options import fields
@@ -14,14 +15,14 @@ class RemoteFlags(Config):
     """How endpoints are asked.
 
     Attributes:
-        api_key_env: the environment variable that holds the key; OPENAI_API_KEY unless given, if it is set. The key is never
+        api_key_env: The environment variable that holds the key; OPENAI_API_KEY unless given, if it is set. The key is never
             written anywhere.
-        requests_per_minute: requests to a URL, at most.
-        most_requests: requests to a URL that may be sent in all; 1,000 unless given, any number to this machine.
-        price_in: dollars for a million tokens of prompts.
-        price_out: dollars for a million tokens of answers.
-        memory: a file to keep answers in; those of URLs are kept in the cache folder unless given.
-        no_memory: keep no answers, and take none that were kept.
+        requests_per_minute: Requests to a URL, at most.
+        most_requests: Requests to a URL that may be sent in all; 1,000 unless given, any number to this machine.
+        price_in: Dollars for a million tokens of prompts.
+        price_out: Dollars for a million tokens of answers.
+        memory: A file to keep answers in; those of URLs are kept in the cache folder unless given.
+        no_memory: Keep no answers, and take none that were kept.
     """
 
     api_key_env: str | None = None
@@ -30,7 +31,7 @@ class RemoteFlags(Config):
     price_in: float | None = Field(None, ge=0)
     price_out: float | None = Field(None, ge=0)
     memory: Path | None = None
-    no_memory: bool = False
+    no_memory: Annotated[bool, Parameter(negative=())] = False
 
 
 Remote = Annotated[RemoteFlags | None, fields("Models behind a URL")]

@@ -9,6 +9,7 @@ from daedal.cli import console
 app = App(name="tasks", help_format="plaintext")
 
 
+@app.default
 @app.command(name="list")
 def show_all() -> None:
     """List the built-in tasks, and say which files are tasks too."""

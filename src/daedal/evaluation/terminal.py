@@ -125,8 +125,8 @@ def _grid(first: str, *others: str) -> "Grid":
 
 
 def named(measurement: Measurement) -> str:
-    """A name with an arrow where more is better, or what is usual in the data."""
-    return measurement.name + {"lower": "", "higher": " ↑", "neither": " ↔"}[measurement.better]
+    """A name with an arrow where more is better, or what is usual in the data; it never stands on a line alone."""
+    return measurement.name + {"lower": "", "higher": "\u00a0↑", "neither": "\u00a0↔"}[measurement.better]
 
 
 def headed(measurement: Measurement) -> str:

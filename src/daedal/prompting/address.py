@@ -2,6 +2,8 @@
 
 import ipaddress
 import os
+import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from daedal.errors import DaedalError
@@ -13,6 +15,11 @@ _KEY = "OPENAI_API_KEY"
 def is_url(place: str) -> bool:
     """Whether a model's name is a URL."""
     return place.lower().startswith(("http://", "https://"))
+
+
+def looks_like_url(place: str) -> bool:
+    """Whether a name is a URL whose http:// was left out: a host with a port, or localhost."""
+    return re.fullmatch(r"(localhost|[\w.-]+:\d{1,5})(/.*)?", place) is not None and not Path(place).exists()
 
 
 def split_url(url: str) -> tuple[str, str | None]:

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from daedal.config import Config
 from daedal.errors import DaedalError
-from daedal.printable import printable
+from daedal.printable import counted, printable
 from daedal.prompting.respondent import Likelihood
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Used(NamedTuple):
         cost = "" if self.cost is None else f", {self.cost:.4f} dollars"
         again = f", {self.retries:,} sent again" if self.retries else ""
         return (
-            f"{self.requests:,} requests{again}, {self.prompt_tokens:,} tokens of prompts, "
+            f"{counted(self.requests, 'request')}{again}, {self.prompt_tokens:,} tokens of prompts, "
             f"{self.completion_tokens:,} of answers{cost}"
         )
 
@@ -255,7 +255,7 @@ class Connection:
             cost = f" and {about:.4f} dollars"
         sent = f" after {self.used.requests:,}" if self.used.requests else ""
         raise DaedalError(
-            f"{len(sizes):,} requests of up to about {tokens:,} tokens{cost} would go to {self._host}{sent}, and "
+            f"{counted(len(sizes), 'request')} of up to about {tokens:,} tokens{cost} would go to {self._host}{sent}, and "
             f"{self._most:,} are allowed",
             "Ask for less, or allow them with --most-requests",
         )

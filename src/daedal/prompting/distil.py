@@ -111,7 +111,7 @@ def distil(
         raise DaedalError(
             f"No answer of {respondent.name} is whole: {told}", "Allow more --max-tokens, or ask otherwise"
         )
-    write_text(file, "\n".join(lines) + "\n")
+    _keep(file, "\n".join(lines) + "\n")
     found = Distilled(
         model=respondent.name, identity=respondent.identity, licence=licence, prompts=asked.name, hash=asked.fingerprint,
         wording=wording, system=system, asked=len(every), kept=len(lines), left_out=dict(why), answers=str(file),
@@ -138,6 +138,12 @@ def _build(
     if progress is not None:
         how["progress"] = progress
     build_any([file], folder, "chat", how)
+
+
+def _keep(file: Path, text: str) -> None:
+    """Write the conversations, but not the same ones again: to the build a file that was written anew is another source."""
+    if not (file.is_file() and file.read_bytes() == text.encode()):
+        write_text(file, text)
 
 
 def _unfit(reply: Reply) -> str:

@@ -85,31 +85,47 @@ class Endpoint(Connection):
         Raises:
             DaedalError: as `answer`; of an answer in a conversation, which this API does not tell; the API gives none.
         """
-        texts = []
-        for context, text in pairs:
-            if not isinstance(context, str):
-                raise DaedalError(
-                    f"{self.name} tells no likelihoods of answers in conversations",
-                    "Leave the chat template out, or ask the model on this machine",
-                )
-            if not context.rstrip():
-                raise DaedalError(
-                    f"{self.name} tells no likelihood of a text that follows nothing",
-                    "Give the task a description, or ask the model on this machine",
-                )
-            texts.append((context, text))
+        texts = [(self._text_before(context), text) for context, text in pairs]
         self._allow([(len(context) + len(text), 0) for context, text in texts])
         yield from self._together([partial(self._likelihood, *each) for each in texts])
 
     def rolling(self, texts: Sequence[str]) -> Iterator[tuple[int, Likelihood]]:
         """Not to be had: the API tells nothing of a text's first token."""
-        raise DaedalError(
-            f"{self.name} tells no likelihoods of whole texts, as its API leaves out the first token",
-            "Ask the model on this machine",
-        )
+        raise self._whole()
+
+    def require_likelihoods(self, contexts: Sequence[Prompt] | None) -> None:
+        """See that the API can tell likelihoods of what follows these, or of whole texts where it is None; nothing is sent.
+
+        Raises:
+            DaedalError: it cannot.
+        """
+        if contexts is None:
+            raise self._whole()
+        for context in contexts:
+            self._text_before(context)
 
     def rendered(self, messages: Sequence[Message]) -> str:
         raise DaedalError(f"The chat template of {self.name} is not known here", "Ask the model on this machine")
+
+    def _text_before(self, context: Prompt) -> str:
+        """A text that has a token whose likelihood may be left out."""
+        if not isinstance(context, str):
+            raise DaedalError(
+                f"{self.name} tells no likelihoods of answers in conversations",
+                "Leave the chat template out, or ask the model on this machine",
+            )
+        if not context.rstrip():
+            raise DaedalError(
+                f"{self.name} tells no likelihood of a text that follows nothing",
+                "Give the task a description, or ask the model on this machine",
+            )
+        return context
+
+    def _whole(self) -> DaedalError:
+        return DaedalError(
+            f"{self.name} tells no likelihoods of whole texts, as its API leaves out the first token",
+            "Ask the model on this machine",
+        )
 
     # -- one request -----------------------------------------------------------------------------------------------------
 

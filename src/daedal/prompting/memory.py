@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from daedal.files import cache_folder
 from daedal.printable import printable
-from daedal.prompting.respondent import Likelihood, Message, Prompt, Question, Reply, Respondent, Wording
+from daedal.prompting.respondent import Bounded, Likelihood, Message, Prompt, Question, Reply, Respondent, Wording
 
 FILE = "answers.sqlite"
 _VERSION = 1
@@ -80,6 +80,10 @@ class Remembered:
         yield from self._through(
             keys, _likelihood, lambda places: self.inner.rolling([texts[place] for place in places]), list
         )
+
+    def require_likelihoods(self, contexts: Sequence[Prompt] | None) -> None:
+        if isinstance(self.inner, Bounded):
+            self.inner.require_likelihoods(contexts)
 
     def rendered(self, messages: Sequence[Message]) -> str:
         return self.inner.rendered(messages)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from daedal.errors import DaedalError
-from daedal.prompting.address import is_here, is_url, split_url
+from daedal.printable import printable
+from daedal.prompting.address import is_here, is_url, looks_like_url, split_url
 from daedal.prompting.connection import Prices
 from daedal.prompting.endpoint import Endpoint
 from daedal.prompting.memory import Remembered
@@ -41,6 +42,8 @@ def open_respondent(
     Raises:
         DaedalError: there is no such model, or it cannot be asked.
     """
+    if looks_like_url(str(place)):
+        raise DaedalError(f"{printable(str(place))[:80]} has no http:// before it", f"Write it as http://{place}")
     if not is_url(str(place)):
         if model is not None:
             raise DaedalError(f"{place} is one model, and {model} another", "Name one of them")

@@ -5,7 +5,7 @@ lost none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import Field
 
@@ -117,5 +117,18 @@ class Respondent(Protocol):
 
         Raises:
             DaedalError: it has no chat template that is known here.
+        """
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A respondent who cannot tell all likelihoods, and says which before it is asked."""
+
+    def require_likelihoods(self, contexts: Sequence[Prompt] | None) -> None:
+        """See that likelihoods can be told of what follows these, or of whole texts where it is None.
+
+        Raises:
+            DaedalError: they cannot.
         """
         ...

@@ -6,6 +6,7 @@ from daedal.errors import DaedalError
 from daedal.evaluation.code.functions import FUNCTIONS, function_task
 from daedal.evaluation.code.problems import CodeTask, code_task, layout_of
 from daedal.evaluation.tasks.data_files import FORMATS, rows
+from daedal.printable import counted
 
 BUILTIN = {FUNCTIONS: function_task}
 
@@ -36,7 +37,7 @@ def shown(task: CodeTask) -> str:
     problem = task.problems[0]
     parts = [f"{len(names):,} of {part}" for part, names in task.parts.items()]
     lines = [
-        f"{task.name}: {task.title}, {len(task.problems):,} problems, {task.shots} shots",
+        f"{task.name}: {task.title}, {counted(len(task.problems), 'problem')}, {counted(task.shots, 'shot')}",
         *([", ".join(parts)] if parts else []),
         "  pass@k: whether one of k programs passes all tests of its problem, by the unbiased estimate",
         "",

@@ -60,7 +60,7 @@ def evaluate_code_tasks(
         named = tuple(each.but(name=f"{task.name} {each.name}") for each in own.measurements)
         measurements += named
         if told is not None:
-            told(f"{respondent.name}: {task.name}: {'; '.join(map(str, named))}")
+            told(f"{respondent.name}: {'; '.join(str(each).strip() for each in named)}")
         blocks += own.blocks
         if against is not None:
             other = _asked(against, task, options, sandbox, progress)

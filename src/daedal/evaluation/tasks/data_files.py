@@ -204,5 +204,9 @@ def _parquet(path: Path) -> Iterator[Row]:
 def _from_hub(dataset: str, name: str | None) -> dict[str, list[Row]]:
     from daedal.data.hub import open_hub
 
-    with open_hub(f"hf:{dataset}" + (f"#{name}" if name else ""), every=True) as found:
-        return {label.rsplit("/", 1)[-1]: uniform(list(map(dict, split))) for label, split in found.items()}
+    try:
+        with open_hub(f"hf:{dataset}" + (f"#{name}" if name else ""), every=True) as found:
+            return {label.rsplit("/", 1)[-1]: uniform(list(map(dict, split))) for label, split in found.items()}
+    except DaedalError as error:
+        here = "or read files of this machine: dataset_path: json, and dataset_kwargs: {data_files: {test: FILE}}"
+        raise DaedalError(error.what, f"{error.fix}; {here}") from None

@@ -9,7 +9,7 @@ from daedal.evaluation.page import report_page
 from daedal.evaluation.report import Report
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.report import TaskReport
-from daedal.evaluation.tasks.run import Job, TaskOptions, prepare, run
+from daedal.evaluation.tasks.run import Job, TaskOptions, prepare, require_likelihoods, run
 from daedal.evaluation.tasks.task import Task
 from daedal.files import make_folder, require_place, write_json, write_text
 from daedal.prompting.respondent import Respondent
@@ -55,6 +55,8 @@ def evaluate_tasks(
     if progress is not None:
         progress(0, None, "reading")
     jobs = prepare(tasks, options)
+    for each in (respondent,) if against is None else (respondent, against):
+        require_likelihoods(each, jobs)
     results = _ask(respondent, jobs, 0, 2 if against is not None else 1, progress, told)
     own = [place for place, job in enumerate(jobs) if not job.variant]
     variants = [(job, result) for job, result in zip(jobs, results, strict=True) if job.variant]
@@ -89,7 +91,7 @@ def _ask(
     total, done = of * sum(map(len, jobs)), number * sum(map(len, jobs))
     results = []
     for job in jobs:
-        name = f"{job.task.title}, {job.shots} shots" + (f", another {job.variant}" if job.variant else "")
+        name = job.called + (f", another {job.variant}" if job.variant else "")
 
         def tell(count: int, before: int = done, doing: str = name) -> None:
             if progress is not None:

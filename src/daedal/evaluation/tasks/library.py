@@ -15,6 +15,7 @@ from daedal.evaluation.tasks.yaml_file import Located, Mark, definition_of, grou
 from daedal.marked_yaml import Place
 
 _YAML = (".yaml", ".yml")
+_PACKED = (".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z")
 
 
 def find(name: str | Path) -> list[Task]:
@@ -56,6 +57,10 @@ def of_file(path: Path) -> list[Task]:
     """The tasks of a file."""
     if (path.suffix not in _YAML and path.name.removesuffix(".gz") != path.name) or path.suffix in FORMATS:
         return [recognised.read(path)]
+    if path.suffix not in _YAML and path.suffix.lower() in _PACKED:
+        raise DaedalError(
+            f"{path} is no file of tasks or rows", f"Unpack it, and name a file in it: {', '.join(FORMATS)} or .yaml"
+        )
     located = read(path)
     group = group_of(located)
     if group is None:

@@ -13,6 +13,9 @@ from daedal.evaluation.tasks.task import Task
 _QUESTION = "Question: {{question}}\nAnswer:"
 _ACCURACY = [{"metric": name} for name in ("acc", "acc_norm", "acc_bytes")]
 _ANSWER = [{"metric": "exact_match", "ignore_case": True, "ignore_punctuation": True}, {"metric": "f1"}]
+_STRIPPED = [{"name": "stripped", "filter": [{"function": "remove_whitespace"}, {"function": "take_first"}]}]
+"""An answer begins with the space that parts it from its question, which is no part of it."""
+_SEVERAL_LINES = {"until": ["\n\n", "\nQuestion:"], "max_gen_toks": 256}
 _BALANCED = {"sampler": "balanced"}
 _RIGHT = (
     "{{answer if answer is number else choices.index(answer) if answer in choices "
@@ -39,6 +42,7 @@ SHAPES: tuple[tuple[frozenset[str], str, dict[str, Any]], ...] = (
         frozenset({"question", "answer"}), "questions and answers",
         {
             "output_type": "generate_until", "doc_to_text": _QUESTION, "doc_to_target": "answer", "metric_list": _ANSWER,
+            "filter_list": _STRIPPED,
             "fewshot_config": _BALANCED, "generation_kwargs": {"until": ["\n"], "max_gen_toks": 64},
         },
     ),
@@ -46,6 +50,7 @@ SHAPES: tuple[tuple[frozenset[str], str, dict[str, Any]], ...] = (
         frozenset({"prompt", "answer"}), "prompts and answers",
         {
             "output_type": "generate_until", "doc_to_text": "prompt", "doc_to_target": "answer", "metric_list": _ANSWER,
+            "filter_list": _STRIPPED,
             "fewshot_config": _BALANCED, "generation_kwargs": {"until": ["\n"], "max_gen_toks": 64},
         },
     ),
@@ -66,6 +71,8 @@ def task_of(name: str, found: Sequence[Mapping[str, Any]], origin: str) -> Task:
     columns = set(found[0]) if found else set()
     for needed, _, fields in SHAPES:
         if needed <= columns:
+            if "generation_kwargs" in fields and any("\n" in str(row["answer"]).strip() for row in found):
+                fields = {**fields, "generation_kwargs": _SEVERAL_LINES}  # a line alone could never be right
             definition = Definition.parse({"task": name, "test_split": "test", **fields}, origin)
             return Task(definition, lambda: {"test": found}, origin=origin)
     shapes = "; ".join(", ".join(sorted(needed)) for needed, _, _ in SHAPES)

@@ -21,6 +21,7 @@ from daedal.evaluation.tasks.paired import POWER, Difference, difference, holm, 
 from daedal.evaluation.tasks.run import Job, TaskOptions
 from daedal.evaluation.tasks.sensitivity import preferred_places, sensitivity
 from daedal.evaluation.tasks.simple import simple_baselines
+from daedal.printable import counted
 from daedal.prompting.respondent import Respondent
 
 _SHOWN = 8
@@ -86,7 +87,8 @@ class TaskReport:
         """What is the same of a number, whoever it is of."""
         place = self.jobs.index(job)
         return {
-            "name": f"{job.task.title} {scored.name}" + (f", {job.shots} shots" if self._shown_shots else ""),
+            "name": f"{job.task.title} {scored.name}"
+            + (f", {counted(job.shots, 'shot')}" if self._shown_shots else ""),
             "unit": scored.metric.unit,
             "n": len(job),
             "pieces": "items",
@@ -120,7 +122,8 @@ class TaskReport:
                 number = mean_of_group([each.values for each in scores])
                 found.append(
                     Measurement(
-                        name=f"{group} {name}, mean of {len(places)}" + (f", {shots} shots" if self._shown_shots else ""),
+                        name=f"{group} {name}, mean of {len(places)}"
+                        + (f", {counted(shots, 'shot')}" if self._shown_shots else ""),
                         value=number.value, unit=scores[0].metric.unit, interval=number.interval, interval_method=number.how,
                         n=sum(len(each.values) for each in scores), pieces="items", better=scores[0].better,
                         definition=define(_slug(f"{group}-{name}-{shots}-shots"), 1, mean=f"{len(places)}-tasks",
@@ -162,7 +165,7 @@ class TaskReport:
         for job, result in zip(self.jobs, self.results, strict=True):
             if result.truncated:
                 notes.append(
-                    f"{job.task.title}, {job.shots} shots: {result.truncated:,} of {len(job) * job.task.definition.repeats:,} "
+                    f"{job.called}: {result.truncated:,} of {len(job) * job.task.definition.repeats:,} "
                     f"answers were cut at {job.task.definition.generation_kwargs.max_gen_toks} tokens"
                 )
         return notes
@@ -219,7 +222,7 @@ class TaskReport:
             shares = ", ".join(f"{share:.0%}" for share in found.chosen)
             notes.append(
                 Note(
-                    brief=f"{job.task.title}, {job.shots} shots: with every choice once in each place, the places are chosen "
+                    brief=f"{job.called}: with every choice once in each place, the places are chosen "
                     f"in {shares} of cases, and {found.steady:.0%} of items have the same choice wherever it stands"
                 )
             )
@@ -347,7 +350,7 @@ class TaskReport:
                 item, prompt = job.items[place], job.prompts[place][0] if job.prompts[place] else ""
                 asked = prompt if isinstance(prompt, str) else "\n".join(f"{m['role']}: {m['content']}" for m in prompt)
                 right = ", ".join(item.choices[each] for each in item.gold) or ", ".join(item.targets)
-                rows.append((f"{job.task.title}, {job.shots} shots", _cut(asked, end=True), _cut(said), _cut(right)))
+                rows.append((job.called, _cut(asked, end=True), _cut(said), _cut(right)))
         brief = "the page shows the first items and what was said of them"
         head = ("task", "asked", "said", "right")
         return (

@@ -16,7 +16,8 @@ from daedal.evaluation.tasks.outcomes import Chosen, Outcome, Predicted, Written
 from daedal.evaluation.tasks.rotation import rotated
 from daedal.evaluation.tasks.shots import examples
 from daedal.evaluation.tasks.task import Item, Row, Task, digest
-from daedal.prompting.respondent import Likelihood, Prompt, Question, Respondent, Wording
+from daedal.printable import counted
+from daedal.prompting.respondent import Bounded, Likelihood, Prompt, Question, Respondent, Wording
 
 _SHOWN = 200
 Tell = Callable[[int], None]
@@ -64,6 +65,11 @@ class Job:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @property
+    def called(self) -> str:
+        """The task and its shots, as people read them."""
+        return f"{self.task.title}, {counted(self.shots, 'shot')}"
 
 
 def prepare(tasks: Sequence[Task], options: TaskOptions) -> list[Job]:
@@ -135,6 +141,25 @@ def _chosen(
     for number in range(1, options.orders if count > 1 else 1):
         order = Random(options.seed + number).sample(range(count), count)
         yield "order", [[rows[place] for place in order] for rows in own]
+
+
+def require_likelihoods(respondent: Respondent, jobs: Sequence[Job]) -> None:
+    """See that a respondent can be asked all of it, before it is asked any.
+
+    Raises:
+        DaedalError: it cannot, with the task that it cannot be asked.
+    """
+    if not isinstance(respondent, Bounded):
+        return
+    for job in jobs:
+        kind = job.task.definition.output_type
+        if kind == "generate_until":
+            continue
+        try:
+            whole = kind == "loglikelihood_rolling"
+            respondent.require_likelihoods(None if whole else [context for context, _ in _pairs(job)[0]])
+        except DaedalError as error:
+            raise DaedalError(f"{job.task.title}: {error.what}", error.fix) from None
 
 
 def run(respondent: Respondent, job: Job, tell: Tell | None = None) -> ItemResults:

@@ -2,6 +2,7 @@
 
 from daedal.evaluation.tasks.run import TaskOptions, prepare
 from daedal.evaluation.tasks.task import Task
+from daedal.printable import counted
 
 
 def shown(task: Task, shots: int | None = None) -> str:
@@ -13,8 +14,9 @@ def shown(task: Task, shots: int | None = None) -> str:
     (job,) = prepare([task], TaskOptions(shots=None if shots is None else (shots,), limit=1))
     item, definition = job.items[0], task.definition
     lines = [
-        f"{task.name}: {definition.output_type}, {len(task.rows):,} items of the split {task.split}, {job.shots} shots",
-        f"from {task.origin}",
+        f"{task.name}: {definition.output_type}, {counted(len(task.rows), 'item')} of the split {task.split}, "
+        f"{counted(job.shots, 'shot')}",
+        task.origin if task.origin == "built in" else f"from {task.origin}",
     ]
     metrics = (f"{metric.name}: {metric.says}" for metric, _, _ in task.metrics)
     lines += [f"  {line}" for line in metrics]
