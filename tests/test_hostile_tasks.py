@@ -14,6 +14,7 @@ from daedal.codecs import jinja
 from daedal.errors import DaedalError
 from daedal.evaluation.code.problems import code_task
 from daedal.evaluation.tasks import data_files, library
+from daedal.evaluation.tasks.outcomes import Written
 from daedal.evaluation.tasks.task import Task
 
 ROW = {"q": "one", "l": 0, "choices": ["yes", "no"]}
@@ -119,6 +120,28 @@ def test_a_small_file_that_unpacks_to_a_large_one(tmp_path: Path, monkeypatch: p
     (tmp_path / "d.jsonl.gz").write_bytes(gzip.compress(b"{}" * 20)[:10] + b"junk" * 9)
     with pytest.raises(DaedalError, match="no whole gzip"):
         list(data_files.rows(tmp_path / "d.jsonl.gz"))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "filter_list: [{name: f, filter: [{function: take_first_k, k: x}]}]",
+        "filter_list: [{name: f, filter: [{function: take_first_k, k: 0}, {function: majority_vote}]}]",
+        "filter_list: [{name: f, filter: [{function: map, default_value: 5}, {function: lowercase}]}]",
+        "metric_list: [{metric: exact_match, regexes_to_ignore: ['(']}]",
+        "metric_list: [{metric: exact_match, regexes_to_ignore: 5}]",
+        "metric_list: [{metric: numeric, tolerance: x}]",
+        "metric_list: [{metric: json_schema, schema: {$ref: 'http://127.0.0.1:9/x'}}]",
+    ],
+)
+def test_filters_and_metrics_whose_options_make_no_sense(task: Callable[..., Task], how: str) -> None:
+    text = TASK.replace("multiple_choice", "generate_until").replace("doc_to_choice: choices\n", "") + how
+    found = task(text)
+    with pytest.raises(DaedalError, match=r"filter|metric|schema"):
+        for _, step in found.filters:
+            outcomes = [Written(step(["5"], ROW), ("5",), ROW)]
+            for metric, options, _ in found.metrics:
+                metric.scored(outcomes, options)
 
 
 @pytest.mark.parametrize("tests", ["assert f(1) == 1", [], {"a": 1}, [5], None])
