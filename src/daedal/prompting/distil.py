@@ -130,8 +130,9 @@ def _is_ours(file: Path) -> bool:
     """Whether a file is of an earlier run, perhaps one that was stopped."""
     try:
         with file.open(encoding="utf-8") as lines:
-            return json.loads(lines.readline(1 << 20) or "{}").keys() >= {"messages", "model", "licence"}
-    except (OSError, ValueError, AttributeError, RecursionError):
+            found: Any = json.loads(lines.readline(1 << 20) or "{}")
+            return set(found) >= {"messages", "model", "licence"}
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
