@@ -109,6 +109,8 @@ def of_file(path: Path) -> Iterator[Question]:
         DaedalError: it cannot be read, or a line is no prompt.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # it may have no end
+            raise DaedalError(f"{path} cannot be read: it is no regular file", "Name a file of UTF-8 text")
         if path.stat().st_size > _MOST_BYTES:
             raise DaedalError(f"{path} is larger than {_MOST_BYTES >> 20} MiB", "Give fewer prompts")
         lines = path.read_text(encoding="utf-8-sig").splitlines()

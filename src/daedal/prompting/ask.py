@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import referencing
 
 from daedal import __version__
 from daedal.config import Config
@@ -108,7 +109,7 @@ def told_use(respondent: Respondent) -> str:
 def matches(text: str, schema: Mapping[str, Any]) -> bool:
     """Whether a text is JSON that a schema allows."""
     try:
-        return jsonschema.Draft202012Validator(schema).is_valid(json.loads(text))
+        return jsonschema.Draft202012Validator(schema, registry=referencing.Registry()).is_valid(json.loads(text))
     except (ValueError, RecursionError, jsonschema.exceptions.SchemaError):
         return False
     except Exception as error:  # a reference that leads nowhere, in a library's own exceptions

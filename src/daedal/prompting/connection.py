@@ -142,6 +142,8 @@ class Connection:
                 said = f"no answer within {self._timeout:g} seconds"
             except openai.APIConnectionError as error:
                 said = self._scrubbed(_root(error))
+            except UnicodeEncodeError:
+                raise DaedalError("The prompt has half of a character (a lone surrogate)", "Take it out") from None
             except (httpx2.HTTPError, Garbage) as error:
                 said = self._scrubbed(str(error) or type(error).__name__)
             except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError):

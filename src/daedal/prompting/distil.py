@@ -87,6 +87,10 @@ def distil(
         raise DaedalError(f"{prompts} is a folder", "Name a file of prompts")
     if folder.exists() and not (folder / MANIFEST).is_file():
         raise DaedalError(f"{folder} is there, and no data folder", "Choose another --out")
+    if "\0" in str(folder):
+        raise DaedalError("The name of the data folder has a zero byte", "Choose another --out")
+    if file.exists() and (file.resolve() == Path(prompts).expanduser().resolve() or not _is_ours(file)):
+        raise DaedalError(f"{file} is there, and would be written over", "Move it, or choose another --out")
     require_place(file)
     asked = questions(prompts)
     opening = [{"role": "system", "content": system}] if system else []
@@ -120,6 +124,16 @@ def distil(
     _build(file, folder, licence, replace, progress, options)
     write_json(folder / RECORD, found.model_dump(mode="json", exclude={"used"}))
     return found
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file is of an earlier run, perhaps one that was stopped."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            found: Any = json.loads(lines.readline(1 << 20) or "{}")
+            return set(found) >= {"messages", "model", "licence"}
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def _build(

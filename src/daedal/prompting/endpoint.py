@@ -4,6 +4,7 @@ by /completions, likelihoods by /completions with `echo` and `logprobs`. What ca
 
 import hashlib
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -210,6 +211,8 @@ class Endpoint(Connection):
                 if at < len(whole) and (at >= begins or end > begins)
             ]
             nats = [float(logprob) for logprob, _ in own]
+            if not nats or not all(math.isfinite(each) and each < 1e-3 for each in nats):
+                raise Garbage("a log-probability that is no number")
             greedy = all(top and logprob >= max(top.values()) for logprob, top in own)
             return Got("", "stop", *_usage(body), Likelihood(sum(nats), greedy, len(nats)))
 

@@ -127,6 +127,8 @@ class _Memory:
         self._file: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():  # SQLite would write beside a device
+                raise OSError("it is no regular file")
             try:
                 self._file = self._opened()
             except sqlite3.DatabaseError as error:
@@ -134,7 +136,7 @@ class _Memory:
                     raise
                 self._put_aside()
                 self._file = self._opened()
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, ValueError, sqlite3.Error) as error:
             self._give_up(error)
 
     def read(self, keys: Sequence[bytes]) -> Iterator[tuple[bytes, Any]]:

@@ -25,7 +25,7 @@ COLUMNS: Mapping[Layout, frozenset[str]] = {
 }
 """The columns that tell a layout."""
 
-_TEST_SET = range(11, 511)
+_TEST_SET = frozenset(map(str, range(11, 511)))
 _EXAMPLES = (2, 3, 4)
 _MBPP_STOPS = ("[DONE]", "\nYou are an expert")
 _HUMANEVAL_STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
@@ -144,7 +144,7 @@ def code_task(name: str, rows: Sequence[Mapping[str, Any]], where: str = "") -> 
         )
     examples = [each for each in problems if each.name in map(str, _EXAMPLES)]
     shown = "".join(f"{each.prompt}{each.reference}\n[DONE]\n\n" for each in examples)
-    test = [each for each in problems if each.name.isdecimal() and int(each.name) in _TEST_SET]
+    test = [each for each in problems if each.name in _TEST_SET]
     measured = test or [each for each in problems if each not in examples] or problems
     return CodeTask(
         name, "MBPP's problems", tuple(measured), _MBPP_STOPS, 512, shown, len(examples),
@@ -183,8 +183,12 @@ def _wrong(error: Exception) -> str:
 
 
 def _mbpp_problem(row: Mapping[str, Any]) -> Problem:
-    steps = [str(each) for each in row["test_list"]]
-    more = [str(each) for each in row.get("challenge_test_list") or ()]
+    steps, more = row["test_list"], row.get("challenge_test_list") or []
+    # a text would be taken for a list of letters, and a problem without tests is solved by anything
+    if not all(isinstance(each, list) and all(isinstance(step, str) for step in each) for each in (steps, more)):
+        raise TypeError
+    if not steps:
+        raise ValueError("there are none")
     reference = str(row["code"]).replace("\r\n", "\n")
     tests = Tests.of([*steps, *more], str(row.get("test_setup_code") or ""), reference)
     asked = _ASKED.format(text=str(row["text"]).strip(), tests="\n".join(steps))

@@ -129,6 +129,7 @@ def compiled(pattern: Any) -> Any:
 
 def fits_schema(found: Sequence[Written], schema: Any = None) -> Row:
     import jsonschema
+    import referencing
 
     if not isinstance(schema, dict):
         raise DaedalError("The metric json_schema has no schema", "Add schema: with a JSON schema")
@@ -137,13 +138,15 @@ def fits_schema(found: Sequence[Written], schema: Any = None) -> Row:
         kind.check_schema(schema)
     except jsonschema.SchemaError as error:
         raise DaedalError(f"schema is no JSON schema: {error.message}", "Correct it") from None
-    check = kind(schema)
+    check = kind(schema, registry=referencing.Registry())  # which fetches nothing from elsewhere
 
     def fits(text: str) -> bool:
         try:
             return bool(check.is_valid(json.loads(text)))
         except (ValueError, RecursionError):
             return False
+        except referencing.exceptions.Unresolvable as error:
+            raise DaedalError(f"schema refers to {error.ref}, which is not in it", "Write it out there") from None
 
     return column([float(fits(each.answer)) for each in found])
 
@@ -161,6 +164,8 @@ def last_number(text: str) -> float | None:
 
 
 def numeric(found: Sequence[Written], tolerance: float = 1e-6) -> Row:
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < math.inf:
+        raise DaedalError(f"The metric numeric has no tolerance {tolerance!r:.40}", "Give a number from 0 on")
     values = []
     for each in found:
         said, right = last_number(each.answer), [last_number(target) for target in each.targets]

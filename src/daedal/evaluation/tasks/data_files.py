@@ -8,14 +8,16 @@ import glob
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from daedal.errors import DaedalError
-from daedal.files import disk_error
+from daedal.files import disk_error, read_bytes
 
 Row = dict[str, Any]
+_MOST = 2**31
 _KNOWN = ("data_files", "field", "encoding", "delimiter", "sep", "column_names", "sample_by", "trust_remote_code")
 FORMATS = {
     ".jsonl": "json", ".json": "json", ".ndjson": "json", ".csv": "csv", ".tsv": "csv", ".txt": "text",
@@ -52,10 +54,12 @@ def splits(dataset: str, name: str | None, options: Mapping[str, Any], folder: P
     }
 
 
-def _files(places: str | Sequence[str], folder: Path) -> list[Path]:
+def _files(places: Any, folder: Path) -> list[Path]:
     """The files that a name or a pattern means."""
     found: list[Path] = []
-    for place in [places] if isinstance(places, str) else places:
+    for place in places if isinstance(places, list) else [places]:
+        if not isinstance(place, str):
+            raise DaedalError(f"{str(place)[:60]!r} is no file", "Name files in data_files by texts")
         for root in (folder, Path()):
             if chosen := sorted(glob.glob(str(root / place))) or [str(root / place)] * (root / place).is_file():
                 found += map(Path, chosen)
@@ -113,11 +117,14 @@ def format_of(path: Path) -> str:
 
 def _text(path: Path, encoding: str) -> str:
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path, _MOST)
         if path.suffix == ".gz":
-            raw = gzip.decompress(raw)
+            with gzip.open(io.BytesIO(raw)) as file:
+                raw = file.read(_MOST + 1)
+            if len(raw) > _MOST:
+                raise DaedalError(f"{path} unpacks to more than {_MOST >> 20} MiB", "Give it in several files")
         return raw.decode(encoding).removeprefix("\ufeff")
-    except (gzip.BadGzipFile, EOFError):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DaedalError(f"{path} is no whole gzip file", "Restore it from a copy") from None
     except OSError as error:
         raise disk_error(error, path) from None
@@ -168,6 +175,8 @@ def _csv(path: Path, text: str, separator: str, names: Sequence[str] | None) -> 
     except csv.Error as error:
         raise DaedalError(f"{path} is no CSV: {error}", "Correct its quotes") from None
     lines = [line for line in lines if line]
+    if names is not None and not (isinstance(names, list) and all(isinstance(each, str) for each in names)):
+        raise DaedalError(f"{str(names)[:60]} are no names of columns", "Give column_names as a list of texts")
     head = list(names) if names else lines.pop(0) if lines else []
     for number, line in enumerate(lines, 1):
         if len(line) != len(head):

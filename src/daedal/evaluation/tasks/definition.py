@@ -147,7 +147,7 @@ class Definition(Config):
     metric_list: tuple[MetricOptions, ...] = ()
     filter_list: tuple[Filters, ...] = ()
     generation_kwargs: Generation = Generation()
-    repeats: int = Field(1, ge=1)
+    repeats: int = Field(1, ge=1, le=10_000)
     should_decontaminate: bool = False
     doc_to_decontamination_query: str | None = None
     metadata: dict[str, JsonValue] | None = None

@@ -13,6 +13,7 @@ from daedal.codecs.jinja import Sandbox
 from daedal.errors import DaedalError
 from daedal.evaluation.tasks.definition import Definition, Template
 from daedal.evaluation.tasks.yaml_file import Located
+from daedal.printable import printable
 
 Row = Mapping[str, Any]
 SECONDS = 5.0
@@ -22,6 +23,15 @@ SECONDS = 5.0
 def regex_replace(text: str, pattern: str, replacement: str, count: int = 0) -> str:
     """Jinja's filter of lm-eval."""
     return str(regex.sub(pattern, replacement, text, count=count, timeout=SECONDS))
+
+
+def _said(error: Exception) -> str:
+    return printable(str(error) or type(error).__name__)[:200]
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is the number of a choice: `"²".isdigit()` is true, and `int` refuses thousands of digits."""
+    return text.isdecimal() and len(text) < 10
 
 
 @cache
@@ -70,7 +80,7 @@ class Fields:
         if isinstance(found, int) and not isinstance(found, bool):
             return found
         text = str(found)
-        return int(text) if text.isdigit() and self._made("doc_to_text") else text
+        return int(text) if _is_number(text) and self._made("doc_to_text") else text
 
     def target(self, row: Row, of_example: bool = False) -> int | str | list[Any]:
         """The right answer, the number of a choice, or several."""
@@ -81,12 +91,12 @@ class Fields:
             if isinstance(found, int | list):
                 return found
             return str(found)
-        if found.isdigit() and self.definition.doc_to_choice is not None:
+        if _is_number(found) and self.definition.doc_to_choice is not None:
             return int(found)
         if len(found) >= 2 and found[0] == "[" and found[-1] == "]":
             try:
                 return list(ast.literal_eval(found))
-            except (SyntaxError, ValueError):
+            except (SyntaxError, ValueError, MemoryError, RecursionError):
                 return found
         return found
 
@@ -142,7 +152,7 @@ class Fields:
             if choices and whole.startswith("{{") and whole.endswith("}}") and whole.count("{{") == 1:
                 # The list itself, without the way over its text
                 expression = environment().compile_expression(whole[2:-2].strip("-+"), undefined_to_none=False)
-                return self._guarded(path, lambda row: expression(**row))
+                return self._guarded(path, lambda row: expression(row))
             template = environment().from_string(value)
         except jinja2.TemplateSyntaxError as error:
             mark = None if self.located is None else self.located.mark(path)
@@ -151,7 +161,9 @@ class Fields:
                 f"{mark}: {'.'.join(path)} is no template{line}: {error.message}" if mark
                 else f"{'.'.join(path)} is no template{line}: {error.message}", "Correct its Jinja",
             ) from None  # fmt: skip
-        return self._guarded(path, lambda row: template.render(**row))
+        except (RecursionError, MemoryError, ValueError, OverflowError) as error:
+            raise self._fault(path, f"{'.'.join(path)} is no template: {_said(error)}", "Simplify it") from None
+        return self._guarded(path, lambda row: template.render(row))
 
     def _guarded(self, path: tuple[str, ...], render: Callable[[Row], Any]) -> Callable[[Row], Any]:
         def ask(row: Row) -> Any:
@@ -164,11 +176,18 @@ class Fields:
                 KeyError,
                 IndexError,
                 OverflowError,
+                ZeroDivisionError,
+                RecursionError,
+                MemoryError,
+                AttributeError,
                 TimeoutError,
+                regex.error,
             ) as error:
                 shown = ", ".join(f"{name}={value!r:.40}" for name, value in row.items())[:120]
                 raise self._fault(
-                    path, f"{'.'.join(path)} fails at an item ({error}): {shown}", "Correct the template or the item"
+                    path,
+                    f"{'.'.join(path)} fails at an item ({_said(error)}): {shown}",
+                    "Correct the template or the item",
                 ) from None
 
         return ask

@@ -25,11 +25,14 @@ def pipeline(filters: Filters) -> Step:
     Raises:
         DaedalError: a step or one of its options is not known.
     """
-    steps = [_step(each) for each in filters.filter]
+    steps = [(each.function, _step(each)) for each in filters.filter]
 
     def apply(answers: list[Any], row: Mapping[str, Any]) -> list[Any]:
-        for step in steps:
-            answers = step(answers, row)
+        for name, step in steps:
+            try:
+                answers = step(answers, row)
+            except (TypeError, ValueError, LookupError, AttributeError, TimeoutError, regex.error) as error:
+                raise DaedalError(f"The filter {name} fails at an answer: {error}", "Correct its options") from None
         return answers
 
     return apply

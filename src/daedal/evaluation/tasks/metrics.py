@@ -11,6 +11,7 @@ from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import regex
 from jaxtyping import Float
 
 from daedal.errors import DaedalError
@@ -55,6 +56,19 @@ class Metric:
     aggregations: tuple[str, ...] = ("mean",)
     unit: str = ""
     mean: bool = True
+
+    def scored(self, found: Any, options: dict[str, Any]) -> Row:
+        """The statistics of outcomes.
+
+        Raises:
+            DaedalError: an option makes no sense, or a regular expression takes too long.
+        """
+        try:
+            return self.score(found, **options)
+        except (TypeError, ValueError, TimeoutError, regex.error) as error:
+            if not options:
+                raise
+            raise DaedalError(f"The metric {self.name} fails: {error}", "Correct its options") from None
 
     def value(self, statistics: Row) -> float:
         """The value alone."""

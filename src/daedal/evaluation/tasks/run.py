@@ -197,7 +197,7 @@ def run(respondent: Respondent, job: Job, tell: Tell | None = None) -> ItemResul
             outcomes.append(Chosen(item.choices, nats[:choices], greedy, item.gold, alone, free))
     scores = {}
     for metric, options, higher in job.task.metrics:
-        scores[metric.name] = Scored(metric, metric.score(outcomes, **options), better=_better(metric.better, higher))
+        scores[metric.name] = Scored(metric, metric.scored(outcomes, options), better=_better(metric.better, higher))
     said = tuple(
         each.choices[int(np.argmax(each.nats))] if isinstance(each, Chosen) else f"{each.nats:.4f} nats"
         for each in outcomes
@@ -272,7 +272,7 @@ def _written(respondent: Respondent, job: Job, tell: Tell | None) -> ItemResults
         ]
         for metric, options, higher in task.metrics:
             scored = Scored(
-                metric, metric.score(outcomes, **options), filters.name if len(task.filters) > 1 else "",
+                metric, metric.scored(outcomes, options), filters.name if len(task.filters) > 1 else "",
                 _better(metric.better, higher),
             )  # fmt: skip
             scores[scored.name] = scored

@@ -71,7 +71,7 @@ def _scored(scores: Mapping[str, Scored], outcomes: Sequence[Outcome], job: Job,
     """The numbers of outcomes by the task's own metrics."""
     options = {metric.name: chosen for metric, chosen, _ in job.task.metrics}
     return {
-        name: scored.metric.number(scored.metric.score(outcomes, **options[scored.metric.name]), seed)
+        name: scored.metric.number(scored.metric.scored(outcomes, options[scored.metric.name]), seed)
         for name, scored in scores.items()
     }
 

@@ -186,6 +186,8 @@ class Task:
     def _gold(self, targets: Sequence[Any], choices: Sequence[str], place: int) -> tuple[int, ...]:
         """The numbers of the right choices."""
         found = []
+        if not targets:
+            raise DaedalError(f"{self._item(place)} has no right choice", "Give it a label, or take it out")
         for target in targets:
             number = target if isinstance(target, int) else None
             if number is None and str(target) in choices:

@@ -110,9 +110,9 @@ def _read(path: Path, above: tuple[Path, ...]) -> Located:
     marks = {place: Mark(path, mark.text_line + 1, mark.text_column + 1) for place, mark in document.marks.items()}
     texts = {path: read_bytes(path, _MOST).decode("utf-8-sig")}
     included = values.pop("include", None)
-    for name in [included] if isinstance(included, str) else included or ():
+    for name in included if isinstance(included, list) else [] if included is None else [included]:
         if not isinstance(name, str):
-            raise document.error(("include",), f"{name!r} is no file", "Include a file by its name")
+            raise document.error(("include",), f"{str(name)[:60]!r} is no file", "Include a file by its name")
         below = _read(path.parent / name, (*above, path.resolve()))
         for field, value in below.values.items():
             if field not in values:
