@@ -11,7 +11,7 @@ import torch
 import daedal
 from command_line import daedal as command
 from command_line import mistake
-from daedal.alignment.comparison import JSON, PAGE
+from daedal.alignment.comparison import NAME
 from daedal.alignment.rewards import Asked
 from daedal.codecs.text import TextCodec
 from daedal.data.prompts import questions
@@ -93,10 +93,10 @@ def test_the_divergence_is_that_of_the_answers(report: Report, home: Path) -> No
 
 
 def test_the_report_is_a_page_and_a_record(report: Report, home: Path) -> None:
-    record = json.loads((home / "report" / JSON).read_text())
+    record = json.loads((home / "report" / f"{NAME}.json").read_text())
     assert record["model"]["name"] == "other beside one"
     assert {each["kind"] for each in record["blocks"]} >= {"beside"}
-    page = (home / "report" / PAGE).read_text()
+    page = (home / "report" / f"{NAME}.html").read_text()
     assert SAID[0] in page
     assert "<b>Tell me" in page  # a prompt is set off
     assert "Assistant: <b>" not in page  # what a model writes is no part of the page

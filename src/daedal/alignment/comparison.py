@@ -23,15 +23,15 @@ from daedal.evaluation.means import mean_interval, share_of, student
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.measures.diversity import distinct, repeated
 from daedal.evaluation.measures.length_bias import aligned, controlled_win_rate, controlled_win_rate_interval
-from daedal.evaluation.page import report_page
 from daedal.evaluation.report import Baseline, DataFacts, ModelFacts, Presentation, Report
-from daedal.files import make_folder, require_place, write_json, write_text
+from daedal.evaluation.report_folder import keep, require_folder
 from daedal.inference.skill import fingerprint
 from daedal.printable import printable
 from daedal.training.machine import choose_device
 
 Array = np.ndarray
-JSON, PAGE = "comparison.json", "comparison.html"
+NAME = "comparison"
+"""Of the files of its report."""
 _NOTHING, _JUDGE = "(nothing)", "that was given"
 
 
@@ -98,7 +98,7 @@ def compare(
     if not 0 <= seed < 2**63:
         raise DaedalError(f"{seed} is no seed", "Give a whole number from 0 to 2^63 - 1")
     if out is not None:
-        require_place(Path(out) / PAGE)  # before anything is answered
+        require_folder(Path(out), NAME)  # before anything is answered
     tell(0, "loading")
     reward = reward_of(judge) if isinstance(judge, str) else judge and checked(judge, _JUDGE)
     subjects = [_placed(Subject.open(str(place))) for place in (one, other)]
@@ -127,21 +127,9 @@ def compare(
     judged = "" if judge is None else _name(judge) if isinstance(judge, str) else str(judge)
     found = Comparison(sides[0], sides[1], asked, judged, seed).report(answer, left_out, started)
     if out is not None:
-        found = write(found, Path(out))
+        found = keep(found, Path(out), NAME)
     tell(100, "done")
     return found
-
-
-def write(report: Report, folder: Path) -> Report:
-    """Write the page and the record; gives the report that knows where they are.
-
-    Raises:
-        DaedalError: the disk is full or the folder cannot be written.
-    """
-    make_folder(folder)
-    write_json(folder / JSON, report.model_dump(mode="json"))
-    write_text(folder / PAGE, report_page(report))
-    return report.model_copy(update={"written": (str(folder / PAGE), str(folder / JSON))})
 
 
 class Comparison:

@@ -113,14 +113,14 @@ def judge(
     Args:
         options: those of `daedal.prompting.open.open_respondent`.
     """
-    from daedal.evaluation.judgement import PAGE, RUBRIC, compared
+    from daedal.evaluation.judgement import NAME, RUBRIC, compared
     from daedal.evaluation.judgement import judge as let
-    from daedal.files import require_place
+    from daedal.evaluation.report_folder import require_folder
     from daedal.prompting.local import LocalModel
     from daedal.prompting.memory import Remembered
 
     if out is not None:
-        require_place(Path(out) / PAGE)
+        require_folder(Path(out), NAME)
     pairs, left_out = compared(Path(one), Path(other))
     respondent = _respondent(model, **options)
     asked = respondent.inner if isinstance(respondent, Remembered) else respondent
@@ -313,17 +313,17 @@ def prompt_search(
         options: those of `daedal.evaluation.prompt_search.search.SearchOptions`.
     """
     from daedal.duration import parse_duration
-    from daedal.evaluation.prompt_search.report import PAGE, report, write
+    from daedal.evaluation.prompt_search.report import NAME, report, write
     from daedal.evaluation.prompt_search.search import Search, SearchOptions
+    from daedal.evaluation.report_folder import require_folder
     from daedal.evaluation.tasks.library import find
-    from daedal.files import require_place
     from daedal.prompting.open import open_respondent
 
     named = find(task)
     if len(named) != 1:
         raise DaedalError(f"{task} has {len(named)} tasks, and a search is for one", "Name one of them")
     if out is not None:
-        require_place(Path(out) / PAGE)
+        require_folder(Path(out), NAME)
     seconds = None if budget is None and calls is not None else parse_duration("5m" if budget is None else budget)
     chosen = SearchOptions.parse({"calls": calls, "seconds": seconds, **options}, "the search")
     kept = {"memory": None if out is None else Path(out) / "answers.sqlite", **(remote or {})}

@@ -27,12 +27,12 @@ from daedal.evaluation.blocks import Beside, Block, Note, Pair
 from daedal.evaluation.bootstrap import bootstrap, method
 from daedal.evaluation.means import mean_interval, share_of, student
 from daedal.evaluation.measurement import Measurement, define
-from daedal.evaluation.page import report_page
 from daedal.evaluation.report import DataFacts, ModelFacts, Presentation, Report
-from daedal.files import make_folder, write_json, write_text
+from daedal.evaluation.report_folder import keep
 from daedal.prompting.respondent import Prompt, Question, Respondent, Wording
 
-JSON, PAGE = "judgement.json", "judgement.html"
+NAME = "judgement"
+"""Of the files of its report."""
 RUBRIC = "Which answer is more correct, helpful and clear? Length alone is no merit."
 Verdict = Literal["first", "second", "tie", ""]
 """Which of the two that were shown is better; empty where the judge did not say."""
@@ -141,12 +141,7 @@ def judge(
         [pairs[place] for place in heard], [orders[place] for place in heard], respondent, names, rubric,
         "likelihood" if by_likelihood else "answer", gaps, len(pairs) - len(heard), left_out, seed, says, began,
     )  # fmt: skip
-    if out is None:
-        return report
-    make_folder(out)
-    write_json(out / JSON, report.model_dump(mode="json"))
-    write_text(out / PAGE, report_page(report))
-    return report.model_copy(update={"written": (str(out / PAGE), str(out / JSON))})
+    return report if out is None else keep(report, out, NAME)
 
 
 def _by_likelihood(

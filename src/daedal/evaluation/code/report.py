@@ -16,8 +16,8 @@ from daedal.evaluation.code.sandbox import Sandbox
 from daedal.evaluation.intervals import difference_interval
 from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import DataFacts, ModelFacts, Presentation, Report
-from daedal.evaluation.tasks.evaluate import PAGE, Progress, write
-from daedal.files import require_place
+from daedal.evaluation.report_folder import keep, require_folder
+from daedal.evaluation.tasks.evaluate import NAME, Progress
 from daedal.prompting.respondent import Respondent
 
 
@@ -50,7 +50,7 @@ def evaluate_code_tasks(
     if len({task.name for task in tasks}) < len(tasks):
         raise DaedalError("Two tasks have the same name", "Give each a name of its own")
     if out is not None:
-        require_place(out / PAGE)
+        require_folder(out, NAME)
     blocks: list[Block] = [Note(brief=sandbox.says)]
     measurements: list[Measurement] = []
     found: list[CodeFindings] = []
@@ -84,7 +84,7 @@ def evaluate_code_tasks(
         measurements=tuple(measurements), blocks=tuple(blocks), seconds=round(time.monotonic() - started, 2),
         sampling=options.model_dump(mode="json"),
     )  # fmt: skip
-    return report if out is None else write(report, out)
+    return report if out is None else keep(report, out, NAME)
 
 
 def _asked(

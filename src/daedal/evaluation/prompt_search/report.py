@@ -13,15 +13,15 @@ from daedal.evaluation.bootstrap import method
 from daedal.evaluation.intervals import LEVEL, normal
 from daedal.evaluation.means import WILSON, mean_interval, student, wilson
 from daedal.evaluation.measurement import Measurement, define
-from daedal.evaluation.page import report_page
 from daedal.evaluation.prompt_search.candidate import Candidate
 from daedal.evaluation.prompt_search.prompt_file import prompt_file
 from daedal.evaluation.prompt_search.search import Found, Round, Values
 from daedal.evaluation.report import Baseline, DataFacts, ModelFacts, Presentation, Report
-from daedal.files import make_folder, write_json, write_text
+from daedal.evaluation.report_folder import keep
+from daedal.files import write_text
 from daedal.prompting.respondent import Respondent
 
-JSON, PAGE, PROMPT = "search.json", "search.html", "prompt.md"
+NAME, PROMPT = "search", "prompt.md"
 _POWER = 0.8
 
 
@@ -164,17 +164,15 @@ def write(found: Found, told: Report, folder: Path, chat: bool) -> Report:
     Raises:
         DaedalError: the disk is full or the folder cannot be written.
     """
-    make_folder(folder)
-    record = told.model_dump(mode="json")
-    record["winner"], record["start"] = (_plain(found, each.candidate) for each in (found.winner, found.start))
-    write_json(folder / JSON, record)
-    write_text(folder / PAGE, report_page(told))
-    names = [PAGE, JSON]
+    record: dict[str, object] = {
+        "winner": _plain(found, found.winner.candidate), "start": _plain(found, found.start.candidate),
+    }  # fmt: skip
+    kept = keep(told, folder, NAME, record)
     text = prompt_file(found.task, found.winner.candidate, found.splits, verdict(found), chat)
-    if text is not None:
-        write_text(folder / PROMPT, text)
-        names.insert(0, PROMPT)
-    return told.model_copy(update={"written": tuple(str(folder / name) for name in names)})
+    if text is None:
+        return kept
+    write_text(folder / PROMPT, text)
+    return kept.model_copy(update={"written": (str(folder / PROMPT), *kept.written)})
 
 
 def _plain(found: Found, candidate: Candidate) -> dict[str, Any]:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from daedal.errors import DaedalError
-from daedal.evaluation.page import report_page
 from daedal.evaluation.report import Report
+from daedal.evaluation.report_folder import keep, require_folder
 from daedal.evaluation.tasks.items import ItemResults, Scored
 from daedal.evaluation.tasks.report import TaskReport
 from daedal.evaluation.tasks.run import Job, TaskOptions, prepare, require_likelihoods, run
 from daedal.evaluation.tasks.task import Task
-from daedal.files import make_folder, require_place, write_json, write_text
 from daedal.prompting.respondent import Respondent
 
-JSON, PAGE = "tasks.json", "tasks.html"
+NAME = "tasks"
+"""Of the files of its report."""
 
 Progress = Callable[[float, float | None, str], None]
 
@@ -51,7 +51,7 @@ def evaluate_tasks(
     if len({task.name for task in tasks}) < len(tasks):
         raise DaedalError("Two tasks have the same name", "Give each a name of its own")
     if out is not None:
-        require_place(out / PAGE)  # before anything is asked
+        require_folder(out, NAME)  # before anything is asked
     if progress is not None:
         progress(0, None, "reading")
     jobs = prepare(tasks, options)
@@ -64,19 +64,7 @@ def evaluate_tasks(
     others = [] if against is None else _ask(against, jobs, 1, 2, progress, told)
     found = TaskReport(respondent, jobs, results, options, train, variants)
     report = found.report(says, parameters, against, others, started)
-    return report if out is None else write(report, out)
-
-
-def write(report: Report, folder: Path) -> Report:
-    """Write the page and the record; gives the report that knows where they are.
-
-    Raises:
-        DaedalError: the disk is full or the folder cannot be written.
-    """
-    make_folder(folder)
-    write_json(folder / JSON, report.model_dump(mode="json"))
-    write_text(folder / PAGE, report_page(report))
-    return report.model_copy(update={"written": (str(folder / PAGE), str(folder / JSON))})
+    return report if out is None else keep(report, out, NAME)
 
 
 def _ask(
