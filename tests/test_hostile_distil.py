@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from command_line import mistake
 from daedal.errors import DaedalError
 from daedal.prompting.ask import matches
 from daedal.prompting.distil import distil
@@ -28,3 +29,11 @@ def test_a_schema_fetches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     assert not matches("1", {"$ref": "http://127.0.0.1:9/x"})
     assert not matches("1", {"$ref": "file:///etc/passwd"})
+
+
+def test_answers_are_kept_in_no_file_of_something_else(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("my notes")
+    assert "is no file of answers" in mistake("ask", "http://127.0.0.1:9/v1", "--text", "hi", "--memory", notes)
+    assert notes.read_text() == "my notes"
+    assert list(tmp_path.iterdir()) == [notes]

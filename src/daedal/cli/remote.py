@@ -41,10 +41,14 @@ def remote(flags: RemoteFlags | None) -> dict[str, Any]:
     """The options of `open_respondent`.
 
     Raises:
-        DaedalError: one price is given without the other.
+        DaedalError: one price is given without the other, or `--memory` is a file of something else.
     """
     given = (flags or RemoteFlags()).model_dump(exclude_none=True)
     given["remember"] = not given.pop("no_memory")
+    if "memory" in given:
+        from daedal.prompting.memory import require_database
+
+        require_database(given["memory"])
     prices = given.pop("price_in", None), given.pop("price_out", None)
     if prices != (None, None):
         from daedal.prompting.connection import Prices

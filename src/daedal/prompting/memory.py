@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from daedal.errors import DaedalError
 from daedal.files import cache_folder
 from daedal.printable import printable
 from daedal.prompting.respondent import Bounded, Likelihood, Message, Prompt, Question, Reply, Respondent, Wording
@@ -27,6 +28,7 @@ _VERSION = 1
 _PATIENCE = 10.0
 """Seconds to wait for another process that writes."""
 _AT_ONCE = 500  # keys in a query
+_BEGINS = b"SQLite format 3\0"
 
 T = TypeVar("T")
 
@@ -117,6 +119,19 @@ class Remembered:
             key = missing[place]
             self._memory.write(key, plain(result))
             yield from ((own, result) for own in places[key])
+
+
+def require_database(path: Path) -> None:
+    """See that a file that a person names for answers is none of something else.
+
+    Raises:
+        DaedalError: it is no database, and would be put aside as a damaged one.
+    """
+    with suppress(OSError):
+        if path.is_file() and path.stat().st_size:
+            with path.open("rb") as file:
+                if file.read(len(_BEGINS)) != _BEGINS:
+                    raise DaedalError(f"{path} is no file of answers", "Name another, or a new one")
 
 
 class _Memory:
