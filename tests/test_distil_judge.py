@@ -114,6 +114,7 @@ def test_a_judge_who_always_prefers_the_first_decides_nothing(files: tuple[Path,
     assert low < 0.4 < 0.6 < high
     assert report.measured("judge-position-bias").value == 1
     assert report.measured("judge-kappa").value <= 0
+    assert "otherwise of 100 % of the pairs when their order is turned" in report.model_dump_json()
 
 
 def test_a_preference_for_a_letter_drops_out_of_likelihoods_of_both_orders(files: tuple[Path, Path]) -> None:

@@ -33,6 +33,7 @@ from daedal.prompting.respondent import Prompt, Question, Respondent, Wording
 
 NAME = "judgement"
 """Of the files of its report."""
+_STEADY = 0.5  # share of pairs of which both orders say the same, below which a judge goes by the place
 RUBRIC = "Which answer is more correct, helpful and clear? Length alone is no merit."
 Verdict = Literal["first", "second", "tie", ""]
 """Which of the two that were shown is better; empty where the judge did not say."""
@@ -246,6 +247,11 @@ def _report(
         ),
     )  # fmt: skip
     notes = []
+    if agreed["value"] < _STEADY:
+        turned = (
+            f"the judge says otherwise of {100 * (1 - agreed['value']):.0f} % of the pairs when their order is turned"
+        )
+        notes.append(f"{turned}, so the win rate says little")
     if unheard:
         notes.append(f"of {unheard:,} pairs the judge did not say which is better, and they are left out")
     if left_out:
