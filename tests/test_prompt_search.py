@@ -370,6 +370,6 @@ def test_the_command_searches(tmp_path: Path, run_folder: Path) -> None:
 
 
 def test_the_commands_own_mistakes(run_folder: Path) -> None:
-    assert "no numbers of examples" in mistake("prompt", "search", "series", "--model", run_folder, "--shots", "a")
+    assert "no different numbers" in mistake("prompt", "search", "series", "--model", run_folder, "--shots", "a")
     assert "There is no task" in mistake("prompt", "search", "none", "--model", run_folder)
     assert "duration" in mistake("prompt", "search", "series", "--model", run_folder, "--budget", "soon")

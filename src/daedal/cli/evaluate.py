@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from daedal.cli import console
-from daedal.cli.options import Switch
+from daedal.cli.options import Switch, numbers
 from daedal.cli.remote import Remote, remote
 from daedal.errors import DaedalError
 
@@ -158,7 +158,7 @@ def _on_tasks(
 
     options = {name: value for name, value in given.items() if value is not None}
     if "shots" in options:
-        options["shots"] = _numbers(options["shots"])
+        options["shots"] = numbers("--shots", options["shots"])
     if "out" not in options and Path(run).is_dir():
         options["out"] = Path(run)
     if not is_url(run):
@@ -177,14 +177,3 @@ def _on_tasks(
         console.show_json(report)
     else:
         console.show(render(report))
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """Numbers with commas between."""
-    try:
-        found = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        found = (-1,)
-    if min(found) < 0 or len(set(found)) < len(found):
-        raise DaedalError(f"--shots {text}: these are no different numbers of examples", "Write them as 0,1,5")
-    return found

@@ -56,3 +56,18 @@ def texts_by_name(pairs: Iterable[str]) -> dict[str, str]:
             raise DaedalError(f"--set gives {name} twice", "Give it once")
         values[name] = value
     return values
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between, no two alike.
+
+    Raises:
+        DaedalError: these are others.
+    """
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = (-1,)
+    if min(found) < 0 or len(set(found)) < len(found):
+        raise DaedalError(f"{option} {text}: these are no different numbers", "Write them as 0,1,5")
+    return found

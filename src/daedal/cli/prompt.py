@@ -5,7 +5,7 @@ from pathlib import Path
 from cyclopts import App
 
 from daedal.cli import console
-from daedal.cli.options import Switch
+from daedal.cli.options import Switch, numbers
 from daedal.cli.remote import Remote, remote
 from daedal.errors import DaedalError
 
@@ -171,7 +171,7 @@ def search(
             remote=remote(behind),
             tell=lambda done, total, doing: progress("searching", done, total, doing),
             count=candidates,
-            shots=_numbers(shots),
+            shots=numbers("--shots", shots),
             proposals=proposals,
             held_out=held_out,
             chat=chat,
@@ -181,17 +181,6 @@ def search(
         console.show_json(report)
     else:
         console.show(render(report))
-
-
-def _numbers(shots: str) -> tuple[int, ...]:
-    """Whole numbers with commas between."""
-    try:
-        found = tuple(int(each) for each in shots.split(","))
-    except ValueError:
-        found = ()
-    if not found or min(found) < 0:
-        raise DaedalError(f"--shots {shots} are no numbers of examples", "Write them as --shots 0,1,4")
-    return found
 
 
 def _listed(models: str | None) -> list[str]:
