@@ -28,8 +28,8 @@ from daedal.prompting.respondent import Question, Respondent, Wording
 KS = (1, 5, 10, 100)
 _SHOWN = 4
 _SAYS: Mapping[Ending, str] = {
-    "passed": "passed", "failed": "gave a wrong value", "raised": "raised an exception", "no Python": "are no Python",
-    "ended": "ended or were killed", "timeout": "took too long",
+    "passed": "passed", "failed": "gave a wrong value", "raised": "raised an exception", "no Python": "did not parse",
+    "ended": "ended early", "timeout": "took too long",
 }  # fmt: skip
 
 Tell = Callable[[int, int], None]
@@ -202,7 +202,10 @@ def _blocks(
     )  # fmt: skip
     texts = Texts(
         title="Programs", says="the first program of the first problems, not chosen",
-        texts=tuple(Sample(prompt="", text=sources[place * samples]) for place in range(min(_SHOWN, len(problems)))),
+        texts=tuple(
+            Sample(prompt=f"# {problem.name}: {_SAYS[own[0].ending]}\n", text=sources[place * samples])
+            for place, (problem, own) in enumerate(zip(problems[:_SHOWN], outcomes, strict=False))
+        ),
     )  # fmt: skip
     notes = []
     if faulty:
