@@ -117,19 +117,18 @@ def judge(
     from daedal.evaluation.judgement import judge as let
     from daedal.evaluation.report_folder import require_folder
     from daedal.prompting.local import LocalModel
-    from daedal.prompting.memory import Remembered
+    from daedal.prompting.memory import unwrapped
 
     if out is not None:
         require_folder(Path(out), NAME)
     pairs, left_out = compared(Path(one), Path(other))
     respondent = _respondent(model, **options)
-    asked = respondent.inner if isinstance(respondent, Remembered) else respondent
     names = (Path(one).stem, Path(other).stem)
     if names[0] == names[1]:
         names = (str(one), str(other))
     return let(
-        pairs, respondent, names=names, rubric=rubric or RUBRIC, by_likelihood=isinstance(asked, LocalModel),
-        left_out=left_out, seed=seed, out=None if out is None else Path(out), says=_said_of(asked), progress=progress,
+        pairs, respondent, names=names, rubric=rubric or RUBRIC, by_likelihood=isinstance(unwrapped(respondent), LocalModel),
+        left_out=left_out, seed=seed, out=None if out is None else Path(out), says=_said_of(respondent), progress=progress,
     )  # fmt: skip
 
 
@@ -357,8 +356,9 @@ def _respondent(model: "str | Path | Respondent", *, kept: Path | None = None, *
 def _said_of(respondent: "Respondent") -> tuple[str, int]:
     """What is known of whoever answers, in a line, and its number of parameters, 0 where that is not known."""
     from daedal.prompting.local import LocalModel
+    from daedal.prompting.memory import unwrapped
 
-    inner = getattr(respondent, "inner", respondent)
+    inner = unwrapped(respondent)
     if not isinstance(inner, LocalModel):
         return "asked through its API", 0
     model = inner.generator.model

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from daedal.cli import console
 from daedal.cli.options import Switch, texts_by_name
-from daedal.cli.remote import Remote, remote
+from daedal.cli.remote import Remote, remote, use_threads_for
 from daedal.errors import DaedalError
 
 
@@ -59,10 +59,8 @@ def ask(
         raise DaedalError("There is no prompt, or there are two", "Give --prompt FILE or --text TEXT")
     values = texts_by_name(set or ())
     from daedal import api
-    from daedal.prompting.address import is_url
 
-    if not is_url(model):
-        api.use_fastest_threads()
+    use_threads_for(model)
     with console.progress() as progress:
         asked = api.ask(
             model,

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from daedal.cli import console
 from daedal.cli.options import Switch
-from daedal.cli.remote import Remote, remote
+from daedal.cli.remote import Remote, remote, use_threads_for
 
 
 def distil(
@@ -55,10 +55,8 @@ def distil(
         Print what was asked and kept as JSON.
     """
     from daedal import api
-    from daedal.prompting.address import is_url
 
-    if not is_url(model):
-        api.use_fastest_threads()
+    use_threads_for(model)
     with console.progress() as progress:
         found = api.distil(
             model,

@@ -6,7 +6,7 @@ from typing import Any
 
 from daedal.cli import console
 from daedal.cli.options import Switch, numbers
-from daedal.cli.remote import Remote, remote
+from daedal.cli.remote import Remote, remote, use_threads_for
 from daedal.errors import DaedalError
 
 _SECONDS = 60.0
@@ -154,15 +154,13 @@ def _on_tasks(
     """Ask a language model tasks."""
     from daedal import api
     from daedal.evaluation.terminal import render
-    from daedal.prompting.address import is_url
 
     options = {name: value for name, value in given.items() if value is not None}
     if "shots" in options:
         options["shots"] = numbers("--shots", options["shots"])
     if "out" not in options and Path(run).is_dir():
         options["out"] = Path(run)
-    if not is_url(run):
-        api.use_fastest_threads()
+    use_threads_for(run)
     with console.progress() as progress:
         report = api.evaluate_tasks(
             run,

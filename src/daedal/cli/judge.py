@@ -4,7 +4,7 @@ from pathlib import Path
 
 from daedal.cli import console
 from daedal.cli.options import Switch
-from daedal.cli.remote import Remote, remote
+from daedal.cli.remote import Remote, remote, use_threads_for
 
 
 def judge(
@@ -41,10 +41,8 @@ def judge(
     """
     from daedal import api
     from daedal.evaluation.terminal import render
-    from daedal.prompting.address import is_url
 
-    if not is_url(model):
-        api.use_fastest_threads()
+    use_threads_for(model)
     with console.progress() as progress:
         report = api.judge(
             one,

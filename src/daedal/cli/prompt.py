@@ -6,7 +6,7 @@ from cyclopts import App
 
 from daedal.cli import console
 from daedal.cli.options import Switch, numbers
-from daedal.cli.remote import Remote, remote
+from daedal.cli.remote import Remote, remote, use_threads_for
 from daedal.errors import DaedalError
 
 app = App(name="prompt", help_format="plaintext")
@@ -159,7 +159,7 @@ def search(
     from daedal import api
     from daedal.evaluation.terminal import render
 
-    api.use_fastest_threads()
+    use_threads_for(model)
     with console.progress() as progress:
         report = api.prompt_search(
             task,

@@ -57,3 +57,12 @@ def remote(flags: RemoteFlags | None) -> dict[str, Any]:
             raise DaedalError("Prompts and answers both have a price", "Give --price-in and --price-out")
         given["prices"] = Prices(prompt=prices[0], completion=prices[1])
     return given
+
+
+def use_threads_for(model: str) -> None:
+    """Let PyTorch use as many threads as are fastest; where an API answers, PyTorch is not even loaded."""
+    from daedal import api
+    from daedal.prompting.address import is_url
+
+    if not is_url(model):
+        api.use_fastest_threads()

@@ -16,7 +16,7 @@ from daedal.files import read_json
 from daedal.printable import printable
 from daedal.prompting.connection import Used
 from daedal.prompting.endpoint import Endpoint
-from daedal.prompting.memory import Remembered
+from daedal.prompting.memory import Remembered, unwrapped
 from daedal.prompting.respondent import Prompt, Question, Reply, Respondent, Wording
 
 
@@ -93,7 +93,7 @@ def hash_of(prompt: Prompt) -> str:
 
 def used_of(respondent: Respondent) -> Used | None:
     """What an endpoint was sent; nothing where it is a model on this machine."""
-    inner = respondent.inner if isinstance(respondent, Remembered) else respondent
+    inner = unwrapped(respondent)
     return inner.used if isinstance(inner, Endpoint) else None
 
 

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from daedal.errors import DaedalError
 from daedal.files import cache_folder
 from daedal.printable import printable
-from daedal.prompting.respondent import Bounded, Likelihood, Message, Prompt, Question, Reply, Respondent, Wording
+from daedal.prompting.respondent import Likelihood, Message, Prompt, Question, Reply, Respondent, Wording
 
 FILE = "answers.sqlite"
 _VERSION = 1
@@ -83,10 +83,6 @@ class Remembered:
             keys, _likelihood, lambda places: self.inner.rolling([texts[place] for place in places]), list
         )
 
-    def require_likelihoods(self, contexts: Sequence[Prompt] | None) -> None:
-        if isinstance(self.inner, Bounded):
-            self.inner.require_likelihoods(contexts)
-
     def rendered(self, messages: Sequence[Message]) -> str:
         return self.inner.rendered(messages)
 
@@ -119,6 +115,11 @@ class Remembered:
             key = missing[place]
             self._memory.write(key, plain(result))
             yield from ((own, result) for own in places[key])
+
+
+def unwrapped(respondent: Respondent) -> Respondent:
+    """Who answers what is not kept."""
+    return respondent.inner if isinstance(respondent, Remembered) else respondent
 
 
 def require_database(path: Path) -> None:

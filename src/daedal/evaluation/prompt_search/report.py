@@ -18,11 +18,11 @@ from daedal.evaluation.prompt_search.prompt_file import prompt_file
 from daedal.evaluation.prompt_search.search import Found, Round, Values
 from daedal.evaluation.report import Baseline, DataFacts, ModelFacts, Presentation, Report
 from daedal.evaluation.report_folder import keep
+from daedal.evaluation.tasks.paired import POWER
 from daedal.files import write_text
 from daedal.prompting.respondent import Respondent
 
 NAME, PROMPT = "search", "prompt.md"
-_POWER = 0.8
 
 
 def report(found: Found, respondent: Respondent, says: str, parameters: int, seed: int) -> Report:
@@ -82,7 +82,7 @@ def _detectable(found: Found) -> float:
     """The smallest difference that so many items show in four cases of five."""
     differences = found.held_winner - found.held_start
     spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
-    return (normal((1 + LEVEL) / 2) + normal(_POWER)) * spread / math.sqrt(len(differences))
+    return (normal((1 + LEVEL) / 2) + normal(POWER)) * spread / math.sqrt(len(differences))
 
 
 def _measurements(found: Found, model_hash: str, seed: int) -> tuple[Measurement, ...]:

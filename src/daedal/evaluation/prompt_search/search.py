@@ -24,7 +24,6 @@ from jaxtyping import Float
 
 from daedal.config import Config
 from daedal.errors import DaedalError
-from daedal.evaluation.bootstrap import bootstrap
 from daedal.evaluation.prompt_search.candidate import (
     STRATEGIES,
     Candidate,
@@ -35,6 +34,7 @@ from daedal.evaluation.prompt_search.candidate import (
 )
 from daedal.evaluation.prompt_search.propose import propose
 from daedal.evaluation.prompt_search.splits import LEAST, Splits, split
+from daedal.evaluation.tasks.paired import mean_difference
 from daedal.evaluation.tasks.run import Job, run
 from daedal.evaluation.tasks.task import Task
 from daedal.prompting.respondent import Question, Respondent, Wording
@@ -136,21 +136,12 @@ class Found(NamedTuple):
     @property
     def optimistic(self) -> tuple[float, tuple[float, float] | None]:
         """The gain on the items that chose the winner."""
-        return gain(self.start.values * self.sign, self.winner.values * self.sign)
+        return mean_difference((self.winner.values - self.start.values) * self.sign)
 
     @property
     def honest(self) -> tuple[float, tuple[float, float] | None]:
         """The gain on the items that were held out."""
-        return gain(self.held_start, self.held_winner)
-
-
-def gain(start: Values, winner: Values, seed: int = 0) -> tuple[float, tuple[float, float] | None]:
-    """The mean of paired differences, with its interval by the bootstrap over items."""
-    differences = winner - start
-    found = bootstrap(
-        np.stack([differences, np.ones(len(differences))], axis=1), lambda sums: sums[:, 0] / sums[:, 1], seed=seed
-    )
-    return float(differences.mean()), found
+        return mean_difference(self.held_winner - self.held_start)
 
 
 class Search:

@@ -39,11 +39,16 @@ def difference(
 ) -> Difference:
     """One minus the other."""
     apart = one - other
-    statistics = np.stack([apart, np.ones(len(apart))], axis=1)
-    interval = bootstrap(statistics, lambda sums: sums[:, 0] / sums[:, 1], seed=seed)
+    value, interval = mean_difference(apart, seed)
     binary = bool(np.isin(one, (0.0, 1.0)).all() and np.isin(other, (0.0, 1.0)).all())
     p = mcnemar(int((apart > 0).sum()), int((apart < 0).sum())) if binary else _paired_t(apart)
-    return Difference(name, float(apart.mean()), interval, p, detectable(apart), len(apart))
+    return Difference(name, value, interval, p, detectable(apart), len(apart))
+
+
+def mean_difference(apart: Float[np.ndarray, " items"], seed: int = 0) -> tuple[float, tuple[float, float] | None]:
+    """The mean of paired differences, with its interval by the bootstrap over items."""
+    statistics = np.stack([apart, np.ones(len(apart))], axis=1)
+    return float(apart.mean()), bootstrap(statistics, lambda sums: sums[:, 0] / sums[:, 1], seed=seed)
 
 
 def mcnemar(one: int, other: int) -> float:

@@ -17,6 +17,7 @@ from daedal.evaluation.tasks.rotation import rotated
 from daedal.evaluation.tasks.shots import examples
 from daedal.evaluation.tasks.task import Item, Row, Task, digest
 from daedal.printable import counted
+from daedal.prompting.memory import unwrapped
 from daedal.prompting.respondent import Bounded, Likelihood, Prompt, Question, Respondent, Wording
 
 _SHOWN = 200
@@ -149,7 +150,8 @@ def require_likelihoods(respondent: Respondent, jobs: Sequence[Job]) -> None:
     Raises:
         DaedalError: it cannot, with the task that it cannot be asked.
     """
-    if not isinstance(respondent, Bounded):
+    asked = unwrapped(respondent)
+    if not isinstance(asked, Bounded):
         return
     for job in jobs:
         kind = job.task.definition.output_type
@@ -157,7 +159,7 @@ def require_likelihoods(respondent: Respondent, jobs: Sequence[Job]) -> None:
             continue
         try:
             whole = kind == "loglikelihood_rolling"
-            respondent.require_likelihoods(None if whole else [context for context, _ in _pairs(job)[0]])
+            asked.require_likelihoods(None if whole else [context for context, _ in _pairs(job)[0]])
         except DaedalError as error:
             raise DaedalError(f"{job.task.title}: {error.what}", error.fix) from None
 
