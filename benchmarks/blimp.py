@@ -1,6 +1,6 @@
 """What a GPT of an hour knows of grammar: BLiMP's 67 paradigms of minimal pairs, after training on small open texts.
 
-    python benchmarks/blimp.py DATA [--budget 60m] [--threads 1] [--out runs/blimp] [--train gpt options as name=value ...]
+    python benchmarks/blimp.py DATA [--budget 60m] [--threads 1] [--vocabulary 4096] [--out runs/blimp] [train gpt options as name=value ...]
 
 DATA is a folder with the sets that `TEXTS` names, each in its authors' files. All are brought to sentences as people write
 them (WikiText's and the Stanford sentiment sets' spaces before punctuation are taken back), one a document, since BLiMP asks
@@ -150,14 +150,16 @@ def main() -> None:
     parser.add_argument("options", nargs="*", help="of the plan, as width=256")
     parser.add_argument("--budget", default="60m")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--vocabulary", type=int, default=4096)
     parser.add_argument("--out", type=Path, default=Path("runs") / "blimp")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     options.out.mkdir(parents=True, exist_ok=True)
     texts, run = options.out / "texts.jsonl", options.out / "gpt"
     if not texts.exists():
         write_text(texts, "".join(json.dumps({"text": each}) + "\n" for each in sentences(options.data)))
     if not (options.out / "data").exists():
-        daedal.build_data([texts], options.out / "data", kind="text", near_duplicates="off")
+        built = options.out / "data"
+        daedal.build_data([texts], built, kind="text", near_duplicates="off", vocab_size=options.vocabulary)
     if not (run / "config.json").exists():
         given = named_values(options.options)
         daedal.train("gpt", data=options.out / "data", out=run, budget=options.budget, threads=options.threads, **given)

@@ -14,6 +14,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def secrets_are_kept_in_a_folder_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Never in the user's own."""
+    with patch.dict("os.environ", DAEDAL_HOME=str(tmp_path_factory.mktemp("installation"))):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def trainings_are_in_fp32_unless_a_test_says_otherwise() -> Iterator[None]:
     """Which precision is the fastest is a matter of the machine, and of what else it does."""
     from daedal.training import machine
