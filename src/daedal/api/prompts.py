@@ -161,6 +161,7 @@ def evaluate_tasks(
     from daedal.evaluation.code import library as code
     from daedal.evaluation.tasks.task import Task
     from daedal.files import require_place
+    from daedal.prompting.ask import told_use
 
     named = [tasks] if isinstance(tasks, str | Path) else tasks
     of_code = [task for each in named if not isinstance(each, Task) and (task := code.find(each)) is not None]
@@ -171,8 +172,11 @@ def evaluate_tasks(
     if kept is not None:
         require_place(kept)
 
+    asked: list[Respondent] = []
+
     def opened(place: "str | Path | Respondent") -> "Respondent":
-        return _respondent(place, kept=kept, **(remote or {}))
+        asked.append(_respondent(place, kept=kept, **(remote or {})))
+        return asked[-1]
 
     if of_code:
         report = _evaluate_code(model, of_code, against, opened, options, out=folder, progress=progress, told=told)
@@ -181,6 +185,9 @@ def evaluate_tasks(
     if kept is not None:
         for name in (kept.name, f"{kept.name}-wal", f"{kept.name}-shm"):
             kept.with_name(name).unlink(missing_ok=True)
+    for used in filter(None, map(told_use, asked)):
+        if told is not None:
+            told(f"{used}.")
     return report
 
 
