@@ -1,9 +1,9 @@
 """The next token of rows whose text is marked.
 
 A green list and Gumbel noise are in the noise that a row brings. The tournament needs the probabilities: it is held among the
-candidates, all tokens that are not much less likely than the likeliest. Chance says first whether it is a candidate at all, with
-the probability that they have together, so that the others, of which a model has tens of thousands, cost nothing and the
-distribution stays what it is. Transformers' green list needs them too.
+candidates, all tokens that are not much less likely than the likeliest. Chance says first whether it is a candidate at all,
+with the probability that they have together, so that the others, of which a model has tens of thousands, cost nothing and
+the distribution stays what it is. Transformers' green list needs them too.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""Gumbel noise by a key (Aaronson 2022; the exponential minimum of Kuditipudi et al. 2023, arXiv:2307.15593): the token is still
-the largest of log-probability plus noise, but the noise of a token follows from the key and the tokens before.
+"""Gumbel noise by a key (Aaronson 2022; the exponential minimum of Kuditipudi et al. 2023, arXiv:2307.15593): the token is
+still the largest of log-probability plus noise, but the noise of a token follows from the key and the tokens before.
 
 Averaged over keys the text is distributed as the unmarked. With one key, what follows the same tokens is always the same; so
 after tokens that were there before in the text the noise is chance again, or texts would run in circles.

@@ -1,4 +1,4 @@
-"""A watermark of text as a request carries it: a scheme with a key. Neither its text form nor any record of it tells the key."""
+"""A watermark of text as a request carries it: a scheme with a key. Neither its text form nor a record of it tells the key."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
