@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt64
 from torch import Tensor
 
 from daedal.inference.engine_request import Row
 from daedal.inference.logits import argmax, choose, require_usable, restrict, tempered
 from daedal.inference.marked_text import MarkedText
 from daedal.inference.sampling import SamplingOptions
-from daedal.safety.text_marks.hashing import word, words
+from daedal.safety.text_marks.hashing import mixed, word, words
 from daedal.safety.text_marks.kgw import Kgw
 from daedal.safety.text_marks.tournament import Tournament
 
@@ -75,21 +75,27 @@ def _by_tournament(
     near = weights > _CANDIDATE
     found = _candidates(weights, near)
     held = found.weights.sum(-1)
-    inside = held / weights.sum(-1)
     keys = [marked.key_at(ids) for marked, ids in texts]
+    seeds = [marked.chance_at(ids) for marked, ids in texts]
     gained = words(np.array([key or 0 for key in keys], np.uint64)[:, None], found.ids)
+    times = _times(gained ^ np.array(seeds, np.uint64)[:, None])
     if None in keys:
         gained[[key is None for key in keys]] = _ALL  # where all win, nobody does
-    reached = scheme.won(found.weights / held[:, None], gained).cumsum(-1)
-    seeds = [marked.chance_at(ids) for marked, ids in texts]
-    first, second = ([(word(seed, number) >> 11) * 2**-53 for seed in seeds] for number in (0, 1))
-    beaten = (reached <= (np.array(second) * reached[:, -1])[:, None]).sum(-1)
-    chosen: list[int] = found.ids[np.arange(len(texts)), np.minimum(beaten, found.counts - 1)].tolist()
-    for row in np.flatnonzero(np.array(first) >= inside).tolist():
-        others = np.where(near[row], 0.0, weights[row]).cumsum(dtype=np.float64)
-        if others[-1] > 0:
-            chosen[row] = int(np.searchsorted(others, second[row] * others[-1], side="right"))
+    first = (scheme.won(found.weights / held[:, None], gained) / times).argmax(-1)
+    chosen: list[int] = found.ids[np.arange(len(texts)), first].tolist()
+    inside = np.array([(word(seed, 0) >> 11) * 2**-53 for seed in seeds]) < held / weights.sum(-1)
+    for row in np.flatnonzero(~inside).tolist():
+        others = np.where(near[row], 0.0, weights[row])
+        if others.any():
+            chance = words(np.array(seeds[row], np.uint64), np.arange(1, 1 + len(others)))
+            chosen[row] = int((others / _times(chance)).argmax())
     return chosen
+
+
+def _times(values: UInt64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+    """When each arrives, exponential by chance: the first of those that are so many times as fast is chosen as they are likely,
+    and a rounding error of one changes no choice among others."""
+    return -np.log(((mixed(values) >> np.uint64(11)).astype(np.float64) + 0.5) * 2**-53)
 
 
 def _candidates(weights: Float32[np.ndarray, "rows vocab"], near: Bool[np.ndarray, "rows vocab"]) -> _Candidates:
