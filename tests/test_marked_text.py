@@ -108,11 +108,16 @@ def test_a_mark_is_found_in_what_is_written(scheme: Scheme) -> None:
 
 
 @pytest.mark.parametrize("scheme", FAITHFUL, ids=lambda scheme: scheme.name)
-@pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "top_p": 0.9}, {"top_k": 12}], ids=str)
-def test_over_keys_a_token_is_distributed_as_the_unmarked(scheme: Scheme, options: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 0.7, "top_p": 0.9}, {"top_k": 12}, {"temperature": 5}], ids=str
+)
+def test_over_keys_a_token_is_distributed_as_the_unmarked(
+    scheme: Scheme, options: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = 2.5 * torch.randn((1, 40), generator=generator)
     logits[0, 10:20] -= 9  # which are no candidates
+    monkeypatch.setattr("daedal.inference.marked_choice._CANDIDATES", 25)
     chosen = SamplingOptions(seed=1, **options)
     probabilities = (logits / chosen.temperature).softmax(-1)
     if chosen.restricts:

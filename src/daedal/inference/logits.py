@@ -22,7 +22,7 @@ _NUCLEUS_GUESS = 256
 _DEPTH, _RANGES = 40.0, 4096
 """How far below the likeliest token logits are told apart, and in how many ranges: what lies deeper holds less than 1e-12."""
 
-_COOL = 1e-3
+COOL = 1e-3
 """Temperatures from here on cannot make logits overflow."""
 
 
@@ -163,7 +163,7 @@ def choose(
     """
     if options.greedy or noise is None:
         return argmax(logits)
-    if options.temperature >= _COOL and not options.restricts:
+    if options.temperature >= COOL and not options.restricts:
         return argmax(torch.add(noise, logits.float(), alpha=1 / options.temperature))
     require_usable(logits)
     scores = tempered(logits.float(), options.temperature)

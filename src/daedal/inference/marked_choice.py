@@ -1,9 +1,9 @@
 """The next token of rows whose text is marked.
 
 A green list and Gumbel noise are in the noise that a row brings. The tournament needs the probabilities: it is held among the
-candidates, all tokens that are not much less likely than the likeliest. Chance says first whether it is a candidate at all,
+candidates, the tokens of some probability, of which there are never many. Chance says first whether it is a candidate at all,
 with the probability that they have together, so that the others, of which a model has tens of thousands, cost nothing and
-the distribution stays what it is. Transformers' green list needs them too.
+the distribution stays what it is. Transformers' green list needs the logits too.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,20 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt64
 from torch import Tensor
 
 from daedal.inference.engine_request import Row
-from daedal.inference.logits import argmax, choose, require_usable, restrict, tempered
+from daedal.inference.logits import COOL, argmax, choose, require_usable, restrict, tempered
 from daedal.inference.marked_text import MarkedText
 from daedal.inference.sampling import SamplingOptions
-from daedal.safety.text_marks.hashing import mixed, word, words
+from daedal.safety.text_marks.hashing import word, words
 from daedal.safety.text_marks.kgw import Kgw
 from daedal.safety.text_marks.tournament import Tournament
 
-_CANDIDATE = 2**-10
-"""How likely a candidate is, at least, against the likeliest token."""
+_CANDIDATES = 256
+"""At most, as each is more likely than one in so many."""
 _ALL = np.uint64(2**64 - 1)
+_BLOCK = 64
+_ODD = np.uint64(0xD6E8FEB86659FD93)
+_LIKELIEST = np.float32(1 - 2**-10)
+"""A token as likely as the likeliest is a candidate, however little that is."""
 
 
 def choose_marked(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], ahead: Sequence[int] = ()) -> list[int]:
@@ -50,10 +54,15 @@ def choose_marked(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], ahea
 
 def _weights(logits: Float[Tensor, "rows vocab"], options: SamplingOptions) -> Float32[np.ndarray, "rows vocab"]:
     """Probabilities of the tokens that may come, each against that of the likeliest."""
-    scores = tempered(logits.float(), options.temperature)
-    if options.restricts:
-        scores = restrict(scores, options)
-    weights: Float32[np.ndarray, "rows vocab"] = scores.exp_().cpu().numpy()
+    weights: Float32[np.ndarray, "rows vocab"]
+    if logits.device.type == "cpu" and options.temperature >= COOL and not options.restricts:
+        scores = logits.float().numpy()  # in NumPy, which takes half the time for a row
+        weights = scores - scores.max(-1, keepdims=True)
+        if options.temperature != 1:
+            weights *= 1 / options.temperature
+        np.exp(weights, out=weights)
+    else:
+        weights = restrict(tempered(logits.float(), options.temperature), options).exp_().cpu().numpy()
     if not (weights.max(-1) == 1).all():
         require_usable(logits)
     return weights
@@ -64,7 +73,6 @@ class _Candidates(NamedTuple):
 
     ids: Int64[np.ndarray, "rows candidates"]
     weights: Float64[np.ndarray, "rows candidates"]
-    counts: Int64[np.ndarray, " rows"]
 
 
 def _by_tournament(
@@ -72,40 +80,62 @@ def _by_tournament(
     texts: Sequence[tuple[MarkedText, Sequence[int]]],
     weights: Float32[np.ndarray, "rows vocab"],
 ) -> list[int]:
-    near = weights > _CANDIDATE
+    whole = weights.sum(-1, keepdims=True)
+    near = weights > np.minimum(whole * (1 / _CANDIDATES), _LIKELIEST)
     found = _candidates(weights, near)
     held = found.weights.sum(-1)
     keys = [marked.key_at(ids) for marked, ids in texts]
-    seeds = [marked.chance_at(ids) for marked, ids in texts]
+    chances = [marked.chance_at(ids) for marked, ids in texts]
+    seeds = np.array(chances, np.uint64)[:, None]
     gained = words(np.array([key or 0 for key in keys], np.uint64)[:, None], found.ids)
-    times = _times(gained ^ np.array(seeds, np.uint64)[:, None])
+    logs = _logs(gained ^ seeds)
     if None in keys:
         gained[[key is None for key in keys]] = _ALL  # where all win, nobody does
-    first = (scheme.won(found.weights / held[:, None], gained) / times).argmax(-1)
+    first = (scheme.won(found.weights / held[:, None], gained) / logs).argmin(-1)
     chosen: list[int] = found.ids[np.arange(len(texts)), first].tolist()
-    inside = np.array([(word(seed, 0) >> 11) * 2**-53 for seed in seeds]) < held / weights.sum(-1)
-    for row in np.flatnonzero(~inside).tolist():
-        others = np.where(near[row], 0.0, weights[row])
-        if others.any():
-            chance = words(np.array(seeds[row], np.uint64), np.arange(1, 1 + len(others)))
-            chosen[row] = int((others / _times(chance)).argmax())
+    inside = np.array([(word(seed, 0) >> 11) * 2**-53 for seed in chances]) < held / whole[:, 0]
+    if not inside.all():
+        rows = np.flatnonzero(~inside)
+        others = np.where(near[rows], np.float32(0), weights[rows])
+        for row, id in zip(rows.tolist(), _drawn(others, seeds[rows]), strict=True):
+            chosen[row] = chosen[row] if id is None else id
     return chosen
 
 
-def _times(values: UInt64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    """When each arrives, exponential by chance: the first of those that are so many times as fast is chosen as they are likely,
-    and a rounding error of one changes no choice among others."""
-    return -np.log(((mixed(values) >> np.uint64(11)).astype(np.float64) + 0.5) * 2**-53)
+def _drawn(weights: Float32[np.ndarray, "rows vocab"], seeds: UInt64[np.ndarray, "rows 1"]) -> list[int | None]:
+    """A token of each row by chance, as likely as its weight says; None where none has any. First a block of the vocabulary is
+    drawn and then a token in it, so that few numbers are needed."""
+    vocab = weights.shape[1]
+    blocks = np.arange(0, vocab, _BLOCK)
+    sums = np.add.reduceat(weights, blocks, axis=-1)
+    block = (sums / _logs(words(seeds, np.arange(len(blocks)) + vocab + 1))).argmin(-1)
+    ids = block[:, None] * _BLOCK + np.arange(_BLOCK)
+    own = np.take_along_axis(weights, np.minimum(ids, vocab - 1), -1) * (ids < vocab)
+    place = (own / _logs(words(seeds, ids + 1))).argmin(-1)
+    found = ids[np.arange(len(ids)), place].tolist()
+    return [id if some else None for id, some in zip(found, sums.any(-1).tolist(), strict=True)]
+
+
+def _logs(values: UInt64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+    """Logarithms of uniform numbers, of values that are chance already, each by itself. The least quotient of a weight by its
+    own is drawn as is likely (an exponential race), and a rounding error of one weight changes no choice among the others."""
+    values ^= values >> np.uint64(32)
+    values *= _ODD
+    uniform = (values >> np.uint64(12)).astype(np.float64)
+    uniform += 0.5
+    uniform *= 2**-52
+    logs: Float64[np.ndarray, "*shape"] = np.log(uniform, out=uniform)
+    return logs
 
 
 def _candidates(weights: Float32[np.ndarray, "rows vocab"], near: Bool[np.ndarray, "rows vocab"]) -> _Candidates:
     rows, vocab = weights.shape
     flat = np.flatnonzero(near)
     if rows == 1:
-        return _Candidates(flat[None], weights[0, flat].astype(np.float64)[None], np.array([len(flat)]))
+        return _Candidates(flat[None], weights[0, flat].astype(np.float64)[None])
     row, id = np.divmod(flat, vocab)
     counts = np.bincount(row, minlength=rows)
     column = np.arange(len(flat)) - np.repeat(counts.cumsum() - counts, counts)
     ids, own = np.zeros((rows, counts.max()), np.int64), np.zeros((rows, counts.max()))
     ids[row, column], own[row, column] = id, weights.ravel()[flat]
-    return _Candidates(ids, own, counts)
+    return _Candidates(ids, own)

@@ -33,7 +33,7 @@ class Gumbel(Scheme):
 
     def fit(self, words: UInt64[np.ndarray, " places"]) -> Float64[np.ndarray, " places"]:
         """-log(1 - u), where u is uniform: exponential by chance, and larger where the noise was the largest."""
-        return -np.log1p(-((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2**-53)
+        return -np.log1p(-((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2**-52)
 
     def tail(self, total: float, places: int) -> float:
         return gamma_tail(total, places)
