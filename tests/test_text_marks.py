@@ -1,4 +1,4 @@
-"""Watermarks of text by themselves: the hash is the published one, sums are exact, no mark is found by chance, and a mark is."""
+"""Watermarks of text by themselves: the hash is the published one, sums are exact, a mark is found and chance is not."""
 
 import itertools
 import math

@@ -41,7 +41,11 @@ def choose_marked(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], ahea
     texts = [(row.marked, [*row.ids, *ahead] if ahead else row.ids) for row in rows if row.marked is not None]
     scheme = texts[0][0].scheme
     if isinstance(scheme, Tournament):
-        return _by_tournament(scheme, texts, _weights(logits, options))
+        weights = _weights(logits, options)
+        whole = weights.sum(-1, keepdims=True)
+        if not np.isfinite(whole).all():
+            require_usable(logits)
+        return _by_tournament(scheme, texts, weights, whole)
     noise = torch.stack([marked.noise(ids, logits.shape[1]) for marked, ids in texts]).to(logits.device)
     if not isinstance(scheme, Kgw):
         return choose(logits, options, noise)
@@ -57,14 +61,13 @@ def _weights(logits: Float[Tensor, "rows vocab"], options: SamplingOptions) -> F
     weights: Float32[np.ndarray, "rows vocab"]
     if logits.device.type == "cpu" and options.temperature >= COOL and not options.restricts:
         scores = logits.float().numpy()  # in NumPy, which takes half the time for a row
-        weights = scores - scores.max(-1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # what is no number is told by whoever sums
+            weights = scores - scores.max(-1, keepdims=True)
         if options.temperature != 1:
             weights *= 1 / options.temperature
         np.exp(weights, out=weights)
     else:
         weights = restrict(tempered(logits.float(), options.temperature), options).exp_().cpu().numpy()
-    if not (weights.max(-1) == 1).all():
-        require_usable(logits)
     return weights
 
 
@@ -79,8 +82,8 @@ def _by_tournament(
     scheme: Tournament,
     texts: Sequence[tuple[MarkedText, Sequence[int]]],
     weights: Float32[np.ndarray, "rows vocab"],
+    whole: Float32[np.ndarray, "rows 1"],
 ) -> list[int]:
-    whole = weights.sum(-1, keepdims=True)
     near = weights > np.minimum(whole * (1 / _CANDIDATES), _LIKELIEST)
     found = _candidates(weights, near)
     held = found.weights.sum(-1)
@@ -112,8 +115,9 @@ def _drawn(weights: Float32[np.ndarray, "rows vocab"], seeds: UInt64[np.ndarray,
     ids = block[:, None] * _BLOCK + np.arange(_BLOCK)
     own = np.take_along_axis(weights, np.minimum(ids, vocab - 1), -1) * (ids < vocab)
     place = (own / _logs(words(seeds, ids + 1))).argmin(-1)
-    found = ids[np.arange(len(ids)), place].tolist()
-    return [id if some else None for id, some in zip(found, sums.any(-1).tolist(), strict=True)]
+    found: list[int] = ids[np.arange(len(ids)), place].tolist()
+    some: list[bool] = sums.any(-1).tolist()
+    return [id if any else None for id, any in zip(found, some, strict=True)]
 
 
 def _logs(values: UInt64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:

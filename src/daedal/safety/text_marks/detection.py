@@ -31,6 +31,8 @@ _LEAST = 16
 """Places below which nothing is judged."""
 _WINDOW = 32
 """Places of the shortest window."""
+_CLEAR = 0.05
+"""A p-value below which it is told which passage speaks for it."""
 
 
 class _Sum(NamedTuple):
@@ -68,19 +70,18 @@ def find_text_mark(
         judged = int(fresh.sum())
         for key in keys:
             if judged < _LEAST:
-                note = f"too little text: {judged} tokens can be judged, and {_LEAST} are the least"
-                findings.append(_finding(scheme, key, None, judged, note=note))
+                few = f"too little text: {judged} tokens can be judged, and {_LEAST} are the least"
+                findings.append(_finding(scheme, key, None, judged, note=few))
                 continue
             sums = [
                 _most_unlike(scheme, scheme.evidence(TextMark(key, scheme, each).seed, ids), fresh) for each in tried
             ]
             place = min(range(len(sums)), key=lambda number: sums[number].p_value)
             best = sums[place]
-            note = None
-            if best.end - best.begin < len(fresh):
+            p_value, note = min(1.0, tests * best.p_value), None
+            if p_value < _CLEAR and best.end - best.begin < len(fresh):
                 note = f"tokens {best.begin + 1:,} to {best.end + scheme.width:,} of {len(ids):,}"
-            found = _finding(scheme, key, min(1.0, tests * best.p_value), judged, tried[place], note)
-            findings.append(found)
+            findings.append(_finding(scheme, key, p_value, judged, tried[place], note))
     return sorted(findings, key=lambda found: 2.0 if found.p_value is None else found.p_value)
 
 

@@ -31,15 +31,22 @@ class Tournament(Scheme):
     ) -> Float64[np.ndarray, "batch candidates"]:
         """The probabilities with which candidates win, in place of those with which they are drawn. Both sum to 1."""
         rounds = np.arange(self.rounds, dtype=np.uint64)[:, None, None]
-        factors = ((words >> rounds) & np.uint64(1)).astype(np.float64)  # [rounds, batch, candidates]
-        for bits in factors:
-            bits += 1 - np.vecdot(chances, bits)[:, None]
-            chances = chances * bits
-        return chances
+        gains = ((words >> rounds) & np.uint64(1)).astype(np.float64)  # [rounds, batch, candidates]
+        won = chances.copy()
+        if len(won) == 1:  # which is half the work without the axis of rows
+            for gain in gains[:, 0]:
+                gain += 1 - float(won[0] @ gain)
+                won[0] *= gain
+            return won
+        for gain in gains:
+            gain += 1 - np.vecdot(won, gain)[:, None]
+            won *= gain
+        return won
 
     def fit(self, words: UInt64[np.ndarray, " places"]) -> Float64[np.ndarray, " places"]:
         bits = words & np.uint64(2**self.rounds - 1)
-        return np.bitwise_count(bits).astype(np.float64)
+        fit: Float64[np.ndarray, " places"] = np.bitwise_count(bits).astype(np.float64)
+        return fit
 
     def tail(self, total: float, places: int) -> float:
         return binomial_tail(round(total), places * self.rounds, 0.5)
