@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from daedal.api import compare as compare
     from daedal.api import evaluate as evaluate
     from daedal.api import export as export
+    from daedal.api import find_text_mark as find_text_mark
     from daedal.api import load as load
     from daedal.api import make_plan as make_plan
     from daedal.api import merge as merge
     from daedal.api import resume as resume
+    from daedal.api import text_mark as text_mark
     from daedal.api import train as train
 
 __version__ = "0.1.0"
@@ -33,10 +35,12 @@ __all__ = [
     "compare",
     "evaluate",
     "export",
+    "find_text_mark",
     "load",
     "make_plan",
     "merge",
     "resume",
+    "text_mark",
     "train",
 ]
 

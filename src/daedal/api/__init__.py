@@ -25,6 +25,7 @@ from daedal.api.prompts import (
     show_tasks,
     tasks,
 )
+from daedal.api.safety import find_text_mark, new_watermark_key, text_mark, watermark_keys
 
 __all__ = [
     "ask",
@@ -36,16 +37,20 @@ __all__ = [
     "evaluate",
     "evaluate_tasks",
     "export",
+    "find_text_mark",
     "judge",
     "load",
     "make_plan",
     "merge",
+    "new_watermark_key",
     "of_pictures",
     "prompt_search",
     "prompt_test",
     "resume",
     "show_tasks",
     "tasks",
+    "text_mark",
     "train",
     "use_fastest_threads",
+    "watermark_keys",
 ]

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daedal.cli.console import note, write
+from daedal.cli.marking import text_mark
+from daedal.cli.options import Switch
 from daedal.cli.sampling import LogitBias, Sampling, sampling
 from daedal.data.votes import Votes
 from daedal.inference.sampling import Quantize
@@ -20,6 +22,7 @@ def chat(
     *,
     system: str | None = None,
     quantize: Quantize | None = None,
+    no_watermark: Switch = False,
     feedback: Path | None = None,
     logit_bias: LogitBias = None,
     options: Sampling = None,
@@ -34,6 +37,8 @@ def chat(
         What the model is told before the conversation.
     quantize
         draft: an int8 copy guesses ahead and the model checks: the same text, sooner. int8: int8 weights alone, sooner still.
+    no_watermark
+        Leave out the watermark of this installation, which sampled text carries and which does not change how it reads.
     feedback
         A file of JSON lines to add your votes to: + or /good after an answer, - or /bad. It is data of preferences.
     logit_bias
@@ -47,6 +52,7 @@ def chat(
     api.use_fastest_threads()
     generator = api.load(model, quantize=quantize)
     stream = generator.stream_chat  # refused in one line, before anything is read
+    how["watermark"] = text_mark(no_watermark, how.get("temperature", 1.0))
     opening = [{"role": "system", "content": system}] if system else []
     messages = list(opening)
     if sys.stdin.isatty():

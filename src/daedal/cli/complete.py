@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from daedal.cli import console
+from daedal.cli.marking import text_mark
 from daedal.cli.options import Switch
 from daedal.cli.texts import Quantize
 
@@ -31,6 +32,7 @@ def complete(
     seed: int | None = None,
     path: str | None = None,
     quantize: Quantize | None = None,
+    no_watermark: Switch = False,
     json: Switch = False,
 ) -> None:
     """Fill the hole at a cursor in a file, with a model that was trained with --fim.
@@ -60,6 +62,8 @@ def complete(
         The path of the file that the model is told. [default: that of the file]
     quantize
         int8: weights of eight bits, sooner at a small loss of quality.
+    no_watermark
+        Leave out the watermark of this installation, which sampled text carries and which does not change how it reads.
     json
         Print everything as JSON.
     """
@@ -71,6 +75,7 @@ def complete(
     middles = api.complete(
         run, before, after, n, path=path or (None if name == "-" else name), until=until, order=order, quantize=quantize,
         max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed,
+        watermark=text_mark(no_watermark, temperature),
     )  # fmt: skip
     if json:
         console.show_json([each.model_dump(mode="json") for each in middles])

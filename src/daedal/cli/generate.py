@@ -20,6 +20,7 @@ from daedal.cli.drawing import (
     tell_prompts,
 )
 from daedal.cli.filming import ClipFlags, make_clips
+from daedal.cli.marking import text_mark
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Sampling, sampling
 from daedal.cli.speaking import draw_sounds, speak
@@ -48,6 +49,7 @@ def generate(
     json: Switch = False,
     prompt: Annotated[list[str] | None, Parameter(negative=())] = None,
     quantize: Quantize | None = None,
+    no_watermark: Switch = False,
     logit_bias: LogitBias = None,
     options: Sampling = None,
     label: Annotated[list[str] | None, Parameter(name="--class", negative=(), group=_GROUP)] = None,
@@ -78,6 +80,8 @@ def generate(
         The text to go on from, or what to draw, to film or to say; give several for several. [default: nothing, or anything]
     quantize
         draft: an int8 copy guesses ahead and the model checks: the same text, sooner. int8: int8 weights alone, sooner still.
+    no_watermark
+        Leave out the watermark of this installation, which sampled text carries and which does not change how it reads.
     logit_bias
         ID=BIAS, several times: added to the logit of a token; -100 bans it.
     label
@@ -114,6 +118,7 @@ def generate(
     named = {
         "prompt": prompt, "quantize": quantize, "class": label, "image": image, "mask": mask, "best_of": best_of,
         "judge": judge, "out": out, "columns": columns, "replace": replace or None, "speaker": speaker,
+        "no_watermark": no_watermark or None,
     }  # fmt: skip
     asked = {name: value for name, value in named.items() if value is not None}
     asked |= chosen | given(how) | given(tunes) | given(clips)
@@ -153,7 +158,9 @@ def _draw(generator: "Generator", run: str, n: int | None, asked: dict[str, Any]
 def _write(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
     """Go on from prompts; what a single one becomes is shown as it is written."""
     n, prompts = 1 if n is None else n, asked.pop("prompt", [""])
+    mark = text_mark(asked.pop("no_watermark", False), asked.get("temperature", 1.0))
     how = {name: value for name, value in asked.items() if name != "quantize"}  # as which it was opened
+    how["watermark"] = mark
     if n == 1 and len(prompts) == 1 and not json and sys.stdout.isatty():
         _stream(generator, prompts[0], how)
         return
@@ -203,7 +210,7 @@ _PICTURE = Maker(
     | {*ImageSampling.model_fields},
     _draw,
 )
-_TEXT = {"prompt", "quantize", "logit_bias"} | {*SamplingOptions.model_fields}
+_TEXT = {"prompt", "quantize", "logit_bias", "no_watermark"} | {*SamplingOptions.model_fields}
 MAKERS = {
     "speak": Maker(
         "speaks", _CHANCE | _FILES | {"prompt", "speaker", "begin", "seconds"} | {*ImageSampling.model_fields}, speak

@@ -1,4 +1,4 @@
-"""`daedal keys`: who may use a server."""
+"""`daedal keys`: who may use a server, and what marks the things that are made."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,8 @@ from daedal.cli import console
 from daedal.serving.keys import KeyRing, locked
 
 app = App(name="keys", help_format="plaintext")
+watermark = App(name="watermark", help="Make and list the keys that mark what this installation makes.")
+app.command(watermark)
 
 
 @app.command
@@ -57,3 +59,21 @@ def revoke(name: str, /, *, file: Path) -> None:
     with locked(file):
         KeyRing.load(file).without(name).save(file)
     console.show(f"{name} is revoked")
+
+
+@watermark.command
+def new() -> None:
+    """Make a key that marks from now on. What older keys marked is still found."""
+    from daedal import api
+
+    key = api.new_watermark_key()
+    console.show(f"{key.id} marks from now on")
+
+
+@watermark.command(name="list")
+def show_watermark_keys() -> None:
+    """Show the ids of the keys, which tell nothing of them; the first marks."""
+    from daedal import api
+
+    for number, key in enumerate(api.watermark_keys()):
+        console.show(f"{key.id}  {'marks' if number == 0 else 'is recognised'}")

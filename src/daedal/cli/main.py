@@ -17,7 +17,7 @@ _GROUPS = {
     "train": "Train a model, or go on with a run that was stopped.",
     "align": "Align a model with what people prefer: by preferences, or by a reward for its answers.",
     "prompt": "Test prompts, and search for better ones.",
-    "keys": "Make and revoke the keys of a server.",
+    "keys": "Make and revoke the keys of a server, and those of watermarks.",
     "bench": "Measure how fast a model answers on this machine.",
     "tasks": "List the tasks that a model can be asked, and show what they ask.",
 }

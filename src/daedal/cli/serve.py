@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from daedal.cli.console import note
+from daedal.cli.marking import text_mark
+from daedal.cli.options import Switch
 from daedal.errors import DaedalError
 from daedal.inference.sampling import Quantize
 
@@ -40,6 +42,7 @@ def serve(
     cors_origin: Annotated[list[str], Parameter(negative=())] | None = None,
     root_path: str = "",
     data: Path | None = None,
+    no_watermark: Switch = False,
     rows: int = 32,
     max_waiting: int = 256,
     idle_minutes: float = 30.0,
@@ -76,6 +79,8 @@ def serve(
         What a proxy has before every path and does not take off, such as /daedal; requests without it are answered too.
     data
         Where files, answers and videos are kept. [default: ~/.local/state/daedal/server]
+    no_watermark
+        Leave out the watermark of this installation, which sampled text carries and which does not change how it reads.
     rows
         Texts that a model writes at the same time.
     max_waiting
@@ -110,6 +115,7 @@ def serve(
         "origins": tuple(map(_origin, cors_origin or ())),
         "root_path": _prefix(root_path),
         "data": data or _state(),
+        "watermark": not no_watermark,
         "quantize": quantize,
         "rows": rows,
         "waiting": max_waiting,
@@ -117,6 +123,7 @@ def serve(
         "drain": drain_seconds,
     }
     settings = _settings(values)
+    text_mark(no_watermark)  # so that the key is there, and is told of, before the models need it
     log.begin()
     moderates = "" if moderator is None else _moderates(moderator, named.get(moderator), models, meant)
     run(settings, lambda address: note(moderates + _greeting(address, named, models, keys is not None)))

@@ -2,7 +2,7 @@
 
 - a row has a slot of a preallocated cache; running rows lie side by side, so that a step is one pass over them
 - a long prompt is read in parts, and the others go on between them; what was read before is not read again (`prefix_cache.py`)
-- a row's tokens depend on its seed, its prompt and the number of its sample, not on what else runs
+- a row's tokens depend on its seed, its prompt, the number of its sample and its watermark, not on what else runs
 - owners take turns (`fair_queue.py`)
 - where memory is full, the youngest row gives up its slot and later reads again what it had written
 - where the context is full, a row stops, or slides: its last half is read again and it goes on from there
@@ -20,8 +20,8 @@ from torch import Tensor
 from daedal.errors import DaedalError
 from daedal.inference.engine_request import Event, Fault, FinishReason, Read, Request, Row, Token, open_row
 from daedal.inference.fair_queue import Waiting
-from daedal.inference.logits import choose, log_probabilities
-from daedal.inference.next_token import next_tokens, shape
+from daedal.inference.logits import log_probabilities
+from daedal.inference.next_token import draw, next_tokens, shape
 from daedal.inference.prefix_cache import PrefixCache
 from daedal.inference.prompt_lookup import AHEAD, look_up
 from daedal.models.autoregression import Network
@@ -231,15 +231,15 @@ class Engine:
 
     def _draw_ahead(self, rows: Sequence[Row]) -> Future[None] | None:
         """Draw what chance has in the next token of each row while the network runs, which another core has time for."""
-        chance = [row for row in rows if not row.options.greedy]
+        chance = [row for row in rows if row.needs_noise]
         if len(chance) * self.network.vocab < _WORTH:
             return None
 
-        def draw() -> None:
+        def make() -> None:
             for row in chance:
                 row.noise_at(0, self.network.vocab)
 
-        return self._helper.submit(draw)
+        return self._helper.submit(make)
 
     def _choose(self, rows: Sequence[Row], logits: Float[Tensor, "rows vocab"]) -> list[Event]:
         """Choose a token for every row and take it into the row."""
@@ -299,12 +299,9 @@ class Engine:
         self._reserve(row.read + ahead + 1)
         part, fed = self._cache.rows(0, 1), [row.ids[-1]]
         part.lengths = [row.read]
-        for place in range(ahead):
+        for _ in range(ahead):
             logits = draft(torch.tensor([fed[-1:]], device=self.network.device), part)[:, -1]
-            noise = None
-            if not row.options.greedy:
-                noise = row.noise_at(place, self.network.vocab)[None].to(logits.device)
-            fed.extend(choose(shape([row], logits), row.options, noise))
+            fed += draw([row], shape([row], logits), fed[1:])
         return fed[1:]
 
     def _check(self, row: Row, guesses: list[int]) -> list[Event]:

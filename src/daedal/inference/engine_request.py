@@ -16,8 +16,11 @@ from torch import Tensor
 from daedal.errors import DaedalError
 from daedal.inference.constraint import Constraint
 from daedal.inference.logits import gumbel
+from daedal.inference.marked_text import MarkedText
 from daedal.inference.prompt_lookup import Caution
 from daedal.inference.sampling import SamplingOptions
+from daedal.safety.text_marks.text_mark import TextMark
+from daedal.safety.text_marks.tournament import Tournament
 
 FinishReason = Literal["stop", "length", "context"]
 Logprob = tuple[float, tuple[tuple[int, float], ...]]
@@ -56,6 +59,7 @@ class Request:
         echo: the prompt's own log-probabilities are wanted, with this many most likely ids at each place.
         writes: whether anything is to be written; without, the prompt is only read.
         least: tokens to write before one may end the text.
+        watermark: what the text is marked with, unless it is greedy.
     """
 
     ids: Sequence[int]
@@ -67,6 +71,7 @@ class Request:
     echo: int | None = None
     writes: bool = True
     least: int = 0
+    watermark: TextMark | None = None
 
 
 @dataclass(eq=False)
@@ -82,6 +87,7 @@ class Row:
         limit: what ends the row when there is no more room.
         begun: when it first had a slot.
         echoed: the prompt's log-probabilities, as far as they are wanted and read; the first token has none.
+        marked: the watermark of the text, if it has one.
     """
 
     request: Request
@@ -98,6 +104,7 @@ class Row:
     noise: deque[Tensor] = field(default_factory=deque)
     history: "History | None" = None
     caution: Caution = field(default_factory=Caution)
+    marked: MarkedText | None = None
 
     @property
     def options(self) -> SamplingOptions:
@@ -122,8 +129,15 @@ class Row:
         """It has a slot; one that lost its slot had begun before."""
         self.begun = min(self.begun, time.monotonic())
 
+    @property
+    def needs_noise(self) -> bool:
+        """Whether the next token needs a random number for each token of the vocabulary."""
+        return not (self.options.greedy or (self.marked is not None and isinstance(self.marked.scheme, Tournament)))
+
     def noise_at(self, place: int, vocab: int) -> Float[Tensor, " vocab"]:
-        """The noise of the token `place` tokens ahead."""
+        """The noise of the token `place` tokens ahead; of a text that is marked, of the next."""
+        if self.marked is not None:
+            return self.marked.noise(self.ids, vocab)
         while len(self.noise) <= place:
             self.noise.append(gumbel(self.generator, vocab))
         return self.noise[place]
@@ -205,6 +219,8 @@ def open_row(request: Request, context: int, vocab: int, device: torch.device) -
     assert options.greedy or options.seed is not None
     generator = _generator(options.seed or 0, ids, request.sample)
     row = Row(request, list(ids), len(ids), room, limit, generator)  # type: ignore[arg-type]
+    if request.watermark is not None and not options.greedy:
+        row.marked = MarkedText(request.watermark, int(generator.integers(2**64, dtype=np.uint64)), len(ids))
     if options.penalises:
         seen = torch.zeros(vocab, dtype=torch.bool, device=device)
         seen[row.ids] = True

@@ -22,7 +22,7 @@ _NUCLEUS_GUESS = 256
 _DEPTH, _RANGES = 40.0, 4096
 """How far below the likeliest token logits are told apart, and in how many ranges: what lies deeper holds less than 1e-12."""
 
-_COOL = 1e-3
+COOL = 1e-3
 """Temperatures from here on cannot make logits overflow."""
 
 
@@ -163,11 +163,9 @@ def choose(
     """
     if options.greedy or noise is None:
         return argmax(logits)
-    if options.temperature >= _COOL and not options.restricts:
+    if options.temperature >= COOL and not options.restricts:
         return argmax(torch.add(noise, logits.float(), alpha=1 / options.temperature))
-    largest = logits.amax(-1)
-    if not bool(largest.isfinite().all()):
-        _unusable(largest.tolist())
+    require_usable(logits)
     scores = tempered(logits.float(), options.temperature)
     found = _among_likeliest(scores, options, noise)
     if not found:
@@ -215,6 +213,16 @@ def log_probabilities(
     values, ids = logits.topk(min(top, logits.shape[-1]))
     best = (values.double() - total[:, None]).tolist()
     return of_chosen.tolist(), [list(zip(i, v, strict=True)) for i, v in zip(ids.tolist(), best, strict=True)]
+
+
+def require_usable(logits: Float[Tensor, "batch vocab"]) -> None:
+    """
+    Raises:
+        DaedalError: the logits of a row hold NaN or +infinity, or are all minus infinity.
+    """
+    largest = logits.amax(-1)
+    if not bool(largest.isfinite().all()):
+        _unusable(largest.tolist())
 
 
 def _unusable(tops: list[float]) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor
 from daedal.errors import DaedalError
 from daedal.inference.engine_request import Logprob, Row
 from daedal.inference.logits import choose, log_probabilities, penalise
+from daedal.inference.marked_choice import choose_marked
+from daedal.safety.text_marks.scheme import Scheme
 
 
 @dataclass
@@ -32,7 +34,7 @@ def next_tokens(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"]) -> Cho
     chosen = Chosen()
     shaped = shape(rows, logits, chosen.faults)
     places = {row: place for place, row in enumerate(rows)}
-    kinds: dict[tuple[float, int, float, float], list[Row]] = {}
+    kinds: dict[tuple[float, int, float, float, Scheme | None], list[Row]] = {}
     for row in rows:
         if row not in chosen.faults:
             kinds.setdefault(_sampling(row), []).append(row)
@@ -89,15 +91,28 @@ def shape(
     return shaped
 
 
-def _draw(rows: list[Row], logits: Float[Tensor, "rows vocab"], places: dict[Row, int], chosen: Chosen) -> None:
-    """Draw for rows that sample in the same way."""
-    options = rows[0].options
-    own = logits if len(rows) == len(logits) else logits[[places[row] for row in rows]]
-    noise = None
+def draw(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], ahead: Sequence[int] = ()) -> list[int]:
+    """One token for each of rows that sample in the same way, from shaped logits.
+
+    Args:
+        ahead: tokens after those of the only row, which are guessed.
+
+    Raises:
+        DaedalError: the logits of a row hold NaN or +infinity, or are all minus infinity.
+    """
+    if rows[0].marked is not None:
+        return choose_marked(rows, logits, ahead)
+    options, noise = rows[0].options, None
     if not options.greedy:
-        noise = torch.stack([row.noise_at(0, logits.shape[1]) for row in rows]).to(logits.device)
+        noise = torch.stack([row.noise_at(len(ahead), logits.shape[1]) for row in rows]).to(logits.device)
+    return choose(logits, options, noise)
+
+
+def _draw(rows: list[Row], logits: Float[Tensor, "rows vocab"], places: dict[Row, int], chosen: Chosen) -> None:
+    """Draw for rows that sample in the same way, and use up what chance had for it."""
+    own = logits if len(rows) == len(logits) else logits[[places[row] for row in rows]]
     try:
-        found = choose(own, options, noise)
+        found = draw(rows, own)
     except DaedalError as error:
         if len(rows) == 1:
             chosen.faults[rows[0]] = error
@@ -107,11 +122,14 @@ def _draw(rows: list[Row], logits: Float[Tensor, "rows vocab"], places: dict[Row
         return
     for row, id in zip(rows, found, strict=True):
         chosen.ids[row] = id
-        if row.noise:
+        if row.marked is not None:
+            row.marked.take(row.ids)
+        elif row.noise:
             row.noise.popleft()
 
 
-def _sampling(row: Row) -> tuple[float, int, float, float]:
+def _sampling(row: Row) -> tuple[float, int, float, float, Scheme | None]:
     """How a row is sampled."""
     options = row.options
-    return options.temperature, options.top_k, options.top_p, options.min_p
+    scheme = None if row.marked is None else row.marked.scheme
+    return options.temperature, options.top_k, options.top_p, options.min_p, scheme

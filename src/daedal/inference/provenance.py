@@ -9,6 +9,7 @@ from daedal.inference.compose_options import ComposeOptions
 from daedal.inference.sampling import SamplingOptions
 from daedal.models.film_sampling import FilmSampling
 from daedal.models.image_sampling import ImageSampling
+from daedal.safety.text_marks.text_mark import TextMarkRecord
 
 
 class Provenance(Config):
@@ -34,6 +35,7 @@ class TextProvenance(Provenance):
         prompt: SHA-256 of the prompt, in UTF-8.
         seed: the seed that was given or drawn; None where chance played no part.
         sample: the number of this sample among those of its prompt.
+        watermark: what the text is marked with; without its key it cannot be made again.
     """
 
     codec: str
@@ -42,6 +44,7 @@ class TextProvenance(Provenance):
     seed: int | None
     sample: int
     options: SamplingOptions
+    watermark: TextMarkRecord | None = None
 
 
 class PictureProvenance(Provenance):

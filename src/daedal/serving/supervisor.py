@@ -158,7 +158,7 @@ class Models:
         settings = self._settings
         # Not from the folder that the server was started in: files there may have the names of modules
         command = [sys.executable, "-P", "-m", "daedal.serving.worker", "--model", where, "--name", name]
-        command += ["--rows", str(settings.rows)]
+        command += ["--rows", str(settings.rows)] + ([] if settings.watermark else ["--no-watermark"])
         return [*command, "--quantize", settings.quantize] if settings.quantize else command
 
     # -- names -----------------------------------------------------------------------------------------------------------

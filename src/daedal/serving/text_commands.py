@@ -14,6 +14,7 @@ from daedal.inference.generator import Generator
 from daedal.inference.logits import NothingLeft
 from daedal.inference.sampling import SamplingOptions
 from daedal.inference.text_stream import TextStream
+from daedal.safety.text_marks.text_mark import TextMark
 from daedal.serving.codec_commands import codec_info, detokenized, tokenized
 from daedal.serving.commands import Command, Event, Refused
 from daedal.serving.operation import CHARACTERS
@@ -59,10 +60,13 @@ class TextDesk:
     """Carries out the commands for one language model.
 
     `prepare` may be called from any thread; all else from one.
+
+    Args:
+        watermark: what all sampled text is marked with.
     """
 
-    def __init__(self, generator: Generator) -> None:
-        self._generator, self._codec = generator, generator.codec
+    def __init__(self, generator: Generator, watermark: TextMark | None = None) -> None:
+        self._generator, self._codec, self._watermark = generator, generator.codec, watermark
         self._engine = generator.engine
         self._special, self._turn_ends = generator.turn_ends
         stop_ids = sorted(generator.stop_ids | self._special)
@@ -143,6 +147,7 @@ class TextDesk:
                 echo=echo if sample == 0 else None,
                 writes=limit != 0,
                 least=command.get("min_tokens") or 0,
+                watermark=self._watermark,
             )
             opens = self._codec.kind == "other" and command["prompt"].get("text") == ""
             requests.append((request, TextStream(self._codec, stops, opens, hidden)))

@@ -149,13 +149,14 @@ def main() -> int:
     parser.add_argument("--name", required=True, help="for who looks at the processes of a machine")
     parser.add_argument("--quantize", choices=get_args(Quantize))
     parser.add_argument("--rows", type=int, default=32)
+    parser.add_argument("--no-watermark", action="store_true")
     given = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # they come to all processes, and are for the server
         signal.signal(number, signal.SIG_IGN)
     outlet = Outlet(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # whatever else prints, prints to the log
     try:
-        desk = _open(given.model, given.name, given.quantize, given.rows)
+        desk = _open(given.model, given.name, given.quantize, given.rows, not given.no_watermark)
     except DaedalError as error:
         outlet.send([{"event": "failed", "message": str(error)}])
         return 2
@@ -166,12 +167,14 @@ def main() -> int:
     return 0
 
 
-def _open(model: str, name: str, quantize: Quantize | None, rows: int) -> Desk:
+def _open(model: str, name: str, quantize: Quantize | None, rows: int, watermark: bool) -> Desk:
     import torch
 
     from daedal.inference.generator import Generator
     from daedal.models.checkpoint import resolve
     from daedal.models.image import ImageModel
+    from daedal.safety.text_marks.text_mark import TextMark
+    from daedal.safety.watermark_keys import watermark_key
     from daedal.training.machine import cores, use_fastest_threads
 
     threads = use_fastest_threads()
@@ -187,7 +190,9 @@ def _open(model: str, name: str, quantize: Quantize | None, rows: int) -> Desk:
         raise DaedalError(
             f"{generator.kind} does nothing that is served", "Serve a model that was trained on its codes"
         )
-    desk: Desk = part(place)(generator)
+    # The key is read here: no command and no line of a process list has it
+    marks = {"watermark": TextMark(watermark_key())} if watermark and "write" in generator.skills else {}
+    desk: Desk = part(place)(generator, **marks)
     return desk
 
 

@@ -12,6 +12,7 @@ from daedal.inference.completion import Chunk, Completion
 from daedal.inference.skill import ModelAndCodec
 from daedal.inference.skills.write import TextSkill, Write
 from daedal.models.model import Capability
+from daedal.safety.text_marks.text_mark import TextMark
 
 Until = Literal["end", "line", "block"]
 _USUAL = 64
@@ -63,6 +64,7 @@ class Complete(TextSkill):
         path: str | None = None,
         until: Until = "end",
         order: Order = "psm",
+        watermark: TextMark | None = None,
         **options: Any,
     ) -> list[Middle]:
         """`n` middles between two texts. Where both do not fit the context beside `max_tokens`, `before` loses its
@@ -73,6 +75,7 @@ class Complete(TextSkill):
             until: where the middle ends: where the model ends it, with its first line, or with the block of code that is as far
                 indented as the line of the hole.
             order: what the model reads first.
+            watermark: what sampled middles are marked with.
             options: the fields of `SamplingOptions`.
 
         Raises:
@@ -80,7 +83,7 @@ class Complete(TextSkill):
         """
         options = self._bounded(options)
         ids, left_out = self._fitted(before, after, options["max_tokens"], path, order)
-        written = self._write.go_on(before, ids, n, self.middle_ends, **options)
+        written = self._write.go_on(before, ids, n, self.middle_ends, watermark=watermark, **options)
         return [
             Middle(
                 before=before, after=after, text=ended(each.text, before, until), left_out=left_out, completion=each

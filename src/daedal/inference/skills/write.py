@@ -23,6 +23,7 @@ from daedal.inference.skills.rows import known_ids
 from daedal.inference.text_stream import TextStream
 from daedal.memory import require_memory
 from daedal.models.gpt import GPT
+from daedal.safety.text_marks.text_mark import TextMark
 
 Messages = Sequence[Mapping[str, Any]]
 _TOGETHER = 256
@@ -81,7 +82,14 @@ class Write(TextSkill):
         """What all that is written shares."""
         return self._engine
 
-    def generate(self, prompts: str | Sequence[str | Sequence[int]], n: int = 1, **options: Any) -> list[Completion]:
+    def generate(
+        self,
+        prompts: str | Sequence[str | Sequence[int]],
+        n: int = 1,
+        *,
+        watermark: TextMark | None = None,
+        **options: Any,
+    ) -> list[Completion]:
         """`n` continuations of each prompt, in the order of the prompts.
 
         A prompt is a text, in which names of special tokens are plain text, or the ids of its tokens.
@@ -89,6 +97,7 @@ class Write(TextSkill):
         A prompt that is given twice has twice as many samples. What a prompt gives does not depend on the others.
 
         Args:
+            watermark: what sampled texts are marked with; greedy ones never are.
             options: the fields of `SamplingOptions`.
 
         Raises:
@@ -104,22 +113,35 @@ class Write(TextSkill):
         for prompt in given:
             ids = self.read(prompt) if isinstance(prompt, str) else self.known(prompt)
             text = prompt if isinstance(prompt, str) else self._codec.decode(ids)
-            rows += [_Writer(self._subject, self._codec, text, ids, samples[tuple(ids)] + i, chosen) for i in range(n)]
+            rows += [
+                _Writer(self._subject, self._codec, text, ids, samples[tuple(ids)] + i, chosen, watermark)
+                for i in range(n)
+            ]
             samples[tuple(ids)] += n
         for _ in self._write(rows, chosen):
             pass
         return [row.completion() for row in rows]
 
-    def stream(self, prompt: str, **options: Any) -> Iterator[Chunk]:
+    def stream(self, prompt: str, *, watermark: TextMark | None = None, **options: Any) -> Iterator[Chunk]:
         """A continuation piece by piece; the pieces joined are what `generate` gives.
 
         Raises:
             DaedalError: as `generate`, at once and not with the first piece.
         """
         chosen = SamplingOptions.parse(options, "generate").seeded()
-        return self._stream(_Writer(self._subject, self._codec, prompt, self.read(prompt), 0, chosen), chosen)
+        row = _Writer(self._subject, self._codec, prompt, self.read(prompt), 0, chosen, watermark)
+        return self._stream(row, chosen)
 
-    def go_on(self, prompt: str, ids: Sequence[int], n: int, ends: frozenset[int], **options: Any) -> list[Completion]:
+    def go_on(
+        self,
+        prompt: str,
+        ids: Sequence[int],
+        n: int,
+        ends: frozenset[int],
+        *,
+        watermark: TextMark | None = None,
+        **options: Any,
+    ) -> list[Completion]:
         """`n` texts after ids that were made of a prompt, which `ends` end too.
 
         Raises:
@@ -129,24 +151,38 @@ class Write(TextSkill):
             raise DaedalError(f"n is {n}: there is nothing to generate", "Ask for at least one continuation")
         require_memory(f"Writing {n:,} texts", n * _HELD, "Ask for fewer")
         chosen = SamplingOptions.parse(options, "generate").seeded()
-        rows = [self._ended_by(ends, prompt, ids, sample, chosen) for sample in range(n)]
+        rows = [self._ended_by(ends, prompt, ids, sample, chosen, watermark) for sample in range(n)]
         for _ in self._write(rows, chosen):
             pass
         return [row.completion() for row in rows]
 
-    def stream_on(self, prompt: str, ids: Sequence[int], ends: frozenset[int], **options: Any) -> Iterator[Chunk]:
+    def stream_on(
+        self,
+        prompt: str,
+        ids: Sequence[int],
+        ends: frozenset[int],
+        *,
+        watermark: TextMark | None = None,
+        **options: Any,
+    ) -> Iterator[Chunk]:
         """As `go_on` one text, piece by piece."""
         chosen = SamplingOptions.parse(options, "generate").seeded()
-        return self._stream(self._ended_by(ends, prompt, ids, 0, chosen), chosen)
+        return self._stream(self._ended_by(ends, prompt, ids, 0, chosen, watermark), chosen)
 
     def _ended_by(
-        self, ends: frozenset[int], prompt: str, ids: Sequence[int], sample: int, options: SamplingOptions
+        self,
+        ends: frozenset[int],
+        prompt: str,
+        ids: Sequence[int],
+        sample: int,
+        options: SamplingOptions,
+        watermark: TextMark | None,
     ) -> "_Writer":
-        row = _Writer(self._subject, self._codec, prompt, self.known(ids), sample, options)
+        row = _Writer(self._subject, self._codec, prompt, self.known(ids), sample, options, watermark)
         row.stop_ids = row.stop_ids | ends
         return row
 
-    def chat(self, messages: Messages, **options: Any) -> Completion:
+    def chat(self, messages: Messages, *, watermark: TextMark | None = None, **options: Any) -> Completion:
         """The model's answer to a conversation: messages with `role` and `content`.
 
         The oldest messages are left out where all do not fit the context; `forgotten` says how many.
@@ -154,7 +190,7 @@ class Write(TextSkill):
         Raises:
             DaedalError: as `generate`, or the chat template refuses the conversation.
         """
-        row, chosen = self._answering(messages, options)
+        row, chosen = self._answering(messages, options, watermark)
         for _ in self._write([row], chosen):
             pass
         return row.completion()
@@ -199,9 +235,9 @@ class Write(TextSkill):
                 if row.finish_reason is not None:
                     yield rows[row], row.completion()
 
-    def stream_chat(self, messages: Messages, **options: Any) -> Iterator[Chunk]:
+    def stream_chat(self, messages: Messages, *, watermark: TextMark | None = None, **options: Any) -> Iterator[Chunk]:
         """As `chat`, piece by piece."""
-        return self._stream(*self._answering(messages, options))
+        return self._stream(*self._answering(messages, options, watermark))
 
     @cached_property
     def turn_ends(self) -> Ends:
@@ -250,7 +286,9 @@ class Write(TextSkill):
             elif piece:
                 yield Chunk(piece)
 
-    def _answering(self, messages: Messages, options: dict[str, Any]) -> "tuple[_Writer, SamplingOptions]":
+    def _answering(
+        self, messages: Messages, options: dict[str, Any], watermark: TextMark | None = None
+    ) -> "tuple[_Writer, SamplingOptions]":
         if not messages:
             raise DaedalError("The conversation has no messages", "Give at least one")
         special, stops = self.turn_ends
@@ -266,7 +304,7 @@ class Write(TextSkill):
                 break
             kept = [message for i, message in enumerate(kept) if i not in oldest]
             forgotten += len(oldest)
-        row = _Writer(self._subject, self._codec, prompt, ids, 0, chosen)
+        row = _Writer(self._subject, self._codec, prompt, ids, 0, chosen, watermark)
         row.forgotten, row.stop_ids = forgotten, row.stop_ids | special
         return row, chosen
 
@@ -282,9 +320,10 @@ class _Writer:
         ids: Sequence[int],
         sample: int,
         options: SamplingOptions,
+        watermark: TextMark | None = None,
     ) -> None:
         self._subject, self._codec, self.prompt, self.ids, self.sample = subject, codec, prompt, ids, sample
-        self._options = options
+        self._options, self._watermark = options, None if options.greedy else watermark
         self.stop_ids = subject.stop_ids
         self.forgotten = 0
         self._constraint: Constraint | None = None
@@ -299,7 +338,14 @@ class _Writer:
         self._stream = TextStream(self._codec, self._options.stop, hidden="")
 
     def request(self, options: SamplingOptions) -> Request:
-        return Request(self.ids, options, self.sample, self.stop_ids, constraint=self._constraint)
+        return Request(
+            self.ids,
+            options,
+            self.sample,
+            self.stop_ids,
+            constraint=self._constraint,
+            watermark=self._watermark,
+        )
 
     def take(self, token: Token) -> str:
         """Add a token; gives the text that is certain with it."""
@@ -330,6 +376,7 @@ class _Writer:
                 seed=None if options.greedy else options.seed,
                 sample=self.sample,
                 options=options,
+                watermark=None if self._watermark is None else self._watermark.record,
             ),
         )
 
