@@ -18,9 +18,10 @@ LEAST = sys.float_info.min
 
 
 def direction(secret: bytes, purpose: str, count: int) -> Complex[Array, " count"]:
-    """Complex numbers whose two parts are standard normal, the same on every machine (SHAKE-256, then Box & Muller 1958)."""
+    """Complex numbers whose two parts are standard normal, the same on every machine (SHAKE-256, then Box & Muller 1958). The
+    first of many are those of few."""
     words = np.frombuffer(hashlib.shake_256(secret + purpose.encode()).digest(8 * count), dtype="<u4")
-    first, second = (words.reshape(2, count).astype(np.float64) + 0.5) / 2**32
+    first, second = (words.reshape(count, 2).T.astype(np.float64) + 0.5) / 2**32
     drawn: Array = np.sqrt(-2 * np.log(first)) * np.exp(2j * np.pi * second)
     return drawn
 

@@ -20,8 +20,8 @@ from daedal.safety.payload_code import CODED, payload_of, symbols_of
 from daedal.safety.watermark_keys import WatermarkKey
 
 Array = np.ndarray
-_SURE = 1e-3
-"""Without a presence as clear as this no payload is read, and each symbol must be as clear as its own share of a hundredth."""
+_SURE, _CLEAR = 1e-3, 0.1
+"""Without a presence as clear as the first no payload is read, nor where a symbol is less clear than the second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class PeriodicMark:
             at_slots = correlations[steps].ravel()
             slot = int(np.argmax(np.abs(at_slots)))
             clear = float(tail(abs(at_slots[slot]), 2 * self.harmonics.shape[1]))
-            if corrected(clear, 2**self.bits) > 0.01:
+            if corrected(clear, 2**self.bits) > _CLEAR:
                 return None
             symbols.append(slot << 1 | int(at_slots[slot] > 0))
         return payload_of(symbols, self.bits)

@@ -30,7 +30,7 @@ from daedal.safety.picture_tiles import (
     planes,
     scaled,
     strength,
-    view,
+    seen,
     views,
     whitened,
 )
@@ -40,8 +40,11 @@ Array = np.ndarray
 Pixels = UInt8[Array, "height width 3"]
 SMALLEST = 32
 """Pixels of the shorter side of what is marked."""
-_BRIGHT, _COLOURED, _ALONE = 2.45, 1.8, 2.95
-"""Root mean squares in steps of 256: together 38.4 decibels."""
+_LARGE = 384
+_RMS = {True: (2.0, 1.0), False: (2.8, 1.2)}
+"""Root mean square of brightness and colour in steps of 256, of what has `_LARGE` pixels a side and of what has not: together
+41.2 decibels, and 38.5."""
+_ALONE = 2.95
 _FLAT, _RICH = 2.0, 12.0  # detail between which the mark grows
 _MOST_PIXELS = 2**27
 _CHECKED = 24
@@ -63,7 +66,7 @@ def mark_picture(image: Image.Image, key: WatermarkKey, payload: int) -> Image.I
     grey = image.mode in ("L", "LA")
     values[..., :3] = add_mark(values[..., :3], key, payload, grey)
     made = _as_before(Image.fromarray(values), image)
-    return made if reads(on_white(made), key, payload, grey) else None
+    return made if readable([on_white(made)], key, payload) else None
 
 
 def find_picture_mark(image: Image.Image, keys: Sequence[WatermarkKey]) -> MarkFinding | None:
@@ -77,7 +80,7 @@ def find_picture_mark(image: Image.Image, keys: Sequence[WatermarkKey]) -> MarkF
     return find(views([on_white(image)]), keys)
 
 
-def add_mark(pixels: Pixels, key: WatermarkKey, payload: int, grey: bool) -> Pixels:
+def add_mark(pixels: Pixels, key: WatermarkKey, payload: int, grey: bool = False) -> Pixels:
     """Pixels with a mark, shaped by what hides it.
 
     Args:
@@ -97,22 +100,17 @@ def add_mark(pixels: Pixels, key: WatermarkKey, payload: int, grey: bool) -> Pix
         added += (part.rms * hides * tiles)[..., None] * part.direction
     if factor < 1:
         size = pixels.shape[1::-1]
-        planes_ = [Image.fromarray(added[..., i]).resize(size, Image.Resampling.BICUBIC) for i in range(3)]
-        added = np.stack([np.asarray(plane) for plane in planes_], axis=-1)
+        larger = (Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in np.moveaxis(added, 2, 0))
+        added = np.stack([np.asarray(plane) for plane in larger], axis=-1)
     made: Array = np.clip(np.rint(pixels + added), 0, 255).astype(np.uint8)
     return made
 
 
-def reads(pixels: Pixels, key: WatermarkKey, payload: int, grey: bool) -> bool:
-    """Whether the payload can be read again, as far as nothing happened to the pixels."""
-    factor = canonical(pixels.shape[:2])
-    shown = [scaled(plane, factor) for plane in planes(pixels)]
-    looked = [
-        view(part.mark, folded(whitened(shown[part.plane])))
-        for part in _parts(min(shown[0].shape), grey)
-        if part.plane < len(shown)
-    ]
-    return find(looked, [key], _CHECKED).payload == payload
+def readable(frames: Sequence[Pixels], key: WatermarkKey, payload: int) -> bool:
+    """Whether the payload of marked frames can be read, as long as nothing happens to them."""
+    factor = canonical(frames[0].shape[:2])
+    shown = [[whitened(scaled(plane, factor)) for plane in planes(frame)] for frame in frames]
+    return find(seen(shown, min(shown[0][0].shape)), [key], _CHECKED).payload == payload
 
 
 def on_white(image: Image.Image) -> Pixels:
@@ -135,8 +133,9 @@ def _parts(short: int, grey: bool) -> list[_Part]:
     bright, colour = np.ones(3, dtype=np.float32), COLOUR * np.float32(2**0.5)
     if short < SMALL:
         return [_Part(FINE, 0, bright, _ALONE) if grey else _Part(FINE, 1, colour, _ALONE)]
-    coarse = _Part(COARSE, 0, bright, _BRIGHT)
-    return [coarse] if grey else [coarse, _Part(FINE, 1, colour, _COLOURED)]
+    in_brightness, in_colour = _RMS[short >= _LARGE]
+    coarse = _Part(COARSE, 0, bright, in_brightness)
+    return [coarse] if grey else [coarse, _Part(COARSE, 1, colour, in_colour)]
 
 
 def _as_before(marked: Image.Image, image: Image.Image) -> Image.Image:

@@ -42,10 +42,10 @@ def _mark(scheme: str, low: float, high: float) -> PeriodicMark:
     return PeriodicMark(scheme, scheme, (TILE, TILE), harmonics, (16, 16), 0.28)
 
 
-COARSE = _mark("spread-coarse/1", 3.5, 13.5)
-"""In the brightness. Cycles in a tile: fewer are the picture's own, more are lost where it is made smaller or compressed."""
-FINE = _mark("spread-fine/1", 3.5, 22.5)
-"""In the colours, or in the brightness of what is small and grey: with more room, and more to lose."""
+COARSE = _mark("spread-picture/1", 3.5, 13.5)
+"""Cycles in a tile: fewer are the picture's own, more are lost where it is made smaller or compressed."""
+FINE = _mark("spread-small-picture/1", 3.5, 22.5)
+"""For little room, with more to lose."""
 
 
 def planes(pixels: UInt8[Array, "height width 3"]) -> list[Plane]:
@@ -93,7 +93,7 @@ def folded(plane: Plane) -> Plane:
     return tile
 
 
-def view(mark: PeriodicMark, tile: Plane) -> View:
+def _view(mark: PeriodicMark, tile: Plane) -> View:
     """The harmonics of a tile at about the same size: each ring of the spectrum is brought to one, and the few that stick out
     are cut, so that nothing but their phases tells much."""
     harmonics = mark.analysis(tile)
@@ -109,26 +109,25 @@ def views(frames: Sequence[UInt8[Array, "height width 3"]]) -> list[View]:
     height, width = frames[0].shape[:2]
     first = min(1.0, _MOST / min(height, width), (_MOST_AREA / (height * width)) ** 0.5)
     shown = [[scaled(plane, first) for plane in planes(frame)] for frame in frames]
-    found: list[View] = []
-    for number in range(max(map(len, shown))):
-        same = [each[number] for each in shown if len(each) > number]
-        whites = [whitened(plane) for plane in same]
-        short = min(same[0].shape)
-        found += _marks(number, short, sum(map(folded, whites)))
-        for factor in _factors(short, whites):
-            tile = sum(folded(whitened(scaled(plane, factor))) for plane in same)
-            found += _marks(number, short * factor, tile)
+    whites = [[whitened(plane) for plane in each] for each in shown]
+    short = min(shown[0][0].shape)
+    found = seen(whites, short)
+    for factor in _factors(short, whites):
+        again = [[whitened(scaled(plane, factor)) for plane in each] for each in shown]
+        found += seen(again, short * factor)
     return found
 
 
-def _marks(number: int, short: float, tile: Plane) -> list[View]:
-    """A tile of brightness (0) or colour (1) with the marks that it may have."""
-    if number:
-        return [view(FINE, tile)]
-    return [view(COARSE, tile), *([view(FINE, tile)] if short < SMALL else [])]
+def seen(whites: Sequence[Sequence[Plane]], short: float) -> list[View]:
+    """Whitened frames with the marks that they may have: in the brightness, in the colour, and in both together."""
+    tiles = [sum(folded(each[number]) for each in whites if len(each) > number) for number in range(max(map(len, whites)))]
+    found = [_view(COARSE, tile) for tile in tiles]
+    if len(found) == 2:
+        found.append((COARSE, found[0][1] + found[1][1]))
+    return found + ([_view(FINE, tile) for tile in tiles] if short < SMALL else [])
 
 
-def _factors(short: int, whites: Sequence[Plane]) -> list[float]:
+def _factors(short: int, whites: Sequence[Sequence[Plane]]) -> list[float]:
     """Scales at which the tile may have its size, but 1: of the clearest combs, and of usual sizes."""
     combed = [TILE / period for period in combs(whites)]
     usual = [side / short for side in _USUAL if 1 / 8 <= side / short <= 2] if short < CANONICAL else [CANONICAL / short]
@@ -136,19 +135,22 @@ def _factors(short: int, whites: Sequence[Plane]) -> list[float]:
     return [factor for factor in dict.fromkeys(found) if abs(factor - 1) > 1e-3]
 
 
-def combs(whites: Sequence[Plane], most: int = 3) -> list[float]:
+def combs(whites: Sequence[Sequence[Plane]], most: int = 3) -> list[float]:
     """The periods in pixels at whose multiples there is the most power."""
     from scipy import fft
     from scipy.ndimage import uniform_filter
 
-    height, width = whites[0].shape
+    height, width = whites[0][0].shape
     longest = min(_PERIODS[1], min(height, width) / 2)  # of what does not repeat there is no comb
     if longest <= _PERIODS[0]:
         return []
     size = fft.next_fast_len(height, real=True), fft.next_fast_len(width, real=True)
     window = (np.hanning(height)[:, None] * np.hanning(width)).astype(np.float32)
-    power = sum(np.square(np.abs(fft.rfft2(white * window, size))) for white in whites)
-    power = np.minimum(power / (uniform_filter(power, 15, mode="wrap") + 1e-12), 8)
+    power = 0.0
+    for number in range(max(map(len, whites))):
+        spectra = (fft.rfft2(each[number] * window, size) for each in whites if len(each) > number)
+        own = sum(np.square(np.abs(spectrum)) for spectrum in spectra)
+        power += np.minimum(own / (uniform_filter(own, 15, mode="wrap") + 1e-12), 8)
     step = 0.4 * _PERIODS[0] / (COARSE.harmonics[1].max() * max(height, width))
     periods = np.exp(np.arange(np.log(_PERIODS[0]), np.log(longest), step))
     rows, columns = (COARSE.harmonics[0] + TILE // 2) % TILE - TILE // 2, COARSE.harmonics[1]
