@@ -1,7 +1,7 @@
 """The watermark of a clip: that of a picture, the same in every frame, and found by what all frames say together.
 
-A mark that stays where it is costs a video codec little, so it is kept; what moves behind it averages out. A single frame that was
-taken from a clip is found as a picture.
+A mark that stays where it is costs a video codec little, so it is kept; what moves behind it averages out. A single frame that
+was taken from a clip is found as a picture.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,9 @@ def find_clip_mark(frames: Frames, keys: Sequence[WatermarkKey]) -> MarkFinding 
     if not keys:
         return None
     if not _fits(frames, SMALLEST // 2):
-        return MarkFinding(scheme=COARSE.scheme, key=keys[0].id, p_value=None, note="too small or too large to be judged")
+        return MarkFinding(
+            scheme=COARSE.scheme, key=keys[0].id, p_value=None, note="too small or too large to be judged"
+        )
     return find(views(_some(frames)), keys)
 
 

@@ -1,4 +1,4 @@
-"""The payload of a mark as symbols: 32 bits and 4 that check them, in symbols that each are one of many nearly orthogonal words.
+"""The payload of a mark as symbols: 32 bits and 4 that check them, each symbol one of many nearly orthogonal words.
 
 A symbol is where a random pattern lies and with which sign: a biorthogonal code (the Reed-Muller code of first order with which
 Mariner 9 sent its pictures is one), which is decoded softly: the word that correlates most. Per bit it needs half the energy of

@@ -138,7 +138,9 @@ def find(views: Sequence[View], keys: Sequence[WatermarkKey], tries: int = 0) ->
                 if best is None or p_value < best[0]:
                     best = p_value, mark, key, place, view / norm
     if best is None:
-        return MarkFinding(scheme=views[0][0].scheme, key=keys[0].id, p_value=None, note="there is nothing to judge in it")
+        return MarkFinding(
+            scheme=views[0][0].scheme, key=keys[0].id, p_value=None, note="there is nothing to judge in it"
+        )
     p_value, mark, key, place, view = best
     p_value = corrected(p_value, len(keys) * (len(views) + tries))
     payload = mark.read(view * mark.moved([-step for step in place]), key) if p_value < _SURE else None

@@ -1,12 +1,12 @@
 """The watermark of a picture: a keyed pattern that repeats every 64 pixels, as strong as what lies there hides.
 
-- spread spectrum (Cox et al. 1997) in the brightness, at low and middle frequencies, which compression and smaller sizes keep;
-  under 160 pixels in the colours, where a picture has much less of its own
-- 40 decibels below the picture (PSNR), 38 where it is small; more of it where the picture is rich in detail
+- spread spectrum (Cox et al. 1997) at low and middle frequencies, which compression and smaller sizes keep: in the brightness,
+  and between green and magenta, where a picture has much less of its own; under 96 pixels there alone
+- 41 decibels below the picture (PSNR), 38 where a side has less than 384 pixels; more where the picture is rich in detail
 - 32 bits and where it begins, by `periodic_mark.py`; its scale is seen from what repeats, by `picture_tiles.py`
 
-It is made after drawing and so marks what any family drew. It is no lock: who knows the method can blur it away at a cost to the
-picture, and what is found says who made a picture, while nothing found says nothing.
+It is made after drawing and so marks what any family drew. It is no lock: who knows the method can blur it away at a cost to
+the picture. What is found says who made a picture; nothing found says nothing.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,16 @@ from PIL import Image
 from daedal.safety.mark_finding import MarkFinding
 from daedal.safety.periodic_mark import PeriodicMark, find
 from daedal.safety.picture_tiles import (
-    CANONICAL,
-    COLOUR,
     COARSE,
+    COLOUR,
     FINE,
     SMALL,
     TILE,
     canonical,
-    folded,
     planes,
     scaled,
-    strength,
     seen,
+    strength,
     views,
     whitened,
 )
@@ -109,8 +107,8 @@ def add_mark(pixels: Pixels, key: WatermarkKey, payload: int, grey: bool = False
 def readable(frames: Sequence[Pixels], key: WatermarkKey, payload: int) -> bool:
     """Whether the payload of marked frames can be read, as long as nothing happens to them."""
     factor = canonical(frames[0].shape[:2])
-    shown = [[whitened(scaled(plane, factor)) for plane in planes(frame)] for frame in frames]
-    return find(seen(shown, min(shown[0][0].shape)), [key], _CHECKED).payload == payload
+    white = whitened([planes(frame) for frame in frames], factor)
+    return find(seen(white, min(white[0].shape)), [key], _CHECKED).payload == payload
 
 
 def on_white(image: Image.Image) -> Pixels:

@@ -1,14 +1,14 @@
-"""A picture as one tile: whitened, brought to the size at which the mark's tile has 64 pixels, and all tiles laid on each other.
+"""A picture as one tile: whitened, brought to the size at which a tile has 64 pixels, and all tiles laid on each other.
 
-What a mark must be told from is the picture itself, so that is taken away as far as can be: what changes slowly, and of the rest
-its local strength. What scale a picture has had since is seen without any key: what repeats has its power at multiples of one
-frequency (a comb), and how far these are apart says how large a tile is now.
+What a mark must be told from is the picture itself, so that is taken away as far as can be: what changes slowly, and of the
+rest its local strength. Which scale a picture was brought to since is seen without any key: what repeats has its power at
+multiples of one frequency (a comb), and how far these are apart says how large a tile is now.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Complex, Float, UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from daedal.safety.periodic_mark import PeriodicMark, View
@@ -16,7 +16,7 @@ from daedal.safety.periodic_mark import PeriodicMark, View
 Array = np.ndarray
 Plane = Float[Array, "height width"]
 TILE = 64
-"""Pixels of a side of a tile, of a picture whose shorter side is up to `CANONICAL`; a larger one is marked as if it were smaller."""
+"""Pixels of a side of a tile, in a picture whose shorter side has up to `CANONICAL`; a larger one is marked as if it had those."""
 CANONICAL = 512
 SMALL = 96
 """Pixels of the shorter side under which all of the mark is in the colours."""
@@ -28,6 +28,7 @@ _USUAL = (32, 48, 64, 72, 96, 128, 160, 192, 224, 256, 320, 384, 480, 512)
 _FINE = 9  # pixels around which slow changes are taken away
 _AROUND = 15  # pixels around that say how strong the picture is
 _FLOOR = 1.0
+_ENLARGED = 0.7
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Of red, green and blue (ITU-R BT.601)."""
 COLOUR = np.array([-0.5, 1, -0.5], dtype=np.float32)
@@ -78,11 +79,18 @@ def strength(plane: Plane) -> tuple[Plane, Plane]:
     return fast, np.sqrt(np.maximum(uniform_filter(np.square(fast), _AROUND), 0))
 
 
-def whitened(plane: Plane) -> Plane:
-    """What changes fast, as strong everywhere."""
-    fast, around = strength(plane)
-    white: Array = fast / (around + _FLOOR)
-    return white
+def whitened(frames: Sequence[Sequence[Plane]], factor: float = 1.0) -> list[Plane]:
+    """What changes fast in frames at another scale, as strong everywhere, and all frames laid on each other: a plane of
+    brightness, and one of colour where there is any."""
+    sums: list[Plane] = []
+    for number in range(max(map(len, frames))):
+        summed: Plane = np.zeros(1, dtype=np.float32)
+        for frame in frames:
+            if number < len(frame):
+                fast, around = strength(scaled(frame[number], factor))
+                summed = summed + fast / (around + _FLOOR)
+        sums.append(summed)
+    return sums
 
 
 def folded(plane: Plane) -> Plane:
@@ -105,52 +113,53 @@ def _view(mark: PeriodicMark, tile: Plane) -> View:
 
 
 def views(frames: Sequence[UInt8[Array, "height width 3"]]) -> list[View]:
-    """Frames of one size with every mark at each scale that they may have: their tiles laid on each other."""
+    """Frames of one size with every mark at each scale that they may have."""
     height, width = frames[0].shape[:2]
     first = min(1.0, _MOST / min(height, width), (_MOST_AREA / (height * width)) ** 0.5)
     shown = [[scaled(plane, first) for plane in planes(frame)] for frame in frames]
-    whites = [[whitened(plane) for plane in each] for each in shown]
-    short = min(shown[0][0].shape)
-    found = seen(whites, short)
-    for factor in _factors(short, whites):
-        again = [[whitened(scaled(plane, factor)) for plane in each] for each in shown]
+    white = whitened(shown)
+    short = min(white[0].shape)
+    found = seen(white, short)
+    for factor in _factors(short, white):
+        # Of what was enlarged much, other things change fast
+        again = whitened(shown, factor) if factor < _ENLARGED else [scaled(plane, factor) for plane in white]
         found += seen(again, short * factor)
     return found
 
 
-def seen(whites: Sequence[Sequence[Plane]], short: float) -> list[View]:
-    """Whitened frames with the marks that they may have: in the brightness, in the colour, and in both together."""
-    tiles = [sum(folded(each[number]) for each in whites if len(each) > number) for number in range(max(map(len, whites)))]
+def seen(white: Sequence[Plane], short: float) -> list[View]:
+    """What was whitened with the marks that it may have: in the brightness, in the colour, and in both together."""
+    tiles = [folded(plane) for plane in white]
     found = [_view(COARSE, tile) for tile in tiles]
     if len(found) == 2:
         found.append((COARSE, found[0][1] + found[1][1]))
     return found + ([_view(FINE, tile) for tile in tiles] if short < SMALL else [])
 
 
-def _factors(short: int, whites: Sequence[Sequence[Plane]]) -> list[float]:
+def _factors(short: int, white: Sequence[Plane]) -> list[float]:
     """Scales at which the tile may have its size, but 1: of the clearest combs, and of usual sizes."""
-    combed = [TILE / period for period in combs(whites)]
-    usual = [side / short for side in _USUAL if 1 / 8 <= side / short <= 2] if short < CANONICAL else [CANONICAL / short]
-    found = combed + sorted(usual, key=lambda factor: abs(np.log(factor)))
+    usual = (
+        [side / short for side in _USUAL if 1 / 8 <= side / short <= 2] if short < CANONICAL else [CANONICAL / short]
+    )
+    found = [TILE / period for period in combs(white)] + usual
     return [factor for factor in dict.fromkeys(found) if abs(factor - 1) > 1e-3]
 
 
-def combs(whites: Sequence[Sequence[Plane]], most: int = 3) -> list[float]:
+def combs(white: Sequence[Plane], most: int = 3) -> list[float]:
     """The periods in pixels at whose multiples there is the most power."""
     from scipy import fft
     from scipy.ndimage import uniform_filter
 
-    height, width = whites[0][0].shape
+    height, width = white[0].shape
     longest = min(_PERIODS[1], min(height, width) / 2)  # of what does not repeat there is no comb
     if longest <= _PERIODS[0]:
         return []
     size = fft.next_fast_len(height, real=True), fft.next_fast_len(width, real=True)
     window = (np.hanning(height)[:, None] * np.hanning(width)).astype(np.float32)
     power = 0.0
-    for number in range(max(map(len, whites))):
-        spectra = (fft.rfft2(each[number] * window, size) for each in whites if len(each) > number)
-        own = sum(np.square(np.abs(spectrum)) for spectrum in spectra)
-        power += np.minimum(own / (uniform_filter(own, 15, mode="wrap") + 1e-12), 8)
+    for plane in white:
+        own = np.square(np.abs(fft.rfft2(plane * window, size)))
+        power = power + np.minimum(own / (uniform_filter(own, 15, mode="wrap") + 1e-12), 8)
     step = 0.4 * _PERIODS[0] / (COARSE.harmonics[1].max() * max(height, width))
     periods = np.exp(np.arange(np.log(_PERIODS[0]), np.log(longest), step))
     rows, columns = (COARSE.harmonics[0] + TILE // 2) % TILE - TILE // 2, COARSE.harmonics[1]

@@ -1,8 +1,8 @@
 """The watermark of a sound: a keyed noise that repeats every second, in each band as much quieter as the sound there hides.
 
 - spread spectrum (Boney et al. 1996) from 300 to 7,000 Hz, as far as the rate goes
-- the level follows the sound's own, smoothed over the width of a critical band (Zwicker & Terhardt 1980) in windows of 32 ms: so
-  far below it a noise is masked, and where there is nothing to hide in nothing is added
+- 18 decibels below the sound's own level (15 where it is short), which is taken over the width of a critical band (Zwicker &
+  Terhardt 1980) in windows of 32 ms; where there is nothing to hide in nothing is added
 - 32 bits and where the second begins, by `periodic_mark.py`; its period is a second whatever the rate is
 
 What is played faster or slower, or said again by another voice, has no mark any more.
