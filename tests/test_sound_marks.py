@@ -196,7 +196,7 @@ def test_a_ring_is_found_in_its_noise_and_leaves_it_gaussian() -> None:
 
 def test_over_keys_ringed_noise_has_the_variance_of_noise() -> None:
     drawn = [
-        RingedNoise(1, 0, 1, key=WatermarkKey(number.to_bytes(32, "big"))).normal("prior", 1, 8, 8)
+        RingedNoise(number, 0, 1, key=WatermarkKey(number.to_bytes(32, "big"))).normal("prior", 1, 8, 8)
         for number in range(600)
     ]
     assert torch.allclose(torch.stack(drawn).var(0), torch.ones(1, 1, 8, 8), atol=0.25)

@@ -18,7 +18,7 @@ from daedal.safety.watermark_keys import WatermarkKey
 Frames = UInt8[np.ndarray, "time height width 3"]
 _LOOKED = 32
 """Frames that are looked at, evenly from all."""
-_MOST_PIXELS = 2**27
+_MOST_PIXELS = 2**26
 """Of a frame."""
 
 

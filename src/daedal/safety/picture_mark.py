@@ -10,7 +10,6 @@ the picture. What is found says who made a picture; nothing found says nothing.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -26,7 +25,6 @@ from daedal.safety.picture_tiles import (
     TILE,
     canonical,
     planes,
-    scaled,
     seen,
     strength,
     views,
@@ -39,14 +37,14 @@ Pixels = UInt8[Array, "height width 3"]
 SMALLEST = 32
 """Pixels of the shorter side of what is marked."""
 _LARGE = 384
-_RMS = {True: (2.0, 1.0), False: (2.8, 1.2)}
-"""Root mean square of brightness and colour in steps of 256, of what has `_LARGE` pixels a side and of what has not: together
-41.2 decibels, and 38.5."""
-_ALONE = 2.95
+_LARGE_RMS, _RMS, _ALONE = (2.0, 1.0), (2.8, 1.2), 2.95
+"""Root mean squares in steps of 256, in the brightness and in the colour: where the shorter side has `_LARGE` pixels (41.2
+decibels), where it has not (38.5), and in the colour alone."""
 _FLAT, _RICH = 2.0, 12.0  # detail between which the mark grows
-_MOST_PIXELS = 2**27
+_MOST_PIXELS = 2**26
 _CHECKED = 24
 """Views that are counted for what is checked after marking: about as many as a later search tries."""
+_ROWS = 256  # at once
 _MODES = ("L", "LA", "RGB", "RGBA", "P", "PA")
 
 
@@ -87,27 +85,27 @@ def add_mark(pixels: Pixels, key: WatermarkKey, payload: int, grey: bool = False
     from scipy.ndimage import uniform_filter
 
     factor = canonical(pixels.shape[:2])
-    luminance = scaled(planes(pixels)[0], factor)
+    luminance = planes(pixels, factor)[0]
     height, width = luminance.shape
     hides = np.clip(uniform_filter(strength(luminance)[1], 9), _FLAT, _RICH)
     hides *= min(1 / float(np.sqrt(np.mean(np.square(hides)))), 1 / _FLAT)
-    added = np.zeros((height, width, 3), dtype=np.float32)
-    for part in _parts(min(height, width), grey):
-        period = part.mark.period(key, payload).astype(np.float32)
-        tiles = np.tile(period, (-(-height // TILE), -(-width // TILE)))[:height, :width]
-        added += (part.rms * hides * tiles)[..., None] * part.direction
+    mark, colours = _how(min(height, width), grey)
+    period = mark.period(key, payload).astype(np.float32)
+    tiles = np.tile(period, (-(-height // TILE), -(-width // TILE)))[:height, :width]
+    added = hides * tiles
     if factor < 1:
-        size = pixels.shape[1::-1]
-        larger = (Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in np.moveaxis(added, 2, 0))
-        added = np.stack([np.asarray(plane) for plane in larger], axis=-1)
-    made: Array = np.clip(np.rint(pixels + added), 0, 255).astype(np.uint8)
+        added = np.asarray(Image.fromarray(added).resize(pixels.shape[1::-1], Image.Resampling.BICUBIC))
+    made = np.empty_like(pixels)
+    for start in range(0, len(pixels), _ROWS):
+        rows = slice(start, start + _ROWS)
+        made[rows] = np.clip(np.rint(pixels[rows] + added[rows, :, None] * colours), 0, 255)
     return made
 
 
 def readable(frames: Sequence[Pixels], key: WatermarkKey, payload: int) -> bool:
     """Whether the payload of marked frames can be read, as long as nothing happens to them."""
     factor = canonical(frames[0].shape[:2])
-    white = whitened([planes(frame) for frame in frames], factor)
+    white = whitened([planes(frame, factor) for frame in frames])
     return find(seen(white, min(white[0].shape)), [key], _CHECKED).payload == payload
 
 
@@ -118,22 +116,13 @@ def on_white(image: Image.Image) -> Pixels:
     return np.asarray(image.convert("RGB"))
 
 
-class _Part(NamedTuple):
-    """One of the marks of a picture: in which plane, along which direction of colours, and how strong."""
-
-    mark: PeriodicMark
-    plane: int
-    direction: Float[Array, " 3"]
-    rms: float
-
-
-def _parts(short: int, grey: bool) -> list[_Part]:
-    bright, colour = np.ones(3, dtype=np.float32), COLOUR * np.float32(2**0.5)
-    if short < SMALL:
-        return [_Part(FINE, 0, bright, _ALONE) if grey else _Part(FINE, 1, colour, _ALONE)]
-    in_brightness, in_colour = _RMS[short >= _LARGE]
-    coarse = _Part(COARSE, 0, bright, in_brightness)
-    return [coarse] if grey else [coarse, _Part(COARSE, 1, colour, in_colour)]
+def _how(short: int, grey: bool) -> tuple[PeriodicMark, Float[Array, " 3"]]:
+    """The mark of a picture whose shorter side has so many pixels, and how much of it red, green and blue get."""
+    mark = FINE if short < SMALL else COARSE
+    bright, coloured = (0.0, _ALONE) if short < SMALL else _LARGE_RMS if short >= _LARGE else _RMS
+    if grey:
+        bright, coloured = bright or coloured, 0.0
+    return mark, (bright + coloured * 2**0.5 * COLOUR).astype(np.float32)
 
 
 def _as_before(marked: Image.Image, image: Image.Image) -> Image.Image:

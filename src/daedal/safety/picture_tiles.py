@@ -16,7 +16,7 @@ from daedal.safety.periodic_mark import PeriodicMark, View
 Array = np.ndarray
 Plane = Float[Array, "height width"]
 TILE = 64
-"""Pixels of a side of a tile, in a picture whose shorter side has up to `CANONICAL`; a larger one is marked as if it had those."""
+"""Pixels of a side of a tile, in a picture whose shorter side has at most `CANONICAL`; a larger one is marked likewise."""
 CANONICAL = 512
 SMALL = 96
 """Pixels of the shorter side under which all of the mark is in the colours."""
@@ -49,11 +49,15 @@ FINE = _mark("spread-small-picture/1", 3.5, 22.5)
 """For little room, with more to lose."""
 
 
-def planes(pixels: UInt8[Array, "height width 3"]) -> list[Plane]:
-    """Brightness, and where there is any, the colour that is marked."""
+def planes(pixels: UInt8[Array, "height width 3"], factor: float = 1.0) -> list[Plane]:
+    """Brightness, and where there is any, the colour that is marked; at another scale."""
+    whole = int(1 / factor)
+    if whole > 1:
+        pixels = np.asarray(Image.fromarray(pixels).reduce(whole))
+    factor *= max(1, whole)
     brightness = pixels @ LUMINANCE
     grey = np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 1], pixels[..., 2])
-    return [brightness] if grey else [brightness, pixels @ COLOUR]
+    return [scaled(plane, factor) for plane in ([brightness] if grey else [brightness, pixels @ COLOUR])]
 
 
 def scaled(plane: Plane, factor: float) -> Plane:
@@ -116,7 +120,7 @@ def views(frames: Sequence[UInt8[Array, "height width 3"]]) -> list[View]:
     """Frames of one size with every mark at each scale that they may have."""
     height, width = frames[0].shape[:2]
     first = min(1.0, _MOST / min(height, width), (_MOST_AREA / (height * width)) ** 0.5)
-    shown = [[scaled(plane, first) for plane in planes(frame)] for frame in frames]
+    shown = [planes(frame, first) for frame in frames]
     white = whitened(shown)
     short = min(white[0].shape)
     found = seen(white, short)
