@@ -57,7 +57,7 @@ class PeriodicMark:
     def spectrum(self, key: WatermarkKey, payload: int) -> Complex[Array, " harmonics"]:
         """The harmonics of a mark, of mean power 2."""
         pilot, *carriers = self.carriers(key)
-        made = np.sqrt(self.pilot) * pilot
+        made: Array = np.sqrt(self.pilot) * pilot
         share = np.sqrt((1 - self.pilot) / len(carriers))
         for carrier, symbol in zip(carriers, symbols_of(payload, self.bits), strict=True):
             sign, place = symbol & 1, np.unravel_index(symbol >> 1, self.slots)
@@ -68,7 +68,8 @@ class PeriodicMark:
     def period(self, key: WatermarkKey, payload: int) -> Float[Array, "*shape"]:
         """One period of a mark, with a root mean square of 1."""
         made = self.synthesis(self.spectrum(key, payload))
-        return made / np.sqrt(np.mean(np.square(made)))
+        made /= np.sqrt(np.mean(np.square(made)))
+        return made
 
     def synthesis(self, spectrum: Complex[Array, " harmonics"]) -> Float[Array, "*shape"]:
         """The real part of the sum of harmonics at all places of a period."""

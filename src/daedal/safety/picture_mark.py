@@ -41,6 +41,7 @@ _LARGE_RMS, _RMS, _ALONE = (2.0, 1.0), (2.8, 1.2), 2.95
 """Root mean squares in steps of 256, in the brightness and in the colour: where the shorter side has `_LARGE` pixels (41.2
 decibels), where it has not (38.5), and in the colour alone."""
 _FLAT, _RICH = 2.0, 12.0  # detail between which the mark grows
+_BORDER = 11  # pixels
 _MOST_PIXELS = 2**26
 _CHECKED = 24
 """Views that are counted for what is checked after marking: about as many as a later search tries."""
@@ -82,12 +83,13 @@ def add_mark(pixels: Pixels, key: WatermarkKey, payload: int, grey: bool = False
     Args:
         grey: whether they must stay grey.
     """
-    from scipy.ndimage import uniform_filter
+    from scipy.ndimage import minimum_filter, uniform_filter
 
     factor = canonical(pixels.shape[:2])
     luminance = planes(pixels, factor)[0]
     height, width = luminance.shape
-    hides = np.clip(uniform_filter(strength(luminance)[1], 9), _FLAT, _RICH)
+    inside = minimum_filter(strength(luminance)[1], _BORDER)  # a flat ground beside an edge hides nothing
+    hides = np.clip(uniform_filter(inside, _BORDER), _FLAT, _RICH)
     hides *= min(1 / float(np.sqrt(np.mean(np.square(hides)))), 1 / _FLAT)
     mark, colours = _how(min(height, width), grey)
     period = mark.period(key, payload).astype(np.float32)
