@@ -11,8 +11,8 @@ from jaxtyping import UInt8
 
 from daedal.safety.mark_finding import MarkFinding
 from daedal.safety.periodic_mark import find
-from daedal.safety.picture_mark import SMALLEST, add_mark, readable
-from daedal.safety.picture_tiles import COARSE, views
+from daedal.safety.picture_mark import add_mark, readable
+from daedal.safety.picture_tiles import COARSE, SMALLEST, views
 from daedal.safety.watermark_keys import WatermarkKey
 
 Frames = UInt8[np.ndarray, "time height width 3"]

@@ -22,6 +22,7 @@ from daedal.safety.picture_tiles import (
     COLOUR,
     FINE,
     SMALL,
+    SMALLEST,
     TILE,
     canonical,
     planes,
@@ -34,10 +35,8 @@ from daedal.safety.watermark_keys import WatermarkKey
 
 Array = np.ndarray
 Pixels = UInt8[Array, "height width 3"]
-SMALLEST = 32
-"""Pixels of the shorter side of what is marked."""
 _LARGE = 384
-_LARGE_RMS, _RMS, _ALONE = (2.0, 1.0), (2.8, 1.2), 2.95
+_LARGE_RMS, _RMS, _ALONE = (2.0, 1.0), (2.8, 1.2), 3.0
 """Root mean squares in steps of 256, in the brightness and in the colour: where the shorter side has `_LARGE` pixels (41.2
 decibels), where it has not (38.5), and in the colour alone."""
 _FLAT, _RICH = 2.0, 12.0  # detail between which the mark grows
@@ -90,13 +89,21 @@ def add_mark(pixels: Pixels, key: WatermarkKey, payload: int, grey: bool = False
     height, width = luminance.shape
     inside = minimum_filter(strength(luminance)[1], _BORDER)  # a flat ground beside an edge hides nothing
     hides = np.clip(uniform_filter(inside, _BORDER), _FLAT, _RICH)
-    hides *= min(1 / float(np.sqrt(np.mean(np.square(hides)))), 1 / _FLAT)
     mark, colours = _how(min(height, width), grey)
-    period = mark.period(key, payload).astype(np.float32)
-    tiles = np.tile(period, (-(-height // TILE), -(-width // TILE)))[:height, :width]
-    added = hides * tiles
+    tiles = np.tile(mark.period(key, payload).astype(np.float32), (-(-height // TILE), -(-width // TILE)))
+    added = hides * tiles[:height, :width]
+    added /= np.sqrt(np.mean(np.square(added)))
     if factor < 1:
         added = np.asarray(Image.fromarray(added).resize(pixels.shape[1::-1], Image.Resampling.BICUBIC))
+    made = _sum(pixels, added, colours)
+    if min(height, width) < SMALL:  # what black and white cut off is made up for by the rest
+        kept = np.sqrt(np.mean(np.square(made.astype(np.float32) - pixels)))
+        made = _sum(pixels, added, colours * float(np.sqrt(np.mean(np.square(colours))) / max(kept, 1)))
+    return made
+
+
+def _sum(pixels: Pixels, added: Float[Array, "height width"], colours: Float[Array, " 3"]) -> Pixels:
+    """Pixels with so much of each colour added."""
     made = np.empty_like(pixels)
     for start in range(0, len(pixels), _ROWS):
         rows = slice(start, start + _ROWS)

@@ -18,6 +18,8 @@ Plane = Float[Array, "height width"]
 TILE = 64
 """Pixels of a side of a tile, in a picture whose shorter side has at most `CANONICAL`; a larger one is marked likewise."""
 CANONICAL = 512
+SMALLEST = 32
+"""Pixels of the shorter side of what is marked."""
 SMALL = 96
 """Pixels of the shorter side under which all of the mark is in the colours."""
 _MOST = 768  # pixels of the shorter side that are looked at
@@ -25,6 +27,8 @@ _MOST_AREA = 2**21
 _PERIODS = (30.0, 165.0)  # pixels of a tile that are searched for
 _USUAL = (32, 48, 64, 72, 96, 128, 160, 192, 224, 256, 320, 384, 480, 512)
 """Sides that pictures are made with: what has been made larger or smaller as a whole had one of these."""
+_TIMES = (2, 3, 4, 5, 6, 8)
+"""By how much small ones are enlarged to be seen."""
 _FINE = 9  # pixels around which slow changes are taken away
 _AROUND = 15  # pixels around that say how strong the picture is
 _FLOOR = 1.0
@@ -145,6 +149,7 @@ def _factors(short: int, white: Sequence[Plane]) -> list[float]:
     usual = (
         [side / short for side in _USUAL if 1 / 8 <= side / short <= 2] if short < CANONICAL else [CANONICAL / short]
     )
+    usual += [1 / times for times in _TIMES if SMALLEST <= short / times < SMALL]
     found = [TILE / period for period in combs(white)] + usual
     return [factor for factor in dict.fromkeys(found) if abs(factor - 1) > 1e-3]
 
