@@ -45,11 +45,11 @@ def find_clip_mark(frames: Frames, keys: Sequence[WatermarkKey]) -> MarkFinding 
     return find(views(_some(frames)), keys)
 
 
-def _some(frames: Frames) -> Frames:
-    return frames[np.unique(np.linspace(0, len(frames) - 1, _LOOKED).astype(int))]
+def _some(frames: Frames) -> list[np.ndarray]:
+    return list(frames[np.unique(np.linspace(0, len(frames) - 1, _LOOKED).astype(int))])
 
 
 def _fits(frames: Frames, least: int) -> bool:
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not len(frames):
         return False
-    return min(frames.shape[1:3]) >= least and frames.shape[1] * frames.shape[2] <= _MOST_PIXELS
+    return bool(min(frames.shape[1:3]) >= least and frames.shape[1] * frames.shape[2] <= _MOST_PIXELS)

@@ -165,7 +165,7 @@ def combs(white: Sequence[Plane], most: int = 3) -> list[float]:
         return []
     size = fft.next_fast_len(height, real=True), fft.next_fast_len(width, real=True)
     window = (np.hanning(height)[:, None] * np.hanning(width)).astype(np.float32)
-    power = 0.0
+    power: Array = np.zeros(1, dtype=np.float32)
     for plane in white:
         own = np.square(np.abs(fft.rfft2(plane * window, size)))
         power = power + np.minimum(own / (uniform_filter(own, 15, mode="wrap") + 1e-12), 8)

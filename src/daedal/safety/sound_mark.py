@@ -29,7 +29,7 @@ _WINDOW = 0.016  # seconds, half of a window
 _QUIET = 3e-5
 """90 decibels under full scale there is nothing to hide in."""
 _PART = 20  # seconds that are looked at alone, where there are more
-_LONGEST = 3600  # seconds
+_LONGEST = 1200  # seconds that are marked, and that are looked at
 _ROWS = 256  # windows at once
 _CHECKED = 2
 
@@ -48,12 +48,13 @@ def mark_sound(
     """Samples from -1 to 1 with the mark of a key and 32 bits of payload, the same in every channel.
 
     Returns:
-        None where it would not be found again: what is shorter than one to four seconds, or mostly silent.
+        None where it would not be found again: what is shorter than a second or two, or mostly silent; and of more than 20
+        minutes.
     """
     if not _fits(samples, rate):
         return None
     columns = np.asarray(samples, dtype=np.float32).reshape(len(samples), -1)
-    noise = _second(_within(WIDE, rate), rate, key, payload)
+    noise = _second(_widest(rate), rate, key, payload)
     marks = np.stack([_hidden(column, noise, rate) for column in columns.T], axis=1)
     for below in _BELOW:
         made = np.clip(columns + 10 ** (-below / 20) * marks, -1, 1).astype(np.float32)
@@ -68,8 +69,9 @@ def find_sound_mark(
     """Whether a sound, or a part of it, has the mark of one of the keys; None without keys."""
     if not keys:
         return None
+    samples = samples[: int(rate * _LONGEST)]
     if not _fits(samples, rate):
-        return MarkFinding(scheme=WIDE.scheme, key=keys[0].id, p_value=None, note="too short or too long to be judged")
+        return MarkFinding(scheme=WIDE.scheme, key=keys[0].id, p_value=None, note="too short to be judged, or no sound")
     return find(_views(samples, rate), keys)
 
 
@@ -79,9 +81,9 @@ def _fits(samples: Array, rate: int) -> bool:
     return whole and rate / 4 <= len(samples) <= rate * _LONGEST and bool(np.isfinite(samples).all())
 
 
-def _within(mark: PeriodicMark, rate: int) -> PeriodicMark:
-    """The part of a mark for which a rate has room."""
-    return NARROW if rate * _USED < _WIDE and mark is WIDE else mark
+def _widest(rate: int) -> PeriodicMark:
+    """The mark for which a rate has room."""
+    return WIDE if rate * _USED >= _WIDE else NARROW
 
 
 def _views(samples: Float[Array, "samples *channels"], rate: int) -> list[View]:
@@ -90,7 +92,7 @@ def _views(samples: Float[Array, "samples *channels"], rate: int) -> list[View]:
     parts = [white]
     if len(white) > 2 * _PART * rate:
         parts += [white[start : start + _PART * rate] for start in range(0, len(white), _PART * rate)]
-    marks = {id(mark): mark for mark in (NARROW, _within(WIDE, rate))}.values()
+    marks = [NARROW, WIDE] if _widest(rate) is WIDE else [NARROW]
     return [(mark, _harmonics(mark, part, rate)) for part in parts for mark in marks]
 
 
@@ -161,5 +163,5 @@ def _sewn(spectra: Iterator[Array], half: int) -> Iterator[Float[Array, " some"]
         starts = np.concatenate([before[None], windows[:-1, half:]])
         made = (windows[:, :half] + starts).ravel()
         before = windows[-1, half:]
-        yield made[half:] if first else made
+        yield (made[half:] if first else made).astype(np.float32)
         first = False
