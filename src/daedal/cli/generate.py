@@ -20,6 +20,7 @@ from daedal.cli.drawing import (
     tell_prompts,
 )
 from daedal.cli.filming import ClipFlags, make_clips
+from daedal.cli.marking import Marks, marking
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Sampling, sampling
 from daedal.cli.speaking import draw_sounds, speak
@@ -30,6 +31,7 @@ from daedal.models.image_sampling import ImageSampling
 if TYPE_CHECKING:
     from daedal.inference.completion import Completion
     from daedal.inference.generator import Generator
+    from daedal.safety.marking import Marking
 
 _GROUP = "Pictures"
 _PICTURES = 16
@@ -62,6 +64,7 @@ def generate(
     tunes: Annotated[TuneFlags | None, fields("Tunes")] = None,
     speaker: Annotated[str | None, Parameter(group="Sounds")] = None,
     clips: Annotated[ClipFlags | None, fields("Clips")] = None,
+    marks: Marks = None,
 ) -> None:
     """Write text, draw pictures, compose tunes, speak or make clips, with a trained model.
 
@@ -120,10 +123,12 @@ def generate(
     if unable := [name for name in asked if name not in maker.takes]:
         written = ", ".join(f"--{_OTHERWISE.get(name, name).replace('_', '-')}" for name in unable)
         raise DaedalError(f"{model} {maker.does}: {written} can do nothing here", "Leave it out")
-    maker.make(generator, model, n, asked, json)
+    maker.make(generator, model, n, asked, json, marking(marks, model))
 
 
-def _draw(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+def _draw(
+    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking"
+) -> None:
     """Draw pictures, or draw one anew."""
     label, prompt = asked.pop("class", None), asked.pop("prompt", None)
     image, mask = asked.pop("image", None), asked.pop("mask", None)
@@ -137,7 +142,7 @@ def _draw(generator: "Generator", run: str, n: int | None, asked: dict[str, Any]
     if n is None:
         n = max(_PICTURES, *(len(one or ()) for one in several.values()))
     require_turns(n, several, "Ask for at least -n {}")
-    destination = Destination(asked.pop("out", None), f"samples-{run_name(run)}", asked.pop("replace", False))
+    destination = Destination(asked.pop("out", None), f"samples-{run_name(run)}", asked.pop("replace", False), marking)
     destination.expect(n, generator, columns)
     tell_prompts(generator, prompt)
     with drawing() as progress:
@@ -150,7 +155,9 @@ def _draw(generator: "Generator", run: str, n: int | None, asked: dict[str, Any]
     tell(pictures, destination.write(pictures, columns), destination, json)
 
 
-def _write(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+def _write(
+    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking"
+) -> None:
     """Go on from prompts; what a single one becomes is shown as it is written."""
     n, prompts = 1 if n is None else n, asked.pop("prompt", [""])
     how = {name: value for name, value in asked.items() if name != "quantize"}  # as which it was opened
@@ -185,12 +192,13 @@ class Maker(NamedTuple):
     Attributes:
         does: what they do, as a sentence goes on.
         takes: the options that they heed.
-        make: does it: given the model, its name, how many are asked for, the options, and whether JSON is printed.
+        make: does it: given the model, its name, how many are asked for, the options, whether JSON is printed, and how what
+            is written is marked.
     """
 
     does: str
     takes: frozenset[str]
-    make: "Callable[[Generator, str, int | None, dict[str, Any], bool], None]"
+    make: "Callable[[Generator, str, int | None, dict[str, Any], bool, Marking], None]"
 
 
 _CHANCE = frozenset(("temperature", "top_k", "seed"))
