@@ -12,6 +12,7 @@ from daedal.cli import console
 from daedal.cli.composing import TuneFlags, compose
 from daedal.cli.drawing import (
     Destination,
+    check_place,
     drawing,
     open_judge,
     require_turns,
@@ -97,8 +98,8 @@ def generate(
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. Of tunes a file for one
         (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound; of speech .wav, .flac, .ogg, .opus or .mp3, or
-        .png for a spectrogram, or a folder; of clips .gif, .webp, .mp4, or .png for rows of frames, or a folder.
-        [default: a new file or folder here]
+        .png for a spectrogram, or a folder; of clips .gif, .webp, .mp4, or .png for rows of frames, or a folder; of one text
+        its file. [default: a new file or folder here; a text is printed]
     columns
         Pictures side by side on the sheet. [default: as many as rows]
     replace
@@ -160,11 +161,19 @@ def _write(
 ) -> None:
     """Go on from prompts; what a single one becomes is shown as it is written."""
     n, prompts = 1 if n is None else n, asked.pop("prompt", [""])
+    out, replace = asked.pop("out", None), asked.pop("replace", False)
+    if out is not None:
+        if n * len(prompts) != 1:
+            raise DaedalError(f"{out} holds one text, and {n * len(prompts)} are asked for", "Leave --out out")
+        check_place(out, replace, folder=False)
     how = {name: value for name, value in asked.items() if name != "quantize"}  # as which it was opened
-    if n == 1 and len(prompts) == 1 and not json and sys.stdout.isatty():
+    if n == 1 and len(prompts) == 1 and out is None and not json and sys.stdout.isatty():
         _stream(generator, prompts[0], how)
         return
     completions = generator.generate(prompts, n=n, **how)
+    if out is not None:
+        completions[0].save(out, marking)
+        return
     if json:
         console.show_json([completion.model_dump(mode="json") for completion in completions])
     else:
@@ -211,7 +220,7 @@ _PICTURE = Maker(
     | {*ImageSampling.model_fields},
     _draw,
 )
-_TEXT = {"prompt", "quantize", "logit_bias"} | {*SamplingOptions.model_fields}
+_TEXT = _FILES | {"prompt", "quantize", "logit_bias"} | {*SamplingOptions.model_fields}
 MAKERS = {
     "speak": Maker(
         "speaks", _CHANCE | _FILES | {"prompt", "speaker", "begin", "seconds"} | {*ImageSampling.model_fields}, speak

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from daedal.cli.console import note
+from daedal.cli.options import Switch
 from daedal.errors import DaedalError
 from daedal.inference.sampling import Quantize
 
@@ -44,6 +45,10 @@ def serve(
     max_waiting: int = 256,
     idle_minutes: float = 30.0,
     drain_seconds: float = 30.0,
+    no_watermark: Switch = False,
+    unsigned: Switch = False,
+    no_ledger: Switch = False,
+    certificate: Path | None = None,
 ) -> None:
     """Serve models to whatever speaks the OpenAI API: text, images, speech, music, videos and embeddings of your own.
 
@@ -84,7 +89,16 @@ def serve(
         A model that was loaded on demand is unloaded after so long without use; 0 for never.
     drain_seconds
         What is under way has so long to finish when the server is told to stop.
+    no_watermark
+        Put no watermark into what models make.
+    unsigned
+        Sign nothing: no C2PA manifest, no statement in a header.
+    no_ledger
+        Note nothing in the ledger of this installation. Texts are never noted.
+    certificate
+        A PEM file with a chain of certificates and its private key, which signs in place of this installation's own.
     """
+    from daedal.safety.marking import Marking
     from daedal.serving import log
     from daedal.serving.server import serve as run
 
@@ -115,8 +129,15 @@ def serve(
         "waiting": max_waiting,
         "idle": idle_minutes,
         "drain": drain_seconds,
+        "watermark": not no_watermark,
+        "signed": not unsigned,
+        "noted": not no_ledger,
+        "certificate": certificate,
     }
     settings = _settings(values)
+    Marking.of_installation(  # whatever is wrong with keys and certificates is told now
+        watermark=settings.watermark, signed=settings.signed, noted=settings.noted, certificate=certificate
+    )
     log.begin()
     moderates = "" if moderator is None else _moderates(moderator, named.get(moderator), models, meant)
     run(settings, lambda address: note(moderates + _greeting(address, named, models, keys is not None)))

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from daedal.codecs import sheet
 from daedal.codecs.sheet import enlarged, visible_scale
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, make_folder, read_json, write_json, write_text
+from daedal.files import make_folder, read_json, write_json, write_text
 from daedal.inference.provenance import PictureProvenance
 from daedal.safety.marking import Marked, Marking
 

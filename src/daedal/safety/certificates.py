@@ -1,13 +1,14 @@
 """The certificate that this installation signs with: a chain of its own, made once, or one that a person was given.
 
-Our own is a root and a leaf below it (X.509, RFC 5280; ECDSA on P-256). It names nobody: its subject is a number drawn by lot, so
-that what is signed can be told from what others sign and from nothing else. The leaf has what C2PA asks of a signer: the key
-usage digitalSignature and the extended use of documents and mail. When it nears its end the root signs another.
+Our own is a root and a leaf below it (X.509, RFC 5280; ECDSA on P-256). It names nobody: its subject is a number drawn by lot,
+which tells what is signed here from what others sign, and nothing else. The leaf has what C2PA asks of a signer: the key usage
+digitalSignature and the extended use emailProtection. When it nears its end the root signs another.
 
 The private keys lie in one file of the installation's folder, which only the owner may read; no text form shows them.
 """
 
 import datetime
+import itertools
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -147,7 +148,7 @@ def chains_to(chain: "Sequence[Certificate]", root: "Certificate") -> bool:
 
     links = [*chain, root] if chain[-1] != root else list(chain)
     try:
-        for below, above in zip(links, links[1:], strict=False):
+        for below, above in itertools.pairwise(links):
             below.verify_directly_issued_by(above)
             if below != above and not above.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
                 return False

@@ -1,6 +1,6 @@
 """What is said of an artifact when it is signed and noted: a number of its own, the model, and what may be known of the prompt.
 
-It is made of the record that the artifact carries (`daedal.inference.provenance`), so that signature, ledger and file say the same.
+It is made of the record that the artifact carries (`daedal.inference.provenance`): signature, ledger and file say the same.
 """
 
 import datetime

@@ -1,12 +1,12 @@
 """The ledger of what this installation made: a file of SQLite that only grows, whose rows are chained by their hashes.
 
-Each row commits to one before it: `chain[n] = SHA-256(chain[n-1] || digest[n])`, where `digest[n]` is the hash of all that row n
-says. A row that was changed, taken out or put in breaks the chain. What is purged loses all that it said and keeps its digest
+Each row commits to the one before it: `chain[n] = SHA-256(chain[n-1] || digest[n])`, where `digest[n]` is the hash of what row
+n says. A row that was changed, taken out or put in breaks the chain. What is purged loses all that it said and keeps its digest
 (with the id, which is drawn by lot, nobody guesses what it was), and a row of its own says which and when; so the chain holds.
 Whoever may write the file can write it anew from a row on: note `head` elsewhere to know.
 
-No prompt, no text and no picture is in it: hashes and likenesses (`daedal.safety.likeness`), the model, the time, and whose key of a
-server asked.
+No prompt, no text and no picture is in it: hashes and likenesses (`daedal.safety.likeness`), the model, the time, and whose key
+of a server asked.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """What an artifact gets on its way out: a watermark, a signature, and a row in the ledger.
 
-Whatever writes an artifact takes a `Marking`, or None to write it bare. Order matters: the watermark goes into the picture or the
-sound, which is then encoded; the manifest is bound to the bytes of the file; the ledger notes the file as it is given away. All
-three say the same id, the watermark its first 32 bits.
+Whatever writes an artifact takes a `Marking`, or None to write it bare. Order matters: the watermark goes into the picture or
+the sound, which is then encoded; the manifest is bound to the bytes of the file; the ledger notes the file as it is given away.
+All three say the same id, the watermark its first 32 bits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -146,6 +146,21 @@ class Marking:
                 claim = claim.marked(SOUND_MARK, self.key.id)
         return self._finished(claim, "sound", encode(samples), end, lambda: {"bits": likeness.of_sound(samples)})
 
+    def passages(self, record: Mapping[str, Any], rate: int) -> Callable[[np.ndarray], np.ndarray]:
+        """Puts a watermark into the passages of a sound that is sent while it is being made; all of them say the same. What is
+        sent so is neither signed nor noted: its bytes are gone before they are known."""
+        claim, key = self._claim(record), self.key
+
+        def mark(samples: np.ndarray) -> np.ndarray:
+            if key is None:
+                return samples
+            from daedal.safety.sound_mark import mark_sound
+
+            marked = mark_sound(samples, rate, key, claim.payload)
+            return samples if marked is None else marked
+
+        return mark
+
     def clip(
         self,
         frames: Sequence[Image.Image],
@@ -171,7 +186,7 @@ class Marking:
 
     def text(self, text: str, record: Mapping[str, Any], end: str = ".txt") -> Marked:
         """A text as a file; its watermark was put in while it was written."""
-        data = text.encode("utf-8", "replace")
+        data = text.encode("utf-8", "backslashreplace")
         return self._finished(self._claim(record), "text", data, end, lambda: {"words": likeness.of_text(text)})
 
     # -- what they share -------------------------------------------------------------------------------------------------
@@ -182,7 +197,7 @@ class Marking:
     def _finished(
         self, claim: Claim, kind: Kind, data: bytes, end: str, alike: Callable[[], dict[str, bytes | None]]
     ) -> Marked:
-        media_type, beside = TYPES[end], None
+        media_type, beside = TYPES.get(end, "text/plain"), None
         if self.signer is not None and media_type in SIGNED:
             data = self.signer.sign(data, media_type, claim)
         elif self.signer is not None:

@@ -1,8 +1,8 @@
 """Statements beside files: what C2PA cannot be put into (text, MIDI, OGG, BMP) is signed in a small file of its own.
 
-`story.txt` is stated in `story.txt.signed.json`: a JSON Web Signature (RFC 7515, flattened) over the SHA-256 of the file and the
-same claim that a manifest has, with the chain of certificates in its header (`x5c`). Any library of JOSE reads it. A server sends
-it in the header `x-daedal-statement`, in the compact form.
+`story.txt` has `story.txt.signed.json`: a JSON Web Signature (RFC 7515, flattened) over the SHA-256 of the file and the same
+claim that a manifest has, with the chain of certificates in its header (`x5c`). Any library of JOSE reads it. A server sends it
+in the header `x-daedal-statement`, in the compact form.
 """
 
 import base64

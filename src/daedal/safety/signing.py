@@ -1,8 +1,8 @@
-"""Signatures inside of files, as C2PA has them (specification 2.2, by `c2pa-python`): what is said of an artifact, bound to its very
-bytes, and read again.
+"""Signatures inside of files, as C2PA has them (by `c2pa-python`): what is said of an artifact, bound to its very bytes, and how
+it is read again.
 
-Nothing of it asks the network: no time stamp, no revocation list, no remote manifest. There is no thumbnail: a manifest takes about
-4 KB. What was signed by this installation is told from what somebody else signed by the root of the certificate alone.
+Nothing of it asks the network: no time stamp, no revocation list, no remote manifest. There is no thumbnail: a manifest takes
+about 4 KB. What was signed by this installation is told from what somebody else signed by the root of the certificate alone.
 """
 
 import io

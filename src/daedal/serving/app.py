@@ -115,5 +115,6 @@ def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
             "x-daedal-unused",
             "x-daedal-seed",
             "x-daedal-listener",
+            "x-daedal-statement",
         ],
     )
