@@ -25,10 +25,12 @@ from daedal.api.prompts import (
     show_tasks,
     tasks,
 )
+from daedal.api.safety import check_ledger, purge_ledger, verify
 
 __all__ = [
     "ask",
     "build_data",
+    "check_ledger",
     "code_tasks",
     "compare",
     "complete",
@@ -43,9 +45,11 @@ __all__ = [
     "of_pictures",
     "prompt_search",
     "prompt_test",
+    "purge_ledger",
     "resume",
     "show_tasks",
     "tasks",
     "train",
     "use_fastest_threads",
+    "verify",
 ]

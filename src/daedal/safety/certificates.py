@@ -132,6 +132,20 @@ def read_certificate(path: Path) -> SigningCertificate:
     return certificate
 
 
+def read_anchors(path: Path) -> bytes:
+    """Certificates whose signatures a person trusts, in PEM.
+
+    Raises:
+        DaedalError: the file cannot be read, or holds none.
+    """
+    from cryptography import x509
+
+    try:
+        return b"".join(map(_pem, x509.load_pem_x509_certificates(read_bytes(path, _LARGEST))))
+    except ValueError:
+        raise DaedalError(f"{path} holds no certificate", "Give certificates in PEM") from None
+
+
 def name_of(certificate: "Certificate") -> str:
     """Whom a certificate speaks for: the organisation, else the common name."""
     from cryptography.x509.oid import NameOID

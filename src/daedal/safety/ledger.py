@@ -182,6 +182,17 @@ class Ledger:
             first.setdefault(match.entry.id, match)
         return list(first.values())
 
+    def models(self, kind: Kind) -> list[str]:
+        """The names of models that made something of a kind, the latest first.
+
+        Raises:
+            DaedalError: the ledger cannot be read, or is damaged.
+        """
+        query = "SELECT said FROM rows WHERE said LIKE ? ORDER BY number DESC LIMIT 1000"
+        with self._open() as rows:
+            found = [_entry(said).model for (said,) in rows.execute(query, (f'%"kind":"{kind}"%',))]
+        return list(dict.fromkeys(found))
+
     def purge(self, owner: str) -> Purge:
         """Take out all that rows say of what a key of a server asked for; the chain stays whole.
 

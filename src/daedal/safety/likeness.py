@@ -7,6 +7,8 @@
 How often strangers look alike so is no matter of coins: docs/provenance.md has it measured.
 """
 
+from functools import cache
+
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
@@ -57,12 +59,17 @@ def of_text(text: str) -> bytes | None:
 
 
 def _of_grid(values: Float[Array, "32 32"]) -> bytes | None:
-    from scipy.fft import dctn
-
     if np.ptp(values) < _FLAT:
         return None
-    low = dctn(values, norm="ortho")[:_LOW, :_LOW].ravel()
+    low = (_cosines() @ values @ _cosines().T).ravel()
     return np.packbits(low > np.median(low[1:])).tobytes()
+
+
+@cache
+def _cosines() -> Float[Array, "8 32"]:
+    """The lowest frequencies of a cosine transform (DCT-II)."""
+    waves: Array = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))
+    return waves
 
 
 def bits_apart(one: bytes, others: UInt8[Array, "several 8"]) -> Array:

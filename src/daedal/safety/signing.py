@@ -1,4 +1,4 @@
-"""Signatures inside of files, as C2PA has them (by `c2pa-python`): what is said of an artifact, bound to its very bytes, and how
+"""Signatures inside of files, as C2PA has them (`c2pa-python`): what is said of an artifact, bound to its very bytes, and how
 it is read again.
 
 Nothing of it asks the network: no time stamp, no revocation list, no remote manifest. There is no thumbnail: a manifest takes

@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daedal.errors import DaedalError
-from daedal.serving import audio, files, health, images, openapi, texts, videos
+from daedal.serving import audio, files, health, images, openapi, provenance_checks, texts, videos
 from daedal.serving.access import Guard, is_loopback
 from daedal.serving.addressing import Addressing
 from daedal.serving.envelope import Answers, Envelope
@@ -60,6 +60,7 @@ class Application:
                 *images.routes,
                 *audio.routes,
                 *videos.routes,
+                *provenance_checks.routes,
                 *openapi.routes,
             ],
             lifespan=self._lifespan,

@@ -79,6 +79,7 @@ _FORMS: dict[str, tuple[dict[str, JsonSchemaValue], list[str]]] = {
     "POST /v1/images/variations": ({"image": _FILE}, ["image"]),
     "POST /v1/audio/transcriptions": ({"file": _FILE}, ["file"]),
     "POST /v1/videos": ({"input_reference": _FILE}, []),
+    "POST /v1/content_provenance_checks": ({"file": _FILE}, ["file"]),
     "POST /v1/files": (
         {
             "file": _FILE,
