@@ -123,7 +123,7 @@ def picture_file(
     kind = FORMATS[end]
 
     def encode(image: Image.Image) -> bytes:
-        options = dict(_LOSSLESS.get(kind, {})) if quality is None else {"quality": quality}
+        options: dict[str, Any] = dict(_LOSSLESS.get(kind, {})) if quality is None else {"quality": quality}
         if kind == "PNG":
             options["pnginfo"] = _told(record)
         buffer = io.BytesIO()

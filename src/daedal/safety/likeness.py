@@ -74,7 +74,8 @@ def _cosines() -> Float[Array, "8 32"]:
 
 def bits_apart(one: bytes, others: UInt8[Array, "several 8"]) -> Array:
     """How many of 64 bits differ from each of several."""
-    return np.bitwise_count(np.frombuffer(one, dtype=np.uint64) ^ others.view(np.uint64)[:, 0]).astype(np.int64)
+    far: Array = np.bitwise_count(np.frombuffer(one, dtype=np.uint64) ^ others.view(np.uint64)[:, 0]).astype(np.int64)
+    return far
 
 
 def words_shared(one: bytes, others: UInt8[Array, "several 128"]) -> Float[Array, " several"]:

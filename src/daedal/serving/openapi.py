@@ -67,6 +67,7 @@ TAKES: dict[str, type[base.Request] | None] = {
     "POST /v1/messages": messages.MessageRequest,
     "POST /v1/messages/count_tokens": messages.CountRequest,
     "POST /v1/moderations": moderations.ModerationRequest,
+    "POST /v1/content_provenance_checks": None,
     "POST /tokenize": tokens.TokenizeRequest,
     "POST /detokenize": tokens.DetokenizeRequest,
     "GET /tokenizer_info": tokens.TokenizerQuery,

@@ -6,6 +6,8 @@ which. What goes beyond them stands in `verdict`. Nothing tells who asked for wh
 
 import asyncio
 import base64
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from daedal.serving.forms import read_file, read_form
 from daedal.serving.limits import unless_gone
 from daedal.serving.settings import Settings
 
-_ABREAST = asyncio.Semaphore(2)
+_ABREAST = 2
 """Files that are looked at at once: each takes a core."""
 _TOKENIZERS = 8
 """Models that are served whose tokenizers are tried of a text."""
@@ -61,11 +63,18 @@ async def _verified(data: bytes, runs: list[str]) -> Verification:
     from daedal.evaluation.verification.artifact import Artifact
     from daedal.evaluation.verification.verdict import verify
 
-    async with _ABREAST:
-        try:
-            return await asyncio.to_thread(lambda: verify(Artifact.of_bytes(data, "The file"), runs=runs))
-        except DaedalError as error:
-            raise ApiError(400, str(error), param="file", code="invalid_file") from None
+    def look() -> Verification:
+        return verify(Artifact.of_bytes(data, "The file"), runs=runs)
+
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_threads(), look)
+    except DaedalError as error:
+        raise ApiError(400, str(error), param="file", code="invalid_file") from None
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_ABREAST, thread_name_prefix="verify")
 
 
 def _signature(found: Verification) -> dict[str, Any]:

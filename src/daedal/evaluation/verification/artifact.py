@@ -93,8 +93,9 @@ class Artifact:
         """
         if not data:
             raise DaedalError(f"{name} is empty", "Name another file")
+        tag = _size_of_tag(data)  # a FLAC that is signed has one before it
         for begin, mark, kind, media_type in _BEGINNINGS:
-            if data.startswith(mark, begin):
+            if data.startswith(mark, begin) or (media_type == "audio/flac" and data.startswith(mark, tag)):
                 moves = media_type in _ANIMATED and _frames_of(data) > 1
                 return cls(name, "clip" if moves else kind, media_type, data, path)
         if data[0] == 0xFF and len(data) > 1 and data[1] & 0xE6 == 0xE2:  # a frame of MPEG audio, layer III
@@ -206,6 +207,13 @@ def _is_file(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # a text may be longer than any name
         return False
+
+
+def _size_of_tag(data: bytes) -> int:
+    """Bytes of the ID3 tag that stands before a sound; 0 where there is none."""
+    if not data.startswith(b"ID3") or len(data) < 10:
+        return 0
+    return 10 + sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
 
 
 def _frames_of(data: bytes) -> int:

@@ -57,11 +57,11 @@ def of_signature(found: SignatureFinding) -> Part:
             told = f"There is {kind} that cannot be read{why}"
             return Part(name="signature", says="changed", told=told, error="says nothing of who made it")
         case "whole", "this installation":
-            told = f"Signed by this installation, and not a byte was changed since ({kind})"
+            told = f"Signed by this installation, and what it holds is unchanged since ({kind})"
             return Part(name="signature", says="made here", told=told, error=forged)
         case "whole", by:
             trusted = "whose root you trust, " if by == "trusted" else ""
-            told = f"Signed by {who}, {trusted}not by this installation; not a byte was changed since ({kind})"
+            told = f"Signed by {who}, {trusted}not by this installation; what it holds is unchanged since ({kind})"
             return Part(
                 name="signature", says="signed by another", told=told, error=forged if by == "trusted" else anybody
             )
