@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from daedal.errors import DaedalError
 from daedal.files import atomic_path
 from daedal.safety import likeness
 from daedal.safety.certificates import read_certificate
@@ -30,7 +31,7 @@ TYPES = {
     ".midi": "audio/midi", ".txt": "text/plain", ".md": "text/markdown",
 }  # fmt: skip
 """The type of content of a file, by the end of its name."""
-PICTURE_MARK, SOUND_MARK, CLIP_MARK = "daedal-picture/1", "daedal-sound/1", "daedal-clip/1"
+PICTURE_MARK, SOUND_MARK, CLIP_MARK = "picture/1", "sound/1", "clip/1"
 """How watermarks of each are called in claims."""
 
 
@@ -139,11 +140,9 @@ class Marking:
         if self.key is not None:
             from daedal.safety.sound_mark import mark_sound
 
-            channels = samples[:, None] if samples.ndim == 1 else samples
-            marked = [mark_sound(channel, rate, self.key, claim.payload) for channel in channels.T]
-            if all(channel is not None for channel in marked):
-                samples = np.stack(marked, axis=1).reshape(samples.shape)
-                claim = claim.marked(SOUND_MARK, self.key.id)
+            marked = mark_sound(samples, rate, self.key, claim.payload)
+            if marked is not None:
+                samples, claim = marked, claim.marked(SOUND_MARK, self.key.id)
         return self._finished(claim, "sound", encode(samples), end, lambda: {"bits": likeness.of_sound(samples)})
 
     def passages(self, record: Mapping[str, Any], rate: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -208,5 +207,15 @@ class Marking:
 
 
 def _licences(run: Path) -> tuple[str, ...]:
-    """Of the data that a run was trained on."""
-    return ()
+    """Of the data that a run was trained on; none where the run or the data is not here, or somebody else's."""
+    from daedal.training.run import RunFolder
+
+    folder = RunFolder(run)
+    if not folder.begun:
+        return ()
+    from daedal.data.licences import licence_ledger
+
+    try:
+        return licence_ledger(folder.plan.data).licences
+    except DaedalError:
+        return ()

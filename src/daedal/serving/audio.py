@@ -161,12 +161,12 @@ async def music(request: Request) -> Response:
     }  # fmt: skip
     tunes = await unless_gone(request, _composed(model.run("compose", owner(request), **asked)))
     if form != "json":
-        stated = {} if tunes[0]["statement"] is None else {HEADER: tunes[0]["statement"]}
+        stated = {} if tunes[0].get("statement") is None else {HEADER: tunes[0]["statement"]}
         return Response(base64.b64decode(tunes[0]["data"]), 200, {"x-daedal-seed": str(seed), **stated}, TYPES[form])
     data = [
         {
             "b64_midi": tune["data"], "seed": seed, **tune["record"],
-            **({} if tune["statement"] is None else {"statement": tune["statement"]}),
+            **({} if tune.get("statement") is None else {"statement": tune["statement"]}),
         }
         for tune in tunes
     ]  # fmt: skip

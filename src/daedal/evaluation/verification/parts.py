@@ -126,7 +126,7 @@ def find_marks(artifact: Artifact, keys: Sequence[WatermarkKey], runs: Sequence[
             from daedal.safety.sound_mark import find_sound_mark
 
             sound = artifact.sound
-            return Marks(_least([find_sound_mark(channel, sound.rate, keys) for channel in sound.samples.T]))
+            return Marks(find_sound_mark(sound.samples, sound.rate, keys))
         case "tune":
             return Marks(None, "MIDI carries no watermark")
     if not runs:
@@ -134,19 +134,12 @@ def find_marks(artifact: Artifact, keys: Sequence[WatermarkKey], runs: Sequence[
     from daedal.codecs.text import TextCodec
     from daedal.safety.text_marks.detection import find_text_mark
 
-    findings = [each for run in runs for each in find_text_mark(artifact.text, keys, TextCodec.load(run))[:1]]
-    return Marks(_least(findings, len(runs)))
-
-
-def _least(findings: Sequence[MarkFinding | None], tries: int | None = None) -> MarkFinding | None:
-    """The clearest of several findings, corrected for their number."""
-    found = [each for each in findings if each is not None]
-    judged = [each for each in found if each.p_value is not None]
+    findings = [find_text_mark(artifact.text, keys, TextCodec.load(run))[0] for run in runs]  # each with its surest
+    judged = [each for each in findings if each.p_value is not None]
     if not judged:
-        return found[0] if found else None
+        return Marks(findings[0])
     best = min(judged, key=lambda each: each.p_value or 0.0)
-    several = len(found) if tries is None else tries
-    return best.model_copy(update={"p_value": min(1.0, several * (best.p_value or 0.0))})
+    return Marks(best.model_copy(update={"p_value": min(1.0, len(runs) * (best.p_value or 0.0))}))
 
 
 def of_marks(marks: Marks) -> Part:
