@@ -129,7 +129,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     models["writer"] = str(runs / "writer")
     models["voice"] = str(media_runs.voice(runs / "voice"))
     marks: dict[str, Any] = {"watermark": True, "signed": True, "noted": True}
-    with serve(tmp_path_factory.mktemp("served"), models=models, **marks) as address:
+    with serve(tmp_path_factory.mktemp("served"), models=models, aliases={}, **marks) as address:
         yield address
 
 

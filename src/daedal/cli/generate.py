@@ -124,7 +124,8 @@ def generate(
     if unable := [name for name in asked if name not in maker.takes]:
         written = ", ".join(f"--{_OTHERWISE.get(name, name).replace('_', '-')}" for name in unable)
         raise DaedalError(f"{model} {maker.does}: {written} can do nothing here", "Leave it out")
-    maker.make(generator, model, n, asked, json, marking(marks, model))
+    printed = maker is MAKERS["write"] and out is None  # which needs neither key nor certificate
+    maker.make(generator, model, n, asked, json, None if printed else marking(marks, model))
 
 
 def _draw(
@@ -157,7 +158,7 @@ def _draw(
 
 
 def _write(
-    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking"
+    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking | None"
 ) -> None:
     """Go on from prompts; what a single one becomes is shown as it is written."""
     n, prompts = 1 if n is None else n, asked.pop("prompt", [""])
@@ -201,13 +202,13 @@ class Maker(NamedTuple):
     Attributes:
         does: what they do, as a sentence goes on.
         takes: the options that they heed.
-        make: does it: given the model, its name, how many are asked for, the options, whether JSON is printed, and how what
-            is written is marked.
+        make: does it: given the model, its name, how many are asked for, the options, whether JSON is printed, and how
+            files are marked.
     """
 
     does: str
     takes: frozenset[str]
-    make: "Callable[[Generator, str, int | None, dict[str, Any], bool, Marking], None]"
+    make: "Callable[[Generator, str, int | None, dict[str, Any], bool, Any], None]"
 
 
 _CHANCE = frozenset(("temperature", "top_k", "seed"))

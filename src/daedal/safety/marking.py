@@ -17,7 +17,6 @@ from PIL import Image
 from daedal.errors import DaedalError
 from daedal.files import atomic_path
 from daedal.safety import likeness
-from daedal.safety.certificates import read_certificate
 from daedal.safety.claim import Claim
 from daedal.safety.ledger import Kind, Ledger
 from daedal.safety.sidecar import statement, write_statement
@@ -93,10 +92,12 @@ class Marking:
         Raises:
             DaedalError: the installation's folder cannot be read or written, or a certificate is not what it must be.
         """
-        signer = None
-        if signed:
-            signer = Signer.own() if certificate is None else Signer(read_certificate(certificate))
-        return cls(watermark_key() if watermark else None, signer, Ledger() if noted else None, tell_prompt=tell_prompt)
+        return cls(
+            watermark_key() if watermark else None,
+            Signer.chosen(certificate) if signed else None,
+            Ledger() if noted else None,
+            tell_prompt=tell_prompt,
+        )
 
     def of_owner(self, owner: str) -> "Marking":
         """For what a key of a server asks for."""

@@ -8,11 +8,12 @@ about 4 KB. What was signed by this installation is told from what somebody else
 import io
 import json
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from daedal.config import Config
 from daedal.errors import DaedalError
-from daedal.safety.certificates import SigningCertificate, own_certificate, own_root
+from daedal.safety.certificates import SigningCertificate, own_certificate, own_root, read_certificate
 from daedal.safety.claim import Claim
 
 SIGNED = frozenset(
@@ -85,6 +86,15 @@ class Signer:
             DaedalError: the installation's folder cannot be read or written, or its certificate is damaged.
         """
         return cls(own_certificate())
+
+    @classmethod
+    def chosen(cls, certificate: Path | None) -> "Signer":
+        """That of a person's own certificate, in a PEM file, or of this installation where none is named.
+
+        Raises:
+            DaedalError: the certificate is not what it must be.
+        """
+        return cls.own() if certificate is None else cls(read_certificate(certificate))
 
     def __repr__(self) -> str:
         return f"<a signer, {self.certificate.name}>"

@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daedal.errors import DaedalError
-from daedal.safety.marking import Marking
+from daedal.safety.signing import Signer
 from daedal.serving import audio, files, health, images, openapi, provenance_checks, texts, videos
 from daedal.serving.access import Guard, is_loopback
 from daedal.serving.addressing import Addressing
@@ -49,9 +49,6 @@ class Application:
                 f"Without keys a server on {settings.host} would be open to everybody who reaches this machine",
                 "Make a key with: daedal keys add NAME --file keys.json, and serve with --keys keys.json",
             )
-        marking = Marking.of_installation(
-            watermark=False, signed=settings.signed, noted=False, certificate=settings.certificate
-        )
         self.models = Models(settings, command)
         self.store = Store(settings.data, settings.quota)
         self.jobs = VideoJobs(self.models, self.store.videos)
@@ -75,7 +72,7 @@ class Application:
             ("store", self.store),
             ("jobs", self.jobs),
             ("metrics", self.metrics),
-            ("signer", marking.signer),
+            ("signer", Signer.chosen(settings.certificate) if settings.signed else None),
         ):
             setattr(self.starlette.state, name, part)
         self.starlette.router.redirect_slashes = False

@@ -9,19 +9,21 @@ import base64
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from daedal.errors import DaedalError
-from daedal.evaluation.verification.evidence import Verification
 from daedal.serving.answers import json_answer, now
 from daedal.serving.errors import ApiError
 from daedal.serving.forms import read_file, read_form
 from daedal.serving.limits import unless_gone
 from daedal.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from daedal.evaluation.verification.evidence import Verification
 
 _ABREAST = 2
 """Files that are looked at at once: each takes a core."""
@@ -55,7 +57,7 @@ async def content_provenance_checks(request: Request) -> Response:
     )
 
 
-async def _verified(data: bytes, runs: list[str]) -> Verification:
+async def _verified(data: bytes, runs: list[str]) -> "Verification":
     """
     Raises:
         ApiError: 400, the file cannot be looked at.
@@ -63,7 +65,7 @@ async def _verified(data: bytes, runs: list[str]) -> Verification:
     from daedal.evaluation.verification.artifact import Artifact
     from daedal.evaluation.verification.verdict import verify
 
-    def look() -> Verification:
+    def look() -> "Verification":
         return verify(Artifact.of_bytes(data, "The file"), runs=runs)
 
     try:
@@ -77,7 +79,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_ABREAST, thread_name_prefix="verify")
 
 
-def _signature(found: Verification) -> dict[str, Any]:
+def _signature(found: "Verification") -> dict[str, Any]:
     trusted = found.signature.state == "whole" and found.signature.by != "somebody else"
     return {
         "type": "c2pa",
@@ -88,7 +90,7 @@ def _signature(found: Verification) -> dict[str, Any]:
     }
 
 
-def _watermark(found: Verification) -> dict[str, Any]:
+def _watermark(found: "Verification") -> dict[str, Any]:
     part = found.part("watermark")
     scheme = None if found.mark is None else found.mark.scheme
     return {
@@ -100,7 +102,7 @@ def _watermark(found: Verification) -> dict[str, Any]:
     }
 
 
-def _made(found: Verification, known: bool) -> dict[str, Any]:
+def _made(found: "Verification", known: bool) -> dict[str, Any]:
     """By which model, and when, as far as what was found says."""
     entry = found.entries[0] if found.entries else None
     model = found.signature.claim.model if found.signature.claim is not None else entry.model if entry else None

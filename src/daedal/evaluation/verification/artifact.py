@@ -39,10 +39,12 @@ _BEGINNINGS: tuple[tuple[int, bytes, Kind, str], ...] = (
 _ANIMATED = ("image/gif", "image/webp", "image/png")
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _MOST_PIXELS = 2**26
+"""Of a picture, and of the frames of a clip that are looked at, together."""
 _MOST_FRAMES = 64
-"""Frames of a clip that are looked at."""
-_LONGEST = 1800.0
-"""Seconds of a sound."""
+_LONGEST, _MOST_SAMPLES = 1800.0, 2**25
+"""Seconds of a sound, and samples of all its channels."""
+_LARGEST_TEXT = 2**24
+"""Bytes."""
 
 
 class Sound(NamedTuple):
@@ -96,7 +98,7 @@ class Artifact:
         tag = _size_of_tag(data)  # a FLAC that is signed has one before it
         for begin, mark, kind, media_type in _BEGINNINGS:
             if data.startswith(mark, begin) or (media_type == "audio/flac" and data.startswith(mark, tag)):
-                moves = media_type in _ANIMATED and _frames_of(data) > 1
+                moves = media_type in _ANIMATED and _moves(data)
                 return cls(name, "clip" if moves else kind, media_type, data, path)
         if data[0] == 0xFF and len(data) > 1 and data[1] & 0xE6 == 0xE2:  # a frame of MPEG audio, layer III
             return cls(name, "sound", "audio/mpeg", data, path)
@@ -108,6 +110,8 @@ class Artifact:
             raise DaedalError(
                 f"{name} is neither a picture, a sound, a video, MIDI nor text in UTF-8", "Name another file"
             )
+        if len(data) > _LARGEST_TEXT:
+            raise DaedalError(f"{name} is a text of {len(data):,} bytes", f"Give at most {_LARGEST_TEXT:,} of them")
         return cls(name, "text", "text/plain", data, path)
 
     @cached_property
@@ -146,7 +150,7 @@ class Artifact:
         from daedal.data.sound_files import decode_sound
 
         try:
-            signal = decode_sound(self.data, _LONGEST).signal
+            signal = decode_sound(self.data, _LONGEST, _MOST_SAMPLES).signal
         except Unreadable as error:
             raise DaedalError(f"{self.name} cannot be read: {error.reason} ({error.detail})", "Name another") from None
         return Sound(signal.values.astype(np.float32) / FULL, round(signal.rate))
@@ -158,10 +162,12 @@ class Artifact:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 with Image.open(io.BytesIO(readable(self.data)), formats=_FORMATS) as file:
-                    self._bound(*file.size)
                     frames = []
-                    for number in range(min(most, int(getattr(file, "n_frames", 1)))):
-                        file.seek(number)
+                    for number in range(min(most, self._room(*file.size))):
+                        try:
+                            file.seek(number)
+                        except EOFError:
+                            break
                         file.load()
                         frames.append(file.copy())
                     return frames
@@ -177,10 +183,9 @@ class Artifact:
             with open_video(self.data) as container:
                 frames: list[Image.Image] = []
                 for frame in container.decode(video=0):
-                    self._bound(frame.width, frame.height)
-                    frames.append(frame.to_image())
-                    if len(frames) == most:
+                    if len(frames) >= min(most, self._room(frame.width, frame.height)):
                         break
+                    frames.append(frame.to_image())
         except DaedalError:
             raise
         except Unreadable as error:
@@ -191,9 +196,11 @@ class Artifact:
             raise DaedalError(f"{self.name} shows nothing", "Name another video")
         return frames
 
-    def _bound(self, width: int, height: int) -> None:
+    def _room(self, width: int, height: int) -> int:
+        """How many frames of a size are looked at."""
         if width * height > _MOST_PIXELS:
             raise DaedalError(f"{self.name} has {width:,} x {height:,} pixels", "Make it smaller first")
+        return _MOST_PIXELS // max(1, width * height)
 
     def _damaged(self, error: Exception) -> DaedalError:
         said = " ".join((str(error).splitlines() or [""])[0].split())[:160] or type(error).__name__
@@ -216,14 +223,14 @@ def _size_of_tag(data: bytes) -> int:
     return 10 + sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
 
 
-def _frames_of(data: bytes) -> int:
-    """How many frames a picture's file says that it has; 1 where it cannot be read."""
+def _moves(data: bytes) -> bool:
+    """Whether a picture's file has several frames."""
     from daedal.data.images.png import readable
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(readable(data)), formats=_FORMATS) as file:
-                return int(getattr(file, "n_frames", 1))
+                return bool(getattr(file, "is_animated", False))
     except Exception:  # who decodes it says what is wrong
-        return 1
+        return False
