@@ -273,3 +273,13 @@ def test_a_manifest_of_another_shape_is_unreadable_and_no_fault(signed: dict[str
     assert isinstance(read_signature(b"", "image/png"), SignatureFinding)
     assert read_signature(b"anything", "audio/ogg").state == "none"
     assert "audio/ogg" not in SIGNED
+
+
+def test_a_claim_says_the_name_of_a_model_and_not_where_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "painter").mkdir()
+    for given in (tmp_path / "painter", "/home/ada/secret/painter", "./painter"):
+        assert claim(model=str(given)).model == "painter"
+    assert claim(model="ada/painter").model == "ada/painter"
+    odd = claim(model="caf\udce9", label="caf\udce9")  # a name that is no UTF-8
+    png = picture_file(picture(), ".png", RECORD).data
+    assert read_signature(Signer.own().sign(png, "image/png", odd), "image/png").claim == odd

@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field
@@ -24,7 +25,7 @@ class Claim(Config):
     Attributes:
         id: 32 hexadecimal digits, drawn by lot; a watermark carries the first 8 (the soft binding).
         made: when, in UTC, as RFC 3339 has it.
-        model: the name that the model was opened by.
+        model: the name of the model; of a run folder the last part of its path, which tells nobody where it lies.
         fingerprint: SHA-256 of its weights.
         version: of Daedal.
         prompt_digest: SHA-256 of the prompt, in UTF-8; None where nothing was asked for.
@@ -50,16 +51,16 @@ class Claim(Config):
     @classmethod
     def of(cls, record: Mapping[str, Any], *, tell_prompt: bool = False, training: tuple[str, ...] = ()) -> Self:
         """A new claim about what has this record of where it comes from."""
-        prompt = next((record[name] for name in ("prompt", "label") if isinstance(record.get(name), str)), None)
+        prompt = next((_text(record[name]) for name in ("prompt", "label") if isinstance(record.get(name), str)), None)
         digest = None if prompt is None else hashlib.sha256(prompt.encode()).hexdigest()
         if "codec" in record and isinstance(record.get("prompt"), str):  # a text's record holds the digest already
             prompt, digest = None, record["prompt"]
         return cls(
             id=secrets.token_hex(16),
             made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            model=str(record.get("model", "unknown")),
-            fingerprint=str(record.get("fingerprint", "")),
-            version=str(record.get("version", __version__)),
+            model=_name(_text(record.get("model", "unknown"))),
+            fingerprint=_text(record.get("fingerprint", "")),
+            version=_text(record.get("version", __version__)),
             prompt_digest=digest,
             prompt=prompt if tell_prompt else None,
             composite=record.get("source") is not None or record.get("task") in ("edit", "reconstruct"),
@@ -74,6 +75,19 @@ class Claim(Config):
     def marked(self, scheme: str, key: str) -> Self:
         """The claim of what carries a watermark."""
         return self.model_copy(update={"mark": scheme, "mark_key": key})
+
+
+def _text(value: Any) -> str:
+    """A text that can be written anywhere: half of a surrogate pair stands for a byte of a file's name that is no UTF-8."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def _name(model: str) -> str:
+    """A hub id as it is; of a path its last part."""
+    path = Path(model)
+    return (
+        path.resolve().name or model if path.is_absolute() or model.startswith((".", "~")) or path.is_dir() else model
+    )
 
 
 def payload_of(id: str) -> int:

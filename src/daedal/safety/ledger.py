@@ -63,6 +63,7 @@ class Entry(Config):
         fingerprint: SHA-256 of its weights.
         media: SHA-256 of the file.
         owner: the key of a server that asked; empty for the command line.
+        place: where the model's run folder is on this machine; empty where it is none.
         bits: the likeness of a picture, a sound or a clip, in hexadecimal digits.
         words: that of a text.
     """
@@ -74,6 +75,7 @@ class Entry(Config):
     fingerprint: str
     media: str
     owner: str = ""
+    place: str = ""
     bits: str | None = None
     words: str | None = None
 
@@ -128,6 +130,7 @@ class Ledger:
         data: bytes,
         *,
         owner: str = "",
+        place: str = "",
         bits: bytes | None = None,
         words: bytes | None = None,
     ) -> Entry:
@@ -142,7 +145,7 @@ class Ledger:
         """
         entry = Entry(
             id=claim.id, made=claim.made, kind=kind, model=claim.model, fingerprint=claim.fingerprint,
-            media=hashlib.sha256(data).hexdigest(), owner=owner,
+            media=hashlib.sha256(data).hexdigest(), owner=owner, place=place,
             bits=None if bits is None else bits.hex(), words=None if words is None else words.hex(),
         )  # fmt: skip
         with self._open(write=True) as rows:
@@ -183,15 +186,15 @@ class Ledger:
         return list(first.values())
 
     def models(self, kind: Kind) -> list[str]:
-        """The names of models that made something of a kind, the latest first.
+        """Where the models are that made something of a kind, the latest first.
 
         Raises:
             DaedalError: the ledger cannot be read, or is damaged.
         """
         query = "SELECT said FROM rows WHERE said LIKE ? ORDER BY number DESC LIMIT 1000"
         with self._open() as rows:
-            found = [_entry(said).model for (said,) in rows.execute(query, (f'%"kind":"{kind}"%',))]
-        return list(dict.fromkeys(found))
+            found = [_entry(said).place for (said,) in rows.execute(query, (f'%"kind":"{kind}"%',))]
+        return list(dict.fromkeys(filter(None, found)))
 
     def purge(self, owner: str) -> Purge:
         """Take out all that rows say of what a key of a server asked for; the chain stays whole.

@@ -65,6 +65,7 @@ class Marking:
         owner: the key of a server that asks; empty for the command line.
         tell_prompt: whether the signed claim tells the prompt itself, and not its hash alone.
         training: licences of what the model was trained on, for the claim.
+        place: of the model's run folder, for the ledger.
     """
 
     key: WatermarkKey | None = None
@@ -73,6 +74,7 @@ class Marking:
     owner: str = ""
     tell_prompt: bool = False
     training: tuple[str, ...] = ()
+    place: str = ""
 
     @classmethod
     def of_installation(
@@ -104,8 +106,12 @@ class Marking:
         return replace(self, owner=owner)
 
     def of_model(self, run: Path | str) -> "Marking":
-        """With the licences of what the model in a run folder was trained on, where they are known."""
-        return replace(self, training=_licences(Path(run)))
+        """With what is known of the model in a run folder: where that is, and the licences of what it was trained on."""
+        path = Path(run)
+        if not path.is_dir():
+            return self
+        place = str(path.resolve()).encode("utf-8", "backslashreplace").decode()
+        return replace(self, training=_licences(path), place=place)
 
     # -- each kind of artifact -------------------------------------------------------------------------------------------
 
@@ -203,7 +209,7 @@ class Marking:
         elif self.signer is not None:
             beside = statement(self.signer, data, media_type, claim)
         if self.ledger is not None:
-            self.ledger.note(claim, kind, data, owner=self.owner, **alike())
+            self.ledger.note(claim, kind, data, owner=self.owner, place=self.place, **alike())
         return Marked(data, claim, beside)
 
 
