@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
-from daedal.data.artifacts import Unreadable
 from daedal.errors import DaedalError
 from daedal.files import read_bytes
 
@@ -147,6 +146,7 @@ class Artifact:
             DaedalError: it is damaged, or too long.
         """
         from daedal.codecs.sound import FULL
+        from daedal.data.artifacts import Unreadable
         from daedal.data.sound_files import decode_sound
 
         try:
@@ -177,6 +177,7 @@ class Artifact:
             raise self._damaged(error) from None
 
     def _film(self, most: int) -> list[Image.Image]:
+        from daedal.data.artifacts import Unreadable
         from daedal.data.clip_files import open_video
 
         try:

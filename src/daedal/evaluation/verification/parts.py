@@ -48,11 +48,8 @@ def of_signature(found: SignatureFinding) -> Part:
     anybody = "anybody can make a certificate of any name: who that is, this machine cannot know"
     match found.state, found.by:
         case "none", _:
-            told, says = (
-                "There is none. Most programs and sites take signatures out of what passes through them",
-                "nothing",
-            )
-            return Part(name="signature", says=says, told=told, error="says nothing")
+            told = "There is none. Most programs and sites take signatures out of what passes through them"
+            return Part(name="signature", says="nothing", told=told, error="says nothing")
         case "unreadable", _:
             told = f"There is {kind} that cannot be read{why}"
             return Part(name="signature", says="changed", told=told, error="says nothing of who made it")
@@ -66,9 +63,10 @@ def of_signature(found: SignatureFinding) -> Part:
                 name="signature", says="signed by another", told=told, error=forged if by == "trusted" else anybody
             )
         case "expired", by:
-            ours = "this installation" if by == "this installation" else who
-            told = f"Signed by {ours} with a certificate that is not valid now{why}; whether it was then, nobody here knows"
-            return Part(name="signature", says="changed", told=told, error=anybody)
+            ours = by == "this installation"
+            told = f"Signed by {'this installation' if ours else who}, and what it holds is unchanged since ({kind})"
+            late = f"the certificate is not valid now{why}: whether it was when it signed, nobody here can know"
+            return Part(name="signature", says="made here" if ours else "signed by another", told=told, error=late)
         case _, by:
             ours = "this installation" if by == "this installation" else who
             told = f"It has a signature of {ours} that does not fit: it was changed after it was signed{why}"

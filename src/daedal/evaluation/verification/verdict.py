@@ -45,7 +45,7 @@ def verify(
     noted = looked.of_entries(matches, ledger, artifact.kind)
     detected = looked.of_detector(artifact, detector)
     parts = (signed, looked.of_marks(marks), noted, detected)
-    outcome, told = _together(signature.state, *parts)
+    outcome, told = _together(signature.state, bool(exact), *parts)
     if signature.state == "unreadable" and outcome == "changed":
         raise DaedalError(
             f"{artifact.name}: {signed.told[0].lower()}{signed.told[1:]}, and nothing else is known of it",
@@ -65,7 +65,14 @@ def verify(
     )
 
 
-def _together(state: str, signature: Part, watermark: Part, ledger: Part, detector: Part) -> tuple[Outcome, str]:
+def _together(
+    state: str, exact: bool, signature: Part, watermark: Part, ledger: Part, detector: Part
+) -> tuple[Outcome, str]:
+    """
+    Args:
+        state: of the signature.
+        exact: whether the ledger has the very bytes.
+    """
     marked, noted = watermark.says == "made here", ledger.says == "made here"
     if signature.says == "made here":
         return "made here", "This installation made it, and it is as it was made"
@@ -74,23 +81,18 @@ def _together(state: str, signature: Part, watermark: Part, ledger: Part, detect
             return "signed by another", (
                 "Somebody else signed it, though this installation made it: the signature says who passed it on"
             )
-        return (
-            "signed by another",
-            "Somebody else signed it as it is. Whether what they say is true, a signature cannot tell",
-        )
-    if noted and "bytes" in ledger.told:
+        return "signed by another", "Somebody else signed it as it is. Whether they say the truth, no signature tells"
+    if exact:
         return "made here", "This installation made it: its very bytes are noted"
     if marked:
-        since = ", and it was changed or passed on since" if state != "none" else ", though its signature is gone"
-        return "made here", f"This installation made it{since}. Watermarks can be copied by whoever has the key"
+        gone = "its signature is gone" if state == "none" else "its signature does not fit any more"
+        return "made here", f"By its watermark this installation made it, though {gone}"
     if ledger.says == "generated":
         since = " and was changed since it was signed" if signature.says == "changed" else ""
         return "probably made here", f"It is much like something that was made here{since}. Likeness is no proof"
     if signature.says == "changed":
-        return (
-            "changed",
-            f"It is not as it was signed, or was never signed so. Who made it, nobody here can know. {_OPEN}",
-        )
+        told = "It is not as it was signed, or was never signed so. Who made it, nobody here can know"
+        return "changed", f"{told}. {_OPEN}"
     if detector.says == "generated":
         return "probably generated", "It reads like the text of a model. Of a single text that is a hint, and no proof"
     return "unknown", f"Nothing was found, so nobody here can know who made it. {_OPEN}"
