@@ -1,5 +1,6 @@
 """`daedal reconstruct`: pictures and clips as they come through a model, and how far off they are."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,6 +70,7 @@ def reconstruct(
         if label is not None:
             raise DaedalError("Recordings come back without a class", "Leave --class out")
         return reconstruct_sounds(generator, run, pictures, out, replace, json, marked)
+    marked = dataclasses.replace(marked, key=None)  # beside each stands what was given, which nobody's mark may claim
     require_turns(len(pictures), {"classes": label}, "Name a class for each picture, or one for all")
     if "reconstruct-clips" in generator.skills:
         return _clips(generator, run, pictures, out, replace, json, marked)
