@@ -162,10 +162,12 @@ def _read(data: bytes, media_type: str, anchors: bytes | None, whose: Signatory)
         return _found(json.loads(text), whose)
     except c2pa.C2paError.ManifestNotFound:
         return SignatureFinding(state="none")
-    except (c2pa.C2paError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+    except c2pa.C2paError as error:
         if media_type not in SIGNED and isinstance(error, c2pa.C2paError.NotSupported):
             return SignatureFinding(state="none")
         return SignatureFinding(state="unreadable", note=_said(error))
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return SignatureFinding(state="unreadable", note="its manifest is not as C2PA has it")
 
 
 # -- the manifest ------------------------------------------------------------------------------------------------------
