@@ -164,6 +164,10 @@ def _write(
     n, prompts = 1 if n is None else n, asked.pop("prompt", [""])
     out, replace = asked.pop("out", None), asked.pop("replace", False)
     if out is not None:
+        from daedal.safety.marking import TYPES
+
+        if not TYPES.get(out.suffix.lower(), "text/").startswith("text/"):
+            raise DaedalError(f"{run} writes text, and {out} is a file of something else", "Name a .txt file")
         if n * len(prompts) != 1:
             raise DaedalError(f"{out} holds one text, and {n * len(prompts)} are asked for", "Leave --out out")
         check_place(out, replace, folder=False)
