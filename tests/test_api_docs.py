@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from starlette.routing import Route
 
-from daedal.serving import audio, texts, videos
+from daedal.serving import audio, provenance_checks, texts, videos
 from daedal.serving import images as image_routes
 from daedal.serving.openapi import TAKES
 from daedal.serving.schema import base
@@ -24,7 +24,7 @@ BEGIN, END = "<!-- the tables begin: python tests/test_api_docs.py -->", "<!-- t
 
 
 def endpoints() -> dict[str, Route]:
-    routes = [*texts.routes, *image_routes.routes, *audio.routes, *videos.routes]
+    routes = [*texts.routes, *image_routes.routes, *audio.routes, *videos.routes, *provenance_checks.routes]
     return {
         f"{method} {route.path.replace(':path', '')}": route
         for route in routes

@@ -25,11 +25,20 @@ from daedal.api.prompts import (
     show_tasks,
     tasks,
 )
-from daedal.api.safety import find_text_mark, new_watermark_key, text_mark, watermark_keys
+from daedal.api.safety import (
+    check_ledger,
+    find_text_mark,
+    new_watermark_key,
+    purge_ledger,
+    text_mark,
+    verify,
+    watermark_keys,
+)
 
 __all__ = [
     "ask",
     "build_data",
+    "check_ledger",
     "code_tasks",
     "compare",
     "complete",
@@ -46,11 +55,13 @@ __all__ = [
     "of_pictures",
     "prompt_search",
     "prompt_test",
+    "purge_ledger",
     "resume",
     "show_tasks",
     "tasks",
     "text_mark",
     "train",
     "use_fastest_threads",
+    "verify",
     "watermark_keys",
 ]

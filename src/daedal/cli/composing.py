@@ -13,6 +13,7 @@ from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
     from daedal.inference.generator import Generator
+    from daedal.safety.marking import Marking
 
 _SAID = ("key", "metre", "instrument", "style")
 
@@ -45,7 +46,9 @@ class TuneFlags(Config):
     sound_font: Path | None = None
 
 
-def compose(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+def compose(
+    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking"
+) -> None:
     """Write tunes: into a file where one is asked for, else into a folder, as MIDI and as sound. For `daedal generate`."""
     from daedal.inference.sound_font import check_font
     from daedal.inference.tune import save_each, tune_format
@@ -71,10 +74,10 @@ def compose(generator: "Generator", run: str, n: int | None, asked: dict[str, An
         )  # fmt: skip
     seed = tunes[0].provenance.seed
     if out is not None and out.suffix:
-        files = [str(tunes[0].save(out, font))]
+        files = [str(tunes[0].save(out, font, marking))]
     else:
         out = out or _free(f"tunes-{run_name(run)}-{seed}")
-        files = [str(path) for path in save_each(tunes, out, font)]
+        files = [str(path) for path in save_each(tunes, out, font, marking)]
     if json:
         console.show_json([{"file": file, **tune.record} for file, tune in zip(files, tunes, strict=True)])
     else:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from daedal.inference.picture import Picture
     from daedal.inference.skills.reconstruct import Reconstruction
     from daedal.models.model import Capability
+    from daedal.safety.marking import Marking
 
 Drawing = Annotated[ImageSampling | None, fields("Drawing")]
 Class = Annotated[list[str] | None, Parameter(name="--class", negative=())]
@@ -67,15 +68,16 @@ class Destination:
     Args:
         out: as given; None for a file of a new name in this folder.
         name: what the new name is made of.
+        marking: of what is written.
 
     Raises:
         DaedalError: it is there already and must not be replaced, or is no name of a picture.
     """
 
-    def __init__(self, out: Path | None, name: str, replace: bool) -> None:
+    def __init__(self, out: Path | None, name: str, replace: bool, marking: "Marking") -> None:
         from daedal.inference.picture import picture_format
 
-        self.path, self._name = out, name
+        self.path, self._name, self._marking = out, name, marking
         self._folder = out is not None and (out.is_dir() or not out.suffix)
         if out is None:
             return
@@ -99,18 +101,18 @@ class Destination:
         from daedal.inference.picture import save_each, save_grid
 
         if self._folder and self.path is not None:
-            return [str(path) for path in save_each(pictures, self.path)]
+            return [str(path) for path in save_each(pictures, self.path, self._marking)]
         self.path = self.path or free(f"{self._name}-{pictures[0].provenance.seed}.png")
-        return [str(save_grid(pictures, self.path, columns))] * len(pictures)
+        return [str(save_grid(pictures, self.path, columns, self._marking))] * len(pictures)
 
     def write_pairs(self, found: "Sequence[Reconstruction]") -> None:
         """Write pictures with their reconstructions."""
         from daedal.inference.skills.reconstruct import save_each_pair, save_pairs
 
         if self._folder and self.path is not None:
-            save_each_pair(found, self.path)
+            save_each_pair(found, self.path, self._marking)
         else:
-            self.path = save_pairs(found, self.path or free(f"{self._name}.png"))
+            self.path = save_pairs(found, self.path or free(f"{self._name}.png"), self._marking)
 
 
 def check_place(out: Path, replace: bool, folder: bool) -> None:

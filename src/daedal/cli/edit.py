@@ -16,6 +16,7 @@ from daedal.cli.drawing import (
     tell,
     tell_prompts,
 )
+from daedal.cli.marking import Marks, marking
 from daedal.cli.options import Switch, given
 from daedal.cli.speaking import say_anew
 from daedal.errors import DaedalError
@@ -43,6 +44,7 @@ def edit(
     start: Annotated[float | None, Parameter(name="--from", group=_SOUNDS)] = None,
     end: Annotated[float | None, Parameter(name="--to", group=_SOUNDS)] = None,
     speaker: Annotated[str | None, Parameter(group=_SOUNDS)] = None,
+    marks: Marks = None,
 ) -> None:
     """Draw parts of a picture anew, or say a passage of a recording anew, to fit the rest.
 
@@ -91,12 +93,12 @@ def edit(
         speaking = api.load(run)
         speaking.require("speak")
         asked = {"seed": seed, **given(how)}
-        say_anew(speaking, audio, (start, end), prompt or [], speaker, asked, out, replace, json)
+        say_anew(speaking, audio, (start, end), prompt or [], speaker, asked, out, replace, json, marking(marks, run))
         return
     if image is None:
         raise DaedalError("There is nothing to edit", "Name a picture by --image, or a recording by --audio")
     require_turns(n, {"prompts": prompt, "classes": label}, "Ask for at least -n {}")
-    destination = Destination(out, f"edits-{image.stem}", replace)
+    destination = Destination(out, f"edits-{image.stem}", replace, marking(marks, run))
     generator = open_pictures(run, "edit")
     destination.expect(n, generator, columns)
     given_picture = fit(generator, image)

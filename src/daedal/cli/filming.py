@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from daedal.inference.clip import Clip
     from daedal.inference.generator import Generator
     from daedal.inference.input_picture import InputPicture
+    from daedal.safety.marking import Marking
 
 _TOGETHER = 8
 """Clips that are made before the first of them is written."""
@@ -34,7 +35,9 @@ class ClipFlags(Config):
     fps: float | None = None
 
 
-def make_clips(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+def make_clips(
+    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking"
+) -> None:
     """Write clips: several of them side by side into one file, or each into one of a folder as soon as it is made. For
     `daedal generate`."""
     from daedal.inference.clip import check_one_file, clip_format, save_together
@@ -56,11 +59,11 @@ def make_clips(generator: "Generator", run: str, n: int | None, asked: dict[str,
     clips = _made(generator, n, label=classes, clip=asked.pop("begin", None), **asked)
     if out.suffix:
         together = list(clips)
-        files, records = [str(save_together(together, out))], [clip.record for clip in together]
+        files, records = [str(save_together(together, out, marking))], [clip.record for clip in together]
     else:
         files, records = [], []
         for number, clip in enumerate(clips):
-            files.append(str(clip.save(out / f"{number:04d}.gif")))
+            files.append(str(clip.save(out / f"{number:04d}.gif", marking=marking)))
             records.append(clip.record)
     if json:
         console.show_json({"files": files, "clips": records})

@@ -12,6 +12,7 @@ from daedal.cli import console
 from daedal.cli.composing import TuneFlags, compose
 from daedal.cli.drawing import (
     Destination,
+    check_place,
     drawing,
     open_judge,
     require_turns,
@@ -20,7 +21,7 @@ from daedal.cli.drawing import (
     tell_prompts,
 )
 from daedal.cli.filming import ClipFlags, make_clips
-from daedal.cli.marking import text_mark
+from daedal.cli.marking import Marks, marking, text_mark
 from daedal.cli.options import Switch, fields, given
 from daedal.cli.sampling import LogitBias, Sampling, sampling
 from daedal.cli.speaking import draw_sounds, speak
@@ -31,6 +32,7 @@ from daedal.models.image_sampling import ImageSampling
 if TYPE_CHECKING:
     from daedal.inference.completion import Completion
     from daedal.inference.generator import Generator
+    from daedal.safety.marking import Marking
 
 _GROUP = "Pictures"
 _PICTURES = 16
@@ -49,7 +51,6 @@ def generate(
     json: Switch = False,
     prompt: Annotated[list[str] | None, Parameter(negative=())] = None,
     quantize: Quantize | None = None,
-    no_watermark: Switch = False,
     logit_bias: LogitBias = None,
     options: Sampling = None,
     label: Annotated[list[str] | None, Parameter(name="--class", negative=(), group=_GROUP)] = None,
@@ -64,6 +65,7 @@ def generate(
     tunes: Annotated[TuneFlags | None, fields("Tunes")] = None,
     speaker: Annotated[str | None, Parameter(group="Sounds")] = None,
     clips: Annotated[ClipFlags | None, fields("Clips")] = None,
+    marks: Marks = None,
 ) -> None:
     """Write text, draw pictures, compose tunes, speak or make clips, with a trained model.
 
@@ -80,8 +82,6 @@ def generate(
         The text to go on from, or what to draw, to film or to say; give several for several. [default: nothing, or anything]
     quantize
         draft: an int8 copy guesses ahead and the model checks: the same text, sooner. int8: int8 weights alone, sooner still.
-    no_watermark
-        Leave out the watermark of this installation, which sampled text carries and which does not change how it reads.
     logit_bias
         ID=BIAS, several times: added to the logit of a token; -100 bans it.
     label
@@ -98,8 +98,8 @@ def generate(
     out
         A file for a sheet of all (.png, .webp, .jpg ...), or a folder for one PNG each and an index. Of tunes a file for one
         (.mid, .wav, or .png for a piano roll), or a folder for MIDI and sound; of speech .wav, .flac, .ogg, .opus or .mp3, or
-        .png for a spectrogram, or a folder; of clips .gif, .webp, .mp4, or .png for rows of frames, or a folder.
-        [default: a new file or folder here]
+        .png for a spectrogram, or a folder; of clips .gif, .webp, .mp4, or .png for rows of frames, or a folder; of one text
+        its file. [default: a new file or folder here; a text is printed]
     columns
         Pictures side by side on the sheet. [default: as many as rows]
     replace
@@ -118,17 +118,22 @@ def generate(
     named = {
         "prompt": prompt, "quantize": quantize, "class": label, "image": image, "mask": mask, "best_of": best_of,
         "judge": judge, "out": out, "columns": columns, "replace": replace or None, "speaker": speaker,
-        "no_watermark": no_watermark or None,
     }  # fmt: skip
-    asked = {name: value for name, value in named.items() if value is not None}
+    asked: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     asked |= chosen | given(how) | given(tunes) | given(clips)
     if unable := [name for name in asked if name not in maker.takes]:
         written = ", ".join(f"--{_OTHERWISE.get(name, name).replace('_', '-')}" for name in unable)
         raise DaedalError(f"{model} {maker.does}: {written} can do nothing here", "Leave it out")
-    maker.make(generator, model, n, asked, json)
+    writes = maker is MAKERS["write"]
+    if writes:
+        asked["watermark"] = text_mark(marks is not None and marks.no_watermark, asked.get("temperature", 1.0))
+    printed = writes and out is None  # which needs no certificate
+    maker.make(generator, model, n, asked, json, None if printed else marking(marks, model))
 
 
-def _draw(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+def _draw(
+    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking"
+) -> None:
     """Draw pictures, or draw one anew."""
     label, prompt = asked.pop("class", None), asked.pop("prompt", None)
     image, mask = asked.pop("image", None), asked.pop("mask", None)
@@ -142,7 +147,7 @@ def _draw(generator: "Generator", run: str, n: int | None, asked: dict[str, Any]
     if n is None:
         n = max(_PICTURES, *(len(one or ()) for one in several.values()))
     require_turns(n, several, "Ask for at least -n {}")
-    destination = Destination(asked.pop("out", None), f"samples-{run_name(run)}", asked.pop("replace", False))
+    destination = Destination(asked.pop("out", None), f"samples-{run_name(run)}", asked.pop("replace", False), marking)
     destination.expect(n, generator, columns)
     tell_prompts(generator, prompt)
     with drawing() as progress:
@@ -155,16 +160,28 @@ def _draw(generator: "Generator", run: str, n: int | None, asked: dict[str, Any]
     tell(pictures, destination.write(pictures, columns), destination, json)
 
 
-def _write(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+def _write(
+    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking | None"
+) -> None:
     """Go on from prompts; what a single one becomes is shown as it is written."""
     n, prompts = 1 if n is None else n, asked.pop("prompt", [""])
-    mark = text_mark(asked.pop("no_watermark", False), asked.get("temperature", 1.0))
+    out, replace = asked.pop("out", None), asked.pop("replace", False)
+    if out is not None:
+        from daedal.safety.marking import TYPES
+
+        if not TYPES.get(out.suffix.lower(), "text/").startswith("text/"):
+            raise DaedalError(f"{run} writes text, and {out} is a file of something else", "Name a .txt file")
+        if n * len(prompts) != 1:
+            raise DaedalError(f"{out} holds one text, and {n * len(prompts)} are asked for", "Leave --out out")
+        check_place(out, replace, folder=False)
     how = {name: value for name, value in asked.items() if name != "quantize"}  # as which it was opened
-    how["watermark"] = mark
-    if n == 1 and len(prompts) == 1 and not json and sys.stdout.isatty():
+    if n == 1 and len(prompts) == 1 and out is None and not json and sys.stdout.isatty():
         _stream(generator, prompts[0], how)
         return
     completions = generator.generate(prompts, n=n, **how)
+    if out is not None:
+        completions[0].save(out, marking)
+        return
     if json:
         console.show_json([completion.model_dump(mode="json") for completion in completions])
     else:
@@ -192,12 +209,13 @@ class Maker(NamedTuple):
     Attributes:
         does: what they do, as a sentence goes on.
         takes: the options that they heed.
-        make: does it: given the model, its name, how many are asked for, the options, and whether JSON is printed.
+        make: does it: given the model, its name, how many are asked for, the options, whether JSON is printed, and how
+            files are marked.
     """
 
     does: str
     takes: frozenset[str]
-    make: "Callable[[Generator, str, int | None, dict[str, Any], bool], None]"
+    make: "Callable[[Generator, str, int | None, dict[str, Any], bool, Any], None]"
 
 
 _CHANCE = frozenset(("temperature", "top_k", "seed"))
@@ -210,7 +228,7 @@ _PICTURE = Maker(
     | {*ImageSampling.model_fields},
     _draw,
 )
-_TEXT = {"prompt", "quantize", "logit_bias", "no_watermark"} | {*SamplingOptions.model_fields}
+_TEXT = _FILES | {"prompt", "quantize", "logit_bias"} | {*SamplingOptions.model_fields}
 MAKERS = {
     "speak": Maker(
         "speaks", _CHANCE | _FILES | {"prompt", "speaker", "begin", "seconds"} | {*ImageSampling.model_fields}, speak

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from daedal.cli import console
 from daedal.cli.drawing import Drawing, check_place, drawing, free, open_pictures, run_name
+from daedal.cli.marking import Marks, marking
 from daedal.cli.options import Switch, given
 from daedal.errors import DaedalError
 
@@ -25,6 +26,7 @@ def interpolate(
     out: Path | None = None,
     replace: Switch = False,
     how: Drawing = None,
+    marks: Marks = None,
 ) -> None:
     """Morph one picture into another, or through the pictures of seeds.
 
@@ -58,6 +60,7 @@ def interpolate(
     if out is not None:
         clip_format(out)
         check_place(out, replace, folder=False)
+    marked = marking(marks, run)
     generator = open_pictures(run, "interpolate")
     if out is not None and out.suffix.lower() == ".png":
         lay_out(frames, generator.codec.width, generator.codec.height, frames)
@@ -67,7 +70,7 @@ def interpolate(
             console.note(point.note)
     with drawing() as progress:
         clip = generator.interpolate(known, frames, fps=fps, loop=loop, label=label, progress=progress, **given(how))
-    path = clip.save(out or free(f"interpolation-{run_name(run)}.gif"))
+    path = clip.save(out or free(f"interpolation-{run_name(run)}.gif"), marking=marked)
     console.show(f"{frames} frames in {path}")
 
 

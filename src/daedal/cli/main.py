@@ -18,6 +18,7 @@ _GROUPS = {
     "align": "Align a model with what people prefer: by preferences, or by a reward for its answers.",
     "prompt": "Test prompts, and search for better ones.",
     "keys": "Make and revoke the keys of a server, and those of watermarks.",
+    "ledger": "Check the ledger of what was made here, and take out what a key asked for.",
     "bench": "Measure how fast a model answers on this machine.",
     "tasks": "List the tasks that a model can be asked, and show what they ask.",
 }
@@ -41,6 +42,7 @@ _COMMANDS = {
     "judge": "Let a model judge which of two files of answers is better, in both orders.",
     "chat": "Talk with a model in the terminal.",
     "serve": "Serve models to whatever speaks the OpenAI API.",
+    "verify": "Say who made a picture, sound, video or text, whether it is whole, and how sure that is.",
     "evaluate": "Measure a model beside its baselines or on tasks, and write the report.",
     "compare": "Let two models answer the same prompts, and say which of them is preferred.",
     "merge": "Write a LoRA and its base as one model.",

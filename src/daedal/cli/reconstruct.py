@@ -1,5 +1,6 @@
 """`daedal reconstruct`: pictures and clips as they come through a model, and how far off they are."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from daedal.cli.drawing import (
     require_turns,
     run_name,
 )
+from daedal.cli.marking import Marks, marking
 from daedal.cli.options import Switch
 from daedal.cli.speaking import reconstruct_sounds
 from daedal.errors import DaedalError
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from daedal.inference.generator import Generator
     from daedal.inference.skills.reconstruct import Reconstruction
     from daedal.inference.skills.reconstruct_clips import ClipReconstruction
+    from daedal.safety.marking import Marking
 
 
 def reconstruct(
@@ -41,6 +44,7 @@ def reconstruct(
     out: Path | None = None,
     replace: Switch = False,
     json: Switch = False,
+    marks: Marks = None,
 ) -> None:
     """Show how pictures, recordings or clips come back through a model's latents, and measure the error.
 
@@ -60,15 +64,17 @@ def reconstruct(
     json
         Print the errors as JSON.
     """
+    marked = marking(marks, run)
     generator = open_pictures(run, "reconstruct")
     if "reconstruct-sounds" in generator.skills:
         if label is not None:
             raise DaedalError("Recordings come back without a class", "Leave --class out")
-        return reconstruct_sounds(generator, run, pictures, out, replace, json)
+        return reconstruct_sounds(generator, run, pictures, out, replace, json, marked)
+    marked = dataclasses.replace(marked, key=None)  # beside each stands what was given, which nobody's mark may claim
     require_turns(len(pictures), {"classes": label}, "Name a class for each picture, or one for all")
     if "reconstruct-clips" in generator.skills:
-        return _clips(generator, run, pictures, out, replace, json)
-    destination = Destination(out, f"reconstructions-{run_name(run)}", replace)
+        return _clips(generator, run, pictures, out, replace, json, marked)
+    destination = Destination(out, f"reconstructions-{run_name(run)}", replace, marked)
     given = [fit(generator, picture) for picture in pictures]
     with drawing() as progress:
         found = generator.reconstruct(given, label=label, progress=progress)
@@ -81,7 +87,15 @@ def reconstruct(
     return None
 
 
-def _clips(generator: "Generator", run: str, clips: list[Path], out: Path | None, replace: bool, json: bool) -> None:
+def _clips(
+    generator: "Generator",
+    run: str,
+    clips: list[Path],
+    out: Path | None,
+    replace: bool,
+    json: bool,
+    marking: "Marking",
+) -> None:
     """Each clip beside what becomes of it."""
     from daedal.inference.clip import clip_format, save_together
 
@@ -92,10 +106,10 @@ def _clips(generator: "Generator", run: str, clips: list[Path], out: Path | None
     found = generator.reconstruct(clips)
     pairs = [one.pair for one in found]
     if out.suffix:
-        save_together(pairs, out)
+        save_together(pairs, out, marking)
     else:
         for number, (clip, pair) in enumerate(zip(clips, pairs, strict=True)):
-            pair.save(out / f"{number:05}-{clip.stem}.gif")
+            pair.save(out / f"{number:05}-{clip.stem}.gif", marking=marking)
     if json:
         console.show_json(
             [{"clip": str(clip), "mse": one.mse, "psnr": one.psnr} for clip, one in zip(clips, found, strict=True)]

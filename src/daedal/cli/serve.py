@@ -42,11 +42,14 @@ def serve(
     cors_origin: Annotated[list[str], Parameter(negative=())] | None = None,
     root_path: str = "",
     data: Path | None = None,
-    no_watermark: Switch = False,
     rows: int = 32,
     max_waiting: int = 256,
     idle_minutes: float = 30.0,
     drain_seconds: float = 30.0,
+    no_watermark: Switch = False,
+    unsigned: Switch = False,
+    no_ledger: Switch = False,
+    certificate: Path | None = None,
 ) -> None:
     """Serve models to whatever speaks the OpenAI API: text, images, speech, music, videos and embeddings of your own.
 
@@ -79,8 +82,6 @@ def serve(
         What a proxy has before every path and does not take off, such as /daedal; requests without it are answered too.
     data
         Where files, answers and videos are kept. [default: ~/.local/state/daedal/server]
-    no_watermark
-        Leave out the watermark of this installation, which sampled text carries and which does not change how it reads.
     rows
         Texts that a model writes at the same time.
     max_waiting
@@ -89,7 +90,16 @@ def serve(
         A model that was loaded on demand is unloaded after so long without use; 0 for never.
     drain_seconds
         What is under way has so long to finish when the server is told to stop.
+    no_watermark
+        Put no watermark into what models make.
+    unsigned
+        Sign nothing: no C2PA manifest, no statement in a header.
+    no_ledger
+        Note nothing in the ledger of this installation. Texts are never noted.
+    certificate
+        A PEM file with a chain of certificates and its private key, which signs in place of this installation's own.
     """
+    from daedal.safety.marking import Marking
     from daedal.serving import log
     from daedal.serving.server import serve as run
 
@@ -115,15 +125,21 @@ def serve(
         "origins": tuple(map(_origin, cors_origin or ())),
         "root_path": _prefix(root_path),
         "data": data or _state(),
-        "watermark": not no_watermark,
         "quantize": quantize,
         "rows": rows,
         "waiting": max_waiting,
         "idle": idle_minutes,
         "drain": drain_seconds,
+        "watermark": not no_watermark,
+        "signed": not unsigned,
+        "noted": not no_ledger,
+        "certificate": certificate,
     }
     settings = _settings(values)
     text_mark(no_watermark)  # so that the key is there, and is told of, before the models need it
+    Marking.of_installation(  # whatever is wrong with keys and certificates is told now
+        watermark=settings.watermark, signed=settings.signed, noted=settings.noted, certificate=certificate
+    )
     log.begin()
     moderates = "" if moderator is None else _moderates(moderator, named.get(moderator), models, meant)
     run(settings, lambda address: note(moderates + _greeting(address, named, models, keys is not None)))

@@ -12,9 +12,12 @@ from daedal.errors import DaedalError
 if TYPE_CHECKING:
     from daedal.inference.generator import Generator
     from daedal.inference.sound import Sound
+    from daedal.safety.marking import Marking
 
 
-def speak(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+def speak(
+    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking"
+) -> None:
     """Say prompts: into a file where there is one sound, else into a folder. For `daedal generate`."""
     prompts, speaker = asked.pop("prompt", []), asked.pop("speaker", None)
     out, replace = asked.pop("out", None), asked.pop("replace", False)
@@ -34,7 +37,7 @@ def speak(generator: "Generator", run: str, n: int | None, asked: dict[str, Any]
         for number, prompt in enumerate(prompts):
             sounds += say(prompt, speaker, n, **asked)
             progress("speaking", (number + 1) * n, count)
-    _write(sounds, out, json)
+    _write(sounds, out, json, marking)
 
 
 def _place(out: Path | None, run: str, count: int, replace: bool) -> Path:
@@ -51,25 +54,27 @@ def _place(out: Path | None, run: str, count: int, replace: bool) -> Path:
     return out
 
 
-def _write(sounds: "list[Sound]", out: Path, json: bool) -> None:
+def _write(sounds: "list[Sound]", out: Path, json: bool, marking: "Marking") -> None:
     """Write sounds where they belong, and tell."""
     if out.suffix:
-        written = [sounds[0].save(out)]
+        written = [sounds[0].save(out, marking)]
     else:
-        written = [sound.save(out / f"{number:05}.wav") for number, sound in enumerate(sounds)]
+        written = [sound.save(out / f"{number:05}.wav", marking) for number, sound in enumerate(sounds)]
     tell(sounds, written, out, json)
 
 
-def draw_sounds(generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool) -> None:
+def draw_sounds(
+    generator: "Generator", run: str, n: int | None, asked: dict[str, Any], json: bool, marking: "Marking"
+) -> None:
     """Draw sounds: into a file where there is one, else into a folder. For `daedal generate`."""
     n = 1 if n is None else n
     out = _place(asked.pop("out", None), run, n, asked.pop("replace", False))
-    _write(generator.draw_sounds(n, label=asked.pop("class", None), **asked), out, json)
+    _write(generator.draw_sounds(n, label=asked.pop("class", None), **asked), out, json, marking)
 
 
 def say_anew(
     generator: "Generator", recording: Path, between: tuple[float | None, float | None], prompts: list[str],
-    speaker: str | None, how: dict[str, Any], out: Path | None, replace: bool, json: bool,
+    speaker: str | None, how: dict[str, Any], out: Path | None, replace: bool, json: bool, marking: "Marking",
 ) -> None:  # fmt: skip
     """Say a passage of a recording anew."""
     from daedal.inference.sound import saved_format
@@ -83,18 +88,19 @@ def say_anew(
     saved_format(out)
     check_place(out, replace, folder=False)
     made = generator.say_anew(recording, start, end, prompts[0], speaker, **how)
-    tell([made], [made.save(out)], out, json)
+    tell([made], [made.save(out, marking)], out, json)
 
 
 def reconstruct_sounds(
-    generator: "Generator", run: str, recordings: list[Path], out: Path | None, replace: bool, json: bool
-) -> None:
+    generator: "Generator", run: str, recordings: list[Path], out: Path | None, replace: bool, json: bool,
+    marking: "Marking",
+) -> None:  # fmt: skip
     """Write recordings as they come back through a tokenizer, and tell how far off they are. For `daedal reconstruct`."""
     out = _place(out, run, len(recordings), replace)
     copies = generator.reconstruct_sounds(recordings)
     places = [out] if out.suffix else [out / f"{number:05}-{path.stem}.wav" for number, path in enumerate(recordings)]
     for copy, place in zip(copies, places, strict=True):
-        copy.sound.save(place)
+        copy.sound.save(place, marking)
     if json:
         found = zip(recordings, places, copies, strict=True)
         console.show_json([{"recording": str(path), "file": str(at), **copy.record()} for path, at, copy in found])

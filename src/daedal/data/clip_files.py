@@ -123,7 +123,7 @@ def _of_pictures(data: bytes, sampling: Sampling) -> tuple[np.ndarray, float]:
 
 
 def _of_video(data: bytes, sampling: Sampling) -> tuple[np.ndarray, float]:
-    with _opened(data) as container:
+    with open_video(data) as container:
         if not container.streams.video:
             raise Unreadable("no video", "the file has no stream of pictures", broken=False)
         stream = container.streams.video[0]
@@ -150,7 +150,7 @@ def _of_video(data: bytes, sampling: Sampling) -> tuple[np.ndarray, float]:
     return np.stack([taken[int(each)] for each in wanted]), seconds
 
 
-def _opened(data: bytes) -> AbstractContextManager[Any]:
+def open_video(data: bytes) -> AbstractContextManager[Any]:
     """A video of these bytes alone: play lists and session descriptions, which name other files and addresses, open none."""
     try:
         import av
@@ -164,7 +164,7 @@ def _opened(data: bytes) -> AbstractContextManager[Any]:
 
 def _decoded(data: bytes, sampling: Sampling) -> Iterator[tuple[float, Any]]:
     """The frames of a video with their times, one after the other."""
-    with _opened(data) as container:
+    with open_video(data) as container:
         size = None
         for number, frame in enumerate(container.decode(video=0)):
             size = size or (frame.width, frame.height)

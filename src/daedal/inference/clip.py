@@ -16,9 +16,10 @@ from PIL import Image
 
 from daedal.codecs.sheet import GAP, enlarged, grid, lay_out
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, write_json
+from daedal.files import write_json
 from daedal.inference.picture import opaque, save_image
 from daedal.inference.provenance import ClipProvenance, FilmProvenance
+from daedal.safety.marking import Marked, Marking
 
 FORMATS = (".gif", ".webp", ".mp4", ".png")
 _SIDE = 256
@@ -44,12 +45,13 @@ class Clip:
             raise DaedalError("A clip without frames shows nothing", "Give at least one")
         check_rate(self.fps)
 
-    def save(self, path: Path | str, scale: int | None = None) -> Path:
+    def save(self, path: Path | str, scale: int | None = None, marking: Marking | None = None) -> Path:
         """Write the clip in the format that the name's end says, and beside it `<path>.json`, which says where it comes from.
         A `.png` is a strip of all frames. Every format says so in itself too.
 
         Args:
             scale: how many pixels wide and high each pixel becomes; as many as make tiny frames visible unless given.
+            marking: puts in a watermark, signs and notes it.
 
         Raises:
             DaedalError: the name ends in no known format, the file cannot be written, or `.mp4` needs PyAV.
@@ -58,26 +60,31 @@ class Clip:
         kind = clip_format(path)
         record = self.record
         if kind == ".png":
-            return save_image(grid(self.frames, len(self.frames), scale), path, record)
-        with atomic_path(path) as temporary:
-            _write(self._enlarged(scale), self.fps, kind, temporary, json.dumps(record))
+            return save_image(grid(self.frames, len(self.frames), scale), path, record, marking)
+        self._file(kind, scale, marking).write(path)
         write_json(path.with_name(path.name + ".json"), record)
         return path
 
-    def encoded(self, form: str, scale: int | None = None) -> bytes:
+    def encoded(self, form: str, scale: int | None = None, marking: Marking | None = None) -> bytes:
         """The clip as the file that `save` would write.
 
         Args:
             form: "gif", "webp" or "mp4".
+            marking: puts in a watermark, signs and notes it.
 
         Raises:
             DaedalError: there is no such format, or `mp4` needs PyAV.
         """
-        kind = clip_format(Path(f"clip.{form}"))
-        with TemporaryDirectory() as folder:  # what makes an MP4 easy to stream reads the file again
-            path = Path(folder) / f"clip{kind}"
-            _write(self._enlarged(scale), self.fps, kind, path, json.dumps(self.record))
-            return path.read_bytes()
+        return self._file(clip_format(Path(f"clip.{form}")), scale, marking).data
+
+    def _file(self, kind: str, scale: int | None, marking: Marking | None) -> Marked:
+        def encode(frames: Sequence[Image.Image]) -> bytes:
+            with TemporaryDirectory() as folder:  # what makes an MP4 easy to stream reads the file again
+                path = Path(folder) / f"clip{kind}"
+                _write(frames, self.fps, kind, path, json.dumps(self.record))
+                return path.read_bytes()
+
+        return (Marking() if marking is None else marking).clip(self._enlarged(scale), self.record, kind, encode)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -122,7 +129,7 @@ def check_one_file(path: Path, count: int, frames: int, width: int, height: int)
         )
 
 
-def save_together(clips: Sequence[Clip], path: Path) -> Path:
+def save_together(clips: Sequence[Clip], path: Path, marking: Marking | None = None) -> Path:
     """Write clips of one length into one file: side by side, or as PNG a row of frames for each.
 
     Raises:
@@ -130,8 +137,8 @@ def save_together(clips: Sequence[Clip], path: Path) -> Path:
     """
     if clip_format(path) == ".png":
         frames = [frame for clip in clips for frame in clip.frames]
-        return save_image(grid(frames, len(clips[0].frames)), path, clips[0].record)
-    return side_by_side(clips).save(path)
+        return save_image(grid(frames, len(clips[0].frames)), path, clips[0].record, marking)
+    return side_by_side(clips).save(path, marking=marking)
 
 
 def side_by_side(clips: Sequence[Clip]) -> Clip:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from daedal.config import Config
-from daedal.files import write_json, write_text
+from daedal.files import write_json
 from daedal.inference.provenance import TextProvenance
+from daedal.safety.marking import Marking
 
 
 class TokenLogprob(Config):
@@ -42,13 +43,18 @@ class Completion(Config):
     def __str__(self) -> str:
         return self.text
 
-    def save(self, path: Path | str) -> Path:
-        """Write the text, and beside it all else as `<path>.json`; for a path that ends in `.json`, all in that file."""
+    def save(self, path: Path | str, marking: Marking | None = None) -> Path:
+        """Write the text, and beside it all else as `<path>.json`; for a path that ends in `.json`, all in that file.
+
+        Args:
+            marking: signs the text in `<path>.signed.json`, and notes it.
+        """
         path = Path(path)
         if path.suffix == ".json":
             write_json(path, self.model_dump(mode="json"))
         else:
-            write_text(path, self.prompt + self.text)
+            marking = Marking() if marking is None else marking
+            marking.text(self.prompt + self.text, self.provenance.model_dump(mode="json"), path.suffix).write(path)
             write_json(path.with_name(path.name + ".json"), self.model_dump(mode="json"))
         return path
 

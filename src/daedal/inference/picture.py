@@ -14,8 +14,9 @@ from PIL.PngImagePlugin import PngInfo
 from daedal.codecs import sheet
 from daedal.codecs.sheet import enlarged, visible_scale
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, make_folder, read_json, write_json, write_text
+from daedal.files import make_folder, read_json, write_json, write_text
 from daedal.inference.provenance import PictureProvenance
+from daedal.safety.marking import Marked, Marking
 
 FORMATS = {
     ".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF",
@@ -37,28 +38,28 @@ class Picture:
     image: Image.Image
     provenance: PictureProvenance
 
-    def save(self, path: Path | str) -> Path:
+    def save(self, path: Path | str, marking: Marking | None = None) -> Path:
         """Write the picture, in the format that the name's end says. A PNG says in itself where it comes from; beside a picture
         of another format, `<path>.json` does.
+
+        Args:
+            marking: puts in a watermark, signs and notes it.
 
         Raises:
             DaedalError: the name ends in no known format, or the file cannot be written.
         """
-        return save_image(self.image, path, self.provenance.model_dump(mode="json"))
+        return save_image(self.image, path, self.provenance.model_dump(mode="json"), marking)
 
-    def encoded(self, form: str = "png", quality: int | None = None) -> bytes:
+    def encoded(self, form: str = "png", quality: int | None = None, marking: Marking | None = None) -> bytes:
         """The picture as the file that `save` would write; a PNG says in itself where it comes from.
 
         Args:
             form: "png", "jpeg" or "webp".
             quality: percent, of a picture that is kept with loss; as `save` has it unless given.
+            marking: puts in a watermark, signs and notes it.
         """
-        buffer, kind = io.BytesIO(), form.upper()
-        options: dict[str, Any] = dict(_LOSSLESS.get(kind, {})) if quality is None else {"quality": quality}
-        if kind == "PNG":
-            options["pnginfo"] = _told(self.provenance.model_dump(mode="json"))
-        (opaque(self.image) if kind in _OPAQUE else self.image).save(buffer, format=kind, **options)
-        return buffer.getvalue()
+        record = self.provenance.model_dump(mode="json")
+        return picture_file(self.image, f".{form.lower()}", record, quality, marking).data
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
@@ -89,25 +90,47 @@ class Picture:
         return png(self.image)
 
 
-def save_image(image: Image.Image, path: Path | str, record: Mapping[str, Any]) -> Path:
+def save_image(image: Image.Image, path: Path | str, record: Mapping[str, Any], marking: Marking | None = None) -> Path:
     """Write an image, and `record` of where it comes from: inside a PNG, beside any other as `<path>.json`.
+
+    Args:
+        marking: puts in a watermark, signs and notes it.
 
     Raises:
         DaedalError: the name ends in no known format, or the file cannot be written.
     """
     path = Path(path)
     kind = picture_format(path)
-    options = dict(_LOSSLESS.get(kind, {}))
-    if kind == "PNG":
-        options["pnginfo"] = _told(record)
-    with atomic_path(path) as temporary:
-        try:
-            (opaque(image) if kind in _OPAQUE else image).save(temporary, format=kind, **options)
-        except (ValueError, SyntaxError) as error:  # larger than the format can hold
-            raise DaedalError(f"{path} cannot be written as {kind} ({error})", "Choose .png") from None
+    try:
+        made = picture_file(image, path.suffix.lower(), record, marking=marking)
+    except (ValueError, SyntaxError, OSError) as error:  # larger than the format can hold
+        raise DaedalError(f"{path} cannot be written as {kind} ({error})", "Choose .png") from None
+    made.write(path)
     if kind != "PNG":
         write_json(path.with_name(path.name + ".json"), dict(record))
     return path
+
+
+def picture_file(
+    image: Image.Image, end: str, record: Mapping[str, Any], quality: int | None = None, marking: Marking | None = None
+) -> Marked:
+    """The image as the bytes of a file; a PNG says in itself where it comes from.
+
+    Args:
+        end: of the file's name.
+        quality: percent, of a format that keeps with loss; what `save` has unless given.
+    """
+    kind = FORMATS[end]
+
+    def encode(image: Image.Image) -> bytes:
+        options: dict[str, Any] = dict(_LOSSLESS.get(kind, {})) if quality is None else {"quality": quality}
+        if kind == "PNG":
+            options["pnginfo"] = _told(record)
+        buffer = io.BytesIO()
+        (opaque(image) if kind in _OPAQUE else image).save(buffer, format=kind, **options)
+        return buffer.getvalue()
+
+    return (Marking() if marking is None else marking).picture(image, record, end, encode)
 
 
 def _told(record: Mapping[str, Any]) -> PngInfo:
@@ -116,11 +139,9 @@ def _told(record: Mapping[str, Any]) -> PngInfo:
     return text
 
 
-def png_file(image: Image.Image, record: Mapping[str, Any]) -> bytes:
+def png_file(image: Image.Image, record: Mapping[str, Any], marking: Marking | None = None) -> bytes:
     """The image as a PNG that says in itself where it comes from."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", pnginfo=_told(record))
-    return buffer.getvalue()
+    return picture_file(image, ".png", record, marking=marking).data
 
 
 def picture_format(path: Path) -> str:
@@ -163,19 +184,21 @@ def grid(
     return sheet.grid(images, columns, scale, gap)
 
 
-def save_grid(pictures: Sequence[Picture], path: Path | str, columns: int | None = None) -> Path:
+def save_grid(
+    pictures: Sequence[Picture], path: Path | str, columns: int | None = None, marking: Marking | None = None
+) -> Path:
     """Write a sheet of pictures of one seed, which says where they come from; a single picture is written as it is."""
     if len(pictures) == 1:
-        return pictures[0].save(path)
+        return pictures[0].save(path, marking)
     record = pictures[0].provenance.model_dump(mode="json")
     labels = [picture.provenance.label for picture in pictures]
-    return save_image(grid(pictures, columns), path, {**record, "count": len(pictures), "labels": labels})
+    return save_image(grid(pictures, columns), path, {**record, "count": len(pictures), "labels": labels}, marking)
 
 
-def save_each(pictures: Sequence[Picture], folder: Path | str) -> list[Path]:
+def save_each(pictures: Sequence[Picture], folder: Path | str, marking: Marking | None = None) -> list[Path]:
     """Write every picture as a PNG named by its number, and an index of JSON Lines that says where each comes from."""
     folder = make_folder(Path(folder))
-    paths = [picture.save(folder / name) for picture, name in zip(pictures, names(pictures), strict=True)]
+    paths = [picture.save(folder / name, marking) for picture, name in zip(pictures, names(pictures), strict=True)]
     records = [picture.provenance.model_dump(mode="json") for picture in pictures]
     write_index(folder, [{"file": path.name, **record} for path, record in zip(paths, records, strict=True)])
     return paths

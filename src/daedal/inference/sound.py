@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from daedal.codecs.mel import MelCodec
 from daedal.codecs.sheet import enlarged
 from daedal.codecs.sound import FORMATS, sound_file
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, write_json
+from daedal.files import write_json
 from daedal.inference.picture import save_image
 from daedal.inference.provenance import Provenance
+from daedal.safety.marking import Marked, Marking
 
 _DECIBELS = 80.0
 """From the darkest to the brightest of a spectrogram."""
@@ -51,36 +53,45 @@ class Sound:
     def seconds(self) -> float:
         return len(self.samples) / self.rate
 
-    def save(self, path: Path | str) -> Path:
+    def save(self, path: Path | str, marking: Marking | None = None) -> Path:
         """Write the sound in the format that the name's end says, a spectrogram as `.png`; and beside it `<path>.json`, which
         says where it comes from. A picture and the comment of a sound file say so in themselves.
+
+        Args:
+            marking: puts in a watermark, signs and notes it.
 
         Raises:
             DaedalError: the name ends in no known format, or the file cannot be written.
         """
         path = Path(path)
-        record = {} if self.provenance is None else self.provenance.model_dump(mode="json")
-        record |= {"rate": self.rate, "seconds": self.seconds}
+        record = self._record | {"rate": self.rate, "seconds": self.seconds}
         if saved_format(path) == _PICTURE:
-            return save_image(self.spectrogram(_SAVED_HEIGHT), path, record)
-        data = sound_file(np.asarray(self.samples), self.rate, sound_format(path), self.comment)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(data)
+            return save_image(self.spectrogram(_SAVED_HEIGHT), path, record, marking)
+        self._file(sound_format(path), marking).write(path)
         write_json(path.with_name(path.name + ".json"), record)
         return path
 
-    def encoded(self, form: str = "wav") -> bytes:
+    def encoded(self, form: str = "wav", marking: Marking | None = None) -> bytes:
         """The sound as the file that `save` would write.
 
         Args:
             form: wav, flac, ogg, opus or mp3.
+            marking: puts in a watermark, signs and notes it.
 
         Raises:
             DaedalError: there is no such format, or it has no such rate.
         """
-        return sound_file(
-            np.asarray(self.samples), self.rate, sound_format(Path(f"sound.{form.lower()}")), self.comment
-        )
+        return self._file(sound_format(Path(f"sound.{form.lower()}")), marking).data
+
+    def _file(self, end: str, marking: Marking | None) -> Marked:
+        return (Marking() if marking is None else marking).sound(
+            np.asarray(self.samples), self.rate, self._record, end,
+            lambda samples: sound_file(samples, self.rate, end, self.comment),
+        )  # fmt: skip
+
+    @property
+    def _record(self) -> dict[str, Any]:
+        return {} if self.provenance is None else self.provenance.model_dump(mode="json")
 
     @property
     def comment(self) -> str:

@@ -13,11 +13,12 @@ from daedal.codecs.sound import sound_file
 from daedal.codecs.synthesizer import RATE, synthesize
 from daedal.codecs.tune import Tune
 from daedal.errors import DaedalError
-from daedal.files import atomic_path, make_folder, read_bytes, write_json, write_text
+from daedal.files import make_folder, read_bytes, write_json, write_text
 from daedal.inference import sound_font
 from daedal.inference.picture import INDEX, png, save_image
 from daedal.inference.provenance import TuneProvenance
 from daedal.inference.sound import sound_format
+from daedal.safety.marking import Marked, Marking
 
 FORMATS = (".mid", ".midi", ".wav", ".png")
 _HEARD = 60.0  # seconds that a notebook plays
@@ -34,12 +35,13 @@ class Composition:
         notes, made = self.tune.notes, self.provenance
         return f"<a tune of {len(notes):,} notes, {self.tune.seconds:.1f} s, number {made.number} of seed {made.seed}>"
 
-    def save(self, path: Path | str, font: Path | str | None = None) -> Path:
+    def save(self, path: Path | str, font: Path | str | None = None, marking: Marking | None = None) -> Path:
         """Write it in the format that the name's end says: MIDI, `.wav`, or a piano roll as `.png`; and beside it
         `<path>.json`, which says where it comes from. A picture and MIDI say so in themselves.
 
         Args:
             font: a sound font that plays it, in place of our synthesizer.
+            marking: signs and notes it, and puts a watermark into what is written as sound.
 
         Raises:
             DaedalError: the name ends in no known format, or the file cannot be written.
@@ -48,14 +50,17 @@ class Composition:
         kind = tune_format(path)
         record = self.record
         if kind == ".png":
-            return save_image(piano_roll(self.tune), path, record)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(self.encoded("wav" if kind == ".wav" else "midi", font))
+            return save_image(piano_roll(self.tune), path, record, marking)
+        self.file("wav" if kind == ".wav" else "midi", font, marking).write(path)
         write_json(path.with_name(path.name + ".json"), record)
         return path
 
     def encoded(self, form: str, font: Path | str | None = None) -> bytes:
-        """The tune as a file, which says in itself where it comes from.
+        """The tune as a file, which says in itself where it comes from; see `file`."""
+        return self.file(form, font).data
+
+    def file(self, form: str, font: Path | str | None = None, marking: Marking | None = None) -> Marked:
+        """The tune as a file that is marked.
 
         Args:
             form: "midi", or a format of sounds, such as "wav".
@@ -64,13 +69,14 @@ class Composition:
         Raises:
             DaedalError: there is no such format, or the tune is too long to be played.
         """
-        comment = json.dumps(self.record)
+        comment, marking = json.dumps(self.record), Marking() if marking is None else marking
         if form == "midi":
-            return write_midi(self.tune, comment)
+            return marking.tune(write_midi(self.tune, comment), self.record)
         sound, rate = (
             (synthesize(self.tune), RATE) if font is None else (sound_font.play(self.tune, font), sound_font.RATE)
         )
-        return sound_file(sound, rate, sound_format(Path(f"tune.{form}")), comment)
+        end = sound_format(Path(f"tune.{form}"))
+        return marking.sound(sound, rate, self.record, end, lambda samples: sound_file(samples, rate, end, comment))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -100,16 +106,19 @@ def tune_format(path: Path) -> str:
     return kind
 
 
-def save_each(tunes: Sequence[Composition], folder: Path | str, font: Path | str | None = None) -> list[Path]:
+def save_each(
+    tunes: Sequence[Composition],
+    folder: Path | str,
+    font: Path | str | None = None,
+    marking: Marking | None = None,
+) -> list[Path]:
     """Write every tune as MIDI and as sound, named by its number, and an index of JSON Lines that says where each comes from.
     Gives the MIDI files."""
     folder = make_folder(Path(folder))
     paths = [folder / f"{made.provenance.number:05}.mid" for made in tunes]
     for made, path in zip(tunes, paths, strict=True):
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(made.encoded("midi"))
-        with atomic_path(path.with_suffix(".wav")) as temporary:
-            temporary.write_bytes(made.encoded("wav", font))
+        made.file("midi", None, marking).write(path)
+        made.file("wav", font, marking).write(path.with_suffix(".wav"))
     lines = [json.dumps({"file": path.name, **made.record}) for made, path in zip(tunes, paths, strict=True)]
     write_text(folder / INDEX, "".join(f"{line}\n" for line in lines))
     return paths

@@ -10,7 +10,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daedal.errors import DaedalError
-from daedal.serving import audio, files, health, images, openapi, texts, videos
+from daedal.safety.signing import Signer
+from daedal.serving import audio, files, health, images, openapi, provenance_checks, texts, videos
 from daedal.serving.access import Guard, is_loopback
 from daedal.serving.addressing import Addressing
 from daedal.serving.envelope import Answers, Envelope
@@ -60,6 +61,7 @@ class Application:
                 *images.routes,
                 *audio.routes,
                 *videos.routes,
+                *provenance_checks.routes,
                 *openapi.routes,
             ],
             lifespan=self._lifespan,
@@ -70,6 +72,7 @@ class Application:
             ("store", self.store),
             ("jobs", self.jobs),
             ("metrics", self.metrics),
+            ("signer", Signer.chosen(settings.certificate) if settings.signed else None),
         ):
             setattr(self.starlette.state, name, part)
         self.starlette.router.redirect_slashes = False
@@ -115,5 +118,6 @@ def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
             "x-daedal-unused",
             "x-daedal-seed",
             "x-daedal-listener",
+            "x-daedal-statement",
         ],
     )

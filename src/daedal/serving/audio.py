@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from daedal.safety.sidecar import HEADER
 from daedal.serving import sse
 from daedal.serving.abilities import able
 from daedal.serving.access import owner
@@ -160,8 +161,15 @@ async def music(request: Request) -> Response:
     }  # fmt: skip
     tunes = await unless_gone(request, _composed(model.run("compose", owner(request), **asked)))
     if form != "json":
-        return Response(base64.b64decode(tunes[0]["data"]), 200, {"x-daedal-seed": str(seed)}, TYPES[form])
-    data = [{"b64_midi": tune["data"], "seed": seed, **tune["record"]} for tune in tunes]
+        stated = {} if tunes[0].get("statement") is None else {HEADER: tunes[0]["statement"]}
+        return Response(base64.b64decode(tunes[0]["data"]), 200, {"x-daedal-seed": str(seed), **stated}, TYPES[form])
+    data = [
+        {
+            "b64_midi": tune["data"], "seed": seed, **tune["record"],
+            **({} if tune.get("statement") is None else {"statement": tune["statement"]}),
+        }
+        for tune in tunes
+    ]  # fmt: skip
     return json_answer({"object": "list", "created": now(), "model": body.model or model.name, "data": data})
 
 

@@ -30,6 +30,7 @@ from daedal.serving.logprobs import Token, chat_logprobs
 from daedal.serving.schema.chat import ChatRequest, Message
 from daedal.serving.schema.content import joined
 from daedal.serving.schema.tools import Tool, ToolChoice
+from daedal.serving.statements import stated
 from daedal.serving.tools import Function, Toolbox, conversation
 
 
@@ -52,7 +53,9 @@ async def chat_completions(request: Request) -> Response:
         chunks = ChatChunks(head, body.stream_options.include_usage)
         return sse.stream(request, _chunks(events, body, calls, chunks))
     generated = await unless_gone(request, collect(events, body.n))
-    return json_answer(answer(generated, body, calls, head))
+    told = answer(generated, body, calls, head)
+    said = told["choices"][0]["message"]["content"] if body.n == 1 else None
+    return json_answer(told, headers=stated(request, model, said))
 
 
 def toolbox(tools: Sequence[Tool], choice: ToolChoice | None, several: bool) -> Toolbox:

@@ -29,6 +29,7 @@ from daedal.serving.generation import (
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.logprobs import CompletionLogprobs, echoed
 from daedal.serving.schema.completions import MAX_SEQUENCES, CompletionRequest, Prompt
+from daedal.serving.statements import stated
 from daedal.serving.supervisor import Model
 
 
@@ -60,7 +61,9 @@ async def completions(request: Request) -> Response:
         return sse.stream(request, _chunks(streams, body, echoes, chunks))
     made = await unless_gone(request, together([collect(stream, body.samples) for stream in streams]))
     if body.logprobs is None:
-        return json_answer(answer(made, body, echoes, head))
+        told = answer(made, body, echoes, head)
+        choices = told["choices"]
+        return json_answer(told, headers=stated(request, model, choices[0]["text"] if len(choices) == 1 else None))
     return await asyncio.to_thread(lambda: json_answer(answer(made, body, echoes, head)))  # of long prompts, large
 
 

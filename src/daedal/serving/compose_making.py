@@ -46,8 +46,11 @@ class ComposeTunes(Making):
             self._n, progress=lambda done, total: tell({"event": "progress", "done": done / total}), **self._asked
         )
         for tune in tunes:
-            data = as_base64(tune.encoded(self._format))
-            yield {"event": "tune", "data": data, "record": tune.record, "seconds": tune.tune.seconds}
+            made = tune.file(self._format, marking=self.marking)
+            yield {
+                "event": "tune", "data": as_base64(made.data), "statement": made.statement, "record": tune.record,
+                "seconds": tune.tune.seconds,
+            }  # fmt: skip
         yield {"event": "done"}
 
 

@@ -1,7 +1,6 @@
 """Making clips, as jobs of `/v1/videos` ask for it: what is asked for is looked at before a job is kept, and again when it is
 worked on, which may be after the server was started anew."""
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +9,10 @@ from daedal.codecs.sheet import enlarged, grid
 from daedal.inference.clip import Clip, shown_at, writes_mp4
 from daedal.inference.generator import Generator
 from daedal.inference.input_picture import fit
-from daedal.inference.picture import png_file
+from daedal.inference.picture import picture_file, png_file
 from daedal.models.film_sampling import FilmSampling
 from daedal.nn.noise import Noise
+from daedal.safety.marking import Marking
 from daedal.serving.commands import Command, Event, Refused
 from daedal.serving.given import as_base64, checked, given_bytes, given_picture
 from daedal.serving.making import Making, Tell
@@ -91,7 +91,11 @@ class MakeClip(Making):
             **_said(self.generator, asked["prompt"]),
             progress=lambda done, total: tell({"event": "progress", "done": done / total}), **options,
         )  # fmt: skip
-        yield {"event": "result", "seconds": len(clip.frames) / clip.fps, "contents": _contents(clip, asked["scale"])}
+        yield {
+            "event": "result",
+            "seconds": len(clip.frames) / clip.fps,
+            "contents": _contents(clip, asked["scale"], self.marking),
+        }
 
 
 def _said(generator: Generator, prompt: str | None) -> dict[str, str]:
@@ -101,17 +105,16 @@ def _said(generator: Generator, prompt: str | None) -> dict[str, str]:
     return {"prompt": prompt} if generator.captions is not None or not generator.classes else {"label": prompt}
 
 
-def _contents(clip: Clip, scale: int) -> dict[str, Any]:
+def _contents(clip: Clip, scale: int, marking: Marking | None) -> dict[str, Any]:
     """What can be fetched of a clip: by name the type of content, and the bytes in base64. The video is an animated WebP where
     nothing here writes an MP4."""
     form, kind = ("mp4", "video/mp4") if writes_mp4() else ("webp", "image/webp")
-    thumbnail = io.BytesIO()
-    enlarged(clip.frames[0], scale).save(thumbnail, format="WEBP", lossless=True)
-    sheet = png_file(grid(clip.frames, min(_COLUMNS, len(clip.frames))), clip.record)
+    thumbnail = picture_file(enlarged(clip.frames[0], scale), ".webp", clip.record, marking=marking)
+    sheet = picture_file(grid(clip.frames, min(_COLUMNS, len(clip.frames))), ".png", clip.record, marking=marking)
     made = {
-        "video": (kind, clip.encoded(form, scale)),
-        "thumbnail": ("image/webp", thumbnail.getvalue()),
-        "spritesheet": ("image/png", sheet),
+        "video": (kind, clip.encoded(form, scale, marking)),
+        "thumbnail": ("image/webp", thumbnail.data),
+        "spritesheet": ("image/png", sheet.data),
     }
     return {name: {"type": type, "data": as_base64(data)} for name, (type, data) in made.items()}
 

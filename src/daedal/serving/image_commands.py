@@ -13,6 +13,7 @@ from daedal.inference.picture import Picture
 from daedal.inference.skills.draw import Drawing, PictureRequest
 from daedal.inference.skills.edit import VARIED
 from daedal.models.image import Sketch
+from daedal.safety.marking import Marking
 from daedal.serving.commands import Command, Event, Refused
 from daedal.serving.given import as_base64, checked, given_picture
 
@@ -67,10 +68,13 @@ class ImageDesk:
     """Carries out the commands for one model of images.
 
     `prepare` may be called from any thread; all else from one.
+
+    Args:
+        marking: of the pictures that are given away; previews are not marked.
     """
 
-    def __init__(self, generator: Generator) -> None:
-        self._generator = generator
+    def __init__(self, generator: Generator, marking: Marking | None = None) -> None:
+        self._generator, self._marking = generator, marking
         self._waiting: list[Job] = []
         self._batches: list[Batch] = []
         self._turns = Turns()
@@ -231,7 +235,8 @@ class ImageDesk:
 
     def _drew(self, job: Job, pictures: list[Picture]) -> list[Event]:
         """What goes out of finished pictures; a job that wants more waits for its turn."""
-        events = _pictured("image", job, pictures)
+        marking = None if self._marking is None else self._marking.of_owner(job.owner)
+        events = _pictured("image", job, pictures, marking)
         job.first, job.sketched = job.first + len(pictures), 0
         if job.left:
             self._waiting.append(job)
@@ -239,13 +244,13 @@ class ImageDesk:
         return [*events, {"id": job.id, "event": "done"}]
 
 
-def _pictured(kind: str, job: Job, pictures: list[Picture], **more: Any) -> list[Event]:
+def _pictured(kind: str, job: Job, pictures: list[Picture], marking: Marking | None = None, **more: Any) -> list[Event]:
     return [
         {
             "id": job.id,
             "event": kind,
             "index": job.first + i,
-            "png": as_base64(picture.encoded(job.format, job.quality)),
+            "png": as_base64(picture.encoded(job.format, job.quality, marking)),
             "seed": job.request.noise.seed,
             "unknown": job.unknown,
             **more,

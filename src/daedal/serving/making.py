@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from daedal.inference.generator import Generator
+from daedal.safety.marking import Marking
 from daedal.serving.commands import Command, Event
 
 Tell = Callable[[Event], None]
@@ -24,6 +25,7 @@ class Making(ABC):
         op: the command.
         skill: what a generator needs for it.
         held: seconds of sound that are kept while it waits.
+        marking: of what is given away; None leaves it bare.
         at_once: whether nothing is left to do once it is made: then it waits for no other's work.
     """
 
@@ -34,6 +36,7 @@ class Making(ABC):
     def __init__(self, generator: Generator, command: Command) -> None:
         self.generator, self.id, self.owner = generator, command["id"], command.get("owner", "")
         self.held = 0.0
+        self.marking: Marking | None = None
 
     @classmethod
     def told(cls, generator: Generator) -> dict[str, Any]:

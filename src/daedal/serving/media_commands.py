@@ -11,6 +11,7 @@ from typing import Any
 from daedal.errors import DaedalError
 from daedal.inference.fair_queue import Turns
 from daedal.inference.generator import Generator
+from daedal.safety.marking import Marking
 from daedal.serving.commands import LAST, Command, Event, Refused
 from daedal.serving.compose_making import ComposeTunes
 from daedal.serving.film_making import CheckClip, MakeClip
@@ -43,10 +44,13 @@ class MediaDesk:
     """Carries out the commands for one model of sounds, tunes or clips.
 
     `prepare` may be called from any thread; all else from one.
+
+    Args:
+        marking: of what is given away.
     """
 
-    def __init__(self, generator: Generator) -> None:
-        self._generator = generator
+    def __init__(self, generator: Generator, marking: Marking | None = None) -> None:
+        self._generator, self._marking = generator, marking
         self._makings = {making.op: making for making in MAKINGS if making.skill in generator.skills}
         self._jobs: dict[int, _Job] = {}
         self._running: int | None = None
@@ -80,7 +84,9 @@ class MediaDesk:
         """
         if command["op"] not in self._makings:
             raise Refused(400, f"{self._generator.kind} cannot do that", "unsupported_operation")
-        return self._makings[command["op"]](self._generator, command)
+        making = self._makings[command["op"]](self._generator, command)
+        making.marking = None if self._marking is None else self._marking.of_owner(making.owner)
+        return making
 
     def begin(self, making: Making) -> None:
         """Start what was prepared.

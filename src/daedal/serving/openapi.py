@@ -67,6 +67,7 @@ TAKES: dict[str, type[base.Request] | None] = {
     "POST /v1/messages": messages.MessageRequest,
     "POST /v1/messages/count_tokens": messages.CountRequest,
     "POST /v1/moderations": moderations.ModerationRequest,
+    "POST /v1/content_provenance_checks": None,
     "POST /tokenize": tokens.TokenizeRequest,
     "POST /detokenize": tokens.DetokenizeRequest,
     "GET /tokenizer_info": tokens.TokenizerQuery,
@@ -79,6 +80,7 @@ _FORMS: dict[str, tuple[dict[str, JsonSchemaValue], list[str]]] = {
     "POST /v1/images/variations": ({"image": _FILE}, ["image"]),
     "POST /v1/audio/transcriptions": ({"file": _FILE}, ["file"]),
     "POST /v1/videos": ({"input_reference": _FILE}, []),
+    "POST /v1/content_provenance_checks": ({"file": _FILE}, ["file"]),
     "POST /v1/files": (
         {
             "file": _FILE,

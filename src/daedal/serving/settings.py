@@ -27,7 +27,9 @@ class Settings(Config):
         per_key: requests that a key may have under way.
         idle: minutes after which a model that nobody uses is unloaded; 0 for never.
         memory: share of the machine's memory that models may take together.
-        watermark: whether sampled text is marked with the installation's key.
+        watermark: whether what models make carries a watermark of this installation; `signed` a signature; `noted` whether
+            the ledger notes it.
+        certificate: a PEM file that signs in place of the installation's own.
         drain: seconds that what is under way has to finish when the server is told to stop.
         body: bytes of a request, at most; `upload` of one with files.
         quota: bytes of the files, answers and videos of one key.
@@ -43,6 +45,10 @@ class Settings(Config):
     keys: Path | None = None
     hosts: tuple[str, ...] = ()
     root_path: str = ""
+    watermark: bool = False
+    signed: bool = False
+    noted: bool = False
+    certificate: Path | None = None
     origins: tuple[str, ...] = ()
     data: Path
     quantize: Quantize | None = None
@@ -51,7 +57,6 @@ class Settings(Config):
     per_key: int = Field(256, ge=1)
     idle: float = Field(30.0, ge=0)
     memory: float = Field(0.7, gt=0, le=1)
-    watermark: bool = True
     drain: float = Field(30.0, ge=0)
     body: int = Field(2**25, ge=1024)
     upload: int = Field(2**29, ge=1024)

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from daedal.codecs.sound_stream import SoundStream
+from daedal.codecs.sound_stream import GROWING, SoundStream
 from daedal.inference.generator import Generator
+from daedal.inference.provenance import Provenance
 from daedal.inference.skills.speak import PAUSE
+from daedal.inference.sound import Sound
 from daedal.serving.commands import Command, Event, Refused
 from daedal.serving.given import as_base64, checked
 from daedal.serving.making import Making, Tell
@@ -41,15 +43,28 @@ class Say(Making):
         }  # fmt: skip
 
     def pieces(self, tell: Tell) -> Iterator[Event]:
-        rate, file = self.generator.codec.rate, None
+        rate, grows = self.generator.codec.rate, self._stream or self._form in GROWING
+        file: SoundStream | None = None
+        told: Provenance | None = None
+        said: list[np.ndarray] = []
         for number, part in enumerate(self._parts):
             (sound,) = self.generator.say_each([part], [self._speaker], seed=self._seed, first=number, **self._options)
             samples = np.asarray(sound.samples)
-            if file is None:
-                told = sound.provenance.but(prompt=self._prompt).model_dump_json()  # of all that the prompt says
-                file = SoundStream(rate, self._form, self._stream, told)
+            if told is None:
+                told = sound.provenance.but(prompt=self._prompt)  # of all that the prompt says
+                mark = None if self.marking is None else self.marking.passages(told.model_dump(mode="json"), rate)
+                file = SoundStream(rate, self._form, self._stream, told.model_dump_json()) if grows else None
             else:
                 samples = np.concatenate((np.zeros(round(PAUSE * rate), samples.dtype), samples))
-            yield {"event": "sound", "seconds": len(samples) / rate, "data": as_base64(file.add(samples))}
-        assert file is not None  # a prompt says something
-        yield {"event": "done", "data": as_base64(file.end())}
+            data = b""
+            if file is None:
+                said.append(samples)
+            else:
+                data = file.add(samples if mark is None else mark(samples))
+            yield {"event": "sound", "seconds": len(samples) / rate, "data": as_base64(data)}
+        whole = (
+            file.end()
+            if file is not None
+            else Sound(np.concatenate(said), rate, told).encoded(self._form, self.marking)
+        )
+        yield {"event": "done", "data": as_base64(whole)}

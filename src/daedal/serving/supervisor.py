@@ -158,7 +158,10 @@ class Models:
         settings = self._settings
         # Not from the folder that the server was started in: files there may have the names of modules
         command = [sys.executable, "-P", "-m", "daedal.serving.worker", "--model", where, "--name", name]
-        command += ["--rows", str(settings.rows)] + ([] if settings.watermark else ["--no-watermark"])
+        command += ["--rows", str(settings.rows)]
+        command += [f"--{part}" for part in ("watermark", "signed", "noted") if getattr(settings, part)]
+        if settings.certificate is not None:
+            command += ["--certificate", str(settings.certificate)]
         return [*command, "--quantize", settings.quantize] if settings.quantize else command
 
     # -- names -----------------------------------------------------------------------------------------------------------

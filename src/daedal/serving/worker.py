@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Set
 from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
 import orjson
@@ -22,6 +23,7 @@ import orjson
 from daedal.errors import DaedalError
 from daedal.families import part
 from daedal.inference.sampling import Quantize
+from daedal.safety.marking import Marking
 from daedal.serving.commands import Command, Desk, Event, Refused
 
 _PREPARING = 2
@@ -38,6 +40,8 @@ _DESKS: tuple[tuple[str, Set[str]], ...] = (
     ("daedal.serving.image_commands:ImageDesk", set()),
 )
 """What carries out the commands for a model, and any of which skills it has; the last is for those with none of them."""
+_MARKED = {"daedal.serving.media_commands:MediaDesk", "daedal.serving.image_commands:ImageDesk"}
+"""Those that make files."""
 
 
 class Outlet:
@@ -149,14 +153,19 @@ def main() -> int:
     parser.add_argument("--name", required=True, help="for who looks at the processes of a machine")
     parser.add_argument("--quantize", choices=get_args(Quantize))
     parser.add_argument("--rows", type=int, default=32)
-    parser.add_argument("--no-watermark", action="store_true")
+    for mark in ("watermark", "signed", "noted"):
+        parser.add_argument(f"--{mark}", action="store_true", help="what is made")
+    parser.add_argument("--certificate", type=Path)
     given = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # they come to all processes, and are for the server
         signal.signal(number, signal.SIG_IGN)
     outlet = Outlet(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # whatever else prints, prints to the log
     try:
-        desk = _open(given.model, given.name, given.quantize, given.rows, not given.no_watermark)
+        marking = Marking.of_installation(
+            watermark=given.watermark, signed=given.signed, noted=given.noted, certificate=given.certificate
+        )
+        desk = _open(given.model, given.name, given.quantize, given.rows, marking)
     except DaedalError as error:
         outlet.send([{"event": "failed", "message": str(error)}])
         return 2
@@ -167,14 +176,13 @@ def main() -> int:
     return 0
 
 
-def _open(model: str, name: str, quantize: Quantize | None, rows: int, watermark: bool) -> Desk:
+def _open(model: str, name: str, quantize: Quantize | None, rows: int, marking: Marking) -> Desk:
     import torch
 
     from daedal.inference.generator import Generator
     from daedal.models.checkpoint import resolve
     from daedal.models.image import ImageModel
     from daedal.safety.text_marks.text_mark import TextMark
-    from daedal.safety.watermark_keys import watermark_key
     from daedal.training.machine import cores, use_fastest_threads
 
     threads = use_fastest_threads()
@@ -190,8 +198,9 @@ def _open(model: str, name: str, quantize: Quantize | None, rows: int, watermark
         raise DaedalError(
             f"{generator.kind} does nothing that is served", "Serve a model that was trained on its codes"
         )
-    # The key is read here: no command and no line of a process list has it
-    marks = {"watermark": TextMark(watermark_key())} if watermark and "write" in generator.skills else {}
+    marks: dict[str, object] = {"marking": marking.of_model(resolve(model))} if place in _MARKED else {}
+    if marking.key is not None and "write" in generator.skills:
+        marks["watermark"] = TextMark(marking.key)
     desk: Desk = part(place)(generator, **marks)
     return desk
 

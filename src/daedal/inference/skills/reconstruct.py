@@ -15,6 +15,7 @@ from daedal.inference.input_picture import AnyPicture, InputPicture
 from daedal.inference.picture import Picture, save_image, write_index
 from daedal.inference.skills.pictures import PictureSkill, Progress
 from daedal.models.image import ImageSampling
+from daedal.safety.marking import Marking
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Reconstruction:
         """Peak signal-to-noise ratio in decibels; infinite where the two are equal."""
         return math.inf if self.mse == 0 else -10 * math.log10(self.mse)
 
-    def save(self, path: Path | str) -> Path:
+    def save(self, path: Path | str, marking: Marking | None = None) -> Path:
         """Write the two side by side."""
-        return save_image(grid([self.original.image, self.picture.image], 2), path, self.record())
+        return save_image(grid([self.original.image, self.picture.image], 2), path, self.record(), marking)
 
     def record(self) -> dict[str, Any]:
         """What is known of it, as JSON can say it."""
@@ -69,15 +70,17 @@ class Reconstruct(PictureSkill):
         return [Reconstruction(*entry) for entry in zip(given, back, map(float, errors), strict=True)]
 
 
-def save_pairs(found: Sequence[Reconstruction], path: Path | str) -> Path:
+def save_pairs(found: Sequence[Reconstruction], path: Path | str, marking: Marking | None = None) -> Path:
     """Write a sheet on which each picture stands above its reconstruction."""
     sheet = pairs([one.original.image for one in found], [one.picture.image for one in found])
-    return save_image(sheet, path, {"reconstructions": [one.record() for one in found]})
+    made = found[0].picture.provenance if found else None
+    facts = {} if made is None else made.model_dump(mode="json", include={"model", "fingerprint", "version", "task"})
+    return save_image(sheet, path, {**facts, "reconstructions": [one.record() for one in found]}, marking)
 
 
-def save_each_pair(found: Sequence[Reconstruction], folder: Path | str) -> list[Path]:
+def save_each_pair(found: Sequence[Reconstruction], folder: Path | str, marking: Marking | None = None) -> list[Path]:
     """Write each picture beside its reconstruction as a PNG of its own, and an index of JSON Lines that holds the errors."""
     folder = make_folder(Path(folder))
     names = [f"{i:05}-{Path(one.original.name).stem}.png" for i, one in enumerate(found)]
     write_index(folder, [{"file": name, **one.record()} for name, one in zip(names, found, strict=True)])
-    return [one.save(folder / name) for name, one in zip(names, found, strict=True)]
+    return [one.save(folder / name, marking) for name, one in zip(names, found, strict=True)]

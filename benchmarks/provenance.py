@@ -1,0 +1,185 @@
+"""What marking costs and what verifying takes: signing, noting, reading, `verify`; and how often strangers look alike.
+
+    python benchmarks/provenance.py [--pictures FOLDER] [--texts FILE] [--times 50]
+
+The pictures below FOLDER, 5,000 of them drawn by lot, are compared with each other, and the paragraphs of FILE: none is
+another. Times are medians; the first call is told apart, for it loads what the others need. The installation is a
+new one, in a folder that goes again.
+"""
+
+import argparse
+import io
+import os
+import secrets
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from daedal.inference.clip import Clip
+from daedal.inference.picture import picture_file
+from daedal.inference.sound import Sound
+from daedal.safety import likeness
+from daedal.safety.claim import Claim
+from daedal.safety.ledger import Ledger
+from daedal.safety.marking import TYPES, Marking
+from daedal.safety.signing import Signer, read_signature
+
+RECORD: dict[str, Any] = {"model": "benchmark", "fingerprint": "ab" * 32, "version": "0.1.0", "label": "a red circle"}
+
+
+def milliseconds(work: Callable[[], Any], times: int) -> tuple[float, float]:
+    """Of the first call, and the median of so many others."""
+    found = []
+    for _ in range(times + 1):
+        began = time.perf_counter()
+        work()
+        found.append(1000 * (time.perf_counter() - began))
+    return found[0], statistics.median(found[1:])
+
+
+def picture(side: int, seed: int = 0) -> Image.Image:
+    small = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def signing(times: int) -> None:
+    signer, claim = Signer.own(), Claim.of(RECORD)
+    time_axis = np.arange(5 * 16000) / 16000
+    sound = Sound((0.3 * np.sin(2 * np.pi * 440 * time_axis)).astype(np.float32), 16000)
+    clip = Clip(tuple(picture(64, seed) for seed in range(16)), 8)
+    files = {
+        ".png": picture_file(picture(512), ".png", RECORD).data,
+        ".jpg": picture_file(picture(512), ".jpg", RECORD).data,
+        ".webp": picture_file(picture(512), ".webp", RECORD).data,
+        ".gif": clip.encoded("gif"),
+        ".wav": sound.encoded("wav"),
+        ".mp3": sound.encoded("mp3"),
+        ".mp4": clip.encoded("mp4"),
+    }
+    print("format  bytes      signed in (first)   read in   bytes more")
+    for end, data in files.items():
+        media_type = TYPES[end]
+        first, then = milliseconds(lambda data=data, kind=media_type: signer.sign(data, kind, claim), times)
+        signed = signer.sign(data, media_type, claim)
+        _, read = milliseconds(lambda data=signed, kind=media_type: read_signature(data, kind), times)
+        more = len(signed) - len(data)
+        print(f"{end:6} {len(data):9,}  {then:6.2f} ms ({first:6.1f})  {read:6.2f} ms  {more:6,}")
+
+
+def marking(times: int) -> None:
+    parts = {
+        "nothing": Marking(),
+        "signature": Marking(signer=Signer.own()),
+        "signature and row": Marking(signer=Signer.own(), ledger=Ledger()),
+        "watermark, signature and row": Marking.of_installation(),
+    }
+    for side in (64, 512):
+        for name, each in parts.items():
+            image = picture(side)
+            first, then = milliseconds(lambda m=each, i=image: picture_file(i, ".png", RECORD, marking=m), times)
+            print(f"a PNG of {side} x {side} with {name}: {then:.1f} ms (first {first:.0f})")
+
+
+def ledger(rows: int) -> None:
+    book = Ledger()
+    with sqlite3.connect(book.path) as table:
+        values = ((10**6 + n, secrets.token_bytes(8)) for n in range(rows))
+        table.executemany("INSERT INTO likenesses VALUES (?, ?, NULL)", values)
+    bits = likeness.of_picture(picture(64, 1))
+    first, then = milliseconds(lambda: book.find(b"", bits=bits), 10)
+    print(f"a likeness among {rows:,} rows: {then:.0f} ms (first {first:.0f})")
+    with sqlite3.connect(book.path) as table:
+        table.execute("DELETE FROM likenesses WHERE number >= 1000000")
+    checked, _ = milliseconds(book.check, 1)
+    print(f"the chain of {book.check():,} rows followed in {checked:.0f} ms")
+
+
+def verifying(folder: Path, times: int) -> None:
+    from daedal import api
+
+    mark = Marking.of_installation()
+    sound = Sound((0.3 * np.sin(np.arange(80000) / 8)).astype(np.float32), 16000)
+    made = {
+        "a.png": picture_file(picture(512), ".png", RECORD, marking=mark).data,
+        "a.jpg": picture_file(picture(512), ".jpg", RECORD, marking=mark).data,
+        "a.wav": sound.encoded("wav", mark),
+        "a.gif": Clip(tuple(picture(64, seed) for seed in range(16)), 8).encoded("gif", marking=mark),
+    }
+    for name, data in made.items():
+        path = folder / name
+        path.write_bytes(data)
+        first, then = milliseconds(lambda path=path: api.verify(path), times)
+        command = [sys.executable, "-m", "daedal", "verify", str(path)]
+        _, whole = milliseconds(lambda c=command: subprocess.run(c, check=True, capture_output=True), 3)
+        print(f"verify {name}: {then:.0f} ms (first {first:.0f}); as a command {whole / 1000:.2f} s")
+
+
+def strangers(data: Path) -> None:
+    """How often two pictures that are not each other look alike."""
+    paths = sorted(path for path in data.rglob("*") if path.suffix in (".png", ".jpg", ".webp"))
+    chosen = np.random.default_rng(0).permutation(len(paths))[:5000]
+    images = [Image.open(paths[each]).convert("RGB") for each in sorted(chosen)]
+    bits = [likeness.of_picture(image) for image in images]
+    table = np.frombuffer(b"".join(each for each in bits if each is not None), dtype=np.uint8).reshape(-1, 8)
+    pairs = close = 0
+    for number in range(len(table)):
+        far = likeness.bits_apart(table[number].tobytes(), table[number + 1 :])
+        pairs, close = pairs + len(far), close + int((far <= likeness.NEAR_BITS).sum())
+    alone = 100 * close / pairs
+    print(f"{data.name}: of {pairs:,} pairs of {len(table):,} pictures {close:,} are near ({alone:.4f} %)")
+    kept = []
+    for image in images[:500]:
+        jpeg = io.BytesIO()
+        image.convert("RGB").save(jpeg, format="JPEG", quality=50)
+        own = likeness.of_picture(image)
+        smaller = image.resize((max(8, image.width // 2), max(8, image.height // 2)))
+        for changed in (Image.open(jpeg), smaller):
+            other = likeness.of_picture(changed)
+            if own is not None and other is not None:
+                kept.append(int(likeness.bits_apart(own, np.frombuffer(other, dtype=np.uint8).reshape(1, 8))[0]))
+    share = 100 * np.mean(np.array(kept) <= likeness.NEAR_BITS)
+    print(f"{data.name}: as JPEG of quality 50, or half as large, {share:.1f} % are near themselves")
+
+
+def texts(file: Path) -> None:
+    parts = [
+        part for part in file.read_text(encoding="utf-8", errors="replace").split("\n\n") if len(part.split()) >= 30
+    ]
+    words = [each for each in map(likeness.of_text, parts[:3000]) if each is not None]
+    table = np.frombuffer(b"".join(words), dtype=np.uint8).reshape(-1, 128)
+    pairs = close = 0
+    for number in range(len(table)):
+        share = likeness.words_shared(table[number].tobytes(), table[number + 1 :])
+        pairs, close = pairs + len(share), close + int((share >= likeness.NEAR_WORDS).sum())
+    print(f"{file.name}: of {pairs:,} pairs of paragraphs {close:,} are near ({100 * close / max(1, pairs):.4f} %)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--texts", type=Path)
+    parser.add_argument("--times", type=int, default=50)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DAEDAL_HOME"] = str(Path(folder) / "home")
+        signing(asked.times)
+        marking(asked.times)
+        ledger(100_000)
+        verifying(Path(folder), asked.times)
+        if asked.pictures is not None:
+            strangers(asked.pictures)
+        if asked.texts is not None:
+            texts(asked.texts)
+
+
+if __name__ == "__main__":
+    main()
