@@ -3,10 +3,11 @@
 from collections import Counter
 from hashlib import blake2b
 
-from daedal.data.clean import documents_of, mask, text_of
+from daedal.data.clean import documents_of, text_of
 from daedal.data.document import Raw
 from daedal.data.ingest import Chunks
 from daedal.data.quality import fault
+from daedal.data.sensitive import mask
 
 
 class DocumentChunks(Chunks):

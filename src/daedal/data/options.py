@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 from daedal.config import Config
 
 CodecKind = Literal["auto", "byte", "char", "bpe"]
-MaskKind = Literal["email", "key", "ip", "phone"]
+MaskKind = Literal["key", "personal", "email", "phone", "ip", "iban", "card", "id", "address"]
+MASK_KINDS: tuple[MaskKind, ...] = ("key", "personal")
+"""Everything that can be masked."""
 SPLITS = ("train", "validation", "test")
 DEFAULT_SHARES = (90.0, 5.0, 5.0)
 
@@ -62,7 +64,8 @@ class TextOptions(Config):
         quality: rules that drop documents of poor quality; `auto` is `mild` for prose in corpora over 20 MB, else `off`.
         min_characters: documents with fewer characters that are not white space are dropped.
         similarity: the share of word five-grams (Jaccard) from which two documents nearly agree.
-        mask: what to replace by a placeholder: e-mail addresses, API keys, IP addresses, phone numbers.
+        mask: what to replace by its kind, as `<email>`: `key` secrets of all sorts; `personal` all personal data, or of it
+            `email`, `phone`, `ip`, `iban`, `card`, `id` (numbers of people) and `address` (of a house).
         codec_sample_mb: at most so much of the train split, in megabytes, is read to train a codec.
     """
 
