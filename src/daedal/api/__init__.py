@@ -25,10 +25,13 @@ from daedal.api.prompts import (
     show_tasks,
     tasks,
 )
+from daedal.api.safety import audit_data, card
 
 __all__ = [
     "ask",
+    "audit_data",
     "build_data",
+    "card",
     "code_tasks",
     "compare",
     "complete",

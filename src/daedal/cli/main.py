@@ -19,6 +19,7 @@ _GROUPS = {
     "prompt": "Test prompts, and search for better ones.",
     "keys": "Make and revoke the keys of a server.",
     "bench": "Measure how fast a model answers on this machine.",
+    "audit": "Measure what a model gives away of its training data.",
     "tasks": "List the tasks that a model can be asked, and show what they ask.",
 }
 _COMMANDS = {
@@ -42,6 +43,7 @@ _COMMANDS = {
     "chat": "Talk with a model in the terminal.",
     "serve": "Serve models to whatever speaks the OpenAI API.",
     "evaluate": "Measure a model beside its baselines or on tasks, and write the report.",
+    "card": "Write the card of a model or of data: intended use, limits, measured risks, licences.",
     "compare": "Let two models answer the same prompts, and say which of them is preferred.",
     "merge": "Write a LoRA and its base as one model.",
     "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",

@@ -108,7 +108,9 @@ class Build(ABC):
                     tally.count(REASON, detail.split()[1])
         if self.options.opt_out is not None:
             lines, met = opt_out_list(self.options.opt_out).lines, len(tally.counts.get(REASON, ()))
-            tally.note(f"opt-out list {Path(self.options.opt_out).name}: {lines:,} lines, {met:,} of them met in the sources")
+            tally.note(
+                f"opt-out list {Path(self.options.opt_out).name}: {lines:,} lines, {met:,} of them met in the sources"
+            )
         refuse_broken(self.named, tally)
         if not count:
             self.refuse_empty((each.source for each in self.named), tally, self.advice)

@@ -83,8 +83,18 @@ def card_licence(text: str) -> str | None:
     except yaml.YAMLError:
         return None
     said = values.get("license", values.get("licence")) if isinstance(values, dict) else None
-    found = said[0] if isinstance(said, list) and len(said) == 1 else " AND ".join(map(str, said)) if isinstance(said, list) else said
-    return normal_licence(found) if isinstance(found, str) and found.strip() and found not in ("other", "unknown") else None
+    found = (
+        said[0]
+        if isinstance(said, list) and len(said) == 1
+        else " AND ".join(map(str, said))
+        if isinstance(said, list)
+        else said
+    )
+    return (
+        normal_licence(found)
+        if isinstance(found, str) and found.strip() and found not in ("other", "unknown")
+        else None
+    )
 
 
 def find_licences(
@@ -175,7 +185,11 @@ class _Around:
         found = [(name, recognise_licence(_head(folder / name, 60_000))) for name in texts]
         licences = sorted({licence for _, licence in found if licence is not None})
         if licences:  # two texts in a folder are two offers, as LICENSE-MIT and LICENSE-APACHE are
-            return " OR ".join(licences), "licence file", ", ".join(name for name, licence in found if licence is not None)
+            return (
+                " OR ".join(licences),
+                "licence file",
+                ", ".join(name for name, licence in found if licence is not None),
+            )
         if texts:
             return UNKNOWN, "unknown", texts[0]
         for name in names:

@@ -4,8 +4,9 @@ It says what the texts of the licences ask of whoever passes on a work or an ada
 its data in the law's sense, it does not say.
 """
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 UNKNOWN = "NOASSERTION"
@@ -123,20 +124,20 @@ def obligations(licences: Iterable[str]) -> Iterator[str]:
         for word in sorted(words or ()):
             by_word.setdefault(word, []).append(licence)
     says = {
-        "attribution": "ask that their authors are named",
-        "share-alike": "ask that adaptations stand under the same licence",
-        "copyleft": "ask that derived works stand under the same licence, with their source",
-        "network": "ask that too of what is offered over a network",
-        "weak-copyleft": "ask that changed files stay under the same licence",
-        "non-commercial": "forbid commercial use",
-        "no-derivatives": "forbid to pass on adaptations",
+        "attribution": "authors must be named",
+        "share-alike": "adaptations must stand under the same licence",
+        "copyleft": "derived works must stand under the same licence, with their source",
+        "network": "the same holds for what is offered over a network",
+        "weak-copyleft": "changed files must stay under the same licence",
+        "non-commercial": "no commercial use",
+        "no-derivatives": "adaptations must not be passed on",
     }
     for word, said in says.items():
         if word in by_word:
-            yield f"{', '.join(by_word[word])} {said}"
+            yield f"{said}: {', '.join(by_word[word])}"
     unknown = sorted(each for each, words in asks.items() if words is None)
     if unknown:
-        yield f"what {', '.join(unknown)} asks is not in Daedal's table: read it"
+        yield f"not in Daedal's table, so read what it asks: {', '.join(unknown)}"
     for place, one in enumerate(licences):
         for other in licences[place + 1 :]:
             known = [each for each in (asks[one], asks[other]) if each is not None and "no-derivatives" not in each]
@@ -152,7 +153,11 @@ class _Side(NamedTuple):
 def _go_together(one: str, other: str) -> bool:
     """Whether some alternative of each goes with one of the other."""
     return any(
-        all(_fit(_Side(a, frozenset(_ASKS[a].split())), _Side(b, frozenset(_ASKS[b].split()))) for a in left for b in right)
+        all(
+            _fit(_Side(a, frozenset(_ASKS[a].split())), _Side(b, frozenset(_ASKS[b].split())))
+            for a in left
+            for b in right
+        )
         for left in _alternatives(one)
         for right in _alternatives(other)
         if all(name in _ASKS for name in (*left, *right))
@@ -181,6 +186,30 @@ def _fit(one: _Side, other: _Side) -> bool:
     later = {"GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later", "AGPL-3.0-only", "AGPL-3.0-or-later"}
     same = {re.sub(r"-[\d.]+$", "", one.name), re.sub(r"-[\d.]+$", "", other.name)}
     adapted = {one.name, other.name}  # Creative Commons lists GPL 3 as compatible with its BY-SA 4.0, one way
-    return adapted <= later or (len(same) == 1 and next(iter(same)) in ("CC-BY-SA", "CC-BY-NC-SA")) or (
-        "CC-BY-SA-4.0" in adapted and bool(adapted & {"GPL-3.0-only", "GPL-3.0-or-later"})
+    return (
+        adapted <= later
+        or (len(same) == 1 and next(iter(same)) in ("CC-BY-SA", "CC-BY-NC-SA"))
+        or ("CC-BY-SA-4.0" in adapted and bool(adapted & {"GPL-3.0-only", "GPL-3.0-or-later"}))
     )
+
+
+# -- as the Hugging Face Hub names them --------------------------------------------------------------------------------
+
+_ON_HUB = frozenset(
+    "apache-2.0 mit bsd bsd-2-clause bsd-3-clause cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 "
+    "cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 "
+    "cc-by-nc-sa-4.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 gpl-2.0 gpl-3.0 lgpl-2.1 lgpl-3.0 agpl-3.0 gfdl "
+    "mpl-2.0 epl-1.0 epl-2.0 eupl-1.2 isc zlib bsl-1.0 unlicense wtfpl pddl odbl odc-by ofl-1.1 ms-pl ncsa postgresql "
+    "artistic-2.0".split()
+)
+
+
+def hub_header(licences: Sequence[str]) -> list[str]:
+    """The lines of a card's header that name the licence. One that all data has may be named; anything else is for the person who
+    publishes to say, and `other` is what the Hub calls a licence that it has no name for."""
+    known = [each for each in licences if each not in (UNKNOWN, "unknown")]
+    if len(known) != 1 or len(licences) != 1:
+        return ['license: "unknown"']
+    name = re.sub(r"-(?:only|or-later)$", "", known[0]).lower()
+    name = {"pddl-1.0": "pddl", "odbl-1.0": "odbl", "odc-by-1.0": "odc-by", "gfdl-1.3": "gfdl"}.get(name, name)
+    return [f'license: "{name}"'] if name in _ON_HUB else ["license: other", f"license_name: {json.dumps(known[0])}"]

@@ -28,7 +28,9 @@ from daedal.files import read_bytes
 REASON = "opted out"
 _MOST = 256 * 2**20
 _HASH = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
-_OTHER_HASH = re.compile(r"(?i)(?:(?:md5|sha1|sha224|sha256|sha384|sha512|blake2b|blake3):.*|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{128})")
+_OTHER_HASH = re.compile(
+    r"(?i)(?:(?:md5|sha1|sha224|sha256|sha384|sha512|blake2b|blake3):.*|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{128})"
+)
 _WILD = re.compile(r"[*?\[]")
 
 

@@ -26,7 +26,9 @@ _COUNTRY = re.compile(
     r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|21[1-368]|2[2-69]\d|3[578]\d|42[013]|5[09]\d|6[789]\d|8[05789]\d"
     r"|9[679]\d"
 )
-_CALLED = re.compile(r"(?i)\b(?:tel|telefon|telephone|téléphone|tél|phone|fax|mobile?|handy|cell|call|ring|sms)\W{0,4}$")
+_CALLED = re.compile(
+    r"(?i)\b(?:tel|telefon|telephone|téléphone|tél|phone|fax|mobile?|handy|cell|call|ring|sms)\W{0,4}$"
+)
 _TAXED = re.compile(r"(?i)(?:steuer|tax|tin\b|idnr|id-nr)[^\d\n]{0,36}$")
 _INSURED = re.compile(r"(?i)(?:national insurance|\bni(?:no)?\b)[^\d\n]{0,16}$")
 _NUMBER = re.compile(r"\d(?:[ .\-/]?\d){6,24}")
@@ -34,7 +36,9 @@ _SHAPE = str.maketrans("012345678", "9" * 9)
 _UNDIGITS = str.maketrans("", "", " .-/")
 _IBAN = re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,34}")
 _CODICE = re.compile(r"[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z](?![A-Z0-9])")
-_INSURANCE = re.compile(r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?P<space> ?)\d{2}(?P=space)\d{2}(?P=space)\d{2}(?P=space)[A-D]\b")
+_INSURANCE = re.compile(
+    r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?P<space> ?)\d{2}(?P=space)\d{2}(?P=space)\d{2}(?P=space)[A-D]\b"
+)
 _FOREIGN = re.compile(r"[XYZ]-?\d{7}-?[A-Z](?![A-Z0-9])")
 _STREET = re.compile(
     r"\d{1,5}[A-Za-z]?,? (?:[A-Z][\w'’.-]{1,20} ){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Square"
@@ -48,7 +52,9 @@ _WEGE = ("straße ", "strasse ", "str. ", "weg ", "platz ", "allee ", "gasse ")
 _WAYS = ("Straße ", "Strasse ", "Str. ", "Weg ", "Platz ", "Allee ")  # words of their own, behind another
 _WEG = re.compile(r"[^\W\d_-]{1,30}(?:-[^\W\d_-]{1,30}){0,3}")  # read backwards
 _WORD = re.compile(r"(?: [^\W\d_]{3,30}|(?:-[^\W\d_]{1,30}){1,4})(?![\w-])")
-_HOUSE = re.compile(r"\d{1,4} ?[a-z]?\b(?!\s?[%€.,]?\d|\s?(?:km|m|Uhr|Jahre)\b)(?:,? (?:D-)?\d{5} [A-ZÄÖÜ][\wäöüß-]{1,30})?")
+_HOUSE = re.compile(
+    r"\d{1,4} ?[a-z]?\b(?!\s?[%€.,]?\d|\s?(?:km|m|Uhr|Jahre)\b)(?:,? (?:D-)?\d{5} [A-ZÄÖÜ][\wäöüß-]{1,30})?"
+)
 _RUE = re.compile(
     r"\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|allée|impasse|quai) (?:d[eu]s? |de la |de l['’]|l['’]|la )?"
     r"[A-ZÀ-Ý][\w'’-]{1,30}(?: [A-ZÀ-Ý][\w'’-]{1,30}){0,3}(?:,? \d{5} [A-ZÀ-Ý][\w'’-]{1,30})?"
@@ -221,7 +227,9 @@ def find_bracketed(text: str) -> Iterator[Finding]:
     if "(" in text:
         for match in _PARENTHESES.finditer(text):
             before = text[match.start() - 1 : match.start()] if match.start() else ""
-            if not before.isalnum() and (match[0][1] != "0" or _CALLED.search(text[max(0, match.start() - 32) : match.start()])):
+            if not before.isalnum() and (
+                match[0][1] != "0" or _CALLED.search(text[max(0, match.start() - 32) : match.start()])
+            ):
                 yield Finding("phone", "telephone number", *match.span())
 
 

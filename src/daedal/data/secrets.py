@@ -185,9 +185,7 @@ def _assigned(text: str) -> Iterator[Finding]:
             value, following = match[group], text[match.end() : match.end() + 1]
             if _PLACEHOLDER.search(value) or (group == "plain" and following in ("(", "[")):
                 continue
-            if (_RANDOM.fullmatch(value) and looks_random(value)) or (
-                password and _typed(value, group == "quoted")
-            ):
+            if (_RANDOM.fullmatch(value) and looks_random(value)) or (password and _typed(value, group == "quoted")):
                 what = "password" if password else "key that is assigned"
                 yield Finding("key", what, match.start(group), match.end(group))
 

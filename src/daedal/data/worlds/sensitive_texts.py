@@ -66,7 +66,9 @@ def sensitive_texts(count: int, seed: int = 0) -> Iterator[LabelledText]:
         yield LabelledText("\n".join(lines) + "\n", tuple(labels))
 
 
-def score(texts: Iterable[LabelledText], finder: Callable[[str], Iterable[tuple[str, int, int]]] | None = None) -> dict[str, Scored]:
+def score(
+    texts: Iterable[LabelledText], finder: Callable[[str], Iterable[tuple[str, int, int]]] | None = None
+) -> dict[str, Scored]:
     """How well each kind is found.
 
     Args:
@@ -141,7 +143,13 @@ def _key(draw: random.Random) -> tuple[str, list[str]]:
         lambda: "npm_" + _of(draw, _LETTERS, 36),
         jwt,
     ]  # fmt: skip
-    anywhere = ['client = Client("@@")', "export TOKEN=@@", "the log says: authorized with @@ at noon", "  value: @@", "@@"]
+    anywhere = [
+        'client = Client("@@")',
+        "export TOKEN=@@",
+        "the log says: authorized with @@ at noon",
+        "  value: @@",
+        "@@",
+    ]
     assigned = [
         "SECRET_KEY = '@@'", 'api_key="@@"', "aws_secret_access_key = @@", '"client_secret": "@@",', "auth_token: @@",
         'headers = {"X-Auth-Token": "@@"}', "ENCRYPTION_KEY=@@", "Authorization: Bearer @@",
@@ -158,7 +166,9 @@ def _key(draw: random.Random) -> tuple[str, list[str]]:
         return _of(draw, signs, size), assigned
     if sort == 7:
         return _of(draw, _LETTERS + "._~", draw.randint(8, 20)).strip("._~") + "7", address
-    typed = draw.choice(("Summer", "blue", "Tiger", "qwerty", "Pa55", "dragon")) + _digits(draw, 3) + draw.choice("!#x%")
+    typed = (
+        draw.choice(("Summer", "blue", "Tiger", "qwerty", "Pa55", "dragon")) + _digits(draw, 3) + draw.choice("!#x%")
+    )
     if draw.random() < 0.1:
         typed = draw.choice(("correcthorse", "letmein please", "sunshine"))  # plain words, which are not found
     return typed, passwords
@@ -166,10 +176,19 @@ def _key(draw: random.Random) -> tuple[str, list[str]]:
 
 def _mail(draw: random.Random) -> tuple[str, list[str]]:
     first, last = _person(draw)
-    local = draw.choice((f"{first}.{last}", f"{first[0]}{last}{draw.randint(1, 99)}", f"{first}+list", f"{last}_{first}"))
+    local = draw.choice(
+        (f"{first}.{last}", f"{first[0]}{last}{draw.randint(1, 99)}", f"{first}+list", f"{last}_{first}")
+    )
     host = draw.choice(_HOSTS)
     value = f"{local} (at) {host}" if draw.random() < 0.04 else f"{local}@{host}"
-    return value, ["Write to @@.", "Author: J. Doe <@@>", '{"mail": "@@"}', "mailto:@@", "from @@ (the sender), to all", "@@,42,true"]
+    return value, [
+        "Write to @@.",
+        "Author: J. Doe <@@>",
+        '{"mail": "@@"}',
+        "mailto:@@",
+        "from @@ (the sender), to all",
+        "@@,42,true",
+    ]
 
 
 def _telephone(draw: random.Random) -> tuple[str, list[str]]:
@@ -184,7 +203,9 @@ def _telephone(draw: random.Random) -> tuple[str, list[str]]:
     if sort == 2:
         return f"+44 (0)20 {_digits(draw, 4)} {rest}", lines
     if sort == 3:
-        return draw.choice((f"({area}) {exchange}-{rest}", f"{area}-{exchange}-{rest}", f"{area}.{exchange}.{rest}")), lines
+        return draw.choice(
+            (f"({area}) {exchange}-{rest}", f"{area}-{exchange}-{rest}", f"{area}.{exchange}.{rest}")
+        ), lines
     if sort == 4:
         return f"0{draw.randint(1, 9)} " + " ".join(_digits(draw, 2) for _ in range(4)), lines
     national = f"0{draw.randint(20, 99)}{draw.choice((' ', '/', '-'))}{draw.randint(100_000, 9_999_999)}"
@@ -196,7 +217,9 @@ def _computer(draw: random.Random) -> tuple[str, list[str]]:
     if draw.random() < 0.25:
         parts = [f"{draw.randrange(1, 2**16):x}" for _ in range(8)]
         return ":".join(parts) if draw.random() < 0.5 else f"2001:{':'.join(parts[:3])}::{parts[3]}", lines
-    return ".".join(str(draw.randint(11, 126)) if place == 0 else str(draw.randint(0, 255)) for place in range(4)), lines
+    return ".".join(
+        str(draw.randint(11, 126)) if place == 0 else str(draw.randint(0, 255)) for place in range(4)
+    ), lines
 
 
 def _account(draw: random.Random) -> tuple[str, list[str]]:
