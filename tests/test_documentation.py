@@ -32,6 +32,8 @@ QUICKER = {
     r'(daedal\.train\(.*)budget="\w+"': r"\1steps=4",
     r"^(daedal train (?:flow|text-to-image --prior flow) (?!.*--features).*)": r"\1 --features 16 --batch 8",
     r"^(daedal data build scenes:)\d{4,}": r"\g<1>300",
+    r"^(daedal evaluate (?!.*--limit).*--task .*)": r"\1 --limit 20",
+    r"^(daedal prompt search .*)--calls \d+": r"\1--calls 150",
 }
 
 
@@ -79,6 +81,7 @@ def _run(page: Path, tmp_path: Path, servers: ExitStack) -> None:
             continue
         if page.name != "README.md":
             code = code.replace("daedal data build python-docs", f"daedal data build {ROOT}/src/daedal/data")
+            code = code.replace("daedal data build python-code", f"daedal data build {ROOT}/src/daedal/codecs")
         for long, short in QUICKER.items():
             code = re.sub(long, short, code, flags=re.M)
         command = ["bash", "-euo", "pipefail", "-c", code if block.kind == "bash" else f"python -c {shlex.quote(code)}"]

@@ -1,8 +1,9 @@
-"""Canaries: random secrets that a build plants in its train split, to see later what a model learned by heart (Carlini et al. 2019,
-"The Secret Sharer").
+"""Canaries: random secrets that a build plants in its train split, to see later what a model learned by heart (Carlini et al.
+2019, "The Secret Sharer").
 
-Each is a line of its own in documents that train, at places drawn over all of their characters, as often as it says: 1, 2, 4, 8 or 16
-times. What was planted is written to `canaries.json` in the data folder; `daedal audit` reads it and tells the exposure of each.
+Each is a line of its own in documents that train, at places drawn over all of their characters, as often as it says: 1, 2, 4,
+8 or 16 times. What was planted is written to `canaries.json` in the data folder; `daedal audit` reads it and tells the
+exposure of each.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Where licences are found: an SPDX line in a file, a licence's text beside files, the front matter of a data set's card.
 
-What a file says of itself counts first, then what was given, then the nearest licence above it. `data build` writes what is found
-into the manifest: see `daedal.data.licences`.
+What a file says of itself counts first, then what was given, then the nearest licence above it. `data build` writes what is
+found into the manifest: see `daedal.data.licences`.
 """
 
 import re
@@ -129,9 +129,9 @@ def _of_item(
 ) -> tuple[str, str, str]:
     path = Path(item.path)
     on_disk = item.kind == "file" and bool(item.path)
-    if on_disk and file_type(item.label).reader in ("text", "html") and not is_licence_file(item.label):
-        if (header := header_licence(_head(path))) is not None:
-            return header, "header", ""
+    written = file_type(item.label).reader in ("text", "html") and not is_licence_file(item.label)
+    if on_disk and written and (header := header_licence(_head(path))) is not None:
+        return header, "header", ""
     if given is not None:
         return normal_licence(given), "given", ""
     if source in known:

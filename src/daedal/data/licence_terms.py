@@ -1,13 +1,15 @@
 """What licences ask, by their SPDX ids: a table, and expressions of it (`MIT OR Apache-2.0`).
 
-It says what the texts of the licences ask of whoever passes on a work or an adaptation; whether a trained model is an adaptation of
-its data in the law's sense, it does not say.
+It says what the texts of the licences ask of whoever passes on a work or an adaptation; whether a trained model is an
+adaptation of its data in the law's sense, it does not say.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+from daedal.data.filetypes import words
 
 UNKNOWN = "NOASSERTION"
 """What SPDX writes where nobody says."""
@@ -44,8 +46,9 @@ _BY_LOWER = {name.lower(): name for name in _ASKS} | {
     "gpl-2.0": "GPL-2.0-only", "gpl-2.0+": "GPL-2.0-or-later", "gpl-3.0": "GPL-3.0-only", "gpl-3.0+": "GPL-3.0-or-later",
     "agpl-3.0": "AGPL-3.0-only", "agpl-3.0+": "AGPL-3.0-or-later", "lgpl-2.1": "LGPL-2.1-only", "lgpl-3.0": "LGPL-3.0-only",
     "lgpl-2.1+": "LGPL-2.1-or-later", "lgpl-3.0+": "LGPL-3.0-or-later", "apache 2.0": "Apache-2.0", "apache": "Apache-2.0",
-    "apache2": "Apache-2.0", "cc0": "CC0-1.0", "pddl": "PDDL-1.0", "odbl": "ODbL-1.0", "odc-by": "ODC-By-1.0", "bsd": "BSD-3-Clause",
-    "gfdl": "GFDL-1.3-only", "public domain": "CC0-1.0", "psf": "PSF-2.0", "mpl": "MPL-2.0", "wtfpl": "WTFPL",
+    "apache2": "Apache-2.0", "cc0": "CC0-1.0", "pddl": "PDDL-1.0", "odbl": "ODbL-1.0", "odc-by": "ODC-By-1.0",
+    "bsd": "BSD-3-Clause", "gfdl": "GFDL-1.3-only", "public domain": "CC0-1.0", "psf": "PSF-2.0", "mpl": "MPL-2.0",
+    "wtfpl": "WTFPL",
     **{f"{name.lower()}{dash}{version}": f"{name}-{version}"
        for name in _CREATIVE for version in ("3.0", "4.0") for dash in (" ", "_")},
 }  # fmt: skip
@@ -120,8 +123,8 @@ def obligations(licences: Iterable[str]) -> Iterator[str]:
     licences = [each for each in licences if each != UNKNOWN]
     asks = {each: asks_of(each) for each in licences}
     by_word: dict[str, list[str]] = {}
-    for licence, words in asks.items():
-        for word in sorted(words or ()):
+    for licence, asked in asks.items():
+        for word in sorted(asked or ()):
             by_word.setdefault(word, []).append(licence)
     says = {
         "attribution": "authors must be named",
@@ -135,7 +138,7 @@ def obligations(licences: Iterable[str]) -> Iterator[str]:
     for word, said in says.items():
         if word in by_word:
             yield f"{said}: {', '.join(by_word[word])}"
-    unknown = sorted(each for each, words in asks.items() if words is None)
+    unknown = sorted(each for each, asked in asks.items() if asked is None)
     if unknown:
         yield f"not in Daedal's table, so read what it asks: {', '.join(unknown)}"
     for place, one in enumerate(licences):
@@ -165,7 +168,8 @@ def _go_together(one: str, other: str) -> bool:
 
 
 def _fit(one: _Side, other: _Side) -> bool:
-    """Whether one work may hold both: what asks for its own licence leaves no room for another that does, or that forbids more."""
+    """Whether one work may hold both: what asks for its own licence leaves no room for another that does, or that forbids
+    more."""
     if one.name == other.name:
         return True
     strict = {"share-alike", "copyleft"}
@@ -195,18 +199,18 @@ def _fit(one: _Side, other: _Side) -> bool:
 
 # -- as the Hugging Face Hub names them --------------------------------------------------------------------------------
 
-_ON_HUB = frozenset(
+_ON_HUB = words(
     "apache-2.0 mit bsd bsd-2-clause bsd-3-clause cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 "
     "cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 "
     "cc-by-nc-sa-4.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 gpl-2.0 gpl-3.0 lgpl-2.1 lgpl-3.0 agpl-3.0 gfdl "
     "mpl-2.0 epl-1.0 epl-2.0 eupl-1.2 isc zlib bsl-1.0 unlicense wtfpl pddl odbl odc-by ofl-1.1 ms-pl ncsa postgresql "
-    "artistic-2.0".split()
+    "artistic-2.0"
 )
 
 
 def hub_header(licences: Sequence[str]) -> list[str]:
-    """The lines of a card's header that name the licence. One that all data has may be named; anything else is for the person who
-    publishes to say, and `other` is what the Hub calls a licence that it has no name for."""
+    """The lines of a card's header that name the licence. One that all data has may be named; anything else is for the person
+    who publishes to say, and `other` is what the Hub calls a licence that it has no name for."""
     known = [each for each in licences if each not in (UNKNOWN, "unknown")]
     if len(known) != 1 or len(licences) != 1:
         return ['license: "unknown"']

@@ -64,7 +64,8 @@ def licence_ledger(data_folder: str | Path) -> LicenceLedger:
     return LicenceLedger(
         entries=tuple(
             LicenceEntry(
-                source=each.source, licence=each.licence or UNKNOWN, how="given" if each.licence else "unknown", files=each.files
+                source=each.source, licence=each.licence or UNKNOWN, files=each.files,
+                how="given" if each.licence else "unknown",
             )
             for each in manifest.sources
         )

@@ -1,12 +1,12 @@
 """What its authors do not want to be learned: a list of hashes and names that `data build --opt-out FILE` leaves out.
 
-A line is a SHA-256 (`sha256:` and 64 hexadecimal digits, or these alone) of a file or of a document's text, or a name: of a file, as
-its path ends (`private/*.txt`), of an address (`https://example.org/blog/*`), or of a host with all below it (`example.org`); `*`,
-`?` and `[...]` stand for others. Empty lines and those behind `#` say nothing. It is asked before anything else is done with a file
-or a document.
+A line is a SHA-256 (`sha256:` and 64 hexadecimal digits, or these alone) of a file or of a document's text, or a name: of a
+file, as its path ends (`private/*.txt`), of an address (`https://example.org/blog/*`), or of a host with all below it
+(`example.org`); `*`, `?` and `[...]` stand for others. Empty lines and those behind `#` say nothing. It is asked before
+anything else is done with a file or a document.
 
-The hash of a text is that of its UTF-8 in Unicode's form NFC, with `\\n` line ends and no white space at its ends: of a text without
-such things, what `printf %s TEXT | sha256sum` says.
+The hash of a text is that of its UTF-8 in Unicode's form NFC, with `\\n` line ends and no white space at its ends: of a text
+without such things, what `printf %s TEXT | sha256sum` says.
 """
 
 import hashlib

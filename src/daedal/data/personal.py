@@ -16,7 +16,7 @@ from daedal.data.secrets import Finding
 
 _LOCAL = re.compile(r"[\w.+%-]{1,64}")  # of a text read backwards
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,5}(?P<end>[^\W\d_]{2,24})(?![\w(]|\.\w)")
-_FILES = frozenset("png jpg jpeg gif svg webp avif css js mjs".split())
+_FILES = frozenset(["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "css", "js", "mjs"])
 _V4 = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}")
 _VERSION = re.compile(r"(?i)(?:version|release|build|ver\.?|rev\.?|section|chapter|§)\s{0,3}[:=]?\s{0,3}[\"']?$")
 _V6_SIGNS = re.compile(r"[0-9A-Fa-f:]{0,40}")
@@ -41,8 +41,8 @@ _INSURANCE = re.compile(
 )
 _FOREIGN = re.compile(r"[XYZ]-?\d{7}-?[A-Z](?![A-Z0-9])")
 _STREET = re.compile(
-    r"\d{1,5}[A-Za-z]?,? (?:[A-Z][\w'’.-]{1,20} ){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Square"
-    r"|Terrace|Parkway|Crescent|Close)\b\.?(?! [A-Z]?[a-z]+s\b)(?:, (?:Apt|Suite|Flat) \w{1,5})?"
+    r"\d{1,5}[A-Za-z]?,? (?:[A-Z][\w'’.-]{1,20} ){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court"
+    r"|Square|Terrace|Parkway|Crescent|Close)\b\.?(?! [A-Z]?[a-z]+s\b)(?:, (?:Apt|Suite|Flat) \w{1,5})?"
     r"(?:,? [A-Z][\w.-]{1,20}(?: [A-Z][\w.-]{1,20})?,? [A-Z]{2}\d? ?\d[\dA-Z]{2,4}(?:-\d{4})?\b)?"
 )
 _STREETS = (" St", " Ave", " Road", " Rd", " Boulevard", " Blvd", " Lane", " Ln", " Dr", " Court", " Square", " Terrace",
@@ -92,7 +92,8 @@ def find_computers(text: str) -> Iterator[Finding]:
             continue
         before = _V6_SIGNS.match(text[max(done, match.start() - 40) : match.start()][::-1])
         after = _V6_SIGNS.match(text, match.end())
-        assert before is not None and after is not None  # they may be empty
+        assert before is not None
+        assert after is not None  # they may be empty
         begin, end = match.start() - before.end(), after.end()
         done = end
         if _within_word(text, begin, end):
@@ -125,7 +126,8 @@ def _joined(text: str, begin: int, end: int, by: str = ".-/") -> bool:
 
 
 def find_telephones(text: str) -> Iterator[Finding]:
-    """Telephone numbers with the code of a country, in the forms of North America and France, or behind a word such as "Tel."."""
+    """Telephone numbers with the code of a country, in the forms of North America and France, or behind a word such as
+    "Tel."."""
     if "+" in text:
         for match in _DIAL.finditer(text):
             begin, end = match.span()
@@ -154,7 +156,10 @@ _SHAPES: dict[str, tuple[_Check, ...]] = {
         ("id", "PESEL number", checksums.pesel, None),
         ("id", "German tax number", checksums.german_tax, _TAXED),
     ),
-    "9" * 15: (("id", "French security number", checksums.french_security, None), ("card", "card number", checksums.card, None)),
+    "9" * 15: (
+        ("id", "French security number", checksums.french_security, None),
+        ("card", "card number", checksums.card, None),
+    ),
     "9 99 99 99 999 999 99": (("id", "French security number", checksums.french_security, None),),
     "9" * 18: (("id", "Chinese resident number", checksums.chinese, None),),
     "999-999-9999": (("phone", "telephone number", None, None),),
@@ -162,13 +167,11 @@ _SHAPES: dict[str, tuple[_Check, ...]] = {
     "999 999-9999": (("phone", "telephone number", None, None),),
     "99 99 99 99 99": (("phone", "telephone number", lambda digits: digits[0] == "0" and digits[1] != "0", None),),
     "99.99.99.99.99": (("phone", "telephone number", lambda digits: digits[0] == "0" and digits[1] != "0", None),),
-    **{
-        shape: (("card", "card number", checksums.card, None),)
-        for shape in (
-            *("9" * size for size in (13, 14, 16, 17, 19)), "9999 9999 9999 9999", "9999-9999-9999-9999", "9999 999999 99999",
-            "9999-999999-99999", "9999 999999 9999", "9999 9999 9999 9999 999",
-        )
-    },
+    **dict.fromkeys(
+        (*("9" * size for size in (13, 14, 16, 17, 19)), "9999 9999 9999 9999", "9999-9999-9999-9999", "9999 999999 99999",
+         "9999-999999-99999", "9999 999999 9999", "9999 9999 9999 9999 999"),
+        (("card", "card number", checksums.card, None),),
+    ),
 }  # fmt: skip
 NUMBER_KINDS = frozenset(("card", "id", "phone"))
 

@@ -1,5 +1,5 @@
-"""Where pictures were taken, as their files tell it: EXIF with the coordinates of a place. A build keeps pixels only; this is for
-who passes the files on."""
+"""Where pictures were taken, as their files tell it: EXIF with the coordinates of a place. A build keeps pixels only; this is
+for who passes the files on."""
 
 import warnings
 from collections.abc import Callable, Iterable

@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -110,7 +111,7 @@ def looks_random(value: str) -> bool:
         return False
     if _IDENTIFIER.fullmatch(value):
         return False
-    changes = sum(_sort(one) != _sort(other) for one, other in zip(value, value[1:], strict=False))
+    changes = sum(_sort(one) != _sort(other) for one, other in pairwise(value))
     counts = Counter(value).values()
     entropy = -sum(each / len(value) * math.log2(each / len(value)) for each in counts)
     return entropy >= 3.0 and changes >= len(value) / 6

@@ -1,7 +1,7 @@
 """What a model or its data answer for, beside how good they are: licences, risks that were measured, canaries, privacy, marks.
 
-`audit` and `bias` leave reports in the folder of a run, `audit data` in that of data; the manifest has the licences. The card shows
-them: see `daedal.evaluation.card` and `daedal.evaluation.cards`.
+`audit` and `bias` leave reports in the folder of a run, `audit data` in that of data; the manifest has the licences. The card
+shows them: see `daedal.evaluation.card` and `daedal.evaluation.cards`.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,8 @@ class Risk(Config):
 
 
 class Privacy(Config):
-    """Differential privacy of training: whoever sees the model can tell of no example, beyond `epsilon`, whether it was learned."""
+    """Differential privacy of training: whoever sees the model can tell of no example, beyond `epsilon`, whether it was
+    learned."""
 
     epsilon: float
     delta: float
@@ -114,11 +115,11 @@ def _marks(task: str) -> tuple[str, ...]:
     what = _GENERATES.get(task)
     if what is None:
         return ()
-    signed = "a signed statement beside it" if what == "text" else "a signed statement in the file"
-    drawn = "drawn by chance" if what == "text" else "large enough"
+    where = "that is drawn by chance" if what == "text" else "that are large enough"
+    signed = "beside it" if what == "text" else "in the file"
     return (
-        f"{what.capitalize()} that Daedal's commands and server make with it carry a watermark of the installation that made them, "
-        f"where {drawn}, and {signed} that a model made them; `--no-watermark` leaves the watermark out",
+        f"{what.capitalize()} {where}, made with it by Daedal's commands or server: a watermark tells which installation made "
+        f"it, and a signed statement {signed} that a model did; `--no-watermark` leaves the watermark out",
         "`daedal verify` finds both, with the error rate of each",
         "What others make with these weights carries neither, unless they mark it",
     )

@@ -133,7 +133,8 @@ def _header(report: Report, accounts: Accounts) -> str:
     codes = [CODES[each] for each in data.languages if each in CODES]
     lines = [
         "---", *([f"library_name: {about.library}"] if about.library else []), f"pipeline_tag: {about.task}",
-        *hub_header(data.licences), *(["language:", *(f"- {each}" for each in codes)] if codes else []), "tags:", "- daedal", f"- {json.dumps(about.tag)}", "model-index:",
+        *hub_header(data.licences), *(["language:", *(f"- {each}" for each in codes)] if codes else []),
+        "tags:", "- daedal", f"- {json.dumps(about.tag)}", "model-index:",
         f"- name: {json.dumps(report.model.name)}", "  results:", "  - task:", f"      type: {about.task}", "    dataset:",
         f"      name: {json.dumps(', '.join(data.sources) or data.name)}", f"      type: {about.data}",
         f"      split: {json.dumps(data.name)}", "    metrics:",

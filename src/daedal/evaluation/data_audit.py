@@ -1,7 +1,8 @@
 """What data hold that a model should not learn, or that makes it lean: personal data, secrets, licences, copies, imbalance.
 
-A data folder is read as it was built; files of other kinds are built first, into a folder that goes away again, so that both are
-looked at in one way. Everything that is shown of a finding stands masked. The report becomes `audit.json` and `audit.html`.
+A data folder is read as it was built; files of other kinds are built first, into a folder that goes away again, so that both
+are looked at in one way. Everything that is shown of a finding stands masked. The report becomes `audit.json` and
+`audit.html`.
 """
 
 import tempfile
@@ -299,8 +300,9 @@ def _balance(data: DataFolder[Any, Any]) -> Iterator[Measurement]:
         sizes = np.sort(np.concatenate([data.split(name).document_bytes for name in data.manifest.splits]))[::-1]
         if len(sizes) >= 100 and sizes.sum():
             yield Measurement(
-                name="share of bytes in the longest 1 % of documents", value=float(sizes[: len(sizes) // 100].sum() / sizes.sum()),
-                unit="", n=len(sizes), better="neither", definition=define("bytes-in-longest-documents", 1, share=0.01),
+                name="share of bytes in the longest 1 % of documents",
+                value=float(sizes[: len(sizes) // 100].sum() / sizes.sum()), unit="", n=len(sizes), better="neither",
+                definition=define("bytes-in-longest-documents", 1, share=0.01),
             )  # fmt: skip
 
 

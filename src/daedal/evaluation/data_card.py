@@ -1,5 +1,5 @@
-"""The card of data in Markdown, with the header that the Hugging Face Hub reads: the blocks of the data card, what was measured of
-its risks, and what it is for."""
+"""The card of data in Markdown, with the header that the Hugging Face Hub reads: the blocks of the data card, what was
+measured of its risks, and what it is for."""
 
 import json
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from daedal.evaluation.card import inline, markdown_table, risk_sections
 from daedal.printable import harmless, sentence
 
 LIMITS = (
-    "It holds what its sources say, with their errors and prejudices, and what is masked or left out is found by its form: names of "
-    "people, and what a sentence tells of somebody, have none. Whether a model may learn from it is for its licences and the law."
+    "It holds what its sources say, with their errors and prejudices. What is masked is found by its form: names of people, "
+    "and what a sentence tells of somebody, have none. Whether a model may learn from it is for its licences and the law."
 )
 _TASKS = {
     "text": "text-generation", "labelled": "text-classification", "pairs": "translation", "questions": "question-answering",
-    "tagged": "token-classification", "chat": "text-generation", "preferences": "text-generation", "pictures": "image-classification",
-    "sounds": "automatic-speech-recognition", "clips": "text-to-video",
+    "tagged": "token-classification", "chat": "text-generation", "preferences": "text-generation",
+    "pictures": "image-classification", "sounds": "automatic-speech-recognition", "clips": "text-to-video",
 }  # fmt: skip
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 _ROWS = 40

@@ -1,4 +1,5 @@
-"""Made texts with exact truth: secrets and personal data of every kind where they would stand, beside what only looks like them.
+"""Made texts with exact truth: secrets and personal data of every kind where they would stand, beside what only looks like
+them.
 
 A text is a few lines of prose, code, settings or logs. Every number passes its checks and belongs to nobody; keys have the form
 of their services and are drawn at random. Some are written as the search is known to miss them (`jane (at) example.org`, a
@@ -17,9 +18,9 @@ from daedal.data import checksums
 from daedal.data.sensitive import PERSONAL, find
 
 _KINDS = ("key", *PERSONAL)
-_FIRST = "jane omar li anna pedro aisha tom mei ivan zoe ravi lena marco sofia erik noor".split()
-_LAST = "doe hassan wei keller garcia khan baker chen petrov martin patel vogel rossi silva lund ahmed".split()
-_HOSTS = "example.org mail.example.com example.co.uk firma.example.de post.example.fr uni.example.edu".split()
+_FIRST = ("jane", "omar", "li", "anna", "pedro", "aisha", "tom", "mei", "ivan", "zoe", "ravi", "lena", "marco", "sofia", "erik")
+_LAST = ("doe", "hassan", "wei", "keller", "garcia", "khan", "baker", "chen", "petrov", "martin", "patel", "vogel", "rossi")
+_HOSTS = ["example.org", "mail.example.com", "example.co.uk", "firma.example.de", "post.example.fr", "uni.example.edu"]
 _LETTERS, _SIGNS = string.ascii_letters + string.digits, string.ascii_letters + string.digits + "+/"
 
 
@@ -314,14 +315,14 @@ def _negative(draw: random.Random) -> str:
         lambda: f"request {uuid.UUID(int=draw.getrandbits(128))} took {draw.randint(1, 99)} ms",
         lambda: f'token_id = "{uuid.UUID(int=draw.getrandbits(128))}"',
         lambda: f"version {draw.randint(1, 9)}.{draw.randint(0, 40)}.{draw.randint(0, 40)}.{draw.randint(0, 40)}",
-        lambda: f"requires numpy>={draw.randint(1, 9)}.{draw.randint(0, 30)}.{draw.randint(0, 30)} and lodash@4.17.{draw.randint(0, 99)}",
+        lambda: f"requires numpy>=2.{draw.randint(0, 30)}.{draw.randint(0, 30)} and lodash@4.17.{draw.randint(0, 99)}",
         lambda: f"order number {_digits(draw, draw.choice((8, 10, 12, 16)))}",
         lambda: f"invoice {draw.randint(2000, 2030)}-{_digits(draw, 4)}-{_digits(draw, 2)}",
         lambda: f"ISBN 978-3-{_digits(draw, 2)}-{_digits(draw, 6)}-{_digits(draw, 1)}",
-        lambda: f"{draw.randint(1990, 2030)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02} 12:34:{draw.randint(10, 59)}.{_digits(draw, 6)}",
+        lambda: f"{draw.randint(1990, 2030)}-{draw.randint(1, 12):02}-17 12:34:{draw.randint(10, 59)}.{_digits(draw, 6)}",
         lambda: 'password = os.environ["DB_PASSWORD"]',
         lambda: draw.choice(('password: "<your-password>"', "api_key = YOUR_API_KEY_HERE_123", "token = ${GITHUB_TOKEN}")),
-        lambda: draw.choice(("token = tokenizer.next_token_2(text)", "secret = load_secret_from_vault_v2()", "pwd = os.getcwd()")),
+        lambda: draw.choice(("token = tokenizer.next_token_2(text)", "secret = load_secret_v2()", "pwd = os.getcwd()")),
         lambda: 'postgres://user:password@localhost/db is the form, and git@github.com:team/repo.git the remote',
         lambda: "@property and x = q@k.transpose(-1, -2); icon@2x.png",
         lambda: f"MAC 00:1b:44:11:3a:{_of(draw, hexes, 2)}, localhost 127.0.0.1, mask 255.255.255.0",
@@ -329,11 +330,11 @@ def _negative(draw: random.Random) -> str:
         lambda: f"pi is 3.14159{_digits(draw, 10)}, {_digits(draw, 3)},{_digits(draw, 3)}.{_digits(draw, 2)} in all",
         lambda: f"tensor([0.{_digits(draw, 4)}, -0.{_digits(draw, 4)}, {_digits(draw, 2)}.{_digits(draw, 4)}])",
         lambda: f"ids: {_digits(draw, 5)} {_digits(draw, 5)} {_digits(draw, 5)} {_digits(draw, 5)}",
-        lambda: f"part no. {_of(draw, string.ascii_uppercase, 2)}{_digits(draw, 6)}{_of(draw, string.ascii_uppercase, 1)} in stock",
+        lambda: f"part no. {_of(draw, 'ABCEHX', 2)}{_digits(draw, 6)}{_of(draw, 'ABCD', 1)} in stock",
         lambda: f"He scored {draw.randint(10, 99)} points on Main Road in {draw.randint(1900, 2020)}, 3 Street Fighters won",
         lambda: f"data:image/png;base64,{_of(draw, _SIGNS, 60)}",
         lambda: "-----BEGIN PUBLIC KEY----- is no private key, and sk-estimator-html-doc-link is a class of CSS",
-        lambda: f"coordinates 52.{_digits(draw, 4)}, 13.{_digits(draw, 4)}; size {draw.randint(100, 999)}x{draw.randint(100, 999)}",
+        lambda: f"coordinates 52.{_digits(draw, 4)}, 13.{_digits(draw, 4)}; size {draw.randint(100, 999)}x768",
         lambda: "The secretary told the author that the key to success was a token of trust, not a password.",
     )  # fmt: skip
     return draw.choice(made)()

@@ -63,6 +63,8 @@ def _files(places: Any, folder: Path) -> list[Path]:
         for root in (folder, Path()):
             if chosen := sorted(glob.glob(str(root / place))) or [str(root / place)] * (root / place).is_file():
                 found += map(Path, chosen)
+                if folders := [each for each in map(Path, chosen) if each.is_dir()]:
+                    raise DaedalError(f"{folders[0]} is a folder", f"Name the files in it: {place}/*.jsonl")
                 break
         else:
             raise DaedalError(f"There is no file {place}", f"Put it into {folder}, or correct data_files")

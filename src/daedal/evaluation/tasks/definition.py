@@ -50,6 +50,9 @@ class Filters(Config):
     filter: tuple[FilterStep, ...]
 
 
+_OTHER_WAYS = ("top_p", "top_k", "min_p", "num_beams", "repetition_penalty", "presence_penalty", "frequency_penalty")
+
+
 class Generation(Config):
     """How answers are written, in lm-eval's names.
 
@@ -70,9 +73,11 @@ class Generation(Config):
     @model_validator(mode="before")
     @classmethod
     def _names(cls, values: Any) -> Any:
-        """Other names of the same."""
+        """Other names of the same; and what is no way to write here."""
         if isinstance(values, dict):
             values = dict(values)
+            if unknown := [name for name in values if name in _OTHER_WAYS]:
+                raise ValueError(f"answers are written greedily or at a temperature, without {unknown[0]}")
             for other in ("max_new_tokens", "max_tokens", "max_completion_tokens"):
                 if other in values:
                     values["max_gen_toks"] = values.pop(other)

@@ -320,6 +320,8 @@ def checked(options: MetricOptions, kind: OutputType) -> Metric:
         if option not in (*metric.options, "hf_evaluate"):
             known = ", ".join(metric.options) or "none"
             raise DaedalError(f"The metric {metric.name} has no option {option}", f"Its options are: {known}")
+        if option in _IGNORE[1:] and not isinstance(options.options[option], bool):
+            raise DaedalError(f"{option} is {options.options[option]!r}", "Write true or false")
     if options.aggregation is not None and options.aggregation not in metric.aggregations:
         raise DaedalError(
             f"The metric {metric.name} has no aggregation {options.aggregation}",
