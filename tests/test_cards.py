@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import daedal
 from PIL import Image
 
+from command_line import daedal
 from daedal import api
 from daedal.data import build
 from daedal.data.any_build import build_any

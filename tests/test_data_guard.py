@@ -19,8 +19,8 @@ from daedal.data.opt_out import OptOut, text_hash
 from daedal.errors import DaedalError
 
 MIT = (
-    "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy. The above copyright notice and "
-    "this permission notice shall be included in all copies.\n"
+    "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy. The above copyright notice "
+    "and this permission notice shall be included in all copies.\n"
 )
 
 

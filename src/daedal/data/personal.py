@@ -17,11 +17,11 @@ from daedal.data.secrets import Finding
 _LOCAL = re.compile(r"[\w.+%-]{1,64}")  # of a text read backwards
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,5}(?P<end>[^\W\d_]{2,24})(?![\w(]|\.\w)")
 _FILES = frozenset(["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "css", "js", "mjs"])
-_V4 = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}")
+_V4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
 _VERSION = re.compile(r"(?i)(?:version|release|build|ver\.?|rev\.?|section|chapter|§)\s{0,3}[:=]?\s{0,3}[\"']?$")
 _V6_SIGNS = re.compile(r"[0-9A-Fa-f:]{0,40}")
 _V6_MIDDLE = re.compile(r":[0-9A-Fa-f]{0,4}:")
-_DIAL = re.compile(r"\+\d(?:[ .\-/]?\(?\d\)?){6,16}")
+_DIAL = re.compile(r"\+[0-9](?:[ .\-/]?\(?[0-9]\)?){6,16}")
 _COUNTRY = re.compile(
     r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|21[1-368]|2[2-69]\d|3[578]\d|42[013]|5[09]\d|6[789]\d|8[05789]\d"
     r"|9[679]\d"
@@ -31,22 +31,29 @@ _CALLED = re.compile(
 )
 _TAXED = re.compile(r"(?i)(?:steuer|tax|tin\b|idnr|id-nr)[^\d\n]{0,36}$")
 _INSURED = re.compile(r"(?i)(?:national insurance|\bni(?:no)?\b)[^\d\n]{0,16}$")
-_NUMBER = re.compile(r"\d(?:[ .\-/]?\d){6,24}")
+_NUMBER = re.compile(r"[0-9](?:[ .\-/]?[0-9]){6,24}")
 _SHAPE = str.maketrans("012345678", "9" * 9)
 _UNDIGITS = str.maketrans("", "", " .-/")
-_IBAN = re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,34}")
+_LETTERED = re.compile(r"[A-Z](?:[A-Z](?:[A-Z]{4})? ?[0-9]{2}|-?[0-9]{7})")  # what all of the next begin with
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,34}")
 _CODICE = re.compile(r"[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z](?![A-Z0-9])")
+_FOREIGN = re.compile(r"[XYZ]-?\d{7}-?[A-Z](?![A-Z0-9])")
+_PEOPLE: tuple[tuple[re.Pattern[str], str, Callable[[str], bool]], ...] = (
+    (_CODICE, "codice fiscale", checksums.codice_fiscale),
+    (_FOREIGN, "Spanish identity number", checksums.spanish),
+)
 _INSURANCE = re.compile(
     r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?P<space> ?)\d{2}(?P=space)\d{2}(?P=space)\d{2}(?P=space)[A-D]\b"
 )
-_FOREIGN = re.compile(r"[XYZ]-?\d{7}-?[A-Z](?![A-Z0-9])")
 _STREET = re.compile(
     r"\d{1,5}[A-Za-z]?,? (?:[A-Z][\w'’.-]{1,20} ){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court"
     r"|Square|Terrace|Parkway|Crescent|Close)\b\.?(?! [A-Z]?[a-z]+s\b)(?:, (?:Apt|Suite|Flat) \w{1,5})?"
     r"(?:,? [A-Z][\w.-]{1,20}(?: [A-Z][\w.-]{1,20})?,? [A-Z]{2}\d? ?\d[\dA-Z]{2,4}(?:-\d{4})?\b)?"
 )
-_STREETS = (" St", " Ave", " Road", " Rd", " Boulevard", " Blvd", " Lane", " Ln", " Dr", " Court", " Square", " Terrace",
-    " Parkway", " Crescent", " Close")  # fmt: skip
+_STREETS = (
+    " Street", " Avenue", " Road", " Boulevard", " Lane", " Drive", " Court", " Square", " Terrace", " Parkway", " Crescent",
+    " Close", *(f" {short}{end}" for short in ("St", "Ave", "Rd", "Blvd", "Ln", "Dr") for end in (" ", ".", ",", "\n", '"')),
+)  # fmt: skip
 _RUES = (" rue ", " avenue ", " boulevard ", " place ", " chemin ", " allée ", " impasse ", " quai ")
 _WEGE = ("straße ", "strasse ", "str. ", "weg ", "platz ", "allee ", "gasse ")
 _WAYS = ("Straße ", "Strasse ", "Str. ", "Weg ", "Platz ", "Allee ")  # words of their own, behind another
@@ -236,45 +243,42 @@ def find_bracketed(text: str) -> Iterator[Finding]:
                 yield Finding("phone", "telephone number", *match.span())
 
 
-def find_accounts(text: str) -> Iterator[Finding]:
-    """IBANs: as long as their country's are."""
-    for match in _IBAN.finditer(text):
-        begin = match.start()
-        size = checksums.IBAN_LENGTHS.get(match[0][:2])
-        if size is None or (begin and text[begin - 1].isalnum()):
-            continue
-        end = taken = 0
-        for end, sign in enumerate(match[0], 1):  # noqa: B007 (its last value is where the number ends)
-            taken += sign != " "
-            if taken == size:
-                break
-        number = match[0][:end].replace(" ", "")
-        if taken == size and not text[begin + end : begin + end + 1].isalnum() and checksums.iban(number):
-            yield Finding("iban", "IBAN", begin, begin + end)
-
-
 def find_lettered(text: str) -> Iterator[Finding]:
-    """Numbers of people that have letters: Italy's, Spain's of foreigners, and the United Kingdom's, which have no check."""
-    for match in _CODICE.finditer(text):
-        if not _within_word(text, *match.span()) and checksums.codice_fiscale(match[0]):
-            yield Finding("id", "codice fiscale", *match.span())
-    for match in _FOREIGN.finditer(text):
-        if not _within_word(text, *match.span()) and checksums.spanish(match[0].replace("-", "")):
-            yield Finding("id", "Spanish identity number", *match.span())
-    for match in _INSURANCE.finditer(text):
-        begin, end = match.span()
-        known = match["space"] == " " or _INSURED.search(text, max(0, begin - 40), begin)
-        if known and not _within_word(text, begin, end):
-            yield Finding("id", "UK insurance number", begin, end)
+    """Numbers that have letters: IBANs, Italy's and Spain's of people, and the United Kingdom's, which have no check."""
+    for start in _LETTERED.finditer(text):
+        begin = start.start()
+        if begin and (text[begin - 1].isalnum() or text[begin - 1] == "_"):
+            continue
+        if (end := _account(text, begin)) is not None:
+            yield Finding("iban", "IBAN", begin, end)
+        for form, what, check in _PEOPLE:
+            match = form.match(text, begin)
+            if match is not None and check(match[0].replace("-", "")):
+                yield Finding("id", what, begin, match.end())
+        match = _INSURANCE.match(text, begin)
+        if match is not None and (match["space"] or _INSURED.search(text, max(0, begin - 40), begin)):
+            yield Finding("id", "UK insurance number", begin, match.end())
+
+
+def _account(text: str, begin: int) -> int | None:
+    """Where an IBAN ends that begins there: it is as long as its country's are."""
+    match = _IBAN.match(text, begin)
+    size = checksums.IBAN_LENGTHS.get(text[begin : begin + 2])
+    if match is None or size is None:
+        return None
+    taken = [place for place, sign in enumerate(match[0]) if sign != " "][:size]
+    end = begin + taken[-1] + 1
+    whole = len(taken) == size and not text[end : end + 1].isalnum()
+    return end if whole and checksums.iban(match[0][: taken[-1] + 1].replace(" ", "")) else None
 
 
 def find_houses(text: str) -> Iterator[Finding]:
     """Streets with the number of a house, as they are written in English, German and French."""
     for form, named in ((_STREET, _STREETS), (_RUE, _RUES)):
-        for match in form.finditer(text) if any(each in text for each in named) else ():
-            before = text[match.start() - 1 : match.start()] if match.start() else ""
+        for begin, end in sorted({span for each in named for span in _around(form, text, each)}):
+            before = text[begin - 1 : begin] if begin else ""
             if not before.isalnum() and before not in (".", ",", "-", "/"):
-                yield Finding("address", "address", *match.span())
+                yield Finding("address", "address", begin, end)
     for way in (*_WEGE, *_WAYS):
         place = text.find(way)
         while place >= 0:
@@ -284,3 +288,13 @@ def find_houses(text: str) -> Iterator[Finding]:
             if house is not None and street is not None and text[place - street.end()].isupper() and street.end() > 2:
                 yield Finding("address", "address", place - street.end(), house.end())
             place = text.find(way, place + 1)
+
+
+def _around(form: re.Pattern[str], text: str, named: str) -> Iterator[tuple[int, int]]:
+    """What has a form where a word stands that it cannot be without."""
+    place = text.find(named)
+    while place >= 0:
+        match = form.search(text, max(0, place - 100), place + 120)
+        if match is not None:
+            yield match.span()
+        place = text.find(named, place + 1)

@@ -19,8 +19,7 @@ _FINDERS: tuple[tuple[frozenset[str], Callable[[str], Iterator[Finding]]], ...] 
     (frozenset(("phone",)), personal.find_telephones),
     (frozenset(("phone",)), personal.find_bracketed),
     (personal.NUMBER_KINDS, personal.find_numbers),
-    (frozenset(("iban",)), personal.find_accounts),
-    (frozenset(("id",)), personal.find_lettered),
+    (frozenset(("iban", "id")), personal.find_lettered),
     (frozenset(("address",)), personal.find_houses),
 )
 
