@@ -1,7 +1,9 @@
 """Data are audited with what is found shown masked, and cards tell what a model and its data answer for."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -9,7 +11,7 @@ from PIL import Image
 
 from command_line import daedal
 from daedal import api
-from daedal.data import build
+from daedal.data import BuildOptions, build
 from daedal.data.any_build import build_any
 from daedal.errors import DaedalError
 from daedal.evaluation.accounts import Accounts, Privacy, Risk
@@ -17,6 +19,10 @@ from daedal.evaluation.card import model_card
 from daedal.evaluation.cards import card_of, write_card
 from daedal.evaluation.data_audit import audit_data
 
+TINY: dict[str, Any] = {
+    "width": 16, "depth": 1, "heads": 1, "context": 16, "batch": 4, "steps": 3, "threads": 1, "precision": "fp32",
+    "device": "cpu",
+}  # fmt: skip
 LEAKS = (
     "Dear all, write to jane.doe@example.org or call +1 415 555 2671 about the harvest.\n",
     'token = "ghp_a1B2c3D4e5a1B2c3D4e5a1B2c3D4e5a1B2c3"\nDB_PASSWORD=Tiger042!\n',
@@ -123,6 +129,25 @@ def test_a_model_card_tells_risks_licences_privacy_and_marks(folder: Path, tmp_p
     assert "Found by verify." in card
     assert "A \\| b." in card
     assert model_card(hostile()) == model_card(hostile(), Accounts())
+
+
+def test_the_card_of_a_run_has_what_was_measured_since(folder: Path, tmp_path: Path) -> None:
+    data = build(folder, tmp_path / "data", BuildOptions(canaries=2))
+    api.train("gpt", data=data.folder, out=tmp_path / "run", **TINY)
+    own = (tmp_path / "run" / "README.md").read_text()
+    assert "## Licences of the data" in own
+    assert "2 random secrets were planted" in own
+    assert "daedal verify" in own
+    assert write_card(tmp_path / "run").markdown == own  # training writes what the command writes
+    audit_data(data.folder, out=tmp_path / "run")  # a report of the same form
+    card = write_card(tmp_path / "run")
+    assert "## What it gives away" in card.markdown
+    record = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert record["of"] == "model"
+    assert [each["name"] for each in record["accounts"]["risks"]] == ["audit"]
+    assert record["accounts"]["licences"]["entries"][0]["licence"] == "CC-BY-NC-4.0"
+    shutil.rmtree(data.folder)  # the card of a model whose data are gone
+    assert "Licences of the data" not in write_card(tmp_path / "run").markdown
 
 
 def test_what_has_no_card_is_told(tmp_path: Path) -> None:

@@ -132,6 +132,17 @@ def test_what_opted_out_is_in_no_split_and_is_counted(shelf: Path, tmp_path: Pat
     assert not any("Tale" in example for example in dropped.examples)  # no word of what is left out
 
 
+def test_addresses_in_parquet_opt_out(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [{"text": tale(number), "url": f"https://site{number % 4}.example/{number}"} for number in range(24)]
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    (tmp_path / "list.txt").write_text("site2.example\n")
+    data = build(tmp_path / "rows.parquet", tmp_path / "data", BuildOptions(opt_out=str(tmp_path / "list.txt")))
+    assert set(texts_of(data.folder)) == {row["text"] for row in rows if "site2" not in row["url"]}
+
+
 def test_a_changed_list_is_another_build(shelf: Path, tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text("private/\n")

@@ -216,8 +216,6 @@ def _number(text: str, begin: int, end: int) -> Finding | None:
         return Finding("id", "Spanish identity number", begin, end + match.end()) if good else None
     if shape == "9" * 17 and after[:1] == "X" and not _joined(text, begin, end + 1):
         return Finding("id", "Chinese resident number", begin, end + 1) if checksums.chinese(run + "X") else None
-    if before[-1:] == "(" or (before[-1:] == "+" and before[-2:-1] != " "):
-        return None
     if _joined(text, begin, end) or before[-1:] in ("+", "$", "€", "#"):
         return None
     digits = run.translate(_UNDIGITS)

@@ -34,40 +34,47 @@ class _Token(NamedTuple):
 
     Attributes:
         random: whether it must look drawn at random, since words may begin so, too.
+        within: what may not stand before it, since it would be in the middle of something.
     """
 
     what: str
     start: str
     form: re.Pattern[str]
-    random: bool = False
+    random: bool
+    within: re.Pattern[str]
 
 
-def _token(what: str, start: str, rest: str, random: bool = False) -> _Token:
-    return _Token(what, start, re.compile(re.escape(start) + rest), random)
+def _token(what: str, start: str, rest: str, random: bool = False, within: str = r"\w") -> _Token:
+    return _Token(what, start, re.compile(re.escape(start) + rest), random, re.compile(within))
 
 
+_DASHED = r"[\w-]"
 _END = r"(?![\w-])"
 _TOKENS = (
     *(_token("AWS access key", start, r"[0-9A-Z]{16}\b") for start in ("AKIA", "ASIA")),
     *(_token("GitHub token", f"gh{kind}_", r"[A-Za-z0-9]{36,255}\b") for kind in "pousr"),
     _token("GitHub token", "github_pat_", r"[A-Za-z0-9_]{50,255}\b"),
-    _token("GitLab token", "glpat-", r"[\w-]{20,64}" + _END, random=True),
+    _token("GitLab token", "glpat-", r"[\w-]{20,64}" + _END, random=True, within=_DASHED),
     _token("Hugging Face token", "hf_", r"[A-Za-z0-9]{30,64}\b", random=True),
-    _token("Google key", "AIza", r"[\w-]{35}" + _END),
-    _token("Google secret", "GOCSPX-", r"[\w-]{28}" + _END),
-    _token("Slack token", "xox", r"[abeprs]-[0-9A-Za-z-]{10,250}" + _END, random=True),
-    _token("Slack webhook", "hooks.slack.com/services/", r"T[0-9A-Z]{6,12}/B[0-9A-Z]{6,12}/[A-Za-z0-9]{16,32}\b"),
+    _token("Google key", "AIza", r"[\w-]{35}" + _END, within=_DASHED),
+    _token("Google secret", "GOCSPX-", r"[\w-]{28}" + _END, within=_DASHED),
+    _token("Slack token", "xox", r"[abeprs]-[0-9A-Za-z-]{10,250}" + _END, random=True, within=_DASHED),
+    _token(
+        "Slack webhook",
+        "hooks.slack.com/services/",
+        r"T[0-9A-Z]{6,12}/B[0-9A-Z]{6,12}/[A-Za-z0-9]{16,32}\b",
+        within=r"(?!)",
+    ),
     *(
         _token("Stripe key", start, r"[A-Za-z0-9]{16,250}\b")
         for start in ("sk_live_", "sk_test_", "rk_live_", "rk_test_", "pk_live_", "pk_test_")
     ),
-    _token("service key", "sk-", r"[\w-]{20,250}" + _END, random=True),
-    _token("SendGrid key", "SG.", r"[\w-]{16,32}\.[\w-]{16,64}" + _END),
+    _token("service key", "sk-", r"[\w-]{20,250}" + _END, random=True, within=_DASHED),
+    _token("SendGrid key", "SG.", r"[\w-]{16,32}\.[\w-]{16,64}" + _END, within=_DASHED),
     _token("npm token", "npm_", r"[A-Za-z0-9]{36}\b"),
-    _token("PyPI token", "pypi-AgE", r"[\w-]{50,1000}" + _END),
-    _token("JSON Web Token", "eyJ", r"[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{8,2000}" + _END),
+    _token("PyPI token", "pypi-AgE", r"[\w-]{50,1000}" + _END, within=_DASHED),
+    _token("JSON Web Token", "eyJ", r"[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{8,2000}" + _END, within=_DASHED),
 )
-_WITHIN = re.compile(r"[\w-]")  # before a token nothing of it may stand
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_BODY = re.compile(r"(?:(?:\r?\n|\\n)[ \t]{0,8}[A-Za-z0-9+/=]{16,100})+")
@@ -131,7 +138,7 @@ def _places(text: str, what: str) -> Iterator[int]:
 def _tokens(text: str) -> Iterator[Finding]:
     for token in _TOKENS:
         for place in _places(text, token.start):
-            if place and token.start[0] != "h" and _WITHIN.match(text, place - 1):
+            if place and token.within.match(text, place - 1):
                 continue
             match = token.form.match(text, place)
             if match is not None and (not token.random or looks_random(match[0][len(token.start) :])):
