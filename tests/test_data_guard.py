@@ -163,7 +163,7 @@ def test_a_malformed_line_is_told_by_its_number(line: str, shelf: Path, tmp_path
 
 
 def test_hosts_and_folders_and_ends_of_paths_are_names() -> None:
-    listed = OptOut("example.org\nprivate/*.txt\nhttps://a.example/x*\n", "list")
+    listed = OptOut("Example.org\nprivate/*.txt\nhttps://a.example/x*\n", "list")
     assert listed.address("https://blog.example.org/1") == 1
     assert listed.address("http://example.org:8080") == 1
     assert listed.address("https://notexample.org/") is None
@@ -269,6 +269,17 @@ def test_a_stopped_build_ends_with_the_same_bytes(shelf: Path, tmp_path: Path) -
     again = build(shelf, tmp_path / "again", options)
     for path in sorted(whole.folder.iterdir()):
         assert (again.folder / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_card_shows_no_secret_of_what_was_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("".join(tale(number) for number in range(60)))
+    (tmp_path / "b.txt").write_text("write to jane.doe@example.org")
+    options = BuildOptions(mask=("personal",), min_characters=200)
+    data = build([tmp_path / "a.txt", tmp_path / "b.txt"], tmp_path / "data", options)
+    manifest = (data.folder / "manifest.json").read_text()
+    assert "too short" in manifest
+    assert "<email>" in manifest
+    assert "jane" not in manifest
 
 
 def test_lines_are_planted_between_lines() -> None:

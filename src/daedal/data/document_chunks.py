@@ -9,6 +9,8 @@ from daedal.data.ingest import Chunks
 from daedal.data.quality import fault
 from daedal.data.sensitive import mask
 
+_LOOKED_AT = 2000
+
 
 class DocumentChunks(Chunks):
     """Collects documents."""
@@ -47,4 +49,6 @@ class DocumentChunks(Chunks):
 
     def _drop(self, reason: str, text: str, raw: Raw) -> None:
         where = raw.label if raw.row < 0 else f"{raw.label}#{raw.row}"
+        if self.options.mask:  # the card shows how it begins
+            text = mask(text[:_LOOKED_AT], self.options.mask, Counter())
         self.tally.drop(reason, len(text), f"{where}: {' '.join(text[:80].split())}" if text.strip() else where)

@@ -62,6 +62,8 @@ class OptOut:
                 patterns.append((line, number))
             else:
                 self._names.setdefault(line, number)
+                if "/" not in line:  # hosts come in small letters
+                    self._names.setdefault(line.lower(), number)
         self._patterns = [(re.compile(translate(each)), number) for each, number in patterns]
         self._any = re.compile("|".join(translate(each) for each, _ in patterns) or r"(?!)")
         self._name = lru_cache(maxsize=4096)(self._named)
@@ -81,8 +83,7 @@ class OptOut:
         except ValueError:
             host = ""
         parts = host.split(".")
-        names = [url, *(".".join(parts[place:]) for place in range(len(parts))), host]
-        return self._first(names)
+        return self._first([url, *(".".join(parts[place:]) for place in range(len(parts)))])
 
     def digest(self, digest: str) -> int | None:
         """The line of a hash."""

@@ -36,6 +36,7 @@ from daedal.evaluation.report_folder import keep, require_folder
 NAME = "audit"
 _SHOWN, _AROUND = 12, 40  # findings, and characters on either side of them
 _MILLION = 1e6
+_GROUPS: dict[str, tuple[str, ...]] = {"secrets": ("key",), "personal data": PERSONAL}
 Progress = Callable[[str, float, float | None], None]
 
 
@@ -52,7 +53,7 @@ class _Found(NamedTuple):
 
     Attributes:
         characters: of each text.
-        counts: of each text, for each kind.
+        counts: of secrets and of personal data, in each text.
         what: how often each thing stands there, by kind and name.
         texts: in how many texts.
         examples: kind, name, place and the masked text around.
@@ -181,16 +182,15 @@ def _columns(data: Any, split: str, part: Any) -> Iterator[_Text]:
 
 
 def _search(data: DataFolder[Any, Any], tell: Progress) -> _Found:
-    found = _Found([], {kind: [] for kind in ("key", *PERSONAL)}, Counter(), Counter(), [])
+    found = _Found([], {name: [] for name in _GROUPS}, Counter(), Counter(), [])
     total = sum(getattr(each, "bytes", 0) for each in data.manifest.splits.values()) or None
     done = 0
     tell("audit", 0, total)
     for split, number, text in _texts(data):
         findings = find(text)
-        counts = Counter(each.kind for each in findings)
         found.characters.append(len(text))
-        for kind, numbers in found.counts.items():
-            numbers.append(counts[kind])
+        for name, numbers in found.counts.items():
+            numbers.append(sum(each.kind in _GROUPS[name] for each in findings))
         for each in findings:
             found.what[each.kind, each.what] += 1
         for thing in {(each.kind, each.what) for each in findings}:
@@ -222,9 +222,8 @@ def _rates(found: _Found, data_hash: str) -> Iterator[Measurement]:
     characters = np.array(found.characters, dtype=np.float64)
     if not characters.any():
         return
-    groups = {"secrets": ("key",), "personal data": PERSONAL}
-    for name, kinds in groups.items():
-        counts = np.sum([found.counts[kind] for kind in kinds], axis=0).astype(np.float64)
+    for name, kinds in _GROUPS.items():
+        counts = np.array(found.counts[name], dtype=np.float64)
         slug = name.replace(" ", "-")
         rate = ratio(counts, characters / _MILLION)
         value = float(counts.sum() / characters.sum() * _MILLION)
