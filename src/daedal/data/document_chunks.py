@@ -49,6 +49,8 @@ class DocumentChunks(Chunks):
 
     def _drop(self, reason: str, text: str, raw: Raw) -> None:
         where = raw.label if raw.row < 0 else f"{raw.label}#{raw.row}"
-        if self.options.mask:  # the card shows how it begins
-            text = mask(text[:_LOOKED_AT], self.options.mask, Counter())
-        self.tally.drop(reason, len(text), f"{where}: {' '.join(text[:80].split())}" if text.strip() else where)
+        begins = text[:_LOOKED_AT]  # it is shown in the card
+        if self.options.mask:
+            begins = mask(begins, self.options.mask, Counter())
+        shown = " ".join(begins[:80].split())
+        self.tally.drop(reason, len(text), f"{where}: {shown}" if text.strip() else where)

@@ -274,15 +274,15 @@ def find_houses(text: str) -> Iterator[Finding]:
     """Streets with the number of a house, as they are written in English, German and French."""
     for form, named in ((_STREET, _STREETS), (_RUE, _RUES)):
         for begin, end in sorted({span for each in named for span in _around(form, text, each)}):
-            before = text[begin - 1 : begin] if begin else ""
-            if not before.isalnum() and before not in (".", ",", "-", "/"):
+            left = text[begin - 1 : begin] if begin else ""
+            if not left.isalnum() and left not in (".", ",", "-", "/"):
                 yield Finding("address", "address", begin, end)
     for way in (*_WEGE, *_WAYS):
         place = text.find(way)
         while place >= 0:
             house = _HOUSE.match(text, place + len(way))
-            named = _WEG if way in _WEGE else _WORD
-            street = named.match(text[max(0, place - 60) : place][::-1]) if house is not None else None
+            before = _WEG if way in _WEGE else _WORD
+            street = before.match(text[max(0, place - 60) : place][::-1]) if house is not None else None
             if house is not None and street is not None and text[place - street.end()].isupper() and street.end() > 2:
                 yield Finding("address", "address", place - street.end(), house.end())
             place = text.find(way, place + 1)

@@ -104,12 +104,12 @@ def risk_sections(accounts: Accounts, licences: bool = True) -> list[str]:
         parts.append(f"All numbers: `{risk.name}.json`; a page: `{risk.name}.html`.")
     ledger = accounts.licences
     if licences and ledger.entries:
-        rows = [
+        known = [
             (*("unknown" if each.licence == UNKNOWN else inline(each.licence), each.how),
              *(inline(Path(each.source).name or each.source), f"{each.files:,}"))
             for each in ledger.entries[:_RISKS]
         ]  # fmt: skip
-        parts += ["## Licences of the data", markdown_table(("licence", "known by", "source", "files"), rows)]
+        parts += ["## Licences of the data", markdown_table(("licence", "known by", "source", "files"), known)]
         parts += [sentence(inline(line)) for line in ledger.obligations]
     if accounts.canaries or accounts.privacy is not None:
         parts.append("## Privacy")

@@ -24,7 +24,8 @@ from daedal.data.licences import LicenceLedger, licence_ledger
 from daedal.data.manifest import MANIFEST
 from daedal.data.places import with_places
 from daedal.data.recognition import recognise
-from daedal.data.sensitive import PERSONAL, Finding, find
+from daedal.data.secrets import Finding
+from daedal.data.sensitive import PERSONAL, find
 from daedal.data.shards import Dataset
 from daedal.evaluation.blocks import Block, Note, Table
 from daedal.evaluation.intervals import RATIO, ratio
