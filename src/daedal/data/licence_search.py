@@ -1,7 +1,7 @@
 """Where licences are found: an SPDX line in a file, a licence's text beside files, the front matter of a data set's card.
 
 What a file says of itself counts first, then what was given, then the nearest licence above it. `data build` writes what is
-found into the manifest: see `daedal.data.licences`.
+found into the manifest: see `daedal.data.licence_ledger`.
 """
 
 import re
@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from daedal.data.filetypes import file_type
+from daedal.data.licence_ledger import LicenceEntry, LicenceLedger
 from daedal.data.licence_terms import UNKNOWN, normal_licence
-from daedal.data.licences import LicenceEntry, LicenceLedger
 from daedal.data.sources import Item, Named
 
 _HEAD = 2**13

@@ -1,52 +1,12 @@
-"""Under which licence each source of data stands, how that is known, and what may not be mixed: the ledger in a manifest.
-
-It is shown in the data card and the model card, and goes into the signature of what a model makes.
-"""
+"""The licences of a data folder, whatever built it: what its manifest says, shown in cards and in the signature of what a model
+makes. How they are found: `daedal.data.licence_search`."""
 
 from pathlib import Path
 
-from daedal.config import Config
-from daedal.data.licence_terms import UNKNOWN, obligations
-
-
-class LicenceEntry(Config):
-    """Files of a source under one licence.
-
-    Attributes:
-        licence: an SPDX expression, or what was said in other words; `NOASSERTION` where nobody says.
-        how: it is known: `given`, `header`, `licence file`, `card`, `built in`, or `unknown`.
-        where: the file that says so.
-        files: how many.
-    """
-
-    source: str
-    licence: str
-    how: str
-    where: str = ""
-    files: int
-
-
-class LicenceLedger(Config):
-    """The licences of all sources of a data folder."""
-
-    entries: tuple[LicenceEntry, ...] = ()
-
-    @property
-    def licences(self) -> tuple[str, ...]:
-        """Each licence once."""
-        return tuple(sorted({each.licence for each in self.entries}))
-
-    def of(self, source: str) -> str | None:
-        """The expression that holds for all of a source: that of each of its files; none where nothing is known."""
-        found = sorted({each.licence for each in self.entries if each.source == source})
-        if not found or found == [UNKNOWN]:
-            return None
-        return " AND ".join(f"({each})" if " OR " in each and len(found) > 1 else each for each in found)
-
-    @property
-    def obligations(self) -> tuple[str, ...]:
-        """What the licences ask, and which of them do not go together: a sentence each, without its full stop."""
-        return tuple(obligations(self.licences))
+from daedal.data.folder import open_data
+from daedal.data.licence_ledger import LicenceEntry
+from daedal.data.licence_ledger import LicenceLedger as LicenceLedger
+from daedal.data.licence_terms import UNKNOWN
 
 
 def licence_ledger(data_folder: str | Path) -> LicenceLedger:
@@ -55,8 +15,6 @@ def licence_ledger(data_folder: str | Path) -> LicenceLedger:
     Raises:
         DaedalError: it is no data folder, or damaged.
     """
-    from daedal.data.folder import open_data
-
     manifest = open_data(data_folder).manifest
     if manifest.licences.entries:
         ledger: LicenceLedger = manifest.licences

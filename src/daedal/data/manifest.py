@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pydantic import Field
 
 from daedal.config import Config
-from daedal.data.licences import LicenceLedger
+from daedal.data.licence_ledger import LicenceLedger
 from daedal.data.options import BuildOptions
 from daedal.errors import DaedalError
 from daedal.files import read_json

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from daedal.data import library
 from daedal.data.copies import Duplicates as Found
 from daedal.data.hub import hub_licence
+from daedal.data.licence_ledger import LicenceLedger
 from daedal.data.licence_search import find_licences
-from daedal.data.licences import LicenceLedger
 from daedal.data.manifest import Count, Dropped, Duplicates, SourceRecord
 from daedal.data.options import CommonOptions
 from daedal.data.sources import Named
