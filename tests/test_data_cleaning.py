@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daedal.data.clean import documents_of, mask, normalise
+from daedal.data.clean import documents_of, normalise
 from daedal.data.decode import Decoder, decode, is_binary, known_encoding
 from daedal.data.languages import language
 from daedal.data.quality import fault
+from daedal.data.sensitive import mask
 from daedal.errors import DaedalError
 
 GERMAN = "Der Bär fährt über die Brücke, „müde“ – für 5 €, und süße Grüße an die Mädchen. "

@@ -14,6 +14,11 @@ def harmless(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
+def sentence(text: str) -> str:
+    """A remark with its capital and its full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things, in words: `1 shot`, `2,000 shots`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -25,6 +25,7 @@ from daedal.api.prompts import (
     show_tasks,
     tasks,
 )
+from daedal.api.audit import audit_data, card
 from daedal.api.safety import (
     check_ledger,
     find_text_mark,
@@ -37,7 +38,9 @@ from daedal.api.safety import (
 
 __all__ = [
     "ask",
+    "audit_data",
     "build_data",
+    "card",
     "check_ledger",
     "code_tasks",
     "compare",

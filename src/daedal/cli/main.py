@@ -20,6 +20,7 @@ _GROUPS = {
     "keys": "Make and revoke the keys of a server, and those of watermarks.",
     "ledger": "Check the ledger of what was made here, and take out what a key asked for.",
     "bench": "Measure how fast a model answers on this machine.",
+    "audit": "Measure what a model gives away of its training data.",
     "tasks": "List the tasks that a model can be asked, and show what they ask.",
 }
 _COMMANDS = {
@@ -44,6 +45,7 @@ _COMMANDS = {
     "serve": "Serve models to whatever speaks the OpenAI API.",
     "verify": "Say who made a picture, sound, video or text, whether it is whole, and how sure that is.",
     "evaluate": "Measure a model beside its baselines or on tasks, and write the report.",
+    "card": "Write the card of a model or of data: intended use, limits, measured risks, licences.",
     "compare": "Let two models answer the same prompts, and say which of them is preferred.",
     "merge": "Write a LoRA and its base as one model.",
     "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",

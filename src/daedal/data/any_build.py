@@ -10,6 +10,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
@@ -17,11 +18,12 @@ from daedal.data.documents.formats import packages_for
 from daedal.data.folder import open_data
 from daedal.data.kind import Kind, open_kind
 from daedal.data.manifest import MANIFEST, DataManifest
+from daedal.data.opt_out import REASON, opt_out_list, without
 from daedal.data.recognition import options_of, recognise
 from daedal.data.request import hash_of, refuse_broken, resolve_all, told, versions
 from daedal.data.sources import Named, resolve
 from daedal.data.spool import Tally
-from daedal.data.summary import dropped_of, source_of
+from daedal.data.summary import dropped_of, ledger_of, source_of
 from daedal.data.workarea import holds_request, request_of, work_area, work_path
 from daedal.errors import DaedalError
 from daedal.families import part
@@ -102,6 +104,13 @@ class Build(ABC):
         for each in self.named:
             for label, reason, detail, size, _ in each.lost:
                 tally.drop(reason, size, f"{label}: {detail}")
+                if reason == REASON:
+                    tally.count(REASON, detail.split()[1])
+        if self.options.opt_out is not None:
+            lines, met = opt_out_list(self.options.opt_out).lines, len(tally.counts.get(REASON, ()))
+            tally.note(
+                f"opt-out list {Path(self.options.opt_out).name}: {lines:,} lines, {met:,} of them met in the sources"
+            )
         refuse_broken(self.named, tally)
         if not count:
             self.refuse_empty((each.source for each in self.named), tally, self.advice)
@@ -116,11 +125,13 @@ class Build(ABC):
 
     def manifest_parts(self, tally: Tally) -> dict[str, Any]:
         """What the manifests of all kinds say."""
+        ledger = ledger_of(self.named, self.options, tally)
         return {
             "request": self.request,
             "made_with": self.made_with,
             "options": self.options.model_dump(mode="json"),
-            "sources": tuple(source_of(each, self.options) for each in self.named),
+            "sources": tuple(source_of(each, ledger) for each in self.named),
+            "licences": ledger,
             "dropped": dropped_of(tally),
         }
 
@@ -183,7 +194,11 @@ def build(
     declared = open_kind(kind)
     options = declared.options() if options is None else options
     out = Path(out).expanduser()
+    progress = progress or _quiet
     named = resolve_all(sources, options, out.absolute())
+    if options.opt_out is not None:
+        listed = opt_out_list(options.opt_out)
+        named = without(named, listed, partial(progress, "opt out"))
     made_with = versions(*declared.packages, *packages_for(item.label for each in named for item in each.items))
     request = hash_of(named, kind, options, made_with)
     work = work_path(out)
@@ -195,7 +210,7 @@ def build(
         holds_request(out, request, replace)  # another build may have ended there since
         try:
             stages: type[Build] = part(declared.build)
-            order = (declared, named, options, guessed, request, made_with, work, workers, progress or _quiet)
+            order = (declared, named, options, guessed, request, made_with, work, workers, progress)
             stages(*order).run(out.absolute())
         except OSError as error:
             raise disk_error(error, out) from error

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daedal.data.folder import DataFolder
+from daedal.data.licence_terms import UNKNOWN
 from daedal.data.manifest import Count, DataManifest
 from daedal.data.sources import BUILTINS
 from daedal.families import part
-from daedal.printable import printable
+from daedal.printable import printable, sentence
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -97,12 +98,33 @@ def blocks_of(dataset: DataFolder[Any, Any]) -> list[Block]:
         ("fingerprint", manifest.fingerprint),
         ("made with", ", ".join(f"{name} {number}" for name, number in manifest.made_with.items())),
     )
-    blocks = [Block(rows=facts), *own.blocks, _duplicates(manifest)]
+    blocks = [Block(rows=facts), *own.blocks, *licences_of(manifest), _duplicates(manifest)]
+    if manifest.canaries:
+        line = f"{manifest.canaries:,} random secrets stand in the train split, 1 to 16 times each: canaries.json tells them."
+        blocks.append(Block("Canaries", lines=(line,)))
     for number, each in enumerate(manifest.dropped):
         size = f" ({each.bytes:,} bytes)" if each.bytes else ""
         rows = ((f"{each.count:,}", f"{each.reason}{size}"),)
         blocks.append(Block("" if number else "Left out", rows=rows, examples=each.examples))
     return [*blocks, Block("Notes", lines=manifest.notes)] if manifest.notes else blocks
+
+
+def licences_of(manifest: DataManifest) -> tuple[Block, ...]:
+    """The ledger of licences, and what these ask together; nothing of what Daedal makes itself."""
+    entries = [each for each in manifest.licences.entries if each.source.partition(":")[0] not in BUILTINS]
+    rows = tuple(
+        (
+            *(
+                "unknown" if each.licence == UNKNOWN else each.licence,
+                " in ".join(filter(None, (each.how, each.where))),
+            ),
+            *(Path(each.source).name or each.source, f"{each.files:,}"),
+        )
+        for each in entries
+    )
+    head = ("licence", "known by", "source", "files")
+    lines = tuple(sentence(line) for line in manifest.licences.obligations)
+    return (Block("Licences", head, rows, lines=lines),) if rows else ()
 
 
 def _options(manifest: DataManifest) -> dict[str, Any]:

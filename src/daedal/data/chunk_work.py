@@ -48,7 +48,7 @@ class ChunkWork:
         if not path.exists():
             chunk = self._spool.chunk(job.unit, job.number)
             splits = load_array(self._encoded / ASSIGNED)[job.first : job.first + len(chunk.ends)]
-            arrays = self._build.encode(self._kind, self._codecs, text, chunk, splits, job.cuts)
+            arrays = self._build.encode(self._kind, self._codecs, text, chunk, splits, job)
             with atomic_path(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
         progress(len(text))

@@ -16,6 +16,7 @@ class Raw(NamedTuple):
         form: prose, source code, or a row of a table.
         type: the kind of file, as `Markdown` or `Python`.
         part: whether it is a part of a longer text: parts are kept in one split.
+        url: where a row says that its text is from.
     """
 
     label: str
@@ -24,6 +25,7 @@ class Raw(NamedTuple):
     form: Form
     type: str
     part: bool = False
+    url: str = ""
 
 
 class Example(NamedTuple):

@@ -3,10 +3,13 @@
 from collections import Counter
 from hashlib import blake2b
 
-from daedal.data.clean import documents_of, mask, text_of
+from daedal.data.clean import documents_of, text_of
 from daedal.data.document import Raw
 from daedal.data.ingest import Chunks
 from daedal.data.quality import fault
+from daedal.data.sensitive import mask
+
+_LOOKED_AT = 2000
 
 
 class DocumentChunks(Chunks):
@@ -46,4 +49,8 @@ class DocumentChunks(Chunks):
 
     def _drop(self, reason: str, text: str, raw: Raw) -> None:
         where = raw.label if raw.row < 0 else f"{raw.label}#{raw.row}"
-        self.tally.drop(reason, len(text), f"{where}: {' '.join(text[:80].split())}" if text.strip() else where)
+        begins = text[:_LOOKED_AT]  # it is shown in the card
+        if self.options.mask:
+            begins = mask(begins, self.options.mask, Counter())
+        shown = " ".join(begins[:80].split())
+        self.tally.drop(reason, len(text), f"{where}: {shown}" if text.strip() else where)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int8, Int64
+from pydantic import Field
 
 from daedal.config import Config
+from daedal.data.canaries import Places, plant
 from daedal.data.options import SPLITS
 from daedal.data.sketch import WORDS
 from daedal.data.split import Cuts
@@ -41,6 +43,7 @@ class Job(Config):
     number: int
     first: int  # of the chunk's documents, among all
     cuts: Cuts
+    planted: dict[int, Places] = Field(default_factory=dict)
 
 
 def encoded_path(folder: Path, unit: int, number: int) -> Path:
@@ -49,7 +52,12 @@ def encoded_path(folder: Path, unit: int, number: int) -> Path:
 
 
 def encode_documents(
-    text: bytes, chunk: Chunk, splits: Int8[Array, " documents"], cuts: Cuts, encoder: "Encoder"
+    text: bytes,
+    chunk: Chunk,
+    splits: Int8[Array, " documents"],
+    cuts: Cuts,
+    encoder: "Encoder",
+    planted: dict[int, Places],
 ) -> dict[str, Array]:
     """Encode the documents of a chunk that go to a split.
 
@@ -58,8 +66,9 @@ def encode_documents(
         splits: where each document goes.
         cuts: those that go there in pieces.
         encoder: text to ids.
+        planted: lines that stand between their own, of those that train.
     """
-    pieces = list(_pieces(each_document(text, chunk.ends), splits, chunk.hashes, cuts))
+    pieces = list(_pieces(each_document(text, chunk.ends), splits, chunk.hashes, cuts, planted))
     counts, tokens = encoder([piece.text for piece in pieces])
     which = np.array([piece.document for piece in pieces], dtype=np.int64)
     row_of = np.full(len(chunk.ends), -1, dtype=np.int64)
@@ -86,13 +95,18 @@ def encode_documents(
     return arrays
 
 
-def _pieces(documents: Iterator[bytes], splits: Array, hashes: Array, cuts: Cuts) -> Iterator[Piece]:
+def _pieces(
+    documents: Iterator[bytes], splits: Array, hashes: Array, cuts: Cuts, planted: dict[int, Places]
+) -> Iterator[Piece]:
     for number, (raw, split) in enumerate(zip(documents, splits.tolist(), strict=True)):
         if number in cuts:
             text = raw.decode()
             for to, low, high in cuts[number]:
-                part = text[low:high]
+                part = text[low:high] if to else plant(text[low:high], planted.get(number, ()))
                 yield Piece(number, to, part, blake2b(part.encode(), digest_size=16).digest())
+        elif split == 0 and number in planted:
+            part = plant(raw.decode(), planted[number])
+            yield Piece(number, split, part, blake2b(part.encode(), digest_size=16).digest())
         elif split >= 0:
             yield Piece(number, split, raw.decode(), hashes[number].tobytes())
 

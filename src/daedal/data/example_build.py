@@ -16,6 +16,7 @@ import numpy as np
 
 from daedal.data import duplicates
 from daedal.data.any_build import Build
+from daedal.data.canaries import Places
 from daedal.data.column_codecs import CODECS, ColumnCodec, Train, codec_of, names_of
 from daedal.data.columns import Classes, Column, Dense, Numbers, Ragged, Sets, Tags, natural, natural_tags
 from daedal.data.copies import Duplicates, among, together
@@ -30,7 +31,7 @@ from daedal.data.ingest import Chunks
 from daedal.data.kind import InTime, Kind, Stratified, Survey
 from daedal.data.manifest import DataManifest
 from daedal.data.options import SPLITS
-from daedal.data.split import Assignment, Cuts, assign
+from daedal.data.split import Assignment, assign
 from daedal.data.spool import Chunk, Spool
 from daedal.data.summary import counts_of, duplicates_of
 from daedal.data.windows import mix
@@ -54,13 +55,14 @@ class ExampleBuild(Build):
             known_encoding(self.options.encoding)
         self.columns: dict[str, Column] = dict(self.kind.columns)
         self.units = self.kind.units(self.named)
+        self.planted: dict[int, Places] = {}
         self.bytes = sum(unit.bytes for unit in self.units)
         self.spool = Spool(make_folder(self.work / "spool"))
         self.encoded = make_folder(self.work / "encoded")
 
     @staticmethod
     def encode(
-        kind: Kind, codecs: dict[str, ColumnCodec], packed: bytes, chunk: Chunk, splits: Array, cuts: Cuts
+        kind: Kind, codecs: dict[str, ColumnCodec], packed: bytes, chunk: Chunk, splits: Array, job: Job
     ) -> dict[str, Array]:
         """The examples of a chunk that go to a split, encoded. It runs in any process."""
         return encode_examples(kind, codecs, packed, chunk, splits)
@@ -230,7 +232,8 @@ class ExampleBuild(Build):
         for place, (unit, number) in enumerate(corpus.chunks):
             first, last = int(corpus.firsts[place]), int(corpus.firsts[place + 1])
             cuts = {each - first: cut for each, cut in assignment.cuts.items() if first <= each < last}
-            jobs.append(Job(unit=unit, number=number, first=first, cuts=cuts))
+            planted = {each - first: what for each, what in self.planted.items() if first <= each < last}
+            jobs.append(Job(unit=unit, number=number, first=first, cuts=cuts, planted=planted))
         workers.run(jobs, more)
 
     # -- writing -----------------------------------------------------------------------------------------------------

@@ -11,13 +11,14 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any
 
-from daedal.data.clean import mask, normalise
+from daedal.data.clean import normalise
 from daedal.data.decode import mend_text
 from daedal.data.document import Example
 from daedal.data.example_options import ExampleOptions
 from daedal.data.ingest import Chunks
 from daedal.data.kind import Kind
 from daedal.data.options import SPLITS
+from daedal.data.sensitive import mask
 from daedal.data.spool import Tally
 
 _NONE = 2**32 - 1

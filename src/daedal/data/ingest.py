@@ -13,6 +13,8 @@ import numpy as np
 
 from daedal.data.document import Example, Raw
 from daedal.data.kind import Kind
+from daedal.data.licence_search import is_licence_file, recognise_licence
+from daedal.data.opt_out import REASON, opt_out_list
 from daedal.data.options import SPLITS
 from daedal.data.sketch import sketch
 from daedal.data.sources import Unit
@@ -33,6 +35,7 @@ class Chunks:
     def __init__(self, unit: Unit, kind: Kind, options: Any) -> None:
         self.unit, self.kind, self.options = unit, kind, options
         self._patterns = patterns_of(options)
+        self._listed = None if options.opt_out is None else opt_out_list(options.opt_out)
         self._clear()
 
     def _clear(self) -> None:
@@ -56,6 +59,15 @@ class Chunks:
         """Collect an example, or word of what was lost or decided."""
         self.consumed += 1
         if isinstance(found, Raw | Example):
+            if self._listed is not None and (line := self._listed.of(found)) is not None:
+                where = found.label if found.row < 0 else f"{found.label}#{found.row}"
+                self.tally.drop(REASON, 0, f"{where}: line {line} of the list")
+                self.tally.count(REASON, str(line))
+                return
+            if isinstance(found, Raw) and "!" in found.label and is_licence_file(found.label):
+                licence = recognise_licence(found.text)
+                if licence is not None:
+                    self.tally.count("archived licences", f"{found.label.partition('!')[0]}\t{licence}")
             self.take(found)
         else:
             self.tally.record(found)

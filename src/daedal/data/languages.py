@@ -53,3 +53,15 @@ def language(text: str) -> str:
     shares = Counter({name: sum(word in common for word in words) / len(words) for name, common in _WORDS.items()})
     (best, share), (_, second) = shares.most_common(2)
     return best if share > 0.2 and share > 1.4 * second else UNKNOWN
+
+
+CODES = {
+    "English": "en", "German": "de", "French": "fr", "Spanish": "es", "Italian": "it", "Portuguese": "pt", "Dutch": "nl",
+    "Swedish": "sv", "Danish": "da", "Polish": "pl", "Czech": "cs", "Turkish": "tr", "Finnish": "fi", "Hungarian": "hu",
+    "Romanian": "ro", "Russian": "ru", "Ukrainian": "uk", "Bulgarian": "bg", "Arabic": "ar", "Persian": "fa", "Hindi": "hi",
+    "Korean": "ko", "Japanese": "ja", "Chinese": "zh", "Greek": "el", "Hebrew": "he", "Thai": "th", "Georgian": "ka",
+    "Armenian": "hy", "Tamil": "ta", "Telugu": "te", "Bengali": "bn", "Gujarati": "gu", "Kannada": "kn", "Malayalam": "ml",
+    "Khmer": "km", "Lao": "lo", "Burmese": "my", "Sinhala": "si", "Amharic": "am", "Norwegian": "no", "Indonesian": "id",
+    "Vietnamese": "vi",
+}  # fmt: skip
+"""ISO 639-1, which cards have, by the name that is told."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pydantic import Field
 
 from daedal.config import Config
+from daedal.data.licence_ledger import LicenceLedger
 from daedal.data.options import BuildOptions
 from daedal.errors import DaedalError
 from daedal.files import read_json
@@ -100,6 +101,8 @@ class DataManifest(Config):
 
     Attributes:
         request: hash of the options and of the sources' names, sizes and times: the same request is not built twice.
+        licences: of the sources, file by file; none in folders of older builds: see `daedal.data.licences.licence_ledger`.
+        canaries: how many secrets were planted, to see later what a model of this learned by heart.
     """
 
     format: str
@@ -113,6 +116,8 @@ class DataManifest(Config):
     split_by: str
     dropped: tuple[Dropped, ...] = ()
     duplicates: Duplicates = Duplicates()
+    licences: LicenceLedger = LicenceLedger()
+    canaries: int = Field(default=0, ge=0)
     notes: tuple[str, ...] = ()
 
 

@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 from daedal.config import Config
 
 CodecKind = Literal["auto", "byte", "char", "bpe"]
-MaskKind = Literal["email", "key", "ip", "phone"]
+MaskKind = Literal["key", "personal", "email", "phone", "ip", "iban", "card", "id", "address"]
+MASK_KINDS: tuple[MaskKind, ...] = ("key", "personal")
+"""Everything that can be masked."""
 SPLITS = ("train", "validation", "test")
 DEFAULT_SHARES = (90.0, 5.0, 5.0)
 
@@ -22,7 +24,8 @@ class CommonOptions(Config):
         exact_duplicates: keep only one of the documents, or pictures, that are exactly the same.
         near_duplicates: `drop` all but one of those that nearly agree, `keep` them together in one split, or do
             not look for them (`off`).
-        licence: the licence of the sources, noted in the manifest.
+        licence: the licence of the sources, as SPDX writes it, where they do not say it themselves.
+        opt_out: a file of SHA-256 hashes and names of files, addresses and hosts, a line each, that are left out.
         seed: of the hash that draws documents or pictures into splits.
     """
 
@@ -32,6 +35,7 @@ class CommonOptions(Config):
     exact_duplicates: bool = True
     near_duplicates: Literal["drop", "keep", "off"] = "drop"
     licence: str | None = None
+    opt_out: str | None = Field(default=None, min_length=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
@@ -62,7 +66,10 @@ class TextOptions(Config):
         quality: rules that drop documents of poor quality; `auto` is `mild` for prose in corpora over 20 MB, else `off`.
         min_characters: documents with fewer characters that are not white space are dropped.
         similarity: the share of word five-grams (Jaccard) from which two documents nearly agree.
-        mask: what to replace by a placeholder: e-mail addresses, API keys, IP addresses, phone numbers.
+        mask: what to replace by its kind, as `<email>`: `key` secrets of all sorts; `personal` all personal data, or of it
+            `email`, `phone`, `ip`, `iban`, `card`, `id` (numbers of people) and `address` (of a house).
+        canaries: so many random secrets are planted in the train split, each 1 to 16 times, so that `daedal audit` can tell
+            what a model of it learned by heart.
         codec_sample_mb: at most so much of the train split, in megabytes, is read to train a codec.
     """
 
@@ -79,6 +86,7 @@ class TextOptions(Config):
     min_characters: int = Field(default=1, ge=1)
     similarity: float = Field(default=0.8, ge=0.5, le=1.0)
     mask: tuple[MaskKind, ...] = ()
+    canaries: int = Field(default=0, ge=0, le=10_000)
     codec_sample_mb: float = Field(default=16.0, gt=0)
 
     @model_validator(mode="after")

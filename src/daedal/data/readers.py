@@ -18,10 +18,15 @@ T = TypeVar("T")
 
 
 class Reading(NamedTuple):
-    """What the user said about how files are read."""
+    """What the user said about how files are read.
+
+    Attributes:
+        urls: whether it matters where rows are from.
+    """
 
     field: str | None = None
     encoding: str | None = None
+    urls: bool = False
 
 
 def read_stream(label: str, stream: BinaryIO, size: int, reading: Reading) -> Iterator[Event]:
@@ -95,7 +100,7 @@ def _read_plain(label: str, stream: BinaryIO, size: int, type_: FileType, readin
         case "csv" | "tsv":
             yield from read_csv(label, stream, reading.field, type_.name, reading.encoding)
         case "parquet":
-            yield from read_parquet(label, archives.seekable(stream), reading.field)
+            yield from read_parquet(label, archives.seekable(stream), reading.field, reading.urls)
         case "json":
             yield from read_json(label, stream, type_, reading.field, reading.encoding)
         case "html":

@@ -55,7 +55,7 @@ def hash_of(named: list[Named], kind: str, options: CommonOptions, made_with: Ma
 
 def _changed(options: CommonOptions) -> list[list[int]]:
     """Size and time of the files that the options name."""
-    paths = [Path(each).expanduser() for each in options.files() if each is not None]
+    paths = [Path(each).expanduser() for each in (*options.files(), options.opt_out) if each is not None]
     return [[each.st_size, each.st_mtime_ns] for each in (path.stat() for path in paths if path.is_file())]
 
 

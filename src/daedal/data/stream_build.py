@@ -9,17 +9,18 @@ import numpy as np
 
 from daedal.data import duplicates
 from daedal.data.assemble import fingerprint_of, write_documents, write_splits
+from daedal.data.canaries import Canaries, plant
 from daedal.data.column_codecs import ColumnCodec, TextColumns
 from daedal.data.copies import Duplicates
 from daedal.data.corpus import Corpus, each_of, place_of
 from daedal.data.document_chunks import DocumentChunks
-from daedal.data.encode import encode_documents, id_dtype
+from daedal.data.encode import Job, encode_documents, id_dtype
 from daedal.data.example_build import ExampleBuild
 from daedal.data.ingest import Chunks
 from daedal.data.kind import Kind
 from daedal.data.languages import language
 from daedal.data.manifest import CodecRecord, Count, DataManifest, Manifest
-from daedal.data.split import Assignment, Cuts, assign
+from daedal.data.split import Assignment, assign
 from daedal.data.spool import Chunk, Spool
 from daedal.data.summary import counts_of
 
@@ -41,11 +42,11 @@ class StreamBuild(ExampleBuild):
 
     @staticmethod
     def encode(
-        kind: Kind, codecs: dict[str, ColumnCodec], packed: bytes, chunk: Chunk, splits: Array, cuts: Cuts
+        kind: Kind, codecs: dict[str, ColumnCodec], packed: bytes, chunk: Chunk, splits: Array, job: Job
     ) -> dict[str, Array]:
         codec = codecs["text"]
         assert isinstance(codec, TextColumns)
-        return encode_documents(packed, chunk, splits, cuts, codec.encoder)
+        return encode_documents(packed, chunk, splits, job.cuts, codec.encoder, job.planted)
 
     def reading(self) -> Any:
         """The options, and by the size of the sources whether prose is judged."""
@@ -60,10 +61,22 @@ class StreamBuild(ExampleBuild):
             found = duplicates.find(corpus, exact, near, options.similarity)
             assignment = assign(self.kind, found, corpus.roles, corpus.hashes, options, corpus.characters)
             if assignment.method != "order" or (exact and near != "keep"):
+                self._draw_canaries(assignment)
                 return found, assignment
             # Text that is cut in order cannot keep copies in one split, so only one of them stays.
             exact, near = True, "off" if near == "off" else "drop"
             options = options.but(split_by="order")
+
+    def _draw_canaries(self, assignment: Assignment) -> None:
+        """Where in documents that train a secret is planted."""
+        self.canaries = Canaries.drawn(self.options.canaries, self.options.seed)
+        if not self.canaries.secrets:
+            return
+        sizes = np.where(assignment.splits == 0, self.corpus.characters, 0)
+        for document, pieces in assignment.cuts.items():
+            sizes[document] = sum(high - low for split, low, high in pieces if split == 0)
+        documents = np.flatnonzero(sizes)
+        self.planted = self.canaries.places(documents.tolist(), sizes[documents], self.options.seed)
 
     def examples(self, chosen: Array) -> Iterator[tuple[int, dict[str, Any]]]:
         return ((number, {"text": data.decode()}) for number, data in each_of(self.corpus, self.spool, chosen))
@@ -74,6 +87,8 @@ class StreamBuild(ExampleBuild):
             if number in self.assignment.cuts:
                 pieces = self.assignment.cuts[number]
                 example["text"] = "".join(example["text"][low:high] for split, low, high in pieces if split == 0)
+            if number in self.planted:
+                example["text"] = plant(example["text"], self.planted[number])
             yield number, example
 
     def write(self, folder: Path) -> DataManifest:
@@ -85,6 +100,8 @@ class StreamBuild(ExampleBuild):
         dtype = id_dtype(codec.vocab_size).name
         records = write_splits(corpus.chunks, self.encoded, folder, dtype)
         write_documents(corpus.chunks, self.encoded, folder)
+        if self.canaries.secrets:
+            self.canaries.write(folder)
         kept = assignment.splits >= 0
         told = {
             "codec": CodecRecord.parse(
@@ -98,6 +115,7 @@ class StreamBuild(ExampleBuild):
                 "codec",
             ),
             "fingerprint": fingerprint_of(codec.fingerprint(), records),
+            "canaries": len(self.canaries.secrets),
             "splits": records,
             "split_by": assignment.method,
             "mended": counts_of(tally, "mended", "masked"),

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from daedal.data import library
 from daedal.data.copies import Duplicates as Found
 from daedal.data.hub import hub_licence
+from daedal.data.licence_ledger import LicenceLedger
+from daedal.data.licence_search import find_licences
 from daedal.data.manifest import Count, Dropped, Duplicates, SourceRecord
 from daedal.data.options import CommonOptions
 from daedal.data.sources import Named
@@ -14,13 +16,24 @@ from daedal.data.spool import EXAMPLES, Tally
 _LICENCES = {**dict.fromkeys(library.BUILTINS, library.LICENCE), "digits": "CC-BY-4.0"}
 
 
-def source_of(each: Named, options: CommonOptions) -> SourceRecord:
+def ledger_of(named: Iterable[Named], options: CommonOptions, tally: Tally) -> LicenceLedger:
+    """The licences of all sources."""
+    named = list(named)
+    known = {each.source: licence for each in named if (licence := _own_licence(each.source)) is not None}
+    return find_licences(named, options.licence, known, tally.counts.get("archived licences"))
+
+
+def _own_licence(source: str) -> str | None:
+    """What a source that has no files of its own says of itself."""
+    return _LICENCES.get(source) or (hub_licence(source) if source.startswith("hf:") else None)
+
+
+def source_of(each: Named, ledger: LicenceLedger) -> SourceRecord:
     """What a source held."""
-    licence = options.licence or _LICENCES.get(each.source)
-    if licence is None and each.source.startswith("hf:"):
-        licence = hub_licence(each.source)
     size = sum(item.bytes for item in each.items)
-    return SourceRecord(source=each.source, split=each.role, files=len(each.items), bytes=size, licence=licence)
+    return SourceRecord(
+        source=each.source, split=each.role, files=len(each.items), bytes=size, licence=ledger.of(each.source)
+    )
 
 
 def dropped_of(tally: Tally) -> tuple[Dropped, ...]:

@@ -17,6 +17,7 @@ USUAL = (
 GUESS_ROWS = 100
 _MUCH_MORE = 10
 _REPEATED, _SHORT, _FIELDS = 0.1, 32, 3  # of first rows that differ, characters, names that are told
+_ADDRESSES = ("url", "uri", "source_url", "warc_target_uri", "link", "canonical_url", "href")
 _KINDS: dict[type, str] = {list: "lists", dict: "objects", bytes: "bytes"}
 
 
@@ -33,6 +34,12 @@ def guess_field(rows: Iterable[Mapping[str, Any]]) -> str | None:
             return lowered[usual]
     means = {name: sum(values) / len(values) for name, values in lengths.items()}
     return max(means, key=lambda name: means[name], default=None)
+
+
+def address_of(names: Iterable[str], text: str) -> str | None:
+    """The field that says where each text is from."""
+    lowered = {name.lower(): name for name in names if name != text}
+    return next((lowered[usual] for usual in _ADDRESSES if usual in lowered), None)
 
 
 def nested(rows: Iterable[Mapping[str, Any]], field: str) -> str | None:
@@ -116,20 +123,24 @@ def rows_of(label: str, rows: Iterator[Mapping[str, Any]], field: str | None, ty
                 f"Make rows with a field of text of it, or choose --field {chosen}",
             )
         yield from told(label, chosen, names, head)
-    number = 0
+    number, address = 0, address_of(names, chosen)
     for batch in (head, rows):
         for row in batch:
             value = row.get(chosen)
             if isinstance(value, str):
-                yield Raw(label, number, value, "row", type_name)
+                url = "" if address is None else row.get(address)
+                yield Raw(label, number, value, "row", type_name, url=url if isinstance(url, str) else "")
             elif value is not None or chosen not in row:
                 yield Lost(label, "row without text", f"row {number}: no text in {chosen!r}", broken=False)
             number += 1
 
 
-def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Event]:
+def read_parquet(label: str, stream: BinaryIO, field: str | None, urls: bool = False) -> Iterator[Event]:
     """Documents from Parquet or Arrow, some rows at a time; `stream` must be able to seek. A column of bytes that are UTF-8 is
     text.
+
+    Args:
+        urls: whether the addresses of the texts are read too.
 
     Raises:
         DaedalError: there is no such column, or it holds no text.
@@ -150,12 +161,14 @@ def read_parquet(label: str, stream: BinaryIO, field: str | None) -> Iterator[Ev
         if field is None:
             yield from told(label, chosen, schema.names, rows)
         number = replaced = 0
-        for batch in file.batches(1024, [chosen]):
-            values, damaged = _texts(batch.column(0), known=True)
+        address = address_of(texts, chosen) if urls else None
+        for batch in file.batches(1024, [chosen] if address is None else [chosen, address]):
+            values, damaged = _texts(batch.column(chosen), known=True)
+            told_of = None if address is None else _texts(batch.column(address), known=True)[0]
             replaced += damaged
-            for value in values or []:
+            for place, value in enumerate(values or []):
                 if value is not None:
-                    yield Raw(label, number, value, "row", "Parquet")
+                    yield Raw(label, number, value, "row", "Parquet", url=(told_of[place] or "") if told_of else "")
                 number += 1
         yield Coded(label, "utf-8", replaced)
     except (pa.ArrowException, OSError) as error:

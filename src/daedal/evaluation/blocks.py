@@ -7,6 +7,7 @@ from pydantic import Field
 from daedal.config import Config
 from daedal.evaluation.measurement import Measurement
 from daedal.printable import harmless
+from daedal.printable import sentence as sentence
 
 
 class Note(Config):
@@ -146,8 +147,3 @@ def cell(value: str | int | float) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-
-
-def sentence(text: str) -> str:
-    """A note with its capital and its full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -12,6 +12,7 @@ from PIL import Image
 
 from daedal import __version__
 from daedal.errors import DaedalError
+from daedal.evaluation.accounts import accounts_of
 from daedal.evaluation.blocks import Table
 from daedal.evaluation.card import model_card
 from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, Tell
@@ -266,7 +267,7 @@ def write(report: Report, folder: Path) -> Report:
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(data)
     write_json(folder / JSON, report.model_dump(mode="json"))
-    write_text(folder / CARD, model_card(report))
+    write_text(folder / CARD, model_card(report, accounts_of(folder, report)))
     write_text(folder / PAGE, report_page(report))
     names = (PAGE, CARD, JSON, *report.files)
     return report.model_copy(update={"written": tuple(str(folder / name) for name in names)})

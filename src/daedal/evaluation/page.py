@@ -91,8 +91,9 @@ def report_page(report: Report) -> str:
     if report.overfitting is not None:
         body.append(f"<p>{escape(report.overfitting)}</p>")
     methods = "; ".join(sorted({m.interval_method for m in report.measurements if m.interval_method}))
+    weights = f"Weights <code>{model.hash[:16]}</code>, " if model.hash else ""
     body.append(
-        f'<p class="soft">Intervals: {escape(methods or "none, for too little data")}. Weights <code>{model.hash[:16]}</code>, '
+        f'<p class="soft">Intervals: {escape(methods or "none, for too little data")}. {weights}'
         f"data <code>{data.hash[:16]}</code>; measured in {report.seconds:.1f} s by Daedal {escape(report.daedal)}.</p>"
     )
     about = [

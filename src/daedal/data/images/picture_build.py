@@ -4,6 +4,7 @@ Their size is known when all were seen, and tables and files beside them speak o
 which gives batches of pictures to others, and a build that was stopped reads them again, but treats only what is left.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,14 +21,17 @@ from daedal.data.images.annotate import annotate, missing
 from daedal.data.images.assemble import fingerprint_of, write_splits
 from daedal.data.images.batch import Batch, Batcher
 from daedal.data.images.dataset import ImageDataset, images_path
+from daedal.data.images.events import Found
 from daedal.data.images.example_table import Seen
 from daedal.data.images.manifest import ImageManifest, ImageSplitRecord
 from daedal.data.images.options import ImageOptions
+from daedal.data.images.picture import Picture
 from daedal.data.images.picture_array import gather
 from daedal.data.images.readers import Place
 from daedal.data.images.resize import Treatment
 from daedal.data.images.sheet import SHEET, write_sheet
 from daedal.data.manifest import Count, DataManifest
+from daedal.data.opt_out import REASON, opt_out_list
 from daedal.data.options import SPLITS
 from daedal.data.request import refuse_broken
 from daedal.data.split import assign, patterns_of, role_of
@@ -76,6 +80,7 @@ class PictureBuild(Build):
         self.treatment = treatment_of(self.options)
         self.spool = make_folder(self.work / "spool")
         self.seen = Seen()
+        self.listed = None if self.options.opt_out is None else opt_out_list(self.options.opt_out)
 
     def run(self, out: Path) -> None:
         batches = self._read()
@@ -113,6 +118,8 @@ class PictureBuild(Build):
             nonlocal done
             for role, item in items:
                 for event in self.kind.read([item], self.options, place):
+                    if isinstance(event, Found) and self._opted_out(event.picture):
+                        continue
                     if (found := self.seen.take(event, role)) is None:
                         continue
                     if (batch := batcher.add(found.picture)) is not None:
@@ -127,6 +134,18 @@ class PictureBuild(Build):
             workers.run(batches(), lambda size: None)
         self.progress("read", done, done)
         return batcher.number
+
+    def _opted_out(self, picture: Picture) -> bool:
+        """Whether the list names the picture, or the hash of its file, which may be inside an archive or a table."""
+        if self.listed is None:
+            return False
+        line = self.listed.file(picture.name)
+        if line is None and picture.encoded and self.listed.has_hashes:
+            line = self.listed.digest(hashlib.sha256(picture.encoded).hexdigest())
+        if line is not None:
+            self.seen.tally.drop(REASON, len(picture.encoded), f"{picture.name}: line {line} of the list")
+            self.seen.tally.count(REASON, str(line))
+        return line is not None
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ def _has_media(peek: Peek) -> bool:
 
 def read(items: Sequence[Item], options: BuildOptions) -> Iterator[Event]:
     """Documents, or their parts."""
-    reading = Reading(options.field, options.encoding)
+    reading = Reading(options.field, options.encoding, options.opt_out is not None)
     for item in items:
         yield from read_item(item, reading)
 

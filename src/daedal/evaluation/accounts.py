@@ -1,0 +1,125 @@
+"""What a model or its data answer for, beside how good they are: licences, risks that were measured, canaries, privacy, marks.
+
+`audit` and `bias` leave reports in the folder of a run, `audit data` in that of data; the manifest has the licences. The card
+shows them: see `daedal.evaluation.card` and `daedal.evaluation.cards`.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from daedal.config import Config
+from daedal.data.folder import open_data
+from daedal.data.licences import LicenceLedger, licence_ledger
+from daedal.errors import DaedalError
+from daedal.evaluation.blocks import Note
+from daedal.evaluation.measurement import Measurement
+from daedal.evaluation.report import Report
+from daedal.files import read_json
+from daedal.training.learned_data import own_data
+from daedal.training.run import RunFolder
+
+RISKS = {"audit": "What it gives away", "bias": "How it leans"}
+"""The reports that are looked for in the folder of a run, and what they tell of."""
+_GENERATES = {
+    "text-generation": "text", "unconditional-image-generation": "pictures", "text-to-image": "pictures",
+    "text-to-speech": "sounds", "text-to-video": "clips", "translation": "text",
+}  # fmt: skip
+
+
+class Risk(Config):
+    """A report on a risk, in short.
+
+    Attributes:
+        name: of the report: `audit`, `bias`.
+        title: what it tells of.
+        of: what it was measured on.
+        notes: what it says in sentences.
+    """
+
+    name: str
+    title: str
+    of: str
+    measurements: tuple[Measurement, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Privacy(Config):
+    """Differential privacy of training: whoever sees the model can tell of no example, beyond `epsilon`, whether it was
+    learned."""
+
+    epsilon: float
+    delta: float
+
+
+class Accounts(Config):
+    """Everything of that kind that is known.
+
+    Attributes:
+        canaries: how many secrets were planted in the data, to be looked for.
+        marks: how what the model makes can be recognised.
+    """
+
+    licences: LicenceLedger = LicenceLedger()
+    risks: tuple[Risk, ...] = ()
+    canaries: int = Field(default=0, ge=0)
+    privacy: Privacy | None = None
+    marks: tuple[str, ...] = ()
+
+
+def accounts_of(folder: Path, report: Report) -> Accounts:
+    """Of a run, or of any folder that a report was written into."""
+    ledger, canaries = LicenceLedger(), 0
+    if (folder / "training" / "plan.json").is_file():
+        with suppress(DaedalError):  # the data may be gone: then only what the report says of them is known
+            data = own_data(RunFolder(folder)).folder
+            ledger, canaries = licence_ledger(data), open_data(data).manifest.canaries
+    return Accounts(
+        licences=ledger, canaries=canaries, risks=risks_in(folder), privacy=_privacy(report.plan),
+        marks=_marks(report.presentation.task),
+    )  # fmt: skip
+
+
+def risks_in(folder: Path, titles: Mapping[str, str] = RISKS) -> tuple[Risk, ...]:
+    """The reports in a folder, in short; one that cannot be read is told as such."""
+    found = []
+    for name, title in titles.items():
+        path = folder / f"{name}.json"
+        if not path.is_file():
+            continue
+        try:
+            values = read_json(path)
+            values = values if isinstance(values, dict) else {}
+            report = Report.parse(
+                {key: value for key, value in values.items() if key in Report.model_fields}, str(path)
+            )
+        except DaedalError:
+            found.append(Risk(name=name, title=title, of="", notes=(f"the report {name}.json in this folder cannot be read",)))
+            continue
+        notes = (*(each.brief for each in report.blocks if isinstance(each, Note)), *report.missing)
+        found.append(Risk(name=name, title=title, of=report.data.says, measurements=report.measurements, notes=notes))
+    return tuple(found)
+
+
+def _privacy(plan: dict[str, Any] | None) -> Privacy | None:
+    values = plan or {}
+    epsilon, delta = values.get("epsilon"), values.get("delta")
+    numbers = isinstance(epsilon, int | float) and isinstance(delta, int | float)
+    return Privacy(epsilon=epsilon, delta=delta) if numbers else None
+
+
+def _marks(task: str) -> tuple[str, ...]:
+    what = _GENERATES.get(task)
+    if what is None:
+        return ()
+    where = "that is drawn by chance" if what == "text" else "that are large enough"
+    signed = "beside it" if what == "text" else "in the file"
+    return (
+        f"{what.capitalize()} {where}, made with it by Daedal's commands or server: a watermark tells which installation made "
+        f"it, and a signed statement {signed} that a model did; `--no-watermark` leaves the watermark out",
+        "`daedal verify` finds both, with the error rate of each",
+        "What others make with these weights carries neither, unless they mark it",
+    )
