@@ -19,6 +19,7 @@ _GROUPS = {
     "prompt": "Test prompts, and search for better ones.",
     "keys": "Make and revoke the keys of a server.",
     "bench": "Measure how fast a model answers on this machine.",
+    "audit": "Measure what a model gives away of its training data.",
     "tasks": "List the tasks that a model can be asked, and show what they ask.",
 }
 _COMMANDS = {
