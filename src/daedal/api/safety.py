@@ -18,8 +18,8 @@ def audit(
     seed: int = 0,
     progress: Callable[[float, float | None, str], None] | None = None,
 ) -> "Report":
-    """What a model gives away of its training data: what it copies, what can be drawn out of it, which texts it betrays as learned,
-    and under which licences they stand; see `daedal.evaluation.audit.audit`.
+    """What a model gives away of its training data: what it copies, what can be drawn out of it, which texts it
+    betrays as learned, and under which licences they stand; see `daedal.evaluation.audit.audit`.
 
     Args:
         run: a run folder, the id of a model on the Hugging Face Hub, or a loaded generator.

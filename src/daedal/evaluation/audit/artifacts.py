@@ -15,7 +15,8 @@ MEASURES = {
 }
 """By the name of the subject."""
 OPTIONS = {"pictures": {"extractor": "random"}}
-"""What is asked of evaluators beside time and seed: pictures are compared as they are, and no classifier is learned for that."""
+"""What is asked of evaluators beside time and seed: pictures are compared as they are, which no classifier
+has to be learned for."""
 _OF_COPIES = ("authenticity", "data-copying", "nearest-training", "longest-copy", "median-copy")
 
 

@@ -1,7 +1,7 @@
 """How far secrets that were planted in the training text are out (Carlini et al. 2019, "The Secret Sharer", arXiv:1802.08232).
 
-A planted secret is one of many that could have stood in its place, all equally likely a priori. Its exposure is how many bits of
-it a model gives away: `log2 |R| - log2 rank` among all of them by the model's likelihood. The rank is estimated
+A planted secret is one of many that could have stood in its place, all equally likely a priori. Its exposure is how many
+bits of it a model gives away: `log2 |R| - log2 rank` among all of them by the model's likelihood. The rank is estimated
 
 - by so many others drawn at random: exact, but no exposure is above their number's logarithm
 - by a skew-normal distribution of the others' likelihoods, past the end of which the planted one may lie
@@ -33,6 +33,9 @@ Array = np.ndarray
 CANARIES = "canaries.json"
 OTHERS = 500
 """Secrets that stand beside a planted one."""
+
+
+_QUANTITIES = (("by rank", "exposure"), ("extrapolated", "exposure-extrapolated"))
 
 
 class Secret(Config):
@@ -125,9 +128,9 @@ def exposure(
         for repeats in np.unique(times)
     )
     says = (
-        f"Bits that the model gives away, of {canaries.bits(canaries.secrets[0].secret):.1f}: by the rank among {others} others, "
-        f"which tells at most {math.log2(others + 1):.1f}, and by a skew-normal distribution of these. A secret that was never "
-        f"planted has {other[:, 1].mean():.2f} here."
+        f"Bits that the model gives away, of {canaries.bits(canaries.secrets[0].secret):.1f}: by the rank among {others} "
+        f"others, which tells at most {math.log2(others + 1):.1f}, and by a skew-normal distribution of these. A secret that "
+        f"was never planted has {other[:, 1].mean():.2f} here."
     )
     head = ("planted", "secrets", "exposure by rank", "extrapolated", "the most")
     table = Table(title="Planted secrets", says=says, head=head, rows=rows)
@@ -187,5 +190,5 @@ def _measured(values: Float[Array, "secrets 2"], how: dict[str, int], about: dic
             interval=mean_interval(column, (0.0, math.inf)), interval_method=student("secrets") if len(column) > 1 else "",
             n=len(column), pieces="secrets", definition=define(quantity, 1, **how), **about,
         )
-        for says, quantity, column in zip(("by rank", "extrapolated"), ("exposure", "exposure-extrapolated"), values.T, strict=True)
+        for (says, quantity), column in zip(_QUANTITIES, values.T, strict=True)
     )  # fmt: skip

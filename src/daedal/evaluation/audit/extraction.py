@@ -61,7 +61,8 @@ def extraction(said: Predictions, passages: Passages, **about: Any) -> tuple[Mea
         mean = share_of_pieces(np.bincount(place, weights=values), sizes, "documents", most)
         found.append(
             Measurement(
-                name=name, unit=unit, n=len(sizes), definition=define(quantity, 1, given=given, rest=rest, **how), **mean, **about
+                name=name, unit=unit, n=len(sizes), definition=define(quantity, 1, given=given, rest=rest, **how),
+                **mean, **about,
             )
         )  # fmt: skip
     return tuple(found)

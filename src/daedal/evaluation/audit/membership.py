@@ -6,7 +6,7 @@
 - those are the length of the document, and a classifier of words that learns from half of the documents and judges the other
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any

@@ -1,6 +1,7 @@
 """Passages of documents, equally many tokens each, so that what a model says of training and of held-out ones can be compared.
 
-A passage lies in one document. It is read after the one token that stands before it, the prefix of documents where it begins one.
+A passage lies in one document. It is read after the one token that stands before it: the prefix of documents, where it begins
+one.
 """
 
 from dataclasses import dataclass

@@ -52,7 +52,8 @@ class Counted:
 
 
 def count_passages(documents: Documents, length: int, kept: int = KEPT, tell: Tell | None = None) -> Counted:
-    """How often passages of a length stand in documents; at most about `kept` places are looked at, chosen by what stands there."""
+    """How often passages of a length stand in documents; of all places about `kept` are looked at, at most, chosen
+    by what stands there."""
     last = int(documents.offsets[-1])
     share = min(1.0, kept / max(1, last))
     limit = np.uint64(min(2**64 - 1, int(share * 2**64)))

@@ -13,9 +13,13 @@ _UNKNOWN = "unknown"
 def licences(folder: Path) -> Findings:
     """The sources of a data folder and their licences."""
     rows = tuple(
-        (Path(str(each.get("source"))).name or str(each.get("source")), str(each.get("licence") or _UNKNOWN), int(each.get("files") or 0))
+        (
+            Path(str(each.get("source"))).name or str(each.get("source")),
+            str(each.get("licence") or _UNKNOWN),
+            int(each.get("files") or 0),
+        )
         for each in values_of(folder).get("sources") or ()
-    )  # fmt: skip
+    )
     unknown = sum(licence == _UNKNOWN for _, licence, _ in rows)
     notes = (
         (Note(brief=f"{counted(unknown, 'source')} of {len(rows)} has no licence that is known"),) if unknown else ()
