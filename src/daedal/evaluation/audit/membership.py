@@ -31,6 +31,8 @@ RATE = 1e-3
 LENGTH, WORDS = "length of the document", "words alone"
 _JUDGED = 500
 """Passages of each sort that the classifier of words learns from and judges."""
+_CHANCE = 0.025
+"""That one of the attacks would do as well by chance, from which it is told: Bonferroni's, over them."""
 _LEAST = 4
 """Documents of each sort for that."""
 
@@ -165,19 +167,18 @@ def _table(own: Mapping[str, Separation], blind: Mapping[str, Separation]) -> Ta
 
 
 def _notes(own: Mapping[str, Separation], blind: Mapping[str, Separation], others: int) -> tuple[Note, ...]:
-    best = max(own, key=lambda name: own[name].auc)
-    interval = own[best].auc_interval
+    best = min(own, key=lambda name: (own[name].chance, -own[name].auc))
     said = []
-    if interval is None:
+    if own[best].auc_interval is None:
         said.append("membership has no interval: there are too few documents")
-    elif interval[0] > 0.5:
+    elif own[best].chance * len(own) <= _CHANCE:
         said.append(
             f"what the model has learned can be told from what it has not by {best}: a training passage scores higher than a "
             f"held-out one in {own[best].auc:.0%} of pairs"
         )
     else:
         said.append("no attack tells training passages from held-out ones better than chance")
-    telling = [name for name, each in blind.items() if each.auc_interval and each.auc_interval[0] > 0.5]
+    telling = [name for name, each in blind.items() if each.chance * len(blind) <= _CHANCE]
     if telling:
         said.append(
             f"{' and '.join(telling)} tells them apart without the model: the splits differ, so that membership is overstated"
