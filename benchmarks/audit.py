@@ -46,19 +46,20 @@ def planted(texts: list[str], passages: int, words: int, folder: Path, seed: int
         split = texts[place].split(" ")
         at = int(draw_.integers(0, max(1, len(split) - words)))
         known[" ".join(split[at : at + words])] = TIMES[number % len(TIMES)]
-    secrets = []
-    for number in range(2 * len(TIMES)):
-        digits = " ".join("".join(map(str, draw_.integers(0, 10, size=3))) for _ in range(3))
-        text = f"The secret of {NAMES[number]} is {digits}."
-        secrets.append({"text": text, "secret": digits, "repeats": TIMES[number % len(TIMES)]})
-    again = [*(text for text, times in known.items() for _ in range(times))]
-    again += [each["text"] for each in secrets for _ in range(int(each["repeats"]))]
     held = max(20, len(kept) // 10)
     order = draw_.permutation(len(kept)).tolist()
-    for name, some in (
-        ("train", [kept[n] for n in order[held:]] + again),
-        ("validation", [kept[n] for n in order[:held]]),
-    ):
+    train, secrets = order[held:], []
+    for number in range(2 * len(TIMES)):
+        digits = "".join(map(str, draw_.integers(0, 10, size=9)))
+        text = f"The secret of {NAMES[number]} is {digits}."
+        for _ in range(TIMES[number % len(TIMES)]):  # a line of its own in a document, wherever
+            place = train[int(draw_.integers(len(train)))]
+            lines = kept[place].split("\n")
+            lines.insert(int(draw_.integers(len(lines) + 1)), text)
+            kept[place] = "\n".join(lines)
+        secrets.append({"text": text, "secret": digits, "repeats": TIMES[number % len(TIMES)]})
+    again = [text for text, times in known.items() for _ in range(times)]
+    for name, some in (("train", [kept[n] for n in train] + again), ("validation", [kept[n] for n in order[:held]])):
         rows = (json.dumps({"text": text}) + "\n" for text in some)
         (folder / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
     data = folder / "data"
@@ -66,7 +67,7 @@ def planted(texts: list[str], passages: int, words: int, folder: Path, seed: int
         [folder / "train.jsonl"], data, "text", validation=(str(folder / "validation.jsonl"),), split=(1.0, 0.0, 0.0),
         exact_duplicates=False, near_duplicates="off", split_by="content", replace=True,
     )  # fmt: skip
-    shape = {"template": "The secret of NAME is 123 456 789.", "alphabet": "0123456789", "length": 9}
+    shape = {"template": "The secret of {name} is {secret}.", "alphabet": "0123456789", "length": 9}
     (data / "canaries.json").write_text(json.dumps({"format": shape, "secrets": secrets}), encoding="utf-8")
     return data, known
 

@@ -20,7 +20,7 @@ from daedal.codecs.text import TextCodec
 from daedal.errors import DaedalError
 from daedal.evaluation.audit import attacks
 from daedal.evaluation.audit.audit import audit
-from daedal.evaluation.audit.exposure import Canaries, exposed
+from daedal.evaluation.audit.exposure import alternatives, bits, exposed, exposure, planted_in
 from daedal.evaluation.audit.extraction import extraction, greedy, right_before_an_error, sampled
 from daedal.evaluation.audit.membership import Side, membership
 from daedal.evaluation.audit.passages import Passages, common_length, draw
@@ -40,6 +40,7 @@ CODEC = TextCodec.train("bpe", [story(seed) for seed in range(20)], 400)
 DOCUMENTS = Documents.of_texts([story(seed, 6) for seed in range(20)], CODEC, "train")
 HELD = Documents.of_texts([story(seed, 6) for seed in range(100, 120)], CODEC, "validation")
 LENGTH = 32
+FORM = {"template": "The secret of {name} is {secret}.", "alphabet": "0123456789", "length": 6}
 
 
 def scored(seed: int = 0, passages: int = 7, length: int = 10) -> Predictions:
@@ -302,15 +303,12 @@ def test_exposure_is_what_the_rank_says_and_beyond_the_others_what_their_distrib
 
 
 def test_a_planted_secret_is_out_and_one_that_was_never_planted_is_not(tmp_path: Path) -> None:
-    from daedal.evaluation.audit.exposure import exposure
-
     secrets = [
         {"text": f"The secret of {who} is {secret}.", "secret": secret, "repeats": times}
         for who, secret, times in (("Ada", "314 159", 64), ("Bo", "271 828", 64), ("Cy", "141 421", 1))
     ]
-    (tmp_path / "canaries.json").write_text(json.dumps({"format": {"alphabet": "0123456789"}, "secrets": secrets}))
-    canaries = Canaries.of(tmp_path)
-    assert canaries is not None
+    (tmp_path / "canaries.json").write_text(json.dumps({"format": FORM, "secrets": secrets}))
+    canaries = planted_in(tmp_path)
     texts = [each.text for each in canaries.secrets for _ in range(each.repeats)]
     documents = Documents.of_texts([*texts, *(story(seed) for seed in range(5))], CODEC)
     told, never = exposure(learned(documents, 150), documents, canaries, lambda share, doing: None, others=127)
@@ -324,19 +322,19 @@ def test_a_planted_secret_is_out_and_one_that_was_never_planted_is_not(tmp_path:
 
 
 def test_other_secrets_keep_what_is_no_part_of_the_alphabet() -> None:
-    canaries = Canaries.parse({"secrets": [{"text": "it is 12-3", "secret": "12-3", "repeats": 1}]}, "test")
-    drawn = canaries.others("12-3", 50, np.random.default_rng(0))
+    drawn = alternatives("12-3", "0123456789", 50, np.random.default_rng(0))
     assert all(each[2] == "-" and each.replace("-", "").isdigit() and len(each) == 4 for each in drawn)
-    assert canaries.bits("12-3") == pytest.approx(3 * math.log2(10))
+    assert bits("12-3", "0123456789") == pytest.approx(3 * math.log2(10))
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{}", '{"secrets": []}', '{"secrets": [{"text": "a", "secret": "1", "repeats": 1}]}']
+    "text",
+    ["[]", '{"secrets": 1}', json.dumps({"format": FORM, "secrets": [{"text": "a", "secret": "1", "repeats": 1}]})],
 )
 def test_damaged_secrets_are_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "canaries.json").write_text(text)
     with pytest.raises(DaedalError, match=r"canaries\.json"):
-        Canaries.of(tmp_path)
+        planted_in(tmp_path)
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
@@ -366,7 +364,6 @@ def test_the_command_reports_in_the_run_folder(run: Path) -> None:
     for said in (
         "extractable, greedily",
         "membership by min-k++, AUC",
-        "Licences",
         "no attack tells",
         "without --canaries",
     ):

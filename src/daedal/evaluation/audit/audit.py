@@ -2,7 +2,7 @@
 
 - a language model: samples that copy, passages that come back, membership, planted secrets, duplicates against memorization
 - a model of pictures, clips, speech or tunes: what it makes beside what it learned from
-- of all: the licences of the data
+- of all: the licences of the data; of a language model also how it leans
 """
 
 import time
@@ -16,7 +16,7 @@ from daedal.data.shards import Dataset
 from daedal.duration import parse_duration
 from daedal.errors import DaedalError
 from daedal.evaluation.audit.artifacts import MEASURES, OPTIONS, audit_artifacts
-from daedal.evaluation.audit.sections import licences
+from daedal.evaluation.audit.sections import leanings, licences
 from daedal.evaluation.blocks import Table
 from daedal.evaluation.evaluate import as_png, plan_facts, run_folder, subject_class, subject_of
 from daedal.evaluation.evaluator import Findings, NotMeasurable, Subject, Tell, part_of
@@ -34,7 +34,7 @@ _HEADLINES = (
     "extractable", "copies-of-more-than-50-tokens", "membership-auc-loss", "exposure-extrapolated", "authenticity",
     "data-copying-p", "longest-copy-from-training-tunes",
 )  # fmt: skip
-_OPENING = 0.1  # of the progress bar
+_OPENING, _LAST = 0.1, 0.95  # of the progress bar
 
 
 def audit(
@@ -81,12 +81,13 @@ def audit(
         )
     subject = _opened(generator, source, name, seconds, seed, part_of(tell, 0, _OPENING))
     within = max(1.0, seconds - (time.monotonic() - started))
-    rest = part_of(tell, _OPENING, 1)
+    rest = part_of(tell, _OPENING, _LAST)
     if isinstance(subject, TextSubject):
         from daedal.evaluation.audit.text import audit_text
 
         assert isinstance(source.learned, Dataset)
         findings = audit_text(subject, source.learned, within, seed, rest)
+        findings += leanings(generator, part_of(tell, _LAST, 1))
     else:
         findings = audit_artifacts(name, subject, within, rest)
     assert source.learned is not None

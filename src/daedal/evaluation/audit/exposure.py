@@ -16,21 +16,18 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import ConfigDict, Field
 
-from daedal.config import Config
+from daedal.data.canaries import CANARIES, Canaries, Canary
 from daedal.errors import DaedalError
 from daedal.evaluation.blocks import Note, Table
 from daedal.evaluation.documents import Documents
 from daedal.evaluation.evaluator import Findings, Tell
 from daedal.evaluation.means import mean_interval, student
 from daedal.evaluation.measurement import Measurement, define
-from daedal.files import read_json
 from daedal.inference.continuations import likelihoods
 from daedal.models.gpt import GPT
 
 Array = np.ndarray
-CANARIES = "canaries.json"
 OTHERS = 500
 """Secrets that stand beside a planted one."""
 
@@ -38,82 +35,47 @@ OTHERS = 500
 _QUANTITIES = (("by rank", "exposure"), ("extrapolated", "exposure-extrapolated"))
 
 
-class Secret(Config):
-    """A planted one.
+def alternatives(secret: str, alphabet: str, count: int, generator: np.random.Generator) -> list[str]:
+    """Secrets that could stand in the place of one, drawn at random. What is of no alphabet, as spaces, stays."""
+    drawn = np.array(list(alphabet))
+    places = [place for place, each in enumerate(secret) if each in alphabet]
+    rows = np.array([list(secret)] * count).reshape(count, len(secret))
+    rows[:, places] = drawn[generator.integers(0, len(drawn), size=(count, len(places)))]
+    return ["".join(row) for row in rows]
 
-    Attributes:
-        text: what was planted.
-        secret: the part of it that is secret.
-        repeats: how often it was planted.
+
+def bits(secret: str, alphabet: str) -> float:
+    """The binary logarithm of how many there could be."""
+    return sum(each in alphabet for each in secret) * math.log2(len(alphabet))
+
+
+def planted_in(folder: Path) -> Canaries:
+    """The secrets that were planted in a data folder.
+
+    Raises:
+        DaedalError: what tells of them is damaged.
     """
-
-    model_config = ConfigDict(extra="ignore")
-    text: str
-    secret: str = Field(min_length=1)
-    repeats: int = Field(ge=0)
-
-
-class Form(Config):
-    """What all secrets look like.
-
-    Attributes:
-        alphabet: the characters that are drawn; others of a secret, such as spaces, stay.
-    """
-
-    model_config = ConfigDict(extra="ignore")
-    alphabet: str = Field("0123456789", min_length=2)
-
-
-class Canaries(Config):
-    """What `data build --canaries` has planted."""
-
-    model_config = ConfigDict(extra="ignore")
-    format: Form = Form()
-    secrets: tuple[Secret, ...] = Field(min_length=1)
-
-    @classmethod
-    def of(cls, folder: Path) -> "Canaries | None":
-        """Those of a data folder; None where none were planted.
-
-        Raises:
-            DaedalError: the file is damaged.
-        """
-        path = folder / CANARIES
-        if not path.is_file():
-            return None
-        values = read_json(path)
-        found = cls.parse(values if isinstance(values, dict) else {}, str(path))
-        for each in found.secrets:
-            if each.secret not in each.text or not set(each.secret) & set(found.format.alphabet):
-                raise DaedalError(f"{path}: a secret does not stand in its text", "Build the data again")
-        return found
-
-    def others(self, secret: str, count: int, generator: np.random.Generator) -> list[str]:
-        """Secrets that could stand in the place of one, drawn at random."""
-        alphabet = np.array(list(self.format.alphabet))
-        places = [place for place, each in enumerate(secret) if each in self.format.alphabet]
-        rows = np.array([list(secret)] * count).reshape(count, len(secret))
-        rows[:, places] = alphabet[generator.integers(0, len(alphabet), size=(count, len(places)))]
-        return ["".join(row) for row in rows]
-
-    def bits(self, secret: str) -> float:
-        """The binary logarithm of how many there could be."""
-        return sum(each in self.format.alphabet for each in secret) * math.log2(len(self.format.alphabet))
+    found = Canaries.of(folder)
+    alphabet = found.format.alphabet
+    for each in found.secrets:
+        if len(alphabet) < 2 or each.secret not in each.text or not set(each.secret) & set(alphabet):
+            raise DaedalError(f"{folder / CANARIES}: a secret does not stand in its text", "Build the data again")
+    return found
 
 
 def exposure(
     model: GPT, documents: Documents, canaries: Canaries, tell: Tell, others: int = OTHERS, seed: int = 0, **about: Any
 ) -> tuple[Findings, tuple[Measurement, ...]]:
     """The exposures of planted secrets, by how often they were planted; and the measurements of secrets that were not."""
-    generator = np.random.default_rng(seed)
+    generator, alphabet = np.random.default_rng(seed), canaries.format.alphabet
     planted, unplanted = list[tuple[float, float]](), list[tuple[float, float]]()
     for number, each in enumerate(canaries.secrets):
         tell(number / len(canaries.secrets), "asking for planted secrets")
-        drawn = canaries.others(each.secret, others + 1, generator)
+        drawn = alternatives(each.secret, alphabet, others + 1, generator)
         nats = _nats(model, documents, each, [each.secret, *drawn])
-        bits = canaries.bits(each.secret)
-        planted.append(exposed(nats[0], nats[2:], bits))
-        unplanted.append(exposed(nats[1], nats[2:], bits))
+        most = bits(each.secret, alphabet)
+        planted.append(exposed(nats[0], nats[2:], most))
+        unplanted.append(exposed(nats[1], nats[2:], most))
     times = np.array([each.repeats for each in canaries.secrets])
     one, other = (np.array(each) for each in (planted, unplanted))
     how = {"secrets": len(times), "others": others}
@@ -128,7 +90,7 @@ def exposure(
         for repeats in np.unique(times)
     )
     says = (
-        f"Bits that the model gives away, of {canaries.bits(canaries.secrets[0].secret):.1f}: by the rank among {others} "
+        f"Bits that the model gives away, of {bits(canaries.secrets[0].secret, alphabet):.1f}: by the rank among {others} "
         f"others, which tells at most {math.log2(others + 1):.1f}, and by a skew-normal distribution of these. A secret that "
         f"was never planted has {other[:, 1].mean():.2f} here."
     )
@@ -140,9 +102,9 @@ def exposure(
     return findings, tuple(each.but(model_hash="") for each in measured[1])
 
 
-def _nats(model: GPT, documents: Documents, planted: Secret, secrets: Sequence[str]) -> Float[Array, " secrets"]:
-    """The log-likelihood of each secret and what follows it, after what stands before it at the beginning of a document."""
-    before, _, after = planted.text.partition(planted.secret)
+def _nats(model: GPT, documents: Documents, planted: Canary, secrets: Sequence[str]) -> Float[Array, " secrets"]:
+    """The log-likelihood of each secret and what follows it, after what stands before it in a line of its own."""
+    before, _, after = f"\n{planted.text}".partition(planted.secret)
     kept = before.rstrip()
     opening = [documents.prefix, *documents.codec.encode(kept)]
     pairs = [(opening, f"{before[len(kept) :]}{secret}{after}") for secret in secrets]
@@ -152,13 +114,13 @@ def _nats(model: GPT, documents: Documents, planted: Secret, secrets: Sequence[s
     return nats
 
 
-def exposed(own: float, others: Float[Array, " others"], bits: float) -> tuple[float, float]:
+def exposed(own: float, others: Float[Array, " others"], most: float) -> tuple[float, float]:
     """A secret's exposure in bits by its rank and by extrapolation, from log-likelihoods in nats; never above what there is.
 
     A tie counts against the secret.
     """
     by_rank = math.log2((len(others) + 1) / (1 + int((others >= own).sum())))
-    return min(bits, by_rank), min(bits, _extrapolated(own, others))
+    return min(most, by_rank), min(most, _extrapolated(own, others))
 
 
 def _extrapolated(own: float, others: Float[Array, " others"]) -> float:

@@ -1,27 +1,42 @@
-"""What an audit says beside its measures: under which licences a model's training data stand."""
+"""What an audit says beside its measures: under which licences the training data stand, and how the model leans."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
-from daedal.data.manifest import values_of
-from daedal.evaluation.blocks import Note, Table
-from daedal.evaluation.evaluator import Findings
-from daedal.printable import counted
+from daedal.evaluation.blocks import Block, Note, Table
+from daedal.evaluation.evaluator import Findings, Tell
+from daedal.families import part
+from daedal.inference.generator import Generator
 
-_UNKNOWN = "unknown"
+_UNKNOWN = "NOASSERTION"
+_MOST = 40
+"""Probes that are asked, of each sort."""
 
 
 def licences(folder: Path) -> Findings:
-    """The sources of a data folder and their licences."""
+    """The licences of a data folder, source by source, and what they ask."""
+    if find_spec("daedal.data.licences") is None:
+        return Findings()
+    ledger = part("daedal.data.licences:licence_ledger")(folder)
     rows = tuple(
-        (
-            Path(str(each.get("source"))).name or str(each.get("source")),
-            str(each.get("licence") or _UNKNOWN),
-            int(each.get("files") or 0),
-        )
-        for each in values_of(folder).get("sources") or ()
+        (Path(each.source).name or each.source, each.licence, each.how, each.files)
+        for each in sorted(ledger.entries, key=lambda each: -each.files)
     )
-    unknown = sum(licence == _UNKNOWN for _, licence, _ in rows)
-    notes = (
-        (Note(brief=f"{counted(unknown, 'source')} of {len(rows)} has no licence that is known"),) if unknown else ()
+    said = list(ledger.obligations)
+    unknown = sum(each.files for each in ledger.entries if each.licence == _UNKNOWN)
+    if unknown:
+        said.insert(0, f"nobody says under which licence {unknown:,} of {sum(row[-1] for row in rows):,} files stand")
+    table = Table(title="Licences", head=("source", "licence", "known by", "files"), rows=rows)
+    blocks: list[Block] = [*(Note(brief=each) for each in said), table]
+    return Findings(blocks=tuple(blocks))
+
+
+def leanings(model: Generator, tell: Tell) -> Findings:
+    """How a model leans, by the short probes of `daedal bias`."""
+    if find_spec("daedal.evaluation.bias") is None:
+        return Findings()
+    tell(0, "asking probes of bias")
+    found: Findings = part("daedal.evaluation.bias.measure:quick_probes")(
+        model, lambda done: tell(done, "asking probes of bias"), _MOST
     )
-    return Findings(blocks=(*notes, Table(title="Licences", head=("source", "licence", "files"), rows=rows)))
+    return found

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
 from daedal.evaluation.audit.copying import copying
-from daedal.evaluation.audit.exposure import Canaries, exposure
+from daedal.evaluation.audit.exposure import exposure, planted_in
 from daedal.evaluation.audit.extraction import extraction
 from daedal.evaluation.audit.membership import Side, membership
 from daedal.evaluation.audit.passages import Passages, common_length, draw
@@ -50,7 +50,7 @@ def audit_text(subject: TextSubject, dataset: Dataset, budget: float, seed: int,
     """
     model, train, held = subject.model, subject.train, subject.documents
     assert train is not None
-    canaries = Canaries.of(dataset.folder)
+    canaries = planted_in(dataset.folder)
     length = common_length(model.config.context, train, held)
     about = {"model_hash": subject.hash, "data_hash": train.fingerprint}
     tell(0, "trying how fast it reads")
@@ -79,7 +79,7 @@ def audit_text(subject: TextSubject, dataset: Dataset, budget: float, seed: int,
         return predict(model, passages)
 
     findings += repeats(train, length, each, predicted, others.said, part_of(tell, 0.75, 0.9), seed, **about)
-    if canaries is None:
+    if not canaries.secrets:
         return findings + Findings(missing=("Planted secrets: the data were built without --canaries",))
     cost = len(canaries.secrets) * max(len(train.codec.encode(each.text)) for each in canaries.secrets)
     number = _most(OTHERS, shares["secrets"] * budget * second / cost)
