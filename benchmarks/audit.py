@@ -164,7 +164,7 @@ def main() -> None:
     ours = {each.name: each.value for each in membership(sides[0], sides[1], baseline).measurements}
     print("\nAUC, ours and plainly:")
     for name, value in plainly(generator.model, sides[0], sides[1]).items():
-        print(f"  {name:8} {ours[f'membership by {name}, AUC']:.6f} {value:.6f}")
+        print(f"  {name:8} {ours[f'AUC by {name}']:.6f} {value:.6f}")
     scan(texts)
 
 

@@ -88,9 +88,9 @@ def test_passages_are_as_long_as_half_of_the_documents_allow() -> None:
 
 def test_passages_that_are_read_together_are_read_as_one_by_one() -> None:
     model = tiny_gpt(CODEC, context=LENGTH)
-    passages = draw(DOCUMENTS, LENGTH, 70, 0)
+    passages = draw(DOCUMENTS, LENGTH, 60, 0)
     together = predict(model, passages)
-    for number in (0, 3, 69):
+    for number in (0, 3, 50):
         row = passages.rows[number]
         alone = predict(model, Passages(row[None], passages.document[number : number + 1]))
         np.testing.assert_allclose(alone.nats[0], together.nats[number], atol=2e-5)
@@ -127,7 +127,7 @@ def test_what_is_extractable_greedily_is_what_greedy_decoding_writes() -> None:
 def test_the_best_of_samples_is_the_chance_that_one_is_right(seed: int, samples: int) -> None:
     said = scored(seed)
     p = np.exp(said.nats[:, 5:].sum(1))
-    np.testing.assert_allclose(sampled(said, 5, samples), 1 - (1 - p) ** samples, rtol=1e-6)
+    np.testing.assert_allclose(sampled(said, 5, samples), 1 - (1 - p) ** samples, rtol=1e-6, atol=1e-12)
     sure = Predictions(np.zeros((1, 4)), np.ones((1, 4), dtype=bool), np.zeros((1, 4)), np.ones((1, 4)))
     assert sampled(sure, 2, samples) == [1.0]
 
@@ -363,7 +363,7 @@ def test_the_command_reports_in_the_run_folder(run: Path) -> None:
     assert ended.code == 0, ended
     for said in (
         "extractable, greedily",
-        "membership by min-k++, AUC",
+        "AUC by min-k++",
         "no attack tells",
         "without --canaries",
     ):
@@ -377,13 +377,15 @@ def test_the_command_reports_in_the_run_folder(run: Path) -> None:
     assert found.measured("extractable").value == 0
 
 
-def test_the_same_seed_and_budget_give_the_same_report(run: Path, tmp_path: Path) -> None:
-    reports = [audit(run, budget=2.0, seed=3, out=tmp_path / name) for name in ("a", "b")]
-    one, other = (
-        [(each.name, each.value, each.n) for each in report.measurements if "samples" not in each.name]
-        for report in reports
-    )
+def test_the_same_seed_gives_the_same_report_on_a_machine_that_is_as_fast(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daedal.evaluation.audit.text._tokens_a_second", lambda *of: 1e5)
+    monkeypatch.setattr("daedal.evaluation.audit.text._samples", lambda *of: 8)
+    reports = [audit(run, budget="2s", seed=3, out=tmp_path / name) for name in ("a", "b")]
+    one, other = ([(each.name, each.value, each.interval) for each in report.measurements] for report in reports)
     assert one == other
+    assert audit(run, budget="2s", seed=4, out=tmp_path / "c").measurements != reports[0].measurements
 
 
 def test_mistakes_are_one_line(run: Path, tmp_path: Path) -> None:

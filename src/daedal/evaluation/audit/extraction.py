@@ -19,6 +19,7 @@ from daedal.evaluation.measurement import Measurement, define
 
 Array = np.ndarray
 SAMPLES = 100
+_NEVER = 1e-12  # a chance that nobody will see
 
 
 def greedy(said: Predictions, given: int) -> Float[Array, " passages"]:
@@ -30,8 +31,8 @@ def sampled(said: Predictions, given: int, samples: int = SAMPLES) -> Float[Arra
     """The chance that the rest of each passage is one of so many samples."""
     p = np.exp(np.minimum(said.nats[:, given:].sum(1), 0.0))
     with np.errstate(divide="ignore"):
-        found: Float[Array, " passages"] = -np.expm1(samples * np.log1p(-p))
-    return found
+        found = -np.expm1(samples * np.log1p(-p))
+    return np.where(found < _NEVER, 0.0, found)
 
 
 def right_before_an_error(said: Predictions, given: int) -> Float[Array, " passages"]:

@@ -137,12 +137,12 @@ def _measured(
     for name, each in found.items():
         slug = name.replace("++", "-plus-plus")
         for says, quantity, value, interval, more in (
-            ("AUC", "membership-auc", each.auc, each.auc_interval, {}),
-            (f"found at {RATE:.1%} false", "membership-found", each.found, each.found_interval, {"false": RATE}),
+            (f"AUC by {name}", "membership-auc", each.auc, each.auc_interval, {}),
+            (f"found by {name}", "membership-found", each.found, each.found_interval, {"false": RATE}),
         ):
             told.append(
                 Measurement(
-                    name=f"membership by {name}, {says}", value=value, unit="", interval=interval,
+                    name=says, value=value, unit="", interval=interval,
                     interval_method=METHOD if interval else "", n=how["members"] + how["others"], pieces="passages",
                     definition=define(f"{quantity}-{slug}", 1, **how, **more), **about,
                 )

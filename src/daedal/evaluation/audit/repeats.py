@@ -127,7 +127,7 @@ def repeats(
     counted = count_passages(documents, length, tell=tell)
     how = {"passage": length, "kept": min(KEPT, int(documents.offsets[-1]))}
     share = Measurement(
-        name="training passages that stand there twice or more", value=counted.repeated, unit="",
+        name="repeated training passages", value=counted.repeated, unit="",
         n=int(counted.counts.sum()), pieces="places", definition=define("repeated-passages", 1, **how),
         **{**about, "model_hash": ""},
     )  # fmt: skip
@@ -140,15 +140,15 @@ def repeats(
     table, lines = _curve(said, held_out, times, passages)
     slope = _slope(-said.nats[:, passages.given :].mean(1), times, passages.document, seed)
     fallen = Measurement(
-        name="loss saved by each doubling of repeats", value=slope[0], unit="nats per token", interval=slope[1],
+        name="loss saved by a doubling", value=slope[0], unit="nats per token", interval=slope[1],
         interval_method=method("documents") if slope[1] else "", n=len(np.unique(passages.document)), seed=seed,
         definition=define("loss-by-repeats", 1, given=passages.given, rest=length - passages.given, **how), **about,
     )  # fmt: skip
-    says = "falls" if slope[0] > 0 else "rises"
-    brief = (
-        f"{counted.repeated:.1%} of training passages stand there twice or more, and the loss {says} by "
-        f"{abs(slope[0]):.2f} nats per token with each doubling"
-    )
+    brief = f"{counted.repeated:.1%} of training passages stand there twice or more"
+    if slope[1] is not None and slope[1][0] > 0:
+        brief += f", and with each doubling the loss falls by {slope[0]:.2f} nats per token: deduplication would help"
+    else:
+        brief += ", and the model is not shown to know them better"
     return Findings((share, fallen), blocks=(Note(brief=brief), table, *lines), sampling={"seed": seed})
 
 
