@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from blots import generator
 from command_line import TINY, daedal, mistake, story
 from daedal.codecs.text import TextCodec
+from daedal.data.images import build
 from daedal.errors import DaedalError
 from daedal.evaluation.audit import attacks
 from daedal.evaluation.audit.audit import audit
@@ -412,6 +414,17 @@ def without_plan(run: Path, to: Path) -> Path:
     shutil.copytree(run, to)
     shutil.rmtree(to / "training")
     return to
+
+
+def test_what_a_model_draws_is_looked_up_among_what_it_learned_from(tmp_path: Path) -> None:
+    dataset = build(["digits"], tmp_path / "digits", workers=1)
+    report = audit(generator((), 1), dataset.folder, out=tmp_path / "report", budget="2s")
+    assert {"authenticity/v1", "data-copying/v1", "data-copying-p/v1"} == {
+        each.quantity for each in report.measurements
+    }
+    assert report.measured("data-copying-p").value > 0.5  # noise is no copy
+    assert "What it copies" in (tmp_path / "report" / "audit.html").read_text()
+    assert "data:image/png;base64" in (tmp_path / "report" / "audit.html").read_text()
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
