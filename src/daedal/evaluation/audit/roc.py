@@ -53,8 +53,7 @@ def separation(
     wins = _wins(members, others, *groups)
     sizes = [np.bincount(each) for each in groups]
     curve = _Curve(members, others)
-    every = [np.ones((1, len(each))) for each in (members, others)]
-    found = float(curve.found(*every, rate)[0])
+    found = float(curve.found(np.ones((1, len(members))), np.ones((1, len(others))), rate)[0])
     value = float(wins.sum() / (len(members) * len(others)))
     if min(counts) < 2:
         return Separation(value, None, found, None)
