@@ -30,6 +30,8 @@ from daedal.models.gpt import GPT
 Array = np.ndarray
 OTHERS = 500
 """Secrets that stand beside a planted one."""
+MOST = 100
+"""Planted ones that are asked for, the first of them."""
 
 
 _QUANTITIES = (("by rank", "exposure"), ("extrapolated", "exposure-extrapolated"))
@@ -69,14 +71,15 @@ def exposure(
     """The exposures of planted secrets, by how often they were planted; and the measurements of secrets that were not."""
     generator, alphabet = np.random.default_rng(seed), canaries.format.alphabet
     planted, unplanted = list[tuple[float, float]](), list[tuple[float, float]]()
-    for number, each in enumerate(canaries.secrets):
-        tell(number / len(canaries.secrets), "asking for planted secrets")
+    secrets = canaries.secrets[:MOST]
+    for number, each in enumerate(secrets):
+        tell(number / len(secrets), "asking for planted secrets")
         drawn = alternatives(each.secret, alphabet, others + 1, generator)
         nats = _nats(model, documents, each, [each.secret, *drawn])
         most = bits(each.secret, alphabet)
         planted.append(exposed(nats[0], nats[2:], most))
         unplanted.append(exposed(nats[1], nats[2:], most))
-    times = np.array([each.repeats for each in canaries.secrets])
+    times = np.array([each.repeats for each in secrets])
     one, other = (np.array(each) for each in (planted, unplanted))
     how = {"secrets": len(times), "others": others}
     measured = tuple(_measured(values, how, about) for values in (one, other))
@@ -90,7 +93,7 @@ def exposure(
         for repeats in np.unique(times)
     )
     says = (
-        f"Bits that the model gives away, of {bits(canaries.secrets[0].secret, alphabet):.1f}: by the rank among {others} "
+        f"Bits that the model gives away, of {bits(secrets[0].secret, alphabet):.1f}: by the rank among {others} "
         f"others, which tells at most {math.log2(others + 1):.1f}, and by a skew-normal distribution of these. A secret that "
         f"was never planted has {other[:, 1].mean():.2f} here."
     )

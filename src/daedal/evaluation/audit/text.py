@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from daedal.data.shards import Dataset
 from daedal.errors import DaedalError
 from daedal.evaluation.audit.copying import copying
-from daedal.evaluation.audit.exposure import exposure, planted_in
+from daedal.evaluation.audit.exposure import MOST, exposure, planted_in
 from daedal.evaluation.audit.extraction import extraction
 from daedal.evaluation.audit.membership import Side, membership
 from daedal.evaluation.audit.passages import Passages, common_length, draw
@@ -81,7 +81,7 @@ def audit_text(subject: TextSubject, dataset: Dataset, budget: float, seed: int,
     findings += repeats(train, length, each, predicted, others.said, part_of(tell, 0.75, 0.9), seed, **about)
     if not canaries.secrets:
         return findings + Findings(missing=("Planted secrets: the data were built without --canaries",))
-    cost = len(canaries.secrets) * max(len(train.codec.encode(each.text)) for each in canaries.secrets)
+    cost = sum(len(train.codec.encode(each.text)) for each in canaries.secrets[:MOST])
     number = _most(OTHERS, shares["secrets"] * budget * second / cost)
     told, never = exposure(model, train, canaries, part_of(tell, 0.9, 1), number, seed, **about)
     return findings + told + Findings(baselines=(baseline(never),))
