@@ -40,7 +40,7 @@ def _shares(found: Memorization, whose: str, model: str, data: str, seed: int) -
     about: dict[str, Any] = {"unit": "", "pieces": "texts", "seed": seed, "model_hash": model, "data_hash": data}
     return tuple(
         Measurement(
-            name=f"samples that copy more than {run} tokens",
+            name=f"copies of over {run} tokens",
             definition=define(f"copies-of-more-than-{run}-tokens", 1, texts=whose.replace("_", "-"), tokens=SAMPLE_TOKENS),
             **share_of(sum(copy.tokens > run for copy in copies), len(copies)), **about,
         )

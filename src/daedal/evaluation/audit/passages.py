@@ -57,16 +57,14 @@ def common_length(context: int, *splits: Documents) -> int:
 
 
 def draw(documents: Documents, length: int, count: int, seed: int) -> Passages:
-    """Passages that do not overlap, at random: one of every document that has any before the second of one."""
+    """Passages that do not overlap, at random from all that fit: of a long document more than of a short one, in any split."""
     generator = np.random.default_rng(seed)
     tokens = documents.tokens
     each = tokens // length
     document = np.repeat(np.arange(len(each)), each)
     number = np.arange(len(document)) - np.repeat(np.cumsum(each) - each, each)
     shift = generator.integers(0, tokens - each * length + 1)
-    mixed = generator.permutation(len(document))
-    by_document = mixed[np.argsort(document[mixed], kind="stable")]  # of each document in a row, in a random order
-    chosen = by_document[np.lexsort((generator.random(len(document)), number))][:count]
+    chosen = generator.permutation(len(document))[:count]
     start = documents.offsets[document[chosen]] + shift[document[chosen]] + number[chosen] * length
     return at(documents, start, length)
 
