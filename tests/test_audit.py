@@ -25,7 +25,7 @@ from daedal.evaluation.audit.audit import audit
 from daedal.evaluation.audit.exposure import alternatives, bits, exposed, exposure, planted_in
 from daedal.evaluation.audit.extraction import extraction, greedy, right_before_an_error, sampled
 from daedal.evaluation.audit.membership import Side, membership
-from daedal.evaluation.audit.passages import Passages, common_length, draw
+from daedal.evaluation.audit.passages import Passages, common_length, draw, draw_alike
 from daedal.evaluation.audit.predictions import Predictions, predict
 from daedal.evaluation.audit.repeats import count_passages, repeats
 from daedal.evaluation.audit.roc import separation
@@ -65,6 +65,15 @@ def test_passages_lie_in_one_document_after_what_stands_before_them(length: int,
         stream = [DOCUMENTS.prefix, *text[first : last - 1]]  # what stands before a document is its prefix
         assert any(stream[at : at + length + 1] == row for at in range(len(stream) - length))
     assert len(found) == min(count, int((DOCUMENTS.tokens // length).sum()))
+
+
+def test_a_long_document_gives_no_more_passages_in_one_split_than_in_another() -> None:
+    many = Documents.of_texts([story(0, 200), *(story(seed, 6) for seed in range(30))], CODEC)
+    few = Documents.of_texts([story(seed, 12) for seed in range(40, 46)], CODEC)
+    for count in (5, 20, 1000):
+        one, other = draw_alike((many, few), 20, count, 0)
+        assert len(other) == min(count, int((few.tokens // 20).sum()))
+        assert np.bincount(one.document).max() <= -(-len(other) // 6) + 2
 
 
 def test_passages_do_not_overlap() -> None:

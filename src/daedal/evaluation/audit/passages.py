@@ -4,6 +4,8 @@ A passage lies in one document. It is read after the one token that stands befor
 one.
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,15 +58,41 @@ def common_length(context: int, *splits: Documents) -> int:
     )
 
 
-def draw(documents: Documents, length: int, count: int, seed: int) -> Passages:
-    """Passages that do not overlap, at random from all that fit: of a long document more than of a short one, in any split."""
+def draw_alike(splits: Sequence[Documents], length: int, count: int, seed: int) -> list[Passages]:
+    """So many passages of each split where it has them, at random and none over another.
+
+    A document gives no more of them in one split than in another: else the longest ones of the larger split, of which the other
+    has none, would tell the two apart.
+    """
+    enough = []
+    for split in splits:
+        each = split.tokens // length
+        top = int(each.max())
+        enough.append(
+            min(
+                top,
+                1
+                + bisect_left(range(1, top + 1), count, key=lambda most, each=each: int(np.minimum(each, most).sum())),
+            )
+        )
+    return [draw(split, length, count, seed, max(enough)) for split in splits]
+
+
+def draw(documents: Documents, length: int, count: int, seed: int, most: int | None = None) -> Passages:
+    """So many passages, at random and none over another.
+
+    Args:
+        most: of one document, at most.
+    """
     generator = np.random.default_rng(seed)
     tokens = documents.tokens
     each = tokens // length
     document = np.repeat(np.arange(len(each)), each)
     number = np.arange(len(document)) - np.repeat(np.cumsum(each) - each, each)
     shift = generator.integers(0, tokens - each * length + 1)
-    chosen = generator.permutation(len(document))[:count]
+    mixed = generator.permutation(len(document))
+    grouped = mixed[np.argsort(document[mixed], kind="stable")]  # as the documents come, of each in a random order
+    chosen = generator.permutation(grouped if most is None else grouped[number < most])[:count]
     start = documents.offsets[document[chosen]] + shift[document[chosen]] + number[chosen] * length
     return at(documents, start, length)
 

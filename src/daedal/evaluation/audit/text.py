@@ -12,7 +12,7 @@ from daedal.evaluation.audit.copying import copying
 from daedal.evaluation.audit.exposure import MOST, exposure, planted_in
 from daedal.evaluation.audit.extraction import extraction
 from daedal.evaluation.audit.membership import Side, membership
-from daedal.evaluation.audit.passages import Passages, common_length, draw
+from daedal.evaluation.audit.passages import Passages, common_length, draw, draw_alike
 from daedal.evaluation.audit.predictions import Predictions, predict
 from daedal.evaluation.audit.repeats import repeats
 from daedal.evaluation.evaluator import Findings, Tell, part_of
@@ -60,8 +60,8 @@ def audit_text(subject: TextSubject, dataset: Dataset, budget: float, seed: int,
 
     count = _most(PASSAGES, shares["passages"] * budget * second / (2 * length))
     sides = []
-    for documents, begin in ((train, 0.0), (held, 0.15)):
-        passages = draw(documents, length, count, seed)
+    drawn = draw_alike((train, held), length, count, seed)
+    for documents, passages, begin in zip((train, held), drawn, (0.0, 0.15), strict=True):
         said = predict(model, passages, part_of(tell, begin, begin + 0.15))
         sides.append(Side(documents, passages, said))
     members, others = sides
