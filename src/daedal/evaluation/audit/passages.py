@@ -64,18 +64,14 @@ def draw_alike(splits: Sequence[Documents], length: int, count: int, seed: int) 
     A document gives no more of them in one split than in another: else the longest ones of the larger split, of which the other
     has none, would tell the two apart.
     """
-    enough = []
-    for split in splits:
-        each = split.tokens // length
-        top = int(each.max())
-        enough.append(
-            min(
-                top,
-                1
-                + bisect_left(range(1, top + 1), count, key=lambda most, each=each: int(np.minimum(each, most).sum())),
-            )
+    each = [split.tokens // length for split in splits]
+    wanted = min(count, *(int(some.sum()) for some in each))
+    most = 1
+    for some in each:
+        most += bisect_left(
+            range(most, int(some.max()) + 1), wanted, key=lambda limit, of=some: int(np.minimum(of, limit).sum())
         )
-    return [draw(split, length, count, seed, max(enough)) for split in splits]
+    return [draw(split, length, count, seed, most) for split in splits]
 
 
 def draw(documents: Documents, length: int, count: int, seed: int, most: int | None = None) -> Passages:
