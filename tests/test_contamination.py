@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import daedal
+from daedal.data import contamination as module
 from daedal.data.contamination import contaminated
 from daedal.data.examples import ExampleDataset
 from kind_examples import WORDS, sentence
@@ -37,8 +38,35 @@ texts = st.lists(st.lists(st.sampled_from("ab c. D é".split()), max_size=20).ma
 
 
 @given(texts, texts, st.integers(2, 13))
+@settings(deadline=None)
 def test_it_is_what_a_plain_search_says(train: list[str], test: list[str], gram: int) -> None:
     assert contaminated(iter(train), test, gram).tolist() == plainly(train, test, gram)
+
+
+WILD = st.text(st.characters(exclude_categories=()), max_size=40)
+"""Any characters: words of all scripts, marks that are no letters, halves of surrogate pairs, what grows in lower case."""
+
+
+@given(st.lists(WILD, max_size=4), st.lists(WILD, max_size=4))
+@example(["İstanbul ΣΑΣ _under_score_ ﬁ x²"], ["i̇stanbul σας", "under", "score", "ﬁ", "x²", "x"])
+@settings(deadline=None)
+def test_words_of_any_script_are_those_of_a_plain_search(train: list[str], more: list[str]) -> None:
+    test = [*more, *train]
+    assert contaminated(iter(train), test, 3).tolist() == plainly(train, test, 3)
+
+
+@given(texts, texts, st.integers(2, 13), st.booleans())
+@settings(deadline=None)
+def test_where_stretches_end_changes_nothing(train: list[str], test: list[str], gram: int, other: bool) -> None:
+    train = [text.replace("ab", "abracadabra" * 3) for text in train] + ["東京" * other]
+    test = [text.replace("ab", "abracadabra" * 3) for text in test]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_CHARACTERS", 8)
+        patch.setattr(module, "_TOGETHER", 20)
+        module._powers.cache_clear()
+        found = contaminated(iter(train), test, gram).tolist()
+    module._powers.cache_clear()
+    assert found == plainly(train, test, gram)
 
 
 def test_long_texts_are_found_in_part_medium_ones_whole_and_short_ones_alone() -> None:

@@ -1,5 +1,6 @@
 """What the command line can do, as functions. They import what they need when they are called."""
 
+from daedal.api.audit import audit, audit_data, card
 from daedal.api.models import (
     build_data,
     compare,
@@ -25,7 +26,6 @@ from daedal.api.prompts import (
     show_tasks,
     tasks,
 )
-from daedal.api.audit import audit_data, card
 from daedal.api.safety import (
     check_ledger,
     find_text_mark,
@@ -38,6 +38,7 @@ from daedal.api.safety import (
 
 __all__ = [
     "ask",
+    "audit",
     "audit_data",
     "build_data",
     "card",

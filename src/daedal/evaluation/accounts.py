@@ -97,7 +97,9 @@ def risks_in(folder: Path, titles: Mapping[str, str] = RISKS) -> tuple[Risk, ...
                 {key: value for key, value in values.items() if key in Report.model_fields}, str(path)
             )
         except DaedalError:
-            found.append(Risk(name=name, title=title, of="", notes=(f"the report {name}.json in this folder cannot be read",)))
+            found.append(
+                Risk(name=name, title=title, of="", notes=(f"the report {name}.json in this folder cannot be read",))
+            )
             continue
         notes = (*(each.brief for each in report.blocks if isinstance(each, Note)), *report.missing)
         found.append(Risk(name=name, title=title, of=report.data.says, measurements=report.measurements, notes=notes))

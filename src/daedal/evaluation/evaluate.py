@@ -15,7 +15,7 @@ from daedal.errors import DaedalError
 from daedal.evaluation.accounts import accounts_of
 from daedal.evaluation.blocks import Table
 from daedal.evaluation.card import model_card
-from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, Tell
+from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, part_of
 from daedal.evaluation.page import report_page
 from daedal.evaluation.report import CARD, JSON, PAGE, Curve, Report
 from daedal.evaluation.source import Source
@@ -142,10 +142,10 @@ def evaluate(
 
     tell(0, "loading")
     generator = run if isinstance(run, Generator) else Generator.open(run)
-    folder = _run_folder(run)
+    folder = run_folder(run)
     kind = subject_class(generator.model)
     source = Source.open(data, folder)
-    subject = kind.open(generator, source, kind.options.parse(options, "evaluate"), _part(tell, 0, _OPENING))
+    subject = kind.open(generator, source, kind.options.parse(options, "evaluate"), part_of(tell, 0, _OPENING))
     chosen, missing = applicable(subject)
     if not chosen:
         why = next(iter(missing), "This model can nothing that is measured")
@@ -157,13 +157,13 @@ def evaluate(
     for evaluator, within in zip(chosen, times, strict=True):
         after = done + (1 - _OPENING) * evaluator.weight / sum(each.weight for each in chosen)
         try:
-            findings += evaluator.measure(subject, within, _part(tell, done, after))
+            findings += evaluator.measure(subject, within, part_of(tell, done, after))
         except DaedalError as error:
             if evaluator is chosen[0]:
                 raise
             findings += Findings(missing=(error.what,))
         done = after
-    sheets = {name: shown if isinstance(shown, bytes) else _png(shown) for name, shown in findings.pictures.items()}
+    sheets = {name: shown if isinstance(shown, bytes) else as_png(shown) for name, shown in findings.pictures.items()}
     blocks = tuple(block for block in findings.blocks if not isinstance(block, Table) or block.shown)
     report = Report(
         daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,
@@ -273,7 +273,8 @@ def write(report: Report, folder: Path) -> Report:
     return report.model_copy(update={"written": tuple(str(folder / name) for name in names)})
 
 
-def _png(sheet: Image.Image) -> bytes:
+def as_png(sheet: Image.Image) -> bytes:
+    """A sheet as a report has it."""
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG")
     return buffer.getvalue()
@@ -292,15 +293,10 @@ def _kept(report: Report, folder: RunFolder | None) -> Report:
         return report.model_copy(update={"unwritten": f"The report could not be written: {error}"})
 
 
-def _run_folder(run: str | Path | Generator) -> RunFolder | None:
+def run_folder(run: str | Path | Generator) -> RunFolder | None:
     """The folder of the run that is named by its path, where a training run says so."""
     named = not isinstance(run, Generator) and (Path(run) / "training" / "plan.json").is_file()
     return RunFolder(Path(run)) if named else None
-
-
-def _part(tell: Tell, begin: float, end: float) -> Tell:
-    """Tells of a part of the whole."""
-    return lambda share, doing: tell(begin + (end - begin) * share, doing)
 
 
 def plan_facts(folder: RunFolder | None) -> dict[str, Any] | None:

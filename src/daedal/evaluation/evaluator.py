@@ -23,6 +23,11 @@ Tell = Callable[[float, str], None]
 """Told what share of the work is done, and what is being done."""
 
 
+def part_of(tell: Tell, begin: float, end: float) -> Tell:
+    """Tells of a part of the whole."""
+    return lambda share, doing: tell(begin + (end - begin) * share, doing)
+
+
 class NotMeasurable(DaedalError):
     """A data folder holds too little out to measure a model with, or there is no time for it."""
 

@@ -30,21 +30,8 @@ class Writing(Evaluator[TextSubject]):
         if count < 1:
             return Findings()
         tell(0, "writing samples")
-        generator, documents, context = subject.generator, subject.documents, subject.model.config.context
-        how: dict[str, Any] = {
-            "max_tokens": SAMPLE_TOKENS, "temperature": 0.8, "top_p": 0.95, "seed": seed, "overflow": "slide",
-        }  # fmt: skip
-        if documents.answers is None:
-            beginnings = _beginnings(documents, count // 2, max(1, min(16, context // 4)), seed)
-            written = generator.generate([""] * (count - count // 2) + beginnings, **how)
-            samples = tuple(Sample(prompt=each.prompt, text=each.text) for each in written)
-        else:
-            ends, stops = generator.turn_ends
-            answers = generator.generate(_openings(documents, count, context // 2, seed), stop=stops, **how)
-            samples = tuple(
-                Sample(prompt=each.prompt, text=generator.codec.decode(takewhile(lambda id: id not in ends, each.ids)))
-                for each in answers
-            )
+        how = sampling(seed)
+        samples = written(subject, count, seed)
         tell(0.65, "looking for copies")
         says = f"The first ones drawn, not chosen: {', '.join(f'{name} {value}' for name, value in how.items())}"
         texts = Texts(title="What it writes", says=says, texts=samples)
@@ -58,6 +45,33 @@ class Writing(Evaluator[TextSubject]):
         return Findings(
             blocks=(Numbers(measurements=copies.measurements), texts.but(texts=marked), table(copies)), sampling=how
         )
+
+
+def sampling(seed: int) -> dict[str, Any]:
+    """How texts are sampled that are looked at for copies."""
+    return {
+        "max_tokens": SAMPLE_TOKENS, "temperature": 0.8, "top_p": 0.95, "seed": seed, "overflow": "slide",
+    }  # fmt: skip
+
+
+def written(subject: TextSubject, count: int, seed: int) -> tuple[Sample, ...]:
+    """What a model writes: half from nothing, half from held-out beginnings; answers, of a model of conversations."""
+    generator, documents, context, how = (
+        subject.generator,
+        subject.documents,
+        subject.model.config.context,
+        sampling(seed),
+    )
+    if documents.answers is None:
+        beginnings = _beginnings(documents, count // 2, max(1, min(16, context // 4)), seed)
+        texts = generator.generate([""] * (count - count // 2) + beginnings, **how)
+        return tuple(Sample(prompt=each.prompt, text=each.text) for each in texts)
+    ends, stops = generator.turn_ends
+    answers = generator.generate(_openings(documents, count, context // 2, seed), stop=stops, **how)
+    return tuple(
+        Sample(prompt=each.prompt, text=generator.codec.decode(takewhile(lambda id: id not in ends, each.ids)))
+        for each in answers
+    )
 
 
 def table(copies: Memorization) -> Table:

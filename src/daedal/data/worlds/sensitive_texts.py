@@ -18,8 +18,38 @@ from daedal.data import checksums
 from daedal.data.sensitive import PERSONAL, find
 
 _KINDS: tuple[str, ...] = ("key", *PERSONAL)
-_FIRST = ("jane", "omar", "li", "anna", "pedro", "aisha", "tom", "mei", "ivan", "zoe", "ravi", "lena", "marco", "sofia", "erik")
-_LAST = ("doe", "hassan", "wei", "keller", "garcia", "khan", "baker", "chen", "petrov", "martin", "patel", "vogel", "rossi")
+_FIRST = (
+    "jane",
+    "omar",
+    "li",
+    "anna",
+    "pedro",
+    "aisha",
+    "tom",
+    "mei",
+    "ivan",
+    "zoe",
+    "ravi",
+    "lena",
+    "marco",
+    "sofia",
+    "erik",
+)
+_LAST = (
+    "doe",
+    "hassan",
+    "wei",
+    "keller",
+    "garcia",
+    "khan",
+    "baker",
+    "chen",
+    "petrov",
+    "martin",
+    "patel",
+    "vogel",
+    "rossi",
+)
 _HOSTS = ["example.org", "mail.example.com", "example.co.uk", "firma.example.de", "post.example.fr", "uni.example.edu"]
 _LETTERS, _SIGNS = string.ascii_letters + string.digits, string.ascii_letters + string.digits + "+/"
 
