@@ -25,9 +25,11 @@ from daedal.api.prompts import (
     show_tasks,
     tasks,
 )
+from daedal.api.safety import bias
 
 __all__ = [
     "ask",
+    "bias",
     "build_data",
     "code_tasks",
     "compare",

@@ -42,6 +42,7 @@ _COMMANDS = {
     "chat": "Talk with a model in the terminal.",
     "serve": "Serve models to whatever speaks the OpenAI API.",
     "evaluate": "Measure a model beside its baselines or on tasks, and write the report.",
+    "bias": "Measure how a model leans: on the field's sets, on probes of our own, by groups, and in what it draws.",
     "compare": "Let two models answer the same prompts, and say which of them is preferred.",
     "merge": "Write a LoRA and its base as one model.",
     "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",
