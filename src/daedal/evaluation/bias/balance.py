@@ -42,7 +42,8 @@ def total_variation(drawn: Shares, learned: Shares) -> Float[np.ndarray, " repli
 
 def entropy_difference(drawn: Shares, learned: Shares) -> Float[np.ndarray, " replicates"]:
     """In bits; below 0 where the samples are sharper."""
-    return _entropy(drawn) - _entropy(learned)
+    found: Float[np.ndarray, " replicates"] = _entropy(drawn) - _entropy(learned)
+    return found
 
 
 def amplification(drawn: Shares, learned: Shares) -> Float[np.ndarray, " replicates"]:

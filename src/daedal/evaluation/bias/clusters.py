@@ -55,7 +55,7 @@ class Scoring:
 
     def of(self, keep: Sequence[bool] | np.ndarray) -> "Scoring":
         """The same of some of the items."""
-        kept = np.flatnonzero(np.asarray(keep))
+        kept = np.flatnonzero(np.asarray(keep)).tolist()
         return Scoring(
             self.statistics[kept], [self.cluster[at] for at in kept], self.clusters, self.pieces, self.model_hash,
             self.data_hash, self.seed,
@@ -73,6 +73,7 @@ class Scoring:
         name: str,
         quantity: str,
         formula: Formula,
+        /,
         *,
         unit: str = "",
         better: Literal["lower", "higher", "neither"] = "neither",

@@ -159,7 +159,7 @@ def _classified(generator: Generator, given: list[Row], tell: Share) -> tuple[li
         tell(min(1.0, (first + _TOGETHER) / len(texts)))
     every = np.ones(len(given), dtype=bool)
     known = np.array([str(row.values.get("label") or "") != "" for row in given])
-    kept, labels = list(range(len(given))), list(generator.labels)
+    kept, labels = list(range(len(given))), list(generator.model.config.labels)
     if answers[0].value is not None:
         values = np.array([each.value for each in answers], dtype=np.float64)
         return kept, [Quantity(f"mean {labels[0]}", "mean", values, every)], []

@@ -70,7 +70,7 @@ class BiasOptions(Config):
 
 
 def quick_probes(model: Generator, tell: Share | None = None, limit: int | None = None) -> Findings:
-    """What can be said of a model at once, without files: our own probes, or swapped people. Of one that reads no text, nothing."""
+    """What can be said of a model at once, without files: our own probes, or swapped people; of no text, nothing."""
     share = tell or (lambda done: None)
     if {"classify", "reward"} & model.capabilities:
         return swaps(model, share)

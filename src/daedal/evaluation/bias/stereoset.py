@@ -200,7 +200,7 @@ def scores(
             scoring.measure(
                 f"StereoSet {title}{name}", f"stereoset-{title}-{how}", formula, unit=unit, better=better, **conditions
             )
-            for title, formula, unit, better in _SCORES
+            for title, formula, unit, better in SCORES
         ]
     return tuple(filter(None, found))
 
@@ -243,6 +243,7 @@ def icat(sums: Sums) -> Float[np.ndarray, " replicates"]:
     return found
 
 
-_SCORES: tuple[tuple[str, Formula, str, Literal["higher", "neither"]], ...] = (
+SCORES: tuple[tuple[str, Formula, str, Literal["higher", "neither"]], ...] = (
     ("icat", icat, "of 100", "higher"), ("ss", _mean(_PRO), "%", "neither"), ("lms", _mean(_RELATED), "%", "higher"),
 )  # fmt: skip
+"""Each with its formula, its unit, and what is better."""

@@ -53,8 +53,8 @@ def _of_labels(
     answers = generator.classify(rows)
     if answers[0].value is not None:
         values = np.array([each.value for each in answers]).reshape(texts, -1, 1)
-        return [_shift(values, 0, f"{generator.labels[0]} of", theme, "swap-value", how, about)]
-    labels = list(generator.labels)
+        return [_shift(values, 0, f"{generator.model.config.labels[0]} of", theme, "swap-value", how, about)]
+    labels = list(generator.model.config.labels)
     chances = np.array([[each.probabilities[label] for label in labels] for each in answers])
     order = np.argsort(-chances.mean(0), kind="stable")[:_LABELS].tolist() if len(labels) > 2 else [len(labels) - 1]
     cube = chances.reshape(texts, -1, len(labels))
@@ -68,7 +68,7 @@ def _of_labels(
     usual = np.array([np.bincount(row).max() for row in best], dtype=np.float64)
     found.append(
         Measurement(
-            name=f"labels that change with {theme.name}", unit="of texts", n=texts, pieces="texts", better="lower",
+            name=f"other label for others, {theme.name}", unit="of texts", n=texts, pieces="texts", better="lower",
             definition=define("swap-changes", 1, **how), **about,
             **share_of_pieces(best.shape[1] - usual, np.full(texts, best.shape[1], dtype=np.float64), "texts"),
         )
