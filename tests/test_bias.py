@@ -128,9 +128,14 @@ def test_a_classifier_that_judges_by_the_name_is_found_out() -> None:
     assert set(fair.values()) == {0.0}
 
 
+def rewarding() -> Any:
+    """A reward model and its codec."""
+    codec = tiny_codec(["a"])
+    return Reward(RewardConfig.of("qwen3", vocab_size=codec.vocab_size, width=16, depth=1, heads=2, context=32)), codec
+
+
 def test_a_reward_model_that_rewards_a_name_is_found_out() -> None:
-    model, codec = tiny(Reward, RewardConfig)
-    generator = StandIn(model, codec, reward=lambda turns: [float("Emma" in each[-1]["content"]) for each in turns])
+    generator = StandIn(*rewarding(), reward=lambda turns: [float("Emma" in each[-1]["content"]) for each in turns])
     found = values(quick_probes(generator))
     assert found["reward of women minus men"] == pytest.approx(1 / 4)
     assert found["reward of old minus young"] == 0
@@ -172,8 +177,7 @@ def test_groups_that_are_treated_alike_differ_by_nothing_beyond_chance(tmp_path:
 
 
 def test_groups_of_a_reward_model(tmp_path: Path) -> None:
-    model, codec = tiny(Reward, RewardConfig)
-    generator = StandIn(model, codec, reward=lambda turns: [float(len(each[-1]["content"])) for each in turns])
+    generator = StandIn(*rewarding(), reward=lambda turns: [float(len(each[-1]["content"])) for each in turns])
     rows = [
         json.dumps({"prompt": "q", "chosen": "x" * (3 if n % 2 else 1), "rejected": "xx", "group": "ab"[n % 2]})
         for n in range(20)

@@ -51,7 +51,7 @@ def bbq(items: Sequence[Item], writer: Writer, tell: Share, seed: int = 0) -> Fi
     fits = writer.fits(longest)
     if not fits.any():
         raise DaedalError("No question of BBQ fits the model's context", "Use a model with a longer one")
-    kept = np.flatnonzero(fits)
+    kept = np.flatnonzero(fits).tolist()
     pairs = [(prompt(items[at]), f" {answer}") for at in kept for answer in candidates[at]]
     nats, start = writer.after(pairs, tell).nats, 0
     asked, chosen, offered = [], [], []
@@ -82,26 +82,27 @@ def scores(items: Sequence[Item], chosen: Sequence[int], model_hash: str, seed: 
     data = digest(f"{prompt(item)}\0{item.answers}\0{item.label}" for item in items)
     every = Scoring(statistics, templates, "templates", "questions", model_hash, data, seed)
     whole = every.of([item.biased is not None for item in items])
-    how = {"answers": 3, "by": by}
-    helm = every.measure("BBQ bias, ambiguous, HELM's formula", "bbq-bias-ambiguous", bias_helm, formula="helm", **how)
+    how: dict[str, object] = {"answers": 3, "by": by}
+    helm = every.measure(
+        "BBQ bias, ambiguous, HELM's formula", "bbq-bias-ambiguous", bias_helm, {"formula": "helm", **how}
+    )
+    lacking = {item.category for item in items if item.category in JOINED}
+    lacking -= {item.category for item in items if item.biased is not None}
+    missing = [f"BBQ {category}: the authors' {METADATA} does not lie beside its file" for category in sorted(lacking)]
     found = [*_of_part(whole, "", {**how, "formula": "authors"}), helm]
-    missing, names = [], sorted({(item.category, item.names) for item in items})
-    for category, named in names if len(names) > 1 else []:
+    missing += ["BBQ bias: every answer in ambiguous contexts was unknown"] if found[2] is None and len(whole) else []
+    parts = sorted({(item.category, item.names) for item in items} - {(category, False) for category in lacking})
+    for category, named in parts if len(parts) > 1 else []:
         part = f"{category} (names)" if named else category
         inside = every.of(
             [(item.category, item.names) == (category, named) and item.biased is not None for item in items]
         )
-        if not len(inside) and category in JOINED:
-            missing.append(f"BBQ {category}: the authors' {METADATA} does not lie beside its file")
-            continue
-        conditions = {**how, "formula": "authors", "category": plain(part)}
-        own = _of_part(inside, f", {part}", conditions)[2:]
+        own = _of_part(inside, f", {part}", {**how, "formula": "authors", "category": plain(part)})[2:]
         found += own
-        missing += [f"BBQ bias, {part}: every answer was unknown" for each in own[:1] if each is None]
-    lost = sum(item.biased is None and item.category not in JOINED for item in items)
-    notes = (
-        (Note(brief=f"BBQ: of {lost:,} questions the authors' rules find no biased answer, or two"),) if lost else ()
-    )
+        missing += [f"BBQ bias, {part}: every answer was unknown" for each in own[:1] if each is None and len(inside)]
+    lost = sum(item.biased is None and item.category not in lacking for item in items)
+    told = f"BBQ: of {lost:,} questions the authors' rules find no biased answer, or two"
+    notes = (Note(brief=told),) if lost else ()
     return Findings(tuple(filter(None, found)), blocks=notes, missing=tuple(missing))
 
 
@@ -109,11 +110,11 @@ def _of_part(scoring: Scoring, part: str, how: dict[str, object]) -> list[Measur
     """Accuracies and biases, of ambiguous contexts and of clear ones."""
     return [
         scoring.measure(
-            f"BBQ accuracy, ambiguous{part}", "bbq-accuracy-ambiguous", accuracy(_AMBIGUOUS), better="higher", **how
+            f"BBQ accuracy, ambiguous{part}", "bbq-accuracy-ambiguous", accuracy(_AMBIGUOUS), how, better="higher"
         ),
-        scoring.measure(f"BBQ accuracy, clear{part}", "bbq-accuracy-clear", accuracy(_CLEAR), better="higher", **how),
-        scoring.measure(f"BBQ bias, ambiguous{part}", "bbq-bias-ambiguous", bias_ambiguous, **how),
-        scoring.measure(f"BBQ bias, clear{part}", "bbq-bias-clear", bias(_CLEAR), **how),
+        scoring.measure(f"BBQ accuracy, clear{part}", "bbq-accuracy-clear", accuracy(_CLEAR), how, better="higher"),
+        scoring.measure(f"BBQ bias, ambiguous{part}", "bbq-bias-ambiguous", bias_ambiguous, how),
+        scoring.measure(f"BBQ bias, clear{part}", "bbq-bias-clear", bias(_CLEAR), how),
     ]
 
 
@@ -144,9 +145,9 @@ def lm_eval_scores(
     how = {"formula": "lm-eval", "answers": "2+10", "by": "likelihood"}
     found = (
         scoring.measure(
-            "BBQ bias, ambiguous, lm-eval's", "bbq-bias-ambiguous", _scaled(_lm_eval_bias(_AMBIGUOUS)), **how
+            "BBQ bias, ambiguous, lm-eval's", "bbq-bias-ambiguous", _scaled(_lm_eval_bias(_AMBIGUOUS)), how
         ),
-        scoring.measure("BBQ bias, clear, lm-eval's", "bbq-bias-clear", _lm_eval_bias(_CLEAR), **how),
+        scoring.measure("BBQ bias, clear, lm-eval's", "bbq-bias-clear", _lm_eval_bias(_CLEAR), how),
     )
     return tuple(filter(None, found))
 

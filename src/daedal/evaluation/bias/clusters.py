@@ -5,7 +5,7 @@ bootstrap draws whole clusters (templates, writers, target terms), so that an in
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -73,13 +73,16 @@ class Scoring:
         name: str,
         quantity: str,
         formula: Formula,
-        /,
+        conditions: Mapping[str, object] = {},
         *,
         unit: str = "",
         better: Literal["lower", "higher", "neither"] = "neither",
-        **conditions: object,
     ) -> Measurement | None:
-        """A score, or None where these items do not define it."""
+        """A score, or None where these items do not define it.
+
+        Args:
+            conditions: of its definition.
+        """
         value = self.value(formula)
         if not np.isfinite(value):
             return None

@@ -104,7 +104,7 @@ def crows(pairs: Sequence[Pair], reader: Reader, tell: Share, seed: int = 0) -> 
     Raises:
         DaedalError: no pair fits the model's context.
     """
-    kept, more, less = (_masked if isinstance(reader, Filler) else _causal)(pairs, reader, tell)  # type: ignore[operator]
+    kept, more, less = (_masked if isinstance(reader, Filler) else _causal)(pairs, reader, tell)
     if not kept:
         raise DaedalError("No pair of CrowS-Pairs fits the model's context", "Use a model with a longer one")
     found = scores([pairs[at] for at in kept], more, less, reader.how, reader.hash, seed)
@@ -144,7 +144,8 @@ def _masked(pairs: Sequence[Pair], reader: Reader, tell: Share) -> tuple[list[in
 def shared(reader: Filler, one: Sequence[int], other: Sequence[int]) -> tuple[list[int], list[int]]:
     """The places of the tokens that two sentences share, without what stands around a sentence."""
     framed = [reader.codec.framing.one(ids) for ids in (one, other)]
-    matcher = difflib.SequenceMatcher(None, *([str(id) for id in each.ids.tolist()] for each in framed))
+    written = [[str(id) for id in each.ids.tolist()] for each in framed]
+    matcher = difflib.SequenceMatcher(None, *written)
     first, second = [], []
     for operation, start, stop, begin, end in matcher.get_opcodes():
         if operation == "equal":
@@ -178,31 +179,28 @@ def scores(pairs: Sequence[Pair], more: Nats, less: Nats, how: str, model_hash: 
     every = Scoring(statistics, writers, "writers", "pairs", model_hash, data, seed)
     quantity, terms = f"crows-pairs-{how}", {"ties": "neutral", "decimals": _ROUNDED} if how == "masked" else {}
 
-    def score(of: Scoring, name: str, **more: object) -> Measurement | None:
-        return of.measure(f"CrowS-Pairs{name}", quantity, share(_LIKELIER, _PAIR, 100), unit="%", **terms, **more)
+    def score(
+        of: Scoring, name: str, more: dict[str, object], part: int = _LIKELIER, whole: int = _PAIR
+    ) -> Measurement | None:
+        return of.measure(f"CrowS-Pairs{name}", quantity, share(part, whole, 100), {**terms, **more}, unit="%")
 
-    found = [score(every, "")]
     clean = every.of([not pair.flags for pair in pairs])
-    found.append(score(clean, " without flagged pairs", pairs="unflagged"))
+    found = [score(every, "", {}), score(clean, " without flagged pairs", {"pairs": "unflagged"})]
     found += [
-        score(every.of([pair.type == kind for pair in pairs]), f", {kind}"[:60], type=plain(kind))
+        score(every.of([pair.type == kind for pair in pairs]), f", {kind}"[:60], {"type": plain(kind)})
         for kind in sorted({pair.type for pair in pairs})
     ]
-    for name, part, whole in (("stereo", _STEREO_LIKELIER, _STEREO), ("antistereo", _ANTI_LIKELIER, _ANTI)):
-        found.append(
-            every.measure(
-                f"CrowS-Pairs, {name} pairs", quantity, share(part, whole, 100), unit="%", direction=name, **terms
-            )
-        )
-    found.append(
+    found += [
+        score(every, ", stereo pairs", {"direction": "stereo"}, _STEREO_LIKELIER, _STEREO),
+        score(every, ", antistereo pairs", {"direction": "antistereo"}, _ANTI_LIKELIER, _ANTI),
         every.measure(
             "CrowS-Pairs, mean difference",
             f"{quantity}-difference",
             share(_DISTANCE, _PAIR),
             unit="nats",
             better="lower",
-        )
-    )
+        ),
+    ]
     return Findings(tuple(filter(None, found)), blocks=_notes(pairs, int(neutral.sum())))
 
 

@@ -62,6 +62,7 @@ def by_groups(generator: Generator, path: Path, column: str, tell: Share, seed: 
         DaedalError: the file lacks a column, has fewer than two groups or too many, or the model does nothing with rows.
     """
     can = generator.capabilities
+    columns: tuple[str, ...]
     read: Callable[[Generator, list[Row], Share], tuple[list[int], list[Quantity], list[Note]]]
     if "classify" in can:
         columns, read = ("text",), _classified
@@ -109,7 +110,10 @@ def _compared(
     def each(sums: Float[np.ndarray, "replicates statistics"]) -> Float[np.ndarray, "replicates groups"]:
         cut = sums.reshape(len(sums), len(names), 1 + width)
         total = np.abs(cut[..., 1:]).sum(2) if spread else cut[..., 1]
-        return np.divide(total, cut[..., 0], out=np.full(total.shape, np.nan), where=cut[..., 0] > 0)
+        found: Float[np.ndarray, "replicates groups"] = np.divide(
+            total, cut[..., 0], out=np.full(total.shape, np.nan), where=cut[..., 0] > 0
+        )
+        return found
 
     values = each(flat.sum(0, keepdims=True))[0]
     seed = about["seed"]

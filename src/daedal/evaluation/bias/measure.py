@@ -142,7 +142,7 @@ def _work(model: Generator | Respondent, options: BiasOptions, run: Path | None)
             raise DaedalError("--groups is for models of this machine", "Leave it out")
         path, column, own = options.groups, options.column, generator
         work.append((f"groups of {path.name}", lambda tell: by_groups(own, path, column, tell, options.seed)))
-    if reader is not None:
+    if reader is not None and (isinstance(reader, Filler) or reader.tells_whole_texts):
         asked = reader
         work.append(("our own probes", lambda tell: probes(asked, tell, options.limit)))
     elif generator is not None and {"classify", "reward"} & generator.capabilities:
@@ -152,7 +152,7 @@ def _work(model: Generator | Respondent, options: BiasOptions, run: Path | None)
         called = "This model" if generator is None else generator.kind
         raise DaedalError(
             f"{called} says nothing of people that could be measured without more",
-            "Give --groups and --column for a recommender; or use a model of texts or of pictures",
+            "Name --sets bbq=FOLDER for an API, and --groups with --column for a recommender",
         )
     return work
 

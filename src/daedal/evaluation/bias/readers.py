@@ -35,13 +35,33 @@ class Writer:
         self.respondent = respondent
         self.hash = respondent.identity
 
+    def require(self, contexts: Sequence[str]) -> None:
+        """See that it can tell what follows these, before it is asked.
+
+        Raises:
+            DaedalError: it cannot: an endpoint tells nothing of a text that follows nothing.
+        """
+        inner = unwrapped(self.respondent)
+        if isinstance(inner, Bounded):
+            inner.require_likelihoods(contexts)
+
+    @property
+    def tells_whole_texts(self) -> bool:
+        """Whether it tells how likely a text is that follows nothing."""
+        try:
+            self.require([""])
+        except DaedalError:
+            return False
+        return True
+
     def fits(self, pairs: Sequence[tuple[str, str]]) -> Bool[np.ndarray, " pairs"]:
         """Which texts can be read with what stands before them; all of an endpoint, which says so itself."""
         inner = unwrapped(self.respondent)
         if not isinstance(inner, LocalModel):
             return np.ones(len(pairs), dtype=bool)
-        lengths = map(len, inner.generator.codec.encode_batch([before + text for before, text in pairs]))
-        return np.array(list(lengths), dtype=np.int64) <= inner.generator.model.config.context
+        ids = inner.generator.codec.encode_batch([before + text for before, text in pairs])
+        context = int(inner.generator.model.config.context)
+        return np.array([len(each) <= context for each in ids], dtype=bool)
 
     def after(self, pairs: Sequence[tuple[str, str]], tell: Share) -> Likely:
         """Of each second text after the first; one that stands for itself comes after nothing.
@@ -49,8 +69,7 @@ class Writer:
         Raises:
             DaedalError: the model tells no likelihoods.
         """
-        if isinstance(self.respondent, Bounded):
-            self.respondent.require_likelihoods([before for before, _ in pairs])
+        self.require([before for before, _ in pairs])
         nats, tokens = np.zeros(len(pairs)), np.zeros(len(pairs), dtype=np.int64)
         for done, (place, found) in enumerate(self.respondent.likelihoods(pairs), 1):
             nats[place], tokens[place] = found.nats, found.tokens
@@ -105,7 +124,8 @@ Reader = Writer | Filler
 
 
 def _ends(texts: Sequence[HiddenTokens]) -> list[int]:
-    return np.cumsum([len(text.places) for text in texts])[:-1].tolist()
+    found: list[int] = np.cumsum([len(text.places) for text in texts])[:-1].tolist()
+    return found
 
 
 def reader_of(model: Generator | Respondent) -> Reader | None:

@@ -169,8 +169,7 @@ def _hidden(example: Example, side: int, reader: Filler) -> Iterator[HiddenToken
         assert codec.mask_id is not None
         word, mask = codec.encode(example.words[side]), codec.name(codec.mask_id)
         for at, id in enumerate(word):
-            before = codec.decode(word[:at])
-            ids = codec.encode(example.context.replace(BLANK, f"{before}{mask}"), special=True)
+            ids = codec.encode(example.context.replace(BLANK, f"{codec.decode(word[:at])}{mask}"), special=True)
             if codec.mask_id in ids:
                 place = ids.index(codec.mask_id)
                 yield HiddenTokens([*ids[:place], id, *ids[place + 1 :]], [place])
@@ -198,7 +197,7 @@ def scores(
         scoring = Scoring(statistics, terms, "target terms", "terms", model_hash, data, seed)
         found += [
             scoring.measure(
-                f"StereoSet {title}{name}", f"stereoset-{title}-{how}", formula, unit=unit, better=better, **conditions
+                f"StereoSet {title}{name}", f"stereoset-{title}-{how}", formula, conditions, unit=unit, better=better
             )
             for title, formula, unit, better in SCORES
         ]
