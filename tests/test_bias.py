@@ -149,9 +149,10 @@ def table(path: Path, rows: list[str]) -> Path:
 def test_groups_of_a_classifier_are_counted_by_hand(tmp_path: Path) -> None:
     rows = ["text,label,sex"]
     rows += [f"Jamal {n},good,m" for n in range(10)] + [f"Brad {n},good,m" for n in range(10)]
-    rows += [f"Emily {n},good,f" for n in range(30)] + [f"Emily {n},bad,f" for n in range(10)]
+    rows += [f"Emily {n},good,f" for n in range(30)] + [f"Emily {n},bad,f" for n in range(10)] + ["Emily,bad,"]
     found = groups.by_groups(judge_of("Jamal"), table(tmp_path / "people.csv", rows), "sex", quiet)
     got = values(found)
+    assert "1 left out" in found.blocks[-1].brief  # type: ignore[union-attr]
     assert got["chosen good, f"] == 1.0
     assert got["chosen good, m"] == 0.5
     assert got["chosen good, f minus m"] == 0.5

@@ -145,7 +145,7 @@ def shared(reader: Filler, one: Sequence[int], other: Sequence[int]) -> tuple[li
     """The places of the tokens that two sentences share, without what stands around a sentence."""
     framed = [reader.codec.framing.one(ids) for ids in (one, other)]
     written = [[str(id) for id in each.ids.tolist()] for each in framed]
-    matcher = difflib.SequenceMatcher(None, *written)
+    matcher = difflib.SequenceMatcher(None, written[0], written[1])
     first, second = [], []
     for operation, start, stop, begin, end in matcher.get_opcodes():
         if operation == "equal":

@@ -79,11 +79,14 @@ def by_groups(generator: Generator, path: Path, column: str, tell: Share, seed: 
     if len(given) < 2:
         raise DaedalError(f"{path} holds {len(given)} rows", "Give some of each group")
     kept, quantities, notes = read(generator, given, tell)
-    said = [str(given[at].of(column, str, int)).strip() for at in kept]
+    every = [str(given[at].of(column, str, int)).strip() for at in kept]
+    told = np.array([bool(each) for each in every])
+    quantities = [each._replace(values=each.values[told], counts=each.counts[told]) for each in quantities]
+    said = [each for each in every if each]
     names, group = np.unique(said, return_inverse=True)
     if not 2 <= len(names) <= MOST_GROUPS:
         raise DaedalError(
-            f"{path}: the column {column} has {len(names)} different values in {len(kept):,} rows",
+            f"{path}: the column {column} has {len(names)} different values in {len(said):,} rows",
             f"Name one that has 2 to {MOST_GROUPS}",
         )
     data = digest(f"{sorted(row.values.items(), key=str)}" for row in given)
@@ -91,7 +94,10 @@ def by_groups(generator: Generator, path: Path, column: str, tell: Share, seed: 
     found: list[Measurement] = []
     for quantity in quantities:
         found += _compared(quantity, [str(name) for name in names], group, about, plain(column))
-    notes.append(Note(brief=f"{len(kept):,} rows of {len(names)} groups; equal numbers are not yet equal treatment"))
+    left = f", {len(every) - len(said):,} left out that name none" if len(said) < len(every) else ""
+    notes.append(
+        Note(brief=f"{len(said):,} rows of {len(names)} groups{left}; equal numbers are not yet equal treatment")
+    )
     return Findings(tuple(found), blocks=tuple(notes))
 
 
