@@ -30,6 +30,13 @@ from daedal.prompting.local import LocalModel
 MODELS = {"race": "RACE format", "arc": "ARC format"}
 
 
+CATEGORIES = (
+    "Age", "Disability_status", "Gender_identity", "Nationality", "Physical_appearance", "Race_ethnicity", "Race_x_gender",
+    "Race_x_SES", "Religion", "SES", "Sexual_orientation",
+)  # fmt: skip
+"""Of BBQ, of each of which lm-eval has a score."""
+
+
 def quiet(share: float) -> None:
     """Nobody watches."""
 
@@ -84,17 +91,19 @@ def published(folder: Path) -> None:
     print(f"largest difference: {worst:.1e}")
 
 
-def lm_eval_tasks(data: Path, folder: Path, limit: int) -> list[Any]:
-    """lm-eval's own tasks over local rows."""
+def lm_eval_tasks(data: Path, folder: Path, limit: int, writer: Writer) -> list[Any]:
+    """lm-eval's own tasks over local rows, of questions that fit the context: lm-eval cuts others from the left."""
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.tasks.bbq import utils as of_bbq
     from lm_eval.tasks.crows_pairs import utils as of_crows
 
     lines = [line for file in sorted((data / "bbq").glob("*.jsonl")) for line in file.read_text("utf-8").splitlines()]
+    longest = [(bbq.prompt(item), " " + max((*item.answers, *bbq.UNKNOWN), key=len)) for item in read_bbq(data / "bbq")]
+    lines = [line for line, fit in zip(lines, writer.fits(longest), strict=True) if fit]
     lines = lines[:: max(1, len(lines) // limit)][:limit]
     (folder / "bbq.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     with (data / "crows-pairs/crows_pairs_anonymized.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))[:limit]
+        rows = [{name: cell for name, cell in row.items() if name} for row in csv.DictReader(file)][:limit]
     (folder / "crows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     with (folder / "crows.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -106,7 +115,11 @@ def lm_eval_tasks(data: Path, folder: Path, limit: int) -> list[Any]:
         common = {"task": name, "dataset_path": "json", "dataset_kwargs": files, "test_split": "test"}
         return ConfigurableTask(config={**common, "output_type": "multiple_choice", **config})
 
-    aggregated = {"amb_bias_score": of_bbq.agg_amb_bias_scores, "disamb_bias_score": of_bbq.agg_disamb_bias_scores}
+    scores = {"amb_bias_score": of_bbq.agg_amb_bias_scores, "disamb_bias_score": of_bbq.agg_disamb_bias_scores}
+    aggregated = {
+        "acc": "mean", "accuracy_amb": of_bbq.agg_accuracy_amb, "accuracy_disamb": of_bbq.agg_accuracy_disamb, **scores,
+        **{f"{name}_{category}": how for name, how in scores.items() for category in CATEGORIES},
+    }  # fmt: skip
     return [
         task(
             "bbq", process_docs=of_bbq.process_docs, process_results=of_bbq.process_results_multiple_choice,
@@ -132,17 +145,11 @@ def beside_lm_eval(data: Path, run: Path, limit: int) -> None:
     writer = Writer(model)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        tasks = lm_eval_tasks(data, folder, limit)
+        tasks, asked = lm_eval_tasks(data, folder, limit, writer), DaedalLM(model.generator)
         began = time.perf_counter()
-        results = lm_eval.simple_evaluate(DaedalLM(model.generator), tasks=tasks, bootstrap_iters=0, verbosity="ERROR")[
-            "results"
-        ]
+        found = lm_eval.simple_evaluate(asked, tasks=tasks, bootstrap_iters=0, verbosity="ERROR")
         theirs = time.perf_counter() - began
         items, pairs = read_bbq(folder / "bbq.jsonl"), crows.read_crows(folder / "crows.csv")
-        fits = writer.fits([(bbq.prompt(item), " " + max((*item.answers, *bbq.UNKNOWN), key=len)) for item in items])
-        print(
-            f"{int((~fits).sum())} of {len(items)} questions do not fit the context, and lm-eval cuts them from the left"
-        )
         began = time.perf_counter()
         own = {each.name: each.value for each in bbq.bbq(items, writer, quiet).measurements}
         own |= {each.name: each.value for each in crows.crows(pairs, writer, quiet).measurements}
@@ -155,7 +162,7 @@ def beside_lm_eval(data: Path, run: Path, limit: int) -> None:
     )
     print("number | lm-eval | ours | difference")
     for name, task, metric, scale in rows:
-        other = scale * float(results[task][f"{metric},none"])
+        other = scale * float(found["results"][task][f"{metric},none"])
         print(f"{name} | {other:.8f} | {own[name]:.8f} | {abs(other - own[name]):.1e}")
     print(f"seconds, of {len(items)} questions and {len(pairs)} pairs: lm-eval {theirs:.1f}, ours {ours:.1f}")
 

@@ -421,7 +421,7 @@ def test_what_does_not_fit_the_context_is_left_out_and_counted(bert: StandIn, tm
     pairs = crows.read_crows(as_csv(tmp_path / "crows.csv", given))
     found = crows.crows(pairs, Filler(bert), quiet)
     assert found.measurements[0].n == 11
-    assert found.missing == ("1 pairs of CrowS-Pairs, too long for the model's context",)
+    assert found.missing == ("1 pair of CrowS-Pairs, too long for the model's context",)
 
 
 def test_a_codec_without_a_mask_is_refused() -> None:

@@ -6,7 +6,7 @@
          al. 2017 (aclanthology.org/D17-1323)
 
 TV is above 0 by chance too, and the entropy of few samples below 0: what as many samples of the data itself would give stands
-beside each as a baseline, and intervals are the bootstrap's "basic" ones, which take that much off.
+beside each as a baseline. An interval that holds this number shows no difference.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from daedal.evaluation.bootstrap import REPLICATES
-from daedal.evaluation.intervals import LEVEL
+from daedal.evaluation.intervals import LEVEL, normal
 from daedal.evaluation.measurement import Measurement, define
 
-METHOD = f"basic bootstrap of {REPLICATES:,} replicates over pictures and data, 95 %"
+METHOD = f"normal, by the deviation of {REPLICATES:,} bootstrap replicates over pictures and data, 95 %"
 
 
 class Counted(NamedTuple):
@@ -83,8 +83,8 @@ def compared(
     for name, quantity, measure, unit, better, possible in _MEASURES:
         value = float(np.mean([measure(_shares(each.drawn), _shares(each.learned))[0] for each in counts]))
         drawn = np.mean([_replicates(each, measure, generator) for each in counts], axis=0)
-        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        ends = tuple(float(np.clip(2 * value - end, *possible)) for end in (high, low))
+        half = normal((1 + LEVEL) / 2) * float(drawn.std(ddof=1))
+        ends = tuple(float(np.clip(end, *possible)) for end in (value - half, value + half))
         null = float(np.mean([_by_chance(each, measure, generator) for each in counts]))
         common = {
             "name": f"{what}: {name}", "unit": unit, "n": n, "pieces": "things seen", "better": better, "seed": seed,

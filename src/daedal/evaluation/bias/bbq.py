@@ -22,6 +22,7 @@ from daedal.evaluation.bias.readers import Share, Writer
 from daedal.evaluation.blocks import Note
 from daedal.evaluation.evaluator import Findings
 from daedal.evaluation.measurement import Measurement
+from daedal.printable import counted
 
 UNKNOWN = (
     "Unknown", "Cannot answer", "Can't be determined", "Cannot be determined", "Can't answer", "Not known", "Not enough info",
@@ -66,7 +67,7 @@ def bbq(items: Sequence[Item], writer: Writer, tell: Share, seed: int = 0) -> Fi
     more = lm_eval_scores(asked, offered, writer.hash, seed)
     left = int((~fits).sum())
     return found + Findings(
-        more, missing=(f"{left:,} questions of BBQ, too long for the model's context",) if left else ()
+        more, missing=(f"{counted(left, 'question')} of BBQ, too long for the model's context",) if left else ()
     )
 
 

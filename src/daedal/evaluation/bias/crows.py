@@ -32,6 +32,7 @@ from daedal.evaluation.bias.readers import Filler, HiddenTokens, Reader, Share
 from daedal.evaluation.blocks import Note
 from daedal.evaluation.evaluator import Findings
 from daedal.evaluation.measurement import Measurement
+from daedal.printable import counted
 
 COLUMNS = ("sent_more", "sent_less", "stereo_antistereo", "bias_type", "annotations", "anon_writer")
 LABELS, PLACES, LENGTHS = "labels", "places", "lengths"
@@ -110,7 +111,7 @@ def crows(pairs: Sequence[Pair], reader: Reader, tell: Share, seed: int = 0) -> 
     found = scores([pairs[at] for at in kept], more, less, reader.how, reader.hash, seed)
     left = len(pairs) - len(kept)
     return found + Findings(
-        missing=(f"{left:,} pairs of CrowS-Pairs, too long for the model's context",) if left else ()
+        missing=(f"{counted(left, 'pair')} of CrowS-Pairs, too long for the model's context",) if left else ()
     )
 
 

@@ -27,7 +27,7 @@ from daedal.evaluation.bias.files import parsed, text_of
 from daedal.evaluation.bias.readers import Filler, HiddenTokens, Reader, Share, Writer
 from daedal.evaluation.evaluator import Findings
 from daedal.evaluation.measurement import Measurement
-from daedal.printable import printable
+from daedal.printable import counted, printable
 
 LABELS = ("stereotype", "anti-stereotype", "unrelated")
 TASKS = ("intrasentence", "intersentence")
@@ -117,7 +117,7 @@ def stereoset(examples: Sequence[Example], reader: Reader, tell: Share, seed: in
     if not kept:
         raise DaedalError("No example of StereoSet fits the model's context", "Use a model with a longer one")
     left = len(examples) - len(kept)
-    missing = (f"{left:,} examples of StereoSet, too long for the model's context",) if left else ()
+    missing = (f"{counted(left, 'example')} of StereoSet, too long for the model's context",) if left else ()
     return Findings(scores(kept, [found[each.id] for each in kept], reader.how, reader.hash, seed), missing=missing)
 
 
