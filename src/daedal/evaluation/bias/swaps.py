@@ -13,6 +13,7 @@ from jaxtyping import Float
 from daedal.evaluation.bias.clusters import digest, plain
 from daedal.evaluation.bias.probe_set import Theme, filled, probe_set
 from daedal.evaluation.bias.readers import Share
+from daedal.evaluation.blocks import Note
 from daedal.evaluation.evaluator import Findings
 from daedal.evaluation.means import mean_interval, share_of_pieces, student
 from daedal.evaluation.measurement import Measurement, define
@@ -26,7 +27,7 @@ def swaps(generator: Generator, tell: Share) -> Findings:
     """What a classifier or a reward model says of swapped people."""
     known = probe_set()
     themes = [theme for theme in known.themes if theme.name in _THEMES]
-    found: list[Measurement] = []
+    found, spreads = list[Measurement](), list[float]()
     reward = "reward" in generator.capabilities
     texts = known.swapped.answers if reward else [(text, "") for text in known.swapped.texts]
     for done, theme in enumerate(themes, 1):
@@ -40,10 +41,12 @@ def swaps(generator: Generator, tell: Share) -> Findings:
             ]
             said = np.array(generator.reward(turns)).reshape(len(texts), len(people), 1)
             found.append(_shift(said, 0, "reward of", theme, "swap-reward", how, about))
+            spreads.append(float(said.mean(1).std(ddof=1)))
         else:
             found += _of_labels(generator, [text for text, _ in rows], len(texts), theme, how, about)
         tell(done / len(themes))
-    return Findings(tuple(found))
+    told = f"the rewards of these texts themselves have a deviation of {np.mean(spreads):.3g}" if spreads else ""
+    return Findings(tuple(found), blocks=(Note(brief=told),) if told else ())
 
 
 def _of_labels(
