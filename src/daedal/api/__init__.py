@@ -1,6 +1,6 @@
 """What the command line can do, as functions. They import what they need when they are called."""
 
-from daedal.api.audit import audit, audit_data, card
+from daedal.api.audit import audit, audit_data, bias, card
 from daedal.api.models import (
     build_data,
     compare,
@@ -40,6 +40,7 @@ __all__ = [
     "ask",
     "audit",
     "audit_data",
+    "bias",
     "build_data",
     "card",
     "check_ledger",

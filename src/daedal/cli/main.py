@@ -46,6 +46,7 @@ _COMMANDS = {
     "verify": "Say who made a picture, sound, video or text, whether it is whole, and how sure that is.",
     "evaluate": "Measure a model beside its baselines or on tasks, and write the report.",
     "card": "Write the card of a model or of data: intended use, limits, measured risks, licences.",
+    "bias": "Measure how a model leans: on the field's sets, on probes of our own, by groups, and in what it draws.",
     "compare": "Let two models answer the same prompts, and say which of them is preferred.",
     "merge": "Write a LoRA and its base as one model.",
     "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",
