@@ -21,7 +21,7 @@ from daedal.models.checkpoint import save_model, save_own
 from daedal.models.classifier import Classifier
 from daedal.models.embedder import Embedder
 from daedal.models.tagger import Tagger
-from daedal.serving.moderation_categories import CATEGORIES
+from daedal.safety.moderation.categories import CATEGORIES
 from tiny_models import tiny_codec, tiny_encoder, tiny_translator
 
 TEXTS = ["the cat sat on the mat", "a dog", "on the log, and the dog sat there"]

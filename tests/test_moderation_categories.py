@@ -9,7 +9,7 @@ from command_line import daedal
 from daedal.errors import DaedalError
 from daedal.models.checkpoint import save_model
 from daedal.models.classifier import Classifier
-from daedal.serving.moderation_categories import CATEGORIES, ModerationCategories, labels_of
+from daedal.safety.moderation.categories import CATEGORIES, ModerationCategories, labels_of
 from daedal.serving.settings import Settings
 from tiny_models import tiny_codec, tiny_encoder, tiny_gpt
 

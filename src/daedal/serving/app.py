@@ -15,6 +15,7 @@ from daedal.serving.access import Guard, is_loopback
 from daedal.serving.addressing import Addressing
 from daedal.serving.envelope import Answers, Envelope
 from daedal.serving.keys import KeyFile
+from daedal.serving.moderation import Moderation
 from daedal.serving.settings import Settings
 from daedal.serving.store import Store
 from daedal.serving.supervisor import Command, Models
@@ -52,6 +53,7 @@ class Application:
         self.store = Store(settings.data, settings.quota)
         self.jobs = VideoJobs(self.models, self.store.videos)
         self.metrics = self.models.metrics
+        self.moderation = Moderation(settings, self.models, self.metrics)
         self.starlette = _Routes(
             routes=[
                 *health.routes,
@@ -70,6 +72,7 @@ class Application:
             ("store", self.store),
             ("jobs", self.jobs),
             ("metrics", self.metrics),
+            ("moderation", self.moderation),
         ):
             setattr(self.starlette.state, name, part)
         self.starlette.router.redirect_slashes = False
