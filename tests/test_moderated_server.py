@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 

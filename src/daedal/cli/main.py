@@ -43,6 +43,7 @@ _COMMANDS = {
     "serve": "Serve models to whatever speaks the OpenAI API.",
     "evaluate": "Measure a model beside its baselines or on tasks, and write the report.",
     "compare": "Let two models answer the same prompts, and say which of them is preferred.",
+    "moderate": "Say which texts moderation flags, or measure what it refuses that it need not.",
     "merge": "Write a LoRA and its base as one model.",
     "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",
 }

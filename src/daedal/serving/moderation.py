@@ -27,6 +27,8 @@ _OF_PICTURES = "moderation_blocked"
 """The same where OpenAI has another word for it: of pictures, sounds and clips."""
 _KEPT = 4096
 """Texts whose verdict is remembered: a conversation comes again with each of its turns."""
+_LONGEST = 200_000
+"""Characters of a text that the classifier reads, piece by piece."""
 _AT_ONCE = 10_000
 """Characters that rules read in the server's own thread."""
 
@@ -67,15 +69,18 @@ class Moderation:
         except DaedalError as error:  # of a model of the hub, whose labels nobody knew when the server started
             raise ApiError(503, str(error), code="model_load_failed") from None
 
-    async def scores(self, texts: Sequence[str], asker: str) -> list[dict[str, float]]:
+    async def scores(self, texts: Sequence[str], asker: str, param: str = "input") -> list[dict[str, float]]:
         """What the classifier says of each text, by category; nothing without one.
 
         Raises:
-            ApiError: it cannot be asked: then nothing was judged, and nothing is let through.
+            ApiError: it cannot be asked, or a text is too long: then nothing was judged, and nothing is let through.
         """
         model, categories = await self.categories()
         if model is None or categories is None:
             return [{} for _ in texts]
+        if any(len(text) > _LONGEST for text in texts):
+            said = f"A text has more than {_LONGEST:,} characters, which is more than the moderation model reads"
+            raise ApiError(400, said, param=param, code="context_length_exceeded")
         cut = [pieces(text) for text in texts]
         flat = [{"text": piece} for some in cut for piece in some]
         began = time.perf_counter()
@@ -84,13 +89,13 @@ class Moderation:
         none = dict.fromkeys(categories.known, 0.0)
         return [worst([none, *(categories.known_scores(next(found)["probs"]) for _ in some)]) for some in cut]
 
-    async def judge(self, texts: Sequence[str], asker: str) -> list[Verdict]:
+    async def judge(self, texts: Sequence[str], asker: str, param: str = "input") -> list[Verdict]:
         """The verdict on each text.
 
         Raises:
             ApiError: as `scores`.
         """
-        scores = await self.scores(texts, asker)
+        scores = await self.scores(texts, asker, param)
         rules, made = self.rules, list[Verdict]()
         for text, score in zip(texts, scores, strict=True):
             if rules is None:
@@ -115,7 +120,8 @@ class Moderation:
         asked = {hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(): text for text in texts if text}
         known = {key: self._known[key] for key in asked if key in self._known}
         new = [key for key in asked if key not in known]
-        verdicts = await self.judge([asked[key] for key in new], asker) if new else []
+        param = model.fields.get(param, param)
+        verdicts = await self.judge([asked[key] for key in new], asker, param) if new else []
         known |= {key: verdict.category for key, verdict in zip(new, verdicts, strict=True)}
         for key, found in known.items():
             self._known[key] = found
@@ -126,7 +132,7 @@ class Moderation:
         if category is not None:
             self.metrics.refusals.labels(model.name, "input", category).inc()
             said = f"Moderation refuses what is asked: {category}"
-            raise ApiError(400, said, param=model.fields.get(param, param), code=code)
+            raise ApiError(400, said, param=param, code=code)
 
 
 def moderation(request: HTTPConnection) -> Moderation:

@@ -13,6 +13,8 @@
 - what stands within a phrase of `allow` does not count
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -117,6 +119,8 @@ class Rules:
                 for phrase in phrases:
                     self._add(_of_phrase(phrase), category)
         self.patterns = [(name, _pattern(each)) for name, rules in categories.items() for each in rules.patterns]
+        told = {name: rules.model_dump() for name, rules in categories.items()}
+        self.fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         self.count = sum(len(rules.words) + len(rules.patterns) for rules in categories.values())
 
     @classmethod
