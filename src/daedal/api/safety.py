@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from daedal.errors import DaedalError
 
 if TYPE_CHECKING:
+    from daedal.evaluation.detector.detector import Detector, DetectorFinding
     from daedal.evaluation.moderation.over_refusal import Judge
     from daedal.evaluation.report import Report
     from daedal.safety.moderation.verdict import Verdict
@@ -108,3 +109,54 @@ def _judge(
     hashes.append(generator.fingerprint)
     whole = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     return Judge(Moderator(read, probabilities, categories, threshold), " and ".join(says), whole)
+
+
+def calibrate_detector(
+    run: str | Path,
+    human: str | Path | Sequence[str],
+    out: str | Path,
+    *,
+    performer: str | Path | None = None,
+    progress: Callable[[str, float, float | None], None] | None = None,
+) -> "Detector":
+    """A detector of generated text, calibrated on human text and kept in a folder; see `daedal.evaluation.detector.detector`.
+
+    Args:
+        human: texts; or a data folder, whose held-out documents are taken.
+        performer: another model of the same tokenizer.
+
+    Raises:
+        DaedalError: a model writes no text, there is too little human text, or the folder cannot be written.
+    """
+    from daedal.evaluation.detector.detector import FILE, Detector
+    from daedal.files import require_place
+
+    require_place(Path(out) / FILE)
+    texts = _held_out(Path(human)) if isinstance(human, str | Path) else human
+    detector = Detector.calibrate(run, texts, performer, progress)
+    detector.save(out)
+    return detector
+
+
+def detect(
+    detector: str | Path,
+    texts: str | Sequence[str],
+    progress: Callable[[int, int], None] | None = None,
+) -> "list[DetectorFinding]":
+    """What a detector says of each text.
+
+    Raises:
+        DaedalError: there is no detector, or a model that it needs has changed.
+    """
+    from daedal.evaluation.detector.detector import Detector
+
+    return Detector.load(detector).judge_all([texts] if isinstance(texts, str) else texts, progress)
+
+
+def _held_out(folder: Path) -> list[str]:
+    """The documents of a data folder of text that no model has learned."""
+    from daedal.data.shards import Dataset
+
+    data = Dataset.open(folder)
+    splits = [data.split(name) for name in ("validation", "test") if name in data.manifest.splits]
+    return [split.text(number) for split in splits for number in range(split.documents)]

@@ -18,6 +18,7 @@ _GROUPS = {
     "align": "Align a model with what people prefer: by preferences, or by a reward for its answers.",
     "prompt": "Test prompts, and search for better ones.",
     "keys": "Make and revoke the keys of a server.",
+    "detector": "Calibrate a detector of generated text on human text, and ask it.",
     "bench": "Measure how fast a model answers on this machine.",
     "tasks": "List the tasks that a model can be asked, and show what they ask.",
 }

@@ -1,0 +1,1 @@
+"""Whether a text was written by a model: a likelihood-ratio score by our own models, and a p-value that human text holds."""
