@@ -18,7 +18,29 @@ from daedal.inference.generator import Generator
 from daedal.models.checkpoint import save_model
 from tiny_models import tiny_gpt
 
-WORDS = "the cat sat on a mat and dog ran to its log while fish swam in blue sea under high sun".split()
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "dog",
+    "ran",
+    "to",
+    "its",
+    "log",
+    "while",
+    "fish",
+    "swam",
+    "in",
+    "blue",
+    "sea",
+    "under",
+    "high",
+    "sun",
+]
 
 
 def human(count: int, words: int, seed: int) -> list[str]:

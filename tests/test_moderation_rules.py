@@ -1,4 +1,4 @@
-"""Rules of moderation find words however they are disguised, find the same in a text that grows, and leave other texts alone."""
+"""Rules of moderation find words however they are disguised, the same in a text that grows, and leave other texts alone."""
 
 from pathlib import Path
 
@@ -23,11 +23,14 @@ RULES = Rules(
 )
 DISGUISED = [
     "kill", "KILL!", "k1ll", "kiLL3d kill", "k.i.l.l him", "k i l l", "ki\u200bll", "k\u00adill", "k\u0456ll you", "\u212aill",
-    "k\u0336i\u0336l\u0336l", "ｋｉｌｌ", "𝐤𝐢𝐥𝐥", "🅺🅸🅻🅻", "\\u006bill", "pipe  bomb", "pipe-bomb", "pipe\nbomb", "pıpe bömb",
-    "beheading", "cafe\u0301 raid", "CAFE RAID", "how to quickly stab", "HOW DO I STAB", "мат", "MАТ", "kill a processor", "a\x08 k\x08ill",
+    "k\u0336i\u0336l\u0336l",
+    "ｋｉｌｌ", "𝐤𝐢𝐥𝐥", "🅺🅸🅻🅻", "\\u006bill", "pipe  bomb", "pipe-bomb", "pipe\nbomb", "pıpe bömb",
+    "beheading", "cafe\u0301 raid", "CAFE RAID", "how to quickly stab", "HOW DO I STAB",
+    "мат", "MАТ", "kill a processor", "a\x08 k\x08ill",
 ]  # fmt: skip
 HARMLESS = [
-    "", "skill", "killer whales", "a pipe, then a bomb? no: a pipe and a bomb", "please kill the process", "KILL A PROCESS", "stab",
+    "", "skill", "killer whales", "a pipe, then a bomb? no: a pipe and a bomb", "please kill the process", "KILL A PROCESS",
+    "stab",
     "how to stabilise", "pipe" + " " * 40 + "bomb", "be headed", "a b c", "mat",
 ]  # fmt: skip
 alphabet = st.sampled_from(

@@ -35,7 +35,7 @@ def calibrate(
     field
         The name of the texts in JSON Lines, or of their column in CSV and TSV.
     performer
-        A second model of the same tokenizer: then the two are compared (Binoculars), else the one model is asked (Fast-DetectGPT).
+        A second model of the same tokenizer: then the two are compared (Binoculars), else the one is asked (Fast-DetectGPT).
     """
     from daedal import api
     from daedal.api.safety import calibrate_detector

@@ -29,8 +29,8 @@ def moderate(
     out: Path | None = None,
     json: Switch = False,
 ) -> None:
-    """Say which texts moderation flags, and why; or, of a run, how many harmless prompts it refuses, and how many of the model's
-    texts it flags.
+    """Say which texts moderation flags, and why; or, of a run, how many harmless prompts it refuses, and how many of
+    the model's texts it flags.
 
     Parameters
     ----------

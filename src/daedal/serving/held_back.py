@@ -1,9 +1,9 @@
 """Texts are held back until they were judged, and go on as they came: the same events, a little later.
 
-- rules let through at once what cannot become something that they forbid: what they hold is a phrase that has begun, and the last
-  64 characters where there are patterns
-- a classifier reads a window when so many tokens wait, or the first of them for so long; the model goes on writing meanwhile. It
-  sees what stands before the window too
+- rules let through at once what cannot become something that they forbid: what they hold is a phrase that has begun, and the
+  last 64 characters where there are patterns
+- a classifier reads a window when so many tokens wait, or the first of them for so long; the model goes on writing meanwhile.
+  It sees what stands before the window too
 - so a token waits at most for the delay and two judgements. A text that is flagged ends there: what was let through stays, and
   nothing of what was held back is told
 """

@@ -1,8 +1,8 @@
 """A detector of generated text whose false-positive rate human text of one's own holds: conformal calibration.
 
-- the score of a text (`scores`) is set beside those of human texts cut to as many tokens: p = (1 + how many of them score at least
-  as high) / (1 + how many there are). Whatever the score is worth, a human text of the same kind has p <= a in at most a of all
-  cases (Vovk, Gammerman and Shafer 2005): that rests on nothing but that it is exchangeable with those
+- the score of a text (`scores`) is set beside those of human texts cut to as many tokens: p = (1 + how many of them score at
+  least as high) / (1 + how many there are). Whatever the score is worth, a human text of the same kind has p <= a in at most a
+  of all cases (Vovk, Gammerman and Shafer 2005): that rests on nothing but that it is exchangeable with those
 - a text is read from its beginning, up to the longest of the calibrated lengths that it has: 32, 64, 128, ... tokens
 - what it tells of, is human text of this kind. Text of another kind, of another language or of a learner may look more like a
   model's than that: for it the rate does not hold

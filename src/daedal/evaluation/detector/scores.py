@@ -1,12 +1,12 @@
 """The scores that tell generated text from human text by models that read it; higher is more as a model writes.
 
-- curvature (Fast-DetectGPT, Bao et al. 2024, arXiv:2310.05130), by one model p, in its exact form: what a text's tokens are likelier
-  than tokens of the model's own drawing, in standard deviations,
+- curvature (Fast-DetectGPT, Bao et al. 2024, arXiv:2310.05130), by one model p, in its exact form: what a text's tokens are
+  likelier than tokens of the model's own drawing, in standard deviations,
 
       sum_t (log p(x_t) - E_p log p) / sqrt(sum_t Var_p log p)
 
-- binoculars (Hans et al. 2024, arXiv:2401.12070), by an observer q and a performer p of one tokenizer: the cross-entropy of p under
-  q beside the surprise of p at the text,
+- binoculars (Hans et al. 2024, arXiv:2401.12070), by an observer q and a performer p of one tokenizer: the cross-entropy of p
+  under q beside the surprise of p at the text,
 
       - sum_t -log p(x_t) / sum_t -E_q log p
 
