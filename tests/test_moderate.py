@@ -59,6 +59,8 @@ def test_a_language_model_and_a_classifier_are_measured(folder: Path, tmp_path: 
     ("arguments", "said"),
     [
         (("moderate",), "There is no text"),
+        (("moderate", "runs/gpt"), "runs/gpt is no run folder"),
+        (("moderate", "{runs}"), "is no run folder"),
         (("moderate", "a", "--rules", "none.yaml"), "none.yaml cannot be read"),
         (("moderate", "a", "--threshold", "2"), "The threshold is 2"),
         (("moderate", "a", "--map", "x"), "'x' maps no label"),

@@ -1,5 +1,6 @@
 """`daedal moderate`: which texts moderation flags, and what it refuses that it need not."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,7 +69,7 @@ def moderate(
         "threshold": threshold,
     }
     given = run_or_text or []
-    if len(given) == 1 and file is None and (Path(given[0]) / "config.json").is_file():
+    if len(given) == 1 and file is None and _is_run(given[0]):
         from daedal.evaluation.terminal import render
 
         if samples < 1:
@@ -87,6 +88,21 @@ def moderate(
         return
     for text, verdict in zip(texts, verdicts, strict=True):
         console.show(_line(verdict) + (f"  {' '.join(text.split())}" if len(texts) > 1 else ""))
+
+
+def _is_run(text: str) -> bool:
+    """Whether a run is meant, and not a text.
+
+    Raises:
+        DaedalError: it looks like a path, and no run is there: a text that was not meant would pass.
+    """
+    if os.path.isfile(os.path.join(text, "config.json")):
+        return True
+    if os.path.isdir(text) or ("/" in text and not any(map(str.isspace, text))):
+        raise DaedalError(
+            f"{text} is no run folder", "Name one, or put a text that looks like a path into a file: --file"
+        )
+    return False
 
 
 def _line(verdict: "Verdict") -> str:

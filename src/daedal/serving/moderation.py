@@ -27,8 +27,8 @@ _OF_PICTURES = "moderation_blocked"
 """The same where OpenAI has another word for it: of pictures, sounds and clips."""
 _KEPT = 4096
 """Texts whose verdict is remembered: a conversation comes again with each of its turns."""
-_LONGEST = 200_000
-"""Characters of a text that the classifier reads, piece by piece."""
+_MOST, _LONGEST = 1_000_000, 200_000
+"""Characters of a text that rules read, and that the classifier reads, piece by piece."""
 _AT_ONCE = 10_000
 """Characters that rules read in the server's own thread."""
 
@@ -95,6 +95,10 @@ class Moderation:
         Raises:
             ApiError: as `scores`.
         """
+        if any(len(text) > _MOST for text in texts):
+            raise ApiError(
+                400, f"A text has more than {_MOST:,} characters", param=param, code="context_length_exceeded"
+            )
         scores = await self.scores(texts, asker, param)
         rules, made = self.rules, list[Verdict]()
         for text, score in zip(texts, scores, strict=True):
