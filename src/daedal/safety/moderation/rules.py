@@ -16,7 +16,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -119,6 +119,7 @@ class Rules:
                 for phrase in phrases:
                     self._add(_of_phrase(phrase), category)
         self.patterns = [(name, _pattern(each)) for name, rules in categories.items() for each in rules.patterns]
+        self._all = _together([each for rules in categories.values() for each in rules.patterns])
         told = {name: rules.model_dump() for name, rules in categories.items()}
         self.fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         self.count = sum(len(rules.words) + len(rules.patterns) for rules in categories.values())
@@ -182,6 +183,13 @@ class Rules:
                 for end in range(1, min(len(spelling), _LONGEST) + 1):
                     yield from self._openings.get(spelling[:end], ())
 
+    def fits(self, text: str, start: int) -> Iterator[tuple[str, int, int]]:
+        """Where patterns fit from a place on: category, and where. Mostly none does, which one search for all of them says."""
+        if self.patterns and (self._all is None or self._all.search(text, start) is not None):
+            for category, pattern in self.patterns:
+                for match in pattern.finditer(text, start):
+                    yield category, *match.span()
+
     def begun(self, words: list[_Word], length: int) -> int:
         """Where the first phrase begins that what follows may complete; the end where there is none.
 
@@ -237,13 +245,11 @@ class RuleStream:
             if words and (words[-1].end == length or words[-1].spelled) and length - words[-1].begin <= _LONGEST:
                 words = words[:-1]  # it may go on
         found = [one for one in self._rules.phrases(words) if one[2] > settled]
-        for category, pattern in self._rules.patterns:
-            for match in pattern.finditer(known, max(0, settled - _REACH)):
-                begin, end = match.span()
-                if end == length and not final and begin > length - _REACH:
-                    undecided = min(undecided, begin)  # the next character decides
-                elif end > max(begin, settled):
-                    found.append((category, begin, end))
+        for category, begin, end in self._rules.fits(known, max(0, settled - _REACH)):
+            if end == length and not final and begin > length - _REACH:
+                undecided = min(undecided, begin)  # the next character decides
+            elif end > max(begin, settled):
+                found.append((category, begin, end))
         allowed = [(begin, end) for category, begin, end in found if category is None]
         certain = {
             RuleMatch(category, self._place(told, begin), self._place(told, end))
@@ -252,8 +258,11 @@ class RuleStream:
             and begin < undecided
             and not any(first <= begin and end <= after for first, after in allowed)
         }
-        hold = min(undecided, length - _REACH) if self._rules.patterns and not final else undecided
-        self._settle(told.origin[max(0, hold - settled)])
+        if final:
+            self._settled += len(self._rest)
+        else:
+            hold = min(undecided, length - _REACH) if self._rules.patterns else undecided
+            self._settle(told.origin[max(0, hold - settled)])
         return sorted(certain, key=lambda one: one[1:]), self._settled
 
     def _settle(self, cut: int) -> None:
@@ -325,6 +334,24 @@ def _fits(wanted: str, word: _Word) -> bool:
     return wanted in word.spellings
 
 
+def _compiled(text: str) -> Any:
+    import re2
+
+    options = re2.Options()
+    options.case_sensitive, options.log_errors = False, False
+    return re2.compile(text, options)
+
+
+def _together(patterns: list[str]) -> Any:
+    """What fits where any of some patterns does; None where they are too many for one."""
+    import re2
+
+    try:
+        return _compiled("|".join(f"(?:{each})" for each in patterns)) if patterns else None
+    except re2.error:
+        return None
+
+
 def _pattern(text: str) -> Any:
     """
     Raises:
@@ -332,18 +359,11 @@ def _pattern(text: str) -> Any:
     """
     import re2
 
-    options = re2.Options()
-    options.case_sensitive, options.log_errors = False, False
     try:
-        pattern = re2.compile(text, options)
+        pattern = _compiled(text)
     except re2.error as error:
         told = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else error
         raise ValueError(f"{text!r} is no pattern of RE2: {told}") from None
     if pattern.search("") is not None:
         raise ValueError(f"{text!r} is found in every text: it fits nothing at all")
     return pattern
-
-
-def matched(text: str, matches: Iterable[RuleMatch]) -> list[str]:
-    """What was found, as it stands in the text."""
-    return [text[max(0, each.begin) : each.end] for each in matches]
