@@ -21,8 +21,8 @@ _OFFICIAL = ("omni-moderation", "text-moderation")
 
 
 async def moderations(request: Request) -> Response:
-    """Whether texts are of the categories of OpenAI's moderation, or of those of the rules, by what `serve` was told to moderate by;
-    404 where nothing moderates.
+    """Whether texts are of the categories of OpenAI's moderation, or of those of the rules, by what `serve` was told to
+    moderate by; 404 where nothing moderates.
 
     Raises:
         ApiError: no model here moderates, or not the one that is named.
