@@ -314,7 +314,7 @@ def _words(text: str, whole: bool) -> list[_Word]:
 
 
 def _word(text: str, begin: int, end: int, spelled: bool = False) -> _Word:
-    spellings = (text,)
+    spellings: tuple[str, ...] = (text,)
     if not (text.isalpha() or text.isdigit()):
         spellings = tuple(dict.fromkeys((text, *(text.translate(digits) for digits in _DIGITS))))
     return _Word(spellings, begin, end, spelled)
