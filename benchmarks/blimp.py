@@ -1,8 +1,8 @@
 """What a GPT of an hour knows of grammar: BLiMP's 67 paradigms of minimal pairs, after training on small open texts.
 
-    python benchmarks/blimp.py DATA [--budget 60m] [--threads 1] [--vocabulary 4096] [--out runs/blimp] [train gpt options as name=value ...]
+    python benchmarks/blimp.py DATA [--budget 60m] [--threads 1] [--vocabulary 4096] [--out runs/blimp] [OPTION=VALUE ...]
 
-DATA is a folder with the sets that `TEXTS` names, each in its authors' files. All are brought to sentences as people write
+An OPTION is one of `daedal train gpt`, such as width=192. DATA is a folder with the sets that `TEXTS` names, each in its authors' files. All are brought to sentences as people write
 them (WikiText's and the Stanford sentiment sets' spaces before punctuation are taken back), one a document, since BLiMP asks
 for single sentences; the build drops copies. The model is trained for the budget, and told are its accuracy on all pairs and
 on each field of linguistics, with intervals, beside the published 5-gram (0.612) and LSTM (0.698) of Warstadt et al. 2020,

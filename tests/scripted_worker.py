@@ -12,7 +12,8 @@ The last line of the prompt is the script:
     crash TEXT          TEXT, and then the worker breaks down
     slow TEXT           TEXT, a tenth of a second between tokens
 
-Anything else is answered with "ok". `\\n` in a script is a line break. Tokens are words with the space before them, or bytes.
+Anything else is answered with "ok". `\\n` in a script is a line break, and `\\-` is nothing. Tokens are words with the space
+before them, or bytes.
 """
 
 import base64
@@ -118,7 +119,7 @@ def generated(command: dict[str, Any], cancelled: set[int]) -> Iterator[dict[str
     ids = ids_of(text)
     script = re.sub(r"^\w+: ", "", text.rpartition("\n")[2])
     verb, _, said = script.partition(" ")
-    said = said.replace("\\n", "\n")
+    said = said.replace("\\n", "\n").replace("\\-", "")
     if script == "too long" or len(ids) >= INFO["context"]:
         message = f"This model's maximum context length is {INFO['context']} tokens, and the prompt has {len(ids)}"
         yield {"event": "error", "status": 400, "message": message, "param": None, "code": "context_length_exceeded"}

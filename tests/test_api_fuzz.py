@@ -148,7 +148,9 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     marks = tiny_codec(TEXTS * 4)
     save_model(tiny_encoder(Classifier, marks, labels=("hate", "relevant")), folder / "judge", codec=marks)
     models = {name: str(folder / name) for name in ("tiny", "flow", "judge")}
-    application = api_server.application(folder / "data", models=models, aliases={}, moderation="judge")
+    application = api_server.application(
+        folder / "data", models=models, aliases={}, moderation="judge", moderation_threshold=1.0
+    )
     with api_server.running(application) as url, httpx.Client(base_url=url, timeout=30) as client:
         yield Attacked(url, client, application, write(client))
 

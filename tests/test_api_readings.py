@@ -21,7 +21,7 @@ from daedal.models.checkpoint import save_model, save_own
 from daedal.models.classifier import Classifier
 from daedal.models.embedder import Embedder
 from daedal.models.tagger import Tagger
-from daedal.serving.moderation_categories import CATEGORIES
+from daedal.safety.moderation.categories import CATEGORIES
 from tiny_models import tiny_codec, tiny_encoder, tiny_translator
 
 TEXTS = ["the cat sat on the mat", "a dog", "on the log, and the dog sat there"]
@@ -62,6 +62,20 @@ def url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 @pytest.fixture(scope="module")
 def client(url: str) -> OpenAI:
     return OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def unjudged(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of a translator, which moderates nothing."""
+    with serve(
+        tmp_path_factory.mktemp("unjudged"), models={"de": str(folder / "de")}, aliases={"translate": "de"}
+    ) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def translators(unjudged: str) -> OpenAI:
+    return OpenAI(base_url=f"{unjudged}/v1", api_key="none", max_retries=0)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +170,8 @@ def test_what_cannot_be_moderated_is_refused(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="moderation model here is 'judge'"):
         client.moderations.create(input="x", model="vectors")
     with pytest.raises(openai.BadRequestError) as refused:
-        client.moderations.create(input="the cat " * 20_000)
+        client.moderations.create(input="the cat " * 40_000)
+    assert client.moderations.create(input="the cat " * 2_000).results[0].category_scores.hate > 0
     assert (refused.value.param, refused.value.code) == ("input", "context_length_exceeded")
 
 
@@ -170,36 +185,36 @@ def test_without_a_moderation_model_nothing_is_judged(scripted: httpx.Client) ->
 
 
 def test_a_translator_answers_with_the_translation_of_what_was_said_last(
-    client: OpenAI, url: str, folder: Path
+    translators: OpenAI, unjudged: str, folder: Path
 ) -> None:
     said = "\n".join(TEXTS)
     (known,) = Generator.open(folder / "de").translate(said)
     talk: Any = [{"role": "system", "content": "Be brief"}, {"role": "user", "content": said}]
-    made = client.chat.completions.create(model="translate", messages=talk)
+    made = translators.chat.completions.create(model="translate", messages=talk)
     assert made.choices[0].message.content == known.text
     assert made.choices[0].finish_reason == ("length" if known.cut else "stop")
     assert made.usage is not None
     assert (made.usage.completion_tokens, made.usage.prompt_tokens > 10) == (known.tokens, True)
-    stream = client.chat.completions.create(
+    stream = translators.chat.completions.create(
         model="de", messages=talk, stream=True, temperature=0, stream_options={"include_usage": True}
     )
     chunks = list(stream)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == known.text
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == known.tokens
-    assert client.completions.create(model="de", prompt=TEXTS[:2], max_tokens=50).choices[1].text
-    assert client.responses.create(model="de", input=said, store=False).output_text == known.text
-    message = ask(url, "/v1/messages", model="de", messages=talk[1:], max_tokens=500, system="Be brief")
+    assert translators.completions.create(model="de", prompt=TEXTS[:2], max_tokens=50).choices[1].text
+    assert translators.responses.create(model="de", input=said, store=False).output_text == known.text
+    message = ask(unjudged, "/v1/messages", model="de", messages=talk[1:], max_tokens=500, system="Be brief")
     assert message["content"][0]["text"] == known.text
-    counted = ask(url, "/v1/messages/count_tokens", model="de", messages=talk[1:])
+    counted = ask(unjudged, "/v1/messages/count_tokens", model="de", messages=talk[1:])
     assert counted["input_tokens"] > 10
 
 
-def test_a_translation_that_is_drawn_can_be_drawn_again(client: OpenAI) -> None:
+def test_a_translation_that_is_drawn_can_be_drawn_again(translators: OpenAI) -> None:
     talk: Any = [{"role": "user", "content": TEXTS[0]}]
 
     def drawn(**options: Any) -> list[str | None]:
-        made = client.chat.completions.create(model="de", messages=talk, temperature=1.2, max_tokens=12, **options)
+        made = translators.chat.completions.create(model="de", messages=talk, temperature=1.2, max_tokens=12, **options)
         return [choice.message.content for choice in made.choices]
 
     assert drawn(seed=3, n=3) == drawn(seed=3, n=3)
@@ -218,9 +233,9 @@ def test_a_translation_that_is_drawn_can_be_drawn_again(client: OpenAI) -> None:
         ({"messages": [{"role": "system", "content": "x"}]}, "messages"),
     ],
 )
-def test_what_only_language_models_do_is_refused_of_a_translator(client: OpenAI, fields: Any, param: str) -> None:
+def test_what_only_language_models_do_is_refused_of_a_translator(translators: OpenAI, fields: Any, param: str) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        client.chat.completions.create(**{"model": "de", "messages": [{"role": "user", "content": "x"}], **fields})
+        translators.chat.completions.create(**{"model": "de", "messages": [{"role": "user", "content": "x"}], **fields})
     assert refused.value.param == param
 
 

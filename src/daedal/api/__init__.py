@@ -15,6 +15,7 @@ from daedal.api.models import (
     train,
     use_fastest_threads,
 )
+from daedal.api.moderation import calibrate_detector, detect, measure_moderation, moderate
 from daedal.api.prompts import (
     ask,
     code_tasks,
@@ -42,11 +43,13 @@ __all__ = [
     "audit_data",
     "bias",
     "build_data",
+    "calibrate_detector",
     "card",
     "check_ledger",
     "code_tasks",
     "compare",
     "complete",
+    "detect",
     "distil",
     "evaluate",
     "evaluate_tasks",
@@ -55,7 +58,9 @@ __all__ = [
     "judge",
     "load",
     "make_plan",
+    "measure_moderation",
     "merge",
+    "moderate",
     "new_watermark_key",
     "of_pictures",
     "prompt_search",

@@ -19,6 +19,7 @@ _GROUPS = {
     "prompt": "Test prompts, and search for better ones.",
     "keys": "Make and revoke the keys of a server, and those of watermarks.",
     "ledger": "Check the ledger of what was made here, and take out what a key asked for.",
+    "detector": "Calibrate a detector of generated text on human text, and ask it.",
     "bench": "Measure how fast a model answers on this machine.",
     "audit": "Measure what a model gives away of its training data.",
     "tasks": "List the tasks that a model can be asked, and show what they ask.",
@@ -48,6 +49,7 @@ _COMMANDS = {
     "card": "Write the card of a model or of data: intended use, limits, measured risks, licences.",
     "bias": "Measure how a model leans: on the field's sets, on probes of our own, by groups, and in what it draws.",
     "compare": "Let two models answer the same prompts, and say which of them is preferred.",
+    "moderate": "Say which texts moderation flags, or measure what it refuses that it need not.",
     "merge": "Write a LoRA and its base as one model.",
     "export": "Write a model so that others open it: Transformers and vLLM a folder, llama.cpp and Ollama a GGUF file.",
 }

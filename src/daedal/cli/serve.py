@@ -17,7 +17,12 @@ from daedal.inference.sampling import Quantize
 if TYPE_CHECKING:
     from daedal.serving.settings import Settings
 
-_OPTIONS = {"waiting": "max-waiting", "idle": "idle-minutes", "drain": "drain-seconds"}
+_OPTIONS = {
+    "moderation_threshold": "moderation-threshold",
+    "waiting": "max-waiting",
+    "idle": "idle-minutes",
+    "drain": "drain-seconds",
+}
 """Of settings that an option is named otherwise for."""
 _HOST = re.compile(r"[\w.-]+", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?", re.ASCII)
@@ -36,6 +41,8 @@ def serve(
     alias: Annotated[list[str], Parameter(negative=())] | None = None,
     moderation: str | None = None,
     moderation_map: Annotated[list[str], Parameter(negative=())] | None = None,
+    moderation_rules: Path | None = None,
+    moderation_threshold: float = 0.5,
     keys: Path | None = None,
     quantize: Quantize | None = None,
     allow_host: Annotated[list[str], Parameter(negative=())] | None = None,
@@ -66,10 +73,15 @@ def serve(
     alias
         NAME=RUN, several times: another name for a model, such as gpt-4o-mini=runs/mine.
     moderation
-        A classifier that stands behind /v1/moderations: a RUN, or the name of one that is served.
+        A classifier that judges what is asked and what is answered, and stands behind /v1/moderations: a RUN, or the name of
+        one that is served.
     moderation_map
         LABEL=CATEGORY, several times: the category of moderation of one of its labels, where the name does not say it, such
         as rude=harassment.
+    moderation_rules
+        A YAML file of words and patterns by category, which are not to be asked or answered; or builtin.
+    moderation_threshold
+        The probability from which on a text is of a category, by the classifier.
     keys
         The file of the keys that are let in; daedal keys add makes it.
     quantize
@@ -120,6 +132,8 @@ def serve(
         "aliases": other,
         "moderation": moderator,
         "moderation_map": meant,
+        "moderation_rules": moderation_rules,
+        "moderation_threshold": moderation_threshold,
         "keys": keys,
         "hosts": tuple(map(_host, allow_host or ())),
         "origins": tuple(map(_origin, cors_origin or ())),
@@ -142,6 +156,7 @@ def serve(
     )
     log.begin()
     moderates = "" if moderator is None else _moderates(moderator, named.get(moderator), models, meant)
+    moderates += "" if moderation_rules is None else _rules(moderation_rules)
     run(settings, lambda address: note(moderates + _greeting(address, named, models, keys is not None)))
 
 
@@ -253,13 +268,25 @@ def _moderates(name: str, where: str | None, folder: Path | None, meant: dict[st
     Raises:
         DaedalError: the model cannot moderate so.
     """
-    from daedal.serving.moderation_categories import ModerationCategories, labels_of
+    from daedal.safety.moderation.categories import ModerationCategories, labels_of
 
     path = Path(where) if where is not None else (folder or Path()) / name
     if not (path / "config.json").is_file():
         return f"Moderation by {name}, by the names of its labels.\n"
     labels, problem = labels_of(path)
     return f"Moderation by {name}: {ModerationCategories.of(labels, problem, meant).told(labels)}.\n"
+
+
+def _rules(path: Path) -> str:
+    """What rules moderate, in a line.
+
+    Raises:
+        DaedalError: they cannot be read.
+    """
+    from daedal.safety.moderation.rules import Rules
+
+    rules = Rules.read(path)
+    return f"Moderation by {rules.count:,} rules of {path}: {', '.join(rules.categories)}.\n"
 
 
 def _name(run: str) -> str:

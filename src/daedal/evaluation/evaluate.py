@@ -13,7 +13,7 @@ from PIL import Image
 from daedal import __version__
 from daedal.errors import DaedalError
 from daedal.evaluation.accounts import accounts_of
-from daedal.evaluation.blocks import Table
+from daedal.evaluation.blocks import Note, Table
 from daedal.evaluation.card import model_card
 from daedal.evaluation.evaluator import Evaluator, Findings, NotMeasurable, Subject, part_of
 from daedal.evaluation.page import report_page
@@ -25,6 +25,7 @@ from daedal.inference.generator import Generator
 from daedal.models.model import Model
 from daedal.training.learned_data import Data
 from daedal.training.plan import Plan
+from daedal.training.private import Spent
 from daedal.training.run import RunFolder
 
 
@@ -165,6 +166,9 @@ def evaluate(
         done = after
     sheets = {name: shown if isinstance(shown, bytes) else as_png(shown) for name, shown in findings.pictures.items()}
     blocks = tuple(block for block in findings.blocks if not isinstance(block, Table) or block.shown)
+    private = None if folder is None else Spent.read(folder.training)
+    if private is not None:
+        blocks = (*blocks, Note(brief=f"trained privately: {private.brief}"))
     report = Report(
         daedal=__version__, model=subject.model_facts, data=subject.data_facts, presentation=subject.presentation,
         measurements=findings.measurements, baselines=findings.baselines, blocks=blocks,

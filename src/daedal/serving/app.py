@@ -16,6 +16,7 @@ from daedal.serving.access import Guard, is_loopback
 from daedal.serving.addressing import Addressing
 from daedal.serving.envelope import Answers, Envelope
 from daedal.serving.keys import KeyFile
+from daedal.serving.moderation import Moderation
 from daedal.serving.settings import Settings
 from daedal.serving.store import Store
 from daedal.serving.supervisor import Command, Models
@@ -53,6 +54,7 @@ class Application:
         self.store = Store(settings.data, settings.quota)
         self.jobs = VideoJobs(self.models, self.store.videos)
         self.metrics = self.models.metrics
+        self.moderation = Moderation(settings, self.models, self.metrics)
         self.starlette = _Routes(
             routes=[
                 *health.routes,
@@ -73,6 +75,7 @@ class Application:
             ("jobs", self.jobs),
             ("metrics", self.metrics),
             ("signer", Signer.chosen(settings.certificate) if settings.signed else None),
+            ("moderation", self.moderation),
         ):
             setattr(self.starlette.state, name, part)
         self.starlette.router.redirect_slashes = False

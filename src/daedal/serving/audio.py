@@ -20,6 +20,7 @@ from daedal.serving.commands import Event
 from daedal.serving.errors import ApiError, note_unused, parse, shown
 from daedal.serving.forms import read_file, read_form
 from daedal.serving.limits import read_json, unless_gone
+from daedal.serving.moderation import moderation
 from daedal.serving.schema.music import MusicRequest
 from daedal.serving.schema.speech import SpeechRequest
 from daedal.serving.schema.transcriptions import LISTS, TranscriptionRequest
@@ -45,6 +46,7 @@ async def speech(request: Request) -> Response:
     """What a prompt says, as sound: a file, the pieces of one as they come, or events that carry them."""
     body = parse(SpeechRequest, await read_json(request), request)
     model = await able(request, body.model, "speak", prompt="input", format="response_format")
+    await unless_gone(request, moderation(request).require_fine(model, owner(request), [body.input]))
     speakers: list[str] = model.info["speakers"]
     if body.voice is not None and not speakers:
         note_unused(request, ["voice"])

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from daedal.serving.access import owner
 from daedal.serving.commands import Event
 from daedal.serving.errors import ApiError
+from daedal.serving.held_back import held_back
+from daedal.serving.moderation import CODE, Moderation, moderation, said
 from daedal.serving.supervisor import Model
 
 T = TypeVar("T")
@@ -26,7 +28,7 @@ class Sample:
 
     Attributes:
         tokens: as the wire has them, if log-probabilities were asked for.
-        reason: why it ended: "stop", "length" or "context".
+        reason: why it ended: "stop", "length", "context" or "content_filter".
         stop: the stop text that ended it.
     """
 
@@ -39,7 +41,7 @@ class Sample:
     @property
     def finish_reason(self) -> str:
         """As the OpenAI API names it: a full context is a length too."""
-        return "stop" if self.reason == "stop" else "length"
+        return self.reason if self.reason in ("stop", CODE) else "length"
 
     @property
     def cut(self) -> bool:
@@ -126,8 +128,18 @@ def check_size(model: Model, commands: Sequence[Mapping[str, Any]]) -> None:
 
 
 def generate(request: Request, model: Model, command: Mapping[str, Any]) -> Events:
-    """What comes of a command, from when it is first waited for. Closing it cancels the command."""
-    return model.run("generate", owner(request), **command)
+    """What comes of a command, from when it is first waited for, as far as moderation lets it through. Closing it cancels the
+    command."""
+    asker, judge = owner(request), moderation(request)
+    return _moderated(judge, model, asker, command) if judge.on else model.run("generate", asker, **command)
+
+
+async def _moderated(judge: Moderation, model: Model, asker: str, command: Mapping[str, Any]) -> Events:
+    await judge.require_fine(model, asker, await said(model, asker, command["prompt"]), code=CODE)
+    events = model.run("generate", asker, **command)
+    async with aclosing(held_back(judge, events, model.name, asker, command["n"])) as stream:
+        async for event in stream:
+            yield event
 
 
 async def collect(events: Events, samples: int) -> Generated:

@@ -19,6 +19,7 @@ from daedal.serving.commands import Event
 from daedal.serving.errors import ApiError, parse
 from daedal.serving.forms import read_file, read_form
 from daedal.serving.limits import read_json, unless_gone
+from daedal.serving.moderation import moderation
 from daedal.serving.schema.images import EditRequest, GenerationRequest, VariationRequest
 from daedal.serving.supervisor import Model
 
@@ -93,6 +94,8 @@ def _asked(model: Model, body: GenerationRequest | EditRequest) -> dict[str, Any
 
 
 async def _answer(request: Request, model: Model, body: Body, fields: Mapping[str, Any], event: str) -> Response:
+    if prompt := getattr(body, "prompt", None):
+        await unless_gone(request, moderation(request).require_fine(model, owner(request), [prompt]))
     events = model.run("draw", owner(request), **fields)
     if getattr(body, "stream", False):
         return sse.stream(request, _events(events, model, body, event))

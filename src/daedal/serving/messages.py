@@ -21,12 +21,13 @@ from daedal.serving.generation import Events, Generated, Sample, collect, genera
 from daedal.serving.grammar import constraint, left_out
 from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.message_writer import MessageWriter, usage
+from daedal.serving.moderation import CODE
 from daedal.serving.schema.messages import Block, CountRequest, MessageRequest
 from daedal.serving.tools import Function, Toolbox, arguments_of, conversation
 
 VERSIONS = ("2026-10-21", "2023-06-01")
 """Of Anthropic's API. What the newer one no longer has (temperature, top_p, top_k) we honour in both."""
-_STOPPED = {"length": "max_tokens", "context": "model_context_window_exceeded"}
+_STOPPED = {"length": "max_tokens", "context": "model_context_window_exceeded", CODE: "refusal"}
 
 
 def _check_version(request: Request) -> None:

@@ -34,6 +34,11 @@ class Metrics:
         self.first_token = seconds("time_to_first_token", "From a request to its first token.", "model")
         self.next_token = seconds("inter_token_latency", "Between two pieces of a text.", "model")
         self.media_seconds = counter("media_seconds", "Seconds of sounds, tunes and clips made or heard.", "model")
+        self.refusals = counter(
+            "moderation_refusals", "Prompts refused and texts stopped, by what for.", "model", "of", "category"
+        )
+        self.moderation = seconds("moderation_time", "That the moderation model takes to judge.")
+        self.held = seconds("moderation_held", "From when a piece of a text comes to when it is let through.")
         self.running = gauge("requests_running", "Texts that are being written.", "model")
         self.waiting = gauge("requests_waiting", "Texts that wait for their turn.", "model")
         self.cache_tokens = gauge("cache_tokens", "Tokens whose keys and values are held.", "model")

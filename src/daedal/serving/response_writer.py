@@ -11,6 +11,7 @@ import orjson
 from daedal.serving.answers import now
 from daedal.serving.calls import Piece
 from daedal.serving.logprobs import Token, chat_logprobs
+from daedal.serving.moderation import CODE
 from daedal.serving.response_items import new_call, new_message, output_text
 
 _DELTA = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":%d'
@@ -67,7 +68,7 @@ class ResponseWriter:
         """The end, but for the last event.
 
         Args:
-            reason: "stop", "length" or "context".
+            reason: "stop", "length", "context" or "content_filter".
         """
         whole = reason == "stop"
         empty = self._open_message() if self._open is None and not self.response["output"] else []
@@ -75,7 +76,7 @@ class ResponseWriter:
         ended = {"status": "completed" if whole else "incomplete", "completed_at": now() if whole else None}
         self.response.update(ended, usage=usage)
         if not whole:
-            self.response["incomplete_details"] = {"reason": "max_output_tokens"}
+            self.response["incomplete_details"] = {"reason": reason if reason == CODE else "max_output_tokens"}
         return events
 
     def fail(self, code: str, message: str) -> bytes:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from daedal.config import Config
 from daedal.inference.sampling import Quantize
+from daedal.safety.moderation.verdict import THRESHOLD
 
 
 class Settings(Config):
@@ -17,6 +18,10 @@ class Settings(Config):
         aliases: other names, to names of models.
         moderation: the name of the model that moderates, a classifier.
         moderation_map: categories of moderation by the labels of that model, where their names do not say it.
+        moderation_rules: a file of words and patterns that moderate, or "builtin".
+        moderation_threshold: probability of a category from which on a text is of it.
+        moderation_window, moderation_delay: tokens of a text that wait for the moderation model together, and seconds that the
+            first of them waits for others.
         keys: the file of the keys; None lets everybody in who reaches the server.
         hosts: names that it answers to, besides those of loopback and its own address.
         root_path: what a proxy has before every path, and does not take off.
@@ -42,6 +47,10 @@ class Settings(Config):
     aliases: dict[str, str] = Field(default_factory=dict)
     moderation: str | None = None
     moderation_map: dict[str, str] = Field(default_factory=dict)
+    moderation_rules: Path | None = None
+    moderation_threshold: float = Field(THRESHOLD, gt=0, le=1)
+    moderation_window: int = Field(24, ge=1)
+    moderation_delay: float = Field(0.25, ge=0)
     keys: Path | None = None
     hosts: tuple[str, ...] = ()
     root_path: str = ""

@@ -16,6 +16,7 @@ from daedal.serving.database import KEPT
 from daedal.serving.errors import ApiError, parse, shown
 from daedal.serving.forms import LARGEST, read_file, read_form
 from daedal.serving.limits import read_json, unless_gone
+from daedal.serving.moderation import moderation
 from daedal.serving.schema.queries import plain
 from daedal.serving.schema.videos import ContentQuery, VideoRequest, VideosQuery
 from daedal.serving.video_jobs import VideoJobs
@@ -35,6 +36,7 @@ async def create(request: Request) -> Response:
         if getattr(body, name) is not None and name not in model.info["options"]:
             raise ApiError(400, f"The model has no {name}", param=name, code="unsupported_parameter")
     me, videos, jobs = owner(request), _videos(request), _jobs(request)
+    await unless_gone(request, moderation(request).require_fine(model, me, [body.prompt or ""]))
     asked: dict[str, Any] = {
         "prompt": body.prompt or None,
         "seed": secrets.randbits(32) if body.seed is None else body.seed,

@@ -103,6 +103,33 @@ class GPTPlan(TransformerPlan, CausalPlan):
     family: Literal["gpt"] = Field("gpt", description="what kind of model")
     fim: bool = Field(False, description="learn to fill in the middle of texts too, such as source code")
     fim_share: float = Field(0.5, ge=0, le=1, description="share of the documents whose middle is filled in")
+    private_clip: float | None = Field(
+        None, gt=0, le=1e6, description="train privately: the norm to which the gradient of each window is clipped"
+    )
+    private_noise: float | None = Field(
+        None, gt=0, le=1e3, description="train privately: the noise on a step, in units of that norm"
+    )
+    private_delta: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="the delta for which epsilon is told; a tenth of one over the windows unless given",
+    )
+
+    @model_validator(mode="after")
+    def _private_as_a_whole(self) -> "GPTPlan":
+        if (self.private_clip is None) != (self.private_noise is None):
+            raise ValueError("private_clip and private_noise go together")
+        if self.private and (self.kind != "text" or self.fim):
+            raise ValueError("private training is of plain text: not of conversations, nor with fim")
+        if self.private and self.micro_batch != 1:
+            raise ValueError("private training clips each window by itself: micro_batch must be 1")
+        return self
+
+    @property
+    def private(self) -> bool:
+        """Whether it is differentially private."""
+        return self.private_clip is not None
 
 
 class GridPlan(TransformerPlan, ConditionPlan, CausalPlan):

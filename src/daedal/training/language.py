@@ -30,7 +30,9 @@ from daedal.nn.noise import Noise
 from daedal.training.gpt_plan import GPTPlan, TransformerPlan
 from daedal.training.infilling import InfillingWindows, require_room
 from daedal.training.learner import Facts, Request
+from daedal.training.machine import Machine
 from daedal.training.plan import Plan
+from daedal.training.planning import Choice, Time
 from daedal.training.processes import Processes
 from daedal.training.task import Task
 from daedal.training.transformer_learner import GPTLearner, TransformerLearner
@@ -116,6 +118,16 @@ class StreamTask(Task):
         inputs, targets = self._windows.batch(first, count)
         return TokenBatch(torch.from_numpy(inputs), torch.from_numpy(targets))
 
+    @property
+    def windows(self) -> int:
+        """How many windows the data are in `window`."""
+        return self._windows.samples_per_epoch
+
+    def window(self, number: int) -> TokenBatch:
+        """One window, which always is the same."""
+        rows = self._windows.split.read(number * self._context, (number + 1) * self._context + 1)[None]
+        return TokenBatch(torch.from_numpy(rows[:, :-1]), torch.from_numpy(rows[:, 1:]))
+
     def validate(self, processes: Processes, autocast: AbstractContextManager[Any]) -> dict[str, float]:
         """Every token of the split but the first is predicted once, from what stands before it in its window."""
         nats, count = self._validated(processes, autocast)
@@ -182,11 +194,27 @@ class LanguageLearner(GPTLearner, StreamLearner):
             )
         self.codec = with_marks(self.codec)
 
+    def settle(self, choose: Choice, facts: Facts, time: Time, machine: Machine) -> None:
+        super().settle(choose, facts, time, machine)
+        if choose.given.get("private_clip") is not None or choose.given.get("private_noise") is not None:
+            choose("micro_batch", 1)
+            choose("private_delta", 0.1 / max(1, facts.train // choose.values["context"]))
+
+    def told(self, plan: Plan) -> dict[str, str]:
+        told = super().told(plan)
+        if isinstance(plan, GPTPlan) and plan.private:
+            told["Privacy"] = (
+                f"each window's gradient clipped to {plan.private_clip:g}, noise {plan.private_noise:g}; epsilon is told at "
+                f"the end, for delta {plan.private_delta:.1e}"
+            )
+        return told
+
     def expected_bits(self, model: Model, draft: Plan, seen: int, facts: Facts) -> float | None:
         """From how well zlib does on the validation text and what share of that our sweeps came to."""
         assert isinstance(model, GPT)
         assert isinstance(draft, TransformerPlan)
-        if self.initial is not None or draft.kind == "chat" or len(facts.text) < 1000:
+        private = isinstance(draft, GPTPlan) and draft.private
+        if self.initial is not None or draft.kind == "chat" or private or len(facts.text) < 1000:
             return None
         computation = model.flops_per_token(draft.context) * seen
         compressed = 8 * len(zlib.compress(facts.text, 9)) / len(facts.text)

@@ -24,6 +24,7 @@ from daedal.training.metrics import Journal, Listener, Silence
 from daedal.training.pace import Pace
 from daedal.training.plan import Plan
 from daedal.training.prefetch import Prefetch
+from daedal.training.private import Privacy, end, epsilon, run_key
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
 from daedal.training.schedule import trapezoid
@@ -72,6 +73,7 @@ class Trainer:
         self.optimizers = {name: task.optimizer(name, plan) for name in self.players}
         self.pace = Pace(plan, run, processes, elapsed, reserve)
         self.step = 0
+        self._privacy = self._private()
         self._average = [p.detach().clone() for p in self.model.parameters()] if plan.ema else []
         self._best = Best(plan.keep == "best")
         self._lowest = math.inf
@@ -139,7 +141,8 @@ class Trainer:
         """Every player moves once. Gives the loss, with its parts, and the number of things learned, over all processes."""
         device = self.processes.device
         count = int(self.processes.sum(torch.tensor(sum(batch.count for batch in micro_batches))))
-        moment = Moment(float(count), self.pace.horizon.fraction(self.step), self.step)
+        of_one = micro_batches[0].count if self._privacy is not None and micro_batches else count
+        moment = Moment(float(of_one), self.pace.horizon.fraction(self.step), self.step)
         factor = self._factor(self.step)
         parts = {"loss": torch.zeros((), device=device)}
         self.model.train()
@@ -151,6 +154,10 @@ class Trainer:
                 loss.total.backward()  # type: ignore[no-untyped-call]
                 for name, value in {**loss.parts, "loss": loss.total}.items():
                     parts[name] = parts.get(name, 0) + value.detach()
+                if self._privacy is not None:
+                    self._privacy.add(parameters)
+            if self._privacy is not None:
+                self._privacy.finish(parameters, self.step)
             self.processes.sum_gradients(parameters)
             if self.plan.clip:
                 nn.utils.clip_grad_norm_(parameters, self.plan.clip)
@@ -160,6 +167,8 @@ class Trainer:
             # a smaller decay at first forgets the random start
             decay = min(self.plan.ema, (1 + self.step) / (10 + self.step))
             torch._foreach_lerp_(self._average, [p.detach() for p in self.model.parameters()], 1 - decay)
+        if self._privacy is not None:  # whose losses are each the mean of a window
+            parts = {name: part / max(1, len(micro_batches)) for name, part in parts.items()}
         whole = self.processes.sum(torch.stack([value.float() for value in parts.values()]))
         return dict(zip(parts, whole.unbind(), strict=True)), count
 
@@ -171,11 +180,24 @@ class Trainer:
 
     def _micro_batches(self, step: int) -> list[Any]:
         """This process's share of a step's examples: a pure function of the step."""
+        if self._privacy is not None:
+            return [self.task.window(int(number)) for number in self._privacy.chosen(step)]  # type: ignore[attr-defined]
         share = self.plan.batch // self.processes.count
         first = step * self.plan.batch + self.processes.rank * share
         return [
             self.task.batch(first + start, self.plan.micro_batch) for start in range(0, share, self.plan.micro_batch)
         ]
+
+    def _private(self) -> Privacy | None:
+        """What makes the steps private, if they are to be."""
+        plan: Any = self.plan
+        if not getattr(plan, "private", False):
+            return None
+        if self.processes.count > 1:
+            raise DaedalError("Private training runs in one process", "Start it without torchrun")
+        epsilon(plan.private_noise, 0.5, 1, plan.private_delta)  # refused now, where there is no accountant
+        key = run_key(self.run.training)
+        return Privacy(self.task.windows, plan.batch, plan.private_clip, plan.private_noise, key)  # type: ignore[attr-defined]
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.plan.precision == "bf16":
@@ -250,6 +272,8 @@ class Trainer:
                 self._best.take(self.model)
         if self.task.learned_before and self._best.record:
             self.listener.noted(self._best.change)
+        if self._privacy is not None:
+            self.listener.noted(f"private: {end(self.run.training, self.plan, self._privacy, self.step).brief}")
         if self._best.verdict is not None:
             self.listener.noted(self._best.verdict)
 

@@ -22,7 +22,7 @@ from daedal.serving.schema.tools import MAX_TOOLS, Tool, ToolChoice, distinct, s
 
 MAX_MESSAGES, MAX_CALLS = 10_000, 128
 SPEECH = "no model here speaks"
-MODERATION = "no moderation model is loaded"
+MODERATION = "what moderates is settled when the server starts"
 DEFAULT_TIER = ("auto", "default")
 
 

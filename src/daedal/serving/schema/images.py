@@ -68,7 +68,7 @@ class GenerationRequest(_Asked):
     """New pictures."""
 
     style: Annotated[Any, Refused(_ALWAYS_LIKE_THAT)] = None
-    moderation: Annotated[Any, Refused("no moderation model is loaded", ("low", "auto"))] = None
+    moderation: Annotated[Any, Refused("what moderates is settled when the server starts", ("low", "auto"))] = None
 
 
 class EditRequest(_Asked):

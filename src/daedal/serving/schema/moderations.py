@@ -31,8 +31,8 @@ class ModerationRequest(Request):
     )
     model: ModelName = Field(
         "omni-moderation-latest",
-        description="OpenAI's names, `omni-moderation...` and `text-moderation...`, stand for the model of `--moderation`; so "
-        "do its own name and aliases. Others are not found",
+        description="OpenAI's names, `omni-moderation...` and `text-moderation...`, stand for what moderates here; so do the "
+        "name and aliases of the model of `--moderation`, and without one `rules`. Others are not found",
     )
 
     @field_validator("input", mode="before")

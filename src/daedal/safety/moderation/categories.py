@@ -77,6 +77,16 @@ class ModerationCategories:
         return {each: max(some, default=0.0) if self.several else min(1.0, sum(some)) for each, some in of.items()}
 
     @property
+    def known(self) -> tuple[str, ...]:
+        """Categories that have a label."""
+        return tuple(each for each, places in self.labels.items() if places)
+
+    def known_scores(self, probabilities: Sequence[float]) -> dict[str, float]:
+        """The scores of those that have a label."""
+        scores = self.scores(probabilities)
+        return {each: scores[each] for each in self.known}
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Categories of which nothing is known."""
         return tuple(each for each, places in self.labels.items() if not places)
