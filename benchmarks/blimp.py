@@ -2,11 +2,12 @@
 
     python benchmarks/blimp.py DATA [--budget 60m] [--threads 1] [--vocabulary 4096] [--out runs/blimp] [OPTION=VALUE ...]
 
-An OPTION is one of `daedal train gpt`, such as width=192. DATA is a folder with the sets that `TEXTS` names, each in its authors' files. All are brought to sentences as people write
-them (WikiText's and the Stanford sentiment sets' spaces before punctuation are taken back), one a document, since BLiMP asks
-for single sentences; the build drops copies. The model is trained for the budget, and told are its accuracy on all pairs and
-on each field of linguistics, with intervals, beside the published 5-gram (0.612) and LSTM (0.698) of Warstadt et al. 2020,
-which read 3,100 and 83 million words. What `--out` has already is not made anew.
+An OPTION is one of `daedal train gpt`, such as width=192. DATA is a folder with the sets that `paragraphs` reads, each in its
+authors' files. All are brought to sentences as people write them (WikiText's and the Stanford sentiment sets' spaces before
+punctuation are taken back), one a document, since BLiMP asks for single sentences; the build drops copies. The model is trained
+for the budget, and told are its accuracy on all pairs and on each field of linguistics, with intervals, beside the published
+5-gram (0.612) and LSTM (0.698) of Warstadt et al. 2020, which read 3,100 and 83 million words. What `--out` has already is not
+made anew.
 """
 
 import argparse
