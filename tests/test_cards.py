@@ -14,10 +14,11 @@ from daedal import api
 from daedal.data import BuildOptions, build
 from daedal.data.any_build import build_any
 from daedal.errors import DaedalError
-from daedal.evaluation.accounts import Accounts, Privacy, Risk
+from daedal.evaluation.accounts import Accounts, Risk
 from daedal.evaluation.card import model_card
 from daedal.evaluation.cards import card_of, write_card
 from daedal.evaluation.data_audit import audit_data
+from daedal.training.private import Spent
 
 TINY: dict[str, Any] = {
     "width": 16, "depth": 1, "heads": 1, "context": 16, "batch": 4, "steps": 3, "threads": 1, "precision": "fp32",
@@ -111,8 +112,19 @@ def test_a_model_card_tells_risks_licences_privacy_and_marks(folder: Path, tmp_p
     measured = hostile().measurements
     risk = Risk(name="audit", title="What it gives away", of="<script>x", measurements=measured, notes=("a | b",))
     data = build(folder, tmp_path / "data")
+    spent = Spent(
+        epsilon=3.2,
+        delta=1e-5,
+        clip=1.0,
+        noise=1.0,
+        rate=0.01,
+        windows=900,
+        context=64,
+        steps=40,
+        accountant="of the test",
+    )
     accounts = Accounts(
-        licences=data.manifest.licences, risks=(risk,), canaries=7, privacy=Privacy(epsilon=3.2, delta=1e-5),
+        licences=data.manifest.licences, risks=(risk,), canaries=7, privacy=spent,
         marks=("found by verify",),
     )  # fmt: skip
     card = model_card(hostile(), accounts)
@@ -122,7 +134,7 @@ def test_a_model_card_tells_risks_licences_privacy_and_marks(folder: Path, tmp_p
         "## What it gives away",
         "## Licences of the data",
         "CC-BY-NC-4.0",
-        "ε = 3.2 at δ = 1e-05",
+        "epsilon 3.20 at delta 1.0e-05",
         "7 random secrets",
     ):
         assert line in card

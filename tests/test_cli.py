@@ -34,9 +34,10 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         ("trian gpt", "Unknown command 'trian'. Did you mean 'train'? See daedal --help."),
         (
             "dance",
-            "Unknown command 'dance'. Choose data, plan, train, align, prompt, keys, bench, tasks, generate, interpolate, "
-            "edit, reconstruct, caption, match, classify, tag, answer, fill, complete, transcribe, translate, recommend, ask, "
-            "distil, judge, chat, serve, evaluate, compare, merge or export. See daedal --help.",
+            "Unknown command 'dance'. Choose data, plan, train, align, prompt, keys, ledger, detector, bench, audit, tasks, "
+            "generate, interpolate, edit, reconstruct, caption, match, classify, tag, answer, fill, complete, transcribe, "
+            "translate, recommend, ask, distil, judge, chat, serve, verify, evaluate, card, bias, compare, moderate, merge or "
+            "export. See daedal --help.",
         ),
         ("train gtp", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
         ("train gtp --data d --out r", "Unknown command 'gtp'. Did you mean 'gpt'? See daedal train --help."),
@@ -69,7 +70,8 @@ def failing(fault: BaseException | type[BaseException]) -> Callable[[], cyclopts
         ),
         (
             "data build s --out d --mask emali",
-            "Invalid value 'emali' for --mask: input should be 'email', 'key', 'ip' or 'phone'. "
+            "Invalid value 'emali' for --mask: input should be 'key', 'personal', 'email', 'phone', 'ip', "
+            "'iban', 'card', 'id' or 'address'. "
             "See daedal data build --help.",
         ),
         (

@@ -7,7 +7,6 @@ shows them: see `daedal.evaluation.card` and `daedal.evaluation.cards`.
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
@@ -20,6 +19,7 @@ from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import Report
 from daedal.files import read_json
 from daedal.training.learned_data import own_data
+from daedal.training.private import Spent
 from daedal.training.run import RunFolder
 
 RISKS = {"audit": "What it gives away", "bias": "How it leans"}
@@ -47,26 +47,19 @@ class Risk(Config):
     notes: tuple[str, ...] = ()
 
 
-class Privacy(Config):
-    """Differential privacy of training: whoever sees the model can tell of no example, beyond `epsilon`, whether it was
-    learned."""
-
-    epsilon: float
-    delta: float
-
-
 class Accounts(Config):
     """Everything of that kind that is known.
 
     Attributes:
         canaries: how many secrets were planted in the data, to be looked for.
+        privacy: what a training with differential privacy tells of any example.
         marks: how what the model makes can be recognised.
     """
 
     licences: LicenceLedger = LicenceLedger()
     risks: tuple[Risk, ...] = ()
     canaries: int = Field(default=0, ge=0)
-    privacy: Privacy | None = None
+    privacy: Spent | None = None
     marks: tuple[str, ...] = ()
 
 
@@ -78,7 +71,7 @@ def accounts_of(folder: Path, report: Report) -> Accounts:
             data = own_data(RunFolder(folder)).folder
             ledger, canaries = licence_ledger(data), open_data(data).manifest.canaries
     return Accounts(
-        licences=ledger, canaries=canaries, risks=risks_in(folder), privacy=_privacy(report.plan),
+        licences=ledger, canaries=canaries, risks=risks_in(folder), privacy=Spent.read(folder / "training"),
         marks=_marks(report.presentation.task),
     )  # fmt: skip
 
@@ -104,13 +97,6 @@ def risks_in(folder: Path, titles: Mapping[str, str] = RISKS) -> tuple[Risk, ...
         notes = (*(each.brief for each in report.blocks if isinstance(each, Note)), *report.missing)
         found.append(Risk(name=name, title=title, of=report.data.says, measurements=report.measurements, notes=notes))
     return tuple(found)
-
-
-def _privacy(plan: dict[str, Any] | None) -> Privacy | None:
-    values = plan or {}
-    epsilon, delta = values.get("epsilon"), values.get("delta")
-    numbers = isinstance(epsilon, int | float) and isinstance(delta, int | float)
-    return Privacy(epsilon=epsilon, delta=delta) if numbers else None
 
 
 def _marks(task: str) -> tuple[str, ...]:

@@ -114,10 +114,7 @@ def risk_sections(accounts: Accounts, licences: bool = True) -> list[str]:
     if accounts.canaries or accounts.privacy is not None:
         parts.append("## Privacy")
     if accounts.privacy is not None:
-        told = accounts.privacy
-        parts.append(
-            f"Trained with differential privacy: ε = {told.epsilon:.3g} at δ = {told.delta:.1g}, for each example of the data."
-        )
+        parts.append(f"Trained with differential privacy: {accounts.privacy.brief}.")
     if accounts.canaries:
         parts.append(
             f"{accounts.canaries:,} random secrets were planted in the training data, to see what is learned by heart."
