@@ -20,7 +20,7 @@ from daedal.safety.payload_code import CODED, payload_of, symbols_of
 from daedal.safety.watermark_keys import WatermarkKey
 
 Array = np.ndarray
-_SURE, _CLEAR = 1e-3, 0.1
+_SURE, _CLEAR = 1e-3, 0.02
 """Without a presence as clear as the first no payload is read, nor where a symbol is less clear than the second."""
 
 
