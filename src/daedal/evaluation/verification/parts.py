@@ -74,8 +74,8 @@ def of_signature(found: SignatureFinding) -> Part:
             late = f"the certificate is not valid now{why}: whether it was when it signed, nobody here can know"
             return Part(name="signature", says="made here" if ours else "signed by another", told=told, error=late)
         case _, by:
-            ours = "this installation" if by == "this installation" else who
-            told = f"It has a signature of {ours} that does not fit: it was changed after it was signed{why}"
+            whose = "this installation" if by == "this installation" else who
+            told = f"It has a signature of {whose} that does not fit: it was changed after it was signed{why}"
             return Part(
                 name="signature", says="changed", told=told, error="a signature fits other bytes never by chance"
             )
