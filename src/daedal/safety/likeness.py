@@ -21,6 +21,8 @@ NEAR_BITS = 6
 """Bits of 64 that may differ."""
 NEAR_WORDS = 0.5
 """Of the 128 hashes, those that must be the same."""
+_BARELY = 0.005
+"""Of the strongest frequency: what is as little above the median counts as below. Symmetric pictures have many such."""
 _BANDS, _FRAME = 32, 512
 
 
@@ -29,7 +31,7 @@ def of_picture(image: Image.Image) -> bytes | None:
     grey = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if grey.mode == "RGBA":
         grey = Image.alpha_composite(Image.new("RGBA", grey.size, "white"), grey)
-    small = grey.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = grey.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     return _of_grid(np.asarray(small, dtype=np.float64) / 255)
 
 
@@ -62,7 +64,7 @@ def _of_grid(values: Float[Array, "32 32"]) -> bytes | None:
     if np.ptp(values) < _FLAT:
         return None
     low = (_cosines() @ values @ _cosines().T).ravel()
-    return np.packbits(low > np.median(low[1:])).tobytes()
+    return np.packbits(low > np.median(low[1:]) + _BARELY * np.abs(low[1:]).max()).tobytes()
 
 
 @cache

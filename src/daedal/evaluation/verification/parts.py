@@ -23,6 +23,12 @@ _LARGEST_STATEMENT = 2**20
 _FEWEST_WORDS = 10
 _TOKENIZERS = 8
 """Models that the ledger knows whose tokenizers are tried."""
+_PICTURES = "of strangers one pair of photographs in six million is so near, of icons one in a thousand"
+_STRANGERS = {
+    "picture": _PICTURES, "clip": _PICTURES, "sound": "of strangers one pair of spoken digits in two thousand is so near",
+    "text": "of strangers no pair of passages in two million is so near",
+}  # fmt: skip
+"""How often likenesses are no kinship, as benchmarks/provenance.py measures it."""
 
 
 # -- the signature -----------------------------------------------------------------------------------------------------
@@ -68,8 +74,8 @@ def of_signature(found: SignatureFinding) -> Part:
             late = f"the certificate is not valid now{why}: whether it was when it signed, nobody here can know"
             return Part(name="signature", says="made here" if ours else "signed by another", told=told, error=late)
         case _, by:
-            ours = "this installation" if by == "this installation" else who
-            told = f"It has a signature of {ours} that does not fit: it was changed after it was signed{why}"
+            whose = "this installation" if by == "this installation" else who
+            told = f"It has a signature of {whose} that does not fit: it was changed after it was signed{why}"
             return Part(
                 name="signature", says="changed", told=told, error="a signature fits other bytes never by chance"
             )
@@ -201,12 +207,9 @@ def of_entries(matches: Sequence[Match], ledger: Ledger, kind: str) -> Part:
     if kind == "text":
         told = f"It shares about {1 - first.far:.0%} of its word five-grams with {made}"
     else:
-        told = f"It looks like {made}: {first.far:.0f} of 64 bits differ"
-        if kind == "sound":
-            told = f"It sounds like {made}: {first.far:.0f} of 64 bits differ"
-    return Part(
-        name="ledger", says="generated", told=told, error="a likeness: see what strangers share in the documentation"
-    )
+        seems = "sounds" if kind == "sound" else "looks"
+        told = f"It {seems} like {made}: {first.far:.0f} of 64 bits differ"
+    return Part(name="ledger", says="generated", told=told, error=f"a likeness: {_STRANGERS[kind]}")
 
 
 # -- the detector ------------------------------------------------------------------------------------------------------
