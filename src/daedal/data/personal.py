@@ -51,8 +51,8 @@ _STREET = re.compile(
     r"(?:,? [A-Z][\w.-]{1,20}(?: [A-Z][\w.-]{1,20})?,? [A-Z]{2}\d? ?\d[\dA-Z]{2,4}(?:-\d{4})?\b)?"
 )
 _STREETS = (
-    " Street", " Avenue", " Road", " Boulevard", " Lane", " Drive", " Court", " Square", " Terrace", " Parkway", " Crescent",
-    " Close", *(f" {short}{end}" for short in ("St", "Ave", "Rd", "Blvd", "Ln", "Dr") for end in (" ", ".", ",", "\n", '"')),
+    " St", " Ave", " Rd", " Blvd", " Ln", " Dr", " Road", " Boulevard", " Lane", " Court", " Square", " Terrace", " Parkway",
+    " Crescent", " Close",
 )  # fmt: skip
 _RUES = (" rue ", " avenue ", " boulevard ", " place ", " chemin ", " allée ", " impasse ", " quai ")
 _WEGE = ("straße ", "strasse ", "str. ", "weg ", "platz ", "allee ", "gasse ")
