@@ -63,6 +63,7 @@ def test_published_numbers_pass_their_checks_and_no_neighbour_does(check, number
         ("12:34:56 std::map<a::b> 00:1b:44:11:3a:b7 127.0.0.1 version 10.20.30.40",) * 2,
         ("742 Evergreen Terrace, Springfield, IL 62704 and Hauptstraße 12, 10115 Berlin", "<address> and <address>"),
         ("12 rue de la Paix, 75002 Paris", "<address>"),
+        ("quantize(Decimal('+35236450.6'))",) * 2,
         ("06 12 34 56 78, Tel. 030 9018200", "<phone>, Tel. <phone>"),
         ("-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0B" * 2 + "\nAAA", "<key>\nAAA"),
         ("-----BEGIN PRIVATE KEY----- is how such a file begins",) * 2,

@@ -22,6 +22,7 @@ _VERSION = re.compile(r"(?i)(?:version|release|build|ver\.?|rev\.?|section|chapt
 _V6_SIGNS = re.compile(r"[0-9A-Fa-f:]{0,40}")
 _V6_MIDDLE = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _DIAL = re.compile(r"\+[0-9](?:[ .\-/]?\(?[0-9]\)?){6,16}")
+_DECIMAL = re.compile(r"\+[0-9]+\.[0-9]+")
 _COUNTRY = re.compile(
     r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|21[1-368]|2[2-69]\d|3[578]\d|42[013]|5[09]\d|6[789]\d|8[05789]\d"
     r"|9[679]\d"
@@ -51,8 +52,8 @@ _STREET = re.compile(
     r"(?:,? [A-Z][\w.-]{1,20}(?: [A-Z][\w.-]{1,20})?,? [A-Z]{2}\d? ?\d[\dA-Z]{2,4}(?:-\d{4})?\b)?"
 )
 _STREETS = (
-    " Street", " Avenue", " Road", " Boulevard", " Lane", " Drive", " Court", " Square", " Terrace", " Parkway", " Crescent",
-    " Close", *(f" {short}{end}" for short in ("St", "Ave", "Rd", "Blvd", "Ln", "Dr") for end in (" ", ".", ",", "\n", '"')),
+    " St", " Ave", " Rd", " Blvd", " Ln", " Dr", " Road", " Boulevard", " Lane", " Court", " Square", " Terrace", " Parkway",
+    " Crescent", " Close",
 )  # fmt: skip
 _RUES = (" rue ", " avenue ", " boulevard ", " place ", " chemin ", " allée ", " impasse ", " quai ")
 _WEGE = ("straße ", "strasse ", "str. ", "weg ", "platz ", "allee ", "gasse ")
@@ -145,6 +146,7 @@ def find_telephones(text: str) -> Iterator[Finding]:
                 and (spaced or len(digits) >= 10)
                 and _COUNTRY.match(digits)
                 and not _within_word(text, begin, end)
+                and not _DECIMAL.fullmatch(match[0])
                 and text[begin - 1 : begin] not in ("+", "-", "*", "/")
             ):
                 yield Finding("phone", "telephone number", begin, end)
