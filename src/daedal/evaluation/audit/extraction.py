@@ -24,8 +24,7 @@ _NEVER = 1e-12  # a chance that nobody will see
 
 def greedy(said: Predictions, given: int) -> Float[Array, " passages"]:
     """Whether the rest of each passage comes back by greedy decoding."""
-    found: Float[Array, " passages"] = said.likeliest[:, given:].all(1).astype(np.float64)
-    return found
+    return np.asarray(said.likeliest[:, given:].all(1), dtype=np.float64)
 
 
 def sampled(said: Predictions, given: int, samples: int = SAMPLES) -> Float[Array, " passages"]:
@@ -39,7 +38,7 @@ def sampled(said: Predictions, given: int, samples: int = SAMPLES) -> Float[Arra
 def right_before_an_error(said: Predictions, given: int) -> Float[Array, " passages"]:
     """How many tokens of the rest greedy decoding writes before it first errs."""
     rest = said.likeliest[:, given:]
-    return np.where(rest.all(1), rest.shape[1], rest.argmin(1)).astype(np.float64)
+    return np.asarray(np.where(rest.all(1), rest.shape[1], rest.argmin(1)), dtype=np.float64)
 
 
 def extraction(said: Predictions, passages: Passages, **about: Any) -> tuple[Measurement, ...]:
