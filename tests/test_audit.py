@@ -192,6 +192,22 @@ def test_passages_of_a_document_count_as_one_for_the_interval() -> None:
     assert widths[0] > 3 * widths[1]
 
 
+def test_chance_is_told_right_however_few_the_documents() -> None:
+    found = []
+    for seed in range(100):
+        draw = np.random.default_rng(seed)
+        one, other = np.repeat(draw.normal(size=9), 5), np.repeat(draw.normal(size=4), 6)
+        found.append(separation(one, other, np.arange(45) // 5, np.arange(24) // 6, 0.1, seed))
+    assert 8 < sum(each.chance <= 0.2 for each in found) < 34
+    assert (
+        sum(each.auc_interval is not None and each.auc_interval[0] <= 0.5 <= each.auc_interval[1] for each in found)
+        > 88
+    )
+    sure = separation(np.arange(10, 20.0), np.arange(10.0), np.arange(10), np.arange(10), 0.1)
+    assert (sure.auc, sure.found) == (1, 1)
+    assert sure.chance < 0.002
+
+
 KNOWN: dict[tuple[str, int], GPT] = {}
 
 

@@ -36,12 +36,12 @@ class _Words(NamedTuple):
     Attributes:
         hashes: of each word.
         text: the number of the text that it stands in.
-        count: how many words each text has.
+        sizes: how many words each text has.
     """
 
     hashes: UInt64[Array, " words"]
     text: Int64[Array, " words"]
-    count: Int64[Array, " texts"]
+    sizes: Int64[Array, " texts"]
 
     def grams(self, length: int) -> tuple[UInt64[Array, " grams"], Int64[Array, " grams"]]:
         """A hash of each `length` words in a row within a text, and where each begins."""
@@ -51,8 +51,8 @@ class _Words(NamedTuple):
 
     def whole(self, length: int) -> tuple[UInt64[Array, " texts"], Int64[Array, " texts"]]:
         """A hash of each text of `length` words, and its number."""
-        texts = np.flatnonzero(self.count == length)
-        begins = np.cumsum(self.count) - self.count
+        texts = np.flatnonzero(self.sizes == length)
+        begins = np.cumsum(self.sizes) - self.sizes
         return self._joined(length, begins[texts]), texts
 
     def _joined(self, length: int, places: Int64[Array, " places"]) -> UInt64[Array, " places"]:
@@ -100,7 +100,7 @@ def contaminated(train: Iterable[str], test: Sequence[str], gram: int = GRAM) ->
     inside: dict[int, _Wanted] = {}
     whole: dict[int, _Wanted] = {}
     least = min(SHORTEST, gram)
-    for length in np.unique(words.count[words.count > 0]).tolist():
+    for length in np.unique(words.sizes[words.sizes > 0]).tolist():
         if length < least:
             whole[length] = _Wanted(*words.whole(length))
         elif length < gram:

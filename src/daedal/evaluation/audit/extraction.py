@@ -24,21 +24,21 @@ _NEVER = 1e-12  # a chance that nobody will see
 
 def greedy(said: Predictions, given: int) -> Float[Array, " passages"]:
     """Whether the rest of each passage comes back by greedy decoding."""
-    return said.likeliest[:, given:].all(1).astype(np.float64)
+    return np.asarray(said.likeliest[:, given:].all(1), dtype=np.float64)
 
 
 def sampled(said: Predictions, given: int, samples: int = SAMPLES) -> Float[Array, " passages"]:
     """The chance that the rest of each passage is one of so many samples."""
     p = np.exp(np.minimum(said.nats[:, given:].sum(1), 0.0))
     with np.errstate(divide="ignore"):
-        found = -np.expm1(samples * np.log1p(-p))
+        found: Float[Array, " passages"] = np.asarray(-np.expm1(samples * np.log1p(-p)))
     return np.where(found < _NEVER, 0.0, found)
 
 
 def right_before_an_error(said: Predictions, given: int) -> Float[Array, " passages"]:
     """How many tokens of the rest greedy decoding writes before it first errs."""
     rest = said.likeliest[:, given:]
-    return np.where(rest.all(1), rest.shape[1], rest.argmin(1)).astype(np.float64)
+    return np.asarray(np.where(rest.all(1), rest.shape[1], rest.argmin(1)), dtype=np.float64)
 
 
 def extraction(said: Predictions, passages: Passages, **about: Any) -> tuple[Measurement, ...]:

@@ -104,13 +104,12 @@ def _by_words(
 ) -> Separation | None:
     """A classifier of uni- and bigrams: each half of the documents is judged by what the other half teaches. None where there
     are too few documents to halve."""
-    chosen = [slice(0, _JUDGED)] * 2
-    documents = [each.document[some] for each, some in zip((members, others), chosen, strict=True)]
+    documents = [each.document[:_JUDGED] for each in (members, others)]
     if any(len(np.unique(each)) < _LEAST for each in documents):
         return None
     generator = np.random.default_rng(seed)
     halves = [_halves(each, generator) for each in documents]
-    read = [[text.decode("utf-8", "ignore") for text in each[some]] for each, some in zip(texts, chosen, strict=True)]
+    read = [[text.decode("utf-8", "ignore") for text in each[:_JUDGED]] for each in texts]
     scores = [np.zeros(len(each)) for each in documents]
     for half in (0, 1):
         learned = [
@@ -126,7 +125,7 @@ def _by_words(
         ranks = rankdata(np.concatenate(judged)) / (sum(map(len, judged)) + 1)  # two classifiers have two scales
         for score, side, found in zip(scores, halves, np.split(ranks, [len(judged[0])]), strict=True):
             score[side == half] = found
-    return separation(*scores, *documents, RATE, seed)
+    return separation(scores[0], scores[1], documents[0], documents[1], RATE, seed)
 
 
 def _halves(documents: Int[Array, " passages"], generator: np.random.Generator) -> Int[Array, " passages"]:

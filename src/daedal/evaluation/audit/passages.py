@@ -35,7 +35,7 @@ class Passages:
 
     @property
     def length(self) -> int:
-        return self.rows.shape[1] - 1
+        return int(self.rows.shape[1]) - 1
 
     @property
     def given(self) -> int:
@@ -66,12 +66,17 @@ def draw_alike(splits: Sequence[Documents], length: int, count: int, seed: int) 
     """
     each = [split.tokens // length for split in splits]
     wanted = min(count, *(int(some.sum()) for some in each))
-    most = 1
-    for some in each:
-        most += bisect_left(
-            range(most, int(some.max()) + 1), wanted, key=lambda limit, of=some: int(np.minimum(of, limit).sum())
-        )
+    most = max(_limit(some, wanted) for some in each)
     return [draw(split, length, count, seed, most) for split in splits]
+
+
+def _limit(each: Int[Array, " documents"], wanted: int) -> int:
+    """The fewest passages of a document at which documents that have so many each give as many as are wanted."""
+
+    def given(limit: int) -> int:
+        return int(np.minimum(each, limit).sum())
+
+    return 1 + bisect_left(range(1, int(each.max()) + 1), wanted, key=given)
 
 
 def draw(documents: Documents, length: int, count: int, seed: int, most: int | None = None) -> Passages:

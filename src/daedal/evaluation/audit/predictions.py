@@ -77,7 +77,5 @@ def _read(model: GPT, rows: Int[Array, "rows length_and_one"]) -> tuple[Array, A
         deviation = (chances * (logs - mean[:, None]).square()).sum(1).sqrt()
         found.append((logs.gather(1, asked)[:, 0].double(), logits.argmax(1) == asked[:, 0], mean, deviation))
     shape = len(rows), rows.shape[1] - 1
-    nats, likeliest, mean, deviation = (
-        torch.cat(each).reshape(shape).cpu().numpy() for each in zip(*found, strict=True)
-    )
-    return nats, likeliest, mean, deviation
+    one, two, three, four = (torch.cat(each).reshape(shape).cpu().numpy() for each in zip(*found, strict=True))
+    return one, two, three, four
