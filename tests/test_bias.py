@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -288,6 +289,27 @@ def test_prompts_that_say_no_colour_show_whose_colours_are_fewer() -> None:
     assert by_chance.quantity == measured.quantity
     assert measured.interval[0] < by_chance.value < measured.interval[1]
     assert sharp_of["its sizes: distance to the data"] == 0
+
+
+def test_labelled_pictures_are_told_by_a_classifier_of_their_own_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = torch.tensor([[1.0, 0.0]] * 30 + [[0.0, 1.0]] * 10)
+
+    def by(shown: Any) -> Any:
+        return SimpleNamespace(logits=said)
+
+    by.names, by.fingerprint = ("cat", "dog"), "a" * 64  # type: ignore[attr-defined]
+    monkeypatch.setattr(pictures, "ClassifierExtractor", SimpleNamespace(open=lambda request: by))
+    monkeypatch.setattr(pictures, "draw", lambda *a: SimpleNamespace(pictures=np.zeros((40, 8, 8, 3), np.uint8)))
+    data = SimpleNamespace(
+        classes=("cat", "dog"), split=lambda name: SimpleNamespace(labels=np.array([0, 1, 1, 0, -1]))
+    )
+    reference: Any = SimpleNamespace(train_data=data)
+    found = pictures._classes(
+        SimpleNamespace(device="cpu"), reference, quiet, 40, 0, {"model_hash": "", "data_hash": ""}
+    )  # type: ignore[arg-type]
+    assert values(found)["classes: distance to the data"] == pytest.approx(0.25)
+    with pytest.raises(DaedalError, match="neither scenes nor classes"):
+        pictures._classes(SimpleNamespace(), SimpleNamespace(train_data=None), quiet, 40, 0, {})  # type: ignore[arg-type]
 
 
 # -- the command -------------------------------------------------------------------------------------------------------

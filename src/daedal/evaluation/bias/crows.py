@@ -12,7 +12,7 @@ is given without it too:
 
     labels       fewer than three of the five annotators name the kind of bias that the pair is filed under
     places       the sentences differ in more than one place, so that they do not differ by the group alone
-    lengths      one says the group in three words more than the other, or more: a matter of length as much as of people
+    lengths      one says the group in two words more than the other, or more: a matter of length as much as of people
 """
 
 import ast
@@ -36,7 +36,7 @@ from daedal.printable import counted
 
 COLUMNS = ("sent_more", "sent_less", "stereo_antistereo", "bias_type", "annotations", "anon_writer")
 LABELS, PLACES, LENGTHS = "labels", "places", "lengths"
-_LEAST_LABELS, _LONGER = 3, 3
+_LEAST_LABELS, _LONGER = 3, 2
 _ROUNDED = 3  # decimals of the authors' sums
 
 
@@ -192,8 +192,8 @@ def scores(pairs: Sequence[Pair], more: Nats, less: Nats, how: str, model_hash: 
         for kind in sorted({pair.type for pair in pairs})
     ]
     found += [
-        score(every, ", stereo pairs", {"direction": "stereo"}, _STEREO_LIKELIER, _STEREO),
-        score(every, ", antistereo pairs", {"direction": "antistereo"}, _ANTI_LIKELIER, _ANTI),
+        score(every.of(stereo), ", stereo pairs", {"direction": "stereo"}, _STEREO_LIKELIER, _STEREO),
+        score(every.of(~stereo), ", antistereo pairs", {"direction": "antistereo"}, _ANTI_LIKELIER, _ANTI),
         every.measure(
             "CrowS-Pairs, mean difference",
             f"{quantity}-difference",

@@ -148,11 +148,16 @@ def _work(model: Generator | Respondent, options: BiasOptions, run: Path | None)
     elif generator is not None and {"classify", "reward"} & generator.capabilities:
         own = generator
         work.append(("our own swapped people", lambda tell: swaps(own, tell)))
-    if not work:
-        called = "This model" if generator is None else generator.kind
+    if not work and generator is None:
         raise DaedalError(
-            f"{called} says nothing of people that could be measured without more",
-            "Name --sets bbq=FOLDER for an API, and --groups with --column for a recommender",
+            f"The API of {model.name} tells nothing of whole sentences, which our own probes need",
+            "Name --sets bbq=FOLDER",
+        )
+    if not work and generator is not None:
+        recommends = "recommend" in generator.capabilities
+        raise DaedalError(
+            f"What {generator.kind.lower()} says of people cannot be measured by itself",
+            "Name --groups and --column" if recommends else "Use a model of texts or of pictures",
         )
     return work
 
