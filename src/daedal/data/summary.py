@@ -19,7 +19,9 @@ _LICENCES = {**dict.fromkeys(library.BUILTINS, library.LICENCE), "digits": "CC-B
 def ledger_of(named: Iterable[Named], options: CommonOptions, tally: Tally) -> LicenceLedger:
     """The licences of all sources."""
     named = list(named)
-    known = {each.source: licence for each in named if (licence := _own_licence(each.source)) is not None}
+    known = {}
+    if options.licence is None:  # else nobody need be asked
+        known = {each.source: licence for each in named if (licence := _own_licence(each.source)) is not None}
     return find_licences(named, options.licence, known, tally.counts.get("archived licences"))
 
 
