@@ -1,7 +1,7 @@
 """A quantity in groups: its value in each and the difference between them, with intervals.
 
-Shares have Wilson's interval, and the difference of two of them Newcombe's (1998, Statistics in Medicine 17, method 10), which are
-never a point where all of a group are alike; everything else has the bootstrap over rows.
+Shares have Wilson's interval, and the difference of two of them Newcombe's (1998, Statistics in Medicine 17, method 10),
+which are never a point where all of a group are alike; everything else has the bootstrap over rows.
 """
 
 import math
