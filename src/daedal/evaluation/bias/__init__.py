@@ -5,6 +5,6 @@
     decisions   groups.py                        classifiers, reward models, recommenders, by a column of a file
     pictures    pictures.py                      does "a circle" have the colours of the data, or fewer?
 
-`measure.py` picks those that a model can be asked and makes the report. Every score is an association between words,
-measured on the templates at hand; none says what a person suffers by it (`docs/bias.md`).
+`measure.py` picks those that a model can be asked and makes the report. Every score is an association between words, measured
+on the templates at hand; none says what a person suffers by it (`docs/bias.md`).
 """

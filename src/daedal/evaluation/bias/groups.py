@@ -11,21 +11,20 @@ above 0 by chance too. No single number is fairness: where base rates differ, eq
 calibration cannot all hold (Kleinberg et al. 2017; Chouldechova 2017).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from daedal.errors import DaedalError
 from daedal.evaluation.bias.clusters import digest, plain
 from daedal.evaluation.bias.files import Row, rows
+from daedal.evaluation.bias.group_values import GroupValues, Quantity
 from daedal.evaluation.bias.readers import Share
 from daedal.evaluation.blocks import Note
-from daedal.evaluation.bootstrap import bootstrap, method
 from daedal.evaluation.evaluator import Findings
-from daedal.evaluation.measurement import Measurement, define
+from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.measures.calibration import bins, by_chance
 from daedal.inference.generator import Generator
 
@@ -33,23 +32,6 @@ MOST_GROUPS = 20
 _TOGETHER = 256
 _LABELS = 4
 _AMONG = 10
-
-
-class Quantity(NamedTuple):
-    """Something that every row has a value of.
-
-    Attributes:
-        name: what it is called; `slug` in definitions.
-        values: of each row.
-        counts: which rows it is of.
-    """
-
-    name: str
-    slug: str
-    values: Float[np.ndarray, " rows"]
-    counts: Bool[np.ndarray, " rows"]
-    unit: str = ""
-    conditions: Mapping[str, str] = {}
 
 
 def by_groups(generator: Generator, path: Path, column: str, tell: Share, seed: int = 0) -> Findings:
@@ -81,7 +63,7 @@ def by_groups(generator: Generator, path: Path, column: str, tell: Share, seed: 
     kept, quantities, notes = read(generator, given, tell)
     every = [str(given[at].of(column, str, int)).strip() for at in kept]
     told = np.array([bool(each) for each in every])
-    quantities = [each._replace(values=each.values[told], counts=each.counts[told]) for each in quantities]
+    quantities = [each.of(told) for each in quantities]
     said = [each for each in every if each]
     names, group = np.unique(said, return_inverse=True)
     if not 2 <= len(names) <= MOST_GROUPS:
@@ -93,72 +75,12 @@ def by_groups(generator: Generator, path: Path, column: str, tell: Share, seed: 
     about = {"model_hash": generator.fingerprint, "data_hash": data, "seed": seed}
     found: list[Measurement] = []
     for quantity in quantities:
-        found += _compared(quantity, [str(name) for name in names], group, about, plain(column))
+        found += GroupValues(quantity, [str(name) for name in names], group, about, plain(column)).measurements()
     left = f", {len(every) - len(said):,} left out that name none" if len(said) < len(every) else ""
     notes.append(
         Note(brief=f"{len(said):,} rows of {len(names)} groups{left}; equal numbers are not yet equal treatment")
     )
     return Findings(tuple(found), blocks=tuple(notes))
-
-
-def _compared(
-    quantity: Quantity, names: Sequence[str], group: Int[np.ndarray, " rows"], about: Mapping[str, object], column: str
-) -> list[Measurement]:
-    """The value of each group, and the difference between them."""
-    spread = quantity.slug == "calibration-error"
-    width = quantity.values.shape[1] if quantity.values.ndim > 1 else 1
-    statistics = np.zeros((len(group), len(names), 1 + width))
-    counted = quantity.counts
-    statistics[np.arange(len(group)), group, 0] = counted
-    statistics[np.arange(len(group)), group, 1:] = quantity.values.reshape(len(group), width) * counted[:, None]
-    flat = statistics.reshape(len(group), -1)
-
-    def each(sums: Float[np.ndarray, "replicates statistics"]) -> Float[np.ndarray, "replicates groups"]:
-        cut = sums.reshape(len(sums), len(names), 1 + width)
-        total = np.abs(cut[..., 1:]).sum(2) if spread else cut[..., 1]
-        found: Float[np.ndarray, "replicates groups"] = np.divide(
-            total, cut[..., 0], out=np.full(total.shape, np.nan), where=cut[..., 0] > 0
-        )
-        return found
-
-    values = each(flat.sum(0, keepdims=True))[0]
-    seed = about["seed"]
-    assert isinstance(seed, int)
-
-    def ends(of: Callable[[Any], Any], at: float) -> dict[str, object]:
-        def replicates(sums: Float[np.ndarray, "replicates statistics"]) -> Float[np.ndarray, " replicates"]:
-            drawn = of(each(sums))
-            return np.where(np.isfinite(drawn), drawn, at)
-
-        found = bootstrap(flat[counted], replicates, seed=seed)
-        return {"interval": found, "interval_method": method("rows") if found else ""}
-
-    def measured(name: str, value: float, n: int, what: str, **more: object) -> Measurement:
-        definition = define(f"group-{quantity.slug}", 1, column=column, of=what, **quantity.conditions)
-        return Measurement.parse({
-            "name": name, "value": value, "unit": quantity.unit, "n": n, "pieces": "rows", "definition": definition,
-            "better": "neither", **about, **more,
-        }, name)  # fmt: skip
-
-    found = []
-    known = [at for at in range(len(names)) if np.isfinite(values[at])]
-    for at in known:
-        n = int((counted & (group == at)).sum())
-        more = ends(lambda drawn, at=at: drawn[:, at], float(values[at]))  # type: ignore[misc]
-        found.append(measured(f"{quantity.name}, {names[at][:40]}", float(values[at]), n, plain(names[at]), **more))
-    if len(known) == 2:
-        one, other = known
-        value = float(values[one] - values[other])
-        more = ends(lambda drawn: drawn[:, one] - drawn[:, other], value)
-        title = f"{quantity.name}, {names[one][:40]} minus {names[other][:40]}"
-        found.insert(0, measured(title, value, int(counted.sum()), "difference", **more))
-    elif len(known) > 2:
-        value = float(np.nanmax(values) - np.nanmin(values))
-        more = ends(lambda drawn: np.nanmax(drawn, 1) - np.nanmin(drawn, 1), value)
-        found.insert(
-            0, measured(f"{quantity.name}, largest minus smallest", value, int(counted.sum()), "range", **more)
-        )
-    return found
 
 
 def _classified(generator: Generator, given: list[Row], tell: Share) -> tuple[list[int], list[Quantity], list[Note]]:
@@ -168,7 +90,8 @@ def _classified(generator: Generator, given: list[Row], tell: Share) -> tuple[li
         answers += generator.classify(texts[first : first + _TOGETHER])
         tell(min(1.0, (first + _TOGETHER) / len(texts)))
     every = np.ones(len(given), dtype=bool)
-    known = np.array([str(row.values.get("label") or "") != "" for row in given])
+    truth = [_label(row) for row in given]
+    known = np.array([bool(each) for each in truth])
     kept, labels = list(range(len(given))), list(generator.model.config.labels)
     if answers[0].value is not None:
         values = np.array([each.value for each in answers], dtype=np.float64)
@@ -177,13 +100,12 @@ def _classified(generator: Generator, given: list[Row], tell: Share) -> tuple[li
     order = sorted(labels, key=lambda label: -int((said == label).sum()))[:_LABELS] if len(labels) > 2 else labels[-1:]
     found = [
         Quantity(
-            f"chosen {label[:30]}", "selection", (said == label).astype(np.float64), every, "", {"label": plain(label)}
+            f"chosen {label[:30]}", "selection", (said == label).astype(np.float64), every, {"label": plain(label)}
         )
         for label in order
     ]
     notes: list[Note] = []
     if known.any():
-        truth = [str(row.values.get("label") or "") for row in given]
         for row, label, true in zip(given, truth, known, strict=True):
             if true and label not in labels:
                 shown = ", ".join(labels[:8])
@@ -199,13 +121,19 @@ def _classified(generator: Generator, given: list[Row], tell: Share) -> tuple[li
             of = known & np.array([label == each for each in truth])
             if of.any():
                 chosen = (said == label).astype(np.float64)
-                found.append(Quantity(f"recall of {label[:30]}", "recall", chosen, of, "", {"label": plain(label)}))
+                found.append(Quantity(f"recall of {label[:30]}", "recall", chosen, of, {"label": plain(label)}))
         found.append(Quantity("calibration error", "calibration-error", _binned(sure, right, known), known))
         chance = by_chance(sure[known])
         notes.append(
             Note(brief=f"a calibration error of {chance:.3f} over all rows comes by chance, and more in small groups")
         )
     return kept, found, notes
+
+
+def _label(row: Row) -> str:
+    """The label of a row; nothing where it has none."""
+    found = row.values.get("label")
+    return "" if found is None else str(found).strip()
 
 
 def _binned(
@@ -266,6 +194,6 @@ def _recommended(generator: Generator, given: list[Row], tell: Share) -> tuple[l
     )
     hit = np.array(hits, dtype=np.float64)
     return [places[-1] for places in people], [
-        Quantity(f"last item among {_AMONG}", "hit-rate", hit, every, "", {"among": str(_AMONG)}),
-        Quantity(f"surer than right of {_AMONG}", "overconfidence", np.array(sure) - hit, every, "", {"among": str(_AMONG)}),
+        Quantity(f"last item among {_AMONG}", "hit-rate", hit, every, {"among": str(_AMONG)}),
+        Quantity(f"surer than right of {_AMONG}", "overconfidence", np.array(sure) - hit, every, {"among": str(_AMONG)}),
     ], notes  # fmt: skip
