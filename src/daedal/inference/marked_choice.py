@@ -116,8 +116,8 @@ def _drawn(weights: Float32[np.ndarray, "rows vocab"], seeds: UInt64[np.ndarray,
     own = np.take_along_axis(weights, np.minimum(ids, vocab - 1), -1) * (ids < vocab)
     place = (own / _logs(words(seeds, ids + 1))).argmin(-1)
     found: list[int] = ids[np.arange(len(ids)), place].tolist()
-    some: list[bool] = sums.any(-1).tolist()
-    return [id if any else None for id, any in zip(found, some, strict=True)]
+    some = np.asarray(sums.any(-1))
+    return [id if any else None for id, any in zip(found, some.tolist(), strict=True)]
 
 
 def _logs(values: UInt64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
