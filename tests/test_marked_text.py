@@ -2,7 +2,9 @@
 distributed as the unmarked."""
 
 import copy
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from command_line import daedal, mistake
 from daedal.codecs.text import TextCodec
 from daedal.inference.constraint import ConstraintCompiler
 from daedal.inference.engine import Engine
@@ -19,6 +22,7 @@ from daedal.inference.generator import Generator
 from daedal.inference.next_token import draw
 from daedal.inference.sampling import SamplingOptions
 from daedal.models.autoregression import TorchNetwork
+from daedal.models.checkpoint import save_model
 from daedal.safety.text_marks.detection import find_text_mark
 from daedal.safety.text_marks.green_list import GreenList
 from daedal.safety.text_marks.gumbel import Gumbel
@@ -26,7 +30,10 @@ from daedal.safety.text_marks.kgw import Kgw
 from daedal.safety.text_marks.scheme import Scheme
 from daedal.safety.text_marks.text_mark import TextMark
 from daedal.safety.text_marks.tournament import Tournament
-from daedal.safety.watermark_keys import WatermarkKey
+from daedal.safety.watermark_keys import WatermarkKey, watermark_keys
+from daedal.serving.settings import Settings
+from daedal.serving.supervisor import Models
+from daedal.serving.worker import _open
 from test_engine import DRAFTS, MODELS, PROMPTS, VOCAB, engine_of, finish, random_model
 from test_engine import ids as ids_of
 
@@ -65,7 +72,7 @@ def test_marked_rows_do_not_depend_on_their_batch(scheme: Scheme, how: dict[str,
     assert together != write(None, PROMPTS, options, (0, 1))
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=8)
 @given(
     st.integers(0, 1000), st.sampled_from(ALL), st.sampled_from(["stop", "slide"]), st.sampled_from(["draft", "lookup"])
 )
@@ -126,7 +133,7 @@ def test_over_keys_a_token_is_distributed_as_the_unmarked(
         probabilities = restrict((logits / chosen.temperature), chosen).softmax(-1)
     counts = np.zeros(40)
     rows = []
-    for number in range(4000):
+    for number in range(2000):
         mark = TextMark(WatermarkKey(number.to_bytes(32, "little")), scheme)
         row = open_row(Request([1], chosen, number, watermark=mark), 50, 40, logits.device)
         row.ids += [2, 3, 4, 5]
@@ -207,3 +214,82 @@ def test_the_network_runs_while_noise_is_made_and_nothing_changes(monkeypatch: p
         with monkeypatch.context() as patch:
             patch.setattr("daedal.inference.engine._WORTH", 0)
             assert write(scheme, PROMPTS, options, engine=Engine(TorchNetwork(MODEL))) == expected
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model's folder, in an installation that has no key yet."""
+    monkeypatch.setenv("DAEDAL_HOME", str(tmp_path / "home"))
+    codec = TextCodec.train("bpe", ["the cat sat on the mat and the dog sat on the log. " * 20], 300)
+    save_model(random_model("qwen3", vocab_size=codec.vocab_size, context=200), tmp_path / "run")
+    codec.save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_commands_mark_what_they_sample_and_make_the_key_once(run: Path) -> None:
+    def generate(*more: str) -> tuple[dict[str, Any], str]:
+        said = daedal("generate", run, "--json", "--prompt", "the cat", "--max-tokens", "40", "--seed", "3", *more)
+        assert said.code == 0, said.err
+        return json.loads(said.out)[0], said.err
+
+    assert generate("--temperature", "0")[0]["provenance"]["watermark"] is None
+    plain, told = generate("--no-watermark")
+    assert plain["provenance"]["watermark"] is None
+    assert "watermark" not in told
+    assert not (run.parent / "home").exists()
+    marked, told = generate()
+    key = watermark_keys()[0]
+    assert f"Made the watermark key {key.id}" in told
+    assert marked["provenance"]["watermark"] == {"scheme": "tournament/1", "key": key.id, "payload": None}
+    assert marked["text"] == daedal_text(run, TextMark(key))
+    again, told = generate()
+    assert again == marked
+    assert "watermark" not in told
+    assert key.secret.hex() not in json.dumps(marked)
+
+
+def daedal_text(run: Path, mark: TextMark | None) -> str:
+    (written,) = Generator.open(run).generate("the cat", watermark=mark, max_tokens=40, seed=3)
+    return written.text
+
+
+def test_a_command_that_can_keep_no_key_says_how_to_go_without(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.parent / "file").write_text("")
+    monkeypatch.setenv("DAEDAL_HOME", str(run.parent / "file" / "home"))
+    assert "give --no-watermark" in mistake("generate", run, "--max-tokens", "5")
+    assert daedal("generate", run, "--max-tokens", "5", "--no-watermark").code == 0
+
+
+def test_a_conversation_is_marked(run: Path) -> None:
+    how = ("--max-tokens", "30", "--seed", "3")
+    marked = daedal("chat", run, *how, stdin="hello\n")
+    assert "Made the watermark key" in marked.err
+    plain = daedal("chat", run, *how, "--no-watermark", stdin="hello\n")
+    assert (plain.code, plain.err) == (0, "")
+    assert marked.out != plain.out
+    assert marked.out == daedal("chat", run, *how, stdin="hello\n").out
+
+
+def test_a_server_marks_by_a_key_that_no_command_tells(run: Path) -> None:
+    options = {"seed": 3, "max_tokens": 40}
+    command = {"op": "generate", "id": 1, "owner": "me", "prompt": {"text": "the cat"}, "options": options}
+    for switched_on in (True, False):
+        desk = _open(str(run), "tiny", None, 4, switched_on)
+        mark = TextMark(watermark_keys()[0]) if switched_on else None
+        desk.begin(desk.prepare(command))
+        events = []
+        while desk.busy:
+            events += desk.step()
+        assert "".join(event.get("text", "") for event in events) == daedal_text(run, mark)
+        settings = Settings(data=run, models={"m": str(run)}, watermark=switched_on)
+        line = Models(settings)._worker("m", str(run))
+        assert ("--no-watermark" in line) is not switched_on
+        assert watermark_keys()[0].secret.hex() not in " ".join(line)
+
+
+def test_keys_are_made_and_listed_by_their_ids(run: Path) -> None:
+    assert daedal("keys", "watermark", "list").out == ""
+    first = daedal("keys", "watermark", "new").out.split()[0]
+    second = daedal("keys", "watermark", "new").out.split()[0]
+    assert [key.id for key in watermark_keys()] == [second, first]
+    assert daedal("keys", "watermark", "list").out == f"{second}  marks\n{first}  is recognised\n"

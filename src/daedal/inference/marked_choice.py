@@ -87,22 +87,26 @@ def _by_tournament(
     near = weights > np.minimum(whole * (1 / _CANDIDATES), _LIKELIEST)
     found = _candidates(weights, near)
     held = found.weights.sum(-1)
-    keys = [marked.key_at(ids) for marked, ids in texts]
     chances = [marked.chance_at(ids) for marked, ids in texts]
     seeds = np.array(chances, np.uint64)[:, None]
+    outside = np.array([(word(seed, 0) >> 11) * 2**-53 for seed in chances]) >= held / whole[:, 0]
+    chosen: list[int | None] = [None] * len(texts)
+    if outside.any():
+        rows = np.flatnonzero(outside)
+        others = np.where(near[rows], np.float32(0), weights[rows])
+        for row, id in zip(rows.tolist(), _drawn(others, seeds[rows]), strict=True):
+            chosen[row] = id
+    settled = [id for id in chosen if id is not None]
+    if len(settled) == len(texts):
+        return settled
+    keys = [marked.key_at(ids) for marked, ids in texts]
     gained = words(np.array([key or 0 for key in keys], np.uint64)[:, None], found.ids)
     logs = _logs(gained ^ seeds)
     if None in keys:
         gained[[key is None for key in keys]] = _ALL  # where all win, nobody does
     first = (scheme.won(found.weights / held[:, None], gained) / logs).argmin(-1)
-    chosen: list[int] = found.ids[np.arange(len(texts)), first].tolist()
-    inside = np.array([(word(seed, 0) >> 11) * 2**-53 for seed in chances]) < held / whole[:, 0]
-    if not inside.all():
-        rows = np.flatnonzero(~inside)
-        others = np.where(near[rows], np.float32(0), weights[rows])
-        for row, id in zip(rows.tolist(), _drawn(others, seeds[rows]), strict=True):
-            chosen[row] = chosen[row] if id is None else id
-    return chosen
+    winners: list[int] = found.ids[np.arange(len(texts)), first].tolist()
+    return [winner if other is None else other for winner, other in zip(winners, chosen, strict=True)]
 
 
 def _drawn(weights: Float32[np.ndarray, "rows vocab"], seeds: UInt64[np.ndarray, "rows 1"]) -> list[int | None]:
@@ -116,8 +120,8 @@ def _drawn(weights: Float32[np.ndarray, "rows vocab"], seeds: UInt64[np.ndarray,
     own = np.take_along_axis(weights, np.minimum(ids, vocab - 1), -1) * (ids < vocab)
     place = (own / _logs(words(seeds, ids + 1))).argmin(-1)
     found: list[int] = ids[np.arange(len(ids)), place].tolist()
-    some: list[bool] = sums.any(-1).tolist()
-    return [id if any else None for id, any in zip(found, some, strict=True)]
+    some = np.asarray(sums.any(-1))
+    return [id if any else None for id, any in zip(found, some.tolist(), strict=True)]
 
 
 def _logs(values: UInt64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
