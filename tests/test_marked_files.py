@@ -25,7 +25,11 @@ from daedal.models import checkpoint
 from daedal.models.checkpoint import save_model, save_own
 from daedal.models.flow import Flow, FlowConfig
 from daedal.safety.ledger import Ledger
+from daedal.safety.marking import TYPES, Marking
 from daedal.safety.sidecar import HEADER, read_statement
+from daedal.safety.signing import Signer, read_signature
+from daedal.serving.media_commands import MediaDesk
+from test_media_commands import carry_out, say
 from test_pictures import ANIMALS, photo
 from tiny_models import shaken, tiny_gpt
 
@@ -127,7 +131,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     codec = TextCodec.train("byte", [])
     save_model(tiny_gpt(codec, context=64), runs / "writer", codec=codec)
     models["writer"] = str(runs / "writer")
-    models["voice"] = str(media_runs.voice(runs / "voice"))
     marks: dict[str, Any] = {"watermark": True, "signed": True, "noted": True}
     with serve(tmp_path_factory.mktemp("served"), models=models, aliases={}, **marks) as address:
         yield address
@@ -169,10 +172,17 @@ def test_a_server_says_what_it_cannot_know(client: OpenAI, url: str) -> None:
     assert httpx.post(f"{url}/v1/content_provenance_checks", json={}, timeout=20).status_code in (400, 415)
 
 
-def test_speech_is_signed_and_a_tune_is_stated_in_a_header(url: str, client: OpenAI) -> None:
-    spoken = client.audio.speech.create(model="voice", voice="ada", input="0 1", response_format="wav").read()
-    (signature, _) = client.content_provenance_checks.create(file=("a.wav", spoken, "audio/wav")).results
-    assert signature.outcome == "detected"
+def test_speech_is_signed_where_it_is_not_streamed(tmp_path: Path) -> None:
+    speaking = Generator.open(media_runs.voice(tmp_path / "voice"))
+    marking = Marking(signer=Signer.own())
+    for form in ("wav", "mp3"):
+        events = carry_out(MediaDesk(speaking, marking), say(form=form))
+        data = b"".join(base64.b64decode(event["data"]) for event in events)
+        assert read_signature(data, TYPES[f".{form}"]).by == "this installation"
+    assert carry_out(MediaDesk(speaking, marking), say(form="pcm"))[-1]["event"] == "done"
+
+
+def test_a_tune_is_stated_in_a_header(url: str) -> None:
     asked: dict[str, Any] = {"model": "composer", "seconds": 2, "seed": 1}
     tune = httpx.post(f"{url}/v1/audio/music", json={**asked, "response_format": "midi"}, timeout=60)
     stated = read_statement(tune.headers[HEADER].encode(), tune.content)

@@ -287,9 +287,12 @@ class Ledger:
         return rows
 
     def _fault(self, error: Exception) -> DaedalError:
-        busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
-        if busy:
-            return DaedalError(f"{self.path} is being written by another process", "Try again")
+        if isinstance(error, sqlite3.OperationalError):
+            if "locked" in str(error):
+                return DaedalError(f"{self.path} is being written by another process", "Try again")
+            return DaedalError(
+                f"{self.path} cannot be used ({error})", "Free some space, check its permissions, or give --no-ledger"
+            )
         return DaedalError(f"{self.path} is damaged ({error})", "Move it away: a new ledger is begun")
 
     def _broken(self, number: int, why: str) -> DaedalError:

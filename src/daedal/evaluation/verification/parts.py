@@ -161,7 +161,13 @@ def of_marks(marks: Marks) -> Part:
         told = f"It carries the mark of this installation's key {best.key} ({measure}{where})"
         return Part(name="watermark", says="made here", told=told, error=chance, p_value=best.p_value)
     told = f"None of this installation's keys is found ({measure}). Marks wear off, and other programs' marks are unknown here"
-    return Part(name="watermark", says="nothing", told=told, error=f"counts below {ALPHA:g}", p_value=best.p_value)
+    return Part(
+        name="watermark",
+        says="nothing",
+        told=told,
+        error=f"p is {best.p_value:.2g}, and counts from {ALPHA:g} down",
+        p_value=best.p_value,
+    )
 
 
 # -- the ledger --------------------------------------------------------------------------------------------------------
