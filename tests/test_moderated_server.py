@@ -147,6 +147,11 @@ def test_what_is_flagged_is_not_answered(moderated: httpx.Client, path: str, scr
         assert told.count("word") < 4
 
 
+def test_what_the_model_cannot_read_is_refused_before_it_is_judged(moderated: httpx.Client) -> None:
+    error = moderated.post("/v1/chat/completions", json=body("/v1/chat/completions", "x" * 10_000)).json()["error"]
+    assert (error["code"], error["param"]) == ("context_length_exceeded", "messages")
+
+
 def test_refusals_are_counted(moderated: httpx.Client) -> None:
     def count(text: str, name: str) -> float:
         return float(next((line.split()[-1] for line in text.splitlines() if line.startswith(name)), 0))

@@ -29,6 +29,8 @@ _KEPT = 4096
 """Texts whose verdict is remembered: a conversation comes again with each of its turns."""
 _MOST, _LONGEST = 1_000_000, 200_000
 """Characters of a text that rules read, and that the classifier reads, piece by piece."""
+_SPELLED = 16
+"""Characters of a text for each token of a model's context, at most: none has so many on average."""
 _AT_ONCE = 10_000
 """Characters that rules read in the server's own thread."""
 
@@ -125,6 +127,10 @@ class Moderation:
         known = {key: self._known[key] for key in asked if key in self._known}
         new = [key for key in asked if key not in known]
         param = model.fields.get(param, param)
+        most = _SPELLED * model.info.get("context", _MOST)
+        if any(len(asked[key]) > most for key in new):  # which takes long to judge, and the model would refuse anyway
+            said = f"A text has more than {most:,} characters, which is more than the model reads"
+            raise ApiError(400, said, param=param, code="context_length_exceeded")
         verdicts = await self.judge([asked[key] for key in new], asker, param) if new else []
         known |= {key: verdict.category for key, verdict in zip(new, verdicts, strict=True)}
         for key, found in known.items():
