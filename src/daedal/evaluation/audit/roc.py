@@ -75,7 +75,7 @@ def separation(
     ends = _ends(np.concatenate(rates), min(counts))
     if ends[0] == ends[1]:  # none or all are found in every replicate, which says nothing of others
         ends = wilson(round(found * counts[0]), counts[0]) or ends
-    chance = _chance(members, others, *groups, generator)
+    chance = _chance(members, others, groups[0], groups[1], generator)
     return Separation(value, _ends(np.concatenate(areas), min(counts)), found, ends, chance)
 
 
