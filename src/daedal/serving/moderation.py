@@ -129,7 +129,7 @@ class Moderation:
         param = model.fields.get(param, param)
         most = _SPELLED * model.info.get("context", _MOST)
         if any(len(asked[key]) > most for key in new):  # which takes long to judge, and the model would refuse anyway
-            said = f"A text has more than {most:,} characters, which is more than the model reads"
+            said = f"A text of the prompt has more than {most:,} characters, which is more than the model reads"
             raise ApiError(400, said, param=param, code="context_length_exceeded")
         verdicts = await self.judge([asked[key] for key in new], asker, param) if new else []
         known |= {key: verdict.category for key, verdict in zip(new, verdicts, strict=True)}
