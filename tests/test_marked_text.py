@@ -23,6 +23,7 @@ from daedal.inference.next_token import draw
 from daedal.inference.sampling import SamplingOptions
 from daedal.models.autoregression import TorchNetwork
 from daedal.models.checkpoint import save_model
+from daedal.safety.marking import Marking
 from daedal.safety.text_marks.detection import find_text_mark
 from daedal.safety.text_marks.green_list import GreenList
 from daedal.safety.text_marks.gumbel import Gumbel
@@ -274,7 +275,8 @@ def test_a_server_marks_by_a_key_that_no_command_tells(run: Path) -> None:
     options = {"seed": 3, "max_tokens": 40}
     command = {"op": "generate", "id": 1, "owner": "me", "prompt": {"text": "the cat"}, "options": options}
     for switched_on in (True, False):
-        desk = _open(str(run), "tiny", None, 4, switched_on)
+        marking = Marking.of_installation(watermark=switched_on, signed=False, noted=False)
+        desk = _open(str(run), "tiny", None, 4, marking)
         mark = TextMark(watermark_keys()[0]) if switched_on else None
         desk.begin(desk.prepare(command))
         events = []
@@ -283,7 +285,7 @@ def test_a_server_marks_by_a_key_that_no_command_tells(run: Path) -> None:
         assert "".join(event.get("text", "") for event in events) == daedal_text(run, mark)
         settings = Settings(data=run, models={"m": str(run)}, watermark=switched_on)
         line = Models(settings)._worker("m", str(run))
-        assert ("--no-watermark" in line) is not switched_on
+        assert ("--watermark" in line) is switched_on
         assert watermark_keys()[0].secret.hex() not in " ".join(line)
 
 
