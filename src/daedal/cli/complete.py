@@ -26,7 +26,7 @@ def complete(
     n: Annotated[int, Parameter(name=("-n", "--n"))] = 1,
     max_tokens: int | None = None,
     until: Literal["end", "line", "block"] = "end",
-    order: Literal["psm", "spm"] = "psm",
+    order: Literal["psm", "spm"] | None = None,
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int | None = None,
@@ -51,7 +51,8 @@ def complete(
     until
         Where to end: where the model does, with the first line, or with the block of code that is indented as far.
     order
-        What the model reads first: psm what stands before the cursor, spm what stands after it.
+        What the model reads first: psm what stands before the cursor, spm what stands after it. [default: spm for models
+        that were trained here, psm for those of others]
     temperature
         0 always takes the likeliest token; 1 is the model's own distribution.
     top_p

@@ -27,6 +27,7 @@ class Names(NamedTuple):
     Attributes:
         file: stands before the path of a file, where there is such a mark.
         ends: other marks that a model may end a middle with.
+        order: what its models are asked with unless said.
     """
 
     prefix: str
@@ -34,17 +35,20 @@ class Names(NamedTuple):
     middle: str
     file: str | None = None
     ends: tuple[str, ...] = ()
+    order: Order = "psm"
 
 
 _ADDED = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_sep|>")
-OURS = Names(*_ADDED)
+OURS = Names(*_ADDED, order="spm")
+"""A small model fills better where the middle goes on from the prefix (docs/benchmarks.md)."""
 KNOWN = {
-    "Qwen2.5-Coder": OURS._replace(ends=("<|fim_pad|>", "<|repo_name|>")),
-    "CodeGemma": OURS._replace(file="<|file_separator|>"),
+    "Qwen2.5-Coder": Names(*_ADDED, ends=("<|fim_pad|>", "<|repo_name|>")),
+    "CodeGemma": Names(*_ADDED[:3], "<|file_separator|>"),
     "StarCoder2": Names("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<file_sep>", ("<fim_pad>", "<repo_name>")),
     "SantaCoder": Names("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
     "DeepSeek-Coder": Names("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
     "CodeLlama": Names("▁<PRE>", "▁<SUF>", "▁<MID>", ends=("▁<EOT>",)),
+    "Daedal": OURS,
 }
 """Names of marks by a model that has them; the first of which a tokenizer has all are its own."""
 
@@ -55,6 +59,7 @@ class Infilling:
 
     Attributes:
         ends: marks that end a middle, besides what ends a text.
+        order: what a model reads first unless said.
     """
 
     codec: TextCodec
@@ -63,22 +68,23 @@ class Infilling:
     middle: int
     file: int | None
     ends: frozenset[int]
+    order: Order
 
     @classmethod
     def of(cls, codec: TextCodec) -> Self | None:
         """Those of a codec; None where it has none."""
         for names in KNOWN.values():
             ids = [codec.id_of(name) for name in names[:4] if name is not None]
-            if None in ids:
+            others = [codec.id_of(name) for name in names.ends]
+            if None in (*ids, *others):
                 continue
             prefix, suffix, middle, *file = (id for id in ids if id is not None)
-            others = [codec.id_of(name) for name in names.ends]
             ends = frozenset({prefix, suffix, middle, *file, *(id for id in others if id is not None)})
-            return cls(codec, prefix, suffix, middle, file[0] if file else None, ends)
+            return cls(codec, prefix, suffix, middle, file[0] if file else None, ends, names.order)
         return None
 
     def arranged(
-        self, prefix: Sequence[int], suffix: Sequence[int], path: str | None = None, order: Order = "psm"
+        self, prefix: Sequence[int], suffix: Sequence[int], path: str | None = None, order: Order | None = None
     ) -> list[int]:
         """The ids after which a model writes the middle.
 
@@ -86,7 +92,7 @@ class Infilling:
             path: of the file; left out where the tokenizer has no mark for it.
         """
         named = self.named(path)
-        if order == "spm":
+        if (order or self.order) == "spm":
             return [*named, self.prefix, self.suffix, *suffix, self.middle, *prefix]
         return [*named, self.prefix, *prefix, self.suffix, *suffix, self.middle]
 

@@ -63,7 +63,7 @@ class Complete(TextSkill):
         *,
         path: str | None = None,
         until: Until = "end",
-        order: Order = "psm",
+        order: Order | None = None,
         watermark: TextMark | None = None,
         **options: Any,
     ) -> list[Middle]:
@@ -74,7 +74,7 @@ class Complete(TextSkill):
             path: of the file, for models that learned to be told it.
             until: where the middle ends: where the model ends it, with its first line, or with the block of code that is as far
                 indented as the line of the hole.
-            order: what the model reads first.
+            order: what the model reads first; as models of its tokenizer learned it unless given.
             watermark: what sampled middles are marked with.
             options: the fields of `SamplingOptions`.
 
@@ -100,7 +100,7 @@ class Complete(TextSkill):
             DaedalError: as `complete`, at once and not with the first piece.
         """
         options = self._bounded(options)
-        ids, _ = self._fitted(before, after, options["max_tokens"], path, "psm")
+        ids, _ = self._fitted(before, after, options["max_tokens"], path, None)
         return self._write.stream_on(before, ids, self.middle_ends, **options)
 
     def around(self, before: str | Sequence[int], after: str) -> list[int]:
@@ -132,7 +132,7 @@ class Complete(TextSkill):
         return {**options, "max_tokens": min(_USUAL, self._model.config.context // 2)}
 
     def _fitted(
-        self, before: str, after: str, most: int, path: str | None, order: Order
+        self, before: str, after: str, most: int, path: str | None, order: Order | None
     ) -> tuple[list[int], tuple[int, int]]:
         """The ids to write after, and how many characters of both texts did not fit."""
         codec, context = self._codec, self._model.config.context
