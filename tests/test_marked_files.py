@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -193,21 +193,27 @@ def test_a_tune_is_stated_in_a_header(url: str) -> None:
     assert read_statement(listed["statement"].encode(), base64.b64decode(listed["b64_midi"])).state == "whole"
 
 
-def test_a_text_is_stated_for_whoever_asks(url: str, tmp_path: Path) -> None:
-    asked: dict[str, Any] = {"model": "writer", "max_tokens": 6, "seed": 1}
-    for path, said in (
-        ("completions", {"prompt": "a"}),
-        ("chat/completions", {"messages": [{"role": "user", "content": "a"}]}),
-    ):
-        for header, there in (({HEADER: "1"}, True), ({}, False)):
-            answer = httpx.post(f"{url}/v1/{path}", json=asked | said, headers=header, timeout=60)
-            assert (HEADER in answer.headers) is there, answer.text
-            if there:
-                choice = answer.json()["choices"][0]
-                text = choice["text"] if "text" in choice else choice["message"]["content"]
-                (tmp_path / "said.txt").write_bytes(text.encode())
-                (tmp_path / "said.txt.signed.json").write_text(answer.headers[HEADER])
-                assert api.verify(tmp_path / "said.txt").outcome == "made here"
+@pytest.mark.parametrize(
+    ("path", "asked", "text"),
+    [
+        ("completions", {"prompt": "a", "max_tokens": 6}, lambda said: said["choices"][0]["text"]),
+        ("chat/completions", {"max_tokens": 6}, lambda said: said["choices"][0]["message"]["content"]),
+        ("responses", {"input": "a", "max_output_tokens": 16}, lambda said: said["output"][0]["content"][0]["text"]),
+        ("messages", {"max_tokens": 6}, lambda said: said["content"][0]["text"]),
+    ],
+)
+def test_a_text_is_stated_for_whoever_asks(
+    url: str, tmp_path: Path, path: str, asked: dict[str, Any], text: Callable[[Any], str]
+) -> None:
+    turns = {} if {"prompt", "input"} & set(asked) else {"messages": [{"role": "user", "content": "a"}]}
+    asked = {"model": "writer", **asked, **turns}
+    for header, there in (({HEADER: "1"}, True), ({}, False)):
+        answer = httpx.post(f"{url}/v1/{path}", json=asked, headers=header, timeout=60)
+        assert (HEADER in answer.headers) is there, answer.text
+        if there:
+            (tmp_path / "said.txt").write_bytes(text(answer.json()).encode())
+            (tmp_path / "said.txt.signed.json").write_text(answer.headers[HEADER])
+            assert api.verify(tmp_path / "said.txt").outcome == "made here"
 
 
 def test_the_ledger_is_whole_after_several_models_wrote_it(url: str) -> None:

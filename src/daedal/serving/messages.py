@@ -23,6 +23,7 @@ from daedal.serving.limits import read_json, unless_gone
 from daedal.serving.message_writer import MessageWriter, usage
 from daedal.serving.moderation import CODE
 from daedal.serving.schema.messages import Block, CountRequest, MessageRequest
+from daedal.serving.statements import stated
 from daedal.serving.tools import Function, Toolbox, arguments_of, conversation
 
 VERSIONS = ("2026-10-21", "2023-06-01")
@@ -51,7 +52,9 @@ async def messages(request: Request) -> Response:
     if body.stream:
         return sse.stream(request, _events(events, body, tools, writer))
     generated = await unless_gone(request, collect(events, 1))
-    return json_answer(answer(generated, body, tools, writer))
+    told = answer(generated, body, tools, writer)
+    said = [block["text"] for block in told["content"] if block["type"] == "text"]
+    return json_answer(told, headers=stated(request, model, "".join(said)))
 
 
 async def count_tokens(request: Request) -> Response:

@@ -27,6 +27,7 @@ from daedal.serving.schema.responses import (
     ResponseTool,
     ResponseToolChoice,
 )
+from daedal.serving.statements import stated
 from daedal.serving.stored import delete, history, load, save
 from daedal.serving.supervisor import Model
 from daedal.serving.tools import Function, Toolbox, Turn, conversation
@@ -51,7 +52,7 @@ async def create_response(request: Request) -> Response:
     if body.stream:
         return sse.stream(request, written)
     await unless_gone(request, _all(written))
-    return json_answer(writer.response)
+    return json_answer(writer.response, headers=stated(request, model, spoken(writer.response)))
 
 
 async def input_tokens(request: Request) -> Response:
@@ -248,6 +249,12 @@ def blank(body: ResponseRequest) -> dict[str, Any]:
         "usage": None,
         "user": body.user,
     }
+
+
+def spoken(response: dict[str, Any]) -> str:
+    """The text of a response: what OpenAI's client calls its `output_text`."""
+    messages = [item for item in response["output"] if item["type"] == "message"]
+    return "".join(part["text"] for item in messages for part in item["content"])
 
 
 def _choice(choice: ResponseToolChoice | None) -> Any:
