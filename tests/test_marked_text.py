@@ -271,6 +271,14 @@ def test_a_conversation_is_marked(run: Path) -> None:
     assert marked.out == daedal("chat", run, *how, stdin="hello\n").out
 
 
+def test_sampled_answers_to_a_prompt_are_marked(run: Path) -> None:
+    how = ("ask", run, "--text", "the cat", "--max-tokens", "40", "--seed", "3")
+    assert daedal(*how).out == daedal(*how, "--no-watermark").out  # greedy
+    marked = daedal(*how, "--temperature", "1")
+    assert marked.out != daedal(*how, "--temperature", "1", "--no-watermark").out
+    assert marked.out == (daedal_text(run, TextMark(watermark_keys()[0])) or "") + "\n"
+
+
 def test_a_server_marks_by_a_key_that_no_command_tells(run: Path) -> None:
     options = {"seed": 3, "max_tokens": 40}
     command = {"op": "generate", "id": 1, "owner": "me", "prompt": {"text": "the cat"}, "options": options}

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from daedal.cli import console
+from daedal.cli.marking import text_mark
 from daedal.cli.options import Switch, texts_by_name
 from daedal.cli.remote import Remote, remote, use_threads_for
 from daedal.errors import DaedalError
@@ -24,6 +25,7 @@ def ask(
     temperature: float | None = None,
     max_tokens: int | None = None,
     seed: int | None = None,
+    no_watermark: Switch = False,
     endpoint: Remote = None,
     json: Switch = False,
 ) -> None:
@@ -52,12 +54,17 @@ def ask(
         Of an answer at most; 256 unless given here or in the prompt's file.
     seed
         The same seed, model and prompt give the same answers on the same machine.
+    no_watermark
+        Leave out the watermark of this installation, which sampled answers of a model on this machine carry.
     json
         Print answers and where they come from as JSON.
     """
     if (prompt is None) == (text is None):
         raise DaedalError("There is no prompt, or there are two", "Give --prompt FILE or --text TEXT")
     values = texts_by_name(set or ())
+    from daedal.prompting.address import is_url
+
+    mark = None if is_url(model) else text_mark(no_watermark, 1.0 if temperature is None else temperature)
     from daedal import api
 
     use_threads_for(model)
@@ -74,6 +81,7 @@ def ask(
             max_tokens=max_tokens,
             seed=seed,
             progress=lambda done, total: progress("asking", done, total),
+            watermark=mark,
             **remote(endpoint),
         )
     if json:

@@ -12,16 +12,20 @@ from daedal.inference.generator import Generator
 from daedal.inference.skill import fingerprint
 from daedal.models.gpt import GPT
 from daedal.prompting.respondent import Likelihood, Message, Prompt, Question, Reply, Wording
+from daedal.safety.text_marks.text_mark import TextMark
 
 
 class LocalModel:
     """A language model on this machine.
 
+    Args:
+        watermark: what sampled answers are marked with.
+
     Raises:
         DaedalError: it writes no texts.
     """
 
-    def __init__(self, model: Generator | str | Path) -> None:
+    def __init__(self, model: Generator | str | Path, watermark: TextMark | None = None) -> None:
         self.generator = model if isinstance(model, Generator) else Generator.open(model)
         if not isinstance(self.generator.model, GPT) or not isinstance(self.generator.codec, TextCodec):
             raise DaedalError(
@@ -29,6 +33,7 @@ class LocalModel:
             )
         self.name = self.generator.name
         self.identity = fingerprint(self.generator.model)
+        self._watermark = watermark
 
     def answer(self, questions: Sequence[Question], wording: Wording) -> Iterator[tuple[int, Reply]]:
         options = {"max_tokens": wording.max_tokens, "temperature": wording.temperature, "stop": wording.stop}
@@ -36,7 +41,7 @@ class LocalModel:
         samples = [each.sample for each in questions]
         began = time.monotonic()
         for place, written in self.generator.answers(
-            prompts, samples, wording.answer_schema, seed=wording.seed, **options
+            prompts, samples, wording.answer_schema, watermark=self._watermark, seed=wording.seed, **options
         ):
             yield (
                 place,

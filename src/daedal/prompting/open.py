@@ -1,6 +1,7 @@
 """A model by what a user calls it: a run folder, an id of the Hugging Face Hub, or the URL of an API."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daedal.errors import DaedalError
 from daedal.printable import printable
@@ -9,6 +10,9 @@ from daedal.prompting.connection import Prices
 from daedal.prompting.endpoint import Endpoint
 from daedal.prompting.memory import Remembered
 from daedal.prompting.respondent import Respondent
+
+if TYPE_CHECKING:
+    from daedal.safety.text_marks.text_mark import TextMark
 
 MOST_REQUESTS = 1000
 """To a machine that is not this one, unless more are allowed."""
@@ -24,6 +28,7 @@ def open_respondent(
     most_requests: int | None = None,
     prices: Prices | None = None,
     remember: bool = True,
+    watermark: "TextMark | None" = None,
 ) -> Respondent:
     """Whoever answers there.
 
@@ -38,6 +43,7 @@ def open_respondent(
         most_requests: to an endpoint, at most; 1,000 unless given, and any number to this machine.
         prices: of an endpoint's tokens.
         remember: whether answers are kept.
+        watermark: what a model on this machine marks sampled answers with; an endpoint marks its own.
 
     Raises:
         DaedalError: there is no such model, or it cannot be asked.
@@ -49,7 +55,7 @@ def open_respondent(
             raise DaedalError(f"{place} is one model, and {model} another", "Name one of them")
         from daedal.prompting.local import LocalModel  # and with it PyTorch, which an endpoint needs not
 
-        local = LocalModel(place)
+        local = LocalModel(place, watermark)
         return Remembered(local, memory) if memory is not None and remember else local
     if most_requests is None and not is_here(split_url(str(place))[0]):
         most_requests = MOST_REQUESTS

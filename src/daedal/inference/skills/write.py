@@ -200,6 +200,8 @@ class Write(TextSkill):
         prompts: Sequence[str | Messages],
         samples: Sequence[int] | None = None,
         schema: Mapping[str, Any] | None = None,
+        *,
+        watermark: TextMark | None = None,
         **options: Any,
     ) -> Iterator[tuple[int, Completion]]:
         """What `generate` and `chat` give, of many texts and conversations together, each with its place, as they are ready.
@@ -224,9 +226,9 @@ class Write(TextSkill):
             for place in range(first, min(first + _TOGETHER, len(prompts))):
                 prompt = prompts[place]
                 if isinstance(prompt, str):
-                    row = _Writer(self._subject, self._codec, prompt, self.read(prompt), 0, chosen)
+                    row = _Writer(self._subject, self._codec, prompt, self.read(prompt), 0, chosen, watermark)
                 else:
-                    row, _ = self._answering(prompt, options)
+                    row, _ = self._answering(prompt, options, watermark)
                 row.sample = samples[place] if samples is not None else 0
                 if constraint is not None:
                     row.keep_to(constraint.copy())
