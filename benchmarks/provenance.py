@@ -158,7 +158,7 @@ def sounds(folder: Path) -> None:
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".flac", ".mp3"))
     chosen = np.random.default_rng(0).permutation(len(paths))[:2000]
-    bits = [likeness.of_sound(soundfile.read(paths[each], dtype="float32")[0]) for each in chosen]
+    bits = [likeness.of_sound(*soundfile.read(paths[each], dtype="float32")) for each in chosen]
     table = np.frombuffer(b"".join(each for each in bits if each is not None), dtype=np.uint8).reshape(-1, 8)
     near = [
         int((likeness.bits_apart(table[n].tobytes(), table[n + 1 :]) <= likeness.NEAR_BITS).sum())

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.signal import resample_poly
 
 from artifacts import RECORD, picture, samples
 from command_line import story
@@ -202,15 +203,16 @@ def test_a_picture_looks_like_itself_however_it_is_passed_on(seed: int) -> None:
 
 def test_where_there_is_nothing_there_is_no_likeness() -> None:
     assert likeness.of_picture(Image.new("RGB", (64, 64), "white")) is None
-    assert likeness.of_sound(np.zeros(8000, dtype=np.float32)) is None
-    assert likeness.of_sound(samples()[:100]) is None
+    assert likeness.of_sound(np.zeros(8000, dtype=np.float32), 8000) is None
+    assert likeness.of_sound(samples()[:100], 8000) is None
     assert likeness.of_text("five words are too few") is None
 
 
 def test_a_sound_sounds_like_itself() -> None:
-    own = likeness.of_sound(samples(0))
-    assert apart(own, likeness.of_sound(samples(0) * 0.5)) <= likeness.NEAR_BITS
-    assert apart(own, likeness.of_sound(samples(1))) > likeness.NEAR_BITS
+    own = likeness.of_sound(samples(0), 8000)
+    assert apart(own, likeness.of_sound(samples(0) * 0.5, 8000)) <= likeness.NEAR_BITS
+    assert apart(own, likeness.of_sound(samples(1), 8000)) > likeness.NEAR_BITS
+    assert apart(own, likeness.of_sound(resample_poly(samples(0), 441, 80), 44100)) <= likeness.NEAR_BITS
 
 
 def test_a_text_reads_like_itself_with_a_word_changed() -> None:

@@ -3,17 +3,20 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
+import c2pa
 import numpy as np
 import pytest
 from PIL import Image
 
-from artifacts import RECORD, files, picture
+from artifacts import RECORD, files, picture, pixels
 from authorities import Authority
 from command_line import daedal, mistake, story
 from daedal import api
 from daedal.codecs.text import TextCodec
 from daedal.inference.picture import picture_file
+from daedal.inference.sound import Sound
 from daedal.safety.ledger import Ledger
 from daedal.safety.marking import TYPES, Marking
 from daedal.safety.signing import Signer
@@ -80,6 +83,71 @@ def test_somebody_elses_signature_is_told_as_such_and_can_be_trusted() -> None:
     roots = write("roots.pem", press.own)
     assert api.verify("a.png", trust=roots).signature.by == "trusted"
     assert "no certificate" in mistake("verify", "a.png", "--trust", write("none.pem", b"x"))
+
+
+def by_another(data: bytes, manifest: dict[str, Any], remote: str | None = None) -> bytes:
+    """A PNG that somebody else's program signed."""
+    signer = Signer.chosen(Authority("Press").issue("Ada").write(Path("ada.pem")))
+    builder, signed = c2pa.Builder(manifest, signer._context), io.BytesIO()
+    if remote is not None:
+        builder.set_remote_url(remote)
+        builder.set_no_embed()
+    builder.sign(signer._signer, "image/png", io.BytesIO(data), signed)
+    return signed.getvalue()
+
+
+def test_a_strangers_manifest_that_breaks_a_rule_of_form_is_not_called_changed() -> None:
+    action = {"label": "c2pa.actions", "data": {"actions": [{"action": "c2pa.published"}]}}
+    bare = picture_file(picture(), ".png", RECORD).data
+    found = api.verify(write("a.png", by_another(bare, {"assertions": [action]})))
+    assert (found.outcome, found.signature.issuer) == ("signed by another", "Ada")
+    assert "first action" in found.part("signature").told
+    found = api.verify(write("b.png", by_another(bare, {"assertions": []}, "http://127.0.0.1:9/x.c2pa")))
+    assert found.outcome == "unknown"
+    assert "not fetched" in found.part("signature").told
+
+
+def test_what_a_stranger_says_is_told_as_theirs() -> None:
+    said = {"id": "0" * 32, "made": "1999-01-01", "model": "of-theirs", "fingerprint": "f", "version": "1"}
+    manifest = {"assertions": [{"label": "daedal.generation", "data": said}]}
+    made = picture_file(picture(width=256, height=256), ".png", RECORD, marking=Marking.of_installation(signed=False))
+    told = daedal("verify", write("a.png", by_another(made.data, manifest))).out
+    assert '"Ada" says that it was made by of-theirs' in told
+    found = api.verify("a.png")
+    assert found.marked_entry is not None
+    assert found.marked_entry.model == "drawer"
+
+
+def test_a_watermark_that_was_copied_proves_nothing() -> None:
+    marking = Marking.of_installation(signed=False)
+    plain, other = picture(width=256, height=256), picture(3, 256, 256)
+    made = picture_file(plain, ".png", RECORD, marking=marking).data
+    again = io.BytesIO()
+    Image.open(io.BytesIO(made)).save(again, format="PNG", compress_level=1)
+    assert api.verify(write("again.png", again.getvalue())).outcome == "made here"
+    residual = pixels(made).astype(int) - np.asarray(plain)
+    forged = Image.fromarray(np.clip(np.asarray(other) + residual, 0, 255).astype(np.uint8))
+    forged.save("forged.png")
+    found = api.verify("forged.png")
+    assert found.part("watermark").says == "made here"
+    assert (found.outcome, found.part("ledger").says) == ("probably made here", "nothing")
+    assert "copied" in found.told
+
+
+def test_a_signature_is_told_of_what_cannot_be_decoded() -> None:
+    silent = Sound(np.zeros(8000, np.float32), 8000)
+    found = api.verify(write("a.wav", silent.encoded("wav", Marking(signer=Signer.own()))))
+    assert (found.outcome, found.part("watermark").says) == ("made here", "not judged")
+    assert "silent" in mistake("verify", write("b.wav", silent.encoded("wav", None)))
+
+
+@pytest.mark.parametrize("begin", ["BMW", "GIF89 is", "ID3 is", "The ftyp"])
+def test_a_text_is_one_whatever_it_begins_with(begin: str) -> None:
+    assert api.verify(write("a.txt", f"{begin} {story(2)}".encode())).kind == "text"
+
+
+def test_a_text_without_spaces_is_long_enough() -> None:
+    assert api.verify("今日はとても良い天気ですね。散歩に行きましょう。").outcome == "unknown"
 
 
 def test_another_installations_work_is_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,11 @@ def _show(found: "Verification") -> None:
     from daedal.printable import printable
 
     console.show(f"{printable(found.name)}: {found.outcome}\n{found.told}.")
-    if (claim := found.signature.claim) is not None:
+    signature = found.signature
+    if signature.state in ("whole", "expired") and (claim := signature.claim) is not None:
         model, weights, made = map(printable, (claim.model, claim.fingerprint[:12], claim.made))
-        console.show(f"It is said to be made by {model} (weights {weights}), {made}.")
+        who = "This installation" if signature.by == "this installation" else f'"{printable(signature.issuer or "")}"'
+        console.show(f"{who} says that it was made by {model} (weights {weights}), {made}.")
     table = Table("part", "found", "how often that is wrong", box=SIMPLE)
     for part in found.parts:
         table.add_row(part.name, Text(part.told), Text(part.error))

@@ -23,7 +23,8 @@ NEAR_WORDS = 0.5
 """Of the 128 hashes, those that must be the same."""
 _BARELY = 0.005
 """Of the strongest frequency: what is as little above the median counts as below. Symmetric pictures have many such."""
-_BANDS, _FRAME = 32, 512
+_BANDS, _BINS, _RATE = 32, 128, 31.25
+"""Of a sound's spectrogram: bands, and the frequencies in them, so many hertz apart, whatever the rate of its samples."""
 
 
 def of_picture(image: Image.Image) -> bytes | None:
@@ -35,14 +36,18 @@ def of_picture(image: Image.Image) -> bytes | None:
     return _of_grid(np.asarray(small, dtype=np.float64) / 255)
 
 
-def of_sound(samples: Float[Array, "samples *channels"]) -> bytes | None:
-    """8 bytes; None where there is next to nothing to hear."""
+def of_sound(samples: Float[Array, "samples *channels"], rate: int) -> bytes | None:
+    """8 bytes, of what is below 4 kHz; None where there is next to nothing to hear."""
     if samples.ndim > 1:
         samples = samples.mean(axis=1)
-    frames = len(samples) // _FRAME
+    size = max(2, round(rate / _RATE))
+    frames = len(samples) // size
     if frames < 2:
         return None
-    power = np.abs(np.fft.rfft(np.asarray(samples[: frames * _FRAME], dtype=np.float64).reshape(frames, _FRAME))) ** 2
+    whole = np.asarray(samples[: frames * size], dtype=np.float64).reshape(frames, size)
+    power = np.zeros((frames, 1 + _BINS))
+    heard = np.abs(np.fft.rfft(whole)[:, : 1 + _BINS]) ** 2
+    power[:, : heard.shape[1]] = heard
     if not power.sum() > 0:
         return None
     bands = np.stack([part.sum(axis=1) for part in np.array_split(power[:, 1:], _BANDS, axis=1)])

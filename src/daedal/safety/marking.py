@@ -150,7 +150,7 @@ class Marking:
             marked = mark_sound(samples, rate, self.key, claim.payload)
             if marked is not None:
                 samples, claim = marked, claim.marked(SOUND_MARK, self.key.id)
-        return self._finished(claim, "sound", encode(samples), end, lambda: {"bits": likeness.of_sound(samples)})
+        return self._finished(claim, "sound", encode(samples), end, lambda: {"bits": likeness.of_sound(samples, rate)})
 
     def passages(self, record: Mapping[str, Any], rate: int) -> Callable[[np.ndarray], np.ndarray]:
         """Puts a watermark into the passages of a sound that is sent while it is being made; all of them say the same. What is

@@ -34,6 +34,8 @@ _UNTRUSTED = {"signingCredential.untrusted"}
 _TRUSTED = {"signingCredential.trusted", "claimSignature.validated"}
 """The certificate is below an anchor, and its key has signed: a chain alone can be copied from any file."""
 _EXPIRED = {"signingCredential.expired", "claimSignature.outsideValidity"}
+_FORMAL = ("assertion.action.", "assertion.cloud-data.", "assertion.metadata.", "ingredient.", "timeStamp.")
+"""Faults of how a manifest is written: what was signed fits all the same."""
 _SHOWN = 200
 """Characters of what a stranger's file says."""
 
@@ -165,6 +167,8 @@ def _read(data: bytes, media_type: str, anchors: bytes | None, whose: Signatory)
     except c2pa.C2paError as error:
         if media_type not in SIGNED and isinstance(error, c2pa.C2paError.NotSupported):
             return SignatureFinding(state="none")
+        if _said(error).startswith("Remote"):
+            return SignatureFinding(state="none", note="its manifest lies elsewhere, and is not fetched")
         return SignatureFinding(state="unreadable", note=_said(error))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return SignatureFinding(state="unreadable", note="its manifest is not as C2PA has it")
@@ -209,7 +213,10 @@ def _found(store: dict[str, Any], whose: Signatory) -> SignatureFinding:
     active = store["manifests"][store["active_manifest"]]
     results = store.get("validation_results", {}).get("activeManifest", {})
     faults = {code: why for code, why in _codes(results, "failure").items() if code not in _UNTRUSTED}
-    state: State = "whole" if not faults else "expired" if faults.keys() <= _EXPIRED else "changed"
+    trusted = _codes(results, "success").keys() >= _TRUSTED
+    own = trusted and whose == "this installation"  # which is written without a fault
+    real = {code for code in faults if own or not code.startswith(_FORMAL)}
+    state: State = "whole" if not real else "expired" if real <= _EXPIRED else "changed"
     info = active.get("signature_info", {})
     generators = active.get("claim_generator_info") or [{}]
     assertions = {each["label"]: each.get("data") for each in active.get("assertions", ())}
@@ -219,7 +226,7 @@ def _found(store: dict[str, Any], whose: Signatory) -> SignatureFinding:
     created = next((each for each in actions if each.get("action") == "c2pa.created"), {})
     return SignatureFinding(
         state=state,
-        by=whose if _codes(results, "success").keys() >= _TRUSTED else "somebody else",
+        by=whose if trusted else "somebody else",
         issuer=str(info.get("issuer") or info.get("common_name") or "a certificate without a name")[:_SHOWN],
         generator=str(generators[0].get("name") or "")[:_SHOWN] or None,
         generated=any(each.get("digitalSourceType") in (GENERATED, COMPOSITE) for each in actions),

@@ -80,34 +80,31 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def _signature(found: "Verification") -> dict[str, Any]:
-    trusted = found.signature.state == "whole" and found.signature.by != "somebody else"
+    whole = found.signature.state == "whole"
+    claim = found.signature.claim if whole else None
+    trusted = whole and found.signature.by != "somebody else"
     return {
         "type": "c2pa",
-        "outcome": _outcome(found.signature.state == "whole" and found.signature.generated),
+        "outcome": _outcome(whole and found.signature.generated),
         "validation_state": "trusted" if trusted else _STATES[found.signature.state],
         "issuer": found.signature.issuer,
-        **_made(found, found.signature.state == "whole"),
+        "model": None if claim is None else claim.model,
+        "generated_at": found.signature.made if whole else None,
     }
 
 
 def _watermark(found: "Verification") -> dict[str, Any]:
     part = found.part("watermark")
     scheme = None if found.mark is None else found.mark.scheme
+    entry = found.marked_entry
     return {
         "type": "synthid",
         "outcome": _outcome(part.says == "made here"),
-        **_made(found, part.says == "made here"),
+        "model": None if entry is None else entry.model,
+        "generated_at": None if entry is None else entry.made,
         "scheme": scheme,
         "p_value": part.p_value,
     }
-
-
-def _made(found: "Verification", known: bool) -> dict[str, Any]:
-    """By which model, and when, as far as what was found says."""
-    entry = found.entries[0] if found.entries else None
-    model = found.signature.claim.model if found.signature.claim is not None else entry.model if entry else None
-    made = found.signature.made or (entry.made if entry else None)
-    return {"model": model if known else None, "generated_at": made if known else None}
 
 
 def _outcome(detected: bool) -> str:

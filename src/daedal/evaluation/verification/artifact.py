@@ -37,12 +37,13 @@ _BEGINNINGS: tuple[tuple[int, bytes, Kind, str], ...] = (
 )
 _ANIMATED = ("image/gif", "image/webp", "image/png")
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-_MOST_PIXELS = 2**26
-"""Of a picture, and of the frames of a clip that are looked at, together."""
+_LONGEST_SIDE, _MOST_PIXELS = 2**15, 2**26
+"""Pixels: of a side, and of a picture, or of the frames of a clip that are looked at, together."""
 _MOST_FRAMES = 64
 _LONGEST, _MOST_SAMPLES = 1800.0, 2**25
 """Seconds of a sound, and samples of all its channels."""
-_LARGEST_TEXT = 2**24
+_CONTROLS = set(range(32)) - set(b"\t\n\v\f\r\x1b")
+_LARGEST_TEXT = 2**21
 """Bytes."""
 
 
@@ -76,11 +77,11 @@ class Artifact:
         Raises:
             DaedalError: there is no such file, or it is nothing that is recognised.
         """
+        if not str(given).strip():
+            raise DaedalError("There is nothing to verify", "Name a file, or give a text")
         path = Path(given)
         if isinstance(given, Path) or _is_file(path):
             return cls.of_bytes(read_bytes(path, _LARGEST), str(path), path)
-        if not given.strip():
-            raise DaedalError("There is nothing to verify", "Name a file, or give a text")
         if len(given.split()) == 1 and (path.suffix or "/" in given):
             raise DaedalError(f"{given} is missing", "Check the path, or give a text of several words")
         return cls("the text", "text", "text/plain", given.encode("utf-8", "replace"))
@@ -95,7 +96,7 @@ class Artifact:
         if not data:
             raise DaedalError(f"{name} is empty", "Name another file")
         tag = _size_of_tag(data)  # a FLAC that is signed has one before it
-        for begin, mark, kind, media_type in _BEGINNINGS:
+        for begin, mark, kind, media_type in () if _reads_as_text(data) else _BEGINNINGS:
             if data.startswith(mark, begin) or (media_type == "audio/flac" and data.startswith(mark, tag)):
                 moves = media_type in _ANIMATED and _moves(data)
                 return cls(name, "clip" if moves else kind, media_type, data, path)
@@ -115,7 +116,22 @@ class Artifact:
 
     @cached_property
     def text(self) -> str:
-        return self.data.decode("utf-8-sig", "replace")
+        """With line ends as they were written; copying between systems changes them."""
+        return self.data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+
+    def decode(self) -> None:
+        """Decode it, as whoever looks at it later does.
+
+        Raises:
+            DaedalError: it cannot be decoded.
+        """
+        match self.kind:
+            case "picture":
+                _ = self.picture
+            case "clip":
+                _ = self.frames
+            case "sound":
+                _ = self.sound
 
     @cached_property
     def picture(self) -> Image.Image:
@@ -182,6 +198,8 @@ class Artifact:
 
         try:
             with open_video(self.data) as container:
+                if not container.streams.video:
+                    raise DaedalError(f"{self.name} holds no video", "Name another file")
                 frames: list[Image.Image] = []
                 for frame in container.decode(video=0):
                     if len(frames) >= min(most, self._room(frame.width, frame.height)):
@@ -199,7 +217,7 @@ class Artifact:
 
     def _room(self, width: int, height: int) -> int:
         """How many frames of a size are looked at."""
-        if width * height > _MOST_PIXELS:
+        if width * height > _MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
             raise DaedalError(f"{self.name} has {width:,} x {height:,} pixels", "Make it smaller first")
         return _MOST_PIXELS // max(1, width * height)
 
@@ -215,6 +233,11 @@ def _is_file(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # a text may be longer than any name
         return False
+
+
+def _reads_as_text(data: bytes) -> bool:
+    """Whether no byte near the beginning is a control character, as some are in the head of every picture, sound and video."""
+    return not set(data[:4096]) & _CONTROLS
 
 
 def _size_of_tag(data: bytes) -> int:

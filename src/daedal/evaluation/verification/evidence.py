@@ -60,6 +60,14 @@ class Verification(Config):
     mark: MarkFinding | None = None
     entries: tuple[Entry, ...] = ()
 
+    @property
+    def marked_entry(self) -> Entry | None:
+        """The row of the ledger that a watermark which was found names by its number."""
+        if self.mark is None or self.mark.payload is None or self.part("watermark").says != "made here":
+            return None
+        number = f"{self.mark.payload:08x}"
+        return next((entry for entry in self.entries if entry.id.startswith(number)), None)
+
     def part(self, name: str) -> Part:
         """One of the parts."""
         return next(part for part in self.parts if part.name == name)

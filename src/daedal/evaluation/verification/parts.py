@@ -1,8 +1,11 @@
 """The parts of a verification: each looks for one thing, and says how often it is wrong."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from daedal.errors import DaedalError
 from daedal.evaluation.verification.artifact import Artifact
@@ -19,8 +22,13 @@ from daedal.safety.watermark_keys import WatermarkKey
 ALPHA = 1e-4
 """The p-value below which a watermark counts."""
 _DETECTED = 0.01
+_ALIKE = 12
+"""Of 64 bits of a likeness, those that may differ where a watermark names the row: of strangers 32 do, and a mark can be copied
+onto one."""
 _LARGEST_STATEMENT = 2**20
 _FEWEST_WORDS = 10
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+"""Letters of scripts that put no spaces between words: each counts as one."""
 _TOKENIZERS = 8
 """Models that the ledger knows whose tokenizers are tried."""
 _PICTURES = "of strangers one pair of photographs in six million is so near, of icons one in a thousand"
@@ -40,7 +48,10 @@ def find_signature(artifact: Artifact, anchors: bytes = b"") -> SignatureFinding
     if artifact.media_type in SIGNED:
         found = read_signature(artifact.data, artifact.media_type, anchors)
     if found.state == "none" and artifact.path is not None and statement_path(artifact.path).is_file():
-        content = read_bytes(statement_path(artifact.path), _LARGEST_STATEMENT)
+        try:
+            content = read_bytes(statement_path(artifact.path), _LARGEST_STATEMENT)
+        except DaedalError as error:
+            return SignatureFinding(state="unreadable", how="statement", note=error.what)
         return read_statement(content, artifact.data, anchors)
     return found
 
@@ -54,6 +65,8 @@ def of_signature(found: SignatureFinding) -> Part:
     anybody = "anybody can make a certificate of any name: who that is, this machine cannot know"
     match found.state, found.by:
         case "none", _:
+            if found.note is not None:
+                return Part(name="signature", says="not judged", told=f"Not looked at{why}", error="says nothing")
             told = "There is none. Most programs and sites take signatures out of what passes through them"
             return Part(name="signature", says="nothing", told=told, error="says nothing")
         case "unreadable", _:
@@ -64,7 +77,7 @@ def of_signature(found: SignatureFinding) -> Part:
             return Part(name="signature", says="made here", told=told, error=forged)
         case "whole", by:
             trusted = "whose root you trust, " if by == "trusted" else ""
-            told = f"Signed by {who}, {trusted}not by this installation; what it holds is unchanged since ({kind})"
+            told = f"Signed by {who}, {trusted}not by this installation; what it holds is unchanged since ({kind}){why}"
             return Part(
                 name="signature", says="signed by another", told=told, error=forged if by == "trusted" else anybody
             )
@@ -155,7 +168,9 @@ def of_marks(marks: Marks) -> Part:
         told = f"Not judged: {best.note or 'there is too little of it'}"
         return Part(name="watermark", says="not judged", told=told, error="says nothing")
     measure = f"{best.judged:,} {best.unit} of {best.scheme}"
-    chance = f"{best.p_value:.1e} of what does not carry it looks so, exactly, all that was tried counted"
+    chance = f"at most {best.p_value:.1e} of what was made without it looks so, all that was tried counted"
+    if best.unit != "tokens":
+        chance += "; it can be copied from one work onto another"
     if marks.found:
         where = "" if best.note is None else f", {best.note}"
         told = f"It carries the mark of this installation's key {best.key} ({measure}{where})"
@@ -187,10 +202,19 @@ def find_entries(artifact: Artifact, ledger: Ledger, payload: int | None) -> lis
             frames = artifact.frames
             bits = likeness.of_picture(frames[len(frames) // 2])
         case "sound":
-            bits = likeness.of_sound(artifact.sound.samples)
+            bits = likeness.of_sound(*artifact.sound)
         case "text":
             words = likeness.of_text(artifact.text)
-    return ledger.find(artifact.data, payload=payload, bits=bits, words=words)
+    found = ledger.find(artifact.data, payload=payload, bits=bits, words=words)
+    return [_compared(match, bits) if match.how == "watermark" else match for match in found]
+
+
+def _compared(match: Match, bits: bytes | None) -> Match:
+    """A row that a watermark names, with how far its likeness is; as far as any where there is none."""
+    noted = match.entry.bits
+    if bits is None or noted is None or len(noted) != 2 * len(bits):
+        return replace(match, far=64.0)
+    return replace(match, far=float(likeness.bits_apart(bits, np.frombuffer(bytes.fromhex(noted), np.uint8)[None])[0]))
 
 
 def of_entries(matches: Sequence[Match], ledger: Ledger, kind: str) -> Part:
@@ -209,6 +233,9 @@ def of_entries(matches: Sequence[Match], ledger: Ledger, kind: str) -> Part:
         return Part(name="ledger", says="made here", told=told, error="two files have one SHA-256 never by chance")
     if first.how == "watermark":
         told = f"Its watermark says the number of what is noted as {made}"
+        if first.far > _ALIKE:
+            told += ", which is not like it: it was cropped or changed much, or the mark was copied"
+            return Part(name="ledger", says="nothing", told=told, error="says nothing of what it shows or says")
         return Part(name="ledger", says="made here", told=told, error="one number in 4 billion, once the mark is found")
     if kind == "text":
         told = f"It shares about {1 - first.far:.0%} of its word five-grams with {made}"
@@ -257,7 +284,8 @@ def require_enough(artifact: Artifact) -> None:
     Raises:
         DaedalError: it is a text of a few words, of which nothing can be said.
     """
-    count = len(artifact.text.split()) if artifact.kind == "text" else _FEWEST_WORDS
+    text = artifact.text if artifact.kind == "text" else ""
+    count = len(text.split()) + len(_UNSPACED.findall(text)) if artifact.kind == "text" else _FEWEST_WORDS
     if count < _FEWEST_WORDS:
         words = "1 word" if count == 1 else f"{count} words"
         raise DaedalError(

@@ -39,13 +39,17 @@ def verify(
     exact = ledger.find(artifact.data)
     if not exact and signature.state == "none":
         looked.require_enough(artifact)
+    undecoded = _undecoded(artifact, certain=bool(exact) or signature.state in ("whole", "expired"))
     runs = looked.tokenizers(ledger) if runs is None and artifact.kind == "text" else runs or ()
-    marks = looked.find_marks(artifact, watermark_keys(), runs)
-    matches = looked.find_entries(artifact, ledger, marks.payload)
+    if undecoded is None:
+        marks = looked.find_marks(artifact, watermark_keys(), runs)
+        matches = looked.find_entries(artifact, ledger, marks.payload)
+    else:
+        marks, matches = looked.Marks(None, undecoded), exact
     noted = looked.of_entries(matches, ledger, artifact.kind)
     detected = looked.of_detector(artifact, detector)
     parts = (signed, looked.of_marks(marks), noted, detected)
-    outcome, told = _together(signature.state, bool(exact), *parts)
+    outcome, told = _together(artifact.kind, signature.state, bool(exact), *parts)
     if signature.state == "unreadable" and outcome == "changed":
         raise DaedalError(
             f"{artifact.name}: {signed.told[0].lower()}{signed.told[1:]}, and nothing else is known of it",
@@ -65,11 +69,30 @@ def verify(
     )
 
 
+def _undecoded(artifact: Artifact, certain: bool) -> str | None:
+    """Why a file cannot be decoded; None where it can.
+
+    Args:
+        certain: whether its bytes alone say who made it.
+
+    Raises:
+        DaedalError: it cannot be decoded, and its bytes alone say nothing.
+    """
+    try:
+        artifact.decode()
+    except DaedalError as error:
+        if not certain:
+            raise
+        return error.what
+    return None
+
+
 def _together(
-    state: str, exact: bool, signature: Part, watermark: Part, ledger: Part, detector: Part
+    kind: str, state: str, exact: bool, signature: Part, watermark: Part, ledger: Part, detector: Part
 ) -> tuple[Outcome, str]:
     """
     Args:
+        kind: of artifact.
         state: of the signature.
         exact: whether the ledger has the very bytes.
     """
@@ -77,7 +100,7 @@ def _together(
     if signature.says == "made here":
         return "made here", "This installation made it, and it is as it was made"
     if signature.says == "signed by another":
-        if marked or noted:
+        if noted or (marked and kind == "text"):
             return "signed by another", (
                 "Somebody else signed it, though this installation made it: the signature says who passed it on"
             )
@@ -86,7 +109,12 @@ def _together(
         return "made here", "This installation made it: its very bytes are noted"
     if marked:
         gone = "its signature is gone" if state == "none" else "its signature does not fit any more"
-        return "made here", f"By its watermark this installation made it, though {gone}"
+        if noted or kind == "text":
+            return "made here", f"By its watermark this installation made it, though {gone}"
+        return "probably made here", (
+            f"It carries the watermark of this installation, and {gone}. Nothing noted here looks or sounds like it: "
+            "it was changed much, or was not noted, or the mark of something else was copied onto it"
+        )
     if ledger.says == "generated":
         since = " and was changed since it was signed" if signature.says == "changed" else ""
         return "probably made here", f"It is much like something that was made here{since}. Likeness is no proof"
@@ -95,4 +123,9 @@ def _together(
         return "changed", f"{told}. {_OPEN}"
     if detector.says == "generated":
         return "probably generated", "It reads like the text of a model. Of a single text that is a hint, and no proof"
+    if kind == "text" and watermark.says == "not judged":
+        return (
+            "unknown",
+            f"Nothing was found, and no watermark looked for, so nobody here can know who made it. {_OPEN}",
+        )
     return "unknown", f"Nothing was found, so nobody here can know who made it. {_OPEN}"
