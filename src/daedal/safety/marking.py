@@ -111,7 +111,7 @@ class Marking:
         if not path.is_dir():
             return self
         place = str(path.resolve()).encode("utf-8", "backslashreplace").decode()
-        return replace(self, training=_licences(path), place=place)
+        return replace(self, training=licences_of(path), place=place)
 
     # -- each kind of artifact -------------------------------------------------------------------------------------------
 
@@ -213,16 +213,14 @@ class Marking:
         return Marked(data, claim, beside)
 
 
-def _licences(run: Path) -> tuple[str, ...]:
-    """Of the data that a run was trained on; none where the run or the data is not here, or somebody else's."""
+def licences_of(run: Path | str) -> tuple[str, ...]:
+    """Of all that a run learned, by itself and before, `NOASSERTION` where nobody knows; none where the folder is no run."""
+    from daedal.training.lineage import learned_licences
     from daedal.training.run import RunFolder
 
-    folder = RunFolder(run)
-    if not folder.begun:
+    if not RunFolder(run).begun:
         return ()
-    from daedal.data.licences import licence_ledger
-
     try:
-        return licence_ledger(folder.plan.data).licences
-    except DaedalError:
+        return learned_licences(run).licences
+    except DaedalError:  # a damaged plan: somebody else's folder
         return ()

@@ -3,11 +3,13 @@
 Whoever keeps the text in a file, and the header beside it as `<file>.signed.json`, can have it verified later.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
 
 from daedal.safety.claim import Claim
+from daedal.safety.marking import licences_of
 from daedal.safety.sidecar import HEADER, statement
 from daedal.safety.signing import Signer
 from daedal.serving.supervisor import Model
@@ -19,4 +21,10 @@ def stated(request: Request, model: Model, text: str | None) -> dict[str, str]:
     if signer is None or not text or request.headers.get(HEADER) != "1":
         return {}
     record: dict[str, Any] = {"model": model.name, "fingerprint": model.info["fingerprint"]}
-    return {HEADER: statement(signer, text.encode("utf-8", "replace"), "text/plain", Claim.of(record))}
+    claim = Claim.of(record, training=_licences(request.app.state.settings.models.get(model.name, "")))
+    return {HEADER: statement(signer, text.encode("utf-8", "replace"), "text/plain", claim)}
+
+
+@lru_cache(64)
+def _licences(run: str) -> tuple[str, ...]:
+    return licences_of(run) if run else ()
