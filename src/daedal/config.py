@@ -34,8 +34,11 @@ class Config(BaseModel):
 def validation_error(error: ValidationError, where: str, known: Sequence[str] = ()) -> DaedalError:
     """The first fault of a pydantic error as one line. Of a field that is not known, it names the one that is meant."""
     first = error.errors(include_url=False, include_input=True)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "value"
+    field = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
+    if not field and isinstance(first.get("input"), dict):  # values that do not go together
+        return DaedalError(f"{where}: {message}", "Correct these values")
+    field = field or "value"
     given = repr(first.get("input"))
     shown = given if len(given) <= 60 else given[:57] + "..."
     near = difflib.get_close_matches(field, known, n=1) if first["type"] == "extra_forbidden" else []

@@ -119,7 +119,7 @@ class GPTPlan(TransformerPlan, CausalPlan):
     @model_validator(mode="after")
     def _private_as_a_whole(self) -> "GPTPlan":
         if (self.private_clip is None) != (self.private_noise is None):
-            raise ValueError("private_clip and private_noise go together")
+            raise ValueError("private_clip and private_noise go together: give both")
         if self.private and (self.kind != "text" or self.fim):
             raise ValueError("private training is of plain text: not of conversations, nor with fim")
         if self.private and self.micro_batch != 1:

@@ -159,8 +159,12 @@ def find_marks(artifact: Artifact, keys: Sequence[WatermarkKey], runs: Sequence[
     return Marks(best.model_copy(update={"p_value": min(1.0, len(runs) * (best.p_value or 0.0))}))
 
 
-def of_marks(marks: Marks) -> Part:
-    """What the watermark says."""
+def of_marks(marks: Marks, bare: bool = False) -> Part:
+    """What the watermark says.
+
+    Args:
+        bare: whether whoever made it says that none was put in.
+    """
     best = marks.best
     if best is None:
         return Part(name="watermark", says="not judged", told=f"Not looked for: {marks.why}", error="says nothing")
@@ -175,7 +179,10 @@ def of_marks(marks: Marks) -> Part:
         where = "" if best.note is None else f", {best.note}"
         told = f"It carries the mark of this installation's key {best.key} ({measure}{where})"
         return Part(name="watermark", says="made here", told=told, error=chance, p_value=best.p_value)
-    told = f"None of this installation's keys is found ({measure}). Marks wear off, and other programs' marks are unknown here"
+    why = "Marks wear off, and other programs' marks are unknown here"
+    if bare:
+        why = "None was put in, says the signature: there was no room, or it was switched off"
+    told = f"None of this installation's keys is found ({measure}). {why}"
     return Part(
         name="watermark",
         says="nothing",

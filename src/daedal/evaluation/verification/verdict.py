@@ -9,6 +9,7 @@ from daedal.evaluation.verification import parts as looked
 from daedal.evaluation.verification.artifact import Artifact
 from daedal.evaluation.verification.evidence import Outcome, Part, Verification
 from daedal.safety.ledger import Ledger
+from daedal.safety.signing import SignatureFinding
 from daedal.safety.watermark_keys import watermark_keys
 
 _OPEN = "That it was not made by a machine, nobody can conclude from this"
@@ -37,8 +38,6 @@ def verify(
     signature = looked.find_signature(artifact, anchors)
     signed = looked.of_signature(signature)
     exact = ledger.find(artifact.data)
-    if not exact and signature.state == "none":
-        looked.require_enough(artifact)
     undecoded = _undecoded(artifact, certain=bool(exact) or signature.state in ("whole", "expired"))
     runs = looked.tokenizers(ledger) if runs is None and artifact.kind == "text" else runs or ()
     if undecoded is None:
@@ -48,7 +47,9 @@ def verify(
         marks, matches = looked.Marks(None, undecoded), exact
     noted = looked.of_entries(matches, ledger, artifact.kind)
     detected = looked.of_detector(artifact, detector)
-    parts = (signed, looked.of_marks(marks), noted, detected)
+    parts = (signed, looked.of_marks(marks, bare=artifact.kind != "text" and _bare(signature)), noted, detected)
+    if not exact and signature.state == "none" and (marks.best is None or marks.best.p_value is None):
+        looked.require_enough(artifact)
     outcome, told = _together(artifact.kind, signature.state, bool(exact), *parts)
     if signature.state == "unreadable" and outcome == "changed":
         raise DaedalError(
@@ -67,6 +68,12 @@ def verify(
         mark=marks.best,
         entries=tuple(match.entry for match in matches),
     )
+
+
+def _bare(signature: SignatureFinding) -> bool:
+    """Whether this installation says that it put no watermark in."""
+    ours = signature.state == "whole" and signature.by == "this installation"
+    return ours and signature.claim is not None and signature.claim.mark is None
 
 
 def _undecoded(artifact: Artifact, certain: bool) -> str | None:
