@@ -153,18 +153,29 @@ def strangers(data: Path) -> None:
 
 
 def sounds(folder: Path) -> None:
-    """How often two recordings that are not each other sound alike."""
+    """How often two recordings that are not each other sound alike, and how often one does at another rate."""
     import soundfile
+    from scipy.signal import resample_poly
 
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".flac", ".mp3"))
     chosen = np.random.default_rng(0).permutation(len(paths))[:2000]
-    bits = [likeness.of_sound(*soundfile.read(paths[each], dtype="float32")) for each in chosen]
+    heard = [soundfile.read(paths[each], dtype="float32") for each in chosen]
+    bits = [likeness.of_sound(samples, rate) for samples, rate in heard]
     table = np.frombuffer(b"".join(each for each in bits if each is not None), dtype=np.uint8).reshape(-1, 8)
     near = [
         int((likeness.bits_apart(table[n].tobytes(), table[n + 1 :]) <= likeness.NEAR_BITS).sum())
         for n in range(len(table))
     ]
     pairs = len(table) * (len(table) - 1) // 2
+    for up, down in ((2, 1), (441, 80)):
+        again = [likeness.of_sound(resample_poly(some, up, down), rate * up // down) for some, rate in heard[:500]]
+        apart = [
+            int(likeness.bits_apart(one, np.frombuffer(other, dtype=np.uint8)[None])[0])
+            for one, other in zip(bits, again, strict=False)
+            if one is not None and other is not None
+        ]
+        kept = np.mean(np.array(apart) <= likeness.NEAR_BITS)
+        print(f"{folder.name}: at {up / down:g} times the rate {kept:.1%} are near themselves")
     print(f"{folder.name}: of {pairs:,} pairs of recordings {sum(near):,} are near ({sum(near) / pairs:.1e})")
 
 

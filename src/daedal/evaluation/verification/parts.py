@@ -33,7 +33,7 @@ _TOKENIZERS = 8
 """Models that the ledger knows whose tokenizers are tried."""
 _PICTURES = "of strangers one pair of photographs in six million is so near, of icons one in a thousand"
 _STRANGERS = {
-    "picture": _PICTURES, "clip": _PICTURES, "sound": "of strangers one pair of spoken digits in two thousand is so near",
+    "picture": _PICTURES, "clip": _PICTURES, "sound": "of strangers one pair of spoken digits in forty thousand is so near",
     "text": "of strangers no pair of passages in two million is so near",
 }  # fmt: skip
 """How often likenesses are no kinship, as benchmarks/provenance.py measures it."""
