@@ -148,3 +148,15 @@ def test_conversations_in_other_tokens_are_measured_whole_and_that_is_told(chats
     report = evaluate(Generator(tiny_gpt(codec), codec, "other"), chats.folder, samples=0)
     assert "learned" not in report.bits_per_byte.definition
     assert "measured whole" in " ".join(report.data.notes)
+
+
+def test_some_documents_are_what_they_are_among_all(documents: Documents) -> None:
+    which = np.array([2, 0])
+    some = documents.some(which)
+    assert len(some) == 2
+    for place, number in enumerate(which.tolist()):
+        assert some.text(place) == documents.text(number)
+        assert some.counted[place] == documents.counted[number]
+        begin, end = documents.offsets[number : number + 2]
+        assert (some.read(*some.offsets[place : place + 2]) == documents.read(begin, end)).all()
+    assert some.fingerprint != documents.fingerprint

@@ -119,6 +119,20 @@ class Documents:
         sizes, characters = (masked._weights(weights) for weights in (self.table.lengths, self.table.characters))
         return replace(masked, bytes=sizes, characters=characters)
 
+    def some(self, which: Int[np.ndarray, " some"]) -> "Documents":
+        """Some of the documents alone, by their places, held in memory."""
+        places = which.tolist()
+        ends = [(int(self.offsets[place]), int(self.offsets[place + 1])) for place in places]
+        pieces = [self.read(*each) for each in ends]
+        flat = np.concatenate(pieces)
+        answers = None if self.answers is None else np.concatenate([self.answers[slice(*each)] for each in ends])
+        return replace(
+            self, answers=answers, offsets=np.cumsum([0, *map(len, pieces)]), bytes=self.bytes[which],
+            characters=self.characters[which], fingerprint=_hash(self.fingerprint, str(places)),
+            read=lambda start, stop: flat[start:stop], text=lambda place: self.text(places[place]),
+            opening=lambda place: self.opening(places[place]),
+        )  # fmt: skip
+
     def __len__(self) -> int:
         return len(self.bytes)
 

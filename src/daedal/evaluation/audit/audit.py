@@ -16,6 +16,7 @@ from daedal.data.shards import Dataset
 from daedal.duration import parse_duration
 from daedal.errors import DaedalError
 from daedal.evaluation.audit.artifacts import MEASURES, OPTIONS, audit_artifacts
+from daedal.evaluation.audit.fitting import without_dropped
 from daedal.evaluation.audit.sections import leanings, licences
 from daedal.evaluation.blocks import Table
 from daedal.evaluation.evaluate import as_png, plan_facts, run_folder, subject_class, subject_of
@@ -80,6 +81,7 @@ def audit(
             f"Nothing audits a {generator.model.family} yet", "Audit a model of text, pictures, clips, speech or tunes"
         )
     subject = _opened(generator, source, name, seconds, seed, part_of(tell, 0, _OPENING))
+    left_out = without_dropped(subject, source.learned, folder) if isinstance(subject, TextSubject) else ()
     within = max(1.0, seconds - (time.monotonic() - started))
     rest = part_of(tell, _OPENING, _LAST)
     if isinstance(subject, TextSubject):
@@ -91,6 +93,7 @@ def audit(
     else:
         findings = audit_artifacts(name, subject, within, rest)
     assert source.learned is not None
+    findings += Findings(missing=left_out)
     findings += licences(Path(source.learned.folder))
     report = _report(subject, findings, folder, time.monotonic() - started)
     tell(1, "done")
