@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import time
 import zipfile
 from pathlib import Path
 
@@ -171,6 +172,22 @@ def test_hosts_and_folders_and_ends_of_paths_are_names() -> None:
     assert listed.file("shelf/private/a.txt") == 2
     assert listed.file("a.zip!private/a.txt") == 2
     assert listed.file("shelf/private.txt") is None
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "sha256:{}", "{}  a file.txt", "{} *b.bin", "\\{}  a\\nb", "SHA256 (a.txt) = {}"]
+)
+def test_hashes_are_read_as_programs_write_them(form: str) -> None:
+    digest = "0f" * 32
+    assert OptOut(form.format(digest), "list").digest(digest) == 1
+
+
+def test_a_deep_name_takes_no_longer_than_another() -> None:
+    listed = OptOut("private/*\nsecret/\n", "list")
+    started = time.process_time()
+    assert listed.file("a/" * 4000 + "f.txt") is None
+    assert listed.file("private/" + "a/" * 4000 + "f.txt") == 1
+    assert time.process_time() - started < 5
 
 
 def test_everything_opted_out_is_told(shelf: Path, tmp_path: Path) -> None:

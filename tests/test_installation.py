@@ -40,6 +40,19 @@ def test_processes_that_make_a_key_at_once_share_one() -> None:
         assert len({key.secret for key in pool.map(lambda _: watermark_key(), range(32))}) == 1
 
 
+def test_keys_that_are_made_at_once_are_all_kept() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: new_watermark_key(), range(16)))
+    assert {key.id for key in made} == {key.id for key in watermark_keys()}
+
+
+def test_a_link_that_leads_nowhere_is_no_place_for_a_key(home: Path) -> None:
+    home.mkdir()
+    (home / "watermark.keys").symlink_to("nowhere")
+    with pytest.raises(DaedalError, match="leads nowhere"):
+        watermark_key()
+
+
 def test_a_key_is_never_shown_and_purposes_have_their_own() -> None:
     key = WatermarkKey(bytes(range(32)))
     assert key.secret.hex() not in repr(key)

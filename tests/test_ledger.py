@@ -140,6 +140,24 @@ def test_a_file_that_is_no_ledger_is_told(ledger: Ledger) -> None:
             use()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE rows SET said = x'ff00', chain = 'abc', digest = 5",
+        "UPDATE likenesses SET bits = 'abcdefgh'",
+        "UPDATE likenesses SET number = number + 1000",
+    ],
+)
+def test_rows_of_other_types_are_told(change: str, ledger: Ledger) -> None:
+    bits = b"12345678"
+    ledger.note(Claim.of(RECORD), "picture", b"x", bits=bits)
+    with sqlite3.connect(ledger.path) as rows:
+        rows.execute(change)
+    use = ledger.note if "chain" in change else ledger.find
+    with pytest.raises(DaedalError, match="damaged"):
+        use(*((Claim.of(RECORD), "picture") if "chain" in change else ()), b"y", bits=bits)  # type: ignore[operator]
+
+
 def _write(path: Path, count: int) -> None:
     ledger = Ledger(path)
     for _ in range(count):

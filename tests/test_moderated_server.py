@@ -121,6 +121,18 @@ def test_what_stands_elsewhere_than_in_the_last_turn_is_judged_too(moderated: ht
         ("/v1/chat/completions", {"messages": [{"role": "assistant", "content": "a pipe bomb"}, *user("go on")]}),
         ("/v1/chat/completions", {"messages": [{"role": "system", "content": "be toxic"}, *user("go on")]}),
         ("/v1/responses", {"input": "go on", "instructions": "be toxic"}),
+        (
+            "/v1/chat/completions",
+            {
+                "messages": user("go on"),
+                "tools": [
+                    {
+                        "type": "function",
+                        "function": {"name": "f", "description": "makes\na pipe bomb", "parameters": {}},
+                    }
+                ],
+            },
+        ),
     ]
     for path, fields in asked:
         assert moderated.post(path, json={"model": NAME, **fields}).json()["error"]["code"] == "content_filter"

@@ -75,7 +75,7 @@ def test_labels_are_read_from_a_run_without_its_weights(folder: Path) -> None:
         (("{runs}/toxic", "--moderation", "toxic"), 0, "Serving toxic at"),
         (("--models", "{runs}", "--moderation", "toxic"), 0, "Moderation by toxic"),
         (("{runs}/gpt", "--moderation", "{runs}/mood", "--moderation-map", "sad=self-harm"), 0, "self-harm (sad)"),
-        (("{runs}/gpt", "--moderation", "{runs}/mood"), 2, "--moderation-map glad=harassment"),
+        (("{runs}/gpt", "--moderation", "{runs}/mood"), 2, "glad=harassment, by --map (of serve by --moderation-map)"),
         (("{runs}/gpt", "--moderation", "{runs}/mood", "--moderation-map", "sad"), 2, "'sad' maps no label"),
         (("{runs}/gpt", "--moderation", "gpt"), 2, "is no classifier but a gpt"),
         (("{runs}/gpt", "--moderation", "{runs}/stars"), 2, "tells a number"),

@@ -1,5 +1,6 @@
 """Rules of moderation find words however they are disguised, the same in a text that grows, and leave other texts alone."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ DISGUISED = [
     "k\u0336i\u0336l\u0336l",
     "ｋｉｌｌ", "𝐤𝐢𝐥𝐥", "🅺🅸🅻🅻", "\\u006bill", "pipe  bomb", "pipe-bomb", "pipe\nbomb", "pıpe bömb",
     "beheading", "cafe\u0301 raid", "CAFE RAID", "how to quickly stab", "HOW DO I STAB",
-    "мат", "MАТ", "kill a processor", "a\x08 k\x08ill",
+    "мат", "MАТ", "kill a processor", "a\x08 k\x08ill", "ki\U000e0101ll", "ki\u3164ll", "ki\u2800ll", "ki\u0483ll",
+    "\\ud835\\udc24ill", "please\\nkill him", "\\tk1ll",
 ]  # fmt: skip
 HARMLESS = [
     "", "skill", "killer whales", "a pipe, then a bomb? no: a pipe and a bomb", "please kill the process", "KILL A PROCESS",
@@ -34,7 +36,19 @@ HARMLESS = [
     "how to stabilise", "pipe" + " " * 40 + "bomb", "be headed", "a b c", "mat",
 ]  # fmt: skip
 alphabet = st.sampled_from(
-    [*"kilpebom t-.\n\\u06b", "\u200b", "\u0456", "é", "ｋ", "kill", "pipe", " bomb", "a process", " the ", "how to "]
+    [
+        *"kilpebom t-.\n\\u06bdc835",
+        "\u200b",
+        "\u0456",
+        "é",
+        "ｋ",
+        "kill",
+        "pipe",
+        " bomb",
+        "a process",
+        " the ",
+        "how to ",
+    ]
 )
 
 
@@ -48,6 +62,19 @@ def test_a_word_is_found_however_it_is_disguised(text: str) -> None:
 @pytest.mark.parametrize("text", [text for text in HARMLESS if text != "mat"])
 def test_what_only_looks_like_it_is_not(text: str) -> None:
     assert RULES.find(text) == []
+
+
+@pytest.mark.parametrize("text", ["\\ud83d\\ude00 fine", "\\ud83d fine", "\ud800 fine", "\\ude00", "\\trick \\new"])
+def test_what_is_no_character_is_read_all_the_same(text: str) -> None:
+    assert RULES.find(text) == []
+
+
+def test_what_is_allowed_often_takes_no_longer() -> None:
+    text = "kill a process " * 20_000
+    started = time.process_time()
+    assert RULES.find(text) == []
+    assert len(RULES.find(text + "kill")) == 1
+    assert time.process_time() - started < 20
 
 
 def test_letters_that_look_alike_are_alike_in_rules_too() -> None:
@@ -110,6 +137,7 @@ def test_patterns_take_linear_time() -> None:
         ("categories:\n  v:\n    words: []\n", "holds no rule"),
         ("categories:\n  v:\n    wrods: [a]\n", "line 3, column 5.*Did you mean words"),
         ("categories:\n  v:\n    words: ['!!!']\n", "'!!!' has no letter: write it as a pattern"),
+        ("categories:\n  v:\n    words: ['a*b']\n", "has a \\* that does not end a word"),
         ("categories:\n  v:\n    patterns: ['(a']\n", "is no pattern of RE2: missing"),
         ("categories:\n  v:\n    patterns: ['(?=a)b']\n", "is no pattern of RE2"),
         ("categories:\n  v:\n    patterns: ['a*']\n", "found in every text"),

@@ -9,9 +9,10 @@ import torch
 
 from command_line import TINY, daedal, mistake, story
 from daedal import api
+from daedal.errors import DaedalError
 from daedal.models.model import Moment
 from daedal.training.learner import open_learner
-from daedal.training.private import FILE, Privacy, Spent, epsilon
+from daedal.training.private import FILE, Privacy, Spent, epsilon, run_key
 from daedal.training.processes import Processes
 from daedal.training.run import RunFolder
 from daedal.training.trainer import Interrupted, Trainer
@@ -148,6 +149,14 @@ def test_a_private_run_says_what_it_tells_and_forgets_its_secret(data: Path, tmp
     assert json.loads((run / "training" / FILE).read_text())["accountant"].endswith("/prv")
 
 
+def test_a_secret_that_was_cut_off_is_none(tmp_path: Path) -> None:
+    assert len(run_key(tmp_path)) == 32
+    assert run_key(tmp_path) == run_key(tmp_path)
+    (tmp_path / "privacy.key").write_bytes(b"")
+    with pytest.raises(DaedalError, match="no secret"):
+        run_key(tmp_path)
+
+
 def test_a_private_run_that_is_stopped_goes_on_to_the_same_bits(data: Path, tmp_path: Path) -> None:
     learner = open_learner("gpt", data)
     plan = learner.plans.parse({**_plan(data), "private_clip": 0.5, "private_noise": 0.8}, "plan")
@@ -155,7 +164,7 @@ def test_a_private_run_that_is_stopped_goes_on_to_the_same_bits(data: Path, tmp_
         run = RunFolder(tmp_path / name)
         run.training.mkdir(parents=True)
         run.write_plan(plan)
-        (run.training / "privacy.key").write_bytes(b"the same for both")
+        (run.training / "privacy.key").write_bytes(b"the same for both".ljust(32))
 
     def trainer(name: str) -> Trainer:
         torch.manual_seed(plan.seed)

@@ -1,5 +1,6 @@
 """What `verify` says: of what this installation made, of what others signed, of what nobody knows; and of what is damaged."""
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -170,6 +171,25 @@ def test_a_text_and_its_statement() -> None:
     Path("story.txt.signed.json").unlink()
     assert api.verify("story.txt").outcome == "unknown"
     assert api.verify(text).outcome == "unknown"
+
+
+@pytest.mark.parametrize("content", [b"x" * 2**21, b"{}", b"a.b.c"])
+def test_a_statement_that_is_none_ends_nothing(content: bytes) -> None:
+    Marking(ledger=Ledger()).text(story(3), RECORD).write(Path("story.txt"))
+    Path("story.txt.signed.json").write_bytes(content)
+    found = api.verify("story.txt")
+    assert (found.outcome, found.signature.state) == ("made here", "unreadable")
+
+
+@pytest.mark.parametrize("chain", [[], "", ["AAAA"], ["MIIB"], [7]])
+def test_certificates_of_a_statement_that_are_none_end_nothing(chain: Any) -> None:
+    Marking(signer=Signer.own()).text(story(3), RECORD).write(Path("story.txt"))
+    beside = Path("story.txt.signed.json")
+    said = json.loads(beside.read_text())
+    header = json.dumps({"alg": "ES256", "x5c": chain}).encode()
+    said["protected"] = base64.urlsafe_b64encode(header).rstrip(b"=").decode()
+    beside.write_text(json.dumps(said))
+    assert "nothing else is known" in mistake("verify", "story.txt")
 
 
 def test_of_a_few_words_nothing_is_said_unless_they_are_signed() -> None:

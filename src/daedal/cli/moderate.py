@@ -10,6 +10,7 @@ from daedal.cli import console
 from daedal.cli.options import Switch
 from daedal.cli.texts import TextFile, Texts, read
 from daedal.errors import DaedalError
+from daedal.printable import printable
 
 if TYPE_CHECKING:
     from daedal.safety.moderation.verdict import Verdict
@@ -98,6 +99,8 @@ def _is_run(text: str) -> bool:
     """
     if os.path.isfile(os.path.join(text, "config.json")):
         return True
+    if os.path.isfile(text):
+        raise DaedalError(f"{text} is a file", f"Have the texts in it judged by --file {text}")
     if os.path.isdir(text) or ("/" in text and not any(map(str.isspace, text))):
         raise DaedalError(
             f"{text} is no run folder", "Name one, or put a text that looks like a path into a file: --file"
@@ -109,7 +112,7 @@ def _line(verdict: "Verdict") -> str:
     if not verdict.flagged:
         return "passes"
     told = [
-        f"{each.category} ({each.found!r})" if each.by == "rule" else f"{each.category} ({each.score:.1%})"
+        f"{printable(each.category)} ({each.found!r})" if each.by == "rule" else f"{each.category} ({each.score:.1%})"
         for each in verdict.reasons
     ]
     return f"flagged: {', '.join(told)}"

@@ -1,6 +1,7 @@
 """What its authors do not want to be learned: a list of hashes and names that `data build --opt-out FILE` leaves out.
 
-A line is a SHA-256 (`sha256:` and 64 hexadecimal digits, or these alone) of a file or of a document's text, or a name: of a
+A line is a SHA-256 (`sha256:` and 64 hexadecimal digits, these alone, or a line as `sha256sum` writes it) of a file or of a
+document's text, or a name: of a
 file, as its path ends (`private/*.txt`), of an address (`https://example.org/blog/*`), or of a host with all below it
 (`example.org`); `*`, `?` and `[...]` stand for others. Empty lines and those behind `#` say nothing. It is asked before
 anything else is done with a file or a document.
@@ -27,10 +28,12 @@ from daedal.files import read_bytes
 
 REASON = "opted out"
 _MOST = 256 * 2**20
-_HASH = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
+_HASH = re.compile(r"(?:sha256:|\\)?([0-9a-fA-F]{64})(?:[ \t]+\*?\S.*)?|SHA256 \(.*\) = ([0-9a-fA-F]{64})")
 _OTHER_HASH = re.compile(
     r"(?i)(?:(?:md5|sha1|sha224|sha256|sha384|sha512|blake2b|blake3):.*|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{128})"
 )
+_DEEPEST = 128
+"""Parts of a name that are looked at: the first and the last ones."""
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -52,7 +55,7 @@ class OptOut:
                 continue
             self.lines += 1
             if (digest := _HASH.fullmatch(line)) is not None:
-                self._digests.setdefault(digest[1].lower(), number)
+                self._digests.setdefault((digest[1] or digest[2]).lower(), number)
             elif _OTHER_HASH.fullmatch(line) or not line.isprintable():
                 raise DaedalError(
                     f"Line {number} of {name} is no SHA-256 and no name: {line[:80]!r}",
@@ -102,6 +105,8 @@ class OptOut:
 
     def _named(self, name: str) -> int | None:
         parts = name.split("/")
+        if len(parts) > _DEEPEST:  # no folder of a disk is so deep, and all parts of a name take its cube
+            parts = [*parts[: _DEEPEST // 2], *parts[-_DEEPEST // 2 :]]
         ends = ["/".join(parts[place:]) for place in range(len(parts))]
         inner = ["/".join(parts[first:last]) for first in range(len(parts)) for last in range(first + 1, len(parts))]
         return self._first([*ends, *(f"{each}/" for each in inner)])

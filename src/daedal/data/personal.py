@@ -182,6 +182,8 @@ _SHAPES: dict[str, tuple[_Check, ...]] = {
         (("card", "card number", checksums.card, None),),
     ),
 }  # fmt: skip
+_PIECES = max(shape.count(" ") for shape in _SHAPES) + 3
+"""Pieces of a number at most, and some more for telephone numbers, which have no one shape."""
 NUMBER_KINDS = frozenset(("card", "id", "phone"))
 
 
@@ -200,7 +202,7 @@ def _in_pieces(text: str, begin: int, pieces: list[str]) -> Iterator[Finding]:
     starts = [begin, *accumulate((len(piece) + 1 for piece in pieces), initial=begin)][1:]
     first = 0
     while first < len(pieces):
-        for last in range(len(pieces), first, -1):
+        for last in range(min(len(pieces), first + _PIECES), first, -1):
             low, high = starts[first], starts[last - 1] + len(pieces[last - 1])
             if (found := _number(text, low, high)) is not None:
                 yield found

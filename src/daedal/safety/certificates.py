@@ -65,6 +65,10 @@ class SigningCertificate:
         return _private(self.key)
 
 
+_SIGNS_DOCUMENTS = {"1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.311.76.59.1.9", "1.3.6.1.4.1.62558.2.1"}
+"""Extended uses with which C2PA lets a certificate sign: emailProtection, documentSigning, and C2PA's own."""
+
+
 def own_certificate() -> SigningCertificate:
     """The installation's own; it is made where there is none, and renewed from the root near its end.
 
@@ -359,7 +363,7 @@ def _check_use(where: str, certificate: "Certificate", algorithm: str) -> None:
                 "C2PA asks for the key usage digitalSignature and the extended use emailProtection or documentSigning",
             ) from None
         authority = False
-    if authority or not usage.digital_signature or not purposes:
+    if authority or not usage.digital_signature or not {each.dotted_string for each in purposes} & _SIGNS_DOCUMENTS:
         raise DaedalError(
             f"{where}: the certificate may not sign documents",
             "C2PA asks for the key usage digitalSignature and the extended use emailProtection or documentSigning",

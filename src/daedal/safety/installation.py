@@ -5,11 +5,17 @@ only the owner may read it.
 """
 
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from daedal.errors import DaedalError
 from daedal.files import regular_size
+
+if sys.platform != "win32":
+    import fcntl
 
 
 def installation() -> Path:
@@ -43,7 +49,10 @@ def keep_secret(name: str, content: bytes, *, replace: bool = False) -> bytes:
                 try:
                     os.link(temporary, folder / name)  # of two processes that make it at once, one wins
                 except FileExistsError:
-                    return secret(name) or content
+                    kept = secret(name)
+                    if kept is None:  # a link that leads nowhere, or in a circle
+                        raise DaedalError(f"{folder / name} leads nowhere", "Take it away: a new one is made") from None
+                    return kept
         finally:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
@@ -51,6 +60,29 @@ def keep_secret(name: str, content: bytes, *, replace: bool = False) -> bytes:
             f"{folder} cannot be written ({error.strerror})", "Free some space, or name another folder in DAEDAL_HOME"
         ) from None
     return content
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While the block runs no other process is in one, so that what is read, changed and written loses nothing.
+
+    Raises:
+        DaedalError: the folder cannot be written.
+    """
+    folder = installation()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise DaedalError(
+            f"{folder} cannot be opened ({error.strerror})", "Check it, or name another folder in DAEDAL_HOME"
+        ) from None
+    try:
+        if sys.platform != "win32":
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def secret(name: str, most: int = 2**20) -> bytes | None:

@@ -266,7 +266,7 @@ class Ledger:
                 except BaseException:
                     rows.execute("ROLLBACK")
                     raise
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:  # of types that no row of ours has
             raise self._fault(error) from None
         except OSError as error:
             raise DaedalError(f"{self.path} cannot be written ({error.strerror})", "Check its permissions") from None

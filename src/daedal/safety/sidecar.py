@@ -69,7 +69,7 @@ def read_statement(content: bytes, data: bytes, anchors: bytes = b"") -> Signatu
     own = own_root()
     try:
         return _read(content, data, own, anchors)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, DaedalError) as error:
+    except Exception as error:  # on hostile certificates the decoder raises whatever it stumbles over
         said = error.what if isinstance(error, DaedalError) else "it is no statement, or damaged"
         return SignatureFinding(state="unreadable", how="statement", note=said)
 

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from daedal.errors import DaedalError
-from daedal.safety.installation import installation, keep_secret, secret
+from daedal.safety.installation import alone, installation, keep_secret, secret
 
 _FILE = "watermark.keys"
 _LINE = re.compile(rb"[0-9a-f]{64}")
@@ -40,7 +40,8 @@ def new_watermark_key() -> WatermarkKey:
         DaedalError: the installation's folder cannot be read or written.
     """
     key = WatermarkKey(secrets.token_bytes(32))
-    keep_secret(_FILE, _written([key, *watermark_keys()]), replace=True)
+    with alone():
+        keep_secret(_FILE, _written([key, *watermark_keys()]), replace=True)
     return key
 
 

@@ -7,7 +7,8 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -158,5 +159,22 @@ async def said(model: Model, asker: str, prompt: Mapping[str, Any]) -> list[str]
         texts.append((await model.ask("detokenize", asker, ids=prompt["ids"]))["text"])
     for turn in prompt.get("messages") or ():
         texts += [str(turn.get(name) or "") for name in ("content", "name")]
-        texts += [json.dumps(turn["tool_calls"], ensure_ascii=False)] if turn.get("tool_calls") else []
-    return [*texts, *([json.dumps(prompt["tools"], ensure_ascii=False)] if prompt.get("tools") else [])]
+        texts += ["\n".join(_strings(turn["tool_calls"]))] if turn.get("tool_calls") else []
+    return [*texts, *(["\n".join(_strings(prompt["tools"]))] if prompt.get("tools") else [])]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """The texts in a JSON value, names too; what is itself JSON as a text, as arguments of calls are, is read."""
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            if value.lstrip()[:1] in ("{", "["):
+                yield from _strings(json.loads(value))
+                return
+        yield value
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield str(name)
+            yield from _strings(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _strings(each)

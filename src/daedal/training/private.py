@@ -18,6 +18,7 @@ import hmac
 import math
 import os
 import secrets
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -32,7 +33,7 @@ from daedal.errors import DaedalError
 from daedal.files import read_json, write_json
 
 FILE = "privacy.json"
-_KEY = "privacy.key"
+_KEY, _KEY_BYTES = "privacy.key", 32
 
 
 class Spent(Config):
@@ -155,15 +156,17 @@ def run_key(training: Path) -> bytes:
     """
     path = training / _KEY
     try:
-        if path.is_file():
-            return path.read_bytes()
-        key = secrets.token_bytes(32)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-        return key
+        if not path.exists():
+            descriptor, temporary = tempfile.mkstemp(dir=training, prefix=f".{_KEY}.")  # which is made with mode 0600
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(_KEY_BYTES))
+            os.replace(temporary, path)
+        key = path.read_bytes()
     except OSError as error:
         raise DaedalError(f"{path} cannot be kept ({error.strerror})", "Check the folder and its permissions") from None
+    if len(key) != _KEY_BYTES:
+        raise DaedalError(f"{path} is damaged: the noise of this run would be no secret", "Train anew")
+    return key
 
 
 def end(training: Path, plan: Any, privacy: Privacy, steps: int) -> Spent:

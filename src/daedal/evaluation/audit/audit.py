@@ -63,6 +63,8 @@ def audit(
     """
     started = time.monotonic()
     seconds = parse_duration(budget)
+    if seed < 0:
+        raise DaedalError(f"The seed is {seed}", "Give one of 0 or more")
 
     def tell(share: float, doing: str) -> None:
         if progress is not None:

@@ -65,7 +65,7 @@ class ModerationCategories:
         if not any(found):
             raise DaedalError(
                 f"No label of the moderation model is for a category: {', '.join(names[:20])}",
-                f"Say which is: --moderation-map {names[-1]}=harassment",
+                f"Say which is, as {names[-1]}=harassment, by --map (of serve by --moderation-map)",
             )
         labels = {each: tuple(place for place, one in enumerate(found) if one == each) for each in CATEGORIES}
         return cls(labels, problem == "several")

@@ -23,11 +23,27 @@ _LATIN = {
 """Small letters that are taken for Latin ones: a part of Unicode's table of confusables (UTS 39), and letters with a stroke."""
 _DRAWN = (0x1F150, 0x1F170, 0x1F1E6)
 """Where alphabets begin of letters in dark circles, in dark squares and on flags, which NFKD leaves as they are."""
-_ACCENTS = ((0x300, 0x36F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE00, 0xFE0F), (0xFE20, 0xFE2F))
+_ACCENTS = (
+    (0x300, 0x36F),
+    (0x483, 0x489),
+    (0x1AB0, 0x1AFF),
+    (0x1DC0, 0x1DFF),
+    (0x20D0, 0x20FF),
+    (0xFE00, 0xFE0F),
+    (0xFE20, 0xFE2F),
+)
 """Marks on letters of any script, and what chooses how a character is drawn. Vowels of Indic and Semitic scripts stay."""
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_UNSEEN = (
+    (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2065, 0x2065), (0x2800, 0x2800), (0x3164, 0x3164),
+    (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+"""Characters that are drawn as nothing, beside those of format and control: Unicode's Default_Ignorable_Code_Point, and
+Braille's empty cell."""
+_LONGEST = 8
+"""Letters that one character is read as, at most: an Arabic ligature is a sentence of eighteen."""
+_ESCAPE = re.compile(r"\\u(?:([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|([0-9a-fA-F]{4}))")
 _ODD = re.compile(r"[^\t\n\r\x20-\x7e]|\\u")
-_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_BEGUN = re.compile(r"(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?|\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 
 
 class PlainText(NamedTuple):
@@ -65,7 +81,9 @@ def _characters(text: str) -> Iterator[tuple[int, str]]:
     done = 0
     for escape in _ESCAPE.finditer(text):
         yield from enumerate(text[done : escape.start()], done)
-        yield escape.start(), chr(int(escape[1], 16))
+        high, low, single = escape.groups()
+        value = int(single, 16) if single else 0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00
+        yield escape.start(), chr(value)
         done = escape.end()
     yield from enumerate(text[done:], done)
 
@@ -76,7 +94,9 @@ def _simple(character: str) -> str:
     for first in _DRAWN:
         if first <= ord(character) < first + 26:
             return chr(ord("a") + ord(character) - first)
-    simple = "".join(each for each in unicodedata.normalize("NFKD", character) if not _is_silent(each))
+    if "\ud800" <= character <= "\udfff":  # half of a character, which no search takes
+        return "\ufffd"
+    simple = "".join(each for each in unicodedata.normalize("NFKD", character)[:_LONGEST] if not _is_silent(each))
     folded = unicodedata.normalize("NFKD", simple.casefold())
     return "".join(_LATIN.get(each, each) for each in folded if not _is_silent(each))
 
@@ -85,4 +105,4 @@ def _is_silent(character: str) -> bool:
     """Whether it is drawn on another character or not at all."""
     if unicodedata.category(character) in ("Cf", "Cc") and character not in "\t\n\r\v\f":
         return True
-    return character == "\u115f" or any(first <= ord(character) <= last for first, last in _ACCENTS)
+    return any(first <= ord(character) <= last for first, last in (*_ACCENTS, *_UNSEEN))

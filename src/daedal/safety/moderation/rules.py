@@ -16,9 +16,12 @@
 import hashlib
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import resources
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -38,6 +41,8 @@ _REACH = 64
 """Characters that are held back for patterns: one that takes more is found, but its beginning was let through."""
 _WORD = re.compile(r"[^\W_]+")
 _DIGITS = tuple(str.maketrans("0134578", f"o{one}eastb") for one in "il")
+_ENDS = "nrtbf"
+"""What JSON writes after a backslash for an end of a line and the like: the letter may be none of the word."""
 _SPELLED, _BETWEEN = 3, 2
 """Single letters in a row that are read as a word, and characters between two of them at most."""
 
@@ -61,6 +66,8 @@ class CategoryRules(Config):
         for each in value:
             if not _WORD.search(plain(each).text):
                 raise ValueError(f"{each!r} has no letter: write it as a pattern")
+            if re.search(r"\*\S", each):
+                raise ValueError(f"{each!r} has a * that does not end a word: write it as a pattern")
         return value
 
     @field_validator("patterns")
@@ -206,7 +213,7 @@ class Rules:
         else:
             place = len(words)
         for first in range(max(0, len(words) - self._most), place):
-            for number in range(len(_DIGITS) + 1):
+            for number in range(max((len(word.spellings) for word in words[first:]), default=0)):
                 said = " ".join(word.spellings[min(number, len(word.spellings) - 1)] for word in words[first:])
                 if f"{said} " in self._begun or (open_ended and said in self._begun):
                     return words[first].begin
@@ -250,13 +257,16 @@ class RuleStream:
                 undecided = min(undecided, begin)  # the next character decides
             elif end > max(begin, settled):
                 found.append((category, begin, end))
-        allowed = [(begin, end) for category, begin, end in found if category is None]
+        allowed = sorted((begin, end) for category, begin, end in found if category is None)
+        reach = list(
+            accumulate((end for _, end in allowed), max)
+        )  # how far what is allowed goes, of all that begins by there
         certain = {
             RuleMatch(category, self._place(told, begin), self._place(told, end))
             for category, begin, end in found
             if category is not None
             and begin < undecided
-            and not any(first <= begin and end <= after for first, after in allowed)
+            and not ((place := bisect_right(allowed, begin, key=itemgetter(0))) and end <= reach[place - 1])
         }
         if final:
             self._settled += len(self._rest)
@@ -308,15 +318,17 @@ def _words(text: str, whole: bool) -> list[_Word]:
         if single:
             letters.append(match)
         else:
-            found.append(_word(match[0], *match.span()))
+            found.append(_word(match[0], *match.span(), escaped=text[match.start() - 1 : match.start()] == "\\"))
     spell()
     return found
 
 
-def _word(text: str, begin: int, end: int, spelled: bool = False) -> _Word:
+def _word(text: str, begin: int, end: int, spelled: bool = False, escaped: bool = False) -> _Word:
     spellings: tuple[str, ...] = (text,)
     if not (text.isalpha() or text.isdigit()):
         spellings = tuple(dict.fromkeys((text, *(text.translate(digits) for digits in _DIGITS))))
+    if escaped and text[0] in _ENDS:
+        spellings += tuple(each[1:] for each in spellings)
     return _Word(spellings, begin, end, spelled)
 
 
