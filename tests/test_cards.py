@@ -48,6 +48,25 @@ def folder(tmp_path: Path) -> Path:
     return source
 
 
+def test_files_are_searched_in_all_columns_and_before_copies_are_left_out(tmp_path: Path) -> None:
+    rows = [f"{n},Person {n},person{n}@corp.example.com,a customer who likes apples" for n in range(20)]
+    (tmp_path / "people.csv").write_text("\n".join(["id,name,email,notes", *rows]))
+    report = audit_data(tmp_path / "people.csv")
+    assert report.measured("texts-with-personal-data").value == 1
+    assert any("people.csv, row 1" in str(block) for block in report.blocks)
+    (tmp_path / "forms").mkdir()
+    letter = "\n".join(f"This is line {n} of a letter that everybody gets." for n in range(40))
+    for n in range(12):
+        (tmp_path / "forms" / f"{n}.txt").write_text(f"{letter}\nReply to person{n}@corp.example.com.")
+    report = audit_data(tmp_path / "forms")
+    found = report.measured("texts-with-personal-data")
+    assert (found.value, found.n) == (1, 12)
+    assert any("0.txt:41" in str(block) for block in report.blocks)
+    row = {"text": "fine words about nothing", "author": {"email": "a@corp.example.com"}}
+    (tmp_path / "log.jsonl").write_text(json.dumps(row) + "\n")
+    assert audit_data(tmp_path / "log.jsonl").measured("texts-with-personal-data").value == 1
+
+
 def test_files_and_built_data_are_audited_in_one_way(folder: Path, tmp_path: Path) -> None:
     data = build(folder, tmp_path / "data")
     of_files, of_data = audit_data(folder), audit_data(data.folder)
@@ -159,7 +178,7 @@ def test_the_card_of_a_run_has_what_was_measured_since(folder: Path, tmp_path: P
     assert [each["name"] for each in record["accounts"]["risks"]] == ["audit"]
     assert record["accounts"]["licences"]["entries"][0]["licence"] == "CC-BY-NC-4.0"
     shutil.rmtree(data.folder)  # the card of a model whose data are gone
-    assert "Licences of the data" not in write_card(tmp_path / "run").markdown
+    assert "| unknown | unknown | data | 0 |" in write_card(tmp_path / "run").markdown
 
 
 def test_what_has_no_card_is_told(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from pydantic import Field
 
 from daedal.config import Config
 from daedal.data.folder import open_data
-from daedal.data.licences import LicenceLedger, licence_ledger
+from daedal.data.licences import LicenceLedger
 from daedal.errors import DaedalError
-from daedal.evaluation.blocks import Note
+from daedal.evaluation.blocks import Note, Table
 from daedal.evaluation.measurement import Measurement
-from daedal.evaluation.report import Report
+from daedal.evaluation.report import Baseline, Report
 from daedal.files import read_json
 from daedal.training.learned_data import own_data
+from daedal.training.lineage import learned_licences
 from daedal.training.private import Spent
 from daedal.training.run import RunFolder
 
@@ -37,6 +38,8 @@ class Risk(Config):
         name: of the report: `audit`, `bias`.
         title: what it tells of.
         of: what it was measured on.
+        beside: what the numbers are read beside, by their definitions: of the first baseline, which `against` names and `why`
+            explains.
         notes: what it says in sentences.
     """
 
@@ -44,6 +47,9 @@ class Risk(Config):
     title: str
     of: str
     measurements: tuple[Measurement, ...] = ()
+    beside: tuple[Measurement, ...] = ()
+    against: str = ""
+    why: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -65,15 +71,24 @@ class Accounts(Config):
 
 def accounts_of(folder: Path, report: Report) -> Accounts:
     """Of a run, or of any folder that a report was written into."""
-    ledger, canaries = LicenceLedger(), 0
+    ledger, canaries, risks = LicenceLedger(), 0, risks_in(folder)
     if (folder / "training" / "plan.json").is_file():
+        with suppress(DaedalError):
+            ledger = learned_licences(folder)
         with suppress(DaedalError):  # the data may be gone: then only what the report says of them is known
             data = own_data(RunFolder(folder)).folder
-            ledger, canaries = licence_ledger(data), open_data(data).manifest.canaries
+            canaries = open_data(data).manifest.canaries
+    if any(risk.name == "bias" for risk in risks):  # the audit asks our own probes too
+        risks = tuple(_without_probes(risk) if risk.name == "audit" else risk for risk in risks)
     return Accounts(
-        licences=ledger, canaries=canaries, risks=risks_in(folder), privacy=Spent.read(folder / "training"),
+        licences=ledger, canaries=canaries, risks=risks, privacy=Spent.read(folder / "training"),
         marks=_marks(report.presentation.task),
     )  # fmt: skip
+
+
+def _without_probes(risk: Risk) -> Risk:
+    kept = tuple(each for each in risk.measurements if not each.definition.startswith("probe-"))
+    return risk.but(measurements=kept)
 
 
 def risks_in(folder: Path, titles: Mapping[str, str] = RISKS) -> tuple[Risk, ...]:
@@ -94,8 +109,17 @@ def risks_in(folder: Path, titles: Mapping[str, str] = RISKS) -> tuple[Risk, ...
                 Risk(name=name, title=title, of="", notes=(f"the report {name}.json in this folder cannot be read",))
             )
             continue
-        notes = (*(each.brief for each in report.blocks if isinstance(each, Note)), *report.missing)
-        found.append(Risk(name=name, title=title, of=report.data.says, measurements=report.measurements, notes=notes))
+        briefs = dict.fromkeys(each.brief for each in report.blocks if isinstance(each, Note | Table) and each.brief)
+        risk = Risk(
+            name=name,
+            title=title,
+            of=report.data.says,
+            measurements=report.measurements,
+            notes=(*briefs, *(f"not measured: {each}" for each in report.missing)),
+        )
+        if report.baselines and isinstance(first := report.baselines[0], Baseline):
+            risk = risk.but(beside=first.measurements, against=first.name, why=first.why)
+        found.append(risk)
     return tuple(found)
 
 

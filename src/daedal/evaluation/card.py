@@ -88,18 +88,21 @@ def risk_sections(accounts: Accounts, licences: bool = True) -> list[str]:
     parts = []
     for risk in accounts.risks:
         parts += [f"## {risk.title}", *([f"Measured on {inline(risk.of)}."] if risk.of else [])]
+        beside = {each.quantity: each for each in risk.beside}
         rows = [
             (
                 inline(named(each)),
                 f"**{value(each)}**",
                 interval(each),
+                *([value(beside[each.quantity]) if each.quantity in beside else ""] if beside else []),
                 f"{each.n:,} {each.pieces}",
                 f"`{each.definition}`",
             )
             for each in risk.measurements[:_RISKS]
         ]
-        head = ("measurement", "value", "95 % interval", "n", "definition")
+        head = ("measurement", "value", "95 % interval", *([risk.against] if beside else []), "n", "definition")
         parts += [markdown_table(head, rows)] if rows else []
+        parts += [sentence(inline(f"{risk.against}: {risk.why}"))] if risk.why else []
         parts += [sentence(inline(line)) for line in risk.notes]
         parts.append(f"All numbers: `{risk.name}.json`; a page: `{risk.name}.html`.")
     ledger = accounts.licences
@@ -114,7 +117,8 @@ def risk_sections(accounts: Accounts, licences: bool = True) -> list[str]:
     if accounts.canaries or accounts.privacy is not None:
         parts.append("## Privacy")
     if accounts.privacy is not None:
-        parts.append(f"Trained with differential privacy: {accounts.privacy.brief}.")
+        bound = "This bounds what the weights tell; a tokenizer that was learned from the same text is not covered"
+        parts.append(f"Trained with differential privacy: {accounts.privacy.brief}. {bound}.")
     if accounts.canaries:
         parts.append(
             f"{accounts.canaries:,} random secrets were planted in the training data, to see what is learned by heart."

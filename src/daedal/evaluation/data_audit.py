@@ -1,14 +1,15 @@
 """What data hold that a model should not learn, or that makes it lean: personal data, secrets, licences, copies, imbalance.
 
-A data folder is read as it was built; files of other kinds are built first, into a folder that goes away again, so that both
-are looked at in one way. Everything that is shown of a finding stands masked. The report becomes `audit.json` and
+A data folder is looked at as it was built. Files are searched for secrets and personal data as they lie there, every column of
+every row (`searched_texts.py`), and are built, into a folder that goes away again, for copies, classes and licences. Everything
+that is shown of a finding stands masked. The report becomes `audit.json` and
 `audit.html`.
 """
 
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,20 +34,14 @@ from daedal.evaluation.means import share_of
 from daedal.evaluation.measurement import Measurement, define
 from daedal.evaluation.report import DataFacts, ModelFacts, Presentation, Report, origin
 from daedal.evaluation.report_folder import keep, require_folder
+from daedal.evaluation.searched_texts import SearchedText, texts_of_data, texts_of_files
+from daedal.printable import printable
 
 NAME = "audit"
 _SHOWN, _AROUND = 12, 40  # findings, and characters on either side of them
 _MILLION = 1e6
 _GROUPS: dict[str, tuple[str, ...]] = {"secrets": ("key",), "personal data": PERSONAL}
 Progress = Callable[[str, float, float | None], None]
-
-
-class _Text(NamedTuple):
-    """A text of the data, and where it is."""
-
-    split: str
-    number: int
-    text: str
 
 
 class _Found(NamedTuple):
@@ -86,11 +81,12 @@ def audit_data(
     if out is not None:
         require_folder(Path(out), NAME)
     if (Path(source) / MANIFEST).is_file():
-        report = _audit(open_data(source), Path(source).name, started, tell)
+        data = open_data(source)
+        report = _audit(data, texts_of_data(data), Path(source).name, started, tell)
         return keep(report, Path(source if out is None else out), NAME)
     with tempfile.TemporaryDirectory(prefix="daedal-audit-") as folder:
         data = _built(str(source), kind, Path(folder) / "data", tell)
-        report = _audit(data, Path(source).name or str(source), started, tell)
+        report = _audit(data, texts_of_files(str(source)), Path(source).name or str(source), started, tell)
     return report if out is None else keep(report, Path(out), NAME)
 
 
@@ -104,9 +100,12 @@ def _built(source: str, kind: str | None, out: Path, tell: Progress) -> Any:
     return build_any([source], out, chosen, {**options, "progress": tell})
 
 
-def _audit(data: DataFolder[Any, Any], name: str, started: float, tell: Progress) -> Report:
+def _audit(
+    data: DataFolder[Any, Any], searched: Iterable[SearchedText], name: str, started: float, tell: Progress
+) -> Report:
     manifest = data.manifest
-    found = _search(data, tell)
+    total = sum(each.bytes for each in manifest.sources) or None
+    found = _search(searched, total, tell)
     ledger = licence_ledger(data.folder)
     texts, characters = len(found.characters), sum(found.characters)
     count = _examples(data)
@@ -139,7 +138,8 @@ def _audit(data: DataFolder[Any, Any], name: str, started: float, tell: Progress
             what="Data, audited", data=data.kind_name, task="", tag="data-audit", use="", limits=_LIMITS,
             headlines=("secrets", "personal-data", "files-of-unknown-licence", "near-copies"),
         ),
-        measurements=tuple(measurements), blocks=tuple(blocks), seconds=round(time.monotonic() - started, 2),
+        measurements=tuple(measurements), blocks=tuple(blocks), missing=_left_out(data),
+        seconds=round(time.monotonic() - started, 2),
     )  # fmt: skip
 
 
@@ -147,6 +147,14 @@ _LIMITS = (
     "Found are things by their form; names of people, and what a sentence tells of somebody, have none. How often findings are "
     "right, and how many are missed, is measured in Daedal's docs/data-safety.md."
 )
+
+
+def _left_out(data: DataFolder[Any, Any]) -> tuple[str, ...]:
+    """What was not read, and why."""
+    return tuple(
+        f"{each.count:,} left out: {each.reason}, as {printable(each.examples[0])}" if each.examples else each.reason
+        for each in getattr(data.manifest, "dropped", ())
+    )
 
 
 def _examples(data: DataFolder[Any, Any]) -> int:
@@ -159,35 +167,11 @@ def _examples(data: DataFolder[Any, Any]) -> int:
 # -- texts -------------------------------------------------------------------------------------------------------------
 
 
-def _texts(data: DataFolder[Any, Any]) -> Iterator[_Text]:
-    """All texts of the data: documents, columns of text, captions and names of classes."""
-    for split in data.manifest.splits:
-        part = data.split(split)
-        if isinstance(data, Dataset):
-            yield from (_Text(split, number, part.text(number)) for number in range(part.documents))
-        elif isinstance(data, ImageDataset):
-            yield from (_Text(split, number, text) for number, text in enumerate(part.captions) if text)
-        else:
-            yield from _columns(data, split, part)
-
-
-def _columns(data: Any, split: str, part: Any) -> Iterator[_Text]:
-    for name, record in data.manifest.columns.items():
-        column = data.column(name)
-        spoken = record.codec in (None, "text", "chat")
-        if not spoken or record.stored not in ("ragged", "strings", "classes"):
-            continue
-        for number, value in enumerate(part.values(name)):
-            if value is not None and (text := column.words(value)):
-                yield _Text(split, number, text)
-
-
-def _search(data: DataFolder[Any, Any], tell: Progress) -> _Found:
+def _search(searched: Iterable[SearchedText], total: int | None, tell: Progress) -> _Found:
     found = _Found([], {name: [] for name in _GROUPS}, Counter(), Counter(), [])
-    total = sum(getattr(each, "bytes", 0) for each in data.manifest.splits.values()) or None
     done = 0
     tell("audit", 0, total)
-    for split, number, text in _texts(data):
+    for text, place in searched:
         findings = find(text)
         found.characters.append(len(text))
         for name, numbers in found.counts.items():
@@ -198,7 +182,7 @@ def _search(data: DataFolder[Any, Any], tell: Progress) -> _Found:
             found.texts[thing] += 1
             if found.texts[thing] <= _SHOWN // 4:
                 shown = next(each for each in findings if (each.kind, each.what) == thing)
-                found.examples.append((*thing, f"{split} {number:,}", _around(text, findings, shown)))
+                found.examples.append((*thing, place(shown.begin), _around(text, findings, shown)))
         done += len(text)
         tell("audit", min(done, total) if total else done, total)
     return found
@@ -332,7 +316,7 @@ def _findings(found: _Found) -> Iterator[Block]:
     examples = tuple((what, where, text) for _, what, where, text in found.examples[:_SHOWN])
     yield Table(
         title="Where",
-        says="Masked; the split, and the number of the example in it.",
+        says="Masked; the file and the row or line, of built data the split and the number of the example in it.",
         head=("what", "where", "text"),
         rows=examples,
     )

@@ -39,5 +39,5 @@ def learned_licences(run: Path | str) -> LicenceLedger:
                 continue
         except DaedalError:
             place = folder.plan.data
-        entries.append(LicenceEntry(source=place, licence=UNKNOWN, files=1, how="unknown"))
+        entries.append(LicenceEntry(source=place, licence=UNKNOWN, files=0, how="unknown"))
     return LicenceLedger(entries=tuple(dict.fromkeys(entries)))

@@ -173,11 +173,22 @@ def _table(own: Mapping[str, Separation], blind: Mapping[str, Separation]) -> Ta
     return Table(title="Membership", says=says, head=head, rows=rows)
 
 
+def _rival(best: Separation, blind: Mapping[str, Separation]) -> str | None:
+    """The blind attack that does about as well; None where none reaches the interval."""
+    low = best.auc if best.auc_interval is None else best.auc_interval[0]
+    return next((name for name in sorted(blind, key=lambda name: -blind[name].auc) if blind[name].auc >= low), None)
+
+
 def _notes(own: Mapping[str, Separation], blind: Mapping[str, Separation], others: int) -> tuple[Note, ...]:
     best = min(own, key=lambda name: (own[name].chance, -own[name].auc))
     said = []
     if own[best].auc_interval is None:
         said.append("membership has no interval: there are too few documents")
+    elif own[best].chance * len(own) <= _CHANCE and (rival := _rival(own[best], blind)) is not None:
+        said.append(
+            f"{best} tells a training passage from a held-out one in {own[best].auc:.0%} of pairs, and {rival}, without the "
+            f"model, in {blind[rival].auc:.0%}: what the model remembers cannot be told from how the splits differ"
+        )
     elif own[best].chance * len(own) <= _CHANCE:
         said.append(
             f"what the model has learned can be told from what it has not by {best}: a training passage scores higher than a "
