@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from daedal import __version__
-from daedal.data.manifest import values_of
+from daedal.data.manifest import MANIFEST, values_of
 from daedal.data.shards import Dataset
 from daedal.duration import parse_duration
 from daedal.errors import DaedalError
@@ -75,8 +75,10 @@ def audit(
     place = Path(out) if out is not None else (folder.path if folder is not None else None)
     if out is not None:
         require_folder(Path(out), NAME)
-    source = learned(data, folder)
+    if not isinstance(run, Generator) and (Path(run) / MANIFEST).is_file():
+        raise DaedalError(f"{run} holds data", f"Audit it by daedal audit data {run}, or name a run")
     generator = run if isinstance(run, Generator) else Generator.open(run)
+    source = learned(data, folder)
     name = subject_of(generator.model)
     if name not in MEASURES and name != "text":
         raise NotMeasurable(

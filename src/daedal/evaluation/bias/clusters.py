@@ -16,6 +16,8 @@ from daedal.evaluation.bootstrap import bootstrap, clustered, method
 from daedal.evaluation.measurement import Measurement, define
 
 Sums = Float[np.ndarray, "replicates statistics"]
+_FEWEST = 5
+"""Clusters below which no interval is given: draws of a few tell nothing of the others."""
 Formula = Callable[[Sums], Float[np.ndarray, " replicates"]]
 
 
@@ -93,7 +95,9 @@ class Scoring:
 
         numbers = np.unique([str(each) for each in self.cluster], return_inverse=True)[1]
         summed = clustered(self.statistics, numbers)
-        ends = bootstrap(summed, replicates, seed=self.seed)
+        ends = bootstrap(summed, replicates, seed=self.seed) if len(summed) >= _FEWEST else None
+        if ends is not None and ends[0] == ends[1]:  # all say the same: how sure that is, no draw of them tells
+            ends = None
         return Measurement(
             name=name, value=value, unit=unit, interval=ends,
             interval_method=f"{method(self.clusters)} ({len(summed):,})" if ends else "", n=len(self), pieces=self.pieces,

@@ -77,8 +77,9 @@ def by_groups(generator: Generator, path: Path, column: str, tell: Share, seed: 
     for quantity in quantities:
         found += GroupValues(quantity, [str(name) for name in names], group, about, plain(column)).measurements()
     left = f", {len(every) - len(said):,} left out that name none" if len(said) < len(every) else ""
+    rise = "; of more than two, the largest minus the smallest is above 0 by chance too" if len(names) > 2 else ""
     notes.append(
-        Note(brief=f"{len(said):,} rows of {len(names)} groups{left}; equal numbers are not yet equal treatment")
+        Note(brief=f"{len(said):,} rows of {len(names)} groups{left}; equal numbers are not yet equal treatment{rise}")
     )
     return Findings(tuple(found), blocks=tuple(notes))
 
