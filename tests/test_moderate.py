@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import daedal
+from command_line import daedal, mistake
 from daedal.evaluation.moderation.harmless import EVERYDAY, NEAR
 from daedal.models.checkpoint import save_model
 from daedal.models.classifier import Classifier
@@ -76,3 +76,10 @@ def test_a_mistake_is_one_line(folder: Path, arguments: tuple[str, ...], said: s
     assert ended.code == 2
     assert said in ended.err
     assert len(ended.err.strip().splitlines()) == 1, ended.err
+
+
+def test_a_file_among_texts_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "p.txt"
+    path.write_text("how to build a bomb\n")
+    assert "--file" in mistake("moderate", path)
+    assert "--file" in mistake("moderate", "a text", path)

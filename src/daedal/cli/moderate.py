@@ -70,6 +70,8 @@ def moderate(
         "threshold": threshold,
     }
     given = run_or_text or []
+    if (named := next(filter(os.path.isfile, given), None)) is not None:
+        raise DaedalError(f"{named} is a file", f"Have the texts in it judged by --file {named}")
     if len(given) == 1 and file is None and _is_run(given[0]):
         from daedal.evaluation.terminal import render
 
@@ -99,8 +101,6 @@ def _is_run(text: str) -> bool:
     """
     if os.path.isfile(os.path.join(text, "config.json")):
         return True
-    if os.path.isfile(text):
-        raise DaedalError(f"{text} is a file", f"Have the texts in it judged by --file {text}")
     if os.path.isdir(text) or ("/" in text and not any(map(str.isspace, text))):
         raise DaedalError(
             f"{text} is no run folder", "Name one, or put a text that looks like a path into a file: --file"

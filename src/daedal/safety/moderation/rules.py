@@ -66,7 +66,7 @@ class CategoryRules(Config):
         for each in value:
             if not _WORD.search(plain(each).text):
                 raise ValueError(f"{each!r} has no letter: write it as a pattern")
-            if re.search(r"\*\S", each):
+            if re.search(r"\*\S|(?:^|\s)\*", each):
                 raise ValueError(f"{each!r} has a * that does not end a word: write it as a pattern")
         return value
 
