@@ -19,7 +19,7 @@ from daedal.evaluation.measurement import Measurement
 from daedal.evaluation.report import Baseline, Report
 from daedal.files import read_json
 from daedal.training.learned_data import own_data
-from daedal.training.lineage import learned_licences
+from daedal.training.lineage import bases, learned_licences
 from daedal.training.private import Spent
 from daedal.training.run import RunFolder
 
@@ -57,12 +57,16 @@ class Accounts(Config):
     """Everything of that kind that is known.
 
     Attributes:
+        base: the id of the model on a hub that it began from, where it did.
+        based: licences of what its bases learned.
         canaries: how many secrets were planted in the data, to be looked for.
         privacy: what a training with differential privacy tells of any example.
         marks: how what the model makes can be recognised.
     """
 
     licences: LicenceLedger = LicenceLedger()
+    base: str = ""
+    based: tuple[str, ...] = ()
     risks: tuple[Risk, ...] = ()
     canaries: int = Field(default=0, ge=0)
     privacy: Spent | None = None
@@ -72,16 +76,19 @@ class Accounts(Config):
 def accounts_of(folder: Path, report: Report) -> Accounts:
     """Of a run, or of any folder that a report was written into."""
     ledger, canaries, risks = LicenceLedger(), 0, risks_in(folder)
+    base, based = "", tuple[str, ...]()
     if (folder / "training" / "plan.json").is_file():
         with suppress(DaedalError):
-            ledger = learned_licences(folder)
+            ledger, begun = learned_licences(folder), list(bases(folder))
+            base = next((each for each in begun if not Path(each).exists()), "")
+            based = learned_licences(begun[0]).licences if begun else ()
         with suppress(DaedalError):  # the data may be gone: then only what the report says of them is known
             data = own_data(RunFolder(folder)).folder
             canaries = open_data(data).manifest.canaries
     if any(risk.name == "bias" for risk in risks):  # the audit asks our own probes too
         risks = tuple(_without_probes(risk) if risk.name == "audit" else risk for risk in risks)
     return Accounts(
-        licences=ledger, canaries=canaries, risks=risks, privacy=Spent.read(folder / "training"),
+        licences=ledger, base=base, based=based, canaries=canaries, risks=risks, privacy=Spent.read(folder / "training"),
         marks=_marks(report.presentation.task),
     )  # fmt: skip
 

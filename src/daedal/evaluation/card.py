@@ -131,10 +131,12 @@ def risk_sections(accounts: Accounts, licences: bool = True) -> list[str]:
 def _header(report: Report, accounts: Accounts) -> str:
     """JSON strings are YAML strings, so names from outside cannot break out of the header."""
     about, data = report.presentation, report.data
+    licences = tuple(dict.fromkeys((*data.licences, *accounts.based)))
     codes = [CODES[each] for each in data.languages if each in CODES]
     lines = [
         "---", *([f"library_name: {about.library}"] if about.library else []), f"pipeline_tag: {about.task}",
-        *hub_header(data.licences), *(["language:", *(f"- {each}" for each in codes)] if codes else []),
+        *hub_header(licences), *([f"base_model: {json.dumps(accounts.base)}"] if accounts.base else []),
+        *(["language:", *(f"- {each}" for each in codes)] if codes else []),
         "tags:", "- daedal", f"- {json.dumps(about.tag)}", "model-index:",
         f"- name: {json.dumps(report.model.name)}", "  results:", "  - task:", f"      type: {about.task}", "    dataset:",
         f"      name: {json.dumps(', '.join(data.sources) or data.name)}", f"      type: {about.data}",

@@ -62,7 +62,8 @@ def card_of(folder: Path) -> Card:
     return Card(
         of="model", name=report.model.name, fingerprint=report.model.hash, what=report.presentation.what,
         intended_use=report.presentation.limits.partition(". ")[0], limits=report.presentation.limits,
-        measured=report.measurements, accounts=accounts, obligations=accounts.licences.obligations, markdown=model_card(report, accounts),
+        measured=report.measurements, accounts=accounts, obligations=accounts.licences.obligations,
+        markdown=model_card(report, accounts),
     )  # fmt: skip
 
 
