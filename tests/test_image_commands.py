@@ -53,7 +53,11 @@ def images(events: list[dict[str, Any]]) -> list[np.ndarray]:
 
 
 def same(drawn: list[np.ndarray], pictures: list[Picture]) -> bool:
-    return [one.tolist() for one in drawn] == [np.asarray(picture.image).tolist() for picture in pictures]
+    """But for the rounding of a product, which on some machines depends on how large the batch is."""
+    apart = [
+        np.abs(one.astype(int) - np.asarray(picture.image)).max() for one, picture in zip(drawn, pictures, strict=True)
+    ]
+    return max(apart, default=0) <= 1
 
 
 def png() -> str:

@@ -164,7 +164,10 @@ def test_it_transcribes_files_bytes_and_samples_alike(run: Path, tmp_path: Path)
     path = wav(tmp_path / "a.wav", tone(610, 0.12))
     samples = tone(610, 0.12)[:, None]
     found = ears.transcribe([path, path.read_bytes(), Signal(samples, 8000.0), Sound(samples[:, 0] / 32768, 8000)])
-    assert len({each.model_dump_json() for each in found}) == 1
+    assert len({(each.text, each.label, each.words) for each in found}) == 1
+    for each in found:  # whose products round differently by their place in the batch on some machines
+        assert each.probabilities == pytest.approx(found[0].probabilities, rel=1e-5)
+        assert each.speakers == pytest.approx(found[0].speakers, rel=1e-5)
     assert sum(found[0].probabilities.values()) == pytest.approx(1)
     assert found[0].seconds == pytest.approx(0.12, abs=1e-3)
     assert " ".join(word.text for word in found[0].words) == found[0].text

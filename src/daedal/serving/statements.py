@@ -9,7 +9,6 @@ from typing import Any
 from starlette.requests import Request
 
 from daedal.safety.claim import Claim
-from daedal.safety.marking import licences_of
 from daedal.safety.sidecar import HEADER, statement
 from daedal.safety.signing import Signer
 from daedal.serving.supervisor import Model
@@ -27,4 +26,6 @@ def stated(request: Request, model: Model, text: str | None) -> dict[str, str]:
 
 @lru_cache(64)
 def _licences(run: str) -> tuple[str, ...]:
+    from daedal.safety.marking import licences_of  # and with it NumPy, which a server otherwise needs not
+
     return licences_of(run) if run else ()
