@@ -39,11 +39,16 @@ class Issued:
         return self.private + self.chain
 
     def issue(
-        self, name: str, days: tuple[float, float] = (-1, 365), uses: bool = True, authority: bool = False
+        self,
+        name: str,
+        days: tuple[float, float] = (-1, 365),
+        uses: bool = True,
+        authority: bool = False,
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
     ) -> "Issued":
         """A certificate of somebody who signs, or of an authority below."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return Issued(key, _certificate(name, key, self, days, uses, authority), self, days, uses)
+        return Issued(key, _certificate(name, key, self, days, uses, authority, purpose), self, days, uses)
 
     def with_key(self, key: Any) -> "Issued":
         """The same of another key."""
@@ -67,7 +72,13 @@ class Authority(Issued):
 
 
 def _certificate(
-    name: str, key: Any, issuer: Issued | None, days: tuple[float, float], uses: bool, authority: bool
+    name: str,
+    key: Any,
+    issuer: Issued | None,
+    days: tuple[float, float],
+    uses: bool,
+    authority: bool,
+    purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
 ) -> x509.Certificate:
     subject = x509.Name(
         [
@@ -97,5 +108,5 @@ def _certificate(
         usage = x509.KeyUsage(digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, **no)
         made = made.add_extension(usage, critical=True)
     if uses:
-        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        made = made.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
     return made.sign(above, hashes.SHA256())

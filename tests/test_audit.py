@@ -419,6 +419,8 @@ def test_mistakes_are_one_line(run: Path, tmp_path: Path) -> None:
     assert "no training run" in mistake("audit", without_plan(run, tmp_path / "bare"))
     assert "not a data folder" in mistake("audit", run, "--data", run.parent / "texts")
     assert "duration" in mistake("audit", run, "--budget", "soon")
+    for seed in (-1, 2**63):
+        assert f"seed is {seed}" in mistake("audit", run, "--seed", seed)
     other = tmp_path / "other"
     assert daedal("data", "build", run.parent / "texts", "--out", other, "--split", "0.5", "0.4", "0.1").code == 0
     assert "not what this run was trained on" in mistake("audit", run, "--data", other)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from authorities import Authority
 from daedal.errors import DaedalError
@@ -93,6 +94,21 @@ def test_what_is_no_certificate_to_sign_with_is_one_line(tmp_path: Path) -> None
             read_certificate(path)
         assert "PRIVATE" not in str(error.value)
         assert not any(line in str(error.value) for line in content.decode().splitlines() if len(line) > 40)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "signs"),
+    [("EMAIL_PROTECTION", True), ("SERVER_AUTH", False), ("TIME_STAMPING", False), ("CODE_SIGNING", False)],
+)
+def test_a_certificate_signs_only_if_its_purpose_is_to_sign_documents(
+    purpose: str, signs: bool, tmp_path: Path
+) -> None:
+    path = Authority("Press").issue("Ada", purpose=getattr(ExtendedKeyUsageOID, purpose)).write(tmp_path / "ada.pem")
+    if signs:
+        assert read_certificate(path).name == "Ada"
+        return
+    with pytest.raises(DaedalError, match="may not sign documents"):
+        read_certificate(path)
 
 
 def test_a_leaf_issues_no_certificates(tmp_path: Path) -> None:

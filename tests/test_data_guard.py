@@ -187,6 +187,8 @@ def test_a_deep_name_takes_no_longer_than_another() -> None:
     started = time.process_time()
     assert listed.file("a/" * 4000 + "f.txt") is None
     assert listed.file("private/" + "a/" * 4000 + "f.txt") == 1
+    assert listed.file("/".join(["ab" * 100] * 120)) is None
+    assert listed.address("http://" + "a." * 200_000 + "org/x") is None
     assert time.process_time() - started < 5
 
 

@@ -1,6 +1,8 @@
 """What belongs to an installation: its keys are made once, shown to nobody, and never lost."""
 
 import stat
+import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,11 +48,34 @@ def test_keys_that_are_made_at_once_are_all_kept() -> None:
     assert {key.id for key in made} == {key.id for key in watermark_keys()}
 
 
-def test_a_link_that_leads_nowhere_is_no_place_for_a_key(home: Path) -> None:
+def test_a_first_key_and_new_ones_that_are_made_at_once_are_all_kept(home: Path) -> None:
+    for _ in range(10):
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda turn: (new_watermark_key if turn % 2 else watermark_key)(), range(8)))
+        assert {key.id for key in made} == {key.id for key in watermark_keys()}
+        (home / "watermark.keys").unlink()
+
+
+@pytest.mark.parametrize("target", ["nowhere", "watermark.keys"])
+@pytest.mark.parametrize("use", [watermark_key, watermark_keys, new_watermark_key])
+def test_a_link_that_leads_nowhere_is_no_place_for_a_key(use: Callable[[], object], target: str, home: Path) -> None:
     home.mkdir()
-    (home / "watermark.keys").symlink_to("nowhere")
+    (home / "watermark.keys").symlink_to(target)
     with pytest.raises(DaedalError, match="leads nowhere"):
-        watermark_key()
+        use()
+    assert (home / "watermark.keys").is_symlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no modes there")
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])
+def test_a_secret_that_others_may_read_is_refused_until_they_may_not(mode: int, home: Path) -> None:
+    key = watermark_key()
+    (home / "watermark.keys").chmod(mode)
+    for use in (watermark_key, new_watermark_key):
+        with pytest.raises(DaedalError, match="chmod 600"):
+            use()
+    (home / "watermark.keys").chmod(0o400)
+    assert watermark_keys() == [key]
 
 
 def test_a_key_is_never_shown_and_purposes_have_their_own() -> None:

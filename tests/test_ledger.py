@@ -144,6 +144,8 @@ def test_a_file_that_is_no_ledger_is_told(ledger: Ledger) -> None:
     "change",
     [
         "UPDATE rows SET said = x'ff00', chain = 'abc', digest = 5",
+        "UPDATE rows SET chain = 9223372036854775807",
+        "UPDATE rows SET chain = 5",
         "UPDATE likenesses SET bits = 'abcdefgh'",
         "UPDATE likenesses SET number = number + 1000",
     ],

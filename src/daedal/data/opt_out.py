@@ -32,8 +32,8 @@ _HASH = re.compile(r"(?:sha256:|\\)?([0-9a-fA-F]{64})(?:[ \t]+\*?\S.*)?|SHA256 \
 _OTHER_HASH = re.compile(
     r"(?i)(?:(?:md5|sha1|sha224|sha256|sha384|sha512|blake2b|blake3):.*|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{128})"
 )
-_DEEPEST = 128
-"""Parts of a name that are looked at: the first and the last ones."""
+_DEEPEST, _LONGEST, _LONGEST_HOST = 64, 4096, 253
+"""Of a name: how many parts and characters are looked at, the first and the last ones; characters of a host (RFC 1035)."""
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -85,7 +85,7 @@ class OptOut:
             host = (urlsplit(url if "://" in url else f"//{url}").hostname or "").rstrip(".")
         except ValueError:
             host = ""
-        parts = host.split(".")
+        parts = host[-_LONGEST_HOST:].split(".")
         return self._first([url, *(".".join(parts[place:]) for place in range(len(parts)))])
 
     def digest(self, digest: str) -> int | None:
@@ -104,8 +104,10 @@ class OptOut:
         return next((line for text in texts if (line := self.digest(text_hash(text))) is not None), None)
 
     def _named(self, name: str) -> int | None:
+        if len(name) > _LONGEST:  # no disk has such names, and all runs of the parts of one take its cube
+            name = f"{name[: _LONGEST // 2]}/{name[-_LONGEST // 2 :]}"
         parts = name.split("/")
-        if len(parts) > _DEEPEST:  # no folder of a disk is so deep, and all parts of a name take its cube
+        if len(parts) > _DEEPEST:
             parts = [*parts[: _DEEPEST // 2], *parts[-_DEEPEST // 2 :]]
         ends = ["/".join(parts[place:]) for place in range(len(parts))]
         inner = ["/".join(parts[first:last]) for first in range(len(parts)) for last in range(first + 1, len(parts))]

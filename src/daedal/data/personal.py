@@ -182,6 +182,8 @@ _SHAPES: dict[str, tuple[_Check, ...]] = {
         (("card", "card number", checksums.card, None),),
     ),
 }  # fmt: skip
+_FEWEST = 7
+"""Digits of a number that is looked for."""
 _PIECES = max(shape.count(" ") for shape in _SHAPES) + 3
 """Pieces of a number at most, and some more for telephone numbers, which have no one shape."""
 NUMBER_KINDS = frozenset(("card", "id", "phone"))
@@ -200,9 +202,12 @@ def find_numbers(text: str) -> Iterator[Finding]:
 def _in_pieces(text: str, begin: int, pieces: list[str]) -> Iterator[Finding]:
     """Numbers that stand beside others: of neighbouring pieces, the longest first."""
     starts = [begin, *accumulate((len(piece) + 1 for piece in pieces), initial=begin)][1:]
+    digits = list(accumulate((len(piece.translate(_UNDIGITS)) for piece in pieces), initial=0))
     first = 0
     while first < len(pieces):
         for last in range(min(len(pieces), first + _PIECES), first, -1):
+            if digits[last] - digits[first] < _FEWEST:
+                break
             low, high = starts[first], starts[last - 1] + len(pieces[last - 1])
             if (found := _number(text, low, high)) is not None:
                 yield found
@@ -226,7 +231,7 @@ def _number(text: str, begin: int, end: int) -> Finding | None:
     for kind, what, check, told in _SHAPES.get(shape, ()):
         if (check is None or check(digits)) and (told is None or told.search(before)):
             return Finding(kind, what, begin, end)
-    if digits[0] == "0" and 7 <= len(digits) <= 13 and _CALLED.search(before):
+    if digits[0] == "0" and 7 <= len(digits) <= 13 and _CALLED.search(before[-14:]):  # a word, 4 signs, and one before
         return Finding("phone", "telephone number", begin, end)
     return None
 

@@ -357,7 +357,11 @@ def _append(rows: sqlite3.Connection, said: str) -> int:
 
 def _last(rows: sqlite3.Connection) -> bytes:
     row = rows.execute("SELECT chain FROM rows ORDER BY number DESC LIMIT 1").fetchone()
-    return _BEGIN if row is None else bytes(row[0])
+    if row is None:
+        return _BEGIN
+    if not isinstance(row[0], bytes):  # of a whole number bytes() would make so many zeros
+        raise ValueError("a link of the chain is none")
+    return row[0]
 
 
 def _entry(said: Any) -> Entry:

@@ -54,7 +54,8 @@ def watermark_key() -> WatermarkKey:
     known = watermark_keys()
     if known:
         return known[0]
-    return _read(keep_secret(_FILE, _written([WatermarkKey(secrets.token_bytes(32))])))[0]
+    with alone():  # a new key that another process makes now would replace the first one
+        return _read(keep_secret(_FILE, _written([WatermarkKey(secrets.token_bytes(32))])))[0]
 
 
 def watermark_keys() -> list[WatermarkKey]:

@@ -63,8 +63,8 @@ def audit(
     """
     started = time.monotonic()
     seconds = parse_duration(budget)
-    if seed < 0:
-        raise DaedalError(f"The seed is {seed}", "Give one of 0 or more")
+    if not 0 <= seed < 2**63:
+        raise DaedalError(f"The seed is {seed}", "Give one of at least 0 and below 2**63")
 
     def tell(share: float, doing: str) -> None:
         if progress is not None:
